@@ -1,0 +1,53 @@
+# Two commands: `make demo` (sets up .venv, runs the main job) and `make test` (sets up, runs tests, lint, types).
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/quickstart
+DEMO_ARGS ?=
+# For a torch build of your choice, such as TORCH_ARGS="--index-url <PyTorch's CPU index>" on Linux without a GPU.
+TORCH_ARGS ?=
+
+.PHONY: help setup demo test test-slow lint types format clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       set up .venv, then teach a tiny model arithmetic by GRPO (CPU, about 4 minutes)"
+	@echo "make test       set up .venv, then tests, lint and types (about 6 minutes)"
+	@echo "make setup      only set up .venv        make test-slow   the tests that take minutes each"
+	@echo "make format     format the code          make clean       remove .venv and caches"
+
+setup: $(VENV)/.ready
+
+# torch first and alone: asked for as somebody's dependency it would be the newest build, with gigabytes of CUDA
+$(VENV)/.ready: pyproject.toml constraints-cpu.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python found; install Python 3.11 or newer, or give PYTHON=/path/to/python"; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than Python 3.11; install 3.11 or newer, or give PYTHON=/path/to/python"; exit 2; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) cannot make virtual environments; install its venv package (Debian: python3-venv)"; exit 2; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_ARGS) -c constraints-cpu.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-cpu.txt -e ".[demo,dev]"
+	@touch $@
+	@echo "set up: $(BIN)/reckon --help"
+
+demo: setup
+	$(BIN)/reckon quickstart --overwrite --run $(RUN) $(DEMO_ARGS)
+
+test: setup lint types
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -x -q -n 2 -m "not slow and not gpu"
+
+test-slow: setup
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -x -q -m "slow and not gpu"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,239 @@
+"""GRPO and its relatives on your model and your problems.
+
+    reckon grpo-math --model Qwen/Qwen2.5-1.5B-Instruct --data openai/gsm8k --subset main
+    reckon grpo-math --model ./my-model --data problems.jsonl --reward math_answer --reward my_rewards.py:brief=0.1
+    reckon grpo-math --resume runs/grpo_math
+
+Data: a JSONL file of problems (ours, GSM8K's, MATH's), or a `datasets` name. Everything is checked before the model is loaded:
+options, files, golds against their own verifier, rewards, prompt lengths, disk. Numbers of a real run are not here yet: none
+was measured on a GPU.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from recipes.options import Options, resumed
+from verifiers.input_error import InputError
+
+if TYPE_CHECKING:
+    from rl.policy import Lora
+    from rollout.chat import Chat
+    from verifiers.problem import Problem
+
+BOXED = r"Please reason step by step, and put your final answer within \boxed{}."
+LORA_ONLY = ("lora_rank", "lora_alpha", "lora_targets", "dora")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """GRPO and its relatives on your model and your problems."""
+
+    model: str = ""
+    """Hub id or folder of any causal language model."""
+    data: str = ""
+    """JSONL file of problems (ours, GSM8K's, MATH's), or a name or folder for `datasets`."""
+    subset: str | None = None
+    """Configuration of the data set, such as "main" of openai/gsm8k."""
+    split: str = "train"
+    """Split of the data set."""
+    prompt_column: str | None = None
+    """Column or field of the prompt (default: prompt, question or problem)."""
+    answer_column: str | None = None
+    """Column or field of the gold answer (default: answer, gold or solution)."""
+    limit: int | None = None
+    """Read so many problems at most."""
+    skip_bad_gold: bool = False
+    """Drop problems whose gold answer is empty or rejected by its own verifier, instead of stopping."""
+    held_out: int = 0
+    """Keep so many problems, the last ones, for evaluation."""
+    eval_data: str | None = None
+    """Evaluate on these problems (a JSONL file) instead."""
+
+    system_prompt: str = BOXED
+    """First message; "" for none."""
+    prefill: str = ""
+    """The beginning of every response, given rather than sampled, such as "<think>"."""
+    chat_template: bool = True
+    """Use the tokenizer's chat template where it has one; --no-chat-template encodes prompts as they stand (R1-Zero)."""
+
+    tune: Literal["lora", "full"] = "lora"
+    """Train a low-rank adapter or all parameters."""
+    lora_rank: int | None = None
+    """Rank of the adapter (default 16)."""
+    lora_alpha: float | None = None
+    """Scale of the adapter (default twice the rank)."""
+    lora_targets: str | None = None
+    """Modules that get an adapter: comma-separated names, or all-linear (default)."""
+    dora: bool | None = None
+    """Weight-decomposed adapter (DoRA)."""
+    dtype: Literal["fp32", "bf16", "auto"] = "auto"
+    """Precision of the computation; auto: bf16 on a GPU, else fp32. What trains is kept in float32."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, a third more time."""
+    engine: Literal["hf"] = "hf"
+    """What samples: hf, transformers' generate."""
+    max_sequences: int = 128
+    """Completions that the engine samples at once: a memory setting."""
+
+    lr: float = 1e-5
+    kl_coef: float = 0.0
+    run: Path = Path("runs/grpo_math")
+
+
+def run(config: Config) -> int:
+    """Check, load, train. Returns the exit code."""
+    config = resumed(config)
+    from recipes import online
+
+    algorithm = online.algorithm_of(config)
+    lora = lora_of(config)
+    chat, context = load_chat(config)
+    problems, held_out = load_data(config)
+    online.check_prompts([*problems, *held_out], chat, config, context)
+    with online.verifier_pool(config, problems[0]) as pool:
+        problems = _with_good_golds(config, problems, pool)
+        folder = online.open_run(config, problems, needed_bytes=_disk_bytes(config))
+        policy = online.make_policy(
+            config, config.model, algorithm=algorithm, lora=lora, dtype=_dtype(config), gradient_checkpointing=config.gradient_checkpointing
+        )
+        from rl.evaluate import evaluate
+        from rollout.hf_engine import HFEngine
+
+        engine = HFEngine(pad_id=chat.pad_id, max_sequences=config.max_sequences)
+
+        def held_out_accuracy() -> Any:
+            limit = config.max_completion_length
+            return evaluate(held_out, engine=engine, chat=chat, max_tokens=limit, verify=pool.verify_many)[0]
+
+        outcome = online.train_online(
+            config, name=config.algorithm, run=folder, algorithm=algorithm, policy=policy, engine=engine, chat=chat,
+            problems=problems, verify=pool.verify_many, evaluate=held_out_accuracy if held_out else None,
+        )  # fmt: skip
+    print(online.summary(outcome, folder), file=sys.stderr)
+    if outcome.stopped:
+        return 130
+    policy.save_model(folder.path / "final")
+    chat.tokenizer.save_pretrained(folder.path / "final")
+    print(f"{'adapter' if lora else 'model'} in {folder.path / 'final'}", file=sys.stderr)
+    return 0
+
+
+def lora_of(config: Config) -> "Lora | None":
+    """The adapter that the options describe. Raises InputError for adapter options of a full run."""
+    from rl.policy import Lora
+
+    if config.tune == "full":
+        ignored = [f"--{name.replace('_', '-')}" for name in LORA_ONLY if getattr(config, name) is not None]
+        if ignored:
+            raise InputError(f"{' and '.join(ignored)} would be ignored with --tune full; leave it out, or use --tune lora")
+        return None
+    rank = config.lora_rank or 16
+    targets = config.lora_targets or "all-linear"
+    return Lora(rank, config.lora_alpha or 2.0 * rank, tuple(targets.split(",")) if "," in targets else targets, bool(config.dora))
+
+
+def load_chat(config: Config) -> "tuple[Chat, int | None]":
+    """The model's tokenizer as a Chat, and its context length. Raises InputError before any weights are read."""
+    from rollout.chat import Chat, load_tokenizer
+
+    if not config.model:
+        raise InputError("--model is missing; give a hub id or the folder of a model")
+    chat = Chat(load_tokenizer(config.model), system_prompt=config.system_prompt, prefill=config.prefill, use_template=config.chat_template)
+    return chat, getattr(load_shape(config).get_text_config(), "max_position_embeddings", None)
+
+
+def load_shape(config: Config) -> Any:
+    """The model's transformers config. Raises InputError where there is none."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(config.model)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read a model's config from {config.model!r}: {str(error).strip().splitlines()[0]}") from error
+
+
+def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
+    """(training problems, held-out problems), disjoint. Raises InputError for what cannot be used."""
+    from recipes.problem_source import load_problems
+
+    if not config.data:
+        raise InputError("--data is missing; give a JSONL file of problems or a data set's name")
+    problems = load_problems(
+        config.data, subset=config.subset, split=config.split, prompt_column=config.prompt_column, answer_column=config.answer_column,
+        limit=config.limit, skip_bad_gold=config.skip_bad_gold,
+    )  # fmt: skip
+    if problems.bad_gold or problems.duplicates:
+        print(f"{config.data}: left out {problems.bad_gold} rows without a gold answer, {problems.duplicates} duplicates", file=sys.stderr)
+    held_out: list[Problem] = []
+    if config.eval_data:
+        held_out = load_problems(config.eval_data, skip_bad_gold=config.skip_bad_gold)
+    elif config.held_out:
+        if config.held_out >= len(problems):
+            raise InputError(f"--held-out {config.held_out}: there are only {len(problems)} problems; keep fewer for evaluation")
+        held_out = problems[-config.held_out :]
+    known = {problem.id for problem in held_out}
+    kept = [problem for problem in problems if problem.id not in known]
+    if not kept:
+        raise InputError(f"--data {config.data}: every problem is also in the evaluation set; nothing is left to train on")
+    return kept, held_out
+
+
+def _with_good_golds(config: Config, problems: "Sequence[Problem]", pool: Any) -> "list[Problem]":
+    """Every verifier accepts its own gold, checked over all the data, where the data's own verifiers are what scores."""
+    from verifiers.problem_file import audit_golds
+
+    if config.reward:
+        return list(problems)
+    bad = audit_golds(problems, pool)
+    if bad and not config.skip_bad_gold:
+        listed = "; ".join(f"{problem.answer!r:.60} ({verdict.status}: {verdict.detail:.80})" for problem, verdict in bad[:5])
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        raise InputError(
+            f"--data {config.data}: {len(bad)} of {len(problems)} gold answers are rejected by their own verifier: {listed}{more}; "
+            "mend them, or drop them with --skip-bad-gold"
+        )
+    if bad:
+        print(f"{config.data}: left out {len(bad)} problems whose gold answer its own verifier rejects", file=sys.stderr)
+    rejected = {problem.id for problem, _ in bad}
+    kept = [problem for problem in problems if problem.id not in rejected]
+    if not kept:
+        raise InputError(f"--data {config.data}: no gold answer is accepted by its own verifier; nothing is left to train on")
+    return kept
+
+
+def _dtype(config: Config) -> Any:
+    import torch
+
+    return ("bf16" if torch.cuda.is_available() else "fp32") if config.dtype == "auto" else config.dtype
+
+
+def _disk_bytes(config: Config) -> int:
+    """Three checkpoints: two kept, one being written."""
+    from recipes.memory import parameters
+
+    total, trained = parameters(load_shape(config), lora_of(config))
+    return 3 * (trained * 12 if config.tune == "lora" else total * 12)
+
+
+def plan_facts(config: Config) -> Any:
+    """What `reckon plan` needs to know."""
+    from recipes.plan import Facts
+
+    chat, context = load_chat(config)
+    problems, held_out = load_data(config)
+    from recipes.online import check_prompts
+
+    check_prompts([*problems, *held_out], chat, config, context)
+    prompt = max(len(chat.render(problem)) for problem in problems)
+    return Facts(
+        load_shape(config), lora_of(config), _dtype(config), config.gradient_checkpointing, len(problems), prompt, config.max_sequences
+    )
+
+
+if __name__ == "__main__":
+    from recipes.cli import call, guarded
+
+    sys.exit(guarded(lambda: call(sys.modules[__name__], sys.argv[1:])))

@@ -1,0 +1,61 @@
+"""How much memory a run needs, estimated from the model's shape; nothing is loaded."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rl.logprobs import MAX_LOGITS
+from rl.policy import Lora, with_adapter
+
+
+def parameters(shape: Any, lora: Lora | None) -> tuple[int, int]:
+    """(all parameters, those that train), counted on a model without storage."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(shape)
+        model = with_adapter(model, lora) if lora else model
+    counted = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return sum(n for n, _ in counted), sum(n for n, trains in counted if trains)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes, each an estimate: activations follow a Llama-type layer, and allocators need some more."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    reference: int
+    activations: int
+    kv_cache: int
+
+    @property
+    def peak(self) -> int:
+        """Sampling and updating take turns, so only the larger of KV cache and activations counts."""
+        return self.weights + self.gradients + self.optimizer + self.reference + max(self.activations, self.kv_cache)
+
+
+def estimate(
+    shape: Any, lora: Lora | None, *, bf16: bool, checkpointing: bool, micro_batch: int, copy_reference: bool, sequences: int, length: int
+) -> Memory:
+    """`micro_batch`: tokens of one pass. `sequences` of `length` tokens are sampled at once."""
+    total, trained = parameters(shape, lora)
+    text = shape.get_text_config()
+    frozen, width = total - trained, 2 if bf16 else 4
+    heads = text.num_attention_heads
+    head = getattr(text, "head_dim", None) or text.hidden_size // heads
+    kv = (getattr(text, "num_key_value_heads", None) or heads) * head
+    inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
+    layer = 8 * text.hidden_size + 2 * kv + 4 * inner  # inputs that a layer keeps for its backward pass, a token
+    kept = text.num_hidden_layers * text.hidden_size + layer if checkpointing else text.num_hidden_layers * layer
+    logits = 3 * 4 * min(MAX_LOGITS, micro_batch * text.vocab_size)
+    cast = 2 * trained if bf16 else 0  # autocast's copy of the float32 masters
+    return Memory(
+        weights=4 * trained + frozen * width + cast,
+        gradients=4 * trained,
+        optimizer=8 * trained,
+        reference=4 * trained if copy_reference else 0,
+        activations=micro_batch * kept * width + logits,
+        kv_cache=sequences * length * 2 * text.num_hidden_layers * kv * width,
+    )

@@ -1,0 +1,204 @@
+"""What every online recipe does between its own beginning and end: checks before anything heavy, then objects, then the loop."""
+
+import hashlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from recipes.options import Options, check, to_json
+from rl.algorithms import Algorithm, named
+from rl.evaluate import Accuracy
+from rl.losses import KL, Correction, k1, k2, k3
+from rl.policy import Diverged, Lora, Optimizer, Policy, load_model
+from rl.report import plot_run
+from rl.run_folder import Position, RunFolder, read_lines
+from rl.schedule import Schedule
+from rl.tracking import Tracker, check_tracker
+from rl.train import Loop, train
+from rollout.chat import Chat
+from rollout.collect import Verify
+from rollout.engine import Engine, Sampling
+from verifiers.input_error import InputError
+from verifiers.pool import VerifierPool
+from verifiers.problem import Problem
+
+ESTIMATORS = {"k1": k1, "k2": k2, "k3": k3}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    position: Position
+    stopped: bool
+    """By Ctrl-C, before its last step."""
+    seconds: float
+    metrics: list[dict[str, Any]]
+
+
+def algorithm_of(options: Options) -> Algorithm:
+    """The algorithm that the options describe. Raises InputError for what it would ignore or cannot do."""
+    check(options)
+    kl = KL(options.kl_coef, ESTIMATORS[options.kl or "k3"]) if options.kl_coef else None
+    correction = None
+    if options.correction:
+        bounds = {"low": options.correction_low, "high": options.correction_high}
+        given = {key: value for key, value in bounds.items() if value is not None}
+        correction = Correction(options.correction, options.correction_level or "token", **given)
+    own = {name: getattr(options, name) for name in ("clip_low", "clip_high", "ratio_cap", "overlong_cache", "max_refills")}
+    try:
+        algorithm = named(
+            options.algorithm, max_completion_length=options.max_completion_length,
+            kl=kl, correction=correction, entropy_coef=options.entropy_coef, **own,
+        )  # fmt: skip
+    except ValueError as error:
+        raise InputError(str(error).replace("_", "-")) from error
+    if options.completions_per_problem < algorithm.min_completions:
+        raise InputError(
+            f"--completions-per-problem {options.completions_per_problem}: {options.algorithm}'s baseline is the group, which needs "
+            f"at least {algorithm.min_completions}; only reinforce++ can do with 1"
+        )
+    if options.updates_per_rollout > 1 and not algorithm.corrects_for_age:
+        raise InputError(
+            f"--updates-per-rollout {options.updates_per_rollout}: {options.algorithm} has no probability ratio, so only the first "
+            "update of a rollout would be right; use 1, or grpo"
+        )
+    return algorithm
+
+
+def check_prompts(problems: Sequence[Problem], chat: Chat, options: Options, context: int | None) -> None:
+    """Raises InputError if a prompt and its completion would not fit into the model's context."""
+    if context is None:
+        return
+    for problem in problems:
+        length = len(chat.render(problem))
+        if length + options.max_completion_length > context:
+            raise InputError(
+                f"problem {problem.id} has a prompt of {length} tokens; with --max-completion-length {options.max_completion_length} it "
+                f"needs {length + options.max_completion_length}, and the model's context is {context}: shorten one of them"
+            )
+
+
+def fingerprint(problems: Sequence[Problem]) -> str:
+    """Changes when any problem is added, removed, changed or moved: a run resumes only on the problems that it began with."""
+    return hashlib.blake2b(" ".join(problem.id for problem in problems).encode(), digest_size=8).hexdigest()
+
+
+def open_run(options: Options, problems: Sequence[Problem], *, needed_bytes: int = 0) -> RunFolder:
+    """A new run folder, or the one to resume. Raises InputError where it exists, is missing, or holds other problems."""
+    check_tracker(options.track)
+    facts = {"problems": len(problems), "fingerprint": fingerprint(problems)}
+    if options.resume is None:
+        config = {"options": to_json(options), **facts}
+        return RunFolder.create(options.run, config, overwrite=options.overwrite, needed_bytes=needed_bytes)
+    run, config = RunFolder.open(options.resume)
+    if config["fingerprint"] != facts["fingerprint"]:
+        raise InputError(
+            f"--resume {options.resume}: the problems changed since the run began ({config['problems']} then, {len(problems)} now); "
+            "restore the data file, or start a new run"
+        )
+    return run
+
+
+def make_policy(options: Options, model: str, *, algorithm: Algorithm, lora: Lora | None = None, **settings: Any) -> Policy:
+    """The policy that the options describe, from a hub id or folder; `settings` go to Policy."""
+    return Policy(
+        load_model(model, settings.get("dtype", "fp32"), lora=lora is not None),
+        lora=lora,
+        optimizer=Optimizer(weight_decay=options.weight_decay, max_grad_norm=options.max_grad_norm),
+        reference=(options.reference or "initial") if algorithm.kl else None,
+        ema_decay=0.99 if options.ema_decay is None else options.ema_decay,
+        tokens_per_micro_batch=options.tokens_per_micro_batch,
+        **settings,
+    )
+
+
+def train_online(
+    options: Options,
+    *,
+    name: str,
+    run: RunFolder,
+    algorithm: Algorithm,
+    policy: Policy,
+    engine: Engine,
+    chat: Chat,
+    problems: Sequence[Problem],
+    verify: Verify,
+    evaluate: Callable[[], Accuracy] | None = None,
+) -> Outcome:
+    """The loop, from where the run stands, to its last step or to Ctrl-C; then plots and manifest. Raises InputError if it diverged."""
+    began = time.monotonic()
+    loop = Loop(
+        steps=options.steps,
+        problems_per_step=options.problems_per_step,
+        lr=Schedule(options.lr, options.steps, options.warmup, options.schedule),
+        updates_per_rollout=options.updates_per_rollout,
+        eval_every=options.eval_every,
+        checkpoint_every=options.checkpoint_every,
+        seed=options.seed,
+    )
+    sampling = Sampling(options.max_completion_length, options.completions_per_problem, options.temperature, chat.stop_ids)
+    tracker = Tracker(run.metrics_path, steps=options.steps, name=name, tracker=options.track, config=to_json(options))
+    run.write_manifest(status="running")
+    with _ctrl_c(tracker.say) as asked_to_stop, tracker:
+        try:
+            position = train(
+                loop=loop, policy=policy, engine=engine, chat=chat, sampling=sampling, problems=problems, verify=verify,
+                algorithm=algorithm, run=run, tracker=tracker, evaluate=evaluate, should_stop=asked_to_stop,
+            )  # fmt: skip
+        except Diverged as error:
+            run.write_manifest(status="diverged", detail=str(error))
+            plot_run(run.metrics_path, run.plots)
+            raise
+    stopped = position.step < options.steps
+    plot_run(run.metrics_path, run.plots)
+    run.write_manifest(status="interrupted" if stopped else "done", step=position.step)
+    return Outcome(position, stopped, time.monotonic() - began, read_lines(run.metrics_path))
+
+
+def verifier_pool(options: Options, sample: Problem) -> VerifierPool:
+    """Workers for the rewards of the options, tried once on `sample`'s gold answer. Raises InputError if they do not work."""
+    pool = VerifierPool(options.reward, workers=options.workers, deadline=options.deadline)
+    try:
+        pool.probe(sample)
+    except BaseException:
+        pool.close()
+        raise
+    return pool
+
+
+def summary(outcome: Outcome, run: RunFolder) -> str:
+    """How the run ended and where everything lies, for the reader's eyes."""
+    verdicts = {s: int(sum(m.get(f"verdicts/{s}", 0) for m in outcome.metrics)) for s in ("timeout", "crash", "bad_gold")}
+    lost = ", ".join(f"{count} {status}" for status, count in verdicts.items() if count)
+    skipped = int(sum(m.get("skipped_updates", 0) for m in outcome.metrics))
+    lines = [f"{'stopped' if outcome.stopped else 'done'} after step {outcome.position.step}; run in {run.path}, plots in {run.plots}"]
+    if outcome.stopped:
+        lines.append(f"continue with --resume {run.path}")
+    if lost:
+        lines.append(f"completions without a verdict, left out of training: {lost} (see status and detail in {run.rollouts.folder})")
+    if skipped:
+        lines.append(f"updates skipped because loss or gradient was not finite: {skipped}")
+    return "\n".join(lines)
+
+
+@contextmanager
+def _ctrl_c(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C lets the step in flight end and be saved; the second stops at once."""
+    asked = False
+
+    def note(number: int, frame: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        say("stopping after this step, with a checkpoint (Ctrl-C again: at once)")
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,172 @@
+"""The options that every online recipe has, as one frozen dataclass; a recipe inherits it and adds its own.
+
+An option left at None was not set. One that was set but that the chosen algorithm would ignore is an error, not a comment.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from verifiers.input_error import InputError
+
+AlgorithmName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl"]
+Reward = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    algorithm: AlgorithmName = "grpo"
+    """What to optimise; `reckon plan` prints its formula."""
+    clip_low: float | None = None
+    """Lower clip distance of the ratio (default: the algorithm's)."""
+    clip_high: float | None = None
+    """Upper clip distance of the ratio (default: the algorithm's)."""
+    ratio_cap: float | None = None
+    """CISPO: largest ratio (default 5)."""
+    overlong_cache: int | None = None
+    """DAPO: tokens before the limit over which the length penalty grows (default: a fifth of it; 0: off)."""
+    max_refills: int | None = None
+    """DAPO: further rounds of sampling to replace groups whose verdicts agree (default 3; 0: off)."""
+    kl_coef: float = 0.0
+    """Coefficient of the KL to the reference; 0 computes none (DeepSeekMath: 0.04)."""
+    kl: Literal["k1", "k2", "k3"] | None = None
+    """Estimator of that KL (default k3)."""
+    reference: Literal["initial", "ema"] | None = None
+    """What that KL is measured against: the policy as it began (default), or its moving average."""
+    ema_decay: float | None = None
+    """Decay of the moving average, a step (default 0.99)."""
+    correction: Literal["truncate", "mask"] | None = None
+    """Multiply the loss by the trainer/sampler probability ratio: truncated (TIS), or masked outside bounds (IcePop)."""
+    correction_level: Literal["token", "sequence"] | None = None
+    """One ratio a token (default) or a sequence."""
+    correction_low: float | None = None
+    """Lower bound of a masked ratio (default 0)."""
+    correction_high: float | None = None
+    """Upper bound of the ratio (default 2)."""
+    entropy_coef: float = 0.0
+    """Coefficient of an entropy bonus; entropy is measured always."""
+
+    steps: int = 200
+    """Steps: each samples, scores and updates."""
+    problems_per_step: int = 32
+    """P: problems in a step."""
+    completions_per_problem: int = 8
+    """G: completions sampled for each problem."""
+    updates_per_rollout: int = 1
+    """Optimiser steps on each rollout, over disjoint parts of its groups."""
+    tokens_per_micro_batch: int = 16_384
+    """Memory setting: tokens, padding included, in one forward and backward pass. Never changes the gradient."""
+    max_completion_length: int = 1024
+    """Tokens of a completion at most."""
+    temperature: float = 1.0
+    """Sampling temperature; log-probabilities are at the same temperature everywhere."""
+
+    lr: float = 1e-6
+    """Peak learning rate (AdamW)."""
+    warmup: int = 10
+    """Steps of linear warm-up."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Shape of the learning rate after the warm-up."""
+    weight_decay: float = 0.0
+    """AdamW's decoupled weight decay."""
+    max_grad_norm: float = 1.0
+    """The gradient is scaled down to this norm."""
+
+    reward: Reward = ()
+    """A verifier's name, `package.module:function` or `file.py:function`, optionally `=weight`; repeatable, the first decides what
+    counts as right. Default: each problem's own verifier."""
+    workers: int = 2
+    """Verifier processes."""
+    deadline: float = 10.0
+    """Seconds for one verdict; past it the verifier is killed and the completion does not train."""
+
+    seed: int = 0
+    """All randomness is a function of it."""
+    eval_every: int = 0
+    """Steps between evaluations on the held-out problems; 0: before the first and after the last."""
+    checkpoint_every: int = 10
+    """Steps between checkpoints. Steps since the last one are replayed from their stored rollouts, not sampled again."""
+    run: Path = Path("runs/run")
+    """Folder of the run."""
+    overwrite: bool = False
+    """Delete an earlier run in that folder first."""
+    resume: Path | None = None
+    """Continue this run exactly where it stopped; all other options come from it."""
+    track: Literal["tensorboard", "wandb", "trackio"] | None = None
+    """Also send the numbers to a tracker."""
+
+
+def check(options: Options) -> None:
+    """Raises InputError for numbers that cannot be, and for options that would be ignored."""
+    for name in ("steps", "problems_per_step", "completions_per_problem", "updates_per_rollout", "tokens_per_micro_batch",
+                 "max_completion_length", "workers", "checkpoint_every"):  # fmt: skip
+        if getattr(options, name) < 1:
+            raise InputError(f"{_flag(name)} must be at least 1, not {getattr(options, name)}")
+    for name in ("temperature", "lr", "deadline", "max_grad_norm"):
+        if not getattr(options, name) > 0:
+            raise InputError(f"{_flag(name)} must be above 0, not {getattr(options, name)}")
+    for needed, given in {
+        "kl_coef": ("kl", "reference", "ema_decay"),
+        "correction": ("correction_level", "correction_low", "correction_high"),
+    }.items():
+        _refuse_ignored(options, bool(getattr(options, needed)), given, f"without {_flag(needed)}")
+    _refuse_ignored(options, options.reference == "ema", ("ema_decay",), "without --reference ema")
+    _refuse_ignored(options, options.correction == "mask", ("correction_low",), "without --correction mask")
+
+
+def _refuse_ignored(options: Options, obeyed: bool, names: tuple[str, ...], when: str) -> None:
+    ignored = [_flag(name) for name in names if getattr(options, name) is not None]
+    if ignored and not obeyed:
+        raise InputError(f"{' and '.join(ignored)} would be ignored {when}; leave it out, or give that too")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+# --- to and from a run's config.json ---
+
+
+def to_json(options: Options) -> dict[str, Any]:
+    """Every option, resolved, as JSON values."""
+    return {key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(options).items()}
+
+
+def from_json(kind: type[Options], values: dict[str, Any], place: Path) -> Any:
+    """The options of an earlier run; raises InputError where they are not this recipe's."""
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(values.keys() - hints.keys())
+    if unknown:
+        raise InputError(f"--resume {place}: its config.json has options that this recipe does not: {', '.join(unknown)}")
+    return kind(**{key: _restored(value, hints[key]) for key, value in values.items()})
+
+
+def _restored(value: Any, hint: Any) -> Any:
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if isinstance(value, str) and Path in kinds:
+        return Path(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def resumed(options: Any) -> Any:
+    """With --resume, the options of that run; nothing else may be given with it."""
+    if options.resume is None:
+        return options
+    path = options.resume
+    others = [f.name for f in dataclasses.fields(options) if f.name != "resume" and getattr(options, f.name) != _default(f)]
+    if others:
+        raise InputError(f"--resume takes every option from {path}/config.json; leave out {', '.join(map(_flag, others))}")
+    if not (path / "config.json").exists():
+        raise InputError(f"--resume {path}: no run is there (config.json is missing); give the folder that an earlier run printed")
+    stored = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    return dataclasses.replace(from_json(type(options), stored["options"], path), run=path, resume=path, overwrite=False)
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default

@@ -1,0 +1,89 @@
+"""`reckon plan RECIPE [its options]`: what the recipe would do, without doing it.
+
+Prints the resolved options, the loss as formulas, tokens and optimiser steps, and an estimate of the memory. All of the
+recipe's checks on options, data and prompts run; no weights are read.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recipes.memory import Memory, estimate
+from recipes.options import Options, to_json
+from rl.algorithms import describe
+from rl.policy import Lora
+from verifiers.input_error import InputError
+
+RECIPES = ("quickstart", "grpo-math")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a recipe knows of its model and data before it runs."""
+
+    shape: Any
+    """A transformers config."""
+    lora: Lora | None
+    dtype: str
+    gradient_checkpointing: bool
+    problems: int
+    longest_prompt: int
+    max_sequences: int
+
+
+def command(arguments: Sequence[str]) -> int:
+    """The command line. Returns the exit code; raises InputError for an unknown recipe."""
+    from recipes.cli import module_of, parse
+
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"reckon plan RECIPE [its options], where RECIPE is one of {', '.join(RECIPES)}\n\n{(__doc__ or '').strip()}")
+        return 0
+    name = arguments[0].replace("_", "-")
+    if name not in RECIPES:
+        raise InputError(f"there is no recipe {arguments[0]!r} to plan; there are {', '.join(RECIPES)}")
+    module = module_of(name)
+    config = parse(module.Config, arguments[1:], name=name)
+    print(plan(config, module.plan_facts(config)))
+    return 0
+
+
+def plan(config: Options, facts: Facts) -> str:
+    """The plan as text."""
+    from recipes.online import algorithm_of
+
+    algorithm = algorithm_of(config)
+    completions = config.problems_per_step * config.completions_per_problem
+    memory = estimate(
+        facts.shape,
+        facts.lora,
+        bf16=facts.dtype == "bf16",
+        checkpointing=facts.gradient_checkpointing,
+        micro_batch=max(config.tokens_per_micro_batch, facts.longest_prompt + config.max_completion_length),
+        copy_reference=algorithm.kl is not None and (facts.lora is None or config.reference == "ema"),
+        sequences=min(facts.max_sequences, completions),
+        length=facts.longest_prompt + config.max_completion_length,
+    )
+    epochs = config.steps * config.problems_per_step / facts.problems
+    sections = {
+        "options": [f"{key} = {value}" for key, value in to_json(config).items() if value is not None],
+        "loss": describe(algorithm).splitlines(),
+        "work": [
+            f"{config.problems_per_step} problems x {config.completions_per_problem} completions = {completions:,} sequences a step",
+            f"at most {completions * config.max_completion_length:,} sampled tokens a step, prompts of up to {facts.longest_prompt} tokens",
+            f"{config.steps:,} steps x {config.updates_per_rollout} = {config.steps * config.updates_per_rollout:,} optimiser steps",
+            f"{facts.problems:,} problems, each seen {epochs:.2f} times (dynamic sampling uses more)",
+        ],
+        "memory (estimate)": _memory_lines(memory),
+    }
+    return "\n\n".join("\n".join([title, *("  " + line for line in lines)]) for title, lines in sections.items())
+
+
+def _memory_lines(memory: Memory) -> list[str]:
+    rows = [(field.name.replace("_", " "), getattr(memory, field.name)) for field in dataclasses.fields(memory)]
+    rows.append(("peak", memory.peak))
+    return [f"{name:12} {_size(value):>10}" for name, value in rows]
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB" if count >= 2**28 else f"{count / 2**20:.1f} MiB"

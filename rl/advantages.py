@@ -1,0 +1,114 @@
+"""What a completion did better than its peers, as pure functions from a Signal to one number per token.
+
+Every advantage is computed once, over the whole rollout, before it is cut into optimiser steps or micro-batches. A completion
+without a verdict has advantage 0, and its score, whatever it holds, influences nobody else's. Which libraries mean what by the
+same name is said in each docstring.
+
+Shapes: P problems, G completions per problem, B = P * G sequences (row p * G + g), T tokens; column t describes token t.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Signal:
+    """All that an advantage may depend on, for one rollout of P problems with G completions each."""
+
+    outcome: Float[Tensor, "P G"]
+    """The verifier's score; its value is ignored where `valid` is False."""
+    valid: Bool[Tensor, "P G"]
+    """False where the verifier reached no verdict (time-out, crash, bad gold): such a completion never trains."""
+    mask: Bool[Tensor, "B T"]
+    """True on tokens that the policy sampled; False on prompts, padding, the output of tools, and where `valid` is False."""
+
+
+AdvantageFn = Callable[[Signal], Float[Tensor, "B T"]]
+
+
+def _over_tokens(per_completion: Float[Tensor, "P G"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+    return per_completion.reshape(-1, 1) * mask
+
+
+def _known(signal: Signal) -> Float[Tensor, "P G"]:
+    return torch.where(signal.valid, signal.outcome, 0.0)  # not a product: an invalid outcome may be nan
+
+
+def _group_mean(signal: Signal) -> Float[Tensor, "P 1"]:
+    return _known(signal).sum(1, keepdim=True) / signal.valid.sum(1, keepdim=True).clamp(min=1)
+
+
+def _centered(signal: Signal) -> Float[Tensor, "P G"]:
+    """Exactly 0 where all valid outcomes of a group are equal, which `r - mean` is not (0.1 + 0.1 + 0.1 != 0.3)."""
+    equal = _range(signal) == 0
+    return torch.where(equal, 0.0, (_known(signal) - _group_mean(signal)) * signal.valid)
+
+
+def _range(signal: Signal) -> Float[Tensor, "P 1"]:
+    """Largest minus smallest valid outcome of each group; 0 for fewer than two."""
+    inf = float("inf")
+    high = torch.where(signal.valid, signal.outcome, -inf).amax(1, keepdim=True)
+    low = torch.where(signal.valid, signal.outcome, inf).amin(1, keepdim=True)
+    return torch.where(signal.valid.sum(1, keepdim=True) > 1, high - low, 0.0)
+
+
+def informative(signal: Signal) -> Bool[Tensor, "P"]:
+    """Groups whose valid outcomes differ: the only ones that a group baseline learns from (DAPO, arXiv:2503.14476, 3.2)."""
+    return (_range(signal) > 0).squeeze(1)
+
+
+def center(signal: Signal) -> Float[Tensor, "B T"]:
+    """r - mean over the group's valid rewards. Dr. GRPO, arXiv:2503.20783, section 3.2."""
+    return _over_tokens(_centered(signal), signal.mask)
+
+
+def zscore(signal: Signal, *, eps: float = 1e-4) -> Float[Tensor, "B T"]:
+    """(r - mean) / (std + eps) over the group's valid rewards. DeepSeekMath, arXiv:2402.03300, section 4.1.2.
+
+    std is the sample standard deviation (ddof = 1), as in TRL and verl; eps is TRL's (verl has 1e-6, OpenRLHF 1e-9). Equal
+    rewards, or fewer than two valid ones, give exactly 0.
+    """
+    centered = _centered(signal)
+    std = (centered.square().sum(1, keepdim=True) / (signal.valid.sum(1, keepdim=True) - 1).clamp(min=1)).sqrt()
+    return _over_tokens(centered / (std + eps), signal.mask)
+
+
+def leave_one_out(signal: Signal) -> Float[Tensor, "B T"]:
+    """r - mean of the *other* valid rewards = (r - mean) n / (n - 1). RLOO, arXiv:2402.14740. A group of one gives 0."""
+    n = signal.valid.sum(1, keepdim=True)
+    return _over_tokens(_centered(signal) * n / (n - 1).clamp(min=1), signal.mask)
+
+
+def over_mean(signal: Signal, *, eps: float = 1e-6) -> Float[Tensor, "B T"]:
+    """(r - mean) / (mean + eps): MaxRL (maximum likelihood of a right answer), with the eps of SkyRL.
+
+    For rewards that are not negative; with others the mean may cross 0 and the advantage explodes. Raises ValueError then,
+    because a silent sign flip is the alternative.
+    """
+    if bool((_known(signal) < 0).any()):
+        raise ValueError("maxrl needs rewards >= 0 (its advantage divides by the group's mean); choose grpo or shift the rewards")
+    return _over_tokens(_centered(signal) / (_group_mean(signal) + eps), signal.mask)
+
+
+def _whitened(per_completion: Float[Tensor, "P G"], signal: Signal) -> Float[Tensor, "B T"]:
+    """(x - mean) / sqrt(var + 1e-8) over all sampled tokens of the rollout; var with ddof = 1, as verl's masked_whiten."""
+    tokens = _over_tokens(per_completion, signal.mask)
+    n = signal.mask.sum()
+    mean = tokens.sum() / n.clamp(min=1)
+    deviation = torch.where(signal.mask, tokens - mean, 0.0)
+    variance = deviation.square().sum() / (n - 1).clamp(min=1)
+    return deviation * (variance + 1e-8).rsqrt()
+
+
+def whitened_return(signal: Signal) -> Float[Tensor, "B T"]:
+    """REINFORCE++, arXiv:2501.03262: each token's return (gamma 1, so the outcome), whitened over the tokens of the rollout."""
+    return _whitened(_known(signal), signal)
+
+
+def whitened_center(signal: Signal) -> Float[Tensor, "B T"]:
+    """REINFORCE++-baseline: the group's mean subtracted first, then whitened over the tokens of the rollout."""
+    return _whitened(_centered(signal), signal)

@@ -1,0 +1,48 @@
+"""Accuracy on held-out problems, with the interval that says how much of it is luck."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rollout.chat import Chat
+from rollout.collect import Group, Verify, collect
+from rollout.engine import Engine, Sampling
+from verifiers.problem import Problem
+from verifiers.verdict import Status
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """`right` of `total` responses that have a verdict; `without_verdict` more have none."""
+
+    right: int
+    total: int
+    without_verdict: int = 0
+
+    @property
+    def value(self) -> float:
+        return self.right / self.total if self.total else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson score interval: honest near 0 and 1, where the normal one is not."""
+        if not self.total:
+            return 0.0, 1.0
+        n, p, z = self.total, self.value, 1.959964
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def accuracy(groups: Sequence[Group]) -> Accuracy:
+    """Over all completions of the groups."""
+    verdicts = [verdict for group in groups for verdict in group.verdicts]
+    judged = [verdict for verdict in verdicts if verdict.valid]
+    return Accuracy(sum(v.status is Status.RIGHT for v in judged), len(judged), len(verdicts) - len(judged))
+
+
+def evaluate(problems: Sequence[Problem], *, engine: Engine, chat: Chat, max_tokens: int, verify: Verify) -> tuple[Accuracy, list[Group]]:
+    """Greedy accuracy of what the engine samples from now."""
+    sampling = Sampling(max_tokens, temperature=0.0, stop_ids=chat.stop_ids)
+    groups = collect(problems, engine=engine, chat=chat, sampling=sampling, verify=verify)
+    return accuracy(groups), groups

@@ -1,0 +1,275 @@
+"""The only owner of parameters, gradients and optimiser state.
+
+`update` knows nothing of any algorithm but weight * (correction * token loss + kl) - entropy bonus. Precision: "fp32" is plain;
+"bf16" computes under autocast with float32 parameters where they train (a full policy's master weights, a LoRA's adapter) and
+bfloat16 where they do not (a LoRA's base). Dropout is off everywhere: the sampler has none, and the two must agree.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+
+from rl.algorithms import Algorithm
+from rl.batch import Batch, micro_batches
+from rl.logprobs import TokenLogProbs
+from rl.stats import UpdateStats
+from rollout.engine import PolicyWeights
+from verifiers.input_error import InputError
+
+Dtype = Literal["fp32", "bf16"]
+Reference = Literal["initial", "ema"]
+STEPS_BEFORE_GIVING_UP = 3
+
+
+class Diverged(RuntimeError):
+    """Three steps in a row had a loss or gradient that is not finite; the message says what was seen."""
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A low-rank adapter (arXiv:2106.09685); `dora` decomposes weights into direction and magnitude (arXiv:2402.09353)."""
+
+    rank: int = 16
+    alpha: float = 32.0
+    target_modules: str | tuple[str, ...] = "all-linear"
+    dora: bool = False
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """AdamW's settings. The learning rate is given to each update."""
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+
+
+def load_model(name: str, dtype: Dtype = "fp32", *, lora: bool = False) -> nn.Module:
+    """Any AutoModelForCausalLM of a hub id or folder. Raises InputError in one line where there is none."""
+    frozen_bf16 = dtype == "bf16" and lora
+    try:
+        return AutoModelForCausalLM.from_pretrained(name, dtype=torch.bfloat16 if frozen_bf16 else torch.float32)
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f"cannot load a model from {name!r}: {first} (give a hub id, or a folder that save_pretrained wrote)") from error
+
+
+class Policy:
+    """A causal language model with what is needed to train it."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        lora: Lora | None = None,
+        dtype: Dtype = "fp32",
+        optimizer: Optimizer | None = None,
+        reference: Reference | None = None,
+        ema_decay: float = 0.99,
+        gradient_checkpointing: bool = False,
+        tokens_per_micro_batch: int = 16_384,
+        device: str | torch.device | None = None,
+    ):
+        """`reference`: what KL is measured against, None for algorithms without KL. `device`: default CUDA where there is one."""
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model: Any = with_adapter(model, lora) if lora else model
+        self.model.to(self.device)
+        self.lora, self.ema_decay, self.tokens_per_micro_batch = lora, ema_decay, tokens_per_micro_batch
+        self.autocast = "bfloat16" if dtype == "bf16" else None
+        self.settings = optimizer or Optimizer()
+        _switch_off_dropout(self.model)
+        if gradient_checkpointing:
+            self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            self.model.enable_input_require_grads()  # with frozen embeddings nothing would reach the checkpoints otherwise
+        self.trainable: dict[str, nn.Parameter] = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        fields = {key: value for key, value in asdict(self.settings).items() if key != "max_grad_norm"}
+        self.optimizer = torch.optim.AdamW(list(self.trainable.values()), lr=0.0, **fields)
+        self.reference = reference
+        # a LoRA's initial policy is the adapter switched off; every other reference is a copy of what trains
+        needs_copy = reference == "ema" or (reference == "initial" and lora is None)
+        self.shadow = {name: p.detach().clone() for name, p in self.trainable.items()} if needs_copy else {}
+        self.logprobs = TokenLogProbs(self.model)
+        self.version = 0
+        self.skipped_in_a_row = 0
+
+    # --- looking ---
+
+    def weights(self) -> PolicyWeights:
+        return PolicyWeights(self.model, self.autocast)
+
+    def score(self, batch: Batch) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
+        """(log-probabilities, entropies) of the masked tokens, without gradient."""
+        logp, entropy = torch.zeros(batch.tokens.shape), torch.zeros(batch.tokens.shape)
+        rows = batch.mask.any(1).nonzero().squeeze(1)
+        with torch.no_grad():
+            for index in micro_batches(batch.attention.sum(1), rows, 2 * self.tokens_per_micro_batch):
+                part = batch.rows(index).to(self.device)
+                width = part.tokens.shape[1]
+                logp[index, :width], entropy[index, :width] = (x.cpu() for x in self._forward(part))
+        return logp, entropy
+
+    def score_reference(self, batch: Batch) -> Float[Tensor, "B T"]:
+        """Log-probabilities of the masked tokens under the reference."""
+        with self._as_reference():
+            return self.score(batch)[0]
+
+    def _forward(self, part: Batch, *, entropy_gradient: bool = False) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
+        with self._autocast():
+            return self.logprobs(part.tokens, part.attention, part.mask, temperature=part.temperature, entropy_gradient=entropy_gradient)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, getattr(torch, self.autocast)) if self.autocast else nullcontext()
+
+    @contextmanager
+    def _as_reference(self) -> Iterator[None]:
+        if self.reference is None:
+            raise ValueError("this policy was built without a reference; pass reference='initial' or 'ema' for a KL term")
+        if not self.shadow:
+            with self.model.disable_adapter():
+                yield
+            return
+        self._swap_with_shadow()
+        try:
+            yield
+        finally:
+            self._swap_with_shadow()
+
+    def _swap_with_shadow(self) -> None:
+        for name, parameter in self.trainable.items():
+            parameter.data, self.shadow[name] = self.shadow[name], parameter.data
+
+    # --- learning ---
+
+    def update(self, batch: Batch, algorithm: Algorithm, *, lr: float) -> UpdateStats:
+        """One optimiser step on the whole batch. A step that is not finite is skipped and counted; the third in a row raises Diverged."""
+        stats = UpdateStats(lr=lr)
+        weight = algorithm.weight(batch.mask)
+        taught = ((batch.advantage != 0) & batch.mask).any(1)
+        stats.effective_batch = int(taught.sum())
+        rows = (taught if algorithm.zero_advantage_is_free else batch.mask.any(1)).nonzero().squeeze(1)
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        for index in micro_batches(batch.attention.sum(1), rows, self.tokens_per_micro_batch):
+            part = batch.rows(index).to(self.device)
+            part_weight = weight[index, : part.tokens.shape[1]].to(self.device)
+            loss = self._loss(part, part_weight, algorithm, stats)
+            loss.backward()
+            stats.loss += loss.item()
+        if len(rows):
+            self._step(stats, lr)
+        return stats
+
+    def _loss(self, part: Batch, weight: Float[Tensor, "B T"], algorithm: Algorithm, stats: UpdateStats) -> Float[Tensor, ""]:
+        logp, entropy = self._forward(part, entropy_gradient=algorithm.entropy_coef != 0)
+        old = logp.detach() if part.old_logp is None else part.old_logp
+        per_token = algorithm.loss(logp, old, part.advantage, part.mask)
+        if algorithm.correction:
+            per_token = per_token * algorithm.correction(old, part.sampler_logp, part.mask)
+        if algorithm.kl and part.ref_logp is not None:
+            per_token = per_token + algorithm.kl.coef * algorithm.kl.estimator(logp, part.ref_logp)
+        per_token = per_token - algorithm.entropy_coef * entropy
+        stats.add(part, algorithm, logp=logp.detach(), old=old, entropy=entropy.detach())
+        return torch.where(part.mask, weight * per_token, 0.0).sum()
+
+    def learn(self, tokens: Int[Tensor, "B T"], attention: Bool[Tensor, "B T"], weight: Float[Tensor, "B T"], *, lr: float) -> UpdateStats:
+        """One optimiser step of maximum likelihood: loss = -sum(weight * log p). Supervised fine-tuning."""
+        stats = UpdateStats(lr=lr)
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        for index in micro_batches(attention.sum(1), torch.arange(len(tokens)), self.tokens_per_micro_batch):
+            width = int(attention[index].sum(1).max())
+            part = [x[index, :width].to(self.device) for x in (tokens, attention, weight)]
+            with self._autocast():
+                logp, _ = self.logprobs(part[0], part[1], part[2] != 0, temperature=1.0)
+            loss = -(part[2] * logp).sum()
+            loss.backward()
+            stats.loss += loss.item()
+            stats.trained_tokens += int((part[2] != 0).sum())
+        self._step(stats, lr)
+        return stats
+
+    def _step(self, stats: UpdateStats, lr: float) -> None:
+        stats.grad_norm = float(nn.utils.clip_grad_norm_(self.trainable.values(), self.settings.max_grad_norm))
+        if not (torch.isfinite(torch.tensor(stats.loss)) and torch.isfinite(torch.tensor(stats.grad_norm))):
+            self._skip(stats)
+            return
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.version += 1
+        self.skipped_in_a_row = 0
+        stats.updates = 1
+        if self.reference == "ema":
+            for name, parameter in self.trainable.items():
+                self.shadow[name].lerp_(parameter.detach(), 1 - self.ema_decay)
+
+    def _skip(self, stats: UpdateStats) -> None:
+        broken = [name for name, p in self.trainable.items() if p.grad is not None and not torch.isfinite(p.grad).all()]
+        self.optimizer.zero_grad(set_to_none=True)
+        stats.skipped = 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row >= STEPS_BEFORE_GIVING_UP:
+            where = f"{len(broken)} of {len(self.trainable)} tensors, first {broken[0]}" if broken else "none; the loss itself"
+            raise Diverged(
+                f"{self.skipped_in_a_row} steps in a row were not finite and were skipped: loss {stats.loss}, gradient norm "
+                f"{stats.grad_norm}, learning rate {stats.lr:g}, policy version {self.version}; gradients not finite in {where}. "
+                "Lower the learning rate or the precision's risk (fp32), and look at the last rollouts of the run."
+            )
+
+    # --- on disk ---
+
+    def save_model(self, folder: Path) -> None:
+        """In the format of transformers (full) or peft (adapter), loadable by `from_pretrained`."""
+        self.model.save_pretrained(folder)
+
+    def save(self, folder: Path) -> None:
+        """The model as `save_model`, and what else a bit-exact continuation needs."""
+        self.save_model(folder / "model")
+        state = {"optimizer": self.optimizer.state_dict(), "version": self.version, "skipped": self.skipped_in_a_row}
+        if self.reference == "ema":
+            state["shadow"] = self.shadow
+        torch.save(state, folder / "trainer.pt")
+
+    def load(self, folder: Path) -> None:
+        """Into a policy that was built the same way as the saved one."""
+        if self.lora:
+            from peft import set_peft_model_state_dict
+            from safetensors.torch import load_file
+
+            set_peft_model_state_dict(self.model, load_file(folder / "model" / "adapter_model.safetensors", device=str(self.device)))
+        else:
+            saved = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32)
+            self.model.load_state_dict(saved.state_dict())
+        state = torch.load(folder / "trainer.pt", map_location=self.device, weights_only=True)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.version, self.skipped_in_a_row = state["version"], state["skipped"]
+        if "shadow" in state:
+            self.shadow = state["shadow"]
+
+
+def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:
+    """The model with its parameters frozen and a fresh adapter that changes nothing yet."""
+    from peft import LoraConfig, get_peft_model
+
+    targets = lora.target_modules if isinstance(lora.target_modules, str) else list(lora.target_modules)
+    return get_peft_model(
+        model,  # type: ignore[arg-type]  # any PreTrainedModel
+        LoraConfig(r=lora.rank, lora_alpha=int(lora.alpha), target_modules=targets, use_dora=lora.dora, task_type="CAUSAL_LM"),
+    )
+
+
+def _switch_off_dropout(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = 0.0  # type: ignore[assignment]  # attention functions read it from the module

@@ -1,0 +1,98 @@
+"""A run as pictures: one PNG a question, from metrics.jsonl alone, so that any run can be drawn at any time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rl.run_folder import read_lines
+from verifiers.atomic import atomic_path
+from verifiers.input_error import InputError
+
+Rows = Sequence[dict[str, Any]]
+
+
+def plot_run(metrics_path: Path, folder: Path) -> list[Path]:
+    """Write the plots of a run and return their paths. Raises InputError where nothing was logged yet."""
+    rows = read_lines(metrics_path)
+    if not rows:
+        raise InputError(f"{metrics_path} holds no finished step yet; nothing to plot")
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    written = []
+    for name, draw in _PLOTS.items():
+        figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+        draw(axes, rows)
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False)
+        with atomic_path(folder / f"{name}.png") as temporary:
+            figure.savefig(temporary, dpi=120, format="png")
+        plt.close(figure)
+        written.append(folder / f"{name}.png")
+    return written
+
+
+def _series(rows: Rows, *keys: str) -> list[list[float]]:
+    """[steps, key 1, key 2, ...] over the rows that hold all the keys."""
+    held = [row for row in rows if all(key in row for key in keys)]
+    return [[row["step"] for row in held], *([row[key] for row in held] for key in keys)]
+
+
+def _accuracy(axes: Any, rows: Rows) -> None:
+    steps, value, low, high = _series(rows, "accuracy", "accuracy_low", "accuracy_high")
+    axes.plot(steps, value, color="#7a9cc6", linewidth=1, label="sampled, training problems")
+    axes.fill_between(steps, low, high, color="#7a9cc6", alpha=0.2, linewidth=0)
+    steps, value, low, high = _series(rows, "eval/accuracy", "eval/low", "eval/high")
+    if steps:
+        errors = [[v - b for v, b in zip(value, low, strict=True)], [b - v for v, b in zip(value, high, strict=True)]]
+        axes.errorbar(steps, value, errors, color="#b5382a", marker="o", capsize=3, label="greedy, held-out (95 % interval)")
+    axes.set_ylim(0, 1)
+    axes.set_title("Accuracy")
+
+
+def _reward(axes: Any, rows: Rows) -> None:
+    steps, mean, spread = _series(rows, "reward", "reward_std")
+    axes.plot(steps, mean, color="#33658a", label="mean reward")
+    low, high = ([m + sign * s for m, s in zip(mean, spread, strict=True)] for sign in (-1, 1))
+    axes.fill_between(steps, low, high, color="#33658a", alpha=0.12, linewidth=0, label="± 1 standard deviation")
+    for key in sorted({key for row in rows for key in row if key.startswith("reward/")}):
+        axes.plot(*_series(rows, key), linewidth=1, label=key.removeprefix("reward/"))
+    axes.set_title("Reward")
+
+
+def _length(axes: Any, rows: Rows) -> None:
+    axes.plot(*_series(rows, "length"), color="#33658a", label="mean")
+    axes.plot(*_series(rows, "length_max"), color="#33658a", linewidth=0.8, linestyle=":", label="longest")
+    axes.set_title("Completion length (tokens)")
+    axes.set_ylim(bottom=0)
+
+
+def _entropy(axes: Any, rows: Rows) -> None:
+    axes.plot(*_series(rows, "entropy"), color="#33658a", label="all sampled tokens (-log p)")
+    axes.plot(*_series(rows, "entropy_trained"), color="#86bbd8", linewidth=1, label="trained tokens (exact)")
+    axes.set_title("Entropy (nats per token)")
+    axes.set_ylim(bottom=0)
+
+
+def _kl(axes: Any, rows: Rows) -> None:
+    axes.plot(*_series(rows, "kl_reference"), color="#33658a", label="to the reference")
+    axes.plot(*_series(rows, "sampler_kl"), color="#b5382a", label="sampler to trainer")
+    axes.set_yscale("symlog", linthresh=1e-6)
+    axes.set_title("KL (nats per token)")
+
+
+def _groups(axes: Any, rows: Rows) -> None:
+    keys = {"groups_mixed": "mixed: these teach", "groups_all_right": "all right", "groups_all_wrong": "all wrong",
+            "groups_equal": "equal scores", "groups_no_verdict": "no verdict"}  # fmt: skip
+    steps, *shares = _series(rows, *keys)
+    axes.stackplot(steps, shares, labels=keys.values(), colors=["#33658a", "#9fc490", "#e0a899", "#cccccc", "#222222"])
+    axes.set_ylim(0, 1)
+    axes.set_title("Groups: who can learn from them, and the dead ones")
+
+
+_PLOTS = {"accuracy": _accuracy, "reward": _reward, "length": _length, "entropy": _entropy, "kl": _kl, "groups": _groups}

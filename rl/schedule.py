@@ -1,0 +1,25 @@
+"""Learning rates as a function of the step, so that a resumed run has no schedule to restore."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Linear warm-up to `peak`, then constant, or a cosine that falls to `floor * peak` at the last step."""
+
+    peak: float
+    steps: int
+    warmup: int = 0
+    shape: Literal["constant", "cosine"] = "constant"
+    floor: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        """The rate of step 0, 1, ... `steps - 1`. Warm-up reaches the peak at step `warmup - 1`; no step has rate 0 before the end."""
+        if step < self.warmup:
+            return self.peak * (step + 1) / self.warmup
+        if self.shape == "constant":
+            return self.peak
+        done = (step + 1 - self.warmup) / max(1, self.steps - self.warmup)
+        return self.peak * (self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))

@@ -1,0 +1,75 @@
+"""How much of a rollout could teach anything, and, where nothing could, why: in numbers every step, in words when it lasts."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rl.evaluate import accuracy
+from rollout.collect import Group
+from verifiers.verdict import Status
+
+
+def rollout_metrics(groups: Sequence[Group], replaced: Sequence[Group]) -> dict[str, float]:
+    """The rollout that trains, as shares and means; `replaced` groups (dynamic sampling) are counted, not averaged."""
+    completions = [completion for group in groups for completion in group.completions]
+    verdicts = [verdict for group in groups for verdict in group.verdicts]
+    scores = [verdict.score for verdict in verdicts if verdict.score is not None]
+    statuses = Counter(verdict.status for verdict in verdicts)
+    kinds = Counter(map(_kind, groups))
+    lengths = [sum(completion.sampled) for completion in completions]
+    result = accuracy(groups)
+    low, high = result.interval
+    mean = sum(scores) / len(scores) if scores else 0.0
+    sampled = [logp for c in completions for logp, own in zip(c.logprobs, c.sampled, strict=True) if own]
+    parts: dict[str, list[float]] = {}
+    for verdict in verdicts:
+        for name, value in verdict.parts.items():
+            parts.setdefault(name, []).append(value)
+    return {
+        "reward": mean,
+        "reward_std": (sum((s - mean) ** 2 for s in scores) / max(1, len(scores) - 1)) ** 0.5,
+        "accuracy": result.value,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        **{f"reward/{name}": sum(values) / len(values) for name, values in sorted(parts.items())},
+        **{f"verdicts/{status.value}": statuses[status] for status in Status},
+        **{f"groups_{kind}": kinds[kind] / len(groups) for kind in ("all_right", "all_wrong", "no_verdict", "equal", "mixed")},
+        "groups_dead": sum(not group.informative for group in groups) / len(groups),
+        "groups_replaced": len(replaced),
+        "completions": len(completions),
+        "length": sum(lengths) / len(lengths),
+        "length_max": max(lengths),
+        "truncated_share": sum(c.finish == "length" for c in completions) / len(completions),
+        # -log p of what was sampled: an unbiased estimate of the policy's entropy over all tokens, for nothing
+        "entropy": -sum(sampled) / len(sampled),
+    }
+
+
+def _kind(group: Group) -> str:
+    statuses = {verdict.status for verdict in group.verdicts if verdict.valid}
+    if not statuses:
+        return "no_verdict"
+    if group.informative:
+        return "mixed"
+    if statuses == {Status.RIGHT}:
+        return "all_right"
+    return "all_wrong" if Status.RIGHT not in statuses else "equal"
+
+
+def no_signal_message(steps: Sequence[dict[str, float]]) -> str:
+    """Why the last steps taught nothing, and what usually helps."""
+
+    def share(key: str) -> float:
+        return sum(step[key] for step in steps) / len(steps)
+
+    advice = {
+        "groups_all_wrong": "the problems are too hard for this policy: warm it up by SFT, give easier problems, allow longer completions, "
+        "or check with `reckon verify` that the verifier can read its answers",
+        "groups_all_right": "the problems are too easy for this policy: give harder ones",
+        "groups_no_verdict": "the verifier reaches no verdict: read `status` and `detail` in the run's rollouts",
+        "groups_equal": "the reward gives all completions of a group the same score: it cannot tell them apart",
+    }
+    worst = max(advice, key=share)
+    counts = ", ".join(f"{key.removeprefix('groups_').replace('_', ' ')} {share(key):.0%}" for key in advice)
+    truncated = share("truncated_share")
+    cut = f" {truncated:.0%} of completions reached the length limit." if truncated > 0.5 else ""
+    return f"No group had a signal in the last {len(steps)} steps, so nothing was learnt ({counts}). Mostly, {advice[worst]}.{cut}"

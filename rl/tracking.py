@@ -1,0 +1,130 @@
+"""Where a run's numbers go: metrics.jsonl always, a live table or plain lines, and a tracker from accelerate where one is asked for.
+
+Keys that begin with "time/" or "speed/" depend on the machine; all others are equal, to the last bit, in a resumed run.
+"""
+
+import importlib.util
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from rl.run_folder import append_line
+from verifiers.input_error import InputError
+
+TrackerName = Literal["tensorboard", "wandb", "trackio"]
+SHOWN = {  # key in metrics.jsonl -> (name on screen, format)
+    "reward": ("reward", "{:.3f}"),
+    "accuracy": ("accuracy", "{:.1%}"),
+    "eval/accuracy": ("held-out", "{:.1%}"),
+    "length": ("length", "{:.1f}"),
+    "entropy": ("entropy", "{:.3f}"),
+    "groups_dead": ("dead groups", "{:.0%}"),
+    "truncated_share": ("truncated", "{:.1%}"),
+    "kl_reference": ("KL ref", "{:.4f}"),
+    "sampler_kl": ("KL sampler", "{:.1e}"),
+    "clipped_share": ("clipped", "{:.1%}"),
+    "grad_norm": ("grad norm", "{:.3f}"),
+    "lr": ("lr", "{:.1e}"),
+}
+
+
+class Clock:
+    """Seconds by phase: `clock("sample")` ends the phase before and begins this one."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._phase = ""
+        self._since = time.monotonic()
+
+    def __call__(self, phase: str) -> None:
+        now = time.monotonic()
+        if self._phase:
+            self.seconds[self._phase] = self.seconds.get(self._phase, 0.0) + now - self._since
+        self._phase, self._since = phase, now
+
+    def stop(self) -> dict[str, float]:
+        self("")
+        return self.seconds
+
+
+class Tracker:
+    """A context manager that shows and stores every step's numbers."""
+
+    def __init__(self, metrics_path: Path, *, steps: int, name: str = "run", tracker: TrackerName | None = None, config: Any = None):
+        self.metrics_path, self.steps, self.name = metrics_path, steps, name
+        self.console = Console(file=sys.stderr, highlight=False)
+        self.live = Live(console=self.console, refresh_per_second=4) if self.console.is_terminal else None
+        self.external = _external(tracker, name, metrics_path.parent, config or {}) if tracker else None
+        self._begun: tuple[float, int] | None = None
+        self._shown: dict[str, Any] = {}
+
+    def __enter__(self) -> "Tracker":
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.live:
+            self.live.stop()
+        if self.external:
+            self.external.finish()
+
+    def step(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Store the numbers of one completed step, then show them."""
+        append_line(self.metrics_path, {"step": step, **metrics})
+        if self.external:
+            self.external.log({k: v for k, v in metrics.items() if isinstance(v, int | float)}, step=step)
+        self._begun = self._begun or (time.monotonic(), step)
+        self._shown.update(metrics)
+        if self.live:
+            self.live.update(self._table(step))
+        else:
+            shown = {**metrics} if step else {"eval/accuracy": metrics.get("eval/accuracy")}
+            cells = [f"{label} {form.format(shown[key])}" for key, (label, form) in SHOWN.items() if shown.get(key) is not None]
+            self.console.print(f"{self.name} {step}/{self.steps}  " + "  ".join(cells) + f"  {self._pace(step)}", soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """A line for the reader, above the live table."""
+        self.console.print(text, soft_wrap=True, markup=False)
+
+    def _pace(self, step: int) -> str:
+        since, first = self._begun or (time.monotonic(), step)
+        if step == first:
+            return ""
+        rate = (time.monotonic() - since) / (step - first)
+        left = int(rate * (self.steps - step))
+        return f"{rate:.2f} s/step, {left // 60}:{left % 60:02d} left"
+
+    def _table(self, step: int) -> Group:
+        table = Table(box=None, padding=(0, 2), show_header=False)
+        cells = [(label, form.format(self._shown[key])) for key, (label, form) in SHOWN.items() if self._shown.get(key) is not None]
+        for start in range(0, len(cells), 4):
+            table.add_row(*(f"[dim]{label}[/dim] [bold]{value}[/bold]" for label, value in cells[start : start + 4]))
+        return Group(f"{self.name}  step {step}/{self.steps}  {self._pace(step)}", ProgressBar(self.steps, step, width=60), table)
+
+
+def check_tracker(tracker: TrackerName | None) -> None:
+    """Raises InputError, before anything heavy starts, if the tracker's package is missing."""
+    if tracker and importlib.util.find_spec(tracker) is None:
+        raise InputError(f"--track {tracker}: the package {tracker} is not installed; pip install {tracker}, or leave --track out")
+
+
+def _external(tracker: TrackerName, name: str, folder: Path, config: Any) -> Any:
+    """accelerate's trackers: one interface to services that change theirs."""
+    from accelerate import PartialState, tracking
+
+    PartialState()  # they ask it which process is the main one
+    if tracker == "tensorboard":
+        external: Any = tracking.TensorBoardTracker(name, folder / "tensorboard")
+    else:
+        external = {"wandb": tracking.WandBTracker, "trackio": tracking.TrackioTracker}[tracker](name)
+    external.start()
+    external.store_init_configuration({k: v if isinstance(v, int | float | str | bool) else str(v) for k, v in config.items()})
+    return external

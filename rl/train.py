@@ -1,0 +1,153 @@
+"""The only online loop: problems -> completions -> verdicts -> advantages -> one or more updates, a step at a time.
+
+Every algorithm and every engine runs through it. It decides the order of things and nothing else: what is sampled, scored and
+optimised is handed to it. All randomness is a function of (seed, step), so a step replayed from its stored rollout, or sampled
+again, gives the same numbers.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from rl.algorithms import Algorithm
+from rl.batch import Batch, make_batch, split
+from rl.evaluate import Accuracy
+from rl.policy import Policy
+from rl.run_folder import Position, RunFolder
+from rl.schedule import Schedule
+from rl.seeds import Shuffled, derive_seed, reseed
+from rl.signal_report import no_signal_message, rollout_metrics
+from rl.stats import UpdateStats
+from rl.stats import metrics as update_metrics
+from rl.tracking import Clock, Tracker
+from rollout.chat import Chat
+from rollout.collect import Group, Verify, collect_informative
+from rollout.engine import Engine, Sampling
+from verifiers.problem import Problem
+
+STEPS_WITHOUT_SIGNAL = 20
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How long and how often. Sizes are in problems; nothing needs to divide anything."""
+
+    steps: int
+    problems_per_step: int
+    lr: Schedule
+    updates_per_rollout: int = 1
+    eval_every: int = 0
+    """0: before the first step and after the last only."""
+    checkpoint_every: int = 10
+    seed: int = 0
+
+
+def train(
+    *,
+    loop: Loop,
+    policy: Policy,
+    engine: Engine,
+    chat: Chat,
+    sampling: Sampling,
+    problems: Sequence[Problem],
+    verify: Verify,
+    algorithm: Algorithm,
+    run: RunFolder,
+    tracker: Tracker,
+    evaluate: Callable[[], Accuracy] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Position:
+    """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
+
+    Raises `Diverged` after three steps that were not finite.
+    """
+    stream = Shuffled(len(problems), loop.seed)
+    by_id = {problem.id: problem for problem in problems}
+    silent: deque[dict[str, float]] = deque(maxlen=STEPS_WITHOUT_SIGNAL)
+    position = run.restore(policy)
+    if position is None:
+        position = Position()
+        engine.load_policy(policy.weights(), policy.version)
+        tracker.step(0, _evaluation(evaluate))
+        run.save(policy, position)
+
+    while position.step < loop.steps and not should_stop():
+        step, clock = position.step + 1, Clock()
+        clock("sync")
+        reseed(loop.seed, "step", step)
+        engine.load_policy(policy.weights(), policy.version)
+        stored = run.rollouts.read(step, by_id)
+        if stored is None:
+            feed = _Feed(problems, stream, position.cursor)
+            seeded = replace(sampling, seed=derive_seed(loop.seed, "sampling", step))
+            groups, replaced = collect_informative(
+                feed.next, loop.problems_per_step, max_refills=algorithm.max_refills,
+                engine=engine, chat=chat, sampling=seeded, verify=verify, clock=clock,
+            )  # fmt: skip
+            clock("store")
+            run.rollouts.write(step, groups, cursor=feed.cursor, replaced=replaced)
+            cursor = feed.cursor
+        else:
+            groups, replaced, cursor = stored
+        clock("update")
+        rate = loop.lr(step - 1)
+        updates = learn(groups, policy=policy, algorithm=algorithm, temperature=sampling.temperature, pad_id=chat.pad_id,
+                        parts=loop.updates_per_rollout, lr=rate)  # fmt: skip
+        position = Position(step, cursor)
+        metrics: dict[str, float] = {**rollout_metrics(groups, replaced), **update_metrics(updates), "lr": rate}
+        if step == loop.steps or (loop.eval_every and step % loop.eval_every == 0):
+            clock("evaluate")
+            engine.load_policy(policy.weights(), policy.version)
+            metrics |= _evaluation(evaluate)
+        tracker.step(step, metrics | _timing(clock, groups))
+        silent.append(metrics)
+        if len(silent) == STEPS_WITHOUT_SIGNAL and not any(m["effective_batch"] for m in silent):
+            tracker.say(no_signal_message(list(silent)))
+            silent.clear()
+        if step % loop.checkpoint_every == 0 and step < loop.steps:
+            run.save(policy, position)
+    run.save(policy, position)
+    return position
+
+
+def learn(
+    groups: Sequence[Group], *, policy: Policy, algorithm: Algorithm, temperature: float, pad_id: int, parts: int, lr: float
+) -> list[UpdateStats]:
+    """One rollout's optimiser steps: advantages over all of it, then `parts` updates over whole groups, in order."""
+    batch, _ = make_batch(groups, algorithm, temperature=temperature, pad_id=pad_id)
+    if parts > 1:
+        batch = replace(batch, old_logp=policy.score(batch)[0])
+    if algorithm.kl:
+        batch = replace(batch, ref_logp=policy.score_reference(batch))
+    steps: list[Batch] = list(split(batch, parts, group_size=len(groups[0].completions)))
+    return [policy.update(part, algorithm, lr=lr) for part in steps]
+
+
+class _Feed:
+    """Problems from a position of the endless shuffled stream."""
+
+    def __init__(self, problems: Sequence[Problem], stream: Shuffled, cursor: int):
+        self.problems, self.stream, self.cursor = problems, stream, cursor
+
+    def next(self) -> Problem:
+        problem = self.problems[self.stream[self.cursor]]
+        self.cursor += 1
+        return problem
+
+
+def _evaluation(evaluate: Callable[[], Accuracy] | None) -> dict[str, float]:
+    if evaluate is None:
+        return {}
+    result = evaluate()
+    low, high = result.interval
+    return {"eval/accuracy": result.value, "eval/low": low, "eval/high": high, "eval/total": result.total}
+
+
+def _timing(clock: Clock, groups: Sequence[Group]) -> dict[str, float]:
+    seconds = clock.stop()
+    total = sum(seconds.values())
+    sampled = sum(sum(completion.sampled) for group in groups for completion in group.completions)
+    speed = {"speed/tokens_per_s": sampled / total if total else 0.0}
+    if seconds.get("sample"):
+        speed["speed/sampled_tokens_per_s"] = sampled / seconds["sample"]
+    return {f"time/{phase}": value for phase, value in seconds.items()} | {"time/step": total} | speed

@@ -1,0 +1,72 @@
+"""Problems to token ids and token ids to text: the only file that touches a tokenizer or a chat template.
+
+A prompt that is a list of messages goes through the model's chat template; a plain string does too where the tokenizer has a
+template (as one user turn, after the system prompt), and is encoded as it stands where it has none.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from verifiers.input_error import InputError
+from verifiers.problem import Message, Problem
+
+
+class Chat:
+    """How a run speaks to its model. `tokenizer` is a transformers tokenizer."""
+
+    def __init__(self, tokenizer: Any, *, system_prompt: str = "", prefill: str = "", use_template: bool = True):
+        """`prefill`: the assistant's first words, given rather than sampled ("<think>"). Raises InputError without an EOS token."""
+        self.tokenizer = tokenizer
+        self.system_prompt = system_prompt
+        self.prefill = prefill
+        self.has_template = use_template and bool(tokenizer.chat_template)
+        if tokenizer.eos_token_id is None:
+            raise InputError("the tokenizer has no end-of-sequence token, so no completion could ever stop; set eos_token in it")
+        self.stop_ids = self._stop_ids()
+        self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+
+    def _stop_ids(self) -> tuple[int, ...]:
+        """EOS, and the token that ends a turn in the model's template where that is another one (<|im_end|>, <|eot_id|>)."""
+        ends = {self.tokenizer.eos_token_id}
+        if self.has_template:
+            vocabulary = self.tokenizer.get_added_vocab()
+            template = self._template_text()
+            ends |= {vocabulary[t] for t in ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>") if t in vocabulary and t in template}
+        return tuple(sorted(ends))
+
+    def _template_text(self) -> str:
+        template = self.tokenizer.chat_template
+        return template if isinstance(template, str) else " ".join(template.values())
+
+    def render(self, problem: Problem) -> list[int]:
+        """Token ids of the prompt, up to where the policy begins. The answer is never part of it."""
+        if self.has_template:
+            turns = [Message(role="user", content=problem.prompt)] if isinstance(problem.prompt, str) else list(problem.prompt)
+            if self.system_prompt and turns[0]["role"] != "system":
+                turns.insert(0, Message(role="system", content=self.system_prompt))
+            text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            return self.encode(text + self.prefill, special=False)
+        if not isinstance(problem.prompt, str):
+            raise InputError(f"problem {problem.id} is a list of messages but the tokenizer has no chat template; give plain prompts")
+        system = f"{self.system_prompt}\n\n" if self.system_prompt else ""
+        return self.encode(system + problem.prompt + self.prefill, special=True)
+
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=special))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The response as the verifier reads it: special tokens left out, the prefill put back in front."""
+        return self.prefill + str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+
+def load_tokenizer(model: str) -> Any:
+    """The tokenizer of a hub id or a local folder. Raises InputError with the remedy where it has none."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError, KeyError) as error:
+        place = "folder" if Path(model).is_dir() else "hub id"
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"cannot load a tokenizer from {place} {model!r}: {first} (save one there with save_pretrained)") from error

@@ -1,0 +1,67 @@
+"""What turns prompts into completions: the protocol that every engine obeys, and the values that cross it.
+
+Sampling is a pure function of the weights, the prompts and `Sampling.seed`: an engine keeps no random state between calls, so
+a resumed run needs none saved. An engine has no base class; it joins `tests/test_engine_contract.py` instead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How completions are drawn. No top-p, top-k or min-p: they bias the policy gradient (see docs/numerics.md)."""
+
+    max_tokens: int
+    completions: int = 1
+    """G, for each prompt."""
+    temperature: float = 1.0
+    """0 is greedy: the log-probabilities are then those at temperature 1."""
+    stop_ids: tuple[int, ...] = ()
+    """Token ids that end a completion; the id itself is kept as the completion's last token."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1 or self.completions < 1 or self.temperature < 0:
+            raise ValueError(f"max_tokens and completions must be at least 1 and temperature at least 0: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sampled response."""
+
+    tokens: list[int]
+    logprobs: list[float]
+    """Log-probability of each token under the distribution that it was sampled from: softmax(logits / temperature)."""
+    sampled: list[bool]
+    """False for tokens that the policy did not choose (a tool's output): they are never trained on."""
+    finish: Literal["stop", "length", "abort"]
+    policy_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyWeights:
+    """A policy's parameters as an engine may take them: the live module now; tensors to copy, for engines elsewhere."""
+
+    module: "nn.Module"
+    """The policy's own model (a transformers or peft model). An engine in the same process may sample from it in place."""
+    autocast: str | None = None
+    """Name of the dtype under which the policy computes ("bfloat16"), None for plain float32."""
+
+
+class Engine(Protocol):
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Completion]]:
+        """`sampling.completions` completions for each prompt (token ids, not empty), in order: [P][G]."""
+
+    def load_policy(self, weights: PolicyWeights, version: int) -> None:
+        """Sample from these weights from now on, and stamp completions with `version`."""
+
+    def score(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
+        """Log-probability of each token given those before it; the first token of a sequence has 0.0."""
+
+    def close(self) -> None:
+        """Give back what the engine holds; it is not used afterwards."""

@@ -1,0 +1,57 @@
+"""An engine without a model, so that a user's loop, reward and environment can be tested in milliseconds.
+
+It samples from a table of bigram log-probabilities: the distribution of the next token depends on the last one only. That is
+enough to be exact in everything the contract asks (log-probabilities, temperature, seeds, stops, scores).
+"""
+
+import itertools
+import math
+import random
+from collections.abc import Sequence
+
+from rollout.engine import Completion, PolicyWeights, Sampling
+
+
+class FakeEngine:
+    """Samples from `table[last][next]`, unnormalised log-probabilities (one row for each token id of the vocabulary)."""
+
+    def __init__(self, table: Sequence[Sequence[float]]):
+        self.table = [list(row) for row in table]
+        self.loaded: list[int] = []
+        """Every version that load_policy was called with, for tests of the loop."""
+
+    def load_policy(self, weights: PolicyWeights, version: int) -> None:
+        self.loaded.append(version)
+
+    def close(self) -> None:
+        pass
+
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Completion]]:
+        if not all(prompts):
+            raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
+        rng = random.Random(sampling.seed)
+        return [[self._complete(prompt[-1], sampling, rng) for _ in range(sampling.completions)] for prompt in prompts]
+
+    def score(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
+        pairs = [list(itertools.pairwise(sequence)) for sequence in sequences]
+        return [[0.0, *(self._logp(last, temperature)[token] for last, token in pair)] for pair in pairs]
+
+    def _logp(self, last: int, temperature: float) -> list[float]:
+        scaled = [value / (temperature or 1.0) for value in self.table[last]]
+        peak = max(scaled)
+        total = peak + math.log(sum(math.exp(value - peak) for value in scaled))
+        return [value - total for value in scaled]
+
+    def _complete(self, last: int, sampling: Sampling, rng: random.Random) -> Completion:
+        tokens: list[int] = []
+        logprobs: list[float] = []
+        while len(tokens) < sampling.max_tokens and not (tokens and tokens[-1] in sampling.stop_ids):
+            logp = self._logp(last, sampling.temperature)
+            if sampling.temperature == 0:
+                last = max(range(len(logp)), key=logp.__getitem__)
+            else:
+                last = rng.choices(range(len(logp)), [math.exp(value) for value in logp])[0]
+            tokens.append(last)
+            logprobs.append(logp[last])
+        finish = "stop" if tokens[-1] in sampling.stop_ids else "length"
+        return Completion(tokens, logprobs, [True] * len(tokens), finish, self.loaded[-1] if self.loaded else -1)

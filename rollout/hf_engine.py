@@ -1,0 +1,144 @@
+"""An engine on transformers' `generate`: no other package, any machine, any causal model.
+
+It samples from the policy's own module, in place: nothing is copied, so weights cannot be stale. Log-probabilities are recorded
+while sampling, from the very distribution that the token was drawn from. Left padding, one forward pass a token for the whole
+batch: fine for small models and for checking other engines; vLLM is the engine for speed.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from rollout.engine import Completion, PolicyWeights, Sampling
+
+
+class _Sampler(LogitsProcessor):  # type: ignore[misc]
+    """Turns `generate`'s greedy choice into an exact draw at the temperature, and keeps each chosen token's log-probability.
+
+    argmax(log p + Gumbel noise) is a draw from p. Drawing here, and not in `generate`, gives the engine a generator of its own
+    (no global random state to save or disturb) and needs one [B V] tensor at a time instead of all steps' scores.
+    """
+
+    def __init__(self, temperature: float, generator: torch.Generator):
+        self.temperature = temperature
+        self.generator = generator
+        self.chosen: list[Tensor] = []
+        self._logp: Tensor | None = None
+
+    def note(self, tokens: Tensor) -> None:
+        """The tokens [B] that followed from the last scores."""
+        if self._logp is not None:
+            self.chosen.append(self._logp.gather(1, tokens[:, None]).squeeze(1))
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        self.note(input_ids[:, -1])
+        self._logp = torch.log_softmax(scores.float() / (self.temperature or 1.0), dim=-1)
+        if self.temperature == 0:
+            return self._logp
+        noise = torch.empty_like(self._logp).exponential_(generator=self.generator).clamp_min_(1e-30)
+        return self._logp - noise.log_()
+
+
+class HFEngine:
+    """Samples from the policy's module with `generate`. `pad_id` is any valid token id; it is masked everywhere."""
+
+    def __init__(self, *, pad_id: int, max_sequences: int = 512):
+        """`max_sequences`: at most so many at once; fewer use less memory."""
+        self.pad_id = pad_id
+        self.max_sequences = max_sequences
+        self._weights: PolicyWeights | None = None
+        self._version = -1
+
+    def load_policy(self, weights: PolicyWeights, version: int) -> None:
+        self._weights, self._version = weights, version
+
+    def close(self) -> None:
+        self._weights = None
+
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Completion]]:
+        if not all(prompts):
+            raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
+        rows = [(index, prompt) for index, prompt in enumerate(prompts) for _ in range(sampling.completions)]
+        rows.sort(key=lambda row: len(row[1]))  # stable; rows of like length share a call and its padding
+        groups: list[list[Completion]] = [[] for _ in prompts]
+        with self._sampling_module() as module:
+            generator = torch.Generator(_device(module)).manual_seed(sampling.seed)
+            for start in range(0, len(rows), self.max_sequences):
+                part = rows[start : start + self.max_sequences]
+                completions = self._generate_batch(module, [prompt for _, prompt in part], sampling, generator)
+                for (index, _), completion in zip(part, completions, strict=True):
+                    groups[index].append(completion)
+        return groups
+
+    def score(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
+        scores = []
+        with self._sampling_module() as module, torch.no_grad():
+            for sequence in sequences:  # one at a time: exact without padding, and canaries are few
+                tokens = torch.tensor([list(sequence)], device=_device(module))
+                logp = torch.log_softmax(module(tokens).logits.float() / temperature, dim=-1)
+                chosen = logp[:, :-1].gather(2, tokens[:, 1:, None]).squeeze(2)
+                scores.append([0.0, *chosen[0].tolist()])
+        return scores
+
+    @contextmanager
+    def _sampling_module(self) -> Iterator[Any]:
+        """The policy's model in evaluation mode, free of generation defaults that would change the distribution.
+
+        Many hub models ship a `generation_config.json` with top_p, top_k and a repetition penalty; `generate` applies it even
+        beside an explicit config.
+        """
+        if self._weights is None:
+            raise ValueError("the engine has no weights yet; call load_policy first")
+        module: Any = self._weights.module
+        model = module.get_base_model() if hasattr(module, "get_base_model") else module
+        was_training, defaults = module.training, model.generation_config
+        module.eval()
+        model.generation_config = GenerationConfig()
+        try:
+            with _autocast(model, self._weights.autocast):
+                yield model
+        finally:
+            model.generation_config = defaults
+            module.train(was_training)
+
+    def _generate_batch(
+        self, module: Any, prompts: Sequence[Sequence[int]], sampling: Sampling, generator: torch.Generator
+    ) -> list[Completion]:
+        width = max(map(len, prompts))
+        pads = [width - len(prompt) for prompt in prompts]
+        tokens = torch.tensor([[self.pad_id] * pad + list(prompt) for pad, prompt in zip(pads, prompts, strict=True)])
+        mask = torch.arange(width)[None] >= torch.tensor(pads)[:, None]
+        sampler = _Sampler(sampling.temperature, generator)
+        sequences = module.generate(
+            tokens.to(_device(module)),
+            attention_mask=mask.long().to(_device(module)),
+            logits_processor=LogitsProcessorList([sampler]),
+            generation_config=GenerationConfig(
+                max_new_tokens=sampling.max_tokens,
+                do_sample=False,
+                eos_token_id=list(sampling.stop_ids) or None,
+                pad_token_id=self.pad_id,
+            ),
+        )
+        sampler.note(sequences[:, -1])
+        chosen = sequences[:, width:].tolist()
+        logprobs = torch.stack(sampler.chosen[: sequences.shape[1] - width], dim=1).tolist()
+        return [self._completion(row, logp, sampling) for row, logp in zip(chosen, logprobs, strict=True)]
+
+    def _completion(self, tokens: list[int], logprobs: list[float], sampling: Sampling) -> Completion:
+        stops = [i for i, token in enumerate(tokens) if token in sampling.stop_ids]
+        length = stops[0] + 1 if stops else len(tokens)
+        finish = "stop" if stops else "length"
+        return Completion(tokens[:length], logprobs[:length], [True] * length, finish, self._version)
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next(module.parameters()).device
+
+
+def _autocast(module: nn.Module, dtype: str | None) -> AbstractContextManager[Any]:
+    return torch.autocast(_device(module).type, getattr(torch, dtype)) if dtype else nullcontext()

@@ -1,0 +1,95 @@
+"""Offline, one thread, shapes checked at run time; and the tiny models that tests train and sample from.
+
+Models come from factories (`make_qwen2`, `make_llama`) so that a test can have several, and as fresh ones a test
+(`tiny_qwen2`, `tiny_llama`). Their weights are drawn wide, so that next-token distributions are peaked: near uniform ones
+would forgive a wrong temperature or position.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, runtime_checkable
+
+import pytest
+from jaxtyping import install_import_hook
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+install_import_hook(["rl", "rollout"], "beartype.beartype")
+
+from rollout.engine import Engine  # noqa: E402  # after the hook, which sees only what is imported later
+
+runtime_checkable(Engine)  # beartype asks isinstance of the protocols that it meets in annotations
+
+VOCABULARY = 24
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The shared data: $RECKON_DATA, or ../shared/data beside the repository."""
+    root = Path(__file__).resolve().parents[1]
+    folder = Path(os.environ.get("RECKON_DATA") or root.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no test data at {folder}; set RECKON_DATA to the folder that holds it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def one_thread() -> None:
+    """Tiny matrices are faster on one thread, and sums are then in one order."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Any:
+    """The arithmetic tokenizer: a token for each digit, sign and tag."""
+    from recipes.arithmetic import make_tokenizer
+
+    return make_tokenizer()
+
+
+def _settings(tied: bool) -> dict[str, Any]:
+    return {
+        "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "max_position_embeddings": 128, "tie_word_embeddings": tied, "initializer_range": 0.3,
+        "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def make_qwen2(one_thread: None) -> Callable[..., Any]:
+    """seed -> a random Qwen2 model with tied embeddings, float32."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    def make(seed: int = 0) -> Any:
+        torch.manual_seed(seed)
+        return Qwen2ForCausalLM(Qwen2Config(**_settings(tied=True)))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_llama(one_thread: None) -> Callable[..., Any]:
+    """seed -> a random Llama model with an output head of its own, float32."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    def make(seed: int = 0) -> Any:
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(LlamaConfig(**_settings(tied=False)))
+
+    return make
+
+
+@pytest.fixture
+def tiny_qwen2(make_qwen2: Callable[..., Any]) -> Any:
+    return make_qwen2()
+
+
+@pytest.fixture
+def tiny_llama(make_llama: Callable[..., Any]) -> Any:
+    return make_llama()

@@ -1,0 +1,171 @@
+"""`reckon verify`: the verdicts of rows, in order and at once, and what it says of rows that are none."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recipes.verify import Config, run
+from verifiers.input_error import InputError
+
+REWARD = """
+import time
+def score(problem, response):
+    if response == "sleep":
+        time.sleep(1000)
+    return response == problem.answer and problem.meta.get("level", 1)
+"""
+PROGRAM = "import sys, tyro; from recipes.verify import Config, run; sys.exit(run(tyro.cli(Config)))"
+
+Lines = list[dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def _rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "reward.py").write_text(REWARD)
+    monkeypatch.chdir(tmp_path)
+
+
+def written(*rows: Any) -> str:
+    Path("rows.jsonl").write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return "rows.jsonl"
+
+
+def verdicts(text: str) -> tuple[Lines, dict[str, Any]]:
+    *lines, last = text.splitlines()
+    mark, _, result = last.partition(" ")
+    assert mark == "RESULT"
+    return [json.loads(line) for line in lines], json.loads(result)
+
+
+def test_pred_response_and_what_has_no_answer(capfd: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"id": "a", "gold": "1/2", "pred": "0.5"},
+        {"gold": 72, "response": r"so it is \boxed{72}", "pred": "ignored", "problem": "?"},
+        {"gold": "5", "pred": 6, "id": 3},
+        {"gold": "5", "pred": None},
+        {"gold": "5", "response": ""},
+        {"gold": "", "pred": "1"},
+    ]
+    assert run(Config(written(*rows))) == 0
+    lines, result = verdicts(capfd.readouterr().out)
+    assert [line["status"] for line in lines] == ["right", "right", "wrong", "no_answer", "no_answer", "bad_gold"]
+    assert [line["score"] for line in lines] == [1.0, 1.0, 0.0, 0.0, 0.0, None]
+    assert [line.get("id") for line in lines] == ["a", None, 3, None, None, None]
+    assert all(line.keys() - {"id"} == {"score", "status", "detail", "seconds"} for line in lines)
+    assert result["rows"] == 6
+    assert result["counts"] == {"right": 2, "wrong": 1, "no_answer": 2, "timeout": 0, "crash": 0, "bad_gold": 1}
+    assert result["seconds"] > 0
+    assert result["verdicts_per_s"] > 0
+
+
+def test_own_reward_keeps_the_order_past_a_timeout(capfd: pytest.CaptureFixture[str]) -> None:
+    rows = [{"gold": str(n), "pred": str(n), "id": n, "level": n + 1} for n in range(500)]
+    rows[7]["pred"] = "sleep"
+    run(Config(written(*rows), verifier="reward.py:score", deadline=1.0))
+    lines, result = verdicts(capfd.readouterr().out)
+    assert [line["id"] for line in lines] == list(range(500))
+    assert [line["score"] for line in lines] == [None if n == 7 else 1.0 if n == 0 else n + 1.0 for n in range(500)]
+    assert (lines[7]["status"], result["counts"]["right"], result["counts"]["timeout"]) == ("timeout", 499, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ("not json", r"rows.jsonl, line 3: not JSON"),
+        ({"gold": "1"}, r"line 3: no 'pred' or 'response' among its fields \(gold\)"),
+        ({"answer": "1"}, r"line 3: no 'gold' and no 'pred' or 'response' among its fields \(answer\)"),
+        ({"gold": ["1"], "pred": "1"}, r"line 3: 'gold' is \['1'\]"),
+        ({"gold": "1", "response": 4}, "line 3: 'response' is 4"),
+    ],
+)
+def test_a_bad_row_comes_after_the_verdicts_before_it(capfd: pytest.CaptureFixture[str], row: Any, text: str) -> None:
+    good = {"gold": "1", "pred": "1"}
+    with pytest.raises(InputError, match=text):
+        run(Config(written(good, good, row, good), workers=1))
+    assert [json.loads(line)["status"] for line in capfd.readouterr().out.splitlines()] == ["right", "right"]
+
+
+def test_files_and_verifiers_that_are_not_there(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match=r"missing.jsonl cannot be read: No such file"):
+        run(Config("missing.jsonl"))
+    with pytest.raises(InputError, match=r"reward.py has no function 'scored'; did you mean 'score'"):
+        run(Config(written({"gold": "1", "pred": "1"}), verifier="reward.py:scored"))
+    assert capfd.readouterr().out == ""
+
+
+def test_out_appears_when_it_is_complete(capfd: pytest.CaptureFixture[str]) -> None:
+    good, out = {"gold": "1", "pred": "1"}, Path("new/verdicts.jsonl")
+    with pytest.raises(InputError):
+        run(Config(written(good, "junk"), out=out))
+    assert not out.exists()
+    assert run(Config(written(good, good), out=out)) == 0
+    assert len(out.read_text().splitlines()) == 2
+    assert verdicts(capfd.readouterr().out)[1]["rows"] == 2
+    assert list(out.parent.iterdir()) == [out]
+
+
+def command(*arguments: str) -> "subprocess.Popen[str]":
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_a_pipe_is_answered_row_by_row() -> None:
+    with command("-") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for n in range(3):
+            process.stdin.write(json.dumps({"id": n, "gold": "1", "pred": str(n)}) + "\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["id"] == n  # before the next row is there
+        out, err = process.communicate()
+    assert verdicts(out)[1]["counts"]["right"] == 1
+    assert (process.returncode, err) == (0, "")
+
+
+def test_a_reader_that_leaves_is_no_error_even_while_the_pipe_is_silent() -> None:
+    row = json.dumps({"gold": "1", "pred": "1"}) + "\n"
+    with command("-") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(row)
+        process.stdin.flush()
+        assert process.stdout.readline()
+        process.stdout.close()
+        process.stdin.write(row)
+        process.stdin.flush()
+        assert process.wait(10) == 0
+        assert process.stderr.read() == ""
+        process.stdin.close()
+
+
+def test_a_terminal_sees_progress_and_the_verdicts_stay_clean() -> None:
+    rows = [{"gold": str(n), "pred": str(n), "response": "x" * 400} for n in range(4000)]
+    ours, theirs = pty.openpty()
+    arguments = [sys.executable, "-c", PROGRAM, written(*rows), "--verifier", "reward.py:score"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=theirs, text=True, env={**os.environ, "TERM": "xterm"}) as process:
+        os.close(theirs)
+        assert process.stdout is not None
+        seen: list[bytes] = []
+        screen = threading.Thread(target=lambda: seen.extend(iter(lambda: _read(ours), b"")))
+        screen.start()
+        lines, _ = verdicts(process.stdout.read())
+    screen.join()
+    os.close(ours)
+    assert len(lines) == 4000
+    assert b"rows" in b"".join(seen)
+    assert b"/s" in b"".join(seen)
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # the other end is closed
+        return b""

@@ -1,0 +1,101 @@
+r"""Final answers as text: where they stand in a response.
+
+The last answer counts: the last box, the last tag, the last phrase; a response that gives two different answers is taken at its
+second. Which places count, and in which order, is a tuple of extractors, so a recipe that asks for tags can trust tags alone. When
+a response closes a thought (`</think>`), only what follows can hold the answer. All searches take linear time on any input. Left out:
+reading an answer's meaning (`latex_parse.py`), and answers split over several boxes.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Answer(NamedTuple):
+    text: str
+    place: str
+    """Which extractor found it."""
+
+
+Extractor = Callable[[str], str | None]
+
+_BOX_PART = re.compile(r"\\(?:boxed|fbox)\s{0,4}\{|\\boxed\s{1,4}([^\s\\{}$]{1,80})|\\.|[{}]", re.DOTALL | re.ASCII)
+_PHRASE = re.compile(r"\banswer\s{0,4}(?:\*\*\s{0,4})?(?:is\b|:|=)[\s:*]{0,8}", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?](?:[\s*]|$)|\n")
+_NUMBER = re.compile(
+    r"(?:(?<![\w)\]}])[-−])?\$?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
+    r"(?:\s?/\s?\d+)?(?:\s?\\?%|\s(?:thousand|million|billion|trillion)\b)?",
+    re.ASCII,
+)
+_PHRASE_LENGTH = 300
+_TAIL = 2000
+
+
+def boxed(response: str) -> str | None:
+    r"""Inside the last \boxed{} or \fbox{} to open among those that close, so the inner one of two nested boxes."""
+    begin = min((at for at in (response.find("\\boxed"), response.find("\\fbox")) if at >= 0), default=-1)
+    if begin < 0:
+        return None
+    open_braces: list[tuple[int, bool]] = []
+    best, found = -1, None
+    for match in _BOX_PART.finditer(response, begin):
+        part = match[0]
+        if part == "}":
+            start, is_box = open_braces.pop() if open_braces else (0, False)
+            if is_box and start > best:
+                best, found = start, response[start : match.start()]
+        elif part == "{" or (part[-1] == "{" and len(part) > 2):
+            open_braces.append((match.end(), len(part) > 2))
+        elif match[1]:
+            best, found = match.start(1), match[1]
+    return found
+
+
+def tagged(response: str) -> str | None:
+    """Between the last <answer> and its </answer>; to the end if the end tag was cut off as a stop string."""
+    start = response.rfind("<answer>")
+    if start < 0:
+        return None
+    return response[start + len("<answer>") :].partition("</answer>")[0]
+
+
+def hashes(response: str) -> str | None:
+    """Behind the last #### to the end of its line, as in GSM8K's solutions."""
+    _, mark, rest = response.rpartition("####")
+    return rest.strip().partition("\n")[0] if mark else None
+
+
+def phrase(response: str) -> str | None:
+    """Behind the last "answer is", "answer:" or "answer =", to the end of the sentence."""
+    end = -1
+    for match in _PHRASE.finditer(response):
+        end = match.end()
+    if end < 0:
+        return None
+    text = response[end : end + _PHRASE_LENGTH]
+    stop = _SENTENCE_END.search(text)
+    text = (text[: stop.start()] if stop else text).strip("* ")
+    if text.startswith("$") and (closing := text.find("$", 1)) > 1:
+        return text[1:closing]
+    return text
+
+
+def last_number(response: str) -> str | None:
+    """The last number of the last 2000 characters, with its sign, denominator, percent sign or "million"."""
+    found = None
+    for match in _NUMBER.finditer(response[-_TAIL:]):
+        found = match[0]
+    return found
+
+
+DEFAULT_EXTRACTORS: tuple[Extractor, ...] = (boxed, tagged, hashes, phrase, last_number)
+
+
+def extract_answer(response: str, extractors: tuple[Extractor, ...] = DEFAULT_EXTRACTORS) -> Answer | None:
+    """The answer of the first extractor that finds one which is not blank."""
+    after_thought = response.rpartition("</think>")[2]
+    for extractor in extractors:
+        text = extractor(after_thought)
+        if text is not None and (text := text.strip()):
+            return Answer(text, extractor.__name__)
+    return None

@@ -1,0 +1,96 @@
+"""Verifiers made of verifiers: weighted sums, gates, minima. The result is a verifier like any other, and logs its parts by name.
+
+Two rules hold for all of them. The status is the first part's (for a gate, see there): accuracy is then a fact about the primary
+verifier, whatever else the score holds. And a part without a verdict leaves the whole without one, with that part's status and,
+named, its detail: a sum over the parts that happened to work would be a different reward from response to response.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from verifiers.problem import Problem
+from verifiers.verdict import Status, Verdict, Verifier, as_verdict
+
+_Named = tuple[str, Verdict]
+
+
+def weighted_sum(parts: Sequence[tuple[str, Verifier, float]]) -> Verifier:
+    """score = sum of weight * score over (name, verifier, weight). The first is the primary one: status and steps are its own."""
+    weights = [weight for _, _, weight in parts]
+    if not all(math.isfinite(weight) for weight in weights):
+        raise ValueError(f"weights must be finite numbers, not {weights}")
+    named = _named([(name, verifier) for name, verifier, _ in parts])
+    return partial(_combine, named, partial(_dot, tuple(weights)))
+
+
+def minimum(parts: Sequence[tuple[str, Verifier]]) -> Verifier:
+    """score = the smallest score. The first is the primary one: status and steps are its own."""
+    return partial(_combine, _named(parts), min)
+
+
+def gate(gatekeeper: Verifier, verifier: Verifier) -> Verifier:
+    """The verifier's score where the gatekeeper is right, else 0; the verifier then does not run.
+
+    The status is that of the last that ran: a response that the gatekeeper refuses has the gatekeeper's status, any other the
+    verifier's, so that "right" means right by both. Logged as "gate" and "score".
+    """
+    return partial(_gated, gatekeeper, verifier)
+
+
+def _gated(gatekeeper: Verifier, verifier: Verifier, problem: Problem, response: str) -> Verdict:
+    first = as_verdict(gatekeeper(problem, response))
+    if first.score is None:
+        return _without_verdict("gate", first)
+    gate_part = _scores([("gate", first)])
+    if first.status is not Status.RIGHT:
+        return Verdict(0.0, first.status, _details([("gate", first)]), gate_part)
+    second = as_verdict(verifier(problem, response))
+    if second.score is None:
+        return _without_verdict("score", second)
+    parts = gate_part | _scores([("score", second)])
+    return Verdict(second.score, second.status, _details([("gate", first), ("score", second)]), parts, second.steps)
+
+
+def _combine(
+    parts: tuple[tuple[str, Verifier], ...], score: Callable[[Sequence[float]], float], problem: Problem, response: str
+) -> Verdict:
+    verdicts: list[_Named] = []
+    scores: list[float] = []
+    for name, verifier in parts:
+        verdict = as_verdict(verifier(problem, response))
+        if verdict.score is None:
+            return _without_verdict(name, verdict)
+        verdicts.append((name, verdict))
+        scores.append(verdict.score)
+    primary = verdicts[0][1]
+    return Verdict(score(scores), primary.status, _details(verdicts), _scores(verdicts), primary.steps)
+
+
+def _dot(weights: tuple[float, ...], scores: Sequence[float]) -> float:
+    return math.fsum(weight * score for weight, score in zip(weights, scores, strict=True))
+
+
+def _named(parts: Sequence[tuple[str, Verifier]]) -> tuple[tuple[str, Verifier], ...]:
+    names = [name for name, _ in parts]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"a composed verifier needs one part or more, with different names, not {names}")
+    return tuple(parts)
+
+
+def _without_verdict(name: str, verdict: Verdict) -> Verdict:
+    return Verdict(None, verdict.status, f"{name}: {verdict.detail}")
+
+
+def _details(verdicts: Sequence[_Named]) -> str:
+    return "; ".join(f"{name}: {verdict.detail}" for name, verdict in verdicts)
+
+
+def _scores(verdicts: Sequence[_Named]) -> dict[str, float]:
+    """The unweighted scores by name, and those of a part's own parts as "name/part"."""
+    scores: dict[str, float] = {}
+    for name, verdict in verdicts:
+        if verdict.score is not None:
+            scores[name] = verdict.score
+        scores |= {f"{name}/{inner}": score for inner, score in verdict.parts.items()}
+    return scores

@@ -1,0 +1,168 @@
+"""Numbers and polynomials as exact sums, with everything bounded before it is computed.
+
+A value is a sum of rational multiples of monomials in named atoms (symbols, pi, e, i, roots of integers), in one order: many equal
+values have equal sums, and different values never do. What is beyond a bound raises Unreadable, at once.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+MAX_BITS = 4096  # of a numerator or denominator
+MAX_TERMS = 24  # of a sum
+MAX_NAME = 400  # characters of the name of one atom
+
+Monomial = tuple[tuple[str, Fraction], ...]
+
+
+class Unreadable(Exception):
+    """Beyond the grammar or its bounds; never leaves this module."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expr:
+    """A sum of (monomial, coefficient), sorted, without zeros. The empty sum is 0."""
+
+    terms: tuple[tuple[Monomial, Fraction], ...]
+    decimals: int = field(default=0, compare=False)
+    """Digits after the point if this was written as one decimal number; 0 otherwise."""
+
+    @property
+    def rational(self) -> Fraction | None:
+        if not self.terms:
+            return Fraction(0)
+        return self.terms[0][1] if len(self.terms) == 1 and not self.terms[0][0] else None
+
+
+_POSITIVE = frozenset({"pi", "e"})  # besides integers, the atoms x with sqrt(xy) = sqrt(x) sqrt(y)
+CONSTANTS = _POSITIVE | {"i"}
+
+
+def rational(value: Fraction | int, decimals: int = 0) -> Expr:
+    return Expr((((), Fraction(value)),) if value else (), decimals)
+
+
+def atom(name: str, exponent: Fraction = Fraction(1)) -> Expr:
+    return Expr(((((name, exponent),), Fraction(1)),))
+
+
+PI = atom("pi")
+
+
+def name_of(value: Expr) -> str:
+    """The sum as text, the same for equal sums: it names the atom that stands for a power of it."""
+    name = "+".join(str(c) + "".join(f"*{atom}^{e}" for atom, e in m) for m, c in value.terms)
+    if len(name) > MAX_NAME:
+        raise Unreadable
+    return name
+
+
+def sum_of(terms: Iterable[tuple[Monomial, Fraction]]) -> Expr:
+    total: dict[Monomial, Fraction] = {}
+    for monomial, coefficient in terms:
+        total[monomial] = total.get(monomial, Fraction(0)) + coefficient
+    kept = tuple(sorted((m, c) for m, c in total.items() if c))
+    if len(kept) > MAX_TERMS or any(max(c.numerator.bit_length(), c.denominator.bit_length()) > MAX_BITS for _, c in kept):
+        raise Unreadable
+    return Expr(kept)
+
+
+def scale(value: Expr, factor: Fraction) -> Expr:
+    return Expr(tuple((m, c * factor) for m, c in value.terms), value.decimals if factor == -1 else 0) if factor else rational(0)
+
+
+def multiply(left: Expr, right: Expr) -> Expr:
+    products = []
+    for m, c in left.terms:
+        for n, d in right.terms:
+            powers = dict(m)
+            for atom, exponent in n:
+                powers[atom] = powers.get(atom, Fraction(0)) + exponent
+            factor, monomial = _reduce(powers.items())
+            products.append((monomial, c * d * factor))
+    return sum_of(products)
+
+
+def _whole_power(base: Fraction, exponent: int) -> Fraction:
+    if abs(exponent) * max(base.numerator.bit_length(), base.denominator.bit_length()) > MAX_BITS:
+        raise Unreadable
+    return base**exponent
+
+
+def _reduce(powers: Iterable[tuple[str, Fraction]]) -> tuple[Fraction, Monomial]:
+    """Whole powers of integers and of i go into the coefficient: 3^(-1/2) is 1/3 * 3^(1/2), i^3 is -i."""
+    coefficient, kept = Fraction(1), []
+    for atom, exponent in powers:
+        if atom.isdigit():
+            whole = math.floor(exponent)
+            coefficient *= _whole_power(Fraction(int(atom)), whole)
+            exponent -= whole
+        elif atom == "i":
+            if exponent.denominator != 1:
+                raise Unreadable
+            coefficient *= -1 if exponent % 4 >= 2 else 1
+            exponent %= 2
+        if exponent:
+            kept.append((atom, exponent))
+    return coefficient, tuple(sorted(kept))
+
+
+def _factors(n: int) -> dict[int, int]:
+    """Trial division by small primes; the rest is one factor or one squared. An unsplit rest can miss an equality, not make one."""
+    found: dict[int, int] = {}
+    for p in (2, *range(3, 500, 2)):
+        while n % p == 0:
+            n //= p
+            found[p] = found.get(p, 0) + 1
+    root = math.isqrt(n)
+    return found if n == 1 else found | ({root: 2} if root * root == n else {n: 1})
+
+
+def power(base: Expr, exponent: Expr) -> Expr:
+    n = exponent.rational
+    if n is None:
+        return atom(f"({name_of(base)})^({name_of(exponent)})")
+    if not base.terms:
+        if n <= 0:
+            raise Unreadable
+        return base
+    if n.denominator != 1:
+        return _root(base, n)
+    if len(base.terms) == 1:
+        monomial, coefficient = base.terms[0]
+        factor, powers = _reduce((atom, e * n) for atom, e in monomial)
+        return sum_of([(powers, _whole_power(coefficient, n.numerator) * factor)])
+    if n < 0 and len(base.terms) == 2:  # 1/(a+b) = (a-b)/(a²-b²): surds and complex numbers lose their denominator
+        conjugate = Expr((base.terms[0], (base.terms[1][0], -base.terms[1][1])))
+        if norm := multiply(base, conjugate).rational:
+            return power(scale(conjugate, 1 / norm), rational(-n))
+    if n < 0 or math.comb(min(n.numerator, 99) + len(base.terms) - 1, len(base.terms) - 1) > MAX_TERMS:
+        return _opaque(base, n)
+    product = rational(1)
+    for _ in range(n.numerator):
+        product = multiply(product, base)
+    return product
+
+
+def _opaque(base: Expr, n: Fraction) -> Expr:
+    """base^n as a power of one atom, once its content has been taken out: sqrt(4x+4) is 2 sqrt(x+1)."""
+    content = abs(base.terms[-1][1])
+    return multiply(atom(f"({name_of(scale(base, 1 / content))})", n), power(rational(content), rational(n)))
+
+
+def _root(base: Expr, n: Fraction) -> Expr:
+    monomial, coefficient = base.terms[0]
+    positive = all(atom in _POSITIVE or atom.isdigit() for atom, _ in monomial)
+    if len(base.terms) > 1 or not (positive or (len(monomial) == 1 and monomial[0][1] == coefficient == 1)):
+        return _opaque(base, n)
+    powers = {atom: e * n for atom, e in monomial}
+    if coefficient < 0:
+        if n != Fraction(1, 2):
+            raise Unreadable
+        powers["i"] = Fraction(1)
+    for part, direction in ((abs(coefficient.numerator), n), (coefficient.denominator, -n)):
+        for factor, e in _factors(part).items():
+            powers[str(factor)] = powers.get(str(factor), Fraction(0)) + e * direction
+    rest, reduced = _reduce(powers.items())
+    return sum_of([(reduced, rest)])

@@ -1,0 +1,235 @@
+"""Problems on disk: one JSON object a line, in our own form or as the common math data sets have it.
+
+    {"prompt": ..., "answer": ..., "verifier": ..., "meta": {...}}      ours: what `write_problems` writes; taken word for word
+    {"question": ..., "answer": "... #### 72"}                          GSM8K: the gold answer is what follows the last ####
+    {"problem": ..., "solution": "... \\boxed{72} ..."}                  MATH: the gold answer is the last \\boxed{}
+    {"problem": ..., "answer" or "gold": ...}                           a bare gold answer
+
+A prompt is a string or a list of chat messages. Everything else in a row goes to `meta`, and so does, as `solution`, the text
+that a gold answer was taken from. A gold answer is not judged here: `audit_golds` does that, with the verifier itself.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from verifiers.answers import boxed
+from verifiers.atomic import atomic_path
+from verifiers.input_error import InputError
+from verifiers.problem import Message, Problem, make_problem
+from verifiers.verdict import Status, Verdict
+
+if TYPE_CHECKING:
+    from verifiers.pool import VerifierPool
+
+_PROMPT_FIELDS = ("prompt", "question", "problem")
+_ANSWER_FIELDS = ("answer", "gold", "solution")
+_AFTER_HASHES = re.compile(r"^####[ \t]*(.*?)\s*\Z", re.MULTILINE)
+
+
+class ProblemList(list[Problem]):
+    """The problems of a file, and how many rows of it were left out."""
+
+    duplicates: int = 0
+    """Rows with the same prompt, answer and verifier as an earlier one."""
+    bad_gold: int = 0
+    """Rows without a usable gold answer; more than 0 only if these were to be skipped."""
+
+
+def read_problems(
+    path: Path,
+    *,
+    verifier: str = "math_answer",
+    prompt_field: str | None = None,
+    answer_field: str | None = None,
+    limit: int | None = None,
+    skip_bad_gold: bool = False,
+) -> ProblemList:
+    """The problems of a JSONL file, in order and without duplicates, at most `limit` of them.
+
+    `verifier` is for rows that name none. `prompt_field` and `answer_field` say where to look instead of the recognised names.
+    Raises InputError, with file and line, for a file that cannot be read, a row that is no object or lacks a field, a file
+    without problems, and rows without a usable gold answer: all of these are counted and the first ones named, or, with
+    `skip_bad_gold`, they are left out and counted in `.bad_gold`.
+    """
+    rows = ((f"line {number}", row) for number, row in _rows(path))
+    return problems_of(
+        rows, source=str(path), verifier=verifier, prompt_field=prompt_field, answer_field=answer_field, limit=limit,
+        skip_bad_gold=skip_bad_gold,
+    )  # fmt: skip
+
+
+def problems_of(
+    rows: Iterable[tuple[str, dict[str, Any]]],
+    *,
+    source: str,
+    verifier: str = "math_answer",
+    prompt_field: str | None = None,
+    answer_field: str | None = None,
+    limit: int | None = None,
+    skip_bad_gold: bool = False,
+) -> ProblemList:
+    """The problems of (place, row) pairs, by the rules of `read_problems`; `source` and the place name a bad row."""
+    mapping = _Mapping(verifier, prompt_field, answer_field)
+    problems = ProblemList()
+    seen: set[str] = set()
+    bad: list[str] = []
+    count = 0
+    for place, row in rows:
+        if limit is not None and len(problems) >= limit:
+            break
+        count += 1
+        try:
+            problem = mapping.problem(row)
+        except _BadGoldError as error:
+            bad.append(f"{place} ({error})")
+        except InputError as error:
+            raise InputError(f"{source}, {place}: {error}") from None
+        else:
+            if problem.id in seen:
+                problems.duplicates += 1
+            else:
+                seen.add(problem.id)
+                problems.append(problem)
+    if bad and not skip_bad_gold:
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        raise InputError(
+            f"{source}: {len(bad)} of {count} rows have no gold answer: {', '.join(bad[:5])}{more}; mend them, or drop them with "
+            "--skip-bad-gold"
+        )
+    problems.bad_gold = len(bad)
+    if not problems and limit != 0:
+        raise InputError(f"{source} holds no problem; it should have one JSON object a line" + (" with a gold answer" if bad else ""))
+    return problems
+
+
+def write_problems(path: Path, problems: Iterable[Problem]) -> None:
+    """Write problems so that `read_problems` gives them back; the file appears complete or not at all.
+
+    Raises TypeError for a `meta` that JSON cannot hold.
+    """
+    # ASCII: JSON's escapes carry lone surrogates, which UTF-8 cannot.
+    with atomic_path(path) as temporary, temporary.open("w", encoding="ascii") as file:
+        for problem in problems:
+            row = {"prompt": problem.prompt, "answer": problem.answer, "verifier": problem.verifier, "meta": dict(problem.meta)}
+            file.write(json.dumps(row) + "\n")
+
+
+def answer_as_response(answer: str, verifier: str) -> str:
+    """A response whose final answer is `answer`: boxed for `math_answer`, which looks for a box; plain for every other verifier."""
+    return f"\\boxed{{{answer}}}" if verifier == "math_answer" else answer
+
+
+def gold_response(problem: Problem) -> str:
+    """The response that the problem's own verifier must accept."""
+    return answer_as_response(problem.answer, problem.verifier)
+
+
+def audit_golds(problems: Sequence[Problem], pool: "VerifierPool") -> list[tuple[Problem, Verdict]]:
+    """The problems whose gold answer, given as the response, is not judged right, each with that verdict."""
+    verdicts = pool.verify_many([(problem, gold_response(problem)) for problem in problems])
+    return [(problem, verdict) for problem, verdict in zip(problems, verdicts, strict=True) if verdict.status is not Status.RIGHT]
+
+
+class _BadGoldError(InputError):
+    """The row is well formed but has no usable gold answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapping:
+    """How a row becomes a problem."""
+
+    verifier: str
+    prompt_field: str | None
+    answer_field: str | None
+
+    def problem(self, row: dict[str, Any]) -> Problem:
+        prompt_field = self._field(row, self.prompt_field, _PROMPT_FIELDS, "prompt")
+        answer_field = self._field(row, self.answer_field, _ANSWER_FIELDS, "answer")
+        rest = {key: value for key, value in row.items() if key not in (prompt_field, answer_field, "verifier", "meta")}
+        meta = row.get("meta")
+        meta = {**rest, **meta} if isinstance(meta, dict) else rest if meta is None else {**rest, "meta": meta}
+        verifier = row.get("verifier", self.verifier)
+        if not isinstance(verifier, str) or not verifier:
+            raise InputError(f"'verifier' is {verifier!r:.60}; it should name one, e.g. \"math_answer\"")
+        answer = answer_text(row[answer_field], answer_field)
+        if "verifier" not in row:  # else the row is in our form already
+            gold = _gold(answer, required=answer_field == "solution" and self.answer_field is None)
+            if gold != answer.strip():
+                meta.setdefault("solution", answer)
+            answer = gold
+        if not answer.strip():
+            raise _BadGoldError(f"{answer_field!r} is empty")
+        return make_problem(_prompt(row[prompt_field], prompt_field), answer, verifier=verifier, meta=meta)
+
+    @staticmethod
+    def _field(row: dict[str, Any], asked: str | None, known: tuple[str, ...], what: str) -> str:
+        for name in known if asked is None else (asked,):
+            if name in row:
+                return name
+        wanted = " or ".join(repr(name) for name in known) if asked is None else repr(asked)
+        raise InputError(f"no {wanted} among its fields ({', '.join(row) or 'none'}); say which one it is with {what}_field")
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSONL file with their line numbers; blank lines are passed over."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, parse_row(line, f"{path}, line {number}")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error.reason}); it should be JSONL, one JSON object a line") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; give the path of a JSONL file") from None
+
+
+def parse_row(line: str, where: str) -> dict[str, Any]:
+    """The JSON object on a line. Raises InputError that says `where` it is not one."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        hint = "the file seems to be one JSON array" if line.strip() == "[" else str(error)
+        raise InputError(f"{where}: not JSON ({hint}); write one JSON object a line") from None
+    if not isinstance(row, dict):
+        kind = {list: "array", str: "string", type(None): "null", bool: "boolean"}.get(type(row), "number")
+        raise InputError(f"{where}: a JSON {kind}, not an object; write one JSON object a line")
+    return row
+
+
+def answer_text(value: object, field: str) -> str:
+    """An answer as text; data sets also give numbers, and null for none. Raises InputError for anything else."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise InputError(f"{field!r} is {value!r:.60} ({type(value).__name__}); an answer is a string or a number")
+
+
+def _prompt(value: object, field: str) -> str | list[Message]:
+    if isinstance(value, str) and value.strip():
+        return value
+    if isinstance(value, list) and value and all(_is_message(message) for message in value):
+        return value
+    raise InputError(
+        f"{field!r} is {value!r:.60}; a prompt is a text that is not empty, or a list of {{'role': ..., 'content': ...}} with texts"
+    )
+
+
+def _is_message(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("role"), str) and isinstance(value.get("content"), str)
+
+
+def _gold(text: str, *, required: bool) -> str:
+    """The gold answer in a text: after its last ####, or in its last box, or, unless one of these is `required`, all of it."""
+    if match := _AFTER_HASHES.search(text):
+        return match[1].strip()
+    content = boxed(text)
+    if content is None and required and text.strip():
+        raise _BadGoldError("'solution' has no \\boxed{} answer")
+    return text.strip() if content is None else content.strip()

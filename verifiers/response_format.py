@@ -1,0 +1,60 @@
+"""Is the response laid out as a thought and then an answer, in tags, and nothing else? DeepSeek-R1's format reward.
+
+Source: arXiv:2501.12948, section 2.2. Only the layout is judged, never what is inside; `compose.py` joins it with a verifier that
+does. The rule is strict, because each exception is a layout that the policy will find: each of the four tags exactly once, in order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from verifiers.problem import Problem
+from verifiers.verdict import Verdict, right, wrong
+
+
+@dataclass(frozen=True, slots=True)
+class FormatPolicy:
+    """What the prompt already holds."""
+
+    think_prefilled: bool = False
+    """The chat template ends the prompt with <think>, so the response must not open it again."""
+
+
+def verify(problem: Problem, response: str) -> Verdict:
+    """1 if the response is <think>...</think><answer>...</answer>, both with content, with only white space around them; else 0."""
+    return check(problem, response, policy=FormatPolicy())
+
+
+def with_policy(policy: FormatPolicy) -> Callable[[Problem, str], Verdict]:
+    """`verify` under another policy."""
+    return partial(check, policy=policy)
+
+
+def check(problem: Problem, response: str, *, policy: FormatPolicy) -> Verdict:
+    """`verify` with its policy as an argument. `problem` is not looked at."""
+    fault = _fault(response, policy)
+    return wrong(fault) if fault else right("thought, then answer")
+
+
+def _fault(response: str, policy: FormatPolicy) -> str:
+    """What is wrong, or "". Once every tag is known to be there once, cutting at each in turn finds any wrong order."""
+    if policy.think_prefilled:
+        if "<think>" in response:
+            return "<think> again, though the prompt opened it"
+        response = "<think>" + response
+    for tag in ("<think>", "</think>", "<answer>", "</answer>"):
+        if (count := response.count(tag)) != 1:
+            return f"{tag} {count} times instead of once" if count else f"no {tag}"
+    before, _, rest = response.partition("<think>")
+    thought, closed, rest = rest.partition("</think>")
+    between, opened, rest = rest.partition("<answer>")
+    answer, ended, after = rest.partition("</answer>")
+    if not (closed and opened and ended):
+        return "the tags are not in the order <think> </think> <answer> </answer>"
+    for place, text in (("before <think>", before), ("between </think> and <answer>", between), ("after </answer>", after)):
+        if text.strip():
+            return f"text {place}: {text.strip()!r:.60}"
+    for place, text in (("thought", thought), ("answer", answer)):
+        if not text.strip():
+            return f"the {place} is empty"
+    return ""

@@ -1,0 +1,70 @@
+"""Our verifiers in TRL: `GRPOTrainer(reward_funcs=[trl_reward("math_answer")])`.
+
+The other direction (TRL's reward functions in our training) is `reward_function.load`. TRL itself is not imported here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from verifiers.input_error import InputError
+from verifiers.pool import VerifierPool
+from verifiers.problem import Problem, make_problem
+from verifiers.reward_function import short_name
+from verifiers.verdict import Verdict, Verifier
+
+# What TRL hands a reward function besides the columns of the data set.
+_NOT_COLUMNS = frozenset({"completion_ids", "trainer_state", "environments", "log_extra", "log_metric"})
+
+
+def trl_reward(
+    verifier: Verifier | str, *, answer_column: str = "answer", workers: int = 2, deadline: float = 10.0
+) -> Callable[..., list[float | None]]:
+    """A TRL reward function that gives our verifier's scores, and None (TRL's "leave it out") where there is no verdict.
+
+    A name (see `reward_function.load`) runs in `workers` processes with a deadline in seconds for each verdict, which end with
+    this process; a function runs here, in TRL's thread, without one. The gold answer is the data set's `answer_column`; its
+    other columns are the problem's `meta`. The share of completions without a verdict is logged as `NAME/no_verdict`.
+
+    The function raises InputError if the answer column is missing or the named verifier cannot be loaded.
+    """
+    judge: Callable[[Sequence[tuple[Problem, str]]], list[Verdict]]
+    if isinstance(verifier, str):
+        spec, name = verifier, short_name(verifier)
+        judge = VerifierPool([spec], workers=workers, deadline=deadline).verify_many
+    else:
+        spec = name = getattr(verifier, "__name__", type(verifier).__name__)
+        judge = partial(_verify_here, verifier)
+
+    def reward(completions: Sequence[Any], prompts: Sequence[Any] | None = None, **columns: Any) -> list[float | None]:
+        if answer_column not in columns:
+            has = ", ".join(sorted(columns.keys() - _NOT_COLUMNS)) or "none"
+            raise InputError(f"the data set has no column {answer_column!r} (it has {has}); name the gold answer's with answer_column")
+        rows = _rows(columns, len(completions))
+        asked = prompts if prompts is not None else [""] * len(completions)
+        items = []
+        for completion, prompt, row in zip(completions, asked, rows, strict=True):
+            meta = {key: value for key, value in row.items() if key != answer_column}
+            items.append((make_problem(prompt, str(row[answer_column]), verifier=spec, meta=meta), _text(completion)))
+        verdicts = judge(items)
+        log_metric = columns.get("log_metric")
+        if log_metric is not None and verdicts:
+            log_metric(f"{name}/no_verdict", sum(not verdict.valid for verdict in verdicts) / len(verdicts))
+        return [verdict.score for verdict in verdicts]
+
+    reward.__name__ = reward.__qualname__ = name
+    return reward
+
+
+def _verify_here(verifier: Verifier, items: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+    return [verifier(problem, response) for problem, response in items]
+
+
+def _rows(columns: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+    names = [name for name in columns if name not in _NOT_COLUMNS]
+    return [{name: columns[name][n] for name in names} for n in range(count)]
+
+
+def _text(completion: str | Sequence[Mapping[str, Any]]) -> str:
+    """What the policy said: of a conversation with tool calls, the last message."""
+    return completion if isinstance(completion, str) else completion[-1]["content"] or ""

@@ -1,0 +1,101 @@
+"""What a verifier says of a response: a score and why, or that there is no verdict and why not.
+
+A failure of ours (time-out, crash, unreadable gold) is never a score of 0: it would teach the policy that a right answer is
+wrong. It is a verdict without a score, which training leaves out and the run's summary counts.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from verifiers.problem import Problem
+
+
+class Status(StrEnum):
+    """Right, wrong and no answer are the policy's doing and train; the others are ours and do not."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    NO_ANSWER = "no_answer"
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+    BAD_GOLD = "bad_gold"
+
+
+JUDGED = frozenset({Status.RIGHT, Status.WRONG, Status.NO_ANSWER})
+
+
+class StepScore(NamedTuple):
+    """Process supervision: the score of the step that ends before character `end` of the response."""
+
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The score of one response. `score` is None exactly when `status` says that no verdict was reached."""
+
+    score: float | None
+    status: Status
+    detail: str = ""
+    """What was extracted, or why there is no verdict."""
+    parts: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """The components of a composed reward, by name."""
+    steps: tuple[StepScore, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.score is None) is (self.status in JUDGED):
+            raise ValueError(f"a verdict with status {self.status} cannot have score {self.score}")
+        if self.score is not None and not math.isfinite(self.score):
+            raise ValueError(f"a score must be a finite number, not {self.score}")
+
+    @property
+    def valid(self) -> bool:
+        """Whether a verdict was reached at all."""
+        return self.score is not None
+
+
+Reward = Callable[[Problem, str], Any] | Callable[[Problem, str], Awaitable[Any]]
+"""What users write: returns a Verdict, a float, a bool, or None for "no verdict"."""
+Verifier = Callable[[Problem, str], Verdict]
+
+
+def right(detail: str = "") -> Verdict:
+    return Verdict(1.0, Status.RIGHT, detail)
+
+
+def wrong(detail: str = "") -> Verdict:
+    return Verdict(0.0, Status.WRONG, detail)
+
+
+def no_answer(detail: str = "") -> Verdict:
+    return Verdict(0.0, Status.NO_ANSWER, detail)
+
+
+def bad_gold(detail: str) -> Verdict:
+    return Verdict(None, Status.BAD_GOLD, detail)
+
+
+def as_verdict(value: object) -> Verdict:
+    """A verdict from what a reward function returned: Verdict, bool, real number, or None for "no verdict".
+
+    A number above 0 counts as right for accuracy, whatever its scale. Raises TypeError with the offending value otherwise.
+    """
+    match value:
+        case Verdict():
+            return value
+        case bool():
+            return right() if value else wrong()
+        case None:
+            return Verdict(None, Status.CRASH, "the reward function returned None: no verdict")
+    try:
+        score = float(value)  # type: ignore[arg-type]  # numpy and torch scalars have __float__; strings are refused below
+    except (TypeError, ValueError):
+        score = math.nan
+    if isinstance(value, str | bytes) or not math.isfinite(score):
+        raise TypeError(f"returned {value!r:.80} ({type(value).__name__}); expected a finite number, bool, Verdict or None")
+    return Verdict(score, Status.RIGHT if score > 0 else Status.WRONG)

@@ -1,0 +1,158 @@
+"""The child process that runs verifiers: `python -m verifiers.worker LIFELINE`, started by `pool.py` and by nothing else.
+
+It is not `multiprocessing`: that would import the user's `__main__` again, and needs pickles. Instead JSON lines travel over two
+pipes. They arrive as standard input and output, are moved to private descriptors at once, and 0 and 1 then lead to /dev/null
+and standard error, so that a reward that prints, reads or closes them cannot disturb the protocol.
+
+    parent: {"rewards": [...], "sys_path": [...], "memory_limit": bytes or null}        worker: {"ready": true} or {"error": text}
+    parent: {"problem": {...}, "response": text}, one for each verdict                  worker: a verdict and its seconds, in order
+                                      worker: {"loading": bool} around the import of a verifier that a problem names
+
+This is the one place where any exception is caught: here it becomes a verdict. Time limits are the parent's business, which
+kills; nothing here guards against code that means harm (it runs with the user's rights).
+"""
+
+import json
+import os
+import random
+import sys
+import time
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+from verifiers.input_error import InputError
+from verifiers.problem import Problem
+from verifiers.reward_function import WrongReturnError, compose_rewards, load, where_raised
+from verifiers.verdict import Status, Verdict, Verifier
+
+_LONGEST_DETAIL = 600  # characters of a crash's description
+
+
+def main() -> None:
+    """Serve until the parent closes the pipe, or dies."""
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # it is a TextIOWrapper
+    _die_with_parent(int(sys.argv[1]))
+    serve(requests, replies)
+    os._exit(0)  # threads that a reward left behind must not keep the process
+
+
+def _die_with_parent(lifeline: int) -> None:
+    """Have the kernel kill this process group when the last write end of the pipe `lifeline` closes, whatever runs then.
+
+    PR_SET_PDEATHSIG would not do: it fires when the *thread* that started the process ends. Where a pipe cannot signal (not
+    Linux), a worker still ends when it next reads its input.
+    """
+    os.set_inheritable(lifeline, False)
+    if sys.platform == "linux":
+        import fcntl
+        import signal
+
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+        with suppress(BlockingIOError):
+            if os.read(lifeline, 1) == b"":  # it closed before the signal was arranged
+                os._exit(0)
+
+
+def serve(requests: BinaryIO, replies: int) -> None:
+    """Answer every line of `requests` on the descriptor `replies`, until there are no more."""
+    first = requests.readline()
+    if not first:
+        return
+    setup = json.loads(first)
+    sys.path.extend(entry for entry in setup["sys_path"] if entry not in sys.path)
+    if setup["memory_limit"] is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (setup["memory_limit"], setup["memory_limit"]))
+    try:
+        composed = compose_rewards(setup["rewards"]) if setup["rewards"] else None
+    except InputError as error:
+        _send(replies, {"error": str(error)})
+        return
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the user's module ran, and may raise anything
+        _send(replies, {"error": f"{', '.join(setup['rewards'])} cannot be imported: {_describe(error)}"})
+        return
+    _send(replies, {"ready": True})
+    verify = composed or _NamedVerifiers(replies)
+    for line in requests:
+        item = json.loads(line.decode("utf-8", "surrogatepass"))
+        _send(replies, _answer(_problem(item["problem"]), item["response"], verify))
+
+
+class _NamedVerifiers:
+    """Each problem's own verifier, imported when first needed; the parent is told, because an import may take its time."""
+
+    def __init__(self, replies: int) -> None:
+        self._replies = replies
+        self._known: dict[str, Verifier] = {}
+
+    def __call__(self, problem: Problem, response: str) -> Verdict:
+        verify = self._known.get(problem.verifier)
+        if verify is None:
+            _send(self._replies, {"loading": True})
+            try:
+                verify = self._known[problem.verifier] = load(problem.verifier)
+            finally:
+                _send(self._replies, {"loading": False})
+            _reseed(problem, response)  # the import may have drawn
+        return verify(problem, response)
+
+
+def _answer(problem: Problem, response: str, verify: Verifier) -> dict[str, Any]:
+    """The verdict as JSON values, with its seconds; whatever goes wrong is a CRASH that says what, and where."""
+    _reseed(problem, response)
+    start = time.perf_counter()
+    try:
+        return {**_plain(verify(problem, response)), "seconds": time.perf_counter() - start}
+    except (WrongReturnError, InputError) as error:
+        detail = str(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the one boundary between a user's code and a verdict
+        detail = _describe(error)
+    return {**_plain(Verdict(None, Status.CRASH, detail)), "seconds": time.perf_counter() - start}
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "score": None if verdict.score is None else float(verdict.score),
+        "status": str(verdict.status),
+        "detail": str(verdict.detail),
+        "parts": {str(name): float(score) for name, score in verdict.parts.items()},
+        "steps": [[int(end), float(score)] for end, score in verdict.steps],
+    }
+
+
+def _problem(row: dict[str, Any]) -> Problem:
+    prompt = row["prompt"]
+    return Problem(row["id"], prompt if isinstance(prompt, str) else tuple(prompt), row["answer"], row["verifier"], row["meta"])
+
+
+def _reseed(problem: Problem, response: str) -> None:
+    """A reward that draws random numbers gives the same verdict on the same response, in whichever worker and order."""
+    seed = (problem.id + response).encode("utf-8", "surrogatepass")
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(random.getrandbits(32))
+        random.seed(seed)
+
+
+def _describe(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}"
+    return text[:_LONGEST_DETAIL] + where_raised(error)[:_LONGEST_DETAIL]
+
+
+def _send(replies: int, message: dict[str, Any]) -> None:
+    left = memoryview(json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+    while left:
+        left = left[os.write(replies, left) :]
+
+
+if __name__ == "__main__":
+    main()
