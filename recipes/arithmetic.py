@@ -1,7 +1,7 @@
 """The quickstart's world: arithmetic problems, worked solutions, a character tokenizer and a tiny Qwen2 model, all made on the spot.
 
 Problems and the final judge are reasoning-gym's (`chain_sum`, two numbers); the worked steps, column by column as at school, are
-ours. A response looks as in R1: `<think>7+8=15 5+6+1=12</think><answer>125</answer>`.
+ours. A response looks as in R1, `<think>7+8=15 5+6+1=12</think><answer>125</answer>`, or gives the answer at once, `<answer>125</answer>`.
 """
 
 from pathlib import Path
@@ -42,13 +42,18 @@ def judge(problem: Problem, answer: str) -> bool:
     return bool(scorer(answer, problem.meta["entry"]) == 1.0)
 
 
+def answer_at_once(problem: Problem) -> str:
+    """The answer without a thought."""
+    return f"<answer>{problem.answer}</answer>"
+
+
 def worked_solution(problem: Problem) -> str:
     """The steps of column addition or subtraction, and the answer."""
     text = str(problem.prompt).rstrip("=")
     operator = "-" if "-" in text[1:] else "+"
     left, right = text.split(operator)
     steps = _addition(left, right) if operator == "+" else _subtraction(left, right)
-    return f"<think>{' '.join(steps)}</think><answer>{problem.answer}</answer>"
+    return f"<think>{' '.join(steps)}</think>{answer_at_once(problem)}"
 
 
 def _addition(left: str, right: str) -> list[str]:

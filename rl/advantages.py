@@ -95,8 +95,14 @@ def over_mean(signal: Signal, *, eps: float = 1e-6) -> Float[Tensor, "B T"]:
 
 
 def _whitened(per_completion: Float[Tensor, "P G"], signal: Signal) -> Float[Tensor, "B T"]:
-    """(x - mean) / sqrt(var + 1e-8) over all sampled tokens of the rollout; var with ddof = 1, as verl's masked_whiten."""
+    """(x - mean) / sqrt(var + 1e-8) over all sampled tokens of the rollout; var with ddof = 1, as verl's masked_whiten.
+
+    Exactly 0 where all are equal: a rounding error in the mean, divided by 1e-4, would be an advantage.
+    """
     tokens = _over_tokens(per_completion, signal.mask)
+    values = tokens[signal.mask]
+    if len(values) == 0 or bool((values == values[0]).all()):
+        return torch.zeros_like(tokens)
     n = signal.mask.sum()
     mean = tokens.sum() / n.clamp(min=1)
     deviation = torch.where(signal.mask, tokens - mean, 0.0)

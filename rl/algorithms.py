@@ -150,7 +150,7 @@ def named(
     Raises ValueError for an unknown name (the nearest is given) and for an option that this algorithm would ignore.
     """
     if name not in ALGORITHMS:
-        near = difflib.get_close_matches(name, ALGORITHMS, 1, 0.4)
+        near = difflib.get_close_matches(name.lower(), ALGORITHMS, 1, 0.4)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ValueError(f"unknown algorithm {name!r}{hint} (one of {', '.join(ALGORITHMS)})")
     factory = ALGORITHMS[name]

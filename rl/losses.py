@@ -106,6 +106,10 @@ class Correction:
     low: float = 0.0
     high: float = 2.0
 
+    def __post_init__(self) -> None:
+        if self.kind == "truncate" and self.low:
+            raise ValueError(f"a truncated correction has no lower bound, so low={self.low} would be ignored; use kind='mask'")
+
     def __call__(self, old_logp: BT, sampler_logp: BT, mask: Bool[Tensor, "B T"]) -> BT:
         log_ratio = torch.where(mask, old_logp - sampler_logp, 0.0)
         if self.level == "sequence":

@@ -173,7 +173,9 @@ class Policy:
         per_token = algorithm.loss(logp, old, part.advantage, part.mask)
         if algorithm.correction:
             per_token = per_token * algorithm.correction(old, part.sampler_logp, part.mask)
-        if algorithm.kl and part.ref_logp is not None:
+        if algorithm.kl:
+            if part.ref_logp is None:
+                raise ValueError("the algorithm has a KL term but the batch has no reference log-probabilities; see score_reference")
             per_token = per_token + algorithm.kl.coef * algorithm.kl.estimator(logp, part.ref_logp)
         per_token = per_token - algorithm.entropy_coef * entropy
         stats.add(part, algorithm, logp=logp.detach(), old=old, entropy=entropy.detach())
@@ -263,7 +265,7 @@ def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:
     targets = lora.target_modules if isinstance(lora.target_modules, str) else list(lora.target_modules)
     return get_peft_model(
         model,  # type: ignore[arg-type]  # any PreTrainedModel
-        LoraConfig(r=lora.rank, lora_alpha=int(lora.alpha), target_modules=targets, use_dora=lora.dora, task_type="CAUSAL_LM"),
+        LoraConfig(r=lora.rank, lora_alpha=_whole(lora.alpha), target_modules=targets, use_dora=lora.dora, task_type="CAUSAL_LM"),
     )
 
 
@@ -271,5 +273,11 @@ def _switch_off_dropout(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-        if isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = 0.0  # type: ignore[assignment]  # attention functions read it from the module
+        for name, value in list(vars(module).items()):  # many layers keep a rate and call F.dropout themselves
+            if isinstance(value, float) and any(word in name for word in ("dropout", "pdrop", "layerdrop")):
+                setattr(module, name, 0.0)
+
+
+def _whole(alpha: float) -> Any:
+    """peft documents an int and computes with any number: whole ones stay ints in the saved adapter's config."""
+    return int(alpha) if alpha == int(alpha) else alpha

@@ -43,7 +43,7 @@ class Chat:
         """Token ids of the prompt, up to where the policy begins. The answer is never part of it."""
         if self.has_template:
             turns = [Message(role="user", content=problem.prompt)] if isinstance(problem.prompt, str) else list(problem.prompt)
-            if self.system_prompt and turns[0]["role"] != "system":
+            if self.system_prompt and not any(turn["role"] == "system" for turn in turns[:1]):
                 turns.insert(0, Message(role="system", content=self.system_prompt))
             text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
             return self.encode(text + self.prefill, special=False)

@@ -6,7 +6,7 @@ a resumed run needs none saved. An engine has no base class; it joins `tests/tes
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,7 +53,10 @@ class PolicyWeights:
     """Name of the dtype under which the policy computes ("bfloat16"), None for plain float32."""
 
 
+@runtime_checkable
 class Engine(Protocol):
+    """Anything with these four methods; checked as a whole by the contract test, and by name at run time."""
+
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.completions` completions for each prompt (token ids, not empty), in order: [P][G]."""
 

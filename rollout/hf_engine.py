@@ -79,7 +79,7 @@ class HFEngine:
         with self._sampling_module() as module, torch.no_grad():
             for sequence in sequences:  # one at a time: exact without padding, and canaries are few
                 tokens = torch.tensor([list(sequence)], device=_device(module))
-                logp = torch.log_softmax(module(tokens).logits.float() / temperature, dim=-1)
+                logp = torch.log_softmax(module(tokens).logits.float() / (temperature or 1.0), dim=-1)
                 chosen = logp[:, :-1].gather(2, tokens[:, 1:, None]).squeeze(2)
                 scores.append([0.0, *chosen[0].tolist()])
         return scores

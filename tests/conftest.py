@@ -8,7 +8,7 @@ would forgive a wrong temperature or position.
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, runtime_checkable
+from typing import Any
 
 import pytest
 from jaxtyping import install_import_hook
@@ -17,10 +17,6 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 install_import_hook(["rl", "rollout"], "beartype.beartype")
-
-from rollout.engine import Engine  # noqa: E402  # after the hook, which sees only what is imported later
-
-runtime_checkable(Engine)  # beartype asks isinstance of the protocols that it meets in annotations
 
 VOCABULARY = 24
 

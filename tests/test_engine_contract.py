@@ -169,6 +169,12 @@ def test_greedy_takes_the_likeliest_token_whatever_the_seed(exact):
             assert completion.logprobs[position] == pytest.approx(p[token].log().item(), abs=1e-5)  # those at temperature 1
 
 
+def test_scores_at_temperature_zero_are_those_at_one(subject):
+    """As the log-probabilities of greedy completions, so that a sampling's own temperature can always be passed on."""
+    for zero, one in zip(subject.engine.score(PROMPTS, temperature=0.0), subject.engine.score(PROMPTS), strict=True):
+        assert zero == pytest.approx(one, abs=1e-6)
+
+
 def test_company_does_not_matter(exact):
     engine = exact.engine
     greedy = Sampling(max_tokens=8, temperature=0.0, stop_ids=(1,))

@@ -213,3 +213,19 @@ def test_training_mode_has_no_dropout(one_thread, family, monkeypatch):
     expected = policy.score(batch)
     policy.model.train()
     torch.testing.assert_close(policy.score(batch), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 3.0])
+def test_an_adapter_adds_alpha_over_rank(make_llama, alpha):
+    """Against a copy of the model into whose weights alpha / rank * B A was added by hand."""
+    policy = Policy(make_llama(), lora=Lora(rank=2, alpha=alpha, target_modules=("o_proj",)), device="cpu")
+    merged = make_llama()
+    for i, layer in enumerate(merged.model.layers):
+        a, b = (policy.trainable[f"base_model.model.model.layers.{i}.self_attn.o_proj.lora_{x}.default.weight"] for x in "AB")
+        b.data.normal_()
+        layer.self_attn.o_proj.weight.data += alpha / 2 * (b @ a).detach()
+    tokens, attention, wanted = inputs()
+    with torch.no_grad():
+        expected = by_hand(merged.eval(), tokens, attention, wanted, 1.0)
+        mine = policy.logprobs(tokens, attention, wanted, temperature=1.0)
+    torch.testing.assert_close(mine, expected, atol=1e-4, rtol=0)
