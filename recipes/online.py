@@ -11,9 +11,9 @@ from typing import Any
 from recipes.options import Options, check, to_json
 from rl.algorithms import Algorithm, named
 from rl.evaluate import Accuracy
+from rl.html_report import write_report
 from rl.losses import KL, Correction, k1, k2, k3
 from rl.policy import Diverged, Lora, Optimizer, Policy, load_model
-from rl.report import plot_run
 from rl.run_folder import Position, RunFolder, read_lines
 from rl.schedule import Schedule
 from rl.tracking import Tracker, check_tracker
@@ -151,10 +151,10 @@ def train_online(
             )  # fmt: skip
         except Diverged as error:
             run.write_manifest(status="diverged", detail=str(error))
-            plot_run(run.metrics_path, run.plots)
+            write_report(run)
             raise
     stopped = position.step < options.steps
-    plot_run(run.metrics_path, run.plots)
+    write_report(run)
     run.write_manifest(status="interrupted" if stopped else "done", step=position.step)
     return Outcome(position, stopped, time.monotonic() - began, read_lines(run.metrics_path))
 
@@ -175,7 +175,9 @@ def summary(outcome: Outcome, run: RunFolder) -> str:
     verdicts = {s: int(sum(m.get(f"verdicts/{s}", 0) for m in outcome.metrics)) for s in ("timeout", "crash", "bad_gold")}
     lost = ", ".join(f"{count} {status}" for status, count in verdicts.items() if count)
     skipped = int(sum(m.get("skipped_updates", 0) for m in outcome.metrics))
-    lines = [f"{'stopped' if outcome.stopped else 'done'} after step {outcome.position.step}; run in {run.path}, plots in {run.plots}"]
+    lines = [
+        f"{'stopped' if outcome.stopped else 'done'} after step {outcome.position.step}; run in {run.path}, plots and report.html in it"
+    ]
     if outcome.stopped:
         lines.append(f"continue with --resume {run.path}")
     if lost:

@@ -1,4 +1,4 @@
-"""`reckon plot RUN`: draw a run's plots again, while it runs or afterwards."""
+"""`reckon plot RUN`: draw a run's plots and report.html again, while it runs or afterwards."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +9,17 @@ import tyro
 
 @dataclass(frozen=True)
 class Config:
-    """Draw a run's plots again, while it runs or afterwards."""
+    """Draw a run's plots and report.html again, while it runs or afterwards."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of the run."""
 
 
 def run(config: Config) -> int:
-    """Writes the PNG files and prints their paths. Raises InputError where there is no run."""
-    from rl.report import plot_run
+    """Writes the files and prints the report's path. Raises InputError where there is no run."""
+    from rl.html_report import write_report
     from rl.run_folder import RunFolder
 
     folder, _ = RunFolder.open(config.run)
-    for path in plot_run(folder.metrics_path, folder.plots):
-        print(path)
+    print(write_report(folder))
     return 0

@@ -29,7 +29,7 @@ def plot_run(metrics_path: Path, folder: Path) -> list[Path]:
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False)
+            figure.legend(loc="outside lower center", ncols=3, frameon=False)
         with atomic_path(folder / f"{name}.png") as temporary:
             figure.savefig(temporary, dpi=120, format="png")
         plt.close(figure)
@@ -80,9 +80,13 @@ def _entropy(axes: Any, rows: Rows) -> None:
 
 
 def _kl(axes: Any, rows: Rows) -> None:
-    axes.plot(*_series(rows, "kl_reference"), color="#33658a", label="to the reference")
-    axes.plot(*_series(rows, "sampler_kl"), color="#b5382a", label="sampler to trainer")
-    axes.set_yscale("symlog", linthresh=1e-6)
+    for key, label, colour in (("kl_reference", "to the reference", "#33658a"), ("sampler_kl", "sampler to trainer", "#b5382a")):
+        steps, values = _series(rows, key)
+        shown = [(step, value) for step, value in zip(steps, values, strict=True) if value > 0]  # 0 where no reference is used
+        if shown:
+            axes.plot(*zip(*shown, strict=True), color=colour, label=label)
+    axes.set_yscale("log")
+    axes.set_ylim(1e-14, 10)
     axes.set_title("KL (nats per token)")
 
 
@@ -90,9 +94,10 @@ def _groups(axes: Any, rows: Rows) -> None:
     keys = {"groups_mixed": "mixed: these teach", "groups_all_right": "all right", "groups_all_wrong": "all wrong",
             "groups_equal": "equal scores", "groups_no_verdict": "no verdict"}  # fmt: skip
     steps, *shares = _series(rows, *keys)
-    axes.stackplot(steps, shares, labels=keys.values(), colors=["#33658a", "#9fc490", "#e0a899", "#cccccc", "#222222"])
+    axes.stackplot(steps, shares, labels=keys.values(), colors=["#86bbd8", "#9fc490", "#e0a899", "#cccccc", "#222222"])
     axes.set_ylim(0, 1)
-    axes.set_title("Groups: who can learn from them, and the dead ones")
+    axes.margins(x=0)
+    axes.set_title("Groups: those that teach, and the dead ones")
 
 
 _PLOTS = {"accuracy": _accuracy, "reward": _reward, "length": _length, "entropy": _entropy, "kl": _kl, "groups": _groups}

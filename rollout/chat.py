@@ -64,9 +64,13 @@ def load_tokenizer(model: str) -> Any:
     """The tokenizer of a hub id or a local folder. Raises InputError with the remedy where it has none."""
     from transformers import AutoTokenizer
 
+    place = "folder" if Path(model).is_dir() else "hub id"
+    remedy = "save one there with save_pretrained"
     try:
-        return AutoTokenizer.from_pretrained(model)
+        tokenizer = AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError, KeyError) as error:
-        place = "folder" if Path(model).is_dir() else "hub id"
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"cannot load a tokenizer from {place} {model!r}: {first} (save one there with save_pretrained)") from error
+        raise InputError(f"cannot load a tokenizer from {place} {model!r}: {first} ({remedy})") from error
+    if not tokenizer.encode("1 + 1 = 2", add_special_tokens=False):  # without files, transformers makes an empty one and says nothing
+        raise InputError(f"cannot load a tokenizer from {place} {model!r}: it has no tokenizer files ({remedy})")
+    return tokenizer

@@ -16,7 +16,8 @@ from jaxtyping import install_import_hook
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-install_import_hook(["rl", "rollout"], "beartype.beartype")
+# with the numeric tower, an int is a float, as everywhere in typing
+install_import_hook(["rl", "rollout"], "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 VOCABULARY = 24
 
@@ -89,3 +90,33 @@ def tiny_qwen2(make_qwen2: Callable[..., Any]) -> Any:
 @pytest.fixture
 def tiny_llama(make_llama: Callable[..., Any]) -> Any:
     return make_llama()
+
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="session")
+def model_folder(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random chat model on disk, as from a hub: a byte-level tokenizer with a chat template, and Qwen2 weights."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+    folder = tmp_path_factory.mktemp("model")
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    vocabulary = {token: i for i, token in enumerate([*special, *sorted(pre_tokenizers.ByteLevel.alphabet())])}
+    inner = Tokenizer(models.BPE(vocabulary, []))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner, eos_token=special[0], pad_token=special[0], additional_special_tokens=special[1:]
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    settings = _settings(tied=True) | {"vocab_size": len(tokenizer), "max_position_embeddings": 1024, "eos_token_id": 0}
+    Qwen2ForCausalLM(Qwen2Config(**settings)).save_pretrained(folder)
+    return folder

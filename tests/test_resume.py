@@ -6,12 +6,13 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import load_file
 
 from rl.run_folder import RunFolder, read_lines
 from verifiers.verdict import Verdict, right, wrong
@@ -19,11 +20,11 @@ from verifiers.verdict import Verdict, right, wrong
 STEPS = 30
 
 
-def train_until(path: Path, model: Any, *, algorithm: str = "grpo", updates: int = 2, stop_after: int | None = None) -> None:
+def train_until(path: Path, stop_after: int | None = None) -> None:
     """One life of a run: made or resumed, in this process. The reward is a pure function of the response."""
     import torch
 
-    from recipes.arithmetic import make_problems, make_tokenizer
+    from recipes.arithmetic import make_model, make_problems, make_tokenizer
     from rl.algorithms import named
     from rl.evaluate import evaluate
     from rl.losses import KL
@@ -43,9 +44,11 @@ def train_until(path: Path, model: Any, *, algorithm: str = "grpo", updates: int
         return [right() if sum(map(ord, response)) % 3 == 0 else wrong() for _, response in pairs]
 
     run = RunFolder.open(path)[0] if path.exists() else RunFolder.create(path, {"options": {}})
+    torch.manual_seed(0)
+    model = make_model(len(chat.tokenizer), hidden=16, layers=1)
     policy = Policy(model, reference="ema", tokens_per_micro_batch=128)
     engine = HFEngine(pad_id=chat.pad_id)
-    loop = Loop(steps=STEPS, problems_per_step=3, lr=Schedule(1e-3, STEPS, 4, "cosine"), updates_per_rollout=updates,
+    loop = Loop(steps=STEPS, problems_per_step=3, lr=Schedule(1e-3, STEPS, 4, "cosine"), updates_per_rollout=2,
                 checkpoint_every=4, eval_every=7, seed=5)  # fmt: skip
     lives = iter(range(10_000))
     tracker = Tracker(run.metrics_path, steps=STEPS)
@@ -53,10 +56,29 @@ def train_until(path: Path, model: Any, *, algorithm: str = "grpo", updates: int
     with tracker:
         train(
             loop=loop, policy=policy, engine=engine, chat=chat, sampling=Sampling(6, 4, stop_ids=chat.stop_ids), problems=problems,
-            verify=verify, algorithm=named(algorithm, max_completion_length=6, kl=KL(0.01)), run=run, tracker=tracker,
+            verify=verify, algorithm=named("grpo", max_completion_length=6, kl=KL(0.01)), run=run, tracker=tracker,
             evaluate=lambda: evaluate(problems, engine=engine, chat=chat, max_tokens=6, verify=verify)[0],
             should_stop=lambda: stop_after is not None and next(lives) >= stop_after,
         )  # fmt: skip
+
+
+def live(path: Path, *, stop_after: int | None = None, kill_after: float | None = None) -> bool:
+    """One life in a process of its own; True if it came to its end, False if it was killed after so many seconds.
+
+    Forked, because importing torch anew would take longer than the run; this process itself never computes, so it has no
+    threads whose locks a fork could inherit.
+    """
+    child = multiprocessing.get_context("fork").Process(target=train_until, args=(path, stop_after))
+    child.start()
+    child.join(120 if kill_after is None else kill_after)
+    if child.is_alive():
+        assert child.pid
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        assert kill_after is not None, "a life that nobody disturbs ends within two minutes"
+        return False
+    assert child.exitcode == 0
+    return True
 
 
 def metrics(path: Path) -> list[dict[str, Any]]:
@@ -66,86 +88,64 @@ def metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def rollouts(path: Path) -> list[Any]:
-    return [pq.read_table(file).to_pylist() for file in sorted((path / "rollouts").glob("*.parquet"))]
+    return [pq.read_table(file, use_threads=False).to_pylist() for file in sorted((path / "rollouts").glob("*.parquet"))]
 
 
 def final_weights(path: Path) -> dict[str, bytes]:
-    from safetensors.torch import load_file
-
     tensors = load_file(path / "checkpoints" / f"step-{STEPS:06d}" / "model" / "model.safetensors")
-    return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
+    return {name: tensor.tobytes() for name, tensor in tensors.items()}
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, make_arithmetic_model: Callable[[], Any]) -> Path:
-    path = tmp_path_factory.mktemp("undisturbed") / "run"
-    train_until(path, make_arithmetic_model())
-    return path
-
-
-@pytest.fixture(scope="module")
-def make_arithmetic_model(one_thread: None) -> Callable[[], Any]:
-    def make() -> Any:
-        import torch
-
-        from recipes.arithmetic import make_model, make_tokenizer
-
-        torch.manual_seed(0)
-        return make_model(len(make_tokenizer()), hidden=16, layers=1)
-
-    return make
-
-
-@pytest.mark.parametrize("chain", range(4))
-def test_kill_9_at_20_random_instants(chain: int, undisturbed: Path, make_arithmetic_model: Callable[[], Any], tmp_path: Path) -> None:
-    """Four runs, each killed five times at random instants of its life and resumed each time: 20 kills."""
-    path = tmp_path / "run"
-    rng = random.Random(chain)
-    began = time.monotonic()
-    train_until(tmp_path / "timed", make_arithmetic_model())
-    whole = time.monotonic() - began
-    context = multiprocessing.get_context("fork")
-    kills = 0
-    while kills < 5:
-        model = make_arithmetic_model()
-        child = context.Process(target=train_until, args=(path, model))
-        child.start()
-        child.join(rng.uniform(0, whole / 3))
-        if not child.is_alive():
-            break  # the run ended before its fifth kill: nothing left to disturb
-        assert child.pid
-        os.kill(child.pid, signal.SIGKILL)
-        child.join()
-        kills += 1
-    train_until(path, make_arithmetic_model())
-    assert kills >= 3
+def assert_same(path: Path, undisturbed: Path) -> None:
     assert metrics(path) == metrics(undisturbed)
     assert rollouts(path) == rollouts(undisturbed)
     assert final_weights(path) == final_weights(undisturbed)
     assert not list(path.rglob(".tmp-*")), "half-written files of killed processes are swept away"
 
 
-def test_stopped_and_resumed_is_the_same_run(undisturbed: Path, make_arithmetic_model: Callable[[], Any], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import transformers  # noqa: F401  # imported once here, not in every life
+
+    path = tmp_path_factory.mktemp("undisturbed") / "run"
+    assert live(path)
+    return path
+
+
+@pytest.mark.parametrize("chain", range(4))
+def test_kill_9_at_20_random_instants(chain: int, undisturbed: Path, tmp_path: Path) -> None:
+    """Four runs, each killed five times at random instants and resumed each time: 20 kills."""
+    path = tmp_path / "run"
+    rng = random.Random(chain)
+    began = time.monotonic()
+    assert live(tmp_path / "timed")
+    whole = time.monotonic() - began
+    kills = 0
+    for _ in range(5):
+        kills += not live(path, kill_after=rng.uniform(0.05, 1) * whole / 2.5)
+    assert live(path)
+    assert kills >= 3, "most lives were cut short"
+    assert_same(path, undisturbed)
+
+
+def test_stopped_and_resumed_is_the_same_run(undisturbed: Path, tmp_path: Path) -> None:
     path = tmp_path / "run"
     for stop in (1, 7, None):
-        train_until(path, make_arithmetic_model(), stop_after=stop)
-    assert metrics(path) == metrics(undisturbed)
-    assert final_weights(path) == final_weights(undisturbed)
+        assert live(path, stop_after=stop)
+    assert_same(path, undisturbed)
 
 
-def test_steps_since_the_checkpoint_are_replayed_not_sampled(make_arithmetic_model: Callable[[], Any], tmp_path: Path) -> None:
+def test_steps_since_the_checkpoint_are_replayed_not_sampled(undisturbed: Path, tmp_path: Path) -> None:
     path = tmp_path / "run"
-    train_until(path, make_arithmetic_model(), stop_after=10)
+    assert live(path, stop_after=10)
     newest = max((path / "checkpoints").iterdir())
     assert newest.name == "step-000010"
+    (newest / "position.json").unlink()  # as if killed before that checkpoint was whole: step 8 is the newest
     before = {file.name: file.stat().st_mtime_ns for file in (path / "rollouts").iterdir()}
-    for part in newest.iterdir():  # as if killed before the checkpoint of step 10 was whole: step 8 is the newest
-        if part.name == "position.json":
-            part.unlink()
-    train_until(path, make_arithmetic_model(), stop_after=4)
+    assert live(path)
     after = {file.name: file.stat().st_mtime_ns for file in (path / "rollouts").iterdir()}
     assert {name: after[name] for name in before} == before, "stored rollouts are read, not written again"
-    assert len(after) > len(before)
+    assert metrics(path) == metrics(undisturbed)
 
 
 def test_a_torn_last_line_is_never_read(tmp_path: Path) -> None:

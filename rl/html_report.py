@@ -1,0 +1,75 @@
+"""A run as one page: report.html, with its numbers, its plots, and what the policy said at the beginning and at the end.
+
+One file without scripts or links, so that it can be mailed. Everything that came from a model, a file or a user is escaped.
+"""
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from rl.report import plot_run
+from rl.run_folder import RunFolder, read_lines
+from verifiers.atomic import atomic_path
+
+SAMPLES = 6
+STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}
+table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .8rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
+td.n{text-align:right;font-variant-numeric:tabular-nums}pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font-size:13px}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1rem}img{width:100%}
+.right{color:#2c7a3f}.wrong,.no_answer{color:#b5382a}"""
+NUMBERS = (
+    "eval/accuracy", "accuracy", "reward", "length", "entropy", "groups_dead", "truncated_share", "kl_reference", "sampler_kl",
+    "clipped_share", "grad_norm", "speed/tokens_per_s",
+)  # fmt: skip
+
+
+def write_report(run: RunFolder) -> Path:
+    """Draw the plots and write report.html beside them; returns its path. Raises InputError where nothing was logged yet."""
+    plots = plot_run(run.metrics_path, run.plots)
+    rows = read_lines(run.metrics_path)
+    steps = [row["step"] for row in rows if run.rollouts.path(row["step"]).exists()]
+    parts = [
+        f"<h1>{html.escape(run.path.name)}</h1><p>{rows[-1]['step']} steps</p>",
+        _numbers(rows),
+        '<div class="plots">' + "".join(_image(path) for path in plots) + "</div>",
+        *(_samples(run.rollouts.path(step), step) for step in dict.fromkeys(steps[:1] + steps[-1:])),
+        f"<h2>Configuration</h2><pre>{html.escape((run.path / 'config.json').read_text(encoding='utf-8'))}</pre>",
+    ]
+    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(run.path.name)}</title><style>{STYLE}</style>'
+    path = run.path / "report.html"
+    with atomic_path(path) as temporary:
+        temporary.write_text(page + "\n".join(parts) + "</html>\n", encoding="utf-8")
+    return path
+
+
+def _numbers(rows: Sequence[dict[str, Any]]) -> str:
+    lines = ["<tr><th>number<th>first<th>last</tr>"]
+    for key in NUMBERS:
+        held = [row[key] for row in rows if key in row]
+        if held:
+            lines.append(f'<tr><td>{html.escape(key)}<td class="n">{held[0]:.4g}<td class="n">{held[-1]:.4g}</tr>')
+    return "<table>" + "".join(lines) + "</table>"
+
+
+def _image(path: Path) -> str:
+    return f'<img alt="{html.escape(path.stem)}" src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
+
+
+def _samples(path: Path, step: int) -> str:
+    """The first completion of the first groups, as the verifier read them."""
+    columns = ["group", "problem_id", "response", "score", "status", "detail"]
+    seen: dict[int, dict[str, Any]] = {}
+    for row in pq.read_table(path, columns=columns).to_pylist():
+        seen.setdefault(row["group"], row)
+    lines = ["<tr><th>response<th>score<th>verdict</tr>"]
+    for row in list(seen.values())[:SAMPLES]:
+        status = html.escape(row["status"])
+        detail = html.escape(row["detail"])
+        response = html.escape(row["response"])
+        lines.append(f'<tr><td><pre>{response}</pre><td class="n">{json.dumps(row["score"])}<td class="{status}">{status} {detail}</tr>')
+    return f"<h2>What the policy said, step {step}</h2><table>{''.join(lines)}</table>"
