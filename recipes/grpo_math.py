@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from recipes.options import Options, resumed
+from recipes.options import Options, check, resumed
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
@@ -86,12 +86,13 @@ class Config(Options):
 def run(config: Config) -> int:
     """Check, load, train. Returns the exit code."""
     config = resumed(config)
-    from recipes import online
+    check(config)
+    problems, held_out = load_data(config)
+    from recipes import online  # torch and transformers: only once the cheap mistakes are ruled out
 
     algorithm = online.algorithm_of(config)
     lora = lora_of(config)
     chat, context = load_chat(config)
-    problems, held_out = load_data(config)
     online.check_prompts([*problems, *held_out], chat, config, context)
     with online.verifier_pool(config, problems[0]) as pool:
         problems = _with_good_golds(config, problems, pool)

@@ -152,7 +152,7 @@ def train_online(
         except Diverged as error:
             run.write_manifest(status="diverged", detail=str(error))
             write_report(run)
-            raise
+            raise InputError(f"the run stopped: {error}") from error
     stopped = position.step < options.steps
     write_report(run)
     run.write_manifest(status="interrupted" if stopped else "done", step=position.step)

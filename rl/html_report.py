@@ -50,7 +50,7 @@ def write_report(run: RunFolder) -> Path:
 def _numbers(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["<tr><th>number<th>first<th>last</tr>"]
     for key in NUMBERS:
-        held = [row[key] for row in rows if key in row]
+        held = [row[key] for row in rows if row.get(key) is not None]
         if held:
             lines.append(f'<tr><td>{html.escape(key)}<td class="n">{held[0]:.4g}<td class="n">{held[-1]:.4g}</tr>')
     return "<table>" + "".join(lines) + "</table>"

@@ -29,7 +29,7 @@ STEPS_BEFORE_GIVING_UP = 3
 
 
 class Diverged(RuntimeError):
-    """Three steps in a row had a loss or gradient that is not finite; the message says what was seen."""
+    """The policy is broken, or three steps in a row had a loss or gradient that is not finite; the message says what was seen."""
 
 
 @dataclass(frozen=True)

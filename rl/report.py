@@ -38,8 +38,8 @@ def plot_run(metrics_path: Path, folder: Path) -> list[Path]:
 
 
 def _series(rows: Rows, *keys: str) -> list[list[float]]:
-    """[steps, key 1, key 2, ...] over the rows that hold all the keys."""
-    held = [row for row in rows if all(key in row for key in keys)]
+    """[steps, key 1, key 2, ...] over the rows that hold a number for all the keys."""
+    held = [row for row in rows if all(row.get(key) is not None for key in keys)]
     return [[row["step"] for row in held], *([row[key] for row in held] for key in keys)]
 
 

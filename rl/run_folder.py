@@ -70,16 +70,17 @@ class RunFolder:
             if not (path / "config.json").exists():
                 raise InputError(f"--overwrite: {path} is not a run folder (it has no config.json), so it is not deleted")
             shutil.rmtree(path)
-        path.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(path).free
+        path.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(path.parent).free
         if free < needed_bytes:
-            path.rmdir()
             raise InputError(
                 f"no disk space for the run: {path} needs about {needed_bytes / 2**30:.1f} GiB for its checkpoints and "
                 f"{free / 2**30:.1f} GiB are free; free some, or choose another place with --run"
             )
+        with atomic_path(path) as folder:  # a run folder without its config could be neither resumed nor made again
+            folder.mkdir()
+            write_json(folder / "config.json", config)
         run = cls(path)
-        write_json(path / "config.json", config)
         run.write_manifest(status="running")
         return run
 

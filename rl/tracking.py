@@ -4,6 +4,7 @@ Keys that begin with "time/" or "speed/" depend on the machine; all others are e
 """
 
 import importlib.util
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -76,11 +77,12 @@ class Tracker:
         if self.external:
             self.external.finish()
 
-    def step(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Store the numbers of one completed step, then show them."""
-        append_line(self.metrics_path, {"step": step, **metrics})
+    def step(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Store the numbers of one completed step (null for those that are not finite), then show them."""
+        finite = {key: value if math.isfinite(value) else None for key, value in metrics.items()}  # JSON has no nan
+        append_line(self.metrics_path, {"step": step, **finite})
         if self.external:
-            self.external.log({k: v for k, v in metrics.items() if isinstance(v, int | float)}, step=step)
+            self.external.log({key: value for key, value in finite.items() if value is not None}, step=step)
         self._begun = self._begun or (time.monotonic(), step)
         self._shown.update(metrics)
         if self.live:

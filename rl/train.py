@@ -5,6 +5,7 @@ optimised is handed to it. All randomness is a function of (seed, step), so a st
 again, gives the same numbers.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from rl.algorithms import Algorithm
 from rl.batch import Batch, make_batch, split
 from rl.evaluate import Accuracy
-from rl.policy import Policy
+from rl.policy import Diverged, Policy
 from rl.run_folder import Position, RunFolder
 from rl.schedule import Schedule
 from rl.seeds import Shuffled, derive_seed, reseed
@@ -89,6 +90,7 @@ def train(
             cursor = feed.cursor
         else:
             groups, replaced, cursor = stored
+        _require_finite(groups, step)
         clock("update")
         rate = loop.lr(step - 1)
         updates = learn(groups, policy=policy, algorithm=algorithm, temperature=sampling.temperature, pad_id=chat.pad_id,
@@ -108,6 +110,17 @@ def train(
             run.save(policy, position)
     run.save(policy, position)
     return position
+
+
+def _require_finite(groups: Sequence[Group], step: int) -> None:
+    """A policy with a nan in it says the same token for ever: no group differs, no update runs, and nothing would ever complain."""
+    for group in groups:
+        for completion in group.completions:
+            if not all(map(math.isfinite, completion.logprobs)):
+                raise Diverged(
+                    f"at step {step} the sampler's log-probabilities are not finite (policy version {completion.policy_version}): the last "
+                    "update broke the policy. Resume from an earlier checkpoint with a lower learning rate"
+                )
 
 
 def learn(

@@ -198,6 +198,21 @@ def test_bad_reward_functions(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_that_diverges_ends_in_one_line(model_folder: Path, gsm8k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text("def odd(problem, response):\n    return len(response) % 2\n")
+    run = tmp_path / "run"
+    arguments = ["--model", model_folder, "--data", gsm8k, "--run", run, "--reward", f"{tmp_path}/mine.py:odd", *SMALL]
+    arguments[arguments.index("--steps") + 1] = "12"
+    assert grpo_math(*arguments, "--lr", "1e30", "--warmup", "0", "--completions-per-problem", "6") == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("error: the run stopped: at step 2 the sampler's log-probabilities are not finite")
+    assert "lower learning rate" in said
+    assert json.loads((run / "manifest.json").read_text())["status"] == "diverged"
+    assert (run / "report.html").exists()
+    for line in (run / "metrics.jsonl").read_text().splitlines():
+        assert "NaN" not in line
+
+
 def test_run_folders_and_disks(
     model_folder: Path, gsm8k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
