@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -109,7 +110,8 @@ class Tracker:
         cells = [(label, form.format(self._shown[key])) for key, (label, form) in SHOWN.items() if self._shown.get(key) is not None]
         for start in range(0, len(cells), 4):
             table.add_row(*(f"[dim]{label}[/dim] [bold]{value}[/bold]" for label, value in cells[start : start + 4]))
-        return Group(f"{self.name}  step {step}/{self.steps}  {self._pace(step)}", ProgressBar(self.steps, step, width=60), table)
+        bar = Padding(ProgressBar(self.steps, step, width=60), 0)  # a bare bar does not end its line
+        return Group(f"{self.name}  step {step}/{self.steps}  {self._pace(step)}", bar, table)
 
 
 def check_tracker(tracker: TrackerName | None) -> None:
