@@ -90,11 +90,11 @@ def make_tokenizer() -> Any:
     return tokenizer
 
 
-def make_model(vocabulary: int, *, hidden: int = 96, layers: int = 2, context: int = 64) -> Any:
-    """A randomly initialised Qwen2 model of about 0.3M parameters; seed torch first."""
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+def model_shape(vocabulary: int, *, hidden: int = 96, layers: int = 2, context: int = 64) -> Any:
+    """The configuration of a Qwen2 model of about 0.3M parameters."""
+    from transformers import Qwen2Config
 
-    config = Qwen2Config(
+    return Qwen2Config(
         vocab_size=vocabulary,
         hidden_size=hidden,
         intermediate_size=4 * hidden,
@@ -107,7 +107,13 @@ def make_model(vocabulary: int, *, hidden: int = 96, layers: int = 2, context: i
         eos_token_id=1,
         pad_token_id=0,
     )
-    return Qwen2ForCausalLM(config)
+
+
+def make_model(vocabulary: int, **sizes: int) -> Any:
+    """A randomly initialised model of that shape; seed torch first."""
+    from transformers import Qwen2ForCausalLM
+
+    return Qwen2ForCausalLM(model_shape(vocabulary, **sizes))
 
 
 def save(folder: Path, model: Any, tokenizer: Any) -> None:

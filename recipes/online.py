@@ -4,7 +4,7 @@ import hashlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,12 +161,10 @@ def train_online(
 
 def verifier_pool(options: Options, sample: Problem) -> VerifierPool:
     """Workers for the rewards of the options, tried once on `sample`'s gold answer. Raises InputError if they do not work."""
-    pool = VerifierPool(options.reward, workers=options.workers, deadline=options.deadline)
-    try:
+    with ExitStack() as stack:  # the workers end if the probe fails
+        pool = stack.enter_context(VerifierPool(options.reward, workers=options.workers, deadline=options.deadline))
         pool.probe(sample)
-    except BaseException:
-        pool.close()
-        raise
+        stack.pop_all()
     return pool
 
 

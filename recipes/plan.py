@@ -65,8 +65,9 @@ def plan(config: Options, facts: Facts) -> str:
         length=facts.longest_prompt + config.max_completion_length,
     )
     epochs = config.steps * config.problems_per_step / facts.problems
+    options = to_json(config) | {"dtype": facts.dtype, "adapter": facts.lora or "none: all parameters train"}
     sections = {
-        "options": [f"{key} = {value}" for key, value in to_json(config).items() if value is not None],
+        "options": [f"{key} = {value}" for key, value in options.items() if value is not None],
         "loss": describe(algorithm).splitlines(),
         "work": [
             f"{config.problems_per_step} problems x {config.completions_per_problem} completions = {completions:,} sequences a step",

@@ -22,6 +22,8 @@ from typing import Any
 
 from recipes.options import Options, resumed
 
+MAX_SEQUENCES = 1024
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Options):
@@ -59,14 +61,11 @@ def run(config: Config) -> int:
     config = resumed(config)
     began = time.monotonic()
     from recipes import arithmetic, online
-    from rl.seeds import derive_seed
     from rollout.chat import Chat
     from rollout.hf_engine import HFEngine
 
     algorithm = online.algorithm_of(config)
-    held_out = arithmetic.make_problems(config.held_out, seed=derive_seed(config.seed, "held-out") >> 32, digits=config.digits)
-    known = frozenset(problem.id for problem in held_out)
-    problems = arithmetic.make_problems(config.problems, seed=derive_seed(config.seed, "train") >> 32, digits=config.digits, exclude=known)
+    problems, held_out = load_data(config)
     chat = Chat(arithmetic.make_tokenizer())
     folder = online.open_run(config, problems)
     with online.verifier_pool(config, problems[0]) as pool:
@@ -74,7 +73,7 @@ def run(config: Config) -> int:
         if not start.exists():
             _warm_start(config, start, problems, chat, pool.verify_many)
         policy = online.make_policy(config, str(start), algorithm=algorithm)
-        engine = HFEngine(pad_id=chat.pad_id, max_sequences=1024)
+        engine = HFEngine(pad_id=chat.pad_id, max_sequences=MAX_SEQUENCES)
         outcome = online.train_online(
             config, name="GRPO", run=folder, algorithm=algorithm, policy=policy, engine=engine, chat=chat, problems=problems,
             verify=pool.verify_many, evaluate=lambda: _judged(held_out, engine, chat, config),
@@ -94,6 +93,32 @@ def run(config: Config) -> int:
     folder.write_manifest(status="done", step=outcome.position.step, result=result)
     print(f"RESULT {json.dumps(result)}")
     return 0
+
+
+def load_data(config: Config) -> tuple[list[Any], list[Any]]:
+    """(training problems, held-out problems), disjoint."""
+    from recipes.arithmetic import make_problems
+    from rl.seeds import derive_seed
+
+    held_out = make_problems(config.held_out, seed=derive_seed(config.seed, "held-out") >> 32, digits=config.digits)
+    known = frozenset(problem.id for problem in held_out)
+    return make_problems(config.problems, seed=derive_seed(config.seed, "train") >> 32, digits=config.digits, exclude=known), held_out
+
+
+def plan_facts(config: Config) -> Any:
+    """What `reckon plan` needs to know."""
+    from recipes import arithmetic
+    from recipes.plan import Facts
+    from rollout.chat import Chat
+
+    problems, _ = load_data(config)
+    chat = Chat(arithmetic.make_tokenizer())
+    shape = arithmetic.model_shape(len(chat.tokenizer), **_sizes(config))
+    return Facts(shape, None, "fp32", False, len(problems), max(len(chat.render(problem)) for problem in problems), MAX_SEQUENCES)
+
+
+def _sizes(config: Config) -> dict[str, int]:
+    return {"hidden": config.hidden, "layers": config.layers, "context": 64 * config.digits}
 
 
 def _judged(problems: Sequence[Any], engine: Any, chat: Any, config: Config) -> Any:
@@ -122,7 +147,7 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
     from verifiers.atomic import atomic_path
 
     reseed(config.seed, "model")
-    policy = Policy(arithmetic.make_model(len(chat.tokenizer), hidden=config.hidden, layers=config.layers, context=64 * config.digits))
+    policy = Policy(arithmetic.make_model(len(chat.tokenizer), **_sizes(config)))
     engine = HFEngine(pad_id=chat.pad_id)
     coin = random.Random(derive_seed(config.seed, "styles"))
     styles = [arithmetic.worked_solution if coin.random() < config.worked_share else arithmetic.answer_at_once for _ in problems]

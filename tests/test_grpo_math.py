@@ -264,7 +264,10 @@ def test_the_plan_says_what_would_happen(model_folder: Path, gsm8k: Path, capsys
         "peak",
     ):
         assert words in text
-    assert not Path("runs/grpo_math").exists() or "runs/grpo_math" not in text.splitlines()[0]
+    assert main(["plan", "quickstart"]) == 0
+    text = capsys.readouterr().out
+    for words in ("64 problems x 16 completions = 1,024 sequences", "8,000 problems", "all parameters train", "1.1 MiB"):
+        assert words in text
 
 
 def test_unknown_commands_and_help(capsys: pytest.CaptureFixture[str]) -> None:
