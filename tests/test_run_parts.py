@@ -1,0 +1,106 @@
+"""The small parts of a run: schedule, seeds, intervals, the rollout store, the report."""
+
+import json
+import math
+import random
+from pathlib import Path
+
+import pytest
+
+from rl.evaluate import Accuracy
+from rl.html_report import write_report
+from rl.run_folder import RunFolder, append_line
+from rl.schedule import Schedule
+from rl.seeds import Shuffled, derive_seed, reseed
+from rollout.collect import Group
+from rollout.engine import Completion
+from rollout.store import RolloutStore
+from verifiers.atomic import atomic_path
+from verifiers.problem import make_problem
+from verifiers.verdict import Status, StepScore, Verdict, right
+
+
+def test_warm_up_then_constant_or_cosine() -> None:
+    constant = Schedule(1.0, steps=10, warmup=4)
+    assert [constant(step) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    cosine = Schedule(1.0, steps=12, warmup=2, shape="cosine", floor=0.1)
+    assert cosine(1) == 1.0
+    assert cosine(6) == pytest.approx(0.1 + 0.9 * 0.5)  # half way
+    assert cosine(11) == pytest.approx(0.1)
+
+
+def test_epochs_are_permutations_and_positions_do_not_depend_on_history() -> None:
+    stream = Shuffled(7, seed=3)
+    epochs = [[stream[epoch * 7 + i] for i in range(7)] for epoch in range(3)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    assert Shuffled(7, seed=3)[17] == epochs[2][3]
+
+
+def test_seeds_depend_on_every_part_of_the_place() -> None:
+    import torch
+
+    assert len({derive_seed(s, "a", i) for s in range(3) for i in range(3)} | {derive_seed(0, "b", 0)}) == 10
+    reseed(1, "x", 2)
+    drawn = (random.random(), torch.rand(1).item())
+    reseed(1, "x", 2)
+    assert (random.random(), torch.rand(1).item()) == drawn
+
+
+@pytest.mark.parametrize(("right_", "total", "low", "high"), [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (490, 500, 0.9636, 0.9891)])
+def test_wilson_interval(right_: int, total: int, low: float, high: float) -> None:
+    """Numbers from published tables and R's prop.test(correct = FALSE)."""
+    assert Accuracy(right_, total).interval == pytest.approx((low, high), abs=1e-4)
+
+
+def group(score: float | None = 1.0, response: str = "r") -> Group:
+    status = Status.TIMEOUT if score is None else Status.RIGHT
+    completions = (Completion([1, 2], [-0.1, -math.pi], [True, False], "stop", 3), Completion([4], [-1e-9], [True], "length", 3))
+    verdicts = (Verdict(score, status, "why", {"a": 0.1}, (StepScore(3, 0.5),)), right())
+    return Group(make_problem("p", "a"), [7, 8], completions, (response, "s"), verdicts)
+
+
+def test_rollouts_come_back_to_the_bit(tmp_path: Path) -> None:
+    store = RolloutStore(tmp_path)
+    groups, replaced = [group(), group(None)], [group(1 / 3)]
+    store.write(4, groups, cursor=9, replaced=replaced)
+    problems = {groups[0].problem.id: groups[0].problem}
+    assert store.read(4, problems) == (groups, replaced, 9)
+    assert store.read(5, problems) is None
+
+
+def test_a_lone_surrogate_does_not_stop_the_store(tmp_path: Path) -> None:
+    store = RolloutStore(tmp_path)
+    store.write(1, [group(response="\ud800x")], cursor=0)
+    found = store.read(1, {group().problem.id: group().problem})
+    assert found
+    assert found[0][0].responses[0] == "?x"
+
+
+def test_an_atomic_write_that_fails_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def fail() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("new, half")
+            raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        fail()
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_report_escapes_what_a_model_wrote(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run<b>", {"options": {"system_prompt": "</pre><script>alert(1)</script>"}})
+    run.rollouts.write(1, [group(response="<script>alert(2)</script>")], cursor=1)
+    metrics = {"reward": 0.5, "reward_std": 0.1, "accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6, "length": 2, "length_max": 3,
+               "entropy": 1.0, "entropy_trained": 1.0, "kl_reference": 0.0, "sampler_kl": 1e-9, "groups_mixed": 1.0,
+               "groups_all_right": 0.0, "groups_all_wrong": 0.0, "groups_equal": 0.0, "groups_no_verdict": 0.0}  # fmt: skip
+    append_line(run.metrics_path, {"step": 1, **metrics})
+    page = write_report(run).read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(2)" in page
+    assert page.count("data:image/png;base64,") == 6
+    assert json.loads((run.path / "manifest.json").read_text())["status"] == "running"
