@@ -6,6 +6,7 @@ import errno
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -110,7 +111,7 @@ def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
 
 def _one_line(text: str) -> str:
     """tyro's boxed message without the box and the pointer to --help."""
-    words = [line.strip("│╭╮╰╯─ ").strip() for line in text.splitlines()]
+    words = [re.sub("─{3,}.*", "", line.strip("│╭╮╰╯─ ")).strip() for line in text.splitlines()]
     kept = [line for line in words if line and line != "Parsing error" and not line.startswith(("For full helptext", "see "))]
     return " ".join(kept) or "the command line could not be read; see --help"
 

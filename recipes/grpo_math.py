@@ -11,11 +11,11 @@ was measured on a GPU.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from recipes.options import Options, check, resumed
+from recipes.options import Options, absolute, check, resumed
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class Config(Options):
     """JSONL file of problems (ours, GSM8K's, MATH's), or a name or folder for `datasets`."""
     subset: str | None = None
     """Configuration of the data set, such as "main" of openai/gsm8k."""
-    split: str = "train"
-    """Split of the data set."""
+    split: str | None = None
+    """Split of the data set (default train)."""
     prompt_column: str | None = None
     """Column or field of the prompt (default: prompt, question or problem)."""
     answer_column: str | None = None
@@ -47,6 +47,8 @@ class Config(Options):
     """Read so many problems at most."""
     skip_bad_gold: bool = False
     """Drop problems whose gold answer is empty or rejected by its own verifier, instead of stopping."""
+    trust_data_verifiers: bool = False
+    """Let rows name code (`file.py:function`) as their verifier, which then runs here."""
     held_out: int = 0
     """Keep so many problems, the last ones, for evaluation."""
     eval_data: str | None = None
@@ -79,14 +81,12 @@ class Config(Options):
     """Completions that the engine samples at once: a memory setting."""
 
     lr: float = 1e-5
-    kl_coef: float = 0.0
     run: Path = Path("runs/grpo_math")
 
 
 def run(config: Config) -> int:
     """Check, load, train. Returns the exit code."""
-    config = resumed(config)
-    check(config)
+    config = resolve(resumed(config))
     problems, held_out = load_data(config)
     from recipes import online  # torch and transformers: only once the cheap mistakes are ruled out
 
@@ -94,12 +94,13 @@ def run(config: Config) -> int:
     lora = lora_of(config)
     chat, context = load_chat(config)
     online.check_prompts([*problems, *held_out], chat, config, context)
-    with online.verifier_pool(config, problems[0]) as pool:
-        problems = _with_good_golds(config, problems, pool)
-        folder = online.open_run(config, problems, needed_bytes=_disk_bytes(config))
+    online.check_place(config, needed_bytes=_disk_bytes(config))
+    with online.verifier_pool(config, problems) as pool:
+        problems, held_out = _with_good_golds(config, problems, held_out, pool)
         policy = online.make_policy(
             config, config.model, algorithm=algorithm, lora=lora, dtype=_dtype(config), gradient_checkpointing=config.gradient_checkpointing
         )
+        folder = online.open_run(config, [*problems, *held_out], needed_bytes=_disk_bytes(config))
         from rl.evaluate import evaluate
         from rollout.hf_engine import HFEngine
 
@@ -122,6 +123,24 @@ def run(config: Config) -> int:
     return 0
 
 
+def resolve(config: Config) -> Config:
+    """Paths made absolute, so that a run can be resumed from anywhere. Raises InputError for what is missing or would be ignored."""
+    check(config)
+    if not config.model:
+        raise InputError("--model is missing; give a hub id or the folder of a model")
+    if not config.data:
+        raise InputError("--data is missing; give a JSONL file of problems or a data set's name")
+    if config.held_out < 0:
+        raise InputError(f"--held-out must be 0 or more, not {config.held_out}")
+    if config.held_out and config.eval_data:
+        raise InputError("--held-out would be ignored with --eval-data; leave one of them out")
+    ignored = [f"--{name}" for name in ("subset", "split") if getattr(config, name) is not None]
+    if ignored and Path(config.data).is_file():
+        raise InputError(f"{' and '.join(ignored)} would be ignored: {config.data} is a file, not a data set; leave it out")
+    data = absolute(config.data)
+    return replace(config, model=absolute(config.model), data=data, eval_data=config.eval_data and absolute(config.eval_data))
+
+
 def lora_of(config: Config) -> "Lora | None":
     """The adapter that the options describe. Raises InputError for adapter options of a full run."""
     from rl.policy import Lora
@@ -131,18 +150,20 @@ def lora_of(config: Config) -> "Lora | None":
         if ignored:
             raise InputError(f"{' and '.join(ignored)} would be ignored with --tune full; leave it out, or use --tune lora")
         return None
-    rank = config.lora_rank or 16
+    rank = 16 if config.lora_rank is None else config.lora_rank
+    alpha = 2.0 * rank if config.lora_alpha is None else config.lora_alpha
     targets = config.lora_targets or "all-linear"
-    return Lora(rank, config.lora_alpha or 2.0 * rank, tuple(targets.split(",")) if "," in targets else targets, bool(config.dora))
+    return Lora(rank, alpha, tuple(targets.split(",")) if "," in targets else targets, bool(config.dora))
 
 
 def load_chat(config: Config) -> "tuple[Chat, int | None]":
     """The model's tokenizer as a Chat, and its context length. Raises InputError before any weights are read."""
-    from rollout.chat import Chat, load_tokenizer
+    from rollout.chat import Chat, generation_stops, load_tokenizer
 
-    if not config.model:
-        raise InputError("--model is missing; give a hub id or the folder of a model")
-    chat = Chat(load_tokenizer(config.model), system_prompt=config.system_prompt, prefill=config.prefill, use_template=config.chat_template)
+    chat = Chat(
+        load_tokenizer(config.model), system_prompt=config.system_prompt, prefill=config.prefill, use_template=config.chat_template,
+        extra_stop_ids=generation_stops(config.model),
+    )  # fmt: skip
     return chat, getattr(load_shape(config).get_text_config(), "max_position_embeddings", None)
 
 
@@ -160,17 +181,16 @@ def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
     """(training problems, held-out problems), disjoint. Raises InputError for what cannot be used."""
     from recipes.problem_source import load_problems
 
-    if not config.data:
-        raise InputError("--data is missing; give a JSONL file of problems or a data set's name")
-    problems = load_problems(
-        config.data, subset=config.subset, split=config.split, prompt_column=config.prompt_column, answer_column=config.answer_column,
-        limit=config.limit, skip_bad_gold=config.skip_bad_gold,
-    )  # fmt: skip
+    mapping: dict[str, Any] = {
+        "prompt_column": config.prompt_column, "answer_column": config.answer_column,
+        "skip_bad_gold": config.skip_bad_gold, "trust_verifiers": config.trust_data_verifiers,
+    }  # fmt: skip
+    problems = load_problems(config.data, subset=config.subset, split=config.split or "train", limit=config.limit, **mapping)
     if problems.bad_gold or problems.duplicates:
         print(f"{config.data}: left out {problems.bad_gold} rows without a gold answer, {problems.duplicates} duplicates", file=sys.stderr)
     held_out: list[Problem] = []
     if config.eval_data:
-        held_out = load_problems(config.eval_data, skip_bad_gold=config.skip_bad_gold)
+        held_out = load_problems(config.eval_data, **mapping)
     elif config.held_out:
         if config.held_out >= len(problems):
             raise InputError(f"--held-out {config.held_out}: there are only {len(problems)} problems; keep fewer for evaluation")
@@ -182,18 +202,21 @@ def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
     return kept, held_out
 
 
-def _with_good_golds(config: Config, problems: "Sequence[Problem]", pool: Any) -> "list[Problem]":
-    """Every verifier accepts its own gold, checked over all the data, where the data's own verifiers are what scores."""
+def _with_good_golds(
+    config: Config, problems: "Sequence[Problem]", held_out: "Sequence[Problem]", pool: Any
+) -> "tuple[list[Problem], list[Problem]]":
+    """Every verifier accepts its own gold, checked over all the data, where a verifier that reads answers decides what is right."""
     from verifiers.problem_file import audit_golds
 
-    if config.reward:
-        return list(problems)
-    bad = audit_golds(problems, pool)
+    if config.reward and config.reward[0].partition("=")[0] not in ("math_answer", "exact"):
+        return list(problems), list(held_out)  # a reward of the user's own need not accept the bare gold answer
+    every = [*problems, *held_out]
+    bad = audit_golds(every, pool)
     if bad and not config.skip_bad_gold:
         listed = "; ".join(f"{problem.answer!r:.60} ({verdict.status}: {verdict.detail:.80})" for problem, verdict in bad[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise InputError(
-            f"--data {config.data}: {len(bad)} of {len(problems)} gold answers are rejected by their own verifier: {listed}{more}; "
+            f"--data {config.data}: {len(bad)} of {len(every)} gold answers are rejected by their own verifier: {listed}{more}; "
             "mend them, or drop them with --skip-bad-gold"
         )
     if bad:
@@ -202,7 +225,7 @@ def _with_good_golds(config: Config, problems: "Sequence[Problem]", pool: Any) -
     kept = [problem for problem in problems if problem.id not in rejected]
     if not kept:
         raise InputError(f"--data {config.data}: no gold answer is accepted by its own verifier; nothing is left to train on")
-    return kept
+    return kept, [problem for problem in held_out if problem.id not in rejected]
 
 
 def _dtype(config: Config) -> Any:
@@ -212,17 +235,18 @@ def _dtype(config: Config) -> Any:
 
 
 def _disk_bytes(config: Config) -> int:
-    """Three checkpoints: two kept, one being written."""
+    """Three checkpoints (two kept, one being written) of weights and two moments, a moving average if there is one, and `final/`."""
     from recipes.memory import parameters
 
-    total, trained = parameters(load_shape(config), lora_of(config))
-    return 3 * (trained * 12 if config.tune == "lora" else total * 12)
+    _, trained = parameters(load_shape(config), lora_of(config))
+    return trained * 4 * (3 * (3 + (config.reference == "ema")) + 1)
 
 
 def plan_facts(config: Config) -> Any:
     """What `reckon plan` needs to know."""
     from recipes.plan import Facts
 
+    config = resolve(config)
     chat, context = load_chat(config)
     problems, held_out = load_data(config)
     from recipes.online import check_prompts

@@ -5,6 +5,7 @@ from typing import Any
 
 from rl.logprobs import MAX_LOGITS
 from rl.policy import Lora, with_adapter
+from verifiers.input_error import InputError
 
 
 def parameters(shape: Any, lora: Lora | None) -> tuple[int, int]:
@@ -12,9 +13,13 @@ def parameters(shape: Any, lora: Lora | None) -> tuple[int, int]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(shape)
-        model = with_adapter(model, lora) if lora else model
+    try:
+        with torch.device("meta"):
+            model: Any = AutoModelForCausalLM.from_config(shape)
+            model = with_adapter(model, lora) if lora else model
+    except ValueError as error:  # no causal language model, or no module of the adapter's names
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f"--model: {shape.model_type} with these options cannot be trained: {first:.200}") from error
     counted = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return sum(n for n, _ in counted), sum(n for n, trains in counted if trains)
 

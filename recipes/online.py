@@ -1,6 +1,7 @@
 """What every online recipe does between its own beginning and end: checks before anything heavy, then objects, then the loop."""
 
 import hashlib
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recipes.options import Options, check, to_json
+from rl.advantages import UnfitReward
 from rl.algorithms import Algorithm, named
 from rl.evaluate import Accuracy
 from rl.html_report import write_report
@@ -16,6 +18,7 @@ from rl.losses import KL, Correction, k1, k2, k3
 from rl.policy import Diverged, Lora, Optimizer, Policy, load_model
 from rl.run_folder import Position, RunFolder, read_lines
 from rl.schedule import Schedule
+from rl.seeds import reseed
 from rl.tracking import Tracker, check_tracker
 from rl.train import Loop, train
 from rollout.chat import Chat
@@ -24,7 +27,10 @@ from rollout.engine import Engine, Sampling
 from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem
+from verifiers.verdict import Status, as_verdict
 
+TRIALS = 3
+DECLINED = as_verdict(None).detail
 ESTIMATORS = {"k1": k1, "k2": k2, "k3": k3}
 
 
@@ -84,27 +90,38 @@ def check_prompts(problems: Sequence[Problem], chat: Chat, options: Options, con
 
 def fingerprint(problems: Sequence[Problem]) -> str:
     """Changes when any problem is added, removed, changed or moved: a run resumes only on the problems that it began with."""
-    return hashlib.blake2b(" ".join(problem.id for problem in problems).encode(), digest_size=8).hexdigest()
+    content = [[problem.id, dict(problem.meta)] for problem in problems]
+    return hashlib.blake2b(json.dumps(content, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
 
 
 def open_run(options: Options, problems: Sequence[Problem], *, needed_bytes: int = 0) -> RunFolder:
-    """A new run folder, or the one to resume. Raises InputError where it exists, is missing, or holds other problems."""
-    check_tracker(options.track)
+    """A new run folder, or the one to resume. Raises InputError where it exists, is missing, or holds other problems.
+
+    Called when everything that can fail has been tried, because `--overwrite` deletes the earlier run here.
+    """
     facts = {"problems": len(problems), "fingerprint": fingerprint(problems)}
     if options.resume is None:
         config = {"options": to_json(options), **facts}
         return RunFolder.create(options.run, config, overwrite=options.overwrite, needed_bytes=needed_bytes)
     run, config = RunFolder.open(options.resume)
-    if config["fingerprint"] != facts["fingerprint"]:
+    if config.get("fingerprint") != facts["fingerprint"]:
         raise InputError(
-            f"--resume {options.resume}: the problems changed since the run began ({config['problems']} then, {len(problems)} now); "
+            f"--resume {options.resume}: the problems changed since the run began ({config.get('problems')} then, {len(problems)} now); "
             "restore the data file, or start a new run"
         )
     return run
 
 
+def check_place(options: Options, *, needed_bytes: int = 0) -> None:
+    """Raises InputError, before anything heavy, if the run could not be written or its tracker is not installed. Creates nothing."""
+    check_tracker(options.track)
+    if options.resume is None:
+        RunFolder.check_new(options.run, overwrite=options.overwrite, needed_bytes=needed_bytes)
+
+
 def make_policy(options: Options, model: str, *, algorithm: Algorithm, lora: Lora | None = None, **settings: Any) -> Policy:
     """The policy that the options describe, from a hub id or folder; `settings` go to Policy."""
+    reseed(options.seed, "policy")  # a fresh adapter draws its weights
     return Policy(
         load_model(model, settings.get("dtype", "fp32"), lora=lora is not None),
         lora=lora,
@@ -149,7 +166,7 @@ def train_online(
                 loop=loop, policy=policy, engine=engine, chat=chat, sampling=sampling, problems=problems, verify=verify,
                 algorithm=algorithm, run=run, tracker=tracker, evaluate=evaluate, should_stop=asked_to_stop,
             )  # fmt: skip
-        except Diverged as error:
+        except (Diverged, UnfitReward) as error:
             run.write_manifest(status="diverged", detail=str(error))
             write_report(run)
             raise InputError(f"the run stopped: {error}") from error
@@ -159,11 +176,16 @@ def train_online(
     return Outcome(position, stopped, time.monotonic() - began, read_lines(run.metrics_path))
 
 
-def verifier_pool(options: Options, sample: Problem) -> VerifierPool:
-    """Workers for the rewards of the options, tried once on `sample`'s gold answer. Raises InputError if they do not work."""
-    with ExitStack() as stack:  # the workers end if the probe fails
+def verifier_pool(options: Options, problems: Sequence[Problem]) -> VerifierPool:
+    """Workers for the rewards of the options, tried on a few problems first. Raises InputError if they do not work."""
+    with ExitStack() as stack:  # the workers end if a trial fails
         pool = stack.enter_context(VerifierPool(options.reward, workers=options.workers, deadline=options.deadline))
-        pool.probe(sample)
+        for problem in problems[:TRIALS]:
+            pool.probe(problem)
+        wrong = [(problem, "I do not know. 0") for problem in problems[:TRIALS]]
+        for (problem, response), verdict in zip(wrong, pool.verify_many(wrong), strict=True):
+            if verdict.status is Status.CRASH and verdict.detail != DECLINED:
+                raise InputError(f"{verdict.detail}, on problem {problem.id} with the response {response!r}")
         stack.pop_all()
     return pool
 

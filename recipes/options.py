@@ -5,8 +5,10 @@ An option left at None was not set. One that was set but that the chosen algorit
 
 import dataclasses
 import json
+import math
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +19,28 @@ from verifiers.input_error import InputError
 
 AlgorithmName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl"]
 Reward = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+
+
+Rule = tuple[str, Callable[[Any], bool]]
+COUNT: Rule = ("at least 1", lambda value: value >= 1)
+NOT_NEGATIVE: Rule = ("0 or more", lambda value: value >= 0)
+POSITIVE: Rule = ("a number above 0", lambda value: value > 0)
+BELOW_ONE: Rule = ("from 0 to below 1", lambda value: 0 <= value < 1)
+RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lacks is passed over
+    **dict.fromkeys(
+        ("steps", "problems_per_step", "completions_per_problem", "updates_per_rollout", "tokens_per_micro_batch", "max_completion_length",
+         "workers", "checkpoint_every", "lora_rank", "limit", "max_sequences", "problems", "digits", "layers"),
+        COUNT,
+    ),
+    **dict.fromkeys(
+        ("warmup", "eval_every", "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low", "clip_high"),
+        NOT_NEGATIVE,
+    ),
+    **dict.fromkeys(("temperature", "lr", "deadline", "max_grad_norm", "ratio_cap", "correction_high", "lora_alpha"), POSITIVE),
+    **dict.fromkeys(("clip_low", "ema_decay"), BELOW_ONE),
+    **dict.fromkeys(("worked_share", "warm_start"), ("from 0 to 1", lambda value: 0 <= value <= 1)),
+    "hidden": ("a multiple of 8, at least 8", lambda value: value >= 8 and value % 8 == 0),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,13 +128,12 @@ class Options:
 
 def check(options: Options) -> None:
     """Raises InputError for numbers that cannot be, and for options that would be ignored."""
-    for name in ("steps", "problems_per_step", "completions_per_problem", "updates_per_rollout", "tokens_per_micro_batch",
-                 "max_completion_length", "workers", "checkpoint_every"):  # fmt: skip
-        if getattr(options, name) < 1:
-            raise InputError(f"{_flag(name)} must be at least 1, not {getattr(options, name)}")
-    for name in ("temperature", "lr", "deadline", "max_grad_norm"):
-        if not getattr(options, name) > 0:
-            raise InputError(f"{_flag(name)} must be above 0, not {getattr(options, name)}")
+    for name, (rule, holds) in RANGES.items():
+        value = getattr(options, name, None)
+        if value is not None and not (math.isfinite(value) and holds(value)):
+            raise InputError(f"{_flag(name)} must be {rule}, not {value}")
+    if (options.overlong_cache or 0) > options.max_completion_length:
+        raise InputError(f"--overlong-cache {options.overlong_cache} is longer than --max-completion-length; the penalty would never be 0")
     for needed, given in {
         "kl_coef": ("kl", "reference", "ema_decay"),
         "correction": ("correction_level", "correction_low", "correction_high"),
@@ -164,8 +187,16 @@ def resumed(options: Any) -> Any:
         raise InputError(f"--resume takes every option from {path}/config.json; leave out {', '.join(map(_flag, others))}")
     if not (path / "config.json").exists():
         raise InputError(f"--resume {path}: no run is there (config.json is missing); give the folder that an earlier run printed")
-    stored = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    return dataclasses.replace(from_json(type(options), stored["options"], path), run=path, resume=path, overwrite=False)
+    try:
+        stored = json.loads((path / "config.json").read_text(encoding="utf-8"))["options"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"--resume {path}: its config.json cannot be read ({error}); restore it, or start a new run") from error
+    return dataclasses.replace(from_json(type(options), stored, path), run=path, resume=path, overwrite=False)
+
+
+def absolute(place: str) -> str:
+    """A path that exists, made absolute so that a run can be resumed from any folder; anything else (a hub name) as it is."""
+    return str(Path(place).resolve()) if place and Path(place).exists() else place
 
 
 def _default(field: "dataclasses.Field[Any]") -> Any:

@@ -73,7 +73,7 @@ def plan(config: Options, facts: Facts) -> str:
             f"{config.problems_per_step} problems x {config.completions_per_problem} completions = {completions:,} sequences a step",
             f"at most {completions * config.max_completion_length:,} sampled tokens a step, prompts of up to {facts.longest_prompt} tokens",
             f"{config.steps:,} steps x {config.updates_per_rollout} = {config.steps * config.updates_per_rollout:,} optimiser steps",
-            f"{facts.problems:,} problems, each seen {epochs:.2f} times (dynamic sampling uses more)",
+            f"{facts.problems:,} problems, each seen {epochs:.2f} times{' or more (dynamic sampling)' if algorithm.max_refills else ''}",
         ],
         "memory (estimate)": _memory_lines(memory),
     }

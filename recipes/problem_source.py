@@ -13,16 +13,17 @@ def load_problems(
     *,
     subset: str | None = None,
     split: str = "train",
-    verifier: str = "math_answer",
     prompt_column: str | None = None,
     answer_column: str | None = None,
     limit: int | None = None,
     skip_bad_gold: bool = False,
+    trust_verifiers: bool = False,
 ) -> ProblemList:
     """Problems of a `.jsonl` file or of a data set's split. Raises InputError, which names the place, for anything unusable."""
     path = Path(data)
     mapping: dict[str, Any] = {
-        "verifier": verifier, "prompt_field": prompt_column, "answer_field": answer_column, "limit": limit, "skip_bad_gold": skip_bad_gold,
+        "prompt_field": prompt_column, "answer_field": answer_column, "limit": limit, "skip_bad_gold": skip_bad_gold,
+        "trust_verifiers": trust_verifiers,
     }  # fmt: skip
     if path.is_file() or path.suffix in (".jsonl", ".json"):
         return read_problems(path, **mapping)
@@ -30,8 +31,9 @@ def load_problems(
 
 
 def _rows(data: str, subset: str | None, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    from datasets import load_dataset
+    from datasets import disable_progress_bars, load_dataset
 
+    disable_progress_bars()
     try:
         rows = load_dataset(data, subset, split=split)
     except Exception as error:  # the hub, the network, the split, a builder: one line of it is what the user needs

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recipes.options import Options, resumed
+from recipes.options import Options, check, resumed
+from verifiers.input_error import InputError
 
 MAX_SEQUENCES = 1024
 
@@ -34,11 +35,9 @@ class Config(Options):
     completions_per_problem: int = 16
     max_completion_length: int = 40
     lr: float = 3e-4
-    warmup: int = 10
     max_grad_norm: float = 0.3
     checkpoint_every: int = 20
     eval_every: int = 10
-    reward: tuple[str, ...] = ("math_answer",)
     run: Path = Path("runs/quickstart")
     problems: int = 8000
     """Training problems."""
@@ -59,6 +58,9 @@ class Config(Options):
 def run(config: Config) -> int:
     """Everything: data, warm start, GRPO, plots, and the RESULT line. Returns the exit code."""
     config = resumed(config)
+    check(config)
+    if config.held_out < 1:
+        raise InputError(f"--held-out must be at least 1, not {config.held_out}: the RESULT line is about them")
     began = time.monotonic()
     from recipes import arithmetic, online
     from rollout.chat import Chat
@@ -67,8 +69,8 @@ def run(config: Config) -> int:
     algorithm = online.algorithm_of(config)
     problems, held_out = load_data(config)
     chat = Chat(arithmetic.make_tokenizer())
-    folder = online.open_run(config, problems)
-    with online.verifier_pool(config, problems[0]) as pool:
+    with online.verifier_pool(config, problems) as pool:
+        folder = online.open_run(config, [*problems, *held_out])
         start = folder.path / "warm_start"
         if not start.exists():
             _warm_start(config, start, problems, chat, pool.verify_many)

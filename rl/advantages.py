@@ -15,6 +15,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 
+class UnfitReward(ValueError):
+    """The rewards are not of the kind that the algorithm is defined for."""
+
+
 @dataclass(frozen=True)
 class Signal:
     """All that an advantage may depend on, for one rollout of P problems with G completions each."""
@@ -86,11 +90,11 @@ def leave_one_out(signal: Signal) -> Float[Tensor, "B T"]:
 def over_mean(signal: Signal, *, eps: float = 1e-6) -> Float[Tensor, "B T"]:
     """(r - mean) / (mean + eps): MaxRL (maximum likelihood of a right answer), with the eps of SkyRL.
 
-    For rewards that are not negative; with others the mean may cross 0 and the advantage explodes. Raises ValueError then,
-    because a silent sign flip is the alternative.
+    For rewards that are not negative; with others the mean may cross 0 and the advantage explodes. Raises UnfitReward
+    then, because a silent sign flip is the alternative.
     """
     if bool((_known(signal) < 0).any()):
-        raise ValueError("maxrl needs rewards >= 0 (its advantage divides by the group's mean); choose grpo or shift the rewards")
+        raise UnfitReward("maxrl needs rewards >= 0 (its advantage divides by the group's mean); choose grpo or shift the rewards")
     return _over_tokens(_centered(signal) / (_group_mean(signal) + eps), signal.mask)
 
 

@@ -62,14 +62,13 @@ def _image(path: Path) -> str:
 
 def _samples(path: Path, step: int) -> str:
     """The first completion of the first groups, as the verifier read them."""
-    columns = ["group", "problem_id", "response", "score", "status", "detail"]
+    columns = ["group", "problem", "answer", "response", "score", "status", "detail"]
     seen: dict[int, dict[str, Any]] = {}
     for row in pq.read_table(path, columns=columns).to_pylist():
         seen.setdefault(row["group"], row)
-    lines = ["<tr><th>response<th>score<th>verdict</tr>"]
+    lines = ["<tr><th>problem<th>answer<th>response<th>score<th>verdict</tr>"]
     for row in list(seen.values())[:SAMPLES]:
-        status = html.escape(row["status"])
-        detail = html.escape(row["detail"])
-        response = html.escape(row["response"])
-        lines.append(f'<tr><td><pre>{response}</pre><td class="n">{json.dumps(row["score"])}<td class="{status}">{status} {detail}</tr>')
+        problem, answer, response, status, detail = (html.escape(row[key]) for key in ("problem", "answer", "response", "status", "detail"))
+        verdict = f'<td class="n">{json.dumps(row["score"])}<td class="{status}">{status} {detail}'
+        lines.append(f"<tr><td><pre>{problem}</pre><td>{answer}<td><pre>{response}</pre>{verdict}</tr>")
     return f"<h2>What the policy said, step {step}</h2><table>{''.join(lines)}</table>"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
@@ -57,7 +58,7 @@ def load_model(name: str, dtype: Dtype = "fp32", *, lora: bool = False) -> nn.Mo
     frozen_bf16 = dtype == "bf16" and lora
     try:
         return AutoModelForCausalLM.from_pretrained(name, dtype=torch.bfloat16 if frozen_bf16 else torch.float32)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
         raise InputError(f"cannot load a model from {name!r}: {first} (give a hub id, or a folder that save_pretrained wrote)") from error
 
@@ -240,6 +241,11 @@ class Policy:
         if self.reference == "ema":
             state["shadow"] = self.shadow
         torch.save(state, folder / "trainer.pt")
+
+    def checkpoint_bytes(self) -> int:
+        """About what `save` writes: what trains (a LoRA) or the whole model, and two moments of what trains."""
+        trained = sum(p.numel() * p.element_size() for p in self.trainable.values())
+        return trained * (3 + (self.reference == "ema"))
 
     def load(self, folder: Path) -> None:
         """Into a policy that was built the same way as the saved one."""

@@ -1,11 +1,14 @@
 """A run on disk: what lies where, and how it is continued.
 
-    runs/<name>/  config.json  metrics.jsonl  rollouts/*.parquet  checkpoints/step-000120/  plots/*.png  manifest.json
+    runs/<name>/  config.json  manifest.json  metrics.jsonl  rollouts/*.parquet  checkpoints/step-000120/  plots/*.png  report.html
+
+Recipes add folders of their own: `final/` (the model as `from_pretrained` reads it), `warm_start/` (quickstart).
 
 Every file is written under a temporary name and renamed. A process killed at any instant loses at most the step in flight:
 steps between the last checkpoint and the kill are replayed from their rollouts.
 """
 
+import errno
 import json
 import os
 import platform
@@ -48,7 +51,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a JSONL file; a last line that a kill cut short is left out."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: a line is not JSON ({error}); restore it, or remove that line") from error
 
 
 class RunFolder:
@@ -64,25 +71,34 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path, config: Mapping[str, Any], *, overwrite: bool = False, needed_bytes: int = 0) -> "RunFolder":
         """A new run. Raises InputError if the folder holds one already, or the disk is too full for `needed_bytes`."""
-        if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
-            if not overwrite:
-                raise InputError(f"the run folder {path} exists; continue it with --resume {path}, or choose another with --run")
-            if not (path / "config.json").exists():
-                raise InputError(f"--overwrite: {path} is not a run folder (it has no config.json), so it is not deleted")
+        cls.check_new(path, overwrite=overwrite, needed_bytes=needed_bytes)
+        if path.exists():
             shutil.rmtree(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(path.parent).free
-        if free < needed_bytes:
-            raise InputError(
-                f"no disk space for the run: {path} needs about {needed_bytes / 2**30:.1f} GiB for its checkpoints and "
-                f"{free / 2**30:.1f} GiB are free; free some, or choose another place with --run"
-            )
         with atomic_path(path) as folder:  # a run folder without its config could be neither resumed nor made again
             folder.mkdir()
             write_json(folder / "config.json", config)
         run = cls(path)
         run.write_manifest(status="running")
         return run
+
+    @staticmethod
+    def check_new(path: Path, *, overwrite: bool = False, needed_bytes: int = 0) -> None:
+        """Raises InputError where `create` would, and creates nothing but the folder's parents."""
+        if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
+            if not overwrite:
+                raise InputError(f"the run folder {path} exists; continue it with --resume {path}, or choose another with --run")
+            if not (path / "config.json").exists():
+                raise InputError(f"--overwrite: {path} is not a run folder (it has no config.json), so it is not deleted")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the run folder {path} cannot be made: {error.strerror}; choose another place with --run") from error
+        free = shutil.disk_usage(path.parent).free
+        if free < needed_bytes:
+            raise InputError(
+                f"no disk space for the run: {path} needs about {needed_bytes / 2**20:,.1f} MiB for its checkpoints and "
+                f"{free / 2**20:,.1f} MiB are free; free some, or choose another place with --run"
+            )
 
     @classmethod
     def open(cls, path: Path) -> tuple["RunFolder", dict[str, Any]]:
@@ -101,10 +117,16 @@ class RunFolder:
 
     def save(self, policy: Policy, position: Position) -> None:
         """A checkpoint, whole or not at all; older ones beyond `keep_checkpoints` go."""
-        with atomic_path(self.checkpoints / f"step-{position.step:06d}") as folder:
-            folder.mkdir()
-            policy.save(folder)
-            write_json(folder / "position.json", {"step": position.step, "cursor": position.cursor})
+        path = self.checkpoints / f"step-{position.step:06d}"
+        try:
+            with atomic_path(path) as folder:
+                folder.mkdir()
+                policy.save(folder)
+                write_json(folder / "position.json", {"step": position.step, "cursor": position.cursor})
+        except Exception as error:  # torch and safetensors have errors of their own for a full disk, some without its name
+            if shutil.disk_usage(self.path).free > policy.checkpoint_bytes():
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         for old in self._saved()[: -self.keep_checkpoints]:
             shutil.rmtree(old)
 

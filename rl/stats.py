@@ -27,7 +27,7 @@ class UpdateStats:
     trained_sequences: int = 0
     trained_tokens: int = 0
     entropy: float = 0.0
-    kl: float = 0.0
+    kl: float | None = None
     clipped: int = 0
     sampler_kl: float = 0.0
     sampler_gap: float = 0.0
@@ -41,7 +41,7 @@ class UpdateStats:
         self.trained_tokens += int(mask.sum())
         self.entropy += float(entropy[mask].double().sum())
         if algorithm.kl and part.ref_logp is not None:
-            self.kl += float(algorithm.kl.estimator(logp, part.ref_logp)[mask].double().sum())
+            self.kl = (self.kl or 0.0) + float(algorithm.kl.estimator(logp, part.ref_logp)[mask].double().sum())
         gap = torch.where(mask, old - part.sampler_logp, 0.0).double()
         self.sampler_kl += float((gap.exp() - gap - 1).sum())  # k3 of KL(sampler || trainer): never negative
         self.sampler_gap = max(self.sampler_gap, float(gap.abs().max()))
@@ -65,6 +65,7 @@ def metrics(steps: list[UpdateStats]) -> dict[str, float]:
     def per_token(total: float | int) -> float:
         return total / tokens if tokens else 0.0
 
+    kl = [s.kl for s in steps if s.kl is not None]  # only where there is a reference
     return {
         "loss": sum(s.loss for s in steps) / max(1, len(steps)),
         "grad_norm": sum(s.grad_norm for s in steps) / max(1, len(steps)),
@@ -75,8 +76,8 @@ def metrics(steps: list[UpdateStats]) -> dict[str, float]:
         "trained_sequences": sum(s.trained_sequences for s in steps),
         "trained_tokens": tokens,
         "entropy_trained": per_token(sum(s.entropy for s in steps)),
-        "kl_reference": per_token(sum(s.kl for s in steps)),
         "clipped_share": per_token(sum(s.clipped for s in steps)),
         "sampler_kl": per_token(sum(s.sampler_kl for s in steps)),
         "sampler_max_gap": max((s.sampler_gap for s in steps), default=0.0),
+        **({"kl_reference": per_token(sum(kl))} if kl else {}),
     }

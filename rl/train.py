@@ -78,19 +78,19 @@ def train(
         reseed(loop.seed, "step", step)
         engine.load_policy(policy.weights(), policy.version)
         stored = run.rollouts.read(step, by_id)
-        if stored is None:
+        if stored is None or stored[0][0].completions[0].policy_version != policy.version:
             feed = _Feed(problems, stream, position.cursor)
             seeded = replace(sampling, seed=derive_seed(loop.seed, "sampling", step))
             groups, replaced = collect_informative(
                 feed.next, loop.problems_per_step, max_refills=algorithm.max_refills,
                 engine=engine, chat=chat, sampling=seeded, verify=verify, clock=clock,
             )  # fmt: skip
+            _require_finite(groups, step)
             clock("store")
             run.rollouts.write(step, groups, cursor=feed.cursor, replaced=replaced)
             cursor = feed.cursor
         else:
             groups, replaced, cursor = stored
-        _require_finite(groups, step)
         clock("update")
         rate = loop.lr(step - 1)
         updates = learn(groups, policy=policy, algorithm=algorithm, temperature=sampling.temperature, pad_id=chat.pad_id,
@@ -119,7 +119,7 @@ def _require_finite(groups: Sequence[Group], step: int) -> None:
             if not all(map(math.isfinite, completion.logprobs)):
                 raise Diverged(
                     f"at step {step} the sampler's log-probabilities are not finite (policy version {completion.policy_version}): the last "
-                    "update broke the policy. Resume from an earlier checkpoint with a lower learning rate"
+                    "update broke the policy. Start a new run with a lower learning rate (--lr)"
                 )
 
 

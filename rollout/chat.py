@@ -15,25 +15,55 @@ from verifiers.problem import Message, Problem
 class Chat:
     """How a run speaks to its model. `tokenizer` is a transformers tokenizer."""
 
-    def __init__(self, tokenizer: Any, *, system_prompt: str = "", prefill: str = "", use_template: bool = True):
-        """`prefill`: the assistant's first words, given rather than sampled ("<think>"). Raises InputError without an EOS token."""
+    def __init__(
+        self,
+        tokenizer: Any,
+        *,
+        system_prompt: str = "",
+        prefill: str = "",
+        use_template: bool = True,
+        extra_stop_ids: Sequence[int] = (),
+    ):
+        """`prefill`: the assistant's first words, given rather than sampled ("<think>"). Raises InputError without an EOS token.
+
+        `extra_stop_ids`: beside EOS and the template's end of turn, such as the model's `generation_stops`.
+        """
         self.tokenizer = tokenizer
         self.system_prompt = system_prompt
         self.prefill = prefill
         self.has_template = use_template and bool(tokenizer.chat_template)
         if tokenizer.eos_token_id is None:
             raise InputError("the tokenizer has no end-of-sequence token, so no completion could ever stop; set eos_token in it")
-        self.stop_ids = self._stop_ids()
+        self.stop_ids = tuple(sorted({*self._stop_ids(), *extra_stop_ids}))
+        self.given = self._opening() + prefill
+        """What stands before the first sampled token and belongs to the response."""
         self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
 
-    def _stop_ids(self) -> tuple[int, ...]:
+    def _opening(self) -> str:
+        """ "<think>\n" where the template itself opens the thought (R1 and its relatives), as verifiers want to see it closed."""
+        if not self.has_template:
+            return ""
+        text = self._templated([Message(role="user", content="?")], "the template itself")
+        return text[text.rindex("<think>") :] if text.rstrip().endswith("<think>") else ""
+
+    def _templated(self, turns: Sequence[Message], place: str) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            return str(self.tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=True))
+        except TemplateError as error:
+            raise InputError(
+                f"{place}: the model's chat template refuses these messages ({error}); if it has no system role, give --system-prompt ''"
+            ) from error
+
+    def _stop_ids(self) -> set[int]:
         """EOS, and the token that ends a turn in the model's template where that is another one (<|im_end|>, <|eot_id|>)."""
         ends = {self.tokenizer.eos_token_id}
         if self.has_template:
             vocabulary = self.tokenizer.get_added_vocab()
             template = self._template_text()
             ends |= {vocabulary[t] for t in ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>") if t in vocabulary and t in template}
-        return tuple(sorted(ends))
+        return ends
 
     def _template_text(self) -> str:
         template = self.tokenizer.chat_template
@@ -45,19 +75,21 @@ class Chat:
             turns = [Message(role="user", content=problem.prompt)] if isinstance(problem.prompt, str) else list(problem.prompt)
             if self.system_prompt and not any(turn["role"] == "system" for turn in turns[:1]):
                 turns.insert(0, Message(role="system", content=self.system_prompt))
-            text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-            return self.encode(text + self.prefill, special=False)
+            return self.encode(self._templated(turns, f"problem {problem.id}") + self.prefill, special=False)
         if not isinstance(problem.prompt, str):
             raise InputError(f"problem {problem.id} is a list of messages but the tokenizer has no chat template; give plain prompts")
         system = f"{self.system_prompt}\n\n" if self.system_prompt else ""
         return self.encode(system + problem.prompt + self.prefill, special=True)
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=special))
+        try:
+            return list(self.tokenizer.encode(text, add_special_tokens=special))
+        except TypeError as error:  # what the tokenizers library says to a lone surrogate
+            raise InputError(f"a text that is not valid Unicode cannot be encoded: {text!r:.80}") from error
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The response as the verifier reads it: special tokens left out, the prefill put back in front."""
-        return self.prefill + str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+        """The response as the verifier reads it: special tokens left out, what was given put back in front."""
+        return self.given + str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
 
 def load_tokenizer(model: str) -> Any:
@@ -74,3 +106,14 @@ def load_tokenizer(model: str) -> Any:
     if not tokenizer.encode("1 + 1 = 2", add_special_tokens=False):  # without files, transformers makes an empty one and says nothing
         raise InputError(f"cannot load a tokenizer from {place} {model!r}: it has no tokenizer files ({remedy})")
     return tokenizer
+
+
+def generation_stops(model: str) -> tuple[int, ...]:
+    """The stop ids of a model's generation config, if it has one: some families end a turn by a token that is not their EOS."""
+    from transformers import GenerationConfig
+
+    try:
+        ends = GenerationConfig.from_pretrained(model).eos_token_id
+    except (OSError, ValueError):
+        return ()
+    return tuple(ends) if isinstance(ends, list) else () if ends is None else (int(ends),)

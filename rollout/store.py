@@ -4,6 +4,7 @@ A rollout costs far more than the update it feeds. After a crash the steps since
 these files, without sampling or verifying anything again, to the same bits.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ SCHEMA = pa.schema(
         ("step", pa.int32()),
         ("group", pa.int32()),
         ("problem_id", pa.string()),
+        ("problem", pa.string()),
+        ("answer", pa.string()),
         ("prompt", pa.list_(pa.int32())),
         ("tokens", pa.list_(pa.int32())),
         ("logprobs", pa.list_(pa.float64())),  # float64: what the engine said, to the bit
@@ -78,6 +81,8 @@ def _rows(step: int, index: int, group: Group) -> list[dict[str, Any]]:
             "step": step,
             "group": index,
             "problem_id": group.problem.id,
+            "problem": _text(group.problem.prompt if isinstance(group.problem.prompt, str) else json.dumps(group.problem.prompt)),
+            "answer": _text(group.problem.answer),
             "prompt": group.prompt,
             "tokens": completion.tokens,
             "logprobs": completion.logprobs,

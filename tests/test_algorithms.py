@@ -4,6 +4,7 @@ LOGP, OLD, SAMPLER, REF and MASK are the inputs for which those numbers were com
 out in the test itself, never our own output.
 """
 
+import typing
 from functools import partial
 
 import jaxtyping
@@ -348,3 +349,10 @@ def test_the_suite_checks_shapes():
         losses.clipped_ratio(LOGP, OLD[:, :2], LOGP, MASK)
     with pytest.raises(jaxtyping.TypeCheckError):
         losses.token_mean(MASK.float())
+
+
+def test_the_command_line_names_every_algorithm() -> None:
+    from recipes.options import AlgorithmName
+    from rl.algorithms import ALGORITHMS
+
+    assert list(typing.get_args(AlgorithmName)) == list(ALGORITHMS)

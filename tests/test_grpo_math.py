@@ -122,7 +122,7 @@ def one_line_error(capsys: pytest.CaptureFixture[str], arguments: Sequence[str |
         (["--steps", "many"], ("--steps", "many")),
         (["--algorithm", "gpo"], ("--algorithm", "gpo")),
         (["--steps", "0"], ("--steps must be at least 1",)),
-        (["--lr", "-1"], ("--lr must be above 0",)),
+        (["--lr", "-1"], ("--lr must be a number above 0",)),
         (["--algorithm", "rloo", "--clip-high", "0.3"], ("rloo ignores clip-high", "leave it out")),
         (["--ratio-cap", "3"], ("grpo ignores ratio-cap",)),
         (["--kl", "k2"], ("--kl would be ignored without --kl-coef",)),
@@ -141,6 +141,17 @@ def one_line_error(capsys: pytest.CaptureFixture[str], arguments: Sequence[str |
         (["--held-out", "12"], ("--held-out 12", "only 12 problems")),
         (["--track", "wandb"], ("wandb", "not installed")),
         (["--resume", "nowhere"], ("nowhere", "config.json is missing")),
+        (["--split", "test"], ("--split would be ignored", "is a file")),
+        (["--held-out", "2", "--eval-data", "x.jsonl"], ("--held-out would be ignored with --eval-data",)),
+        (["--held-out", "-5"], ("--held-out must be 0 or more",)),
+        (["--lora-rank", "0"], ("--lora-rank must be at least 1",)),
+        (["--lora-targets", "nosuch"], ("nosuch",)),
+        (["--temperature", "inf"], ("--temperature must be a number above 0, not inf",)),
+        (["--clip-low", "nan"], ("--clip-low must be from 0 to below 1, not nan",)),
+        (["--max-refills", "-1", "--algorithm", "dapo"], ("--max-refills must be 0 or more",)),
+        (["--kl-coef", "-1"], ("--kl-coef must be 0 or more",)),
+        (["--run", "/proc/nothing/run"], ("/proc/nothing/run", "cannot be made")),
+        (["junk"], ("junk",)),
     ],
 )
 def test_bad_options(
@@ -174,6 +185,8 @@ def test_golds_that_their_verifier_rejects_are_listed_or_dropped(
     (tmp_path / "never.py").write_text("def reward(problem, response):\n    return False\n")
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (good, strict)))
     arguments = ["grpo-math", "--model", model_folder, "--data", tmp_path / "data.jsonl", "--run", tmp_path / "run", *SMALL]
+    one_line_error(capsys, arguments, "line 2", "which is none of ours", "--trust-data-verifiers")
+    arguments.append("--trust-data-verifiers")
     one_line_error(capsys, arguments, "1 of 2 gold answers are rejected", "'six'", "--skip-bad-gold")
     assert main([str(a) for a in [*arguments, "--skip-bad-gold"]]) == 0
     assert json.loads((tmp_path / "run" / "config.json").read_text())["problems"] == 1
@@ -196,6 +209,73 @@ def test_bad_reward_functions(
     arguments = ["--model", model_folder, "--data", gsm8k, "--run", tmp_path / "run", "--reward", tmp_path / "mine.py:fn", *SMALL]
     one_line_error(capsys, ["grpo-math", *arguments], "mine.py", *expected)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_lora_run_is_a_function_of_its_seed(model_folder: Path, gsm8k: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def odd(problem, response):\n    return len(response) % 2\n")
+    for name in ("a", "b"):
+        arguments = ["--model", model_folder, "--data", gsm8k, "--run", tmp_path / name, "--reward", f"{tmp_path}/mine.py:odd", *SMALL]
+        assert grpo_math(*arguments, "--lr", "1e-3", "--warmup", "0") == 0
+    first, second = (
+        [{k: v for k, v in row.items() if not k.startswith(("time/", "speed/"))} for row in read_lines(tmp_path / name / "metrics.jsonl")]
+        for name in ("a", "b")
+    )
+    assert first == second
+    assert first[1]["grad_norm"] > 0
+
+
+def test_overwrite_keeps_the_old_run_until_the_new_one_can_begin(
+    model_folder: Path, gsm8k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    arguments: list[str | Path] = ["grpo-math", "--data", gsm8k, "--run", run, *SMALL]
+    assert main([str(a) for a in [*arguments, "--model", model_folder]]) == 0
+    capsys.readouterr()
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for file in model_folder.iterdir():
+        if file.name != "model.safetensors":
+            (empty / file.name).write_bytes(file.read_bytes())
+    one_line_error(capsys, [*arguments, "--model", empty, "--overwrite"], "cannot load a model", str(empty))
+    assert (run / "final" / "adapter_model.safetensors").exists()
+
+
+def test_a_chat_template_without_system_role(model_folder: Path, gsm8k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in model_folder.iterdir():
+        (model / file.name).write_bytes(file.read_bytes())
+    template = (model / "chat_template.jinja").read_text()
+    refuse = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    (model / "chat_template.jinja").write_text(refuse + template)
+    arguments = ["grpo-math", "--model", model, "--data", gsm8k, "--run", tmp_path / "run", *SMALL]
+    one_line_error(capsys, arguments, "System role not supported", "--system-prompt ''")
+    assert main([str(a) for a in [*arguments, "--system-prompt", ""]]) == 0
+
+
+def test_a_reward_unfit_for_its_algorithm(model_folder: Path, gsm8k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text("def negative(problem, response):\n    return -1.0 - len(response)\n")
+    arguments = ["--model", model_folder, "--data", gsm8k, "--run", tmp_path / "run", "--reward", f"{tmp_path}/mine.py:negative", *SMALL]
+    assert grpo_math(*arguments, "--algorithm", "maxrl") == 2
+    assert "maxrl needs rewards >= 0" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_a_disk_that_fills_up_while_saving(
+    model_folder: Path, gsm8k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    from rl.policy import Policy
+
+    def save(self: Policy, folder: Path) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1))  # type: ignore[attr-defined]
+        raise RuntimeError("unexpected pos 64 vs 0")  # torch's own words for a full disk
+
+    monkeypatch.setattr(Policy, "save", save)
+    assert grpo_math("--model", model_folder, "--data", gsm8k, "--run", tmp_path / "run", *SMALL) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("error: no space left on the disk for")
+    assert "--resume" in said
 
 
 def test_a_run_that_diverges_ends_in_one_line(model_folder: Path, gsm8k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -288,3 +368,12 @@ def test_another_verifiers_package_is_noticed(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "hides Reckon's own" in done.stderr
     assert "pip uninstall verifiers" in done.stderr
+
+
+def test_repeated_rewards_of_every_recipe_add_up() -> None:
+    from recipes import grpo_math as recipe
+    from recipes import quickstart
+    from recipes.cli import parse
+
+    for config in (recipe.Config, quickstart.Config):
+        assert parse(config, ["--reward", "math_answer", "--reward", "exact=0.2"], name="x").reward == ("math_answer", "exact=0.2")

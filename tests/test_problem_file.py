@@ -62,8 +62,11 @@ def test_named_fields_limits_and_duplicates(path: Path) -> None:
         ("[", "one JSON array"),
         ([1], "line 2: a JSON array, not an object"),
         ("3", "line 2: a JSON number, not an object"),
-        ({"text": "?", "answer": "1"}, r"line 2: no 'prompt' or 'question' or 'problem' among its fields \(text, answer\); .*prompt_field"),
-        ({"prompt": "?", "result": "1"}, r"line 2: no 'answer' or .* among its fields \(prompt, result\); .*answer_field"),
+        (
+            {"text": "?", "answer": "1"},
+            r"line 2: no 'prompt' or 'question' or 'problem' among its fields \(text, answer\); .*--prompt-column",
+        ),
+        ({"prompt": "?", "result": "1"}, r"line 2: no 'answer' or .* among its fields \(prompt, result\); .*--answer-column"),
         ({"prompt": "", "answer": "1"}, "line 2: 'prompt' is ''"),
         ({"prompt": [{"role": "user"}], "answer": "1"}, "line 2: 'prompt' is .*; a prompt is a text"),
         ({"prompt": "?", "answer": ["1"]}, r"line 2: 'answer' is \['1'\] \(list\)"),

@@ -20,6 +20,7 @@ from verifiers.answers import boxed
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 from verifiers.problem import Message, Problem, make_problem
+from verifiers.reward_function import own_names
 from verifiers.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -47,18 +48,20 @@ def read_problems(
     answer_field: str | None = None,
     limit: int | None = None,
     skip_bad_gold: bool = False,
+    trust_verifiers: bool = False,
 ) -> ProblemList:
     """The problems of a JSONL file, in order and without duplicates, at most `limit` of them.
 
     `verifier` is for rows that name none. `prompt_field` and `answer_field` say where to look instead of the recognised names.
     Raises InputError, with file and line, for a file that cannot be read, a row that is no object or lacks a field, a file
     without problems, and rows without a usable gold answer: all of these are counted and the first ones named, or, with
-    `skip_bad_gold`, they are left out and counted in `.bad_gold`.
+    `skip_bad_gold`, they are left out and counted in `.bad_gold`. A row may name one of our own verifiers; one that names code
+    (`file.py:function`) is refused unless `trust_verifiers`, since whoever wrote the data would choose what runs here.
     """
     rows = ((f"line {number}", row) for number, row in _rows(path))
     return problems_of(
         rows, source=str(path), verifier=verifier, prompt_field=prompt_field, answer_field=answer_field, limit=limit,
-        skip_bad_gold=skip_bad_gold,
+        skip_bad_gold=skip_bad_gold, trust_verifiers=trust_verifiers,
     )  # fmt: skip
 
 
@@ -71,9 +74,10 @@ def problems_of(
     answer_field: str | None = None,
     limit: int | None = None,
     skip_bad_gold: bool = False,
+    trust_verifiers: bool = False,
 ) -> ProblemList:
     """The problems of (place, row) pairs, by the rules of `read_problems`; `source` and the place name a bad row."""
-    mapping = _Mapping(verifier, prompt_field, answer_field)
+    mapping = _Mapping(verifier, prompt_field, answer_field, trust_verifiers)
     problems = ProblemList()
     seen: set[str] = set()
     bad: list[str] = []
@@ -145,6 +149,7 @@ class _Mapping:
     verifier: str
     prompt_field: str | None
     answer_field: str | None
+    trust_verifiers: bool
 
     def problem(self, row: dict[str, Any]) -> Problem:
         prompt_field = self._field(row, self.prompt_field, _PROMPT_FIELDS, "prompt")
@@ -155,6 +160,11 @@ class _Mapping:
         verifier = row.get("verifier", self.verifier)
         if not isinstance(verifier, str) or not verifier:
             raise InputError(f"'verifier' is {verifier!r:.60}; it should name one, e.g. \"math_answer\"")
+        if "verifier" in row and not self.trust_verifiers and verifier not in (self.verifier, *own_names()):
+            raise InputError(
+                f"'verifier' is {verifier!r:.60}, which is none of ours ({', '.join(own_names())}); if you trust this data to choose "
+                "code that runs here, give --trust-data-verifiers"
+            )
         answer = answer_text(row[answer_field], answer_field)
         if "verifier" not in row:  # else the row is in our form already
             gold = _gold(answer, required=answer_field == "solution" and self.answer_field is None)
@@ -171,7 +181,7 @@ class _Mapping:
             if name in row:
                 return name
         wanted = " or ".join(repr(name) for name in known) if asked is None else repr(asked)
-        raise InputError(f"no {wanted} among its fields ({', '.join(row) or 'none'}); say which one it is with {what}_field")
+        raise InputError(f"no {wanted} among its fields ({', '.join(row) or 'none'}); say which one it is with --{what}-column")
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

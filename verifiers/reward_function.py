@@ -23,6 +23,7 @@ import threading
 import traceback
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -138,16 +139,17 @@ def _own_verifier(name: str) -> Callable[..., Any]:
         raise InputError(f"reward {name!r}: say which function of the file, as {name}:FUNCTION")
     if "." in name:
         raise InputError(f"reward {name!r}: put a colon before the function, as {':'.join(name.rsplit('.', 1))}")
-    known = _own_names()
+    known = own_names()
     if name not in known:
         raise InputError(f"no verifier is called {name!r}; there are {', '.join(known)}; your own is FILE.py:FUNCTION")
     return _import_module(f"verifiers.{name}").verify  # type: ignore[no-any-return]  # the source was seen to define it
 
 
-def _own_names() -> list[str]:
+@lru_cache
+def own_names() -> tuple[str, ...]:
     """The modules beside this one that define `verify(problem, response)`, without importing them."""
     here = Path(__file__).parent
-    return sorted(path.stem for path in here.glob("*.py") if "\ndef verify(" in path.read_text(encoding="utf-8"))
+    return tuple(sorted(path.stem for path in here.glob("*.py") if "\ndef verify(" in path.read_text(encoding="utf-8")))
 
 
 def _import_module(name: str) -> ModuleType:
