@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 from verifiers.certified import same
-from verifiers.exact_sums import Expr, Unreadable, symbols
+from verifiers.exact_sums import Expr, Unreadable, rational, symbols
 from verifiers.latex_expressions import MAX_ITEMS, ExpressionParser, bare_symbol
 from verifiers.latex_tokens import normalise, tokenize
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
@@ -178,8 +178,11 @@ class _Parser(ExpressionParser):
         if isinstance(value, Expr) and self._next_op(":") and not self.bars:
             parts: list[Value] = [value]
             while self._take(":"):
+                kind, text, _ = self._peek()
+                if kind == "num" and len(text) > 1 and text.isdigit() and text[0] == "0":  # 12:00 is a time of day
+                    raise Unreadable
                 parts.append(self._quantity())
-                if len(parts) > MAX_ITEMS:
+                if len(parts) > MAX_ITEMS or parts[-1] == rational(0):
                     raise Unreadable
             return Group(":", "", tuple(parts))
         return value

@@ -62,7 +62,7 @@ def _token_pattern(separators: str) -> re.Pattern[str]:
     kinds = {
         "space": _SKIPPED,
         "mixed": rf"{integer}(?:{_MIXED})(?!\d)",
-        "repeating": r"\d*\.\d*\\(?:overline|bar)\s*(?:\{\d+\}|\d)",
+        "repeating": r"\d*\.\d*\\(?:overline|bar)\s*(?:\{\d+\}|\d)|\d*\.\d{3,60}\s*\\(?:ldots|dots|cdots)(?![A-Za-z])",
         "based": r"\d[0-9A-Z]*_(?:\{\d{1,2}\}|\d{1,2})",
         "num": rf"{integer}(?:\.\d+)?(?:[eE][+-]?\d{{1,3}}(?![\w.]))?|\.\d+",
         "set": rf"\\(?:mathbb|mathbf|Bbb)\s*{_NUMBER_SET}|\\R(?![A-Za-z])",
@@ -157,7 +157,7 @@ def _token(kind: str, text: str, spaced: bool) -> Token:
         return Token("sym" if text == "pi" else "op", _COMMANDS.get(text, text), spaced)
     elif kind in ("sym", "based"):
         text = text.replace("{", "").replace("}", "")
-    if kind in ("text", "word") and name in ("and", "or"):
+    if kind in ("text", "word") and name in ("and", "or", "mod"):
         return Token("op", name, spaced)
     name = _FUNCTION_NAMES.get(name, name)
     if name in _FUNCTIONS or name == "log10":
@@ -184,6 +184,8 @@ def numeral(text: str) -> tuple[Fraction, int] | None:
         if whole is None or not bottom or (top >= bottom and mixed[3]):
             return None
         return (whole[0] + Fraction(top, bottom) if 0 < top < bottom else whole[0] * Fraction(top, bottom)), 0
+    if "dots" in text:
+        return _continued(text[: text.index("\\")].rstrip())
     plain, bar, block = text.partition("\\overline") if "\\overline" in text else text.partition("\\bar")
     digits = "".join(c for c in plain if c.isdigit() or c in ".eE+-")
     if bar:
@@ -191,3 +193,13 @@ def numeral(text: str) -> tuple[Fraction, int] | None:
         decimals = len(digits.partition(".")[2])
         return Fraction(f"0{digits}0") + Fraction(int(repeated), (10 ** len(repeated) - 1) * 10**decimals), 0
     return Fraction(digits), 0 if "e" in digits.lower() else len(digits.partition(".")[2])
+
+
+def _continued(digits: str) -> tuple[Fraction, int] | None:
+    """0.333... and 0.1666... and 0.142857142857...: the shortest block written at the end three times, or twice if it has two digits."""
+    whole, _, decimals = digits.partition(".")
+    for length in range(1, len(decimals) // 2 + 1):
+        block, times = decimals[-length:], 3 if length == 1 else 2
+        if decimals.endswith(block * times):
+            return numeral(f"{whole or 0}.{decimals[:-length]}\\overline{{{block}}}")
+    return None

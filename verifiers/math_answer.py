@@ -184,15 +184,20 @@ def _renamed_builder(builder: Builder, new: str, old: str) -> Builder:
 def _same_statement(left: Value, right: Value) -> bool | None:
     """Equations and congruences; None where neither side is one that must be compared as such."""
     if not (isinstance(left, Relation) or isinstance(right, Relation)):
-        return None
+        products = [isinstance(side, Named) and len(side.name) in (2, 3) and side.name.islower() for side in (left, right)]
+        return True if any(products) and _gives_either(left, right) else None
     a, b = equation(left), equation(right)
     if a is not None and b is not None:
         return same_equation(a, b)
-    if a is not None and isinstance(right, Expr):
-        return gives(a, right)
-    if b is not None and isinstance(left, Expr):
-        return gives(b, left)
+    if _gives_either(left, right):
+        return True
     return isinstance(left, Relation) and isinstance(right, Relation) and same_relation(left, right)
+
+
+def _gives_either(left: Value, right: Value) -> bool:
+    """An equation, and the value that it gives to the one variable that the value lacks."""
+    a, b = equation(left), equation(right)
+    return (a is not None and isinstance(right, Expr) and gives(a, right)) or (b is not None and isinstance(left, Expr) and gives(b, left))
 
 
 def _same_order(chain: Value, listed: Value) -> bool:
@@ -228,6 +233,8 @@ def _same_number(left: tuple[Expr, str], right: tuple[Expr, str], policy: Policy
     if dimension == other_dimension:
         return _same_amount(_times(a, factor), _times(b, other_factor), policy)
     if dimension and other_dimension:
+        if _is_angle(other_dimension, dimension):
+            a, b, dimension, other_dimension = b, a, other_dimension, dimension
         return _is_angle(dimension, other_dimension) and same(multiply(scale(a, Fraction(1, 180)), PI), b)
     if other_dimension:
         a, b, dimension, factor, other_factor, unit = b, a, other_dimension, other_factor, factor, other

@@ -5,9 +5,10 @@ the expression lacks (xy = 6 and 6/x). An inequality is the same up to a positiv
 """
 
 from fractions import Fraction
+from functools import reduce
 
 from verifiers.certified import ratio_sign, same
-from verifiers.exact_sums import Expr, Unreadable, atom, atoms, divide, rational, scale, substitute, subtract, symbols
+from verifiers.exact_sums import Expr, Unreadable, atom, atoms, divide, multiply, rational, scale, substitute, subtract, symbols
 from verifiers.intervals import linear
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Value
 
@@ -23,6 +24,8 @@ def equation(value: Value) -> Expr | None:
             pass
         case Named(name=name, value=Expr() as right) if len(name) == 1 or (len(name) > 1 and name[1] == "_"):
             left = atom(name)
+        case Named(name=name, value=Expr() as right) if len(name) <= 3 and name.isalpha():  # xy = 6 is read as a name first
+            left = reduce(multiply, map(atom, name))
         case _:
             return None
     try:
@@ -143,7 +146,7 @@ def renamed(value: Value, old: str, new: str) -> Value:
         case Relation(sides=sides, ops=ops):
             return Relation(tuple(map(change, sides)), ops)
         case Named(name=name, value=inner):
-            return Named(new if name == old else name, change(inner))
+            return Named(new if name == old else name.replace(f"({old})", f"({new})"), change(inner))
         case SetOf(op=op, left=a, right=b):
             return SetOf(op, change(a), change(b))
         case Builder(head=head, conditions=conditions):
