@@ -96,6 +96,8 @@ def test_rationals(text: str, value: Fraction) -> None:
         (r"-(n-1) / 2", r"-\dfrac{n-1}{2}"),
         (r"\sqrt{4x+4}", r"2\sqrt{x+1}"),
         ("2xy", "2yx"),
+        ("2xy^2", "2x y^2"),
+        ("xyz^{2} + 1", "1 + z^2 x y"),
         ("x_{1}", "x_1"),
         ("(1, 0.5)", r"\left(1,\frac12\right)"),
         (r"\{1\}", r"\left\{ 1 \right\}"),

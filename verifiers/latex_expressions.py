@@ -211,6 +211,9 @@ class ExpressionParser:
         if kind == "sym":
             return self._symbol(text)
         if kind == "word" and len(text) <= 3 and len(self.tokens) > 1:
+            if self._next_op("^", "!", "°"):  # in xy^2 the exponent is y's: from here on these are letters
+                self.tokens[self.at - 1 : self.at] = [Token("sym", letter, False) for letter in text]
+                return self._symbol(text[0])
             return reduce(multiply, (atom(letter) for letter in text))
         if kind == "based":
             digits, _, base = text.partition("_")
