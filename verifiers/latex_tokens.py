@@ -47,7 +47,7 @@ _UNICODE = str.maketrans(
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _SKIPPED = (
     r"(?:\s|~|\\[,;:! ]|\\(?:left|right)\s*\.|"
-    r"\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|q?quad|limits|boxed|fbox|rm|bf|it|nolimits)(?![A-Za-z]))+"
+    r"\\q?quad|\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|boxed|fbox|rm|bf|it|nolimits)(?![A-Za-z]))+"
 )
 
 
@@ -76,8 +76,8 @@ def _token_pattern(separators: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in kinds.items()), re.DOTALL | re.ASCII)
 
 
-_NESTED = _token_pattern(r",\\!|\{,\}|\\[,;: ]|~| ")
-_OUTER = _token_pattern(r",\\!|\{,\}|\\[,;: ]|~| |,")  # a bare comma groups thousands only outside brackets: (1,234) is a pair
+_NESTED = _token_pattern(r",\\! ?|\{,\}|\\[,;: ]|~| ")
+_OUTER = _token_pattern(r",\\! ?|\{,\}|\\[,;: ]|~| |,")  # a bare comma groups thousands only outside brackets: (1,234) is a pair
 
 
 _ESCAPED = {"\f": r"\f", "\b": r"\b", "\t": r"\t", "\r": r"\r", "\v": r"\v"}  # what a JSON or Python string makes of \frac, \text ...
