@@ -3,7 +3,7 @@ r"""Final answers as text: where they stand in a response.
 The last answer counts: the last box, the last tag, the last phrase; a response that gives two different answers is taken at its
 second. Which places count, and in which order, is a tuple of extractors, so a recipe that asks for tags can trust tags alone. When
 a response closes a thought (`</think>`), only what follows can hold the answer. All searches take linear time on any input. Left out:
-reading an answer's meaning (`latex_parse.py`), and answers split over several boxes.
+reading an answer's meaning (`latex_parse.py`), and answers split over several boxes with words between them.
 """
 
 import re
@@ -23,32 +23,51 @@ _BOX_PART = re.compile(r"\\(?:boxed|fbox)\s{0,4}\{|\\boxed\s{1,4}([^\s\\{}$]{1,8
 _PHRASE = re.compile(r"\banswer\s{0,4}(?:\*\*\s{0,4})?(?:is\b|:|=)[\s:*]{0,8}", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?:[\s*]|$)|\n")
 _NUMBER = re.compile(
-    r"(?:(?<![\w)\]}])[-−])?\$?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
+    r"(?:(?<![\w)\]}])[-−])?\$?(?<![A-Za-z\d])(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
     r"(?:\s?/\s?\d+)?(?:\s?\\?%|\s(?:thousand|million|billion|trillion)\b)?",
     re.ASCII,
 )
+_SPACING = r"\s|[$.]|\\[()\[\];, !]|\\q?quad"
+_BETWEEN_BOXES = re.compile(rf"(?:{_SPACING})*(?:,|;|and|or|\\text\s?\{{\s*(?:and|or)\s*\}})(?:{_SPACING}|,|and|or)*")
+_FORMULA = re.compile(
+    r"\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)|\$\$([^$]{1,400})\$\$"
+    r"|(?<![\\$\d])\$(?!\s)([^$]{0,399}[^$\s])\$(?![\d$])|\$(\s{0,4}\\begin[^$]{0,399})\$",
+    re.DOTALL,
+)
+_MAX_BOXES = 32
 _PHRASE_LENGTH = 300
 _TAIL = 2000
 
 
 def boxed(response: str) -> str | None:
-    r"""Inside the last \boxed{} or \fbox{} to open among those that close, so the inner one of two nested boxes."""
+    r"""Inside the last \boxed{} or \fbox{} to open among those that close, so the inner one of two nested boxes.
+
+    Boxes with nothing but commas, "and" or "or" between them are one list: \boxed{1} and \boxed{2} is 1, 2.
+    """
     begin = min((at for at in (response.find("\\boxed"), response.find("\\fbox")) if at >= 0), default=-1)
     if begin < 0:
         return None
-    open_braces: list[tuple[int, bool]] = []
-    best, found = -1, None
+    open_braces: list[tuple[int, int]] = []  # where the content begins, and where its box does or -1
+    boxes: list[tuple[int, int, int, int]] = []  # box begin, content begin, content end, box end
     for match in _BOX_PART.finditer(response, begin):
         part = match[0]
         if part == "}":
-            start, is_box = open_braces.pop() if open_braces else (0, False)
-            if is_box and start > best:
-                best, found = start, response[start : match.start()]
+            start, opened = open_braces.pop() if open_braces else (0, -1)
+            if opened >= 0:
+                boxes.append((opened, start, match.start(), match.end()))
         elif part == "{" or (part[-1] == "{" and len(part) > 2):
-            open_braces.append((match.end(), len(part) > 2))
+            open_braces.append((match.end(), match.start() if len(part) > 2 else -1))
         elif match[1]:
-            best, found = match.start(1), match[1]
-    return found
+            boxes.append((match.start(), match.start(1), match.end(1), match.end(1)))
+    if not boxes:
+        return None
+    boxes = sorted(boxes[-_MAX_BOXES:])
+    found = [boxes[-1]]
+    for box in reversed(boxes[:-1]):
+        if box[3] > found[-1][0] or not _BETWEEN_BOXES.fullmatch(response[box[3] : found[-1][0]]):
+            break
+        found.append(box)
+    return ", ".join(response[start:end] for _, start, end, _ in reversed(found))
 
 
 def tagged(response: str) -> str | None:
@@ -77,7 +96,21 @@ def phrase(response: str) -> str | None:
     text = (text[: stop.start()] if stop else text).strip("* ")
     if text.startswith("$") and (closing := text.find("$", 1)) > 1:
         return text[1:closing]
-    return text
+    return text.rpartition(" is ")[2]  # "Final answer: the largest n is 34"
+
+
+def last_formula(response: str) -> str | None:
+    r"""The last \[...\], \(...\), $$...$$ or $...$ of the last 2000 characters, if no number comes after it.
+
+    A dollar sign that could be money (white space inside, a digit behind) sets no formula.
+    """
+    tail = response[-_TAIL:]
+    found = None
+    for match in _FORMULA.finditer(tail):
+        found = match
+    if found is None or _NUMBER.search(tail, found.end()):
+        return None
+    return next((part for part in found.groups() if part), None)
 
 
 def last_number(response: str) -> str | None:
@@ -88,7 +121,7 @@ def last_number(response: str) -> str | None:
     return found
 
 
-DEFAULT_EXTRACTORS: tuple[Extractor, ...] = (boxed, tagged, hashes, phrase, last_number)
+DEFAULT_EXTRACTORS: tuple[Extractor, ...] = (boxed, tagged, hashes, phrase, last_formula, last_number)
 
 
 def extract_answer(response: str, extractors: tuple[Extractor, ...] = DEFAULT_EXTRACTORS) -> Answer | None:

@@ -1,7 +1,8 @@
 """Numbers and polynomials as exact sums, with everything bounded before it is computed.
 
-A value is a sum of rational multiples of monomials in named atoms (symbols, pi, e, i, roots of integers), in one order: many equal
-values have equal sums, and different values never do. What is beyond a bound raises Unreadable, at once.
+A value is a sum of rational multiples of monomials in named atoms (symbols, pi, e, i, roots of integers, calls of functions), in one
+order: many equal values have equal sums, and different values never do. `certified.py` decides what this order leaves open. What is
+beyond a bound raises Unreadable, at once.
 """
 
 import math
@@ -10,8 +11,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 MAX_BITS = 4096  # of a numerator or denominator
-MAX_TERMS = 24  # of a sum
-MAX_NAME = 400  # characters of the name of one atom
+MAX_TERMS = 64  # of a sum
+MAX_EXPANDED = 24  # terms of a power that is multiplied out
+MAX_NAME = 1500  # characters of the name of one atom
 
 Monomial = tuple[tuple[str, Fraction], ...]
 
@@ -35,12 +37,29 @@ class Expr:
         return self.terms[0][1] if len(self.terms) == 1 and not self.terms[0][0] else None
 
 
+class Call(str):
+    """The atom of a function at its arguments; it is its name, which is the same for equal arguments."""
+
+    head: str
+    args: tuple[Expr, ...]
+
+    def __new__(cls, head: str, *args: Expr) -> "Call":
+        self = super().__new__(cls, f"{head}({';'.join(map(name_of, args))})")
+        self.head, self.args = head, args
+        return self
+
+
 _POSITIVE = frozenset({"pi", "e"})  # besides integers, the atoms x with sqrt(xy) = sqrt(x) sqrt(y)
 CONSTANTS = _POSITIVE | {"i"}
+_NOT_SYMBOLS = CONSTANTS | {"°", "∞"}
 
 
 def rational(value: Fraction | int, decimals: int = 0) -> Expr:
     return Expr((((), Fraction(value)),) if value else (), decimals)
+
+
+def call(head: str, *args: Expr) -> Expr:
+    return atom(Call(head, *args))
 
 
 def atom(name: str, exponent: Fraction = Fraction(1)) -> Expr:
@@ -122,7 +141,7 @@ def _factors(n: int) -> dict[int, int]:
 def power(base: Expr, exponent: Expr) -> Expr:
     n = exponent.rational
     if n is None:
-        return atom(f"({name_of(base)})^({name_of(exponent)})")
+        return rational(1) if base == rational(1) else call("pow", base, exponent)
     if not base.terms:
         if n <= 0:
             raise Unreadable
@@ -137,7 +156,7 @@ def power(base: Expr, exponent: Expr) -> Expr:
         conjugate = Expr((base.terms[0], (base.terms[1][0], -base.terms[1][1])))
         if norm := multiply(base, conjugate).rational:
             return power(scale(conjugate, 1 / norm), rational(-n))
-    if n < 0 or math.comb(min(n.numerator, 99) + len(base.terms) - 1, len(base.terms) - 1) > MAX_TERMS:
+    if n < 0 or math.comb(min(n.numerator, 99) + len(base.terms) - 1, len(base.terms) - 1) > MAX_EXPANDED:
         return _opaque(base, n)
     product = rational(1)
     for _ in range(n.numerator):
@@ -148,7 +167,7 @@ def power(base: Expr, exponent: Expr) -> Expr:
 def _opaque(base: Expr, n: Fraction) -> Expr:
     """base^n as a power of one atom, once its content has been taken out: sqrt(4x+4) is 2 sqrt(x+1)."""
     content = abs(base.terms[-1][1])
-    return multiply(atom(f"({name_of(scale(base, 1 / content))})", n), power(rational(content), rational(n)))
+    return multiply(atom(Call("sum", scale(base, 1 / content)), n), power(rational(content), rational(n)))
 
 
 def _root(base: Expr, n: Fraction) -> Expr:
@@ -166,3 +185,52 @@ def _root(base: Expr, n: Fraction) -> Expr:
             powers[str(factor)] = powers.get(str(factor), Fraction(0)) + e * direction
     rest, reduced = _reduce(powers.items())
     return sum_of([(reduced, rest)])
+
+
+def add(left: Expr, right: Expr) -> Expr:
+    return sum_of([*left.terms, *right.terms])
+
+
+def subtract(left: Expr, right: Expr) -> Expr:
+    return sum_of([*left.terms, *scale(right, Fraction(-1)).terms])
+
+
+def divide(left: Expr, right: Expr) -> Expr:
+    return multiply(left, power(right, rational(-1)))
+
+
+def atoms(value: Expr) -> set[str]:
+    """All atoms, those inside calls too."""
+    found: set[str] = set()
+    for monomial, _ in value.terms:
+        for name, _ in monomial:
+            found.add(name)
+            if isinstance(name, Call):
+                for arg in name.args:
+                    found |= atoms(arg)
+    return found
+
+
+def symbols(value: Expr) -> set[str]:
+    """The free variables: every atom that is no constant, number or call."""
+    return {name for name in atoms(value) if not isinstance(name, Call) and name not in _NOT_SYMBOLS and not name.isdigit()}
+
+
+def substitute(value: Expr, new: dict[str, Expr]) -> Expr:
+    """The value with symbols replaced; calls are rebuilt, so their names stay canonical."""
+    total = rational(0)
+    for monomial, coefficient in value.terms:
+        term = rational(coefficient)
+        for name, exponent in monomial:
+            base = new.get(name)
+            if base is None and isinstance(name, Call):
+                args = [substitute(arg, new) for arg in name.args]
+                if name.head == "sum":
+                    base = args[0]
+                elif name.head == "pow":
+                    base = power(args[0], args[1])
+                else:
+                    base = call(name.head, *args)
+            term = multiply(term, atom(name, exponent) if base is None else power(base, rational(exponent)))
+        total = add(total, term)
+    return total

@@ -16,22 +16,45 @@ class Token(NamedTuple):
     spaced: bool  # white space before it
 
 
-_FUNCTIONS = ("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln", "exp", "lim")
-_GREEK = ("pi", "alpha", "beta", "gamma", "delta", "theta", "lambda", "mu", "rho", "sigma", "tau", "phi", "varphi", "omega", "Delta", "ell")
+_FUNCTIONS = frozenset((
+    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln", "exp", "gcd", "lcm",
+    "max", "min", "sgn",
+))  # fmt: skip
+_FUNCTION_NAMES = {"tg": "tan", "ctg": "cot", "cosec": "csc", "arctg": "arctan", "lg": "log10", "sign": "sgn", "mcm": "lcm"}
+_GREEK = {
+    "pi": "π", "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ϵ", "theta": "θ", "lambda": "λ",
+    "mu": "μ", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "varphi": "ϕ", "omega": "ω", "Delta": "Δ", "ell": "ℓ", "Omega": "Ω",
+    "eta": "η", "xi": "ξ", "nu": "ν", "psi": "ψ", "kappa": "κ", "zeta": "ζ",
+}  # fmt: skip
 _COMMANDS = {
     "times": "*", "cdot": "*", "div": "/", "in": "∈", "pm": "±", "infty": "∞", "infinity": "∞", "inf": "∞", "leq": "\\le",
     "leqslant": "\\le", "geq": "\\ge", "geqslant": "\\ge", "dfrac": "frac", "frac": "frac", "tfrac": "frac", "cfrac": "frac",
     "sqrt": "sqrt", "{": "\\{", "}": "\\}", "lbrace": "\\{", "rbrace": "\\}", "%": "%", "$": "$", "varnothing": "\\emptyset",
+    "leqq": "\\le", "geqq": "\\ge", "lt": "<", "gt": ">", "neq": "\\ne", "cup": "∪", "bigcup": "∪", "cap": "∩", "setminus": "∖",
+    "backslash": "∖", "smallsetminus": "∖", "mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "lfloor": "⌊", "rfloor": "⌋",
+    "lceil": "⌈", "rceil": "⌉", "binom": "binom", "dbinom": "binom", "tbinom": "binom", "langle": "(", "rangle": ")", "lor": "or",
+    "vee": "or", "land": "and", "wedge": "and", "colon": ":", "approx": "≈", "equiv": "≡", "bmod": "mod", "pmod": "pmod", "mod": "mod",
+    "forall": "∀", "sum": "sum", "prod": "prod", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "to": "→", "ast": "*",
 }  # fmt: skip
 _UNICODE = str.maketrans(
     {"−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": r"\div ", "≤": r"\le ", "≥": r"\ge ", "∪": r"\cup ",
-     "∈": r"\in ", "π": r"\pi ", "√": r"\sqrt ", "∞": r"\infty ", "±": r"\pm ", "∅": r"\emptyset ", "…": r"\ldots ", "θ": r"\theta "}
+     "∈": r"\in ", "√": r"\sqrt ", "∞": r"\infty ", "±": r"\pm ", "∅": r"\emptyset ", "…": r"\ldots ", "⩽": r"\le ", "⩾": r"\ge ",
+     "≠": r"\ne ", "∩": r"\cap ", "∖": r"\setminus ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}",
+     "ℂ": r"\mathbb{C}", "≡": r"\equiv ", "≈": r"\approx ", "∀": r"\forall ", "∣": "|", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
+     "⌈": r"\lceil ", "⌉": r"\rceil ", "∑": r"\sum ", "∧": r"\land ", "∨": r"\lor ", "￥": "¥"}
+    | {sign: rf"\{name} " for name, sign in _GREEK.items()}
 )  # fmt: skip
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-_SKIPPED = r"(?:\s|~|\\[,;:! ]|\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|q?quad|limits|boxed|fbox)(?![A-Za-z]))+"
+_SKIPPED = (
+    r"(?:\s|~|\\[,;:! ]|\\(?:left|right)\s*\.|"
+    r"\\q?quad|\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|boxed|fbox|rm|bf|it|nolimits)(?![A-Za-z]))+"
+)
 
 
 _MIXED = r"(?:\s|~|\\[,;:! ])*\\[dtc]?frac\s*\{(\d+)\}\s*\{(\d+)\}|\s+(\d+)/(\d+)"
+
+
+_NUMBER_SET = r"(?:\{\s*[RZNQC]\s*\}|[RZNQC](?![A-Za-z]))(?:\s*(?:\^|_)\s*(?:\{\s*(?:[-+*]|[><]\s*0)\s*\}|[-+*]))?"
 
 
 def _token_pattern(separators: str) -> re.Pattern[str]:
@@ -39,11 +62,12 @@ def _token_pattern(separators: str) -> re.Pattern[str]:
     kinds = {
         "space": _SKIPPED,
         "mixed": rf"{integer}(?:{_MIXED})(?!\d)",
-        "repeating": r"\d*\.\d*\\(?:overline|bar)\s*(?:\{\d+\}|\d)",
+        "repeating": r"\d*\.\d*\\(?:overline|bar)\s*(?:\{\d+\}|\d)|\d*\.\d{3,60}\s*\\(?:ldots|dots|cdots)(?![A-Za-z])",
         "based": r"\d[0-9A-Z]*_(?:\{\d{1,2}\}|\d{1,2})",
         "num": rf"{integer}(?:\.\d+)?(?:[eE][+-]?\d{{1,3}}(?![\w.]))?|\.\d+",
-        "text": r"\\(?:text|textbf|textit|textrm|textup|mbox|mathrm|mathbf|mathit|operatorname)\s*\{[^{}]*\}",
-        "matrix": r"\\(?:begin|end)\s*\{[pb]matrix\}|\\\\",
+        "set": rf"\\(?:mathbb|mathbf|Bbb)\s*{_NUMBER_SET}|\\R(?![A-Za-z])",
+        "text": r"\\(?:text|textbf|textit|textrm|textup|textnormal|mbox|mathrm|mathbf|mathit|boldsymbol|operatorname\*?)\s*\{[^{}]*\}",
+        "matrix": r"\\(?:begin|end)\s*\{(?:[pb]matrix|cases)\}|\\\\",
         "command": r"\\(?:[A-Za-z]+|.)",
         "word": r"[A-Za-z]{2,}",
         "sym": r"[A-Za-z](?:_(?:[A-Za-z0-9]|\{[A-Za-z0-9]+\}))?",
@@ -52,25 +76,56 @@ def _token_pattern(separators: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in kinds.items()), re.DOTALL | re.ASCII)
 
 
-_NESTED = _token_pattern(r",\\!|\{,\}|\\[,;: ]|~| ")
-_OUTER = _token_pattern(r",\\!|\{,\}|\\[,;: ]|~| |,")  # a bare comma groups thousands only outside brackets: (1,234) is a pair
+_NESTED = _token_pattern(r",\\! ?|\{,\}|\\[,;: ]|~| ")
+_OUTER = _token_pattern(r",\\! ?|\{,\}|\\[,;: ]|~| |,")  # a bare comma groups thousands only outside brackets: (1,234) is a pair
+
+
+_ESCAPED = {"\f": r"\f", "\b": r"\b", "\t": r"\t", "\r": r"\r", "\v": r"\v"}  # what a JSON or Python string makes of \frac, \text ...
+_PLAIN_OPERATORS = {"<=": r"\le ", ">=": r"\ge ", "=<": r"\le ", "!=": r"\ne ", "&lt;": "<", "&gt;": ">"}
 
 
 def normalise(source: str) -> str:
-    """Delimiters of mathematics, unicode signs and TeX's brace-less arguments, all as plain LaTeX."""
+    """Delimiters of mathematics, unicode signs, plain-text operators and TeX's brace-less arguments, all as plain LaTeX."""
     if not source.isascii():
         source = re.sub(r"[⁰¹²³⁴-⁹⁻]+", lambda m: "^{" + m[0].translate(_SUPERSCRIPTS) + "}", source)
         source = re.sub(r"[¼-¾⅐-⅞]", _vulgar_fraction, source)
+        source = re.sub(r"√(\d+|[a-z])", r"\\sqrt{\1}", source)
         source = unicodedata.normalize("NFKC", source.translate(_UNICODE))
-    dollars = len(re.findall(r"(?<!\\)\$", source))
-    source = re.sub(r"(?<!\\)\$", r"\\$" if dollars % 2 else " ", source)  # a lone dollar sign is money
-    source = re.sub(r"\\\\|\\[()\[\]]", lambda m: m[0] if m[0] == "\\\\" else " ", source)
-    source = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])", "°", source).replace("...", r"\ldots ")
-    source = re.sub(r"(\\[dtc]?frac)\s*(\d)\s*(\d)", r"\1{\2}{\3}", source)
-    source = re.sub(r"(\\[dtc]?frac)\s*(\d)\s*(?=[{\\])", r"\1{\2}", source)
+    if not source.isprintable():
+        source = re.sub(r"[\f\x08\t\r\v](?=[a-z]{2})", lambda m: _ESCAPED[m[0]], source)
+    dollars = len(re.findall(r"(?<!\\)\$", source)) if "$" in source else 0
+    if dollars:
+        source = re.sub(r"(?<!\\)\$", r"\\$" if dollars % 2 else " ", source)  # a lone dollar sign is money
+    if "\\" in source:
+        source = _normalise_commands(source)
+    if any(sign in source for sign in "<>!&"):
+        source = re.sub(r"<(/?)sup>", lambda m: "}" if m[1] else "^{", source)
+        source = re.sub(r"<=|>=|=<|(?<![\d)])!=|&[lg]t;", lambda m: _PLAIN_OPERATORS[m[0]], source)
+    source = re.sub(r"(?<=\d)\s?(?:\^\s?\{?\s?\\(?:text|mathrm)\s?\{\s?(?:st|nd|rd|th)\s?\}\s?\}?|(?:st|nd|rd|th)\b)", " ", source)
+    source = source.replace("...", r"\ldots ")
+    source = re.sub(r"\.(?=\s*(?:\\right)?\s*[\])])", "", source)  # punctuation that slipped inside the brackets
     while source and not source.endswith("\\\\") and (source[-1] in ".,; " or source.endswith("\\!")):
         source = source[: -2 if source[-2:-1] == "\\" else -1]
     return source.strip()
+
+
+def _normalise_commands(source: str) -> str:
+    if r"\begin" not in source:
+        source = re.sub(r"\\\\(?=[A-Za-z])", r"\\", source)  # outside a matrix a line break before a letter is an escape too many
+    else:
+        source = re.sub(r"(?:\\left\s*[\[(]\s*)\\begin\s*\{array\}(?:\{[^{}]*\})?", r"\\begin{bmatrix}", source)
+        source = re.sub(r"\\left\s*\\\{\s*\\begin\s*\{(?:array|aligned)\}(?:\{[^{}]*\})?", r"\\begin{cases}", source)
+        source = re.sub(r"\\end\s*\{(?:array|aligned)\}\s*(?:\\right\s*[\])])?", r"\\end{pmatrix}", source)
+        source = re.sub(r"(\\(?:begin|end)\s*)\{d?[Bbpv]?(matrix|cases)\*?\}", _environment, source)
+    source = re.sub(r"\\\\|\\[()\[\]]", lambda m: m[0] if m[0] == "\\\\" else " ", source)
+    source = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])", "°", source)
+    source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(\d)", r"\1{\2}{\3}", source)
+    source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(?=[{\\])", r"\1{\2}", source)
+    return re.sub(r"(\\log\s*_)\s*(\d)", r"\1{\2}", source)
+
+
+def _environment(match: re.Match[str]) -> str:
+    return match[1] + ("{cases}" if match[2] == "cases" else "{pmatrix}")
 
 
 def tokenize(source: str) -> list[Token]:
@@ -91,7 +146,7 @@ def _token(kind: str, text: str, spaced: bool) -> Token:
     name = text
     if kind == "text":
         name = " ".join(text[text.index("{") + 1 : -1].split())
-        if re.fullmatch(r"\(?([A-Z])\)?|[ei]", name):
+        if re.fullmatch(r"\(?([A-Z])\)?|[ei]", name) or (len(name) == 1 and text.startswith(("\\mathbf", "\\bold", "\\mathit"))):
             return Token("sym", name.strip("()"), spaced)
     elif kind == "command":
         name, kind = text[1:], "op"
@@ -102,10 +157,13 @@ def _token(kind: str, text: str, spaced: bool) -> Token:
         return Token("sym" if text == "pi" else "op", _COMMANDS.get(text, text), spaced)
     elif kind in ("sym", "based"):
         text = text.replace("{", "").replace("}", "")
-    if kind in ("text", "word") and name in ("and", "or"):
+    if kind in ("text", "word") and name in ("and", "or", "mod"):
         return Token("op", name, spaced)
-    if name in _FUNCTIONS:
+    name = _FUNCTION_NAMES.get(name, name)
+    if name in _FUNCTIONS or name == "log10":
         return Token("func", name, spaced)
+    if kind == "set":
+        return Token("set", "".join(c for c in text if c in "RZNQC+-*><"), spaced)
     return Token(kind, name if kind == "text" else text, spaced)
 
 
@@ -126,6 +184,8 @@ def numeral(text: str) -> tuple[Fraction, int] | None:
         if whole is None or not bottom or (top >= bottom and mixed[3]):
             return None
         return (whole[0] + Fraction(top, bottom) if 0 < top < bottom else whole[0] * Fraction(top, bottom)), 0
+    if "dots" in text:
+        return _continued(text[: text.index("\\")].rstrip())
     plain, bar, block = text.partition("\\overline") if "\\overline" in text else text.partition("\\bar")
     digits = "".join(c for c in plain if c.isdigit() or c in ".eE+-")
     if bar:
@@ -133,3 +193,13 @@ def numeral(text: str) -> tuple[Fraction, int] | None:
         decimals = len(digits.partition(".")[2])
         return Fraction(f"0{digits}0") + Fraction(int(repeated), (10 ** len(repeated) - 1) * 10**decimals), 0
     return Fraction(digits), 0 if "e" in digits.lower() else len(digits.partition(".")[2])
+
+
+def _continued(digits: str) -> tuple[Fraction, int] | None:
+    """0.333... and 0.1666... and 0.142857142857...: the shortest block written at the end three times, or twice if it has two digits."""
+    whole, _, decimals = digits.partition(".")
+    for length in range(1, len(decimals) // 2 + 1):
+        block, times = decimals[-length:], 3 if length == 1 else 2
+        if decimals.endswith(block * times):
+            return numeral(f"{whole or 0}.{decimals[:-length]}\\overline{{{block}}}")
+    return None

@@ -1,42 +1,59 @@
-r"""Is the final answer of a response the gold one? By string, by exact rational number, by structure, in that order.
+r"""Is the final answer of a response the gold one? By string, exact rational number, structure and certified numerics, in that order.
 
 A wrong answer accepted teaches the policy to be wrong, so everything here errs towards "different": no floating point, no tolerance
-(one stated exception, `_rounded`), and no part of an answer ever stands for the whole. Policies that a reader might want otherwise:
+(one stated exception, `rounding`), and no part of an answer ever stands for the whole. Policies that a reader might want otherwise:
 
 - percent: 50 = 50\% and 1/2 = 50\%, but 50 and 0.5 differ; `percent="strict"` wants the sign on both sides or on neither;
-- units: one side may lack its unit, two different units are two different answers; nothing is converted but degrees to radians;
+- rounding: 0.3333 is 1/3 and 3.1416 is pi, 3.14 is not: a decimal of at least `rounding` significant digits, two of them behind the
+  point, that rounds a number which no decimal can equal; `rounding=0` wants exact answers;
+- closed form: where one side is written as a sum, product, gcd, maximum, integral or limit and the other is not, they differ, as such an
+  answer may only restate the question; `require_closed_form=False` compares values;
+- units: one side may lack its unit, two different units are converted where they measure the same thing and differ otherwise;
 - names: x = 5 is 5, but x = 5 is not y = 5; a list of differently named values keeps its order against a list without names;
-- lists and sets have no order but do have multiplicities; tuples and intervals have order and brackets.
+- letters: f(t) = t^2 is f(x) = x^2; a parameter has any name where an answer says "for all integers k", or beside pi;
+- lists and sets have no order but do have multiplicities; tuples and intervals have order and brackets; an inequality is the interval
+  that it describes, and a ratio a:b the number a/b.
 
-Left out: what `latex_parse.py` leaves out, renamed variables, and whether the answer is in the form that the problem asked for.
+Left out: what `latex_parse.py` leaves out, statements in words, and whether the answer is in the form that the problem asked for.
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import Literal
 
+from verifiers.answer_words import read, same_choice
 from verifiers.answers import DEFAULT_EXTRACTORS, Extractor, extract_answer
-from verifiers.exact_sums import PI, Expr, multiply, rational, scale
-from verifiers.latex_parse import MAX_LENGTH, Group, Named, Quantity, Unparsed, Value, parse
+from verifiers.certified import ratio_sign, same
+from verifiers.exact_sums import PI, Expr, Unreadable, divide, multiply, scale
+from verifiers.intervals import is_set, real_set, same_set
+from verifiers.latex_expressions import bare_symbol
+from verifiers.latex_parse import parse
+from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
 from verifiers.problem import Problem
+from verifiers.relations import equation, gives, one_letter_apart, renamed, same_equation, same_relation
+from verifiers.relations import letters as letters_of
+from verifiers.rounding import is_rounding
+from verifiers.units import read_unit
 from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
 
 Percent = Literal["either", "strict"]
 
 _PLAIN = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?", re.ASCII)
-_CHOICE = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?(?:\(([A-Z])\)|([A-Z])[).:])((?:[\s}\\].*)?)", re.DOTALL)
-_LONE_CAPITAL = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
-_WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf)\s*\{([^{}]*)\}")
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_MULTIPLIERS = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_UNIT_NAMES = {
-    "degree": "°", "dollar": "$", "usd": "$", "percent": "%", "centimeter": "cm", "centimetre": "cm", "meter": "m", "metre": "m",
-    "feet": "ft", "foot": "ft", "inche": "inch", "in": "inch", "hr": "hour", "h": "hour", "min": "minute", "second": "s", "sec": "s",
-    "kilometer": "km", "kilogram": "kg", "gram": "g",
-}  # fmt: skip
+_OPEN_FORM = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|gcd|lcm|max|min|bmod|mod|det)(?![A-Za-z])|(?:gcd|lcm|max|min|[∑∏∫])\W")
+_EXTREMES = frozenset({"min", "max", "Min", "Max", "Minimum", "Maximum", "minimum", "maximum"})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    percent: Percent = "either"
+    rounding: int = 4
+    """Least significant digits of a decimal that may stand for the number it rounds; 0 for none."""
+    require_closed_form: bool = True
+
+
+DEFAULT_POLICY = Policy()
 
 
 def verify(problem: Problem, response: str) -> Verdict:
@@ -45,7 +62,13 @@ def verify(problem: Problem, response: str) -> Verdict:
 
 
 def judge(
-    problem: Problem, response: str, *, extractors: tuple[Extractor, ...] = DEFAULT_EXTRACTORS, percent: Percent = "either"
+    problem: Problem,
+    response: str,
+    *,
+    extractors: tuple[Extractor, ...] = DEFAULT_EXTRACTORS,
+    percent: Percent = "either",
+    rounding: int = 4,
+    require_closed_form: bool = True,
 ) -> Verdict:
     """`verify` with its policy as arguments; `functools.partial` makes a verifier of it."""
     gold = problem.answer.strip()
@@ -54,12 +77,12 @@ def judge(
     answer = extract_answer(response, extractors)
     if answer is None:
         return no_answer("no answer found by " + ", ".join(extractor.__name__ for extractor in extractors))
-    same = equivalent(gold, answer.text, percent=percent)
-    detail = f"{answer.place}: {answer.text!r:.120} {'equals' if same else 'is not'} {gold!r:.120}"
-    return right(detail) if same else wrong(detail)
+    same_ = equivalent(gold, answer.text, percent=percent, rounding=rounding, require_closed_form=require_closed_form)
+    detail = f"{answer.place}: {answer.text!r:.120} {'equals' if same_ else 'is not'} {gold!r:.120}"
+    return right(detail) if same_ else wrong(detail)
 
 
-def equivalent(gold: str, answer: str, *, percent: Percent = "either") -> bool:
+def equivalent(gold: str, answer: str, *, percent: Percent = "either", rounding: int = 4, require_closed_form: bool = True) -> bool:
     """Whether two answers are the same. Symmetric. False where either cannot be read, unless they are the same tokens."""
     gold, answer = gold.strip(), answer.strip()
     if not gold or not answer:
@@ -68,10 +91,15 @@ def equivalent(gold: str, answer: str, *, percent: Percent = "either") -> bool:
         return True
     if _PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer):
         return _canonical(gold) == _canonical(answer)
-    left, right_ = _read(gold), _read(answer)
+    left, right_ = read(gold), read(answer)
     if Unparsed("") in (left, right_):
         return False
-    return _same(left, right_, percent) or _same_choice(gold, answer)
+    if require_closed_form and bool(_OPEN_FORM.search(gold)) != bool(_OPEN_FORM.search(answer)):
+        return False
+    try:
+        return _same(left, right_, Policy(percent, rounding)) or same_choice(gold, answer)
+    except Unreadable:
+        return False
 
 
 def _canonical(number: str) -> str:
@@ -83,65 +111,110 @@ def _canonical(number: str) -> str:
     return sign + digits if digits else "0"
 
 
-def _same_choice(left: str, right: str) -> bool:
-    r"""(B) 5, B. 5 and \textbf{(B)}\ 5 are the choice B, if no second choice follows: "(A) or (B)" is neither."""
-    letters = []
-    for text in (left, right):
-        match = _CHOICE.fullmatch(text.strip(" $"))
-        if match and not _LONE_CAPITAL.search(match[3]):
-            letters.append(match[1] or match[2])
-        else:
-            letters.append(text.strip("$ ()"))
-    return letters[0] == letters[1] and len(letters[0]) == 1 and letters[0].isupper()
-
-
-# ---------------------------------------------------------------- reading
-
-
-def _read(text: str) -> Value:
-    """The parsed value; words, where it is not mathematics, as `Unparsed` words; a number word as its number."""
-    value = parse(text)
-    if len(text) > MAX_LENGTH or not isinstance(value, Unparsed):
-        return value
-    return _read_words(text, value)
-
-
-@lru_cache(maxsize=4096)
-def _read_words(text: str, value: Unparsed) -> Value:
-    """Words are compared without their wrapper and without the case of their first letters: \\text{yes} is Yes, AB is not ab."""
-    plain = _WRAPPER.sub(r" \1 ", text).strip(" .$\n")
-    if not re.search(r"[^\W\d_]{2}", plain) or re.search(r"[\\^_=<>{}$]", plain):
-        return value
-    words = " ".join(word[:1].lower() + word[1:] for word in plain.split())
-    number = _number_word(words)
-    return Unparsed(words) if number is None else rational(number)
-
-
-def _number_word(words: str) -> int | None:
-    ones = {word: n for n, word in enumerate(_ONES.split())}
-    tens = {word: 10 * n for n, word in enumerate(_TENS.split(), 2)}
-    first, _, second = words.replace("-", " ").partition(" ")
-    if not second:
-        return ones.get(first, tens.get(first))
-    return tens[first] + ones[second] if first in tens and 1 <= ones.get(second, 0) <= 9 else None
-
-
 # ---------------------------------------------------------------- comparing
 
 
-def _same(left: Value, right: Value, percent: Percent) -> bool:
+def _same(left: Value, right: Value, policy: Policy) -> bool:
+    """Two whole answers; a letter that stands for anything may differ."""
+    letters = one_letter_apart(left, right)
+    left, right = (side.value if isinstance(side, Family) else side for side in (left, right))
+    if letters:
+        right = renamed(right, letters[1], letters[0])
+    return _same_value(left, right, policy)
+
+
+def _same_value(left: Value, right: Value, policy: Policy) -> bool:
     if left == right:
         return True
-    if isinstance(left, Named) or isinstance(right, Named):
-        if isinstance(left, Named) and isinstance(right, Named) and left.name != right.name:
+    if isinstance(left, Named) and isinstance(right, Named):
+        left, right = _same_parameter(left, right)
+        if left.name != right.name:
             return False
-        return _same(_unnamed(left), _unnamed(right), percent)
+    if is_set(left) or is_set(right):
+        return _same_set(left, right, policy) or _same_order(left, right) or _same_order(right, left)
+    if (statements := _same_statement(left, right)) is not None:
+        return statements
+    left, right = _by_name(left, right), _by_name(right, left)
+    left, right = _unnamed(left), _unnamed(right)
     match left, right:
         case (Expr() | Quantity(), Expr() | Quantity()):
-            return _same_number(_with_unit(left), _with_unit(right), percent)
+            return _same_number(_with_unit(left), _with_unit(right), policy)
         case Group(), Group():
-            return _same_group(left, right, percent)
+            return _same_group(left, right, policy)
+        case (Group(opening=":", items=(Expr() as a, Expr() as b)), Expr() as c) | (
+            Expr() as c,
+            Group(opening=":", items=(Expr() as a, Expr() as b)),
+        ):
+            return _same_number((divide(a, b), ""), (c, ""), policy)
+        case Everywhere(), Everywhere():
+            return _same_value(left.condition, right.condition, policy) and _same_value(left.value, right.value, policy)
     return False
+
+
+def _same_parameter(left: Named, right: Named) -> tuple[Named, Named]:
+    """f(x) and f(t) as functions of one letter."""
+    (f, x), (g, t) = (named.name.rstrip(")").partition("(")[::2] for named in (left, right))
+    if f and f == g and len(x) == len(t) == 1 and x != t:
+        return Named(f"{f}(·)", renamed(left.value, x, "·")), Named(f"{g}(·)", renamed(right.value, t, "·"))
+    return left, right
+
+
+def _same_set(left: Value, right: Value, policy: Policy) -> bool:
+    a, b = real_set(left), real_set(right)
+    if a is not None and b is not None:
+        return same_set(a, b)
+    match _unnamed(left), _unnamed(right):
+        case Relation() as left_, Relation() as right_:
+            return same_relation(left_, right_)
+        case SetOf() as left_, SetOf() as right_:
+            return left_.op == right_.op and _same_value(left_.left, right_.left, policy) and _same_value(left_.right, right_.right, policy)
+        case Builder() as left_, Builder() as right_:
+            if letters := one_letter_apart(Family(tuple(sorted(letters_of(left_.head))), left_), right_):
+                right_ = _renamed_builder(right_, *letters)
+            return _same_value(left_.head, right_.head, policy) and _matched(left_.conditions, right_.conditions, policy)
+        case Group() as left_, Group() as right_:
+            return (left_.opening, left_.closing) == (right_.opening, right_.closing) and _matched(left_.items, right_.items, policy)
+    return False
+
+
+def _renamed_builder(builder: Builder, new: str, old: str) -> Builder:
+    return Builder(renamed(builder.head, old, new), tuple(renamed(condition, old, new) for condition in builder.conditions))
+
+
+def _same_statement(left: Value, right: Value) -> bool | None:
+    """Equations and congruences; None where neither side is one that must be compared as such."""
+    if not (isinstance(left, Relation) or isinstance(right, Relation)):
+        products = [isinstance(side, Named) and len(side.name) in (2, 3) and side.name.islower() for side in (left, right)]
+        return True if any(products) and _gives_either(left, right) else None
+    a, b = equation(left), equation(right)
+    if a is not None and b is not None:
+        return same_equation(a, b)
+    if _gives_either(left, right):
+        return True
+    return isinstance(left, Relation) and isinstance(right, Relation) and same_relation(left, right)
+
+
+def _gives_either(left: Value, right: Value) -> bool:
+    """An equation, and the value that it gives to the one variable that the value lacks."""
+    a, b = equation(left), equation(right)
+    return (a is not None and isinstance(right, Expr) and gives(a, right)) or (b is not None and isinstance(left, Expr) and gives(b, left))
+
+
+def _same_order(chain: Value, listed: Value) -> bool:
+    """b < a < d as the list b, a, d: letters in ascending order."""
+    if not (isinstance(chain, Relation) and isinstance(listed, Group) and listed.opening == "" and set(chain.ops) == {"<"}):
+        return False
+    return len(chain.sides) > 2 and chain.sides == listed.items and all(isinstance(s, Expr) and bare_symbol(s) for s in chain.sides)
+
+
+def _by_name(value: Value, other: Value) -> Value:
+    """(x, y) = (1, 2) as the list x = 1, y = 2 beside a list with names."""
+    if not (isinstance(value, Named) and isinstance(value.value, Group) and isinstance(other, Group) and other.opening == ""):
+        return value
+    names, items = value.name[1:-1].split(","), value.value.items
+    if value.name[0] != "(" or len(names) != len(items) or not all(isinstance(item, Named) for item in other.items):
+        return value
+    return Group("", "", tuple(Named(name, item) for name, item in zip(names, items, strict=True)))
 
 
 def _unnamed(value: Value) -> Value:
@@ -149,67 +222,92 @@ def _unnamed(value: Value) -> Value:
 
 
 def _with_unit(value: Expr | Quantity) -> tuple[Expr, str]:
-    """Number and unit, "million" multiplied in and the unit's name made one of its spellings."""
-    if isinstance(value, Expr):
-        return value, ""
-    number, words = value.number, []
-    for word in value.unit.lower().replace("$", "$ ").split():
-        if word in _MULTIPLIERS:
-            number = scale(number, Fraction(_MULTIPLIERS[word]))
-            continue
-        single = word[:-1] if len(word) > 3 and word.endswith("s") else word
-        words.append(_UNIT_NAMES.get(single, single))
-    if len(set(words)) == 1:  # \$5 \text{ dollars}
-        words = words[:1]
-    return number, " ".join(words)
+    return (value, "") if isinstance(value, Expr) else (value.number, value.unit)
 
 
-def _same_number(left: tuple[Expr, str], right: tuple[Expr, str], percent: Percent) -> bool:
+def _same_number(left: tuple[Expr, str], right: tuple[Expr, str], policy: Policy) -> bool:
     (a, unit), (b, other) = left, right
-    if unit == other:
-        return a == b or _rounded(a, b) or _rounded(b, a)
-    if unit and other:
-        return False
-    if other:
-        a, b, unit = b, a, other
-    # From here on only `a` has a unit.
-    if unit == "%":
-        return percent == "either" and b in (a, scale(a, Fraction(1, 100)))
-    if unit == "°" and b == multiply(scale(a, Fraction(1, 180)), PI):
+    if unit.startswith("base") or other.startswith("base"):
+        return unit[:4] == other[:4] and a == b
+    (factor, dimension), (other_factor, other_dimension) = read_unit(unit), read_unit(other)
+    if dimension == other_dimension:
+        return _same_amount(_times(a, factor), _times(b, other_factor), policy)
+    if dimension and other_dimension:
+        if _is_angle(other_dimension, dimension):
+            a, b, dimension, other_dimension = b, a, other_dimension, dimension
+        return _is_angle(dimension, other_dimension) and same(multiply(scale(a, Fraction(1, 180)), PI), b)
+    if other_dimension:
+        a, b, dimension, factor, other_factor, unit = b, a, other_dimension, other_factor, factor, other
+    # From here on only `a` has a unit, and the size of its unit says nothing beside a bare number: 5 cm is 5.
+    b = _times(b, other_factor)
+    if dimension == (("percent", 1),):
+        return policy.percent == "either" and (_same_amount(a, b, policy) or _same_amount(scale(a, Fraction(1, 100)), b, policy))
+    if dimension == (("angle", 1),) and same(multiply(scale(a, Fraction(1, 180)), PI), b):
         return True
-    return a == b or _rounded(a, b) or _rounded(b, a)
+    return _same_amount(_times(a, _multiplier(unit)), b, policy)
 
 
-def _rounded(decimal: Expr, exact: Expr) -> bool:
-    """Whether a decimal of at least 6 places, 4 of them significant, is the rounding of a fraction that no decimal can equal.
-
-    0.333333 is 1/3, 0.33 is not. Without the significant digits 0.000000 would be the rounding of every small number.
-    """
-    value, fraction = decimal.rational, exact.rational
-    if decimal.decimals < 6 or value is None or fraction is None:
-        return False
-    if len(str(abs(value.numerator) * 10**decimal.decimals // value.denominator)) < 4:
-        return False
-    odd_part = fraction.denominator
-    for p in (2, 5):
-        while odd_part % p == 0:
-            odd_part //= p
-    return odd_part != 1 and round(fraction, decimal.decimals) == value
+def _is_angle(left: object, right: object) -> bool:
+    return left == (("angle", 1),) and right == (("radian", 1),)
 
 
-def _same_group(left: Group, right: Group, percent: Percent) -> bool:
+def _multiplier(unit: str) -> Fraction:
+    """The "million" of a unit."""
+    return read_unit(" ".join(word for word in unit.split() if read_unit(word)[1] == ()))[0]
+
+
+def _times(value: Expr, factor: Fraction) -> Expr:
+    return value if factor == 1 else scale(value, factor)
+
+
+def _same_amount(a: Expr, b: Expr, policy: Policy) -> bool:
+    return same(a, b) or _rounds(a, b, policy) or _rounds(b, a, policy)
+
+
+def _rounds(decimal: Expr, exact: Expr, policy: Policy) -> bool:
+    return bool(policy.rounding) and decimal.decimals >= 2 and not exact.decimals and is_rounding(decimal, exact, digits=policy.rounding)
+
+
+# ---------------------------------------------------------------- structures
+
+
+def _same_group(left: Group, right: Group, policy: Policy) -> bool:
     if "matrix" in (left.opening, right.opening) and left.opening != right.opening:
         left, right = (_vector(left), right) if left.opening == "matrix" else (left, _vector(right))
     if len(left.items) != len(right.items):
         return False
+    if left.opening == right.opening == ":":
+        return _proportional(left, right)
+    left, right = _without_extremes(left), _without_extremes(right)
     unordered = {"", "\\{"}
     if left.opening in unordered and right.opening in unordered:
         names = [{item.name for item in group.items if isinstance(item, Named)} for group in (left, right)]
         if all(names) or max(len(found) for found in names) < 2:
-            return _matched(left.items, right.items, percent)
+            return _matched(left.items, right.items, policy)
     elif (left.opening, left.closing) != (right.opening, right.closing):
         return False
-    return all(_same(a, b, percent) for a, b in zip(left.items, right.items, strict=True))
+    return all(_same_value(a, b, policy) for a, b in zip(left.items, right.items, strict=True))
+
+
+def _without_extremes(group: Group) -> Group:
+    """Minimum: 1, maximum: 3 says no more than 1, 3: the numbers show which is which."""
+    if len(group.items) == 2 and all(isinstance(item, Named) and item.name in _EXTREMES for item in group.items):
+        low, high = (read_name(item) for item in group.items)
+        if {low, high} == {"min", "max"}:
+            return Group(group.opening, group.closing, tuple(_unnamed(item) for item in group.items))
+    return group
+
+
+def read_name(item: Value) -> str:
+    return item.name[:3].lower() if isinstance(item, Named) else ""
+
+
+def _proportional(left: Group, right: Group) -> bool:
+    """a:b:c = ka:kb:kc"""
+    a, b = [[item for item in group.items if isinstance(item, Expr)] for group in (left, right)]
+    if len(a) != len(left.items) or len(b) != len(right.items) or not all(item.terms for item in (a[0], b[0])):
+        return False
+    return all(same(multiply(x, b[0]), multiply(y, a[0])) for x, y in zip(a, b, strict=True)) and ratio_sign(a[0], b[0]) >= 0
 
 
 def _vector(matrix: Group) -> Group:
@@ -220,17 +318,17 @@ def _vector(matrix: Group) -> Group:
     return matrix
 
 
-def _matched(left: Sequence[Value], right: Sequence[Value], percent: Percent) -> bool:
+def _matched(left: Sequence[Value], right: Sequence[Value], policy: Policy) -> bool:
     """Whether the items can be paired off, each with an equal one: bipartite matching, as equality is not transitive (50, 50%, 1/2)."""
     partner: dict[int, int] = {}
 
     def place(i: int, tried: set[int]) -> bool:
         for j, item in enumerate(right):
-            if j not in tried and _same(left[i], item, percent):
+            if j not in tried and _same_value(left[i], item, policy):
                 tried.add(j)
                 if j not in partner or place(partner[j], tried):
                     partner[j] = i
                     return True
         return False
 
-    return all(place(i, set()) for i in range(len(left)))
+    return len(left) == len(right) and all(place(i, set()) for i in range(len(left)))

@@ -1,0 +1,54 @@
+r"""Rows of Math-Verify's own tests whose label is disputed, each with the reason; they are left out of the count."""
+
+_ROWS: dict[str, list[tuple[str, str]]] = {
+    "a comma is a decimal point in some countries and separates two answers in others": [
+        ("1000.99", "1000,99"),
+        ("1,22", "1.22"),
+        ("0,111", "0.111"),
+    ],
+    "white space inside the dollar signs does not make a right answer wrong": [
+        ("$9$", "Answer $ \n 9 \n $"),
+        ("$9$", "Answer \\( \n 9 \n \\)"),
+    ],
+    "a chain with a false equality in it (7 = 11) states nothing": [
+        ("$x = 11$", "$x = 5+5+1 = 7 =11$"),
+        ("$x = 11$", "$x = 5+5+1 = 7 =11$"),
+        ("$x = 1/3$", "$x = 5+5+1 = 1/3 \\approx 11$"),
+        ("$1/3$", "$x=1/3\\approx1.3$"),
+        ("$z = 1 + 1 = 2$", "$z = 3+3 = 2$"),
+        ("$z = 1 + 1 = 2$", "$z = 3+3 = 2$"),
+    ],
+    "the items are not the same multiset: 1,1,2 is not 1,2": [
+        (
+            "$(37,3,3,13),(17,3,3,7),(3,37,3,13),(3,17,3,7),(3,3,2,3)$",
+            "$\\boxed{(3, 37, 3, 13), (3, 17, 3, 7), (3, 3, 2, 3), (3,17,3,7), (17,3,3,7), (37,3,3,13)}$",
+        ),
+        (
+            "$(37,3,3,13),(17,3,3,7),(3,37,3,13),(3,17,3,7),(3,3,2,3)$",
+            "$\\boxed{(3, 37, 3, 13), (3, 17, 3, 7), (3, 3, 2, 3), (3,17,3,7), (17,3,3,7), (37,3,3,13)}$",
+        ),
+    ],
+    "a pair in round brackets is not a set": [
+        ("$(1,3)$", "${1,3}$"),
+    ],
+    "the sides would not be treated alike: x in [-2,7] is -2 <= x <= 7 whichever is the gold": [
+        ("$x \\in [-2,7]$", "$-2 \\\\le x \\\\le 7$"),
+    ],
+    "the left side is free: a+b+c+d = 7 must not pass for 7, so neither may |AB| = 1": [
+        ("$S_{MBCN}:S=7:32$", "$\\boxed{7:32}$"),
+        ("$\\frac{NO}{BO}=\\frac{1}{\\sqrt{6}}$", "$\\frac{1}{\\sqrt{6}}$"),
+        ("$V_{1}:V_{2}=11:21$", "$11:21$"),
+        ("$$|AB|=1$$", "$$1$$"),
+        ("$$A:B=1$$", "$$1$$"),
+    ],
+    "f(x) and f(y) are different values": [
+        ("$f(x)$", "$f(y)$"),
+    ],
+    "1 + 1/e is not 1 - 1/e": [
+        ("$1 - \\frac{1}{\\mathrm{e}}$", "$1 + \\frac{1}{\\mathrm{e}}$"),
+    ],
+    "0.33 is not 1/3": [
+        ("$(\\begin{pmatrix}\\frac{1}{3}\\\\ \\frac{1}{5} \\end{pmatrix})$", "$\\begin{pmatrix}0.33\\\\0.2 \\end{pmatrix}$"),
+    ],
+}
+DISPUTED: dict[tuple[str, str], str] = {pair: why for why, pairs in _ROWS.items() for pair in pairs}

@@ -1,0 +1,274 @@
+r"""Sets of real numbers: unions of intervals and points, from interval notation, inequalities, set-builder notation and set algebra.
+
+Ends are exact and compared with certainty; ends with variables only by equality, in the order written. `real_set` is None for what is
+not such a set, and for inequalities that are not linear in one variable. A pair (a,b) is an open interval only beside something that
+can be nothing but a set.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from verifiers.certified import difference_sign, same, sign
+from verifiers.exact_sums import Expr, Monomial, Unreadable, atom, atoms, divide, rational, scale, subtract, sum_of, symbols
+from verifiers.latex_expressions import bare_symbol
+from verifiers.math_values import Builder, Group, Named, Relation, SetOf, Value
+
+INFINITY = atom("∞")
+MINUS_INFINITY = scale(INFINITY, Fraction(-1))
+_NUMBER_SETS = {
+    "R": (MINUS_INFINITY, INFINITY),
+    "R+": (rational(0), INFINITY),
+    "R>": (rational(0), INFINITY),
+    "R-": (MINUS_INFINITY, rational(0)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    low: Expr
+    high: Expr
+    low_closed: bool
+    high_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RealSet:
+    pieces: tuple[Piece, ...]
+    variable: str = ""
+
+
+LINE = Piece(MINUS_INFINITY, INFINITY, False, False)
+
+
+def is_set(value: Value) -> bool:
+    """Whether this can be nothing but a set of numbers: a pair in brackets could also be a point."""
+    match value:
+        case Relation(ops=ops):
+            return "=" not in ops and "≡" not in ops
+        case SetOf() | Builder() | Group(opening="set"):
+            return True
+        case Group(opening="", closing="or" | "and"):
+            return True
+        case Group(opening="\\{", items=()):
+            return True
+        case Named(value=inner):
+            return is_set(inner)
+    return False
+
+
+def real_set(value: Value) -> RealSet | None:
+    try:
+        return _read(value)
+    except Unreadable:
+        return None
+
+
+def same_set(left: RealSet, right: RealSet) -> bool:
+    if len(left.pieces) != len(right.pieces) or (left.variable and right.variable and left.variable != right.variable):
+        return False
+    rest = list(right.pieces)
+    for piece in left.pieces:
+        found = next((other for other in rest if _same_piece(piece, other)), None)
+        if found is None:
+            return False
+        rest.remove(found)
+    return True
+
+
+def _same_piece(a: Piece, b: Piece) -> bool:
+    closed = (a.low_closed, a.high_closed) == (b.low_closed, b.high_closed)
+    return closed and same(a.low, b.low) and same(a.high, b.high)
+
+
+def _read(value: Value) -> RealSet:
+    match value:
+        case Group(opening="set", closing=name) if name in _NUMBER_SETS:
+            low, high = _NUMBER_SETS[name]
+            return RealSet((Piece(low, high, False, False),))
+        case Group(opening="\\{", items=items):
+            return RealSet(_union([Piece(_real(item), _real(item), True, True) for item in items]))
+        case Group(opening="(" | "[", items=(low_, high_)):
+            return RealSet((_interval(_real(low_), _real(high_), value.opening == "[", value.closing == "]"),))
+        case Group(opening="", closing="or", items=items):
+            return _together([_read(item) for item in items], union=True)
+        case Group(opening="", closing="and", items=items):
+            return _together([_read(item) for item in items], union=False)
+        case Relation():
+            return _solve(value)
+        case Named(name=name, value=Expr() as point):
+            return RealSet((Piece(point, point, True, True),), name)
+        case Named(name=name, value=inner):
+            return RealSet(_read(inner).pieces, name)
+        case SetOf(op=op, left=left, right=right):
+            a, b = _read(left), _read(right)
+            if op == "∪":
+                return _together([a, b], union=True)
+            return _together([a, b if op == "∩" else RealSet(_complement(b.pieces), b.variable)], union=False)
+        case Builder(head=head, conditions=conditions):
+            return _built(head, conditions)
+    raise Unreadable
+
+
+def _real(value: Value) -> Expr:
+    if not isinstance(value, Expr) or "i" in atoms(value):
+        raise Unreadable
+    return value
+
+
+def _built(head: Value, conditions: tuple[Value, ...]) -> RealSet:
+    sets = [_read(condition) for condition in conditions]
+    if isinstance(head, Named):
+        sets.append(_read(head))
+        name = head.name
+    else:
+        name = bare_symbol(_real(head))
+    if any(found.variable != name for found in sets):
+        raise Unreadable
+    return RealSet(_together(sets, union=False).pieces)
+
+
+def _interval(low: Expr, high: Expr, low_closed: bool, high_closed: bool) -> Piece:
+    order = _compare(low, high)
+    if order == 1 or (order == 0 and not (low_closed and high_closed)):
+        raise Unreadable
+    return Piece(low, high, low_closed and low != MINUS_INFINITY, high_closed and high != INFINITY)
+
+
+def _compare(a: Expr, b: Expr) -> int | None:
+    if a == b:
+        return 0
+    if a == MINUS_INFINITY or b == INFINITY:
+        return -1
+    if a == INFINITY or b == MINUS_INFINITY:
+        return 1
+    return difference_sign(a, b)
+
+
+def _known(a: Expr, b: Expr) -> int:
+    if (order := _compare(a, b)) is None:
+        raise Unreadable
+    return order
+
+
+# ---------------------------------------------------------------- inequalities
+
+
+def _solve(relation: Relation) -> RealSet:
+    """The numbers for which every link of a chain holds; linear in its one variable, or with that variable alone on its sides."""
+    sides = [_real(side) for side in relation.sides]
+    names = set().union(*(symbols(side) for side in sides))
+    if len(names) > 1:
+        alone = {bare_symbol(side) for side in sides} & names
+        middle = bare_symbol(sides[1]) if len(sides) == 3 else ""
+        names = {middle} if middle else alone
+    if len(names) != 1:
+        raise Unreadable
+    name = names.pop()
+    links = [_link(a, op, b, name) for a, op, b in zip(sides, relation.ops, sides[1:], strict=False)]
+    if len(links) == 2 and all(len(link) == 1 for link in links):
+        low = next((link[0] for link in links if link[0].high == INFINITY), None)
+        high = next((link[0] for link in links if link[0].low == MINUS_INFINITY), None)
+        if low and high and low is not high:
+            return RealSet((_interval(low.low, high.high, low.low_closed, high.high_closed),), name)
+    return _together([RealSet(link, name) for link in links], union=False)
+
+
+def _link(left: Expr, op: str, right: Expr, name: str) -> tuple[Piece, ...]:
+    if INFINITY in (left, right) or MINUS_INFINITY in (left, right):
+        if (left == MINUS_INFINITY or right == INFINITY) and op in ("<", "\\le"):
+            return (LINE,)
+        raise Unreadable
+    slope, rest = linear(subtract(left, right), name)
+    direction = sign(slope)
+    if not direction:
+        raise Unreadable
+    bound = scale(divide(rest, slope), Fraction(-1))
+    if op in ("=", "\\ne"):
+        point = (Piece(bound, bound, True, True),)
+        return point if op == "=" else (Piece(MINUS_INFINITY, bound, False, False), Piece(bound, INFINITY, False, False))
+    closed = op in ("\\le", "\\ge")
+    below = (direction == 1) == (op in ("<", "\\le"))
+    return (Piece(MINUS_INFINITY, bound, False, closed) if below else Piece(bound, INFINITY, closed, False),)
+
+
+def linear(value: Expr, name: str) -> tuple[Expr, Expr]:
+    """The factor of a symbol and what is left, if the value is of first degree in it."""
+    slope: list[tuple[Monomial, Fraction]] = []
+    rest: list[tuple[Monomial, Fraction]] = []
+    for monomial, coefficient in value.terms:
+        powers = dict(monomial)
+        exponent = powers.pop(name, None)
+        if exponent not in (None, 1):
+            raise Unreadable
+        (rest if exponent is None else slope).append((tuple(sorted(powers.items())), coefficient))
+    factor, constant = sum_of(slope), sum_of(rest)
+    if name in atoms(factor) | atoms(constant):
+        raise Unreadable
+    return factor, constant
+
+
+# ---------------------------------------------------------------- set algebra
+
+
+def _together(sets: list[RealSet], *, union: bool) -> RealSet:
+    names = {found.variable for found in sets} - {""}
+    if len(names) > 1 or not sets:
+        raise Unreadable
+    pieces = list(sets[0].pieces)
+    for other in sets[1:]:
+        pieces = [*pieces, *other.pieces] if union else [p for a in pieces for b in other.pieces for p in _meet(a, b)]
+    return RealSet(_union(pieces), names.pop() if names else "")
+
+
+def _meet(a: Piece, b: Piece) -> list[Piece]:
+    order = _known(a.low, b.low)
+    low, low_closed = (a.low, a.low_closed) if order > 0 else (b.low, b.low_closed)
+    if order == 0:
+        low_closed = a.low_closed and b.low_closed
+    order = _known(a.high, b.high)
+    high, high_closed = (a.high, a.high_closed) if order < 0 else (b.high, b.high_closed)
+    if order == 0:
+        high_closed = a.high_closed and b.high_closed
+    size = _known(low, high)
+    return [Piece(low, high, low_closed, high_closed)] if size < 0 or (size == 0 and low_closed and high_closed) else []
+
+
+def _union(pieces: list[Piece]) -> tuple[Piece, ...]:
+    """Sorted, and what touches is one. Pieces whose ends have variables stay as they are."""
+    if any(symbols(end) for piece in pieces for end in (piece.low, piece.high)):
+        return tuple(pieces)
+    merged: list[Piece] = []
+    for piece in pieces:
+        place = 0
+        while place < len(merged) and _known(merged[place].low, piece.low) < 0:
+            place += 1
+        merged.insert(place, piece)
+    found: list[Piece] = []
+    for piece in merged:
+        last = found[-1] if found else None
+        if last is not None:
+            gap = _known(last.high, piece.low)
+            if gap > 0 or (gap == 0 and (last.high_closed or piece.low_closed)):
+                longer = _known(last.high, piece.high)
+                high, closed = (last.high, last.high_closed) if longer > 0 else (piece.high, piece.high_closed)
+                if longer == 0:
+                    closed = last.high_closed or piece.high_closed
+                same_start = _known(last.low, piece.low) == 0
+                found[-1] = Piece(last.low, high, last.low_closed or (same_start and piece.low_closed), closed)
+                continue
+        found.append(piece)
+    return tuple(found)
+
+
+def _complement(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    gaps, low, closed = [], MINUS_INFINITY, False
+    for piece in pieces:
+        if any(symbols(end) for end in (piece.low, piece.high)):
+            raise Unreadable
+        order = _known(low, piece.low)
+        if order < 0 or (order == 0 and closed and not piece.low_closed):
+            gaps.append(Piece(low, piece.low, closed, not piece.low_closed and piece.low != MINUS_INFINITY))
+        low, closed = piece.high, not piece.high_closed
+    if low != INFINITY:
+        gaps.append(Piece(low, INFINITY, closed, False))
+    return tuple(gaps)

@@ -1,0 +1,486 @@
+r"""Expressions in LaTeX or plain text, read into exact sums: the lower half of the recursive-descent parser of answers.
+
+Numbers, symbols, brackets, powers, roots, functions, absolute values, sums and products with numeric bounds, cases and units. What is
+ambiguous between readers (2^3^2, \sin x/2, \sin(x)^2) is refused. `latex_parse.py` adds what an answer is made of above expressions.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import reduce
+
+from verifiers.exact_sums import CONSTANTS, Expr, Unreadable, add, atom, call, multiply, power, rational, scale, subtract, sum_of, symbols
+from verifiers.functions import ARITY, INVERSE, MAX_FACTORIAL, VARIADIC, apply, log_to_base
+from verifiers.latex_tokens import Token, numeral
+from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value
+
+MAX_DEPTH = 30  # nested brackets and arguments: under ten Python frames each
+MAX_DIGITS = 400  # of one number as written
+MAX_WORK = 1000  # products of two monomials in one answer
+MAX_STEPS = 2000  # primaries read in one answer, those of a sum's terms counted each time
+MAX_ITEMS = 64  # of a list
+MAX_ROWS = 12  # of cases
+
+UNIT_WORDS = (
+    "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",
+    "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm",
+)  # fmt: skip
+_CLOSING = {"(": (")", "]"), "[": (")", "]", "["), "\\{": ("\\}",), "{": ("}",)}
+_CONDITION_WORDS = frozenset({"if", "for", "when", "where"})
+_OTHERWISE = frozenset({"otherwise", "else", "if otherwise"})
+_NO_UNIT = frozenset({"for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else"})
+_RELATION_KIND = {"<": 0, "\\le": 1, "=": 2, "\\ne": 4}
+_FLIPPED = {">": "<", "\\ge": "\\le"}
+
+
+class ExpressionParser:
+    """Recursive descent. Every method reads from `self.at` and raises `Unreadable` where the grammar ends."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.at = 0
+        self.depth = 0
+        self.sign = 1  # how a plus-minus sign is read this time
+        self.forks = 0  # plus-minus signs met
+        self.money = False
+        self.work = 0
+        self.steps = 0
+        self.bars = 0  # absolute values open
+        self.congruence = any(token.text == "≡" for token in tokens)
+        self.bound: dict[str, Expr] = {}  # the index of a sum being read
+
+    def _item(self) -> Value:
+        """One item between brackets: `latex_parse.py` allows more than a quantity."""
+        return self._quantity()
+
+    def _peek(self, ahead: int = 0) -> Token:
+        at = self.at + ahead
+        return self.tokens[at] if at < len(self.tokens) else Token("end", "", False)
+
+    def _skip(self) -> bool:
+        self.at += 1
+        return True
+
+    def _next_op(self, *texts: str) -> bool:
+        token = self._peek()
+        return token.kind in ("op", "matrix") and token.text in texts
+
+    def _take(self, *texts: str) -> bool:
+        self.at += (found := self._next_op(*texts))
+        return found
+
+    def _expect(self, *texts: str) -> str:
+        if not self._take(*texts):
+            raise Unreadable
+        return self.tokens[self.at - 1].text
+
+    def _quantity(self) -> Value:
+        """A sum or a structure; behind a sum without variables, its unit. Infinity stands alone: nothing is computed with it."""
+        signed = self._peek().text in ("+", "-") and self._peek(1).text == "∞"
+        if signed or self._next_op("∞"):
+            self.at += 1 + signed
+            return scale(atom("∞"), Fraction(-1 if signed and self.tokens[self.at - 2].text == "-" else 1))
+        self.money = False
+        value = self._sum()
+        if not isinstance(value, Expr):
+            return value
+        unit = "$" * self.money
+        if value.terms and all(("°", Fraction(1)) in monomial for monomial, _ in value.terms):
+            value, unit = multiply(value, atom("°", Fraction(-1))), "°"
+        if all(atom in CONSTANTS or atom.isdigit() for monomial, _ in value.terms for atom, _ in monomial):
+            unit += self._unit()
+        return Quantity(value, unit) if unit else value
+
+    def _unit(self) -> str:
+        words: list[str] = []
+        while True:
+            if self._take("%") or (self._peek().text in ("pct", "percent", "percentage") and self._skip()):
+                words.append("%")
+            elif words and self._take("^"):
+                words[-1] += f"^{self._argument().rational}"
+            elif self._at_unit_word() or (words and self._next_op("/")):
+                words.append(self._peek().text)
+                self.at += 1
+            else:
+                return " ".join(words)
+
+    def _at_unit_word(self) -> bool:
+        kind, text, spaced = self._peek()
+        if kind == "func":
+            return text == "min" and self._peek(1).text not in ("(", "{", "\\{", "=", ":")
+        plain = text.replace("^2", "").replace("^3", "")
+        if not any(c.isalpha() for c in text) or any(c.isdigit() for c in plain) or _NO_UNIT & set(text.split()):
+            return False  # "5 or 6" is two answers, whatever it is set in
+        return kind == "text" or (kind == "word" and (text in UNIT_WORDS or (spaced and len(text) > 3)))
+
+    def _sum(self) -> Value:
+        value = self._product()
+        while isinstance(value, Expr) and self._next_op("+", "-", "±"):
+            sign = self._sign()
+            value = sum_of([*expression(value).terms, *scale(expression(self._product()), sign).terms])
+        return value
+
+    def _sign(self) -> Fraction:
+        text = self._expect("+", "-", "±")
+        self.forks += text == "±"
+        return Fraction({"+": 1, "-": -1, "±": self.sign}[text])
+
+    def _product(self) -> Value:
+        sign = Fraction(1)
+        while self._next_op("+", "-", "±", "$"):
+            if self._take("$"):
+                self.money = True
+            else:
+                sign *= self._sign()
+        value = self._factor()
+        if sign == -1:
+            value = scale(expression(value), sign)
+        while True:
+            if self._take("*"):
+                value = self._times(value, self._signed_factor())
+            elif self._take("/"):
+                value = self._times(value, power(self._signed_factor(), rational(-1)))
+            elif not self.congruence and self._take("mod"):
+                value = apply("mod", expression(value), expression(self._factor()))
+            elif self._at_factor():
+                value = self._times(value, expression(self._factor()))
+            else:
+                return value
+
+    def _times(self, left: Value, right: Expr) -> Expr:
+        self.work += len(expression(left).terms) * len(right.terms)
+        if self.work > MAX_WORK:
+            raise Unreadable
+        return multiply(expression(left), right)
+
+    def _signed_factor(self) -> Expr:
+        sign = self._sign() if self._next_op("+", "-") else Fraction(1)
+        return scale(expression(self._factor()), sign)
+
+    def _at_factor(self) -> bool:
+        """Whether what follows multiplies without a sign. A number never does: "3 4" is not a product."""
+        kind, text, _ = self._peek()
+        if kind == "word":
+            return len(text) <= 3 and text not in UNIT_WORDS
+        if kind == "op" and text == "|":
+            return not self.bars
+        if text == "(" and self._peek(1).text in ("mod", "pmod"):
+            return False
+        return kind == "sym" or (kind == "func" and not self._at_unit_word()) or (kind == "op" and text in _OPENERS)
+
+    def _factor(self) -> Value:
+        """primary ("°" | "!" | "^" exponent)*"""
+        value = self._primary()
+        while self._next_op("°", "!", "^"):
+            if self._take("°"):
+                value = multiply(expression(value), atom("°"))
+            elif self._take("!"):
+                if (n := expression(value).rational) is not None and n > MAX_FACTORIAL:
+                    raise Unreadable
+                value = apply("factorial", expression(value))
+            elif self._take("^"):
+                sign = self._sign() if self._next_op("+", "-") else Fraction(1)
+                value = power(expression(value), scale(self._argument(), sign))
+                if self._next_op("^"):  # TeX refuses a double superscript, and readers disagree on it
+                    raise Unreadable
+        return value
+
+    def _argument(self, longest: int = MAX_DIGITS) -> Expr:
+        """What follows a command: a braced item, or one primary; a number of at most `longest` digits."""
+        kind, text, _ = self._peek()
+        if kind == "mixed" or (kind == "num" and len(text) > longest):
+            raise Unreadable
+        return expression(self._primary())
+
+    def _primary(self) -> Value:
+        """All recursion passes through here, where its depth is counted."""
+        self.depth += 1
+        self.steps += 1
+        if self.depth > MAX_DEPTH or self.steps > MAX_STEPS:
+            raise Unreadable
+        value = self._read_primary()
+        self.depth -= 1
+        return value
+
+    def _read_primary(self) -> Value:
+        kind, text, _ = self._peek()
+        self.at += 1
+        if kind in ("num", "repeating", "mixed"):
+            if kind == "mixed" and self._next_op("^", "!"):
+                raise Unreadable
+            return _number(text)
+        if kind == "sym":
+            return self._symbol(text)
+        if kind == "word" and len(text) <= 3 and len(self.tokens) > 1:
+            if self._next_op("^", "!", "°"):  # in xy^2 the exponent is y's: from here on these are letters
+                self.tokens[self.at - 1 : self.at] = [Token("sym", letter, False) for letter in text]
+                return self._symbol(text[0])
+            return reduce(multiply, (atom(letter) for letter in text))
+        if kind == "based":
+            digits, _, base = text.partition("_")
+            return Quantity(rational(in_base(digits, int(base))), f"base {int(base)}")
+        if kind == "set":
+            return Group("set", text, ())
+        if kind == "func":
+            return self._function(text)
+        if kind == "matrix" and text.startswith("\\begin"):
+            return self._cases() if "cases" in text else self._matrix()
+        if kind == "op" and text in ("(", "[", "\\{", "{"):
+            return self._group(text)
+        if kind == "op" and text in _COMMANDS:
+            return _COMMANDS[text](self)
+        raise Unreadable
+
+    def _symbol(self, text: str) -> Expr:
+        if text in self.bound:
+            return self.bound[text]
+        if text == "f" and self._next_op("("):  # an unknown function is a symbol for each argument
+            argument = self._group_expression("(")
+            return atom(f"f({argument.terms!r:.300})" if not _bare(argument) else f"f({_bare(argument)})")
+        return atom(text)
+
+    def _group_expression(self, opening: str) -> Expr:
+        self._expect(opening)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Unreadable
+        value = expression(self._group(opening))
+        self.depth -= 1
+        return value
+
+    def _fraction(self) -> Expr:
+        return multiply(self._argument(1), power(self._argument(1), rational(-1)))
+
+    def _binomial(self) -> Expr:
+        return apply("binom", self._argument(1), self._argument(1))
+
+    def _absolute(self) -> Expr:
+        self.bars += 1
+        value = expression(self._sum())
+        self._expect("|")
+        self.bars -= 1
+        return apply("abs", value)
+
+    def _rounded_down(self) -> Expr:
+        value = expression(self._sum())
+        self._expect("⌋")
+        return apply("floor", value)
+
+    def _rounded_up(self) -> Expr:
+        value = expression(self._sum())
+        self._expect("⌉")
+        return apply("ceil", value)
+
+    def _function(self, name: str) -> Expr:
+        r"""name ["_" base] ["^" exponent] argument; \sin^{-1} is the inverse, every other exponent is the value's."""
+        base = exponent = None
+        while self._next_op("_", "^"):
+            if self._take("_"):
+                base = self._argument()
+            elif self._take("^"):
+                exponent = self._argument()
+        if name in VARIADIC:
+            if base is not None or exponent is not None:
+                raise Unreadable
+            return apply(name, *self._arguments())
+        value = self._function_argument(name)
+        if name == "log10":
+            base, name = rational(10), "log"
+        if base is not None and name != "log":
+            raise Unreadable
+        if exponent == rational(-1):
+            if name not in INVERSE:
+                raise Unreadable
+            return apply(INVERSE[name], value)
+        if ARITY[name] != 1:
+            raise Unreadable
+        result = apply(name, value) if base is None else log_to_base(base, value)
+        return result if exponent is None else power(result, exponent)
+
+    def _arguments(self) -> list[Expr]:
+        opening = self._expect("(", "\\{", "[")
+        items: list[Expr] = []
+        while not items or self._take(","):
+            items.append(expression(self._sum()))
+            if len(items) > MAX_ITEMS:
+                raise Unreadable
+        self._expect(*_CLOSING[opening])
+        return items
+
+    def _function_argument(self, name: str) -> Expr:
+        """In brackets; or else the factors that follow without a sign, up to the next function."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Unreadable
+        if self._next_op("(", "["):
+            value = self._group_expression(self._peek().text)
+            if self._next_op("^", "!", "°"):
+                raise Unreadable
+        else:
+            value = expression(self._factor())
+            while self._at_factor() and self._peek().kind != "func" and not (self._next_op("(") and symbols(value)):
+                value = self._times(value, expression(self._factor()))
+            if self._next_op("/") and self._peek(1).kind != "func":
+                raise Unreadable
+        self.depth -= 1
+        return value
+
+    def _repeated(self, join: Callable[[Expr, Expr], Expr], empty: int) -> Expr:
+        """A sum or product from an integer to an integer, its body read once for each."""
+        self._expect("_")
+        self._expect("{")
+        index = self._peek()
+        self.at += 1
+        self._expect("=")
+        low = expression(self._sum()).rational
+        self._expect("}")
+        self._expect("^")
+        high = self._argument().rational
+        if index.kind != "sym" or low is None or high is None or low.denominator != 1 or high.denominator != 1 or high - low > MAX_STEPS:
+            raise Unreadable
+        body, end, total = self.at, self.at, rational(empty)
+        shadowed = dict(self.bound)
+        for value in range(int(low), int(high) + 1):
+            self.bound[index.text], self.at = rational(value), body
+            self.steps += 2
+            total = join(total, expression(self._product()))
+            end = self.at
+        if end == body:
+            raise Unreadable
+        self.bound, self.at = shadowed, end
+        return total
+
+    def _cases(self) -> Expr:
+        """Rows of value, condition; as the arguments of one call (`functions.py`)."""
+        arguments: list[Expr] = []
+        while not self._peek().text.startswith("\\end"):
+            value = expression(self._quantity())
+            if not (self._take("&") | self._take(",") | self._take("&")):
+                raise Unreadable
+            text = self._peek().text
+            if text in _OTHERWISE:
+                self.at += 1
+                arguments += [value, rational(3), rational(0)]
+            else:
+                self.at += text in _CONDITION_WORDS
+                arguments += [value, *self._condition()]
+            if not self._take("\\\\") and not self._peek().text.startswith("\\end"):
+                raise Unreadable
+            if len(arguments) > 3 * MAX_ROWS:
+                raise Unreadable
+        self.at += 1
+        if not arguments:
+            raise Unreadable
+        return call("cases", *arguments)
+
+    def _condition(self) -> list[Expr]:
+        relation = self._item()
+        while self._take(",", ".", ";"):
+            pass
+        if not isinstance(relation, Relation):
+            raise Unreadable
+        kinds, differences = [], []
+        for left, op, right in zip(relation.sides, relation.ops, relation.sides[1:], strict=False):
+            if op in _FLIPPED:
+                left, op, right = right, _FLIPPED[op], left
+            if op not in _RELATION_KIND:
+                raise Unreadable
+            kinds.append(_RELATION_KIND[op])
+            differences.append(subtract(expression(left), expression(right)))
+        if len(set(kinds)) != 1 or (len(kinds) > 1 and kinds[0] > 1):
+            raise Unreadable
+        return [rational(kinds[0]), differences[0] if len(kinds) == 1 else apply("max", *differences)]
+
+    def _group(self, opening: str) -> Value:
+        """Brackets around one item are just brackets, unless they are a set's; around several they make a structure."""
+        items: list[Value] = []
+        while not self._next_op(*_CLOSING[opening]):
+            items += self._forked() if opening == "\\{" else [self._item()]
+            if len(items) > MAX_ITEMS or not (self._next_op(*_CLOSING[opening]) or self._take(",", ";")):
+                raise Unreadable
+        closing = self._expect(*_CLOSING[opening])
+        if opening == "\\{" or (len(items) > 1 and opening != "{"):
+            return Group(opening, ")" if closing == "[" else closing, tuple(items))
+        if len(items) > 1:
+            return Group("\\{", "\\}", tuple(items))
+        if len(items) != 1 or opening + closing not in ("()", "[]", "{}"):
+            raise Unreadable
+        return items[0]
+
+    def _forked(self) -> list[Value]:
+        """An item; two, if it has a plus-minus sign."""
+        start, outer = self.at, (self.forks, self.sign)
+        self.forks, self.sign = 0, 1
+        items = [self._item()]
+        if self.forks:
+            self.at, self.sign = start, -1
+            items.append(self._item())
+        if self.forks > 2:
+            raise Unreadable
+        self.forks, self.sign = outer
+        return items
+
+    def _matrix(self) -> Group:
+        rows = [[self._item()]]
+        while not self._peek().text.startswith("\\end"):
+            if self._take("&"):
+                rows[-1].append(self._item())
+            elif self._expect("\\\\") and not self._peek().text.startswith("\\end"):
+                rows.append([self._item()])
+        self.at += 1
+        return Group("matrix", "", tuple(Group("row", "", tuple(row)) for row in rows))
+
+    def _square_root(self) -> Expr:
+        index = Fraction(2)
+        if self._take("["):
+            index = expression(self._item()).rational or Fraction(0)
+            self._expect("]")
+        if index.denominator != 1 or not 2 <= index <= 99:
+            raise Unreadable
+        value = self._argument()
+        if (number := value.rational) is not None and number < 0 and index % 2:  # an odd root sign means the real root
+            return scale(power(scale(value, Fraction(-1)), rational(1 / index)), Fraction(-1))
+        return power(value, rational(1 / index))
+
+
+def expression(value: Value) -> Expr:
+    if not isinstance(value, Expr):
+        raise Unreadable
+    return value
+
+
+def _bare(value: Expr) -> str:
+    """The symbol that this is, if it is one."""
+    if len(value.terms) == 1 and value.terms[0][1] == 1 and len(value.terms[0][0]) == 1:
+        name, exponent = value.terms[0][0][0]
+        return name if exponent == 1 else ""
+    return ""
+
+
+bare_symbol = _bare
+
+
+def in_base(digits: str, base: int) -> int:
+    if not 2 <= base <= 36 or len(digits) > MAX_DIGITS:
+        raise Unreadable
+    value = 0
+    for digit in digits:
+        if (n := int(digit, 36)) >= base:
+            raise Unreadable
+        value = value * base + n
+    return value
+
+
+def _number(text: str) -> Expr:
+    read = numeral(text) if len(text) <= MAX_DIGITS else None
+    if read is None:
+        raise Unreadable
+    return rational(*read)
+
+
+_COMMANDS: dict[str, Callable[[ExpressionParser], Value]] = {
+    "frac": ExpressionParser._fraction, "binom": ExpressionParser._binomial, "sqrt": ExpressionParser._square_root,
+    "|": ExpressionParser._absolute, "⌊": ExpressionParser._rounded_down, "⌈": ExpressionParser._rounded_up,
+    "sum": lambda parser: parser._repeated(add, 0), "prod": lambda parser: parser._repeated(multiply, 1),
+    "\\emptyset": lambda parser: EMPTY_SET,
+}  # fmt: skip
+_OPENERS = frozenset(_COMMANDS.keys() - {"\\emptyset", "|"}) | {"(", "{"}

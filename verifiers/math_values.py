@@ -1,0 +1,86 @@
+"""What an answer can be once it has been read: the values that `latex_parse.py` makes and `math_answer.py` compares."""
+
+from dataclasses import dataclass
+
+from verifiers.exact_sums import Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number and the words behind it: "cm", "%", "°", "base 2"; "$" before it."""
+
+    number: Expr
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Items between brackets that decide what it is: "(", "[" tuple or interval; "{" set; "" bare list; ":" ratio; "matrix", "row".
+
+    The closing of a bare list of relations is the word between them: "or", "and".
+    """
+
+    opening: str
+    closing: str
+    items: "tuple[Value, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """x = value, f(x) = value, (x,y) = value or x in set."""
+
+    name: str
+    value: "Value"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    r"""sides[0] ops[0] sides[1] ops[1] ...; an op is one of < \le > \ge = \ne ≡; the modulus is the last side of ≡."""
+
+    sides: "tuple[Value, ...]"
+    ops: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetOf:
+    r"""left ∪ right, left ∩ right, left ∖ right."""
+
+    op: str
+    left: "Value"
+    right: "Value"
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """{head | conditions}"""
+
+    head: "Value"
+    conditions: "tuple[Value, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Everywhere:
+    """∀ condition: value"""
+
+    condition: "Value"
+    value: "Value"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A value whose letters `names` stand for anything, as said behind it: "for all integers k"."""
+
+    names: tuple[str, ...]
+    value: "Value"
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsed:
+    """The tokens, spaced: equal only to the same tokens. Empty where there was nothing to read."""
+
+    tokens: str
+
+
+Value = Expr | Quantity | Group | Named | Relation | SetOf | Builder | Everywhere | Family | Unparsed
+
+EMPTY_SET = Group("\\{", "\\}", ())

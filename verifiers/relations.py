@@ -1,0 +1,187 @@
+r"""Equations, inequalities and congruences as statements; families under another letter for their parameter.
+
+An equation is its left side minus its right, up to a constant factor; it also equals the expression that it gives for one variable that
+the expression lacks (xy = 6 and 6/x). An inequality is the same up to a positive factor. Left out: solving anything of higher degree.
+"""
+
+from fractions import Fraction
+from functools import reduce
+
+from verifiers.certified import ratio_sign, same
+from verifiers.exact_sums import Expr, Unreadable, atom, atoms, divide, multiply, rational, scale, substitute, subtract, symbols
+from verifiers.intervals import linear
+from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Value
+
+_FLIPPED = {">": "<", "\\ge": "\\le", "<": ">", "\\le": "\\ge", "\\ne": "\\ne", "=": "="}
+_INTEGER_LETTERS = frozenset("klmnpqrjt")
+_CONSTANT_LETTERS = frozenset("ck")
+
+
+def equation(value: Value) -> Expr | None:
+    """left - right of an equation between expressions, or of y = value."""
+    match value:
+        case Relation(sides=(Expr() as left, Expr() as right), ops=("=",)):
+            pass
+        case Named(name=name, value=Expr() as right) if len(name) == 1 or (len(name) > 1 and name[1] == "_"):
+            left = atom(name)
+        case Named(name=name, value=Expr() as right) if len(name) <= 3 and name.isalpha():  # xy = 6 is read as a name first
+            left = reduce(multiply, map(atom, name))
+        case _:
+            return None
+    try:
+        return subtract(left, right)
+    except Unreadable:
+        return None
+
+
+def same_equation(left: Expr, right: Expr) -> bool:
+    if ratio_sign(left, right) != 0:
+        return True
+    names = symbols(left) & symbols(right)
+    return any(_solutions_agree(left, right, name) for name in sorted(names)) if symbols(left) == symbols(right) else False
+
+
+def _solutions_agree(left: Expr, right: Expr, name: str) -> bool:
+    solutions = [_solution(side, name) for side in (left, right)]
+    return all(solutions) and same(*[found for found in solutions if found])
+
+
+def _solution(statement: Expr, name: str) -> Expr | None:
+    """The value of a symbol from an equation of first degree in it, whose factor is one term that does not vanish where it holds."""
+    try:
+        slope, rest = linear(statement, name)
+        if len(slope.terms) != 1:
+            return None
+        if (free := symbols(slope)) and substitute(rest, {other: rational(0) for other in free}).rational in (None, 0):
+            return None
+        return divide(scale(rest, Fraction(-1)), slope)
+    except Unreadable:
+        return None
+
+
+def gives(statement: Expr, value: Expr) -> bool:
+    """Whether an equation says that a variable which the value lacks is the value."""
+    missing = symbols(statement) - symbols(value)
+    if len(missing) != 1 or not symbols(value) <= symbols(statement):
+        return False
+    found = _solution(statement, missing.pop())
+    return found is not None and same(found, value)
+
+
+def same_relation(left: Relation, right: Relation) -> bool:
+    if left.ops == ("≡",) or right.ops == ("≡",):
+        return left.ops == right.ops and _same_congruence(left, right)
+    if left.ops != right.ops or not _sidewise(left, right):
+        right = Relation(right.sides[::-1], tuple(_FLIPPED.get(op, op) for op in right.ops[::-1]))
+    if left.ops != right.ops:
+        return _mirrored(left, right)
+    return _sidewise(left, right) or _scaled(left, right)
+
+
+def _mirrored(left: Relation, right: Relation) -> bool:
+    """One link whose direction differs because both sides were multiplied by -1; the other order of sides was tried before."""
+    right = Relation(right.sides[::-1], tuple(_FLIPPED.get(op, op) for op in right.ops[::-1]))
+    return left.ops == right.ops and _scaled(left, right)
+
+
+def _sidewise(left: Relation, right: Relation) -> bool:
+    pairs = list(zip(left.sides, right.sides, strict=False))
+    return len(left.sides) == len(right.sides) and all(
+        a == b or (isinstance(a, Expr) and isinstance(b, Expr) and same(a, b)) for a, b in pairs
+    )
+
+
+def _scaled(left: Relation, right: Relation) -> bool:
+    if len(left.ops) != 1:
+        return False
+    match left.sides, right.sides:
+        case (Expr() as a, Expr() as b), (Expr() as c, Expr() as d):
+            try:
+                ratio = ratio_sign(subtract(a, b), subtract(c, d))
+            except Unreadable:
+                return False
+            return ratio != 0 if left.ops[0] in ("=", "\\ne") else ratio > 0
+    return False
+
+
+def _same_congruence(left: Relation, right: Relation) -> bool:
+    (x, a, m), (y, b, n) = left.sides, right.sides
+    if x != y or m != n or not (isinstance(a, Expr) and isinstance(b, Expr) and isinstance(m, Expr)):
+        return False
+    difference, modulus = subtract(a, b).rational, m.rational
+    return difference is not None and modulus is not None and modulus != 0 and (difference / modulus).denominator == 1
+
+
+# ---------------------------------------------------------------- letters
+
+
+def letters(value: Value) -> set[str]:
+    match value:
+        case Expr():
+            return symbols(value)
+        case Quantity(number=number):
+            return symbols(number)
+        case Group(items=items) | Relation(sides=items):
+            return set().union(*map(letters, items)) if items else set()
+        case Named(value=inner) | Family(value=inner):
+            return letters(inner)
+        case SetOf(left=a, right=b) | Everywhere(condition=a, value=b):
+            return letters(a) | letters(b)
+        case Builder(head=head, conditions=conditions):
+            return letters(head).union(*map(letters, conditions))
+    return set()
+
+
+def renamed(value: Value, old: str, new: str) -> Value:
+    def change(inner: Value) -> Value:
+        return renamed(inner, old, new)
+
+    match value:
+        case Expr():
+            return substitute(value, {old: atom(new)})
+        case Quantity(number=number, unit=unit):
+            return Quantity(substitute(number, {old: atom(new)}), unit)
+        case Group(opening=opening, closing=closing, items=items):
+            return Group(opening, closing, tuple(map(change, items)))
+        case Relation(sides=sides, ops=ops):
+            return Relation(tuple(map(change, sides)), ops)
+        case Named(name=name, value=inner):
+            return Named(new if name == old else name.replace(f"({old})", f"({new})"), change(inner))
+        case SetOf(op=op, left=a, right=b):
+            return SetOf(op, change(a), change(b))
+        case Builder(head=head, conditions=conditions):
+            return Builder(change(head), tuple(map(change, conditions)))
+        case Family(names=names, value=inner):
+            return Family(names, change(inner))
+        case Everywhere(condition=a, value=b):
+            return Everywhere(change(a), change(b))
+    return value
+
+
+def _has_pi(value: Value) -> bool:
+    match value:
+        case Expr():
+            return "pi" in atoms(value)
+        case Quantity(number=number, unit=unit):
+            return unit == "°" or "pi" in atoms(number)
+        case Group(items=items):
+            return any(map(_has_pi, items))
+        case Named(value=inner) | Family(value=inner):
+            return _has_pi(inner)
+        case SetOf(left=a, right=b):
+            return _has_pi(a) or _has_pi(b)
+    return False
+
+
+def one_letter_apart(left: Value, right: Value) -> tuple[str, str] | None:
+    """The two letters, where the sides differ in one that stands for anything: declared so, or k and n beside pi, or constants c and C."""
+    declared = {name for side in (left, right) if isinstance(side, Family) for name in side.names}
+    only_left, only_right = letters(left) - letters(right), letters(right) - letters(left)
+    if len(only_left) != 1 or len(only_right) != 1:
+        return None
+    (a,), (b,) = only_left, only_right
+    if {a, b} & declared or ({a, b} <= _INTEGER_LETTERS and _has_pi(left) and _has_pi(right)):
+        return a, b
+    if a.lower() == b.lower() and a.lower() in _CONSTANT_LETTERS and (letters(left) & letters(right)):
+        return a, b
+    return None

@@ -1,0 +1,63 @@
+r"""Units of measure: names made one, and quantities of one dimension made comparable (1 m = 100 cm, 1 h = 60 min, \$1 = 100 cents).
+
+A unit that is not in the table is a dimension of its own, so that goats are not helicopters. Temperatures are not converted: their scales
+have different zeros.
+"""
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+
+_TABLE: dict[str, tuple[str, Fraction]] = {}
+
+
+def _add(dimension: str, *units: tuple[str, str | int]) -> None:
+    for names, factor in units:
+        for name in names.split():
+            _TABLE[name] = (dimension, Fraction(factor))
+
+
+_add("length", ("m meter metre", 1), ("cm centimeter centimetre", "0.01"), ("mm millimeter millimetre", "0.001"))
+_add("length", ("km kilometer kilometre", 1000), ("nm nanometer", "1e-9"), ("inch inche in", "0.0254"), ("ft foot feet", "0.3048"))
+_add("length", ("yd yard", "0.9144"), ("mi mile", "1609.344"))
+_add("mass", ("kg kilogram", 1), ("g gram", "0.001"), ("mg milligram", "0.000001"))
+_add("mass", ("lb pound", "0.45359237"), ("oz ounce", "0.028349523125"))
+_add("time", ("s sec second", 1), ("min minute", 60), ("h hr hour", 3600), ("day", 86400), ("week", 604800))
+_add("months", ("month", 1), ("yr year", 12))
+_add("money", ("$ dollar usd", 1), ("¢ cent", "0.01"))
+_add("volume", ("l liter litre", 1), ("ml milliliter millilitre", "0.001"))
+_add("angle", ("° degree deg", 1))
+_add("percent", ("% percent percentage pct", 1))
+_ALIASES = {"mph": "mile/hour", "rad": "radian"}
+_POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
+MULTIPLIERS = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+
+Dimension = tuple[tuple[str, int], ...]
+
+
+@lru_cache(maxsize=2048)
+def read_unit(text: str) -> tuple[Fraction, Dimension]:
+    """How many base units one such unit is, and of what dimension: "cm^2" is 1/10000 of length²."""
+    factor, powers, direction, times = Fraction(1), dict[str, int](), 1, 1
+    words = re.sub(r"(?<=[a-z])([23])\b", r"^\1", text.lower().replace("$", "$ ").replace("/", " / ").replace("-", " "))
+    for word in " ".join(_ALIASES.get(word, word) for word in words.split()).replace("/", " / ").split():
+        if word in ("/", "per"):
+            direction = -1
+        elif word in _POWERS:
+            times = _POWERS[word]
+        elif word in MULTIPLIERS:
+            factor *= MULTIPLIERS[word]
+        elif word not in ("units", "unit", "of"):
+            name, _, exponent = word.partition("^")
+            n = direction * times * (int(exponent) if re.fullmatch(r"-?\d", exponent) else 1)
+            dimension, size = _known(name)
+            if dimension != "money" or not powers.get("money"):  # \$5 \text{ dollars}
+                powers[dimension] = powers.get(dimension, 0) + n
+                factor *= size**n
+            times = 1
+    return factor, tuple(sorted((name, n) for name, n in powers.items() if n))
+
+
+def _known(name: str) -> tuple[str, Fraction]:
+    single = name[:-1] if len(name) > 2 and name.endswith("s") and not name.endswith("ss") else name
+    return _TABLE.get(name) or _TABLE.get(single) or (single, Fraction(1))
