@@ -327,17 +327,17 @@ class Sandbox:
         """Start a program. With `entry`, a preloaded module whose `main()` runs instead of `source`."""
         limits = limits or Limits()
         settings = asdict(limits) | {"cpu": _cpu(limits)}
-        request = json.dumps({"source": source, "fresh": fresh, "entry": entry, "limits": settings}, ensure_ascii=False)
-        data = request.encode("utf-8", "surrogatepass")
+        data = json.dumps({"fresh": fresh, "entry": entry, "limits": settings}).encode()
+        text = _memory_file(source.encode("utf-8", "surrogatepass"))
         (their_in, stdin), (stdout, their_out), (stderr, their_err) = (os.pipe() for _ in range(3))
         try:
-            server = self._lease([their_in, their_out, their_err])
+            server = self._lease([their_in, their_out, their_err, text])
         except BaseException:
             for descriptor in (stdin, stdout, stderr):
                 os.close(descriptor)
             raise
         finally:
-            for descriptor in (their_in, their_out, their_err):
+            for descriptor in (their_in, their_out, their_err, text):
                 os.close(descriptor)
         with suppress(OSError):  # a server that died is found when its report does not come
             server.control.sendall(len(data).to_bytes(8, "big") + data)
@@ -374,6 +374,16 @@ class Sandbox:
         except OSError as error:
             return str(error)
         return "" if run.stdout == b"42\n" else run.detail or run.stderr[-300:]
+
+
+def _memory_file(data: bytes) -> int:
+    """A descriptor of a file without a name that holds `data`, to be read from its start."""
+    file = os.memfd_create("program")
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
 
 
 class _Server:

@@ -5,6 +5,7 @@
                 output and knows no tests
     program     process 1 of its namespace: limits, Landlock, seccomp, then the code, in this interpreter or in a fresh one
 
+The text of the program comes in a file of its own that the server does not read: no program finds its predecessor's in memory.
 A byte on the control socket while a program runs means that nobody wants its result any more, and it is killed. Everything
 after the fork runs in a process that the program will own, so nothing of value is in it: no answers, no descriptors, no
 environment.
@@ -51,7 +52,7 @@ def main(control: int, setup: dict[str, Any]) -> None:
     gc.collect()
     gc.freeze()
     while True:
-        message, streams, _, _ = socket.recv_fds(link, 1, 3)
+        message, streams, _, _ = socket.recv_fds(link, 1, 4)
         if not message:
             return
         if message != b"!":  # a stop that came too late
@@ -161,7 +162,9 @@ class _Host:
         code = 1
         try:
             os.setsid()
-            for target, descriptor in enumerate(streams):
+            with open(streams[3], "rb") as file:
+                source = file.read().decode("utf-8", "surrogatepass")
+            for target, descriptor in enumerate(streams[:3]):
                 os.dup2(descriptor, target)
             os.dup2(tell, 3, inheritable=False)
             os.closerange(4, 1 << 20)
@@ -171,8 +174,7 @@ class _Host:
             _limit(request["limits"], others, self._mapped)
             namespaces.drop_privileges()
             if request["fresh"]:
-                with open("main.py", "w", encoding="utf-8", errors="surrogatepass") as file:
-                    file.write(request["source"])
+                _save(source)
             if self._level != "rlimits":
                 landlock.restrict(self._trees, [folder, "/dev/null"])
             if seccomp.supported():
@@ -184,7 +186,7 @@ class _Host:
             os._exit(1)
         os.close(3)
         try:
-            code = _run(request)
+            code = _run(source, request["entry"])
         finally:
             os._exit(code)
 
@@ -228,28 +230,33 @@ def _limit(limits: dict[str, Any], others: int, mapped: int) -> None:
         resource.setrlimit(number, (value, value))
 
 
-def _run(request: dict[str, Any]) -> int:
-    """Run the program in this interpreter, as if it had been started with it. Returns its exit code."""
+def _save(source: str) -> None:
+    with open("main.py", "w", encoding="utf-8", errors="surrogatepass") as file:
+        file.write(source)
+
+
+def _run(source: str, entry: str) -> int:
+    """Run the program, or the `main` of a module, as if this interpreter had been started with it. Returns its exit code."""
     os.environ.clear()
     gc.enable()
     sys.argv = ["main.py"]
     for name in [name for name in sys.modules if name.split(".")[0] == "verifiers"]:
-        if not request.get("entry"):
+        if not entry:
             del sys.modules[name]
     code = 0
     try:
-        if request.get("entry"):
-            sys.modules[request["entry"]].main()
+        if entry:
+            sys.modules[entry].main()
         else:
             module = types.ModuleType("__main__")
             sys.modules["__main__"] = module
             vars(module).update(__file__="main.py", __builtins__=__builtins__)
-            exec(compile(request["source"], "main.py", "exec"), vars(module))  # noqa: S102  # what all these locks are for
+            exec(compile(source, "main.py", "exec"), vars(module))  # noqa: S102  # what all these locks are for
     except SystemExit as end:
         code = _exit_code(end)
     except BaseException as error:  # noqa: BLE001  # the program's: printed, as Python does
         code = 1
-        _print_error(error, request["source"])
+        _print_error(error, source)
     return _finish(code)
 
 
@@ -263,8 +270,8 @@ def _exit_code(end: SystemExit) -> int:
 
 
 def _print_error(error: BaseException, source: str) -> None:
-    with contextlib.suppress(OSError, ValueError), open("main.py", "w", encoding="utf-8") as file:
-        file.write(source)  # so that the traceback can quote it
+    with contextlib.suppress(OSError, ValueError):
+        _save(source)  # so that the traceback can quote it
     trace = error.__traceback__
     error.__traceback__ = trace.tb_next if trace else None  # the first frame is ours
     sys.excepthook(type(error), error, error.__traceback__)
