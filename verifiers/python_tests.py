@@ -83,7 +83,7 @@ def verify(problem: Problem, response: str) -> Verdict:
     """
     try:
         tests = _read_tests(problem)
-    except (_BadTestsError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (_BadTestsError, SyntaxError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return bad_gold(f"no tests that can be run: {error}")
     program = extract_program(response)
     if not program.strip():
@@ -102,6 +102,8 @@ def verify(problem: Problem, response: str) -> Verdict:
                 results.append(complaint)
                 if complaint and not partial:
                     break
+    except _BadTestsError as error:
+        return bad_gold(str(error))
     except _SandboxError as error:
         return Verdict(None, Status.CRASH, f"sandbox error: {error}")
     return _verdict(results, max(len(tests.cases), len(tests.sources)), partial=partial)
@@ -131,7 +133,7 @@ def _read_tests(problem: Problem) -> _Tests:
     meta = problem.meta
     if isinstance(meta.get("test"), str) and meta.get("entry_point"):
         ast.parse(meta["test"])
-        return _Tests("check", names=(meta["entry_point"],), setup=_prompt(problem), sources=(meta["test"],))
+        return _Tests("check", names=(meta["entry_point"],), setup=_stub(_prompt(problem)), sources=(meta["test"],))
     if meta.get("test_list"):
         return _assert_tests(meta)
     both = meta.get("input_output", meta)
@@ -190,13 +192,27 @@ def _prompt(problem: Problem) -> str:
 
 
 def _complete(prompt: str, program: str, name: str) -> str:
-    """HumanEval's prompt and its completion, or, where the response defines the function itself, the one after the other."""
-    try:
-        defines = any(isinstance(node, ast.FunctionDef) and node.name == name for node in ast.parse(program).body)
-        ast.parse(prompt)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        defines = False
+    """HumanEval's prompt and its completion, or, where the response defines the function itself, the one after the other.
+
+    A prompt that is no Python, but a task in words, is left out.
+    """
+    tree = _parse(program)
+    defines = tree is not None and any(isinstance(node, ast.FunctionDef) and node.name == name for node in tree.body)
+    if _parse(prompt) is None and (defines or _parse(prompt + program) is None):
+        return program
     return f"{prompt}\n\n{program}" if defines else prompt + program
+
+
+def _stub(prompt: str) -> str:
+    """What of HumanEval's prompt the tests may need: imports and helpers, and a function without a body."""
+    return next((code for code in (prompt, prompt + "    pass\n") if _parse(code) is not None), "")
+
+
+def _parse(code: str) -> ast.Module | None:
+    try:
+        return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _stdin_results(program: str, tests: _Tests, limits: Limits, deadline: float, tolerance: float) -> Generator[str, None, None]:
@@ -286,6 +302,8 @@ def _assert_results(program: str, tests: _Tests, limits: Limits, deadline: float
                 spoilt = spoilt or str(reply.get("lost", ""))
                 reply.pop("decoded", None)
                 checker.write(_line(reply))
+            elif "cannot" in message:
+                raise _BadTestsError(f"test {message['test'] + 1}: {message['cannot']}")
             else:
                 yield spoilt or ("" if message["passed"] else message["detail"] or "failed")
                 spoilt = ""

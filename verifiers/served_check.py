@@ -3,6 +3,7 @@
     in:   {"setup": text, "tests": [text, ...], "check": name or null, "names": [...]}
     out:  {"call": name, "args": ..., "kwargs": ...}        in: {"value": data} or {"raised": [type, message]} or {"lost": why}
     out:  {"test": index, "passed": bool, "detail": text}, one for each test
+          or {"test": index, "cannot": why}, where it is the test that cannot be run here, whatever the program
     out:  {"done": true}
 
 Under each of `names` the tests find a function that asks the other side; what it returns is plain data of exact builtin types,
@@ -17,7 +18,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from verifiers.plain_data import decode, encode
+from verifiers.plain_data import NotPlainError, decode, encode
 
 _NEVER = (StopIteration, StopAsyncIteration)  # would end a `map` over the function early, and with it the test
 
@@ -28,6 +29,10 @@ class ProgramError(RuntimeError):
 
 class Lost(BaseException):
     """No value came back, which no test may take for anything else."""
+
+
+class Cannot(BaseException):
+    """The test asks for what does not travel, or its setup fails: the program is not to blame."""
 
 
 class _Link:
@@ -53,12 +58,15 @@ def main() -> None:
         names = _names(task, link)
         passed, detail = False, ""
         try:
-            _run(task["setup"], names)
+            _set_up(task["setup"], names)
             names |= {name: _asks(name, link) for name in task["names"]}  # the setup may hold a stub of that name
             _run(test, names)
             if task["check"]:
                 names[task["check"]](_asks(task["names"][0], link))
             passed = True
+        except Cannot as error:
+            link.send(test=index, cannot=str(error)[:300])
+            continue
         except AssertionError as error:
             detail = f"assertion failed: {error}" if str(error) else "assertion failed"
         except BaseException as error:  # noqa: BLE001  # whatever ends a test early fails it
@@ -74,13 +82,24 @@ def _names(task: dict[str, Any], link: _Link) -> dict[str, Any]:
     return names
 
 
+def _set_up(source: str, names: dict[str, Any]) -> None:
+    try:
+        _run(source, names)
+    except BaseException as error:  # noqa: BLE001  # the problem's own
+        raise Cannot(f"the setup of the tests raised {type(error).__name__}: {error}") from None
+
+
 def _run(source: str, names: dict[str, Any]) -> None:
     exec(compile(source, "tests.py", "exec"), names)  # noqa: S102  # the problem's tests, inside a sandbox
 
 
 def _asks(name: str, link: _Link) -> Callable[..., Any]:
     def candidate(*args: Any, **kwargs: Any) -> Any:
-        link.send(call=name, args=encode(list(args)), kwargs=encode(kwargs))
+        try:
+            request = {"call": name, "args": encode(list(args)), "kwargs": encode(kwargs)}
+        except NotPlainError as error:
+            raise Cannot(f"{name} is called with a {error}, which is not plain data") from None
+        link.send(**request)
         reply = link.receive()
         if "lost" in reply:
             raise Lost(reply["lost"])
