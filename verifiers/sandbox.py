@@ -16,10 +16,11 @@ Warm programs run in a fork of an interpreter that has started already, fresh on
 Not covered, at any level: flaws of the kernel itself, side channels (timing, caches, how busy the machine is), the CPU's and
 disk's bandwidth, and memory in total: each process has its limit, and the sum of what is resident is looked at every 50 ms, so
 many processes together may exceed it for that long. /tmp counts as memory of the machine, up to `file_size`. A warm program can
-inspect the interpreter that it shares code, but no data of value, with; programs of one server share the addresses of that
-interpreter. At `landlock`: whether a path exists, its size and owner (`stat`) are visible, and a kernel before 6.12 (version 6)
-lets no program signal its own children. The exit code, like the output, is the program's own word: it says nothing about who
-is right.
+inspect the interpreter that it shares code, but no data of value, with. Programs that follow each other in one server share the
+addresses of that interpreter and, with nothing in them to share, its user, network, IPC and host name namespaces; the pid and
+mount namespaces are each program's own. At `landlock`, whether a path exists, its size and owner (`stat`) are visible, and on a
+kernel before 6.12 a program cannot signal its own children. The exit code, like the output, is the program's own word: it says
+nothing about who is right.
 """
 
 import json

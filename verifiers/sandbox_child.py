@@ -177,7 +177,6 @@ class _Host:
                 _save(source)
             if self._level != "rlimits":
                 landlock.restrict(self._trees, [folder, "/dev/null"])
-            if seccomp.supported():
                 (self._filter or seccomp.Filter(seccomp.build_filter(only_signal=os.getpid()))).install()
             if request["fresh"]:
                 os.execve(self._executable, [self._executable, "-s", "-P", "-S", "-X", "utf8", "main.py"], {"PYTHONHASHSEED": "0"})
