@@ -1,0 +1,449 @@
+"""Programs that pass their tests are right, and those that try to be called right are wrong."""
+
+import ast
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from verifiers import python_tests
+from verifiers.input_error import InputError
+from verifiers.plain_data import NotPlainError, decode, encode
+from verifiers.pool import VerifierPool
+from verifiers.problem import Problem, make_problem
+from verifiers.python_tests import extract_program, verify
+from verifiers.sandbox import probe
+from verifiers.verdict import Status
+
+MISSING = probe("strict")
+needs_sandbox = pytest.mark.skipif(bool(MISSING), reason=f"no strict sandbox on this machine: {MISSING}")
+
+CHECK = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(3) == 9\n    assert candidate(-5) == 25\n"
+PROMPT = 'def square(n):\n    """The square."""\n'
+
+
+def problem(meta: dict[str, Any], prompt: str = "task", **options: Any) -> Problem:
+    return make_problem(prompt, "-", verifier="python_tests", meta=meta | options)
+
+
+FORMS = {
+    "check": problem({"test": CHECK, "entry_point": "square"}, PROMPT),
+    "assert": problem({"test_list": ["assert square(2) == 4", "assert square(3) == 9", "assert square(-5) == 25"]}),
+    "call": problem({"fn_name": "square", "inputs": [[2], [3], [-5]], "outputs": [4, 9, 25]}),
+    "stdin": problem({"inputs": ["2\n", "3\n", "-5\n"], "outputs": ["4\n", "9\n", "25\n"]}),
+}
+SERVED = ["check", "assert", "call"]
+
+
+def programs(text: str) -> dict[str, str]:
+    """Programs by name, from a text in which #### starts each."""
+    parts = [part.partition("\n") for part in text.split("#### ")[1:]]
+    return {name.strip(): source for name, _, source in parts}
+
+
+ATTACKS = programs(
+    r"""
+#### eq_true_object
+class E:
+    def __eq__(s, o): return True
+    __ne__ = __lt__ = __eq__
+def square(n): return E()
+#### int_subclass
+class I(int):
+    def __eq__(s, o): return True
+    def __hash__(s): return 0
+def square(n): return I(0)
+#### str_subclass_in_list
+class S(str):
+    def __eq__(s, o): return True
+def square(n): return [S('')]
+#### metaclass_that_lies
+class M(type):
+    def __eq__(s, o): return True
+    def __hash__(s): return hash(int)
+class I(metaclass=M):
+    def __eq__(s, o): return True
+def square(n): return I()
+#### frame_walk
+import sys
+def square(n):
+    f = sys._getframe()
+    while f:
+        for k, v in list(f.f_locals.items()) + list(f.f_globals.items()):
+            if isinstance(v, list): v[:] = [True] * len(v)
+            if isinstance(v, dict) and 'passed' in v: v['passed'] = True
+        f = f.f_back
+    return 0
+#### gc_hunt
+import gc
+def square(n):
+    for o in gc.get_objects():
+        if type(o) is dict and ('expected' in o or 'value' in o or 'outputs' in o): print(o)
+    for o in gc.get_objects():
+        if type(o) is list and o and type(o[0]) is bool: o[:] = [True] * len(o)
+    return 0
+#### os_exit
+import os
+def square(n): os._exit(0)
+#### os_exit_at_once
+import os
+os._exit(0)
+#### sys_exit_before_the_asserts
+import sys
+sys.exit(0)
+#### system_exit_in_the_call
+def square(n): raise SystemExit(0)
+#### stop_iteration
+def square(n): raise StopIteration
+#### assertion_patched
+import builtins
+builtins.AssertionError = type('A', (BaseException,), {})
+def square(n): return 0
+#### builtins_patched
+import builtins, operator, json, math
+builtins.all = builtins.any = builtins.isinstance = lambda *a: True
+builtins.type = lambda x: int
+operator.eq = math.isclose = lambda *a, **k: True
+json.dumps = lambda *a, **k: '{"passed": true}'
+def square(n): return 0
+#### driver_patched
+import sys
+for m in list(sys.modules.values()):
+    for k in ('encode', '_same', 'verify', 'check', '_text'):
+        if hasattr(m, k): setattr(m, k, lambda *a: True)
+def square(n): return 0
+#### reduce_in_the_value
+import os
+class R:
+    def __reduce__(s): return (os._exit, (0,))
+    def __getstate__(s): os._exit(0)
+def square(n): return R()
+#### infinite_loop
+def square(n):
+    while True: pass
+#### deep_recursion
+def square(n): return square(n)
+#### deeply_nested_value
+def square(n):
+    x = []
+    for _ in range(100000): x = [x]
+    return x
+#### self_containing_value
+def square(n):
+    x = []
+    x.append(x)
+    return x
+#### huge_value
+def square(n): return 'x' * (64 << 20)
+#### nan
+def square(n): return float('nan')
+#### generator
+def square(n): yield n * n
+#### true_for_one
+def square(n): return True
+#### mutates_nothing
+def square(n): return None
+#### wrong_answer
+def square(n): return n + 2
+#### forged_records
+import os
+for fd in range(3, 64):
+    try:
+        for i in range(9): os.write(fd, b'{"nonce": "0000", "value": 4, "passed": true}\n')
+    except OSError: pass
+os._exit(0)
+#### forged_record_with_the_nonce
+import sys, json, os
+def square(n):
+    f = sys._getframe()
+    while 'request' not in f.f_locals: f = f.f_back
+    nonce = f.f_locals['request']['nonce']
+    for fd in range(3, 64):
+        try: os.write(fd, json.dumps({'nonce': nonce, 'passed': True, 'done': True, 'value': 0}).encode() + b'\n')
+        except OSError: pass
+    return 0
+#### tests_from_disk
+import os
+found = []
+for top in ('/', '/tmp', '/proc', os.getcwd(), '/usr/lib'):
+    for folder, _, names in os.walk(top):
+        found += [n for n in names if n.endswith(('.jsonl', 'tests.py', '.json.gz'))][:1]
+        if len(found) > 3: break
+def square(n): return {2: 4}.get(n, found)
+#### fork_and_answer_twice
+import os
+def square(n):
+    os.fork()
+    return 0
+#### syntax_error
+def square(n) return n
+#### empty_program
+pass
+#### wins_the_first_test_only
+def square(n): return 4
+"""
+)
+STDIN_ATTACKS = programs(
+    r"""
+#### os_exit
+import os; os._exit(0)
+#### sys_exit
+raise SystemExit(0)
+#### prints_every_answer
+print(4); print(9); print(25)
+#### right_then_crash
+n = int(input()); print(n * n, flush=True); raise RuntimeError
+#### right_then_hang
+n = int(input()); print(n * n, flush=True)
+while True: pass
+#### forged_verdict
+print('{"status": "right", "score": 1.0}')
+#### flood
+while True: print('4' * 10000)
+#### reads_descriptors
+import os
+for fd in range(64):
+    try: os.write(1, os.read(fd, 99))
+    except OSError: pass
+"""
+)
+
+
+@needs_sandbox
+@pytest.mark.parametrize("form", FORMS)
+def test_right_programs_are_right(form: str):
+    program = (
+        "n = int(input())\nprint('noise') if 0 else None\nprint(n * n)"
+        if form == "stdin"
+        else "def square(n):\n    print('noise')\n    return n * n"
+    )
+    assert verify(FORMS[form], program).score == 1.0
+    assert verify(FORMS[form], f"I think:\n```python\nraise ValueError\n```\nNo:\n```python\n{program}\n```\nDone.").score == 1.0
+
+
+@needs_sandbox
+@pytest.mark.parametrize("form", SERVED)
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attacks_earn_nothing(name: str, form: str):
+    quick = problem({**FORMS[form].meta, "time_limit": 0.7}, str(FORMS[form].prompt))
+    verdict = verify(quick, f"```python\n{ATTACKS[name]}\n```")
+    assert (verdict.score, verdict.status) == (0.0, Status.WRONG), verdict
+
+
+@needs_sandbox
+@pytest.mark.parametrize("name", STDIN_ATTACKS)
+def test_attacks_on_standard_output_earn_nothing(name: str):
+    quick = problem({**FORMS["stdin"].meta, "time_limit": 0.7})
+    verdict = verify(quick, f"```python\n{STDIN_ATTACKS[name]}\n```")
+    assert (verdict.score, verdict.status) == (0.0, Status.WRONG), verdict
+
+
+HUNT = """
+import ctypes, gc
+first, second = {first!r}[::-1].encode(), {second!r}[::-1].encode()
+{plant}
+found = 0
+objects = gc.get_objects()
+objects += [value for o in objects if type(o) is dict for value in list(o.values())]
+for page in {{id(o) & ~4095 for o in objects}}:
+    data = ctypes.string_at(page, 4096)
+    place = data.find(first)
+    while place >= 0:
+        found += data[place + len(first) :].startswith(second)
+        place = data.find(first, place + 1)
+print(found > 0)
+"""
+
+
+@needs_sandbox
+def test_a_program_does_not_find_its_predecessor():
+    """A sibling's right program must not be there to be copied, in the memory that programs of one server start from."""
+    first, second = os.urandom(6).hex(), os.urandom(6).hex()
+    mark = first + second
+    for form in FORMS.values():
+        verify(form, f"x = '{mark}'\n# {mark}\ndef square(n): return n * n")
+    sandbox = python_tests._sandbox()
+    servers = len(sandbox._idle)
+    for _ in range(servers):
+        assert sandbox.run(HUNT.format(first=first[::-1], second=second[::-1], plant="")).stdout == b"False\n"
+        sandbox._idle.insert(0, sandbox._idle.pop())
+    assert sandbox.run(HUNT.format(first=first[::-1], second=second[::-1], plant="x = first + second")).stdout == b"True\n"
+
+
+@needs_sandbox
+def test_human_eval_references(data_dir: Path):
+    """All 164, by what is served from one sandbox and checked in another."""
+    with gzip.open(data_dir / "verifier" / "code" / "HumanEval.jsonl.gz", "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    wrong = {}
+    for row in rows:
+        item = problem(row, row["prompt"])
+        if (verdict := verify(item, row["canonical_solution"])).score != 1.0:
+            wrong[row["task_id"]] = verdict
+    assert len(rows) == 164
+    assert wrong == {}
+    whole = f"```python\n{rows[0]['prompt']}{rows[0]['canonical_solution']}```"
+    assert verify(problem(rows[0], rows[0]["prompt"]), whole).score == 1.0
+
+
+@needs_sandbox
+def test_mbpp_references(data_dir: Path):
+    rows = json.loads((data_dir / "verifier" / "code" / "mbpp_prime.json").read_text())[::8]
+    rows += [row for row in json.loads((data_dir / "verifier" / "code" / "mbpp_prime.json").read_text()) if row["task_id"] in (126, 596)]
+    verdicts = {row["task_id"]: verify(problem(row), f"```python\n{row['code']}\n```") for row in rows}
+    unlike = {task: verdict for task, verdict in verdicts.items() if verdict.score != 1.0 and "not plain data" not in verdict.detail}
+    assert unlike == {}
+
+
+@needs_sandbox
+def test_partial_credit_when_asked_for():
+    program = "def square(n): return n * n if n > 0 else 0"
+    for form in ("assert", "call"):
+        verdict = verify(problem({**FORMS[form].meta, "partial": True}), program)
+        assert (verdict.score, verdict.status) == (pytest.approx(2 / 3), Status.WRONG)
+        assert verify(FORMS[form], program).score == 0.0
+    stdin = problem({**FORMS["stdin"].meta, "partial": True})
+    assert verify(stdin, "n = int(input()); print(n * n if n > 0 else 0)").score == pytest.approx(2 / 3)
+    assert (
+        verify(problem({**FORMS["call"].meta, "partial": True}), "import os\ndef square(n):\n    return 4 if n == 2 else os._exit(0)").score
+        == 1 / 3
+    )
+
+
+@needs_sandbox
+def test_values_are_compared_by_exact_type():
+    def score(value: str, wanted: object, **options: Any) -> float | None:
+        return verify(problem({"fn_name": "f", "inputs": [[]], "outputs": [wanted]}, **options), f"def f(): return {value}").score
+
+    assert score("(1, [2, 3])", [1, [2, 3]]) == 1.0
+    assert score("1", True) == 0.0
+    assert score("True", 1) == 0.0
+    assert score("1.0", 1) == 1.0
+    assert score("{1: 'a'}", {"1": "a"}) == 1.0
+    assert score("'1'", 1) == 0.0
+    assert score("None", None) == 1.0
+    assert score("0.1 + 0.2", 0.3) == 0.0
+    assert score("0.1 + 0.2", 0.3, tolerance=1e-9) == 1.0
+    assert score("10 ** 5000", 10**5000) == 1.0
+    assert score("[1, 2]", [1, 2, 3]) == 0.0
+
+
+@needs_sandbox
+def test_output_is_compared_line_by_line():
+    def score(printed: str, wanted: str, **options: Any) -> float | None:
+        return verify(problem({"inputs": [""], "outputs": [wanted]}, **options), f"import sys; sys.stdout.write({printed!r})").score
+
+    assert score("1 2 \n3\n\n", "1 2\n3") == 1.0
+    assert score("12\n3", "1 2\n3") == 0.0
+    assert score("1\n2", "1 2") == 0.0
+    assert score("0.3333", "0.3334", tolerance=1e-3) == 1.0
+    assert score("0.3333 x", "0.3334", tolerance=1e-3) == 0.0
+    assert score("nan", "0.3334", tolerance=1e-3) == 0.0
+
+
+@needs_sandbox
+def test_forms_of_data_sets():
+    apps = problem({"input_output": json.dumps({"inputs": ["1\n2\n", ["3", "4"]], "outputs": ["3\n", ["7"]]})})
+    assert verify(apps, "print(int(input()) + int(input()))").score == 1.0
+    method = problem({"input_output": {"fn_name": "add", "inputs": [[1, 2]], "outputs": [3]}})
+    assert verify(method, "class Solution:\n    def add(self, a, b): return a + b").score == 1.0
+    rows = problem({"tests": [{"input": "5", "output": "5"}]})
+    assert verify(rows, "print(input())").score == 1.0
+    raises = problem(
+        {"test_list": ["try:\n    f()\n    assert False, 'no error'\nexcept ValueError as error:\n    assert str(error) == 'why'"]}
+    )
+    assert verify(raises, "def f(): raise ValueError('why')").score == 1.0
+    assert verify(raises, "def f(): raise KeyError('why')").score == 0.0
+    swallows = problem({"test_list": ["try: assert f() == 1\nexcept BaseException: pass"]})
+    assert verify(swallows, "import os\ndef f(): os._exit(0)").score == 0.0
+    maps = problem({"test_list": ["assert all(map(f, [1, 2, 3]))"]})
+    assert verify(maps, "def f(n): raise StopIteration").score == 0.0
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [{}, {"inputs": ["1"]}, {"inputs": ["1"], "outputs": []}, {"inputs": [], "outputs": []}, {"test_list": ["assert ("]},
+     {"test": "def check(", "entry_point": "f"}, {"input_output": "{"}, {"fn_name": "f", "inputs": [1], "outputs": [1]},
+     {"inputs": [5], "outputs": ["x"]}, {"test_list": ["assert True"]}, {"input_output": 5}],
+)  # fmt: skip
+def test_tests_that_cannot_run_are_a_bad_gold(meta: dict[str, Any]):
+    assert verify(problem(meta), "print(1)").status == Status.BAD_GOLD
+
+
+@needs_sandbox
+def test_tests_that_ask_for_what_does_not_travel_are_a_bad_gold():
+    for test in ("assert f(lambda: 1) == 1", "assert f(object()) is None", "assert f(iter([1])) == 1"):
+        verdict = verify(problem({"test_list": [test]}), "def f(x): return 1")
+        assert verdict.status == Status.BAD_GOLD, verdict
+    assert (
+        verify(problem({"test_list": ["assert f() == 1"], "test_imports": ["import no_such"]}), "def f(): return 1").status
+        == Status.BAD_GOLD
+    )
+
+
+@needs_sandbox
+def test_a_task_in_words_with_human_evals_tests():
+    meta = {"test": CHECK, "entry_point": "square"}
+    for prompt in ("Write a function square(n).", "def square(n):\n", PROMPT):
+        assert verify(problem(meta, prompt), "def square(n): return n * n").score == 1.0
+    for prompt in ("def square(n):\n", PROMPT):
+        assert verify(problem(meta, prompt), "    return n * n\n").score == 1.0
+
+
+@needs_sandbox
+def test_in_a_pool_of_workers():
+    with VerifierPool(workers=2) as pool:
+        verdicts = pool.verify_many([(FORMS["check"], f"    return n * n + {n % 2}\n") for n in range(8)])
+    assert [verdict.score for verdict in verdicts] == [1.0, 0.0] * 4
+
+
+def test_no_program_is_no_answer():
+    assert verify(FORMS["stdin"], " \n").status == Status.NO_ANSWER
+    assert verify(FORMS["stdin"], "```python\n\n```").status == Status.NO_ANSWER
+
+
+@needs_sandbox
+@pytest.mark.parametrize("response", ["\ud800", "print('\ud800')", "\0", "x" * 100_000, "(" * 5000, "# coding: nonsense\nprint(1)"])
+def test_strange_responses_are_wrong(response: str):
+    for form in FORMS.values():
+        assert verify(form, response).status == Status.WRONG
+
+
+def test_the_last_python_block_is_the_program():
+    assert extract_program("```py\na\n```\n```python\nb\n```\n```\nc\n```") == "b\n"
+    assert extract_program("```\na\n```\ntext\n```text\nx\n```") == "a\n"
+    assert extract_program("~~~~python\n    a\n```\n~~~~") == "    a\n```\n"
+    assert extract_program("no block") == "no block"
+    assert extract_program("```python\nunfinished") == "```python\nunfinished"
+
+
+@needs_sandbox
+def test_a_level_that_is_not_to_be_had_is_an_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RECKON_SANDBOX", "lax")
+    with pytest.raises(InputError, match="no isolation level 'lax'"):
+        verify(FORMS["stdin"], "print(1)")
+
+
+def test_plain_data_survives_the_way():
+    value = [None, True, -1, 1 << 70, 0.1, float("inf"), "\ud800π", (1, (2,)), {1, 2}, frozenset({3}), {"a": {(1, 2): b"\0"}}, 1j]
+    there = decode(json.loads(json.dumps(encode(value))))
+    assert there == value
+    assert [type(item) for item in there] == [type(item) for item in value]
+    assert encode(float("nan")) == {"float": "nan"}
+    for strange in (object(), type("I", (int,), {})(1), iter([]), int, len):
+        with pytest.raises(NotPlainError):
+            encode(strange)
+    for forged in ({"int": 5}, {"nope": 1}, {"set": [[1]]}, {}, {"a": 1, "b": 2}):
+        with pytest.raises((ValueError, TypeError, KeyError)):
+            decode(forged)
+
+
+def test_nothing_of_the_policy_runs_in_this_process():
+    """The verifier parses, and never evaluates or unpickles."""
+    tree = ast.parse(Path(python_tests.__file__).read_text())
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert not called & {"eval", "exec", "compile", "__import__"}
+    assert "pickle" not in Path(python_tests.__file__).read_text()

@@ -1,0 +1,349 @@
+"""Programs that mean harm, one for each way out that we know of; each must end contained. And what a run reports."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from verifiers.input_error import InputError
+from verifiers.sandbox import Limits, Outcome, Run, Sandbox, probe
+
+MISSING = probe("strict")
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"no strict sandbox on this machine: {MISSING}")
+QUICK = Limits(wall=5.0, memory=256 << 20, file_size=8 << 20, output=1 << 20)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(params=["warm", "fresh"])
+def attack(request: pytest.FixtureRequest, sandbox: Sandbox):
+    """Run a program that prints ESCAPED if it gets what it wants; its output is returned for more."""
+
+    def run(source: str, limits: Limits = QUICK) -> Run:
+        before = _processes()
+        run = sandbox.run(source, limits=limits, fresh=request.param == "fresh")
+        assert run.status != Outcome.SANDBOX_ERROR, run.detail
+        assert b"ESCAPED" not in run.stdout, run.stdout[-500:]
+        assert not _strays(before)
+        return run
+
+    return run
+
+
+def refused(*statements: str) -> str:
+    """A program that tries each statement, prints ESCAPED if one works, and HELD if all raise."""
+    lines = ["import ctypes, os, signal, socket, sys", "libc = ctypes.CDLL(None, use_errno=True)"]
+    lines += ["def must(result):", "    if result == -1: raise OSError(ctypes.get_errno(), 'no')"]
+    for statement in statements:
+        lines += ["try:", f"    {statement}", f"    print('ESCAPED', {statement!r})", "except (OSError, RuntimeError) as error: pass"]
+    return "\n".join([*lines, "print('HELD')"])
+
+
+def test_network(attack):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        run = attack(
+            refused(
+                f"socket.create_connection(('127.0.0.1', {port}), 1)", "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
+                "socket.socket(socket.AF_UNIX)", "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)", "must(libc.socket(38, 5, 0))",
+            )
+        )  # fmt: skip
+    assert run.stdout == b"HELD\n"
+
+
+def test_secrets_in_the_environment(attack, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("API_KEY", "hunter2")
+    run = attack("import os\nprint(sorted(os.environ))\nprint(os.path.exists('/proc/self/environ'), os.path.exists('/proc'))")
+    assert b"API_KEY" not in run.stdout
+    assert run.stdout.endswith(b"False False\n")
+
+
+def test_reading_the_host(attack, tmp_path: Path):
+    secret = tmp_path / "secret"
+    secret.write_text("the tests")
+    os.chmod(secret, 0o644)
+    paths = [str(secret), "/etc/passwd", "/etc/shadow", "/proc/1/environ", "/sys/kernel/notes", str(Path(__file__)), "/home", "/var"]
+    assert attack(refused(*[f"os.listdir({p!r}) if os.path.isdir({p!r}) else open({p!r}).read()" for p in paths])).stdout == b"HELD\n"
+
+
+def test_writing_outside(attack, tmp_path: Path):
+    os.chmod(tmp_path, 0o777)
+    places = [str(tmp_path / "x"), "/usr/x", "/x", "/dev/x", "/tmp/../x", "/root/x", os.path.dirname(os.__file__) + "/x.py"]
+    assert attack(refused(*[f"open({place!r}, 'w')" for place in places])).stdout == b"HELD\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_tmp_is_private_and_empty_each_time(attack):
+    source = "import os\nprint(sorted(set(os.listdir('/tmp')) - {'main.py'}))\nopen('/tmp/left', 'w').write('x')"
+    assert attack(source).stdout == attack(source).stdout == b"[]\n"
+
+
+def test_symlink_out(attack):
+    run = attack(refused("os.symlink('/etc/passwd', 'link') or open('link').read()", "os.symlink('/', 'root') or os.listdir('root/proc')"))
+    assert run.stdout == b"HELD\n"
+
+
+def test_fork_bomb(attack):
+    source = "import os\nn = 0\ntry:\n    while True:\n        if os.fork() == 0:\n            while True: pass\n        n += 1\n"
+    run = attack(source + "except OSError: print(n < 40)", Limits(wall=3.0))
+    assert run.stdout == b"True\n"
+
+
+def test_fork_bomb_that_doubles(attack):
+    run = attack("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", Limits(wall=1.0))
+    assert run.status == Outcome.TIMEOUT
+    assert run.wall < 1.5
+
+
+def test_daemon_escape(attack):
+    source = (
+        "import os, time\nfor _ in range(10):\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n"
+        "            os.setsid(); time.sleep(60)\n        os._exit(0)\nprint('done', flush=True)"
+    )
+    run = attack(source)
+    assert (run.status, run.stdout) == (Outcome.OK, b"done\n")
+    assert run.wall < 2.0
+
+
+def test_memory(attack):
+    run = attack("x = bytearray(1 << 40)")
+    assert run.status == Outcome.MEMORY
+    run = attack("x = []\nwhile True: x.append(bytearray(1 << 20))")
+    assert run.status == Outcome.MEMORY
+    assert run.peak_rss < 400 << 20
+
+
+def test_memory_of_many_processes_together(attack):
+    source = "import os, time\nfor _ in range(5): os.fork()\nx = bytearray(b'x') * (64 << 20)\ntime.sleep(10)"
+    run = attack(source, Limits(wall=8.0, memory=256 << 20, processes=64))
+    assert run.status == Outcome.MEMORY
+    assert run.wall < 4.0
+
+
+def test_disk(attack):
+    source = (
+        "for n in range(100):\n    with open(f'f{n}', 'wb') as f:\n        for _ in range(8): f.write(bytes(1 << 20))\nprint('ESCAPED')"
+    )
+    run = attack(source)
+    assert run.status == Outcome.RUNTIME_ERROR
+    assert "OSError" in run.detail
+
+
+def test_output_flood(attack):
+    run = attack("import sys\nwhile True: sys.stdout.write('x' * 100000)")
+    assert (run.status, len(run.stdout)) == (Outcome.OUTPUT_LIMIT, QUICK.output)
+    run = attack("import sys\nfor _ in range(1000): sys.stderr.write('x' * 10000)\nsys.stderr.write('the end')")
+    assert run.status == Outcome.OK
+    assert len(run.stderr) < 100_000
+    assert run.stderr.endswith("the end")
+
+
+def test_signals_to_the_parent(attack):
+    host = os.getpid()
+    targets = ["os.getppid()", "1", str(host), "-1", "2", "3"]
+    source = "import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint(os.getpid(), os.getppid())\n"
+    for target in targets:
+        source += f"try: os.kill({target}, signal.SIGKILL)\nexcept OSError: pass\n"
+    attack(source)
+    assert attack("print(1)").stdout == b"1\n"
+
+
+def test_ptrace_and_other_processes_memory(attack):
+    calls = ["libc.ptrace(16, 1, 0, 0)", "libc.ptrace(0, 0, 0, 0)", "libc.process_vm_readv(1, 0, 0, 0, 0, 0)", "libc.syscall(438, 3, 0, 0)"]
+    assert attack(refused(*[f"must({call})" for call in calls], "open('/proc/1/mem')")).stdout == b"HELD\n"
+
+
+def test_new_namespaces_and_mounts(attack):
+    calls = [
+        "libc.unshare(0x10000000)", "libc.unshare(0x20000)", "libc.setns(0, 0)", "libc.mount(b'tmpfs', b'/tmp', b'tmpfs', 0, 0)",
+        "libc.umount2(b'/tmp', 2)", "libc.chroot(b'/tmp')", "libc.syscall(56, 0x10000011, 0, 0, 0, 0)", "libc.syscall(435, b'x' * 88, 88)",
+    ]  # fmt: skip
+    assert attack(refused(*[f"must({call})" for call in calls])).stdout == b"HELD\n"
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="system call numbers of x86_64")
+def test_dangerous_system_calls(attack):
+    numbers = {"bpf": 321, "io_uring_setup": 425, "userfaultfd": 323, "keyctl": 250, "add_key": 248, "perf_event_open": 298, "kexec": 246}
+    numbers |= {
+        "shmget": 29,
+        "msgget": 68,
+        "mq_open": 240,
+        "open_by_handle_at": 304,
+        "init_module": 175,
+        "reboot": 169,
+        "x32 getpid": 1 << 30 | 39,
+    }
+    assert attack(refused(*[f"must(libc.syscall({n}, 0, 0, 0, 0, 0, 0))" for n in numbers.values()])).stdout == b"HELD\n"
+
+
+def test_becoming_root_again(attack):
+    run = attack(refused("os.setuid(0)", "os.setgid(0)", "os.setgroups([0])", "os.chown('/tmp', 0, 0)", "must(libc.prctl(24, 0, 0, 0, 0))"))
+    assert run.stdout == b"HELD\n"
+    assert attack("import os\nprint(0 in os.getresuid() + os.getresgid(), os.getgroups() == [0])").stdout == b"False False\n"
+
+
+def test_leaked_descriptors(attack):
+    source = "import os\nfor fd in range(1000):\n    try: os.fstat(fd)\n    except OSError: continue\n    print(fd)"
+    with open(__file__) as file:
+        os.set_inheritable(file.fileno(), True)
+        assert attack(source).stdout == b"0\n1\n2\n"
+
+
+def test_infinite_loop(attack):
+    run = attack("while True: pass", Limits(wall=0.5))
+    assert run.status == Outcome.TIMEOUT
+    assert run.wall < 0.7
+
+
+def test_busy_loop_that_ignores_signals(attack):
+    source = "import signal\nfor s in set(signal.Signals) - {9, 19}: signal.signal(s, signal.SIG_IGN)\nwhile True: pass"
+    assert attack(source, Limits(wall=5.0, cpu=1.0)).status == Outcome.TIMEOUT
+
+
+def test_deep_recursion(attack):
+    assert "RecursionError" in attack("def f(): f()\nf()").detail
+    run = attack("import sys\nsys.setrecursionlimit(10**9)\nclass A: pass\nA.__call__ = a = A()\na()")
+    assert run.status in {Outcome.RUNTIME_ERROR, Outcome.MEMORY}
+
+
+def test_raising_its_own_limits(attack):
+    calls = [
+        f"__import__('resource').setrlimit(__import__('resource').RLIMIT_{name}, (-1, -1))" for name in ("AS", "CPU", "NPROC", "FSIZE")
+    ]
+    assert attack(refused(*[f"[{call}] if True else 0" for call in calls]).replace("RuntimeError", "ValueError")).stdout == b"HELD\n"
+
+
+def test_hostname_and_clock(attack):
+    assert attack(refused("socket.sethostname('x')", "__import__('time').clock_settime(0, 0)", "os.nice(-5)")).stdout == b"HELD\n"
+
+
+def test_exit_codes_and_signals_are_reported(sandbox: Sandbox):
+    assert sandbox.run("import os; os._exit(0)").status == Outcome.OK
+    assert sandbox.run("raise SystemExit(3)").exit_code == 3
+    assert sandbox.run("import sys; sys.exit('reason')").detail == "reason"
+    run = sandbox.run("import ctypes; ctypes.string_at(0)")
+    assert (run.status, run.detail) == (Outcome.RUNTIME_ERROR, "signal SIGSEGV")
+    assert sandbox.run("1/0").detail == "ZeroDivisionError: division by zero"
+    assert str(Path(__file__).parents[1]) not in sandbox.run("1/0").stderr
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_streams_and_interpreter(sandbox: Sandbox, fresh: bool):
+    source = "import sys, threading\ndef late(): print(sys.stdin.read()[::-1], __name__, sys.argv)\nthreading.Thread(target=late).start()"
+    assert sandbox.run(source, "πab".encode(), fresh=fresh).stdout.decode() == "baπ __main__ ['main.py']\n"
+    big = b"x" * 3_000_000
+    assert sandbox.run("print(len(input()))", big, fresh=fresh).stdout == b"3000000\n"
+    assert sandbox.run("pass", big, fresh=fresh).status == Outcome.OK
+    assert sandbox.run("print('\\ud800')", fresh=fresh).status == Outcome.RUNTIME_ERROR
+    assert sandbox.run("x = '\ud800'", fresh=fresh).status == Outcome.RUNTIME_ERROR
+
+
+def test_a_session_answers_line_by_line(sandbox: Sandbox):
+    program = sandbox.start("n = 0\nwhile True:\n    n += int(input())\n    print(n, flush=True)", limits=QUICK)
+    for given, total in ((1, b"1"), (10, b"11"), (100, b"111")):
+        program.write(b"%d\n" % given)
+        assert program.read_line() == total
+    program.stop()
+    assert program.finish().detail == "stopped"
+    assert sandbox.run("print(1)").stdout == b"1\n"
+
+
+def test_threads_share_a_sandbox(sandbox: Sandbox):
+    found: dict[int, bytes] = {}
+
+    def work(n: int) -> None:
+        for _ in range(5):
+            found[n] = sandbox.run(f"print({n})").stdout
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {n: b"%d\n" % n for n in range(6)}
+
+
+def test_a_server_that_dies_is_a_sandbox_error_and_replaced():
+    before = _processes()
+    with Sandbox() as sandbox:
+        program = sandbox.start("import time; time.sleep(60)")
+        time.sleep(0.1)
+        program._server._process.send_signal(signal.SIGKILL)
+        assert program.finish().status == Outcome.SANDBOX_ERROR
+        assert sandbox.run("print(1)").stdout == b"1\n"
+    assert not _strays(before)
+
+
+def test_nothing_is_left_behind(sandbox: Sandbox):
+    sandbox.run("pass")
+    before = (len(os.listdir("/proc/self/fd")), _processes(), set(os.listdir("/tmp")))
+    for _ in range(30):
+        sandbox.run("import os\nopen('x', 'w').write('y')\nos.fork()")
+    assert (len(os.listdir("/proc/self/fd")), _processes(), set(os.listdir("/tmp"))) == before
+
+
+def test_the_server_ends_with_its_user():
+    code = "import os; from verifiers.sandbox import Sandbox; p = Sandbox().start('import time; time.sleep(60)'); os.kill(os.getpid(), 9)"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    before = _processes()
+    subprocess.run([sys.executable, "-c", code], env=environment)
+    assert not _strays(before)
+
+
+@pytest.mark.parametrize("level", ["landlock", "rlimits"])
+def test_weaker_levels_are_asked_for_by_name_and_say_what_is_missing(level, capsys: pytest.CaptureFixture[str]):
+    if missing := probe(level):
+        pytest.skip(missing)
+    before = _processes()
+    with Sandbox(level) as sandbox:
+        assert "sandbox level" in capsys.readouterr().err
+        run = sandbox.run(
+            "import os\nprint(os.getcwd() != '/', os.environ)\nif os.fork() == 0:\n    os.setsid(); __import__('time').sleep(60)"
+        )
+        assert (run.stdout, run.level) == (b"True environ({})\n", level)
+        assert sandbox.run("while True: pass", limits=Limits(wall=0.3)).status == Outcome.TIMEOUT
+        assert sandbox.run("bytearray(1 << 40)").status == Outcome.MEMORY
+        if level == "landlock":
+            kills = [f"os.kill({os.getpid()}, 0)", "os.kill(os.getppid(), 0)"]
+            source = refused("open('/etc/passwd')", "open('/tmp/x', 'w')", "socket.socket()", *kills)
+            assert sandbox.run(source).stdout == b"HELD\n"
+    assert not _strays(before)
+
+
+def test_wrong_arguments():
+    with pytest.raises(InputError, match="above 0"):
+        Limits(wall=0)
+    with pytest.raises(InputError, match="strict, landlock, rlimits"):
+        Sandbox("lax")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no strict sandbox on this machine: "):
+        Sandbox(preload=["no_such_module"])
+
+
+def _processes() -> set[int]:
+    """The sandbox's processes on this machine, servers and programs, by their command line; not the dead."""
+    found = set()
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError, ValueError):
+            if b"-s\0-P\0-S\0-X\0utf8" in Path(f"/proc/{int(name)}/cmdline").read_bytes():
+                found.add(int(name))
+    return found
+
+
+def _strays(before: set[int]) -> set[int]:
+    """Processes that are there now and were not before, if they do not go away."""
+    deadline = time.monotonic() + 3.0
+    while _processes() - before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return _processes() - before

@@ -1,0 +1,346 @@
+"""The fork-server behind `sandbox.py`, started by it and by nothing else: a warm interpreter that forks once for each program.
+
+    server      becomes nobody, makes namespaces; for each program reads its three streams and its limits from the control socket,
+                forks, waits with a deadline, kills, and sends one report: how the program ended and what it used. It sees no
+                output and knows no tests
+    program     process 1 of its namespace: limits, Landlock, seccomp, then the code, in this interpreter or in a fresh one
+
+The text of the program comes in a file of its own that the server does not read: no program finds its predecessor's in memory.
+A byte on the control socket while a program runs means that nobody wants its result any more, and it is killed. Everything
+after the fork runs in a process that the program will own, so nothing of value is in it: no answers, no descriptors, no
+environment.
+"""
+
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+from verifiers import landlock, namespaces, seccomp
+
+_SAMPLE = 0.05  # seconds between looks at the memory of all processes of a program
+_STACK = 64 << 20
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def main(control: int, setup: dict[str, Any]) -> None:
+    """Serve one program after the other until the parent closes the control socket."""
+    link = socket.socket(fileno=control)
+    try:
+        for name in setup["preload"]:
+            importlib.import_module(name)
+        host = _Host(setup)
+        if setup["level"] == "strict":
+            host.go_under()
+    except (OSError, ImportError) as error:
+        _send(link, {"error": str(error)})
+        return
+    _send(link, {})
+    gc.collect()
+    gc.freeze()
+    while True:
+        message, streams, _, _ = socket.recv_fds(link, 1, 4)
+        if not message:
+            return
+        if message != b"!":  # a stop that came too late
+            continue
+        request = _read_request(link)
+        if request is None:
+            return
+        try:
+            report = host.see_through(link, request, streams)
+        except OSError as error:
+            report = {"error": str(error)}
+        _send(link, report)
+
+
+class _Host:
+    """What all programs of a server share: the level of isolation and what may be read."""
+
+    def __init__(self, setup: dict[str, Any]) -> None:
+        self._level = setup["level"]
+        self._proc = namespaces.open_proc()
+        self._executable = os.path.realpath(sys.executable)
+        with open("/proc/self/statm") as file:
+            self._mapped = int(file.read().split()[0]) * _PAGE
+        self._trees = ["/"]
+        if self._level != "rlimits" and not landlock.version():
+            raise OSError("Landlock is absent or turned off in this kernel")
+        if self._level != "rlimits" and not seccomp.supported():
+            raise OSError("no seccomp filter for this machine")
+        if self._level == "strict":
+            namespaces.enter_new_root(setup["paths"])
+        else:
+            self._trees = [*namespaces.readable_trees(setup["paths"]), *(f"/dev/{name}" for name in ("null", "zero", "random", "urandom"))]
+        namespaces.become_nobody()
+        if not os.access(self._executable, os.R_OK | os.X_OK):
+            raise OSError(f"the user nobody cannot read {self._executable}: start as another user than root")
+        signals_open = self._level == "landlock" and landlock.version() < landlock.SIGNALS_SINCE
+        self._filter = seccomp.Filter(seccomp.build_filter()) if seccomp.supported() and not signals_open else None
+        self._fork: Callable[[], int] = os.fork
+        if self._level != "strict":
+            namespaces.adopt_orphans()
+        sys.path[:] = [*sys.path[1:], *setup["paths"]]  # the first entry was ours
+
+    def go_under(self) -> None:
+        """Go on as process 1 of new namespaces, with which all programs end; the process that was started waits for it."""
+        namespaces.isolate(self._proc)
+        server = os.fork()
+        if server:
+            os.waitpid(server, 0)
+            os._exit(0)
+        namespaces.die_with_parent()
+        self._fork = namespaces.PidNamespaces(self._proc).fork
+
+    def see_through(self, link: socket.socket, request: dict[str, Any], streams: list[int]) -> dict[str, Any]:
+        """Run one program to its end, whatever that takes. Returns the report."""
+        limits = request["limits"]
+        strict = self._level == "strict"
+        folder = "/tmp" if strict else tempfile.mkdtemp(prefix="reckon-sandbox-")
+        others = 2 if strict else _count_threads()
+        trouble, tell = os.pipe2(os.O_CLOEXEC)
+        begin = time.monotonic()
+        program = self._fork()
+        if program == 0:
+            self._become(request, streams, folder, tell, others)
+        for descriptor in (*streams, tell):
+            os.close(descriptor)
+        try:
+            reason = self._watch(program, link, begin + limits["wall"], limits["memory"])
+            wall = time.monotonic() - begin
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(program, signal.SIGKILL)
+            _, status, usage = os.wait4(program, 0)
+            if not strict:
+                _kill_descendants(self._proc)
+                shutil.rmtree(folder, ignore_errors=True)
+        error = os.read(trouble, 4096).decode()
+        os.close(trouble)
+        if error:
+            return {"error": error}
+        cpu = usage.ru_utime + usage.ru_stime
+        code = os.waitstatus_to_exitcode(status)
+        return {"code": code, "killed": reason, "wall": wall, "cpu": cpu, "rss": usage.ru_maxrss * 1024}
+
+    def _watch(self, program: int, link: socket.socket, deadline: float, memory: int) -> str:
+        """Wait for the program's end. Returns "" if it ended by itself, or why it must be killed."""
+        process = os.pidfd_open(program)
+        poll = select.poll()
+        poll.register(process, select.POLLIN)
+        poll.register(link, select.POLLIN)
+        try:
+            while True:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return "wall"
+                events = dict(poll.poll(1000 * min(left, _SAMPLE)))
+                if process in events:
+                    return ""
+                if events:
+                    return "gone"
+                if sum(_resident(self._proc, pid) for pid in _tree(self._proc, "self")) > memory:
+                    return "memory"
+        finally:
+            os.close(process)
+
+    def _become(self, request: dict[str, Any], streams: list[int], folder: str, tell: int, others: int) -> NoReturn:
+        """The program's process: lock the doors, then run it. Does not return."""
+        code = 1
+        try:
+            os.setsid()
+            with open(streams[3], "rb") as file:
+                source = file.read().decode("utf-8", "surrogatepass")
+            for target, descriptor in enumerate(streams[:3]):
+                os.dup2(descriptor, target)
+            os.dup2(tell, 3, inheritable=False)
+            os.closerange(4, 1 << 20)
+            if self._level == "strict":
+                namespaces.private_tmp(request["limits"]["file_size"])
+            os.chdir(folder)
+            _limit(request["limits"], others, self._mapped)
+            namespaces.drop_privileges()
+            if request["fresh"]:
+                _save(source)
+            if self._level != "rlimits":
+                landlock.restrict(self._trees, [folder, "/dev/null"])
+                (self._filter or seccomp.Filter(seccomp.build_filter(only_signal=os.getpid()))).install()
+            if request["fresh"]:
+                os.execve(self._executable, [self._executable, "-s", "-P", "-S", "-X", "utf8", "main.py"], {"PYTHONHASHSEED": "0"})
+        except BaseException as error:  # noqa: BLE001  # told to the supervisor: nothing has run yet
+            os.write(3, f"{type(error).__name__}: {error}".encode(errors="replace")[:4000] or b"?")
+            os._exit(1)
+        os.close(3)
+        try:
+            code = _run(source, request["entry"])
+        finally:
+            os._exit(code)
+
+
+def _send(link: socket.socket, message: dict[str, Any]) -> None:
+    with contextlib.suppress(ConnectionError):  # the parent has gone, and the next read will say so
+        link.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _read_request(link: socket.socket) -> dict[str, Any] | None:
+    """The program and its limits: JSON after its length in eight bytes. None if the other side has gone."""
+    data = bytearray()
+    size = None
+    while size is None or len(data) < size:
+        piece = link.recv(min(1 << 16, 8 - len(data) if size is None else size - len(data)))
+        if not piece:
+            return None
+        data += piece
+        if size is None and len(data) >= 8:
+            size = int.from_bytes(data[:8], "big")
+            del data[:8]
+    return dict(json.loads(data.decode("utf-8", "surrogatepass")))
+
+
+def _limit(limits: dict[str, Any], others: int, mapped: int) -> None:
+    """The kernel's own limits, which children inherit and nobody here can raise again.
+
+    `others` threads of this user and `mapped` bytes of this interpreter are there before the program is.
+    """
+    wanted = {
+        "CPU": int(limits["cpu"]) + 1, "AS": limits["memory"] + mapped, "NPROC": limits["processes"] + others,
+        "FSIZE": limits["file_size"], "NOFILE": limits["open_files"], "CORE": 0, "STACK": _STACK, "MEMLOCK": 0, "MSGQUEUE": 0,
+        "SIGPENDING": 256,
+    }  # fmt: skip
+    for name, value in wanted.items():
+        number = getattr(resource, f"RLIMIT_{name}", None)
+        if number is None:
+            continue
+        _, ceiling = resource.getrlimit(number)
+        value = value if ceiling == resource.RLIM_INFINITY else min(value, ceiling)
+        resource.setrlimit(number, (value, value))
+
+
+def _save(source: str) -> None:
+    with open("main.py", "w", encoding="utf-8", errors="surrogatepass") as file:
+        file.write(source)
+
+
+def _run(source: str, entry: str) -> int:
+    """Run the program, or the `main` of a module, as if this interpreter had been started with it. Returns its exit code."""
+    os.environ.clear()
+    gc.enable()
+    sys.argv = ["main.py"]
+    for name in [name for name in sys.modules if name.split(".")[0] == "verifiers"]:
+        if not entry:
+            del sys.modules[name]
+    code = 0
+    try:
+        if entry:
+            sys.modules[entry].main()
+        else:
+            module = types.ModuleType("__main__")
+            sys.modules["__main__"] = module
+            vars(module).update(__file__="main.py", __builtins__=__builtins__)
+            exec(compile(source, "main.py", "exec"), vars(module))  # noqa: S102  # what all these locks are for
+    except SystemExit as end:
+        code = _exit_code(end)
+    except BaseException as error:  # noqa: BLE001  # the program's: printed, as Python does
+        code = 1
+        _print_error(error, source)
+    return _finish(code)
+
+
+def _exit_code(end: SystemExit) -> int:
+    if end.code is None:
+        return 0
+    if isinstance(end.code, int):
+        return end.code & 0xFF
+    print(end.code, file=sys.stderr)
+    return 1
+
+
+def _print_error(error: BaseException, source: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        _save(source)  # so that the traceback can quote it
+    trace = error.__traceback__
+    error.__traceback__ = trace.tb_next if trace else None  # the first frame is ours
+    sys.excepthook(type(error), error, error.__traceback__)
+
+
+def _finish(code: int) -> int:
+    """What an interpreter does at its end, short of tearing itself down."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            code = code or 120
+    return code
+
+
+def _count_threads() -> int:
+    """Threads of this user now: without a user namespace, the limit of processes counts them all."""
+    own = os.getuid()
+    total = 0
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if entry.stat().st_uid == own:
+                    total += len(os.listdir(f"/proc/{entry.name}/task"))
+    return total
+
+
+def _children(proc: int, pid: str) -> list[str]:
+    with contextlib.suppress(OSError):
+        own = os.readlink("self", dir_fd=proc) if pid == "self" else pid
+        file = os.open(f"{own}/task/{own}/children", os.O_RDONLY, dir_fd=proc)
+        try:
+            return os.read(file, 1 << 16).decode().split()
+        finally:
+            os.close(file)
+    return []
+
+
+def _tree(proc: int, pid: str) -> Iterator[str]:
+    """The descendants of a process. Their numbers are those of the /proc that `proc` is."""
+    waiting = _children(proc, pid)
+    while waiting:
+        yield (pid := waiting.pop())
+        waiting += _children(proc, pid)
+
+
+def _resident(proc: int, pid: str) -> int:
+    """Bytes in memory that a process shares with no file."""
+    with contextlib.suppress(OSError, IndexError):
+        file = os.open(f"{pid}/statm", os.O_RDONLY, dir_fd=proc)
+        try:
+            fields = os.read(file, 256).split()
+        finally:
+            os.close(file)
+        return (int(fields[1]) - int(fields[2])) * _PAGE
+    return 0
+
+
+def _kill_descendants(proc: int) -> None:
+    """End what escaped its parent, as often as it takes: without a pid namespace nothing else does."""
+    while True:
+        for pid in list(_tree(proc, "self")):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.001)
