@@ -116,6 +116,7 @@ class Database:
         self.files: list[Path] = []
         self._text = self._read(path, text)
         self._labels: dict[str, _Record] = {}
+        self._theorems: list[str] = []
         self._constants: dict[str, int] = {}
         self._variables: set[str] = set()  # of all scopes, also those that are closed
         self._outermost = Scope(None, {}, {}, [], [])
@@ -157,7 +158,9 @@ class Database:
                 if label in self._labels:
                     raise self._malformed(f"the label {label} is used twice")
                 self._labels[label] = _Record(number, kind, scope, match.span(4), match.span(5))
-                if kind == "f":
+                if kind == "p":
+                    self._theorems.append(label)
+                elif kind == "f":
                     self._float(scope, self._labels[label], label)
                 elif kind == "e":
                     scope.essential.append(label)
@@ -216,9 +219,9 @@ class Database:
 
     # ---------------------------------------------------------------- on demand
 
-    def theorems(self) -> list[str]:
+    def theorems(self) -> Sequence[str]:
         """The labels of all `$p` statements, in order."""
-        return [label for label, record in self._labels.items() if record.kind == "p"]
+        return self._theorems
 
     def __contains__(self, label: str) -> bool:
         return label in self._labels

@@ -33,8 +33,10 @@ from verifiers.metamath_database import COMMENT, LABEL, Database, Frame, Goal, H
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
 
-MAX_PROOF = 400_000
-"""Characters of a proof; the longest of set.mm has 35,623. A step takes at least one, so this bounds steps and stack too."""
+MAX_PROOF = 200_000
+"""Characters of a proof; the longest of set.mm has 35,623. A step takes at least one, so this bounds the steps too."""
+MAX_STACK = 5_000
+"""Expressions that wait to be used."""
 MAX_EXPRESSION = 250_000
 """Characters of one expression; the longest that set.mm needs has 24,032."""
 MAX_WORK = 20_000_000
@@ -44,7 +46,7 @@ _PAIR_WORK = 20  # what looking at one $d pair is charged: about as long as copy
 _LETTERS = re.compile(r"([U-Y]*)([A-T])|Z|.", re.DOTALL)
 _FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 _FOREIGN = re.compile(r"[^\t\n\f\r -~]")
-_BARE = re.compile(r"\([A-Za-z0-9._\-\s]*\)[A-Z?\s]*|[A-Za-z0-9._\-\s]+|\?", re.ASCII)
+_BARE = re.compile(r"\([A-Za-z0-9._\-\s]*\)[A-Z?\s]*|[A-Za-z0-9._\-?\s]+", re.ASCII)
 
 Entry = tuple[str, str]
 """Type code and body: what the stack holds."""
@@ -228,8 +230,8 @@ class _Machine:
                 self.step(named[number])
                 fresh = isinstance(named[number], str)
             elif number - len(named) < len(saved):
-                self._stack.append(saved[number - len(named)])
                 self.steps += 1
+                self._push(saved[number - len(named)])
                 fresh = False
             else:
                 self._fail(f"the proof refers to label {number + 1} of {len(named) + len(saved)}")
@@ -239,7 +241,7 @@ class _Machine:
         self.steps += 1
         stack = self._stack
         if isinstance(reference, Hypothesis):
-            stack.append((reference.typecode, reference.body))
+            self._push((reference.typecode, reference.body))
             return
         frame = self._database.frame(reference)
         count = len(frame.hypotheses)
@@ -258,7 +260,12 @@ class _Machine:
         for first, second in frame.disjoint:
             self._check_disjoint(frame, first, second, bodies)
         del stack[len(stack) - count :]
-        stack.append((frame.typecode, self._substitute(frame.body, bodies, frame)))
+        self._push((frame.typecode, self._substitute(frame.body, bodies, frame)))
+
+    def _push(self, entry: Entry) -> None:
+        self._stack.append(entry)
+        if len(self._stack) > MAX_STACK:
+            self._fail(f"the stack holds more than {MAX_STACK} expressions")
 
     def _substitute(self, template: Template, bodies: list[str], frame: Frame) -> str:
         """The expression, its size paid for before it is built."""
@@ -277,14 +284,16 @@ class _Machine:
     def _check_disjoint(self, frame: Frame, first: int, second: int, bodies: list[str]) -> None:
         """The book, 4.2.5: the two expressions share no variable, and each pair of their variables has a `$d` in the goal."""
         self._pay(_PAIR_WORK, frame)
-        others = self._variables_of(bodies[second], frame)
-        for variable in self._variables_of(bodies[first], frame):
+        mine, others = self._variables_of(bodies[first], frame), self._variables_of(bodies[second], frame)
+        why = f"both hold {min(mine & others)}" if mine & others else ""
+        for variable in () if why else sorted(mine):
             self._pay(len(others), frame)
-            if not others <= self._apart_from(variable):
-                a, b = frame.hypotheses[first].variable, frame.hypotheses[second].variable
-                other = variable if variable in others else min(others - self._apart_from(variable))
-                what = f"both hold {variable}" if other == variable else f"{variable} and {other} have no $d"
-                self._fail(f"the expressions for {a} and {b} must be disjoint but {what}", frame.label)
+            if far := others - self._apart_from(variable):
+                why = f"{variable} and {min(far)} have no $d"
+                break
+        if why:
+            a, b = frame.hypotheses[first].variable, frame.hypotheses[second].variable
+            self._fail(f"the expressions for {a} and {b} must be disjoint but {why}", frame.label)
 
     def _variables_of(self, body: str, frame: Frame) -> frozenset[str]:
         found = self._occurring.get(body)
