@@ -80,7 +80,7 @@ def _token_pattern(separators: str) -> re.Pattern[str]:
 @cache
 def _pattern(nested: bool) -> re.Pattern[str]:
     """Compiled when first used. A bare comma groups thousands only outside brackets: (1,234) is a pair."""
-    separators = r",\\! ?|\{,\}|\\[,;: ]|~| "
+    separators = r",\\! ?| ?\{, ?\}|\\[,;: ]|~| "
     return _token_pattern(separators if nested else separators + "|,")
 
 
