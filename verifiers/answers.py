@@ -31,12 +31,13 @@ _SPACING = r"\s|[$.]|\\[()\[\];, !]|\\q?quad"
 _BETWEEN_BOXES = re.compile(rf"(?:{_SPACING})*(?:,|;|and|or|\\text\s?\{{\s*(?:and|or)\s*\}})(?:{_SPACING}|,|and|or)*")
 _FORMULA = re.compile(
     r"\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)|\$\$([^$]{1,400})\$\$"
-    r"|(?<![\\$\d])\$(?!\s)([^$]{0,399}[^$\s])\$(?![\d$])|\$(\s{0,4}\\begin[^$]{0,399})\$",
+    r"|(?<![\\$\d])\$(?!\s)([^$]{0,399}[^$\s])\$(?![\d$])|\$(\s{0,4}\\(?:begin|left)[^$]{0,399})\$",
     re.DOTALL,
 )
 _MAX_BOXES = 32
 _PHRASE_LENGTH = 300
 _TAIL = 2000
+_NEAR = 120
 
 
 def boxed(response: str) -> str | None:
@@ -105,6 +106,9 @@ def last_formula(response: str) -> str | None:
     A dollar sign that could be money (white space inside, a digit behind) sets no formula.
     """
     tail = response[-_TAIL:]
+    last = max(tail.rfind("$"), tail.rfind("\\)"), tail.rfind("\\]"))
+    if last < 0 or _NUMBER.search(tail, last + 1):
+        return None
     found = None
     for match in _FORMULA.finditer(tail):
         found = match
@@ -115,10 +119,14 @@ def last_formula(response: str) -> str | None:
 
 def last_number(response: str) -> str | None:
     """The last number of the last 2000 characters, with its sign, denominator, percent sign or "million"."""
-    found = None
-    for match in _NUMBER.finditer(response[-_TAIL:]):
-        found = match[0]
-    return found
+    tail = response[-_TAIL:]
+    for begin in (max(0, len(tail) - _NEAR), 0):  # mostly it stands at the very end
+        found = None
+        for match in _NUMBER.finditer(tail, begin):
+            found = match
+        if found is not None and (begin == 0 or found.start() > begin + _NEAR // 4):
+            return found[0]
+    return None
 
 
 DEFAULT_EXTRACTORS: tuple[Extractor, ...] = (boxed, tagged, hashes, phrase, last_formula, last_number)

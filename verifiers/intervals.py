@@ -23,7 +23,7 @@ _NUMBER_SETS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Piece:
     low: Expr
     high: Expr
@@ -31,7 +31,7 @@ class Piece:
     high_closed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RealSet:
     pieces: tuple[Piece, ...]
     variable: str = ""

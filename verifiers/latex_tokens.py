@@ -7,6 +7,7 @@ Regular expressions without nested repetition, so that time is linear in the len
 import re
 import unicodedata
 from fractions import Fraction
+from functools import cache
 from typing import NamedTuple
 
 
@@ -76,8 +77,11 @@ def _token_pattern(separators: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in kinds.items()), re.DOTALL | re.ASCII)
 
 
-_NESTED = _token_pattern(r",\\! ?|\{,\}|\\[,;: ]|~| ")
-_OUTER = _token_pattern(r",\\! ?|\{,\}|\\[,;: ]|~| |,")  # a bare comma groups thousands only outside brackets: (1,234) is a pair
+@cache
+def _pattern(nested: bool) -> re.Pattern[str]:
+    """Compiled when first used. A bare comma groups thousands only outside brackets: (1,234) is a pair."""
+    separators = r",\\! ?| ?\{, ?\}|\\[,;: ]|~| "
+    return _token_pattern(separators if nested else separators + "|,")
 
 
 _ESCAPED = {"\f": r"\f", "\b": r"\b", "\t": r"\t", "\r": r"\r", "\v": r"\v"}  # what a JSON or Python string makes of \frac, \text ...
@@ -132,7 +136,7 @@ def tokenize(source: str) -> list[Token]:
     found: list[Token] = []
     position, depth, spaced = 0, 0, False
     while position < len(source):
-        match = (_NESTED if depth else _OUTER).match(source, position)
+        match = _pattern(depth > 0).match(source, position)
         assert match is not None  # the last alternative takes any character
         position, kind, text = match.end(), str(match.lastgroup), match[0]
         if kind != "space":

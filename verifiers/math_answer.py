@@ -45,7 +45,7 @@ _OPEN_FORM = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|gcd|lcm|max|min|bmod|m
 _EXTREMES = frozenset({"min", "max", "Min", "Max", "Minimum", "Maximum", "minimum", "maximum"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
     percent: Percent = "either"
     rounding: int = 4

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from verifiers.exact_sums import Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Quantity:
     """A number and the words behind it: "cm", "%", "°", "base 2"; "$" before it."""
 
@@ -13,7 +13,7 @@ class Quantity:
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Group:
     """Items between brackets that decide what it is: "(", "[" tuple or interval; "{" set; "" bare list; ":" ratio; "matrix", "row".
 
@@ -25,7 +25,7 @@ class Group:
     items: "tuple[Value, ...]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Named:
     """x = value, f(x) = value, (x,y) = value or x in set."""
 
@@ -33,7 +33,7 @@ class Named:
     value: "Value"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Relation:
     r"""sides[0] ops[0] sides[1] ops[1] ...; an op is one of < \le > \ge = \ne ≡; the modulus is the last side of ≡."""
 
@@ -41,7 +41,7 @@ class Relation:
     ops: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SetOf:
     r"""left ∪ right, left ∩ right, left ∖ right."""
 
@@ -50,7 +50,7 @@ class SetOf:
     right: "Value"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Builder:
     """{head | conditions}"""
 
@@ -58,7 +58,7 @@ class Builder:
     conditions: "tuple[Value, ...]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Everywhere:
     """∀ condition: value"""
 
@@ -66,7 +66,7 @@ class Everywhere:
     value: "Value"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Family:
     """A value whose letters `names` stand for anything, as said behind it: "for all integers k"."""
 
@@ -74,7 +74,7 @@ class Family:
     value: "Value"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unparsed:
     """The tokens, spaced: equal only to the same tokens. Empty where there was nothing to read."""
 

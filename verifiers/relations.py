@@ -13,7 +13,7 @@ from verifiers.intervals import linear
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Value
 
 _FLIPPED = {">": "<", "\\ge": "\\le", "<": ">", "\\le": "\\ge", "\\ne": "\\ne", "=": "="}
-_INTEGER_LETTERS = frozenset("klmnpqrjt")
+_INTEGER_LETTERS = frozenset("klmn")
 _CONSTANT_LETTERS = frozenset("ck")
 
 
