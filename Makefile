@@ -20,7 +20,7 @@ setup: $(VENV)/.ready
 
 # torch first and alone: asked for as somebody's dependency it would be the newest build, with gigabytes of CUDA
 $(VENV)/.ready: pyproject.toml constraints-cpu.txt
-	@test -n "$(PYTHON)" || { echo "error: no Python found; install Python 3.11 or newer, or give PYTHON=/path/to/python"; exit 2; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "error: no Python found$(if $(PYTHON), at $(PYTHON)); install Python 3.11 or newer, or give PYTHON=/path/to/python"; exit 2; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than Python 3.11; install 3.11 or newer, or give PYTHON=/path/to/python"; exit 2; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) cannot make virtual environments; install its venv package (Debian: python3-venv)"; exit 2; }
 	"$(PYTHON)" -m venv $(VENV)

@@ -94,13 +94,14 @@ def run(config: Config) -> int:
     lora = lora_of(config)
     chat, context = load_chat(config)
     online.check_prompts([*problems, *held_out], chat, config, context)
-    online.check_place(config, needed_bytes=_disk_bytes(config))
+    disk = _disk_bytes(config)
+    online.check_place(config, needed_bytes=disk)
     with online.verifier_pool(config, problems) as pool:
         problems, held_out = _with_good_golds(config, problems, held_out, pool)
         policy = online.make_policy(
             config, config.model, algorithm=algorithm, lora=lora, dtype=_dtype(config), gradient_checkpointing=config.gradient_checkpointing
         )
-        folder = online.open_run(config, [*problems, *held_out], needed_bytes=_disk_bytes(config))
+        folder = online.open_run(config, [*problems, *held_out], needed_bytes=disk)
         from rl.evaluate import evaluate
         from rollout.hf_engine import HFEngine
 

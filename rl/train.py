@@ -60,7 +60,8 @@ def train(
 ) -> Position:
     """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
 
-    Raises `Diverged` after three steps that were not finite.
+    Raises `Diverged` after three steps that were not finite, or when the sampler's distribution is not; `UnfitReward` for rewards that
+    the algorithm is not defined for.
     """
     stream = Shuffled(len(problems), loop.seed)
     by_id = {problem.id: problem for problem in problems}
