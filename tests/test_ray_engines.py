@@ -95,6 +95,10 @@ def move(policy, seed):
         parameter.data.add_(0.1 * torch.randn(parameter.shape, generator=generator))
 
 
+def tokens(groups):
+    return [[completion.tokens for completion in group] for group in groups]
+
+
 @pytest.mark.parametrize("options", [{}, {"lora": Lora(rank=4, alpha=8.0)}], ids=["full", "lora"])
 def test_two_engines_follow_the_policy(make_qwen2, engines, options):
     policy, many = policy_of(make_qwen2, **options), engines()
@@ -145,7 +149,7 @@ def test_an_engine_killed_at_work_costs_no_completion_and_doubles_none(make_qwen
     os.kill(many.pids[0], signal.SIGKILL)  # idle ones too
     time.sleep(0.3)
     many.load_policy(policy.weights(), 2)
-    assert [[c.tokens for c in g] for g in many.generate(PROMPTS, SAMPLING)] == [[c.tokens for c in g] for g in expected]
+    assert tokens(many.generate(PROMPTS, SAMPLING)) == tokens(expected)
 
 
 @pytest.mark.slow
@@ -172,7 +176,7 @@ def test_an_engine_with_stale_weights_is_found_by_scoring(make_qwen2, engines, t
     many.score([[3, 4, 5, 6]])
     move(policy, 1)
     many.load_policy(policy.weights(), 1)
-    with pytest.raises(EngineLost, match="hold different weights.*at policy version 1"):
+    with pytest.raises(EngineLost, match=r"hold different weights.*at policy version 1"):
         many.score([[3, 4, 5, 6]])
 
 
