@@ -5,15 +5,16 @@ while sampling, from the very distribution that the token was drawn from. Left p
 batch: fine for small models and for checking other engines; vLLM is the engine for speed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from rollout.engine import Completion, PolicyWeights, Sampling
+from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
+from rollout.stopping import Decode, stop_test
 
 
 class _Sampler(LogitsProcessor):  # type: ignore[misc]
@@ -43,11 +44,26 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
         return self._logp - noise.log_()
 
 
+class _Ends(StoppingCriteria):  # type: ignore[misc]
+    """Notes where each row ends, and tells `generate`, which stops when all have."""
+
+    def __init__(self, ended: Callable[[Sequence[int]], bool], prompt_width: int, rows: int):
+        self.ended, self.prompt_width = ended, prompt_width
+        self.lengths: list[int | None] = [None] * rows
+
+    def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
+        for row, tokens in enumerate(input_ids[:, self.prompt_width :].tolist()):
+            if self.lengths[row] is None and self.ended(tokens):
+                self.lengths[row] = len(tokens)
+        return torch.tensor([length is not None for length in self.lengths], device=input_ids.device)
+
+
 class HFEngine:
     """Samples from the policy's module with `generate`. `pad_id` is any valid token id; it is masked everywhere."""
 
-    def __init__(self, *, pad_id: int, max_sequences: int = 512):
-        """`max_sequences`: at most so many at once; fewer use less memory."""
+    def __init__(self, *, pad_id: int, max_sequences: int = 512, decode: Decode | None = None):
+        """`max_sequences`: at most so many at once; fewer use less memory. `decode` is needed for stop texts only."""
+        self.decode = decode
         self.pad_id = pad_id
         self.max_sequences = max_sequences
         self._weights: PolicyWeights | None = None
@@ -59,7 +75,7 @@ class HFEngine:
     def close(self) -> None:
         self._weights = None
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Completion]]:
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
         if not all(prompts):
             raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
         rows = [(index, prompt) for index, prompt in enumerate(prompts) for _ in range(sampling.completions)]
@@ -72,6 +88,8 @@ class HFEngine:
                 completions = self._generate_batch(module, [prompt for _, prompt in part], sampling, generator)
                 for (index, _), completion in zip(part, completions, strict=True):
                     groups[index].append(completion)
+                    if on_group and len(groups[index]) == sampling.completions:
+                        on_group(index, groups[index])
         return groups
 
     def score(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
@@ -113,10 +131,12 @@ class HFEngine:
         tokens = torch.tensor([[self.pad_id] * pad + list(prompt) for pad, prompt in zip(pads, prompts, strict=True)])
         mask = torch.arange(width)[None] >= torch.tensor(pads)[:, None]
         sampler = _Sampler(sampling.temperature, generator)
+        ends = _Ends(stop_test(sampling, self.decode), width, len(prompts))
         sequences = module.generate(
             tokens.to(_device(module)),
             attention_mask=mask.long().to(_device(module)),
             logits_processor=LogitsProcessorList([sampler]),
+            stopping_criteria=StoppingCriteriaList([ends] if sampling.stop_texts else []),
             generation_config=GenerationConfig(
                 max_new_tokens=sampling.max_tokens,
                 do_sample=False,
@@ -127,13 +147,18 @@ class HFEngine:
         sampler.note(sequences[:, -1])
         chosen = sequences[:, width:].tolist()
         logprobs = torch.stack(sampler.chosen[: sequences.shape[1] - width], dim=1).tolist()
-        return [self._completion(row, logp, sampling) for row, logp in zip(chosen, logprobs, strict=True)]
+        lengths = ends.lengths if sampling.stop_texts else [_stop(row, sampling.stop_ids) for row in chosen]
+        return [self._completion(*row) for row in zip(chosen, logprobs, lengths, strict=True)]
 
-    def _completion(self, tokens: list[int], logprobs: list[float], sampling: Sampling) -> Completion:
-        stops = [i for i, token in enumerate(tokens) if token in sampling.stop_ids]
-        length = stops[0] + 1 if stops else len(tokens)
-        finish = "stop" if stops else "length"
+    def _completion(self, tokens: list[int], logprobs: list[float], stop: int | None) -> Completion:
+        length = len(tokens) if stop is None else stop
+        finish: Literal["stop", "length"] = "length" if stop is None else "stop"
         return Completion(tokens[:length], logprobs[:length], [True] * length, finish, self._version)
+
+
+def _stop(tokens: list[int], stop_ids: Sequence[int]) -> int | None:
+    """The number of tokens up to and with the first stop id."""
+    return next((n for n, token in enumerate(tokens, 1) if token in stop_ids), None)
 
 
 def _device(module: nn.Module) -> torch.device:

@@ -21,7 +21,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
-from rollout.engine import Completion, Engine, PolicyWeights, Sampling
+from rollout.engine import Completion, Engine, OnGroup, PolicyWeights, Sampling
 from rollout.replica import Parcel, Replica, pack
 from verifiers.input_error import InputError
 
@@ -130,7 +130,7 @@ class RayEngines:
                 )
         return first
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Completion]]:
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
         self._require_weights()
         groups: list[list[Completion]] = [[] for _ in prompts]
         waiting = deque(_chunks(prompts, self.chunk))
@@ -149,6 +149,8 @@ class RayEngines:
             try:
                 for index, group in zip(members, ray.get(done[0]), strict=True):
                     groups[index] = group
+                    if on_group:
+                        on_group(index, group)
             except RayActorError as error:
                 deaths += 1
                 self._replace(engine, deaths, error)

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def train_until(path: Path, stop_after: int | None = None) -> None:
     chat = Chat(make_tokenizer())
     problems = make_problems(12, seed=3, digits=1)
 
-    def verify(pairs: Sequence[tuple[Any, str]]) -> list[Verdict]:
+    def verify(pairs: Iterable[tuple[Any, str]]) -> list[Verdict]:
         return [right() if sum(map(ord, response)) % 3 == 0 else wrong() for _, response in pairs]
 
     run = RunFolder.open(path)[0] if path.exists() else RunFolder.create(path, {"options": {}})

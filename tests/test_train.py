@@ -1,7 +1,7 @@
 """The loop on a real tiny policy: verifiers that misbehave, dynamic sampling, silence, divergence, and what is logged."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ def test_hanging_crashing_and_garbage_verifiers_in_a_run(build: Callable[..., An
 
 
 def test_shares_of_groups_are_counted(build: Callable[..., Any]) -> None:
-    def verify(pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+    def verify(pairs: Iterable[tuple[Problem, str]]) -> list[Verdict]:
         return [
             right() if problem.meta["index"] < 4 else wrong() if problem.meta["index"] < 12 else _alternate(n)
             for n, (problem, _) in enumerate(pairs)
@@ -114,7 +114,7 @@ def test_shares_of_groups_are_counted(build: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize(("verdict", "reason"), [(wrong(), "too hard"), (right(), "too easy")])
 def test_twenty_silent_steps_say_why(build: Callable[..., Any], verdict: Verdict, reason: str) -> None:
-    rows, said, policy, _ = build(lambda pairs: [verdict] * len(pairs), grpo(), steps=21, problems_per_step=2, completions=2)
+    rows, said, policy, _ = build(lambda pairs: [verdict for _ in pairs], grpo(), steps=21, problems_per_step=2, completions=2)
     assert len(said) == 1
     assert "No group had a signal in the last 20 steps" in said[0]
     assert reason in said[0]
@@ -130,7 +130,7 @@ def test_the_message_names_the_commonest_reason() -> None:
 
 
 def test_dynamic_sampling_refills_and_is_bounded(build: Callable[..., Any]) -> None:
-    def verify(pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+    def verify(pairs: Iterable[tuple[Problem, str]]) -> list[Verdict]:
         return [(right() if n % 2 else wrong()) if problem.meta["index"] % 4 == 0 else wrong() for n, (problem, _) in enumerate(pairs)]
 
     dapo = grpo(name="dapo", overlong_cache=0, max_refills=9)
@@ -138,7 +138,7 @@ def test_dynamic_sampling_refills_and_is_bounded(build: Callable[..., Any]) -> N
     assert row["groups_mixed"] == 1.0, "4 of the 16 problems are mixed; refills go on until all four are found"
     assert 0 < row["groups_replaced"] <= 12
     dapo = grpo(name="dapo", overlong_cache=0, max_refills=3)
-    hopeless = build(lambda pairs: [wrong()] * len(pairs), dapo, steps=1, problems_per_step=4)[0][0]
+    hopeless = build(lambda pairs: [wrong() for _ in pairs], dapo, steps=1, problems_per_step=4)[0][0]
     assert (hopeless["groups_dead"], hopeless["groups_replaced"], hopeless["completions"]) == (1.0, 12, 16)
 
 
@@ -157,7 +157,7 @@ def test_a_run_that_diverges_stops_and_says_what_it_saw(build: Callable[..., Any
 def test_every_algorithm_learns_to_say_less(build: Callable[..., Any], name: str) -> None:
     """The reward prefers short completions; each algorithm must shorten them within a few steps."""
 
-    def verify(pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+    def verify(pairs: Iterable[tuple[Problem, str]]) -> list[Verdict]:
         return [right() if len(response) <= 2 else wrong() for _, response in pairs]
 
     options = {"overlong_cache": 0} if name == "dapo" else {}
