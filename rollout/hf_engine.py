@@ -1,6 +1,7 @@
 """An engine on transformers' `generate`: no other package, any machine, any causal model.
 
-It samples from the policy's own module, in place: nothing is copied, so weights cannot be stale. Log-probabilities are recorded
+It samples from the policy's own module, in place: nothing is copied, so weights cannot be stale (`copy=True` samples from a copy
+instead, which may go on while the policy is updated). Log-probabilities are recorded
 while sampling, from the very distribution that the token was drawn from. Left padding, one forward pass a token for the whole
 batch: fine for small models and for checking other engines; vLLM is the engine for speed.
 """
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
+from rollout.replica import Replica, pack
 from rollout.stopping import Decode, stop_test
 
 
@@ -61,8 +63,9 @@ class _Ends(StoppingCriteria):  # type: ignore[misc]
 class HFEngine:
     """Samples from the policy's module with `generate`. `pad_id` is any valid token id; it is masked everywhere."""
 
-    def __init__(self, *, pad_id: int, max_sequences: int = 512, decode: Decode | None = None):
+    def __init__(self, *, pad_id: int, max_sequences: int = 512, decode: Decode | None = None, copy: bool = False):
         """`max_sequences`: at most so many at once; fewer use less memory. `decode` is needed for stop texts only."""
+        self._replica = Replica() if copy else None
         self.decode = decode
         self.pad_id = pad_id
         self.max_sequences = max_sequences
@@ -70,6 +73,8 @@ class HFEngine:
         self._version = -1
 
     def load_policy(self, weights: PolicyWeights, version: int) -> None:
+        if self._replica:
+            weights = self._replica.load(pack(weights, changes=self._weights is not None))
         self._weights, self._version = weights, version
 
     def close(self) -> None:

@@ -42,14 +42,14 @@ class Subject:
         return torch.tensor([row[-1] for row in scores], dtype=torch.float64).exp()
 
 
-def of_policy(request, make: str, tolerance: float = 1e-5, **build: Any) -> Subject:
+def of_policy(request, make: str, tolerance: float = 1e-5, copy: bool = False, **build: Any) -> Subject:
     model = request.getfixturevalue(make)()
     policy = Policy(model, device="cpu", **build)
     generator = torch.Generator().manual_seed(0)
     for name, parameter in policy.trainable.items():
         if "lora_B" in name:  # 0 at first, which would forgive an engine that ignores the adapter
             parameter.data.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    return Subject(HFEngine(pad_id=0), policy, tolerance)
+    return Subject(HFEngine(pad_id=0, copy=copy), policy, tolerance)
 
 
 def fake(request) -> Subject:
@@ -62,6 +62,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "hf": lambda request: of_policy(request, "make_qwen2"),
     "hf llama": lambda request: of_policy(request, "make_llama"),
     "hf lora": lambda request: of_policy(request, "make_qwen2", lora=Lora(rank=4, alpha=8.0)),
+    "hf lora copy": lambda request: of_policy(request, "make_qwen2", copy=True, lora=Lora(rank=4, alpha=8.0)),
     "hf dora": lambda request: of_policy(request, "make_qwen2", lora=Lora(rank=4, alpha=8.0, dora=True)),
     "hf bf16": lambda request: of_policy(request, "make_qwen2", tolerance=0.2, dtype="bf16"),
 }
