@@ -68,7 +68,7 @@ def test_pred_response_and_what_has_no_answer(capfd: pytest.CaptureFixture[str])
 def test_own_reward_keeps_the_order_past_a_timeout(capfd: pytest.CaptureFixture[str]) -> None:
     rows = [{"gold": str(n), "pred": str(n), "id": n, "level": n + 1} for n in range(500)]
     rows[7]["pred"] = "sleep"
-    run(Config(written(*rows), verifier="reward.py:score", deadline=1.0))
+    run(Config(written(*rows), verifier=("reward.py:score",), deadline=1.0))
     lines, result = verdicts(capfd.readouterr().out)
     assert [line["id"] for line in lines] == list(range(500))
     assert [line["score"] for line in lines] == [None if n == 7 else 1.0 if n == 0 else n + 1.0 for n in range(500)]
@@ -96,7 +96,7 @@ def test_files_and_verifiers_that_are_not_there(capfd: pytest.CaptureFixture[str
     with pytest.raises(InputError, match=r"missing.jsonl cannot be read: No such file"):
         run(Config("missing.jsonl"))
     with pytest.raises(InputError, match=r"reward.py has no function 'scored'; did you mean 'score'"):
-        run(Config(written({"gold": "1", "pred": "1"}), verifier="reward.py:scored"))
+        run(Config(written({"gold": "1", "pred": "1"}), verifier=("reward.py:scored",)))
     assert capfd.readouterr().out == ""
 
 
