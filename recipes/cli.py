@@ -20,6 +20,7 @@ COMMANDS = {  # name -> (module with a `Config` dataclass and `run(config) -> ex
     "grpo-math": ("recipes.grpo_math", "GRPO and its relatives on your model and your problems"),
     "plan": ("recipes.plan", "what a recipe would do: options, loss, tokens, memory; without running it"),
     "verify": ("recipes.verify", "one verdict for each row of a JSONL file or a pipe"),
+    "audit": ("recipes.audit", "golds that fail, conflicts, duplicates, leaks and answer types of a data set"),
     "plot": ("recipes.plot", "draw the plots of a run again"),
 }
 

@@ -45,16 +45,16 @@ _ROWS_IN_FLIGHT = 1 << 14  # rows read but not yet printed: what a row that take
 class Config:
     """Judge the answers in a JSONL file: rows with `gold`, and `pred` (an answer) or `response` (a text with the answer in it)."""
 
-    file: tyro.conf.Positional[str | None] = None
+    file: tyro.conf.Positional[str] = ""
     """JSONL file, or - for standard input."""
     verifier: Reward = ()
     """A verifier's name, FILE.py:FUNCTION, or package.module:FUNCTION, optionally `=weight`; repeatable, the first decides what counts
     as right. Default: math_answer."""
     explain: bool = False
     """Show how each verdict came about, as text for a reader."""
-    gold: str | None = None
+    gold: str = ""
     """Instead of a file: the right answer."""
-    pred: str | None = None
+    pred: str = ""
     """Instead of a file: the answer to judge (write --pred=... for one that begins with a dash)."""
     workers: int = 2
     """Processes."""
@@ -95,9 +95,9 @@ def run(config: Config) -> int:
 
 def _source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
     """The rows, and the size of a file whose progress can be shown without disturbing the verdicts (else 0)."""
-    if (config.gold is None) is not (config.pred is None) or (config.file is None) is (config.gold is None):
+    if bool(config.gold) is not bool(config.pred) or bool(config.file) is bool(config.gold):
         raise InputError("give a JSONL file (or - for standard input), or one question as --gold ANSWER --pred ANSWER")
-    if config.file is None:
+    if not config.file:
         return [Row("the question", 0, {"gold": config.gold, "pred": config.pred})], 0
     file = open_rows(config.file)
     if config.file == "-":  # closing standard input would wait for the thread that reads it
