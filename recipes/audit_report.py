@@ -115,10 +115,11 @@ def draw(types: Mapping[str, Mapping[str, int]], prompt_lengths: Sequence[int]) 
     failing = [types[kind]["failing"] for kind in kinds]
     left.barh(range(len(kinds)), verified, color=_VERIFIED, label="verified")
     bars = left.barh(range(len(kinds)), failing, left=verified, color=_FAILING, label="failing")
-    left.bar_label(bars, [f"{count:,} failing" if count else "" for count in failing], padding=3, color=_FAILING, fontsize=8)
+    totals = [f"{good + bad:,}{f' ({bad:,} failing)' if bad else ''}" for good, bad in zip(verified, failing, strict=True)]
+    left.bar_label(bars, totals, padding=3, fontsize=8)
     left.set_yticks(range(len(kinds)), [printable(kind) for kind in kinds], parse_math=False)
     left.invert_yaxis()
-    left.margins(x=0.15)
+    left.set_xlim(0, 1.2 * max([good + bad for good, bad in zip(verified, failing, strict=True)], default=1))
     left.set_title("Gold answers by type")
     left.set_xlabel("rows")
     left.legend(frameon=False, loc="lower right")
@@ -135,8 +136,8 @@ def draw(types: Mapping[str, Mapping[str, int]], prompt_lengths: Sequence[int]) 
 
 
 def _clipped(lengths: Sequence[int]) -> tuple[list[int], int]:
-    """The lengths, those beyond twice the 99th percentile cut to it, and how many these are: one long prompt must not hide the others."""
+    """The lengths, those far beyond the 99th percentile cut, and how many these are: one long prompt must not hide the others."""
     if not lengths:
         return [], 0
-    top = 2 * sorted(lengths)[round(0.99 * (len(lengths) - 1))]
+    top = round(1.25 * sorted(lengths)[round(0.99 * (len(lengths) - 1))])
     return [min(length, top) for length in lengths], sum(length > top for length in lengths)

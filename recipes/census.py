@@ -16,7 +16,7 @@ from recipes.explanation import judges_answers
 from verifiers.problem import Problem
 
 _FORMULA_SIGNS = re.compile(r"\$+|\\[()\[\],;:! ]|\\(?:left|right|displaystyle|quad)(?![A-Za-z])")
-_SENTENCE_SIGNS = re.compile(r"[.,;:?]+(?=\s|$)|(?<=[^\W\d_]{2})!|[\"“”„«»]")
+_QUOTES = str.maketrans({**dict.fromkeys('"“”„«»'), "’": "'"})
 _AROUND_SIGNS = re.compile(r" ?([^\w ]) ?")
 _LONGEST_ANSWER = 120  # characters of an answer that are kept to be compared; of a longer one its hash is
 _GOLDS_OF_MANY = frozenset({"python_tests", "metamath_proof", "lean_proof"})  # two programs or proofs may both be right
@@ -67,8 +67,14 @@ class Census:
 
 def normalised(prompt: str) -> str:
     """The prompt as near duplicates share it."""
-    text = _SENTENCE_SIGNS.sub(" ", _FORMULA_SIGNS.sub(" ", prompt.casefold().replace("’", "'")))
-    return _AROUND_SIGNS.sub(r"\1", " ".join(text.split()))
+    words = map(_bare, _FORMULA_SIGNS.sub(" ", prompt.casefold().translate(_QUOTES)).split())
+    return _AROUND_SIGNS.sub(r"\1", " ".join(word for word in words if word))
+
+
+def _bare(word: str) -> str:
+    """Without the punctuation behind it; but 5! is not 5."""
+    word = word.rstrip(".,;:?")
+    return word[:-1] if word.endswith("!") and word[-3:-1].isalpha() and len(word) > 2 else word
 
 
 def prompt_text(problem: Problem) -> str:

@@ -2,7 +2,7 @@
 
 An own verifier that can tell has a second function `explain(problem, response) -> Verdict`, with the signature of `verify` and a
 detail of several lines "key: value". Rewards without one, users' own among them, are explained by the detail of their verdict.
-An explanation judges the response once more, so a reward that draws or asks a model may explain another verdict than it gave.
+`explain` judges the response once more, alone and with the verifier's default parameters; a note says where it disagrees.
 """
 
 import dataclasses
@@ -34,8 +34,8 @@ class Explainer:
     """Explains verdicts of the rewards `specs`, with a pool of its own, which starts no process before it is needed."""
 
     def __init__(self, specs: Sequence[str], *, deadline: float) -> None:
-        self._explainable = [name for name in own_verifiers(specs) if can_explain(name)]
-        self._composed = len(specs) > 1 or not own_verifiers(specs) or specs[0] not in own_names()
+        self._explaining = {name: spec for name in own_verifiers(specs) if (spec := explaining(name)) is not None}
+        self._alone = list(self._explaining) == list(specs)
         self._pool = VerifierPool(workers=1, deadline=deadline)  # each problem's own verifier: here, the function that explains
 
     def __enter__(self) -> "Explainer":
@@ -45,22 +45,23 @@ class Explainer:
         self._pool.close()
 
     def lines(self, problem: Problem, response: str, verdict: Verdict) -> list[str]:
-        """The explanation as lines "key: value"; text from the response stays on its line."""
-        named = [(name, dataclasses.replace(problem, verifier=f"verifiers.{name}:explain")) for name in self._explainable]
-        told = self._pool.verify_many([(asked, response) for _, asked in named])
+        """The explanation as lines "key: value"."""
+        told = self._pool.verify_many([(dataclasses.replace(problem, verifier=spec), response) for spec in self._explaining.values()])
         lines = [f"gold: {problem.answer!r:.200}"]
-        if self._composed or not told:
+        if not self._alone:
             lines += [f"detail: {line}" for line in verdict.detail.splitlines()]
-        for (name, _), explained in zip(named, told, strict=True):
-            prefix = f"{name} " if self._composed else ""
+        for name, explained in zip(self._explaining, told, strict=True):
+            prefix = "" if self._alone else f"{name} "
             lines += [prefix + line for line in explained.detail.splitlines()]
+            if explained.status is not verdict.status:
+                lines.append(f"note: {name} alone, with its default parameters, says {explained.status}")
         return lines + [f"part {name}: {score:g}" for name, score in verdict.parts.items()]
 
 
-def can_explain(name: str) -> bool:
-    """Whether one of our verifiers defines `explain`, without importing it."""
+def explaining(name: str) -> str | None:
+    """The function that explains one of our verifiers, as a spec; None where its source, which is not imported, defines none."""
     source = Path(next(iter(verifiers.__path__))) / f"{name}.py"
-    return "\ndef explain(" in source.read_text(encoding="utf-8")
+    return f"verifiers.{name}:explain" if "\ndef explain(" in source.read_text(encoding="utf-8") else None
 
 
 def block(title: str, verdict: Verdict, lines: Sequence[str]) -> str:
