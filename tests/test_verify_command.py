@@ -153,7 +153,8 @@ def test_explanations_of_composed_rewards_name_their_parts_and_go_to_a_file_as_l
     line = json.loads(Path("out.jsonl").read_text())
     assert line["score"] == 1.5
     assert line["explanation"] == [
-        "gold: '7'", "detail: score: ; exact: whole response: '7' equals the gold answer", "exact extracted: '7'", "exact step: string\x1b[31m",
+        "gold: '7'", "detail: score: ; exact: whole response: '7' equals the gold answer",
+            "exact extracted: '7'", "exact step: string\x1b[31m",
         "note: exact alone, with its default parameters, says wrong", "part score: 1", "part exact: 1",
     ]  # fmt: skip
     assert len(capfd.readouterr().out.splitlines()) == 1
