@@ -19,7 +19,9 @@ Printed are a table of answer types, lengths, the first findings of each kind, a
 are kept, so a million rows fit into any machine. Left out: paraphrases, overlap with test sets, and whether a gold is true.
 """
 
+import errno
 import json
+import os
 import time
 from array import array
 from collections import Counter
@@ -53,7 +55,7 @@ class Config:
     """Audit the problems of a JSONL file or a data set: golds that fail, conflicts, duplicates, leaks, answer types, lengths."""
 
     data: tyro.conf.Positional[str]
-    """JSONL file, or a data set's name or folder."""
+    """JSONL file, - for standard input, or a data set's name or folder."""
     subset: str | None = None
     """The data set's configuration (gsm8k: main)."""
     split: str = "train"
@@ -100,6 +102,7 @@ def run(config: Config) -> int:
     """Print the report and write the files. Raises InputError for what cannot be read, before anything is written."""
     start = time.perf_counter()
     folder = config.out or Path("audits") / _name(config)
+    _check_writable(folder)
     with ExitStack() as stack:
         findings = stack.enter_context(FindingFiles())
         rows, size = _source(config, stack)
@@ -212,14 +215,26 @@ def _write(folder: Path, result: dict[str, Any], findings: FindingFiles, census:
             path.write_text(json.dumps(result, indent=1) + "\n", encoding="ascii")
         with atomic_path(folder / "audit.png") as path:
             draw(result["types"], census.prompt_lengths).savefig(path, dpi=120, format="png")
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+    except OSError as error:
+        if error.errno == errno.ENOSPC:  # reported by the command line, for every command
+            raise
         raise InputError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
+
+
+def _check_writable(folder: Path) -> None:
+    """Before the work, not after it; nothing is made yet, as the data may turn out to be none."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        reason = "may not be written to" if existing.is_dir() else "is no folder"
+        raise InputError(f"{folder} cannot be written: {existing} {reason}; choose another --out")
 
 
 def _source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
     """The rows, and how much there is of them if their progress is worth showing (else 0)."""
-    if is_file(config.data):
-        file = stack.enter_context(open_rows(config.data))
+    if config.data == "-" or is_file(config.data):
+        file = open_rows(config.data)
+        if config.data != "-":  # closing standard input would wait for the thread that reads it
+            stack.enter_context(file)
         return rows_of(file, config.data), large_size(file)
     rows, total = data_set_rows(config.data, config.subset, config.split)
     numbered = (Row(place, number, fields) for number, (place, fields) in enumerate(rows, 1))
@@ -232,8 +247,8 @@ def _row_verifier(config: Config) -> str:
 
 
 def _name(config: Config) -> str:
-    if is_file(config.data):
-        return Path(config.data).stem
+    if config.data == "-" or is_file(config.data):
+        return "standard-input" if config.data == "-" else Path(config.data).stem
     place = Path(config.data)
     parts = [place.resolve().name if place.exists() else config.data.replace("/", "-"), config.subset, config.split]
     return "-".join(part for part in parts if part)

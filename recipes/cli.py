@@ -112,8 +112,8 @@ def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
 
 def _one_line(text: str) -> str:
     """tyro's boxed message without the box and the pointer to --help."""
-    words = [re.sub("─{3,}.*", "", line.strip("│╭╮╰╯─ ")).strip() for line in text.splitlines()]
-    kept = [line for line in words if line and line != "Parsing error" and not line.startswith(("For full helptext", "see "))]
+    words = [re.sub("[─-]{3,}.*", "", line.strip("│╭╮╰╯─ ")).strip() for line in text.splitlines()]
+    kept = [line for line in words if line and line != "Parsing error" and not line.startswith(("For full helptext", "see ", "reckon "))]
     return " ".join(kept) or "the command line could not be read; see --help"
 
 

@@ -44,7 +44,7 @@ def data_set_rows(data: str, subset: str | None, split: str) -> tuple[Iterator[t
     except Exception as error:  # the hub, the network, the split, a builder: one line of it is what the user needs
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"--data {data}: there is no such file, and `datasets` cannot load it (split {split}): {first}; give a .jsonl file, a folder "
+            f"{data}: there is no such file, and `datasets` cannot load it (split {split}): {first}; give a .jsonl file, a folder "
             "or a hub name, and --split or --subset"
         ) from error
     return ((f"row {number}", row) for number, row in enumerate(rows)), len(rows)

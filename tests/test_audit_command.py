@@ -1,6 +1,9 @@
 """`reckon audit`: what it finds in rows that were made to be wrong, and what it says and draws of them."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 import tracemalloc
 from pathlib import Path
@@ -16,6 +19,7 @@ from recipes.cli import main
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
 
+ROOT = Path(__file__).resolve().parents[1]
 ROWS: list[dict[str, Any]] = [
     {"problem": "What is one half of $1$?", "answer": "1/2", "id": "a"},  # line 1
     {"problem": "What is one half of $1$?", "answer": "1/2"},  # a duplicate
@@ -88,9 +92,7 @@ def test_each_kind_of_fault_is_found_in_its_row_and_the_worst_comes_first(capfd:
     ids=["repeats", "conflict", "gold fails", "no gold and a leak"],
 )
 def test_strict_fails_for_bad_golds_and_conflicts_and_nothing_else(rows: list[dict[str, Any]], code: int) -> None:
-    data = written(*rows)
-    assert run(Config(data, strict=True)) == code
-    assert run(Config(data)) == 0
+    assert run(Config(written(*rows), strict=True)) == code
 
 
 def test_the_picture_shows_the_numbers(capfd: pytest.CaptureFixture[str]) -> None:
@@ -138,6 +140,17 @@ def test_places_that_cannot_be_read_or_written() -> None:
         run(Config("gone.jsonl"))
     with pytest.raises(InputError, match=r"data.jsonl.* cannot be written: .*; choose another --out"):
         run(Config(written(ROWS[0]), out=Path("data.jsonl/inside")))
+    with pytest.raises(InputError, match=r"^/proc/nowhere cannot be written: .*; choose another --out"):
+        run(Config(written(ROWS[0]), out=Path("/proc/nowhere")))
+
+
+def test_a_pipe_is_audited_and_the_exit_code_is_for_scripts() -> None:
+    rows = "".join(json.dumps(row) + "\n" for row in ROWS)
+    command = [sys.executable, "-m", "recipes.cli", "audit", "-", "--strict"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, input=rows, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert [(finding["kind"], finding["line"]) for finding in findings("audits/standard-input")] == FOUND
 
 
 def test_own_rewards_judge_all_rows_and_one_that_hangs_is_a_finding(capfd: pytest.CaptureFixture[str]) -> None:
