@@ -47,7 +47,7 @@ class Explainer:
     def lines(self, problem: Problem, response: str, verdict: Verdict) -> list[str]:
         """The explanation as lines "key: value"."""
         told = self._pool.verify_many([(dataclasses.replace(problem, verifier=spec), response) for spec in self._explaining.values()])
-        lines = [f"gold: {problem.answer!r:.200}"]
+        lines = [f"gold text: {problem.answer!r:.200}"]
         if not self._alone:
             lines += [f"detail: {line}" for line in verdict.detail.splitlines()]
         for name, explained in zip(self._explaining, told, strict=True):

@@ -140,7 +140,7 @@ def test_an_explanation_is_a_block_for_a_reader(capfd: pytest.CaptureFixture[str
     run(Config(written(*rows), verifier=("exact",), explain=True))
     blocks = capfd.readouterr().out.split("\n\n")
     assert blocks[0].splitlines() == [
-        "line 1 (id q1): wrong, score 0", "  gold       '7'", "  extracted  '8'", "  step       string\N{REPLACEMENT CHARACTER}[31m",
+        "line 1 (id q1): wrong, score 0", "  gold text  '7'", "  extracted  '8'", "  step       string\N{REPLACEMENT CHARACTER}[31m",
     ]  # fmt: skip
     assert blocks[1].splitlines()[0] == "line 2: right, score 1"
     assert blocks[1].splitlines()[-1] == "  note       exact alone, with its default parameters, says wrong"
@@ -153,7 +153,7 @@ def test_explanations_of_composed_rewards_name_their_parts_and_go_to_a_file_as_l
     line = json.loads(Path("out.jsonl").read_text())
     assert line["score"] == 1.5
     assert line["explanation"] == [
-        "gold: '7'", "detail: score: ; exact: whole response: '7' equals the gold answer",
+        "gold text: '7'", "detail: score: ; exact: whole response: '7' equals the gold answer",
             "exact extracted: '7'", "exact step: string\x1b[31m",
         "note: exact alone, with its default parameters, says wrong", "part score: 1", "part exact: 1",
     ]  # fmt: skip
