@@ -28,7 +28,7 @@ ROWS: list[dict[str, Any]] = [
     {"problem": "Sum?", "answer": "\\frac{1"},  # its box does not close
     {"problem": "Product?", "answer": ""},
     {"problem": "Hint: it is \\boxed{ 17 }. What is it?", "answer": "17"},
-    {"problem": "Integrate.", "answer": "\\int x dx + C"},
+    {"problem": "Total?", "answer": "3 + )"},
     {"problem": "Which?", "answer": "(B)"},
 ]
 
@@ -208,7 +208,7 @@ TYPES = {
     "expression": ["x+1", r"\frac{a}{b}"], "tuple": ["(1,2)", "(1,2,3)"], "interval": ["[1,2)", r"(-\infty,2)", r"(1,2)\cup(3,4)"],
     "set": [r"\{1,2\}", "no solution"], "list": ["1,2"], "equation": ["x=5", "x^2+y^2=1"], "inequality": ["x>2", r"0\le x<1"],
     "congruence": [r"x\equiv 3 \pmod 7"], "matrix": [r"\begin{pmatrix}1\\2\end{pmatrix}"], "ratio": ["1:2"],
-    "choice": ["A", "(B)", r"\text{(C)}"], "text": ["Evelyn", r"\text{even}", "both of them"], "unparsed": [r"\frac{1", "x^", r"\int x"],
+    "choice": ["A", "(B)", r"\text{(C)}"], "text": ["Evelyn", r"\text{even}", "both of them"], "unparsed": [r"\frac{1", "x^", "3 + )"],
 }  # fmt: skip
 
 
