@@ -70,7 +70,8 @@ class _Waiting:
 
     echo: dict[str, Any]
     """The row's id, if it has one."""
-    row: Row
+    place: str
+    end: int
     item: tuple[Problem, str] | None
     """What was judged, if it is to be explained."""
 
@@ -121,7 +122,7 @@ class _Printer:
         if self._explainer is not None and waiting.item is not None:
             line["explanation"] = self._explainer.lines(*waiting.item, verdict)
             named = f" (id {waiting.echo['id']})" if waiting.echo else ""
-            text = block(waiting.row.place + named, verdict, line["explanation"])
+            text = block(waiting.place + named, verdict, line["explanation"])
         self._out.write((json.dumps(line) if self._as_json or not text else text) + "\n")
         self._out.flush()
 
@@ -144,7 +145,7 @@ def _verify(
             room.release()
             counts[ready.status] += 1
             printed += 1
-            show(waiting.row.end, printed)
+            show(waiting.end, printed)
     seconds = time.perf_counter() - start
     return {
         "rows": printed,
@@ -158,15 +159,15 @@ def _items(source: Iterable[Row], config: Config, rows: deque[_Waiting], room: t
     """The rows as problems and responses; what their verdicts' lines need goes to `rows`. Runs in the pool's thread."""
     specs = config.verifier or ("math_answer",)
     verifier = "math_answer" if judges_answers(specs) else specs[0]
-    for row in source:
+    for place, end, fields in source:
         try:
-            item = _item(row.fields, verifier)
+            item = _item(fields, verifier)
         except InputError as error:
             where = "standard input" if config.file == "-" else config.file
-            raise InputError(f"{where}, {row.place}: {error}" if where else str(error)) from None
+            raise InputError(f"{where}, {place}: {error}" if where else str(error)) from None
         room.acquire()
-        echo = {"id": row.fields["id"]} if "id" in row.fields else {}
-        rows.append(_Waiting(echo, row._replace(fields={}), item if config.explain else None))
+        echo = {"id": fields["id"]} if "id" in fields else {}
+        rows.append(_Waiting(echo, place, end, item if config.explain else None))
         yield item
 
 
