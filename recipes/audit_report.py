@@ -118,11 +118,11 @@ def draw(types: Mapping[str, Mapping[str, int]], prompt_lengths: Sequence[int]) 
     totals = [f"{good + bad:,}{f' ({bad:,} failing)' if bad else ''}" for good, bad in zip(verified, failing, strict=True)]
     left.bar_label(bars, totals, padding=3, fontsize=8)
     left.set_yticks(range(len(kinds)), [printable(kind) for kind in kinds], parse_math=False)
-    left.invert_yaxis()
+    left.set_ylim(max(len(kinds), 6) - 0.4, -0.6)  # downwards; a lone bar is no wall
     left.set_xlim(0, 1.2 * max([good + bad for good, bad in zip(verified, failing, strict=True)], default=1))
     left.set_title("Gold answers by type")
     left.set_xlabel("rows")
-    left.legend(frameon=False, loc="lower right")
+    figure.legend(loc="outside lower left", ncols=2, frameon=False)
     shown, clipped = _clipped(prompt_lengths)
     right.hist(shown, bins=50, color="#33658a")
     right.set_title("Prompt length")
