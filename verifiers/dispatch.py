@@ -347,9 +347,9 @@ class Dispatcher:
         self._requeue(others)
         if blamed.done or blamed.call.ended is not None:
             return
+        self._count_lost(blamed, detail)
         blamed.done = True
         self._deliver(blamed.call, [(blamed.index, Verdict(None, status, detail), time.monotonic() - worker.since)])
-        self._count_lost(self._verifier(blamed), detail)
 
     def _requeue(self, entries: list[tuple[Item, int]]) -> None:
         for item, _ in reversed(entries):
@@ -358,14 +358,17 @@ class Dispatcher:
                 item.copies = 1
                 self._pending.appendleft(item)
 
-    def _count_lost(self, verifier: str, detail: str) -> None:
+    def _count_lost(self, item: Item, detail: str) -> None:
         """End the calls that wait for a verifier which never gives a verdict: each item would cost a deadline, and teach nothing."""
+        verifier = self._verifier(item)
         self._lost[verifier] += 1
         limit = self._limits.give_up_after * self._limits.workers
         if limit and self._lost[verifier] >= limit:
             self._lost[verifier] = limit - 1  # one more will do, unless a verdict comes first
             text = f"{verifier} gave no verdict on {limit} responses one after the other (the last one: {detail})"
-            self._fail(InputError(f"{text}; mend the verifier or raise the deadline; give_up_after=0 would go on"), verifier)
+            error = InputError(f"{text}; mend the verifier or raise the deadline; give_up_after=0 would go on")
+            self._end([item.call], error)  # instead of its verdict, which may be the last that it waits for
+            self._fail(error, verifier)
 
     def _verifier(self, item: Item) -> str:
         return self._rewards or item.problem.verifier

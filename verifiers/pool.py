@@ -82,9 +82,7 @@ class VerifierPool:
         self._dispatcher = Dispatcher(to_bytes(setup) + b"\n", ", ".join(specs), limits)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a VerifierPool cannot be pickled: its workers belong to this process; make one inside the actor or process that uses it"
-        )
+        raise TypeError("a VerifierPool cannot be pickled, its workers belong to this process: make one inside the actor that uses it")
 
     def __enter__(self) -> "VerifierPool":
         return self
