@@ -141,6 +141,26 @@ def test_a_stream_that_is_garbage_is_cancelled(pool: VerifierPool) -> None:
     until(lambda: pool.stats().freed == 2 and pool.stats().queued == 0)
 
 
+def test_what_is_queued_is_dropped_at_once_and_the_iterator_left_alone(pool: VerifierPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("verifiers.dispatch._GRACE", 1000.0)  # the workers stay where they are
+    taken = 0
+
+    def items() -> Iterator[tuple[Problem, str]]:
+        nonlocal taken
+        for _ in range(10_000):
+            taken += 1
+            yield ONE, "1" if taken == 1 else "sleep"
+
+    stream = pool.stream(items())
+    next(stream)
+    until(lambda: pool.stats().queued > 100)
+    stream.close()
+    until(lambda: pool.stats().queued == 0)
+    assert pool.stats().freed == 0
+    until(lambda: not any(thread.name == "reckon-items" for thread in threading.enumerate()))
+    assert taken < 1000
+
+
 # ---------------------------------------------------------------- items that come while others are judged
 
 
@@ -324,9 +344,11 @@ def test_a_worker_that_has_grown_is_replaced_and_loses_nothing() -> None:
     with VerifierPool(["rewards.py:score"], workers=1, recycle_above=64 << 20) as pool:
         [small] = pool.verify_many([(ONE, "pid")])
         pool.verify_many([(ONE, "grow 20")])
+        time.sleep(0.3)
         assert pool.verify_many([(ONE, "pid")])[0].score == small.score, "not yet"
         verdicts = pool.verify_many([(ONE, "1"), *[(ONE, "grow 20")] * 12, *[(ONE, "1")] * 50])
         assert right(verdicts) == [True, *[False] * 12, *[True] * 50]
+        until(lambda: pool.stats().recycled > 0)  # an idle worker is looked at too
         assert pool.verify_many([(ONE, "pid")])[0].score != small.score
         assert 1 <= pool.stats().recycled <= 4
         assert pool.stats().killed == pool.stats().died == 0

@@ -103,15 +103,15 @@ class Dispatcher:
                 os.write(self._wake_in, b"!")
             self._inbox.extend(items)
 
-    def withdraw(self, call: Call) -> None:
-        """The call is over: what it still has in the queues is dropped, and what runs for it is not waited for."""
+    def withdraw(self, call: Call, *, finished: bool) -> None:
+        """The call is over: what it still has in the queues, if not `finished`, is dropped, and what runs for it not waited for."""
         if self._process != os.getpid():
             return
         if call.ended is None:
             call.ended = time.monotonic()
         with self._lock:
             self._calls.discard(call)
-            self._withdrawn = True
+            self._withdrawn |= not finished
 
     def stats(self) -> PoolStats:
         counts, workers = self._counts, list(self._workers)
@@ -161,7 +161,8 @@ class Dispatcher:
                 self._flush(selector)
                 busy = any(worker.busy for worker in self._workers)
                 began = time.monotonic()
-                events = selector.select(_TICK if busy or self._ending else None)
+                watch = busy or self._ending or any(worker.served != worker.weighed for worker in self._workers)
+                events = selector.select(_TICK if watch else None)
                 for key, mask in events:
                     if key.fileobj == self._wake_out:
                         os.read(self._wake_out, 4096)
@@ -308,12 +309,13 @@ class Dispatcher:
                 self._dismiss(worker, selector)
 
     def _weigh(self, worker: WorkerProcess) -> None:
-        """Note whether its memory has grown too much: now and then while it works, and whenever it falls idle."""
-        limit, now = self._limits.recycle_above, time.monotonic()
-        if limit is None or worker.served == worker.weighed or (worker.queue and now - worker.weighed_at < _TICK):
+        """Note whether its memory has grown too much: now and then while it works, and once when it has fallen idle."""
+        now = time.monotonic()
+        if worker.served == worker.weighed or now - worker.weighed_at < _TICK:
             return
         worker.weighed, worker.weighed_at = worker.served, now
-        worker.heavy = worker.resident() - worker.light > limit
+        limit = self._limits.recycle_above
+        worker.heavy = limit is not None and worker.resident() - worker.light > limit
 
     def _in_vain(self, worker: WorkerProcess) -> bool:
         """Whether it is still at an item of a call that ended a while ago; an import is let finish, the next caller will need it."""

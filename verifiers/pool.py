@@ -109,17 +109,17 @@ class VerifierPool:
         arrived: SimpleQueue[Arrival] = SimpleQueue()
         call = Call(arrived.put)
         window = threading.Semaphore(self._window)
+        intake = _Intake()
         self._dispatcher.open(call)
         try:
             self._start(call, items, window)
-            intake = _Intake()
             while intake.open:
                 for result in intake.take(arrived.get()):
                     yield result
                     window.release()
             intake.finish()
         finally:
-            self._dispatcher.withdraw(call)
+            self._dispatcher.withdraw(call, finished=not intake.open)
             window.release()
 
     async def averify_many(self, items: Sequence[tuple[Problem, str]]) -> list[Verdict]:
@@ -143,6 +143,7 @@ class VerifierPool:
                 loop.call_soon_threadsafe(arrived.put_nowait, arrival)
 
         call = Call(deliver)
+        intake = _Intake()
         self._dispatcher.open(call)
         feeding: asyncio.Task[None] | None = None
         window = threading.Semaphore(self._window)
@@ -152,7 +153,6 @@ class VerifierPool:
                 feeding = loop.create_task(self._afeed(call, items, room))
             else:
                 self._start(call, items, window)
-            intake = _Intake()
             while intake.open:
                 for result in intake.take(await arrived.get()):
                     yield result
@@ -160,7 +160,7 @@ class VerifierPool:
                     room.release()
             intake.finish()
         finally:
-            self._dispatcher.withdraw(call)
+            self._dispatcher.withdraw(call, finished=not intake.open)
             window.release()
             if feeding is not None:
                 feeding.cancel()
