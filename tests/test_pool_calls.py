@@ -60,6 +60,8 @@ ONE = make_problem("1?", "1")
 def _rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "rewards.py").write_text(REWARDS)
     monkeypatch.chdir(tmp_path)
+    root = str(Path(__file__).resolve().parents[1])  # for the processes that tests start: this tree, not an installed one
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")])))
 
 
 @pytest.fixture
@@ -463,10 +465,8 @@ def test_a_pool_is_not_pickled_and_says_where_to_make_it(pool: VerifierPool) -> 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::Warning")  # Ray's own
-def test_a_ray_actor_has_a_pool_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ray_actor_has_a_pool_of_its_own(tmp_path: Path) -> None:
     ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'ray>=2.40'")
-    root = str(Path(__file__).resolve().parents[1])
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")])))
     spec = f"{tmp_path / 'rewards.py'}:score"
 
     class Scorer:
