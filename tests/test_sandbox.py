@@ -321,7 +321,8 @@ def test_weaker_levels_are_asked_for_by_name_and_say_what_is_missing(
     before = _processes()
     with Sandbox(level) as sandbox:
         assert "sandbox level" in capsys.readouterr().err
-        source = "import os\nprint(os.getcwd() != '/', 'API_KEY' in os.environ)\nif os.fork() == 0:\n    os.setsid(); __import__('time').sleep(60)"
+        source = "import os\nprint(os.getcwd() != '/', 'API_KEY' in os.environ)\n"
+        source += "if os.fork() == 0:\n    os.setsid(); __import__('time').sleep(60)"
         run = sandbox.run(source)
         assert (run.stdout, run.level) == (b"True False\n", level)
         assert sandbox.run("while True: pass", limits=Limits(wall=0.3)).status == Outcome.TIMEOUT
