@@ -198,7 +198,7 @@ def test_tests_that_ask_for_what_does_not_travel_are_a_bad_gold():
 @needs_sandbox
 def test_a_task_in_words_with_human_evals_tests():
     meta = {"test": CHECK, "entry_point": "square"}
-    for prompt in ("Write a function square(n).", "def square(n):\n", PROMPT):
+    for prompt in ("Write a function square(n).", "Square!", "square", "def square(n):\n", PROMPT):
         assert verify(problem(meta, prompt), "def square(n): return n * n").score == 1.0
     for prompt in ("def square(n):\n", PROMPT):
         assert verify(problem(meta, prompt), "    return n * n\n").score == 1.0

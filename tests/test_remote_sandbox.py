@@ -133,10 +133,9 @@ def test_calls_that_the_tests_compute_are_made_in_order_with_the_earlier_ones(se
     assert verify(problem({"test_list": tests}), counter.replace("(seen)", "(seen[-1:])")).score == 0.0
 
 
-@pytest.mark.parametrize("form", SERVED)
-@pytest.mark.parametrize("name", [name for name in ATTACKS if name not in ("huge_value", "deeply_nested_value")])
+@pytest.mark.parametrize(("name", "form"), [(name, SERVED[n % 3]) for n, name in enumerate(ATTACKS)])
 def test_attacks_earn_nothing_over_http(server: FakeServer, name: str, form: str):
-    quick = problem({**FORMS[form].meta, "time_limit": 0.7}, str(FORMS[form].prompt))
+    quick = problem({**FORMS[form].meta, "time_limit": 0.5}, str(FORMS[form].prompt))
     verdict = verify(quick, f"```python\n{ATTACKS[name]}\n```")
     assert (verdict.score, verdict.status) == (0.0, Status.WRONG), verdict
 

@@ -46,6 +46,6 @@ def _get(name: str, paths: Sequence[str]) -> Sandbox | RemoteSandbox:
         key = (os.getpid(), name, tuple(paths))
         if key not in _made:
             local = not _is_address(name)
-            preload = (*WARM_MODULES, SERVED, CHECK)
+            preload = (*WARM_MODULES, SERVED, CHECK, SESSION)
             _made[key] = Sandbox(cast(Level, name), paths=paths, preload=preload) if local else RemoteSandbox(name)
         return _made[key]

@@ -136,9 +136,11 @@ def _assert_tests(meta: Mapping[str, Any]) -> _Tests:
 
 
 def _prompt(problem: Problem) -> str:
-    if isinstance(problem.meta.get("prompt"), str):
-        return str(problem.meta["prompt"])
-    return problem.prompt if isinstance(problem.prompt, str) else ""
+    """HumanEval's prompt; "" for one that is a task in words, which even a single word is that parses as Python."""
+    prompt = problem.meta.get("prompt", problem.prompt)
+    tree = _parse(prompt) if isinstance(prompt, str) else None
+    words = tree is not None and all(isinstance(node, ast.Expr) for node in tree.body)
+    return prompt if isinstance(prompt, str) and not words else ""
 
 
 def _complete(prompt: str, program: str, name: str) -> str:

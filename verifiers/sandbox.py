@@ -59,6 +59,7 @@ _LACKS = {
 }
 _GRACE = 5.0  # seconds past the deadline after which the supervisor itself is given up
 _STDERR_KEPT = 16_384
+_FULL_PIPE = 32  # reads after which the largest pipe that a user may have is empty
 _BOOT = "import sys, json; sys.path.insert(0, {root!r}); from verifiers import sandbox_child; sandbox_child.main({control}, {setup!r})"
 
 
@@ -172,8 +173,9 @@ class Program:
 
     def take_errors(self) -> bytes:
         """What has come on standard error since the last time, its middle left out where it is long; it is in no report any more."""
-        while self._drain("stderr"):
-            pass
+        for _ in range(_FULL_PIPE):  # what is there now: another process of the program may write on without end
+            if not self._drain("stderr"):
+                break
         text = self._errors()
         self._err.clear()
         self._err_dropped = 0
