@@ -19,6 +19,7 @@ import gc
 import importlib
 import json
 import os
+import platform
 import resource
 import select
 import shutil
@@ -88,7 +89,7 @@ class _Host:
         if self._level in ("strict", "landlock") and not landlock.version():
             raise OSError("Landlock is absent or turned off in this kernel")
         if self._level != "rlimits" and not seccomp.supported():
-            raise OSError("no seccomp filter for this machine")
+            raise OSError(f"no system call filter for {platform.machine()}")
         if self._level == "strict":
             namespaces.enter_new_root(setup["paths"])
         else:
