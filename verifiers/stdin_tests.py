@@ -61,6 +61,8 @@ def read_pairs(meta: Mapping[str, Any]) -> tuple[str, list[tuple[Any, Any]]]:
     if "tests" in both:
         pairs = [(case["input"], case["output"]) for case in both["tests"]]
     elif "inputs" in both and "outputs" in both:
+        if not (isinstance(both["inputs"], list | tuple) and isinstance(both["outputs"], list | tuple)):
+            raise BadTestsError("inputs and outputs must be lists")
         pairs = list(zip(both["inputs"], both["outputs"], strict=True))
     else:
         raise BadTestsError("its meta has none of inputs and outputs, tests, input_output, test_list, test and entry_point")
