@@ -96,7 +96,7 @@ def test_46_47_a_fraction_of_a_second_is_kept_and_cannot_be_caught(form: str):
     assert "not done after 0.3 s" in verdict.detail
     assert time.monotonic() - begin < 1.8
     right = "print(int(input()) ** 2)" if form == "stdin" else "def square(n): return n * n"
-    assert verify(quick, right).score == 1.0
+    assert verify(problem({**FORMS[form].meta, "time_limit": 2.5}, str(FORMS[form].prompt)), right).score == 1.0
 
 
 @needs_sandbox

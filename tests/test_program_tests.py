@@ -10,7 +10,7 @@ from verifiers import languages
 from verifiers.code_blocks import fence, fenced_blocks, last_block
 from verifiers.problem import Problem, make_problem
 from verifiers.program_tests import verify
-from verifiers.sandbox import probe
+from verifiers.sandbox import Outcome, Sandbox, probe
 from verifiers.verdict import Status
 
 MISSING = probe("strict")
@@ -67,6 +67,8 @@ BROKEN = {
             '#include <cstdio>\n#include <sys/socket.h>\nint main() { puts(socket(AF_INET, SOCK_STREAM, 0) < 0 ? "held" : "4"); }',
             "printed 'held'",
         ),
+        "machine_code_of_its_own": ('asm(".globl _start\\n_start: hlt");\nint main() {}', ""),
+        "compiles_without_end": ("template <int n> struct F { F<n + 1> a; F<n + 2> b; };\nF<0> f;\nint main() {}", "does not compile"),
         "forks_on": ("#include <unistd.h>\nint main() { for (;;) fork(); }", "timeout"),
     },
     "javascript": {
@@ -82,7 +84,13 @@ BROKEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "tool"), [(name, tool) for tool in BROKEN for name in BROKEN[tool]])
+SLOW = {"no_main", "memory", "includes_without_end", "compiles_without_end", "machine_code_of_its_own", "forks_on", "throws", "secrets"}
+
+
+@pytest.mark.parametrize(
+    ("name", "tool"),
+    [pytest.param(name, tool, marks=[pytest.mark.slow] if name in SLOW else []) for tool in BROKEN for name in BROKEN[tool]],
+)
 @needs_sandbox
 def test_programs_that_fail_or_mean_harm_are_wrong(name: str, tool: str):
     if not TOOLS[tool]:
@@ -91,6 +99,16 @@ def test_programs_that_fail_or_mean_harm_are_wrong(name: str, tool: str):
     verdict = verify(problem(tool, time_limit=0.5, memory_limit=256), f"```{tool}\n{source}\n```")
     assert (verdict.score, verdict.status) == (0.0, Status.WRONG)
     assert detail in verdict.detail
+
+
+@needs_sandbox
+def test_machine_code_that_cannot_start_is_the_programs_fault():
+    """It came out of a compiler that the program had its way with; a failure of the sandbox would be no verdict, and so a way out."""
+    with Sandbox() as sandbox:
+        for code in (b"", b"\x7fELF\0\xff", b"#!/no/such/tool\n", b"\0" * 5000):
+            run = sandbox.run(code, command=languages._MACHINE_CODE)
+            assert run.status in (Outcome.OK, Outcome.RUNTIME_ERROR), run
+            assert run.stdout == b""
 
 
 def test_the_block_must_be_in_the_language(language: str):

@@ -4,19 +4,22 @@ import ast
 import gzip
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.hostile_programs import ATTACKS, CHECK, FORMS, PROMPT, SERVED, STDIN_ATTACKS, problem
-from verifiers import python_tests
+from verifiers import program_tests, python_tests
 from verifiers.code_sandbox import chosen_sandbox
 from verifiers.input_error import InputError
+from verifiers.interpreter import Session
 from verifiers.plain_data import NotPlainError, decode, encode
 from verifiers.pool import VerifierPool
+from verifiers.problem import make_problem
 from verifiers.python_tests import extract_program, verify
-from verifiers.sandbox import probe
+from verifiers.sandbox import Level, probe
 from verifiers.verdict import Status
 
 MISSING = probe("strict")
@@ -33,6 +36,28 @@ def test_right_programs_are_right(form: str):
     )
     assert verify(FORMS[form], program).score == 1.0
     assert verify(FORMS[form], f"I think:\n```python\nraise ValueError\n```\nNo:\n```python\n{program}\n```\nDone.").score == 1.0
+
+
+@pytest.mark.parametrize("level", ["bwrap", "landlock", "rlimits"])
+def test_every_level_judges_alike(level: Level, monkeypatch: pytest.MonkeyPatch):
+    if missing := probe(level):
+        pytest.skip(missing)
+    monkeypatch.setenv("RECKON_SANDBOX", level)
+    for form in SERVED:
+        assert verify(FORMS[form], "def square(n): return n * n").score == 1.0
+        for name in ("wrong_answer", "os_exit", "frame_walk", "forged_record_with_the_nonce", "sys_exit_before_the_asserts"):
+            assert verify(FORMS[form], ATTACKS[name]).status == Status.WRONG
+    assert verify(FORMS["stdin"], "print(int(input()) ** 2)").score == 1.0
+    assert verify(FORMS["stdin"], STDIN_ATTACKS["right_then_crash"]).score == 0.0
+    with Session() as session:
+        session.run("x = 6")
+        assert session.run("x * 7").output == "42\n"
+        assert session.run("while True: pass", deadline=0.2).alive
+        assert session.run("x").output == "6\n"
+    if shutil.which("g++"):
+        meta = {"language": "cpp", "inputs": ["3"], "outputs": ["9"]}
+        source = "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << n * n; }"
+        assert program_tests.verify(make_problem("?", "-", verifier="program_tests", meta=meta), source).score == 1.0
 
 
 @needs_sandbox

@@ -93,6 +93,15 @@ def server(started: FakeServer, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     return started
 
 
+QUICK = (
+    "eq_true_object",
+    "frame_walk",
+    "os_exit",
+    "sys_exit_before_the_asserts",
+    "driver_patched",
+    "forged_record_with_the_nonce",
+    "infinite_loop",
+)
 RIGHT = dict.fromkeys(SERVED, "def square(n):\n    print('noise')\n    return n * n") | {"stdin": "n = int(input())\nprint(n * n)"}
 
 
@@ -133,7 +142,10 @@ def test_calls_that_the_tests_compute_are_made_in_order_with_the_earlier_ones(se
     assert verify(problem({"test_list": tests}), counter.replace("(seen)", "(seen[-1:])")).score == 0.0
 
 
-@pytest.mark.parametrize(("name", "form"), [(name, SERVED[n % 3]) for n, name in enumerate(ATTACKS)])
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [pytest.param(name, SERVED[n % 3], marks=[] if name in QUICK else [pytest.mark.slow]) for n, name in enumerate(ATTACKS)],
+)
 def test_attacks_earn_nothing_over_http(server: FakeServer, name: str, form: str):
     quick = problem({**FORMS[form].meta, "time_limit": 0.5}, str(FORMS[form].prompt))
     verdict = verify(quick, f"```python\n{ATTACKS[name]}\n```")
@@ -163,7 +175,7 @@ FINISHED = {"status": "Success", "message": "", "run_result": {"status": "Finish
         ([{**FINISHED, "run_result": {"status": "Error", "stderr": "cannot fork"}}], "Error: cannot fork"),
     ],
 )
-@pytest.mark.parametrize("form", ["stdin", "call", "check"])
+@pytest.mark.parametrize("form", ["stdin", "check"])
 def test_a_server_that_fails_gives_no_verdict(server: FakeServer, form: str, faults: list[Any], detail: str):
     server.faults = list(faults)
     verdict = verify(FORMS[form], RIGHT[form])

@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from verifiers.input_error import InputError
-from verifiers.sandbox import Limits, Outcome, Run, Sandbox, probe
+from verifiers.sandbox import Command, Limits, Outcome, Run, Sandbox, probe
 
 MISSING = probe("strict")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"no strict sandbox on this machine: {MISSING}")
@@ -257,6 +258,30 @@ def test_streams_and_interpreter(sandbox: Sandbox, fresh: bool):
     assert sandbox.run("pass", big, fresh=fresh).status == Outcome.OK
     assert sandbox.run("print('\\ud800')", fresh=fresh).status == Outcome.RUNTIME_ERROR
     assert sandbox.run("x = '\ud800'", fresh=fresh).status == Outcome.RUNTIME_ERROR
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_programs_may_import_from_the_paths_they_are_given_and_no_others(sandbox: Sandbox, fresh: bool):
+    folder = os.path.join(os.path.dirname(os.__file__), "email")
+    source = "import errors\nprint(errors.MessageError.__name__)"
+    assert sandbox.run(source, fresh=fresh).detail == "ModuleNotFoundError: No module named 'errors'"
+    with Sandbox(paths=[folder]) as more:
+        assert more.run(source, fresh=fresh).stdout == b"MessageError\n"
+
+
+def test_a_command_runs_behind_the_same_locks(sandbox: Sandbox):
+    def run(script: str, **options: Any) -> Run:
+        return sandbox.run("the source", b"given", command=Command(("/bin/sh", "-c", script), "source.txt"), **options)
+
+    assert run("cat source.txt; cat").stdout == b"the sourcegiven"
+    assert run("env | sort | cut -d= -f1").stdout == b"HOME\nPATH\nPWD\nTMPDIR\n"
+    assert run("cat /etc/passwd; echo x > /usr/x; ls /proc; exit 3").exit_code == 3
+    assert run("cat /etc/passwd || ls /proc || echo x > /usr/x || echo held").stdout == b"held\n"
+    assert run("while :; do :; done", limits=Limits(wall=0.3)).status == Outcome.TIMEOUT
+    assert "cannot" not in run("pwd").stderr
+    missing = sandbox.run("", command=Command(("/no/such/tool",), "x"))
+    assert (missing.status, "No such file" in missing.detail) == (Outcome.SANDBOX_ERROR, True)
+    assert sandbox.run(b"\x7fELF\0\xff", command=Command(("./main",), "main")).status == Outcome.SANDBOX_ERROR
 
 
 def test_a_session_answers_line_by_line(sandbox: Sandbox):

@@ -23,15 +23,24 @@ def find() -> str:
 
 
 def arguments(
-    tool: str, paths: Sequence[str], argv: Sequence[str], *, program: tuple[int, str], tmp_size: int, filter_file: int, status: int
+    tool: str,
+    paths: Sequence[str],
+    argv: Sequence[str],
+    *,
+    modules: tuple[str, str] | None,
+    program: tuple[int, str],
+    tmp_size: int,
+    filter_file: int,
+    status: int,
 ) -> list[str]:
-    """What to execute. `program` is a descriptor and the name of the file in /tmp that its content becomes.
+    """What to execute. `modules` is a folder and where it shall be seen; `program` is a descriptor and the file in /tmp that it becomes.
 
     On the descriptor `status` bwrap writes JSON, the program's exit code among it if, and only if, it was started.
     """
     command = [tool, "--unshare-all", "--die-with-parent", "--new-session", "--json-status-fd", str(status)]
     for tree in readable_trees(paths):
         command += ["--symlink", os.readlink(tree), tree] if os.path.islink(tree) else ["--ro-bind", tree, tree]
+    command += ["--ro-bind", *modules] if modules else []
     command += ["--dev", "/dev", "--remount-ro", "/dev", "--size", str(tmp_size), "--perms", "0700", "--tmpfs", "/tmp"]
     command += ["--perms", "0700", "--file", str(program[0]), f"/tmp/{program[1]}", "--chdir", "/tmp", "--remount-ro", "/"]
     return [*command, "--hostname", "sandbox", "--seccomp", str(filter_file), "--", *argv]

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 from verifiers.namespaces import readable_trees
 from verifiers.sandbox import Command, Limits, Outcome, Run, Sandbox
+from verifiers.stdin_tests import within
 
-_COMPILER = Limits(wall=20.0, memory=2 << 30, file_size=64 << 20, output=32 << 20)
+_COMPILER = Limits(wall=10.0, memory=2 << 30, file_size=64 << 20, output=32 << 20)
+# started by a shell, to which a file that cannot be executed is a failure of the program, not of the sandbox
+_MACHINE_CODE = Command(("/bin/sh", "-c", "exec ./main"), "main")
 _RESERVED_BY_V8 = 8 << 30  # address space, of which next to nothing is ever used
 
 
@@ -57,8 +60,8 @@ def tool_folders(tool: str) -> list[str]:
     return [os.path.dirname(os.path.dirname(tool))]
 
 
-def prepare(sandbox: Sandbox, language: Language, program: str) -> Callable[[bytes, Limits], Run] | Run:
-    """What runs the program on some standard input; or the run of the compiler, if that is where it ended."""
+def prepare(sandbox: Sandbox, language: Language, program: str, deadline: float) -> Callable[[bytes, Limits], Run] | Run:
+    """What runs the program on some standard input; or the run of the compiler, if that is where it ended, by `deadline` at the latest."""
     if language is PYTHON:
         return lambda stdin, limits: sandbox.run(program, stdin, limits=limits)
     tool = find_tool(language)
@@ -66,10 +69,10 @@ def prepare(sandbox: Sandbox, language: Language, program: str) -> Callable[[byt
         return lambda stdin, limits: sandbox.run(program, stdin, limits=limits, command=_node(tool, limits))
     # standard output is the machine code; /bin/sh sees no word of the program
     script = f'"{tool}" -std=c++17 -O2 -pipe -o main main.cpp && exec cat main'
-    made = sandbox.run(program, limits=_COMPILER, command=Command(("/bin/sh", "-c", script), "main.cpp"))
+    made = sandbox.run(program, limits=within(_COMPILER, deadline), command=Command(("/bin/sh", "-c", script), "main.cpp"))
     if made.status is not Outcome.OK:
         return made
-    return lambda stdin, limits: sandbox.run(made.stdout, stdin, limits=limits, command=Command(("./main",), "main"))
+    return lambda stdin, limits: sandbox.run(made.stdout, stdin, limits=limits, command=_MACHINE_CODE)
 
 
 def _node(tool: str, limits: Limits) -> Command:

@@ -7,8 +7,9 @@ produces bytes, and they are compared here. `language` is `cpp`, `javascript` or
 may carry (`c++`, `js`). The program is the last block in that language, else the last that names none; a response whose blocks are
 all in other languages has no answer, and one without blocks is the program.
 
-A program that does not compile is wrong. A machine without the compiler or the interpreter gives no verdict, and says which to
-install. Not covered: tests that call functions (Python only), C++ beyond the standard library and C++17, and npm packages.
+A program that does not compile is wrong; compiling counts in `total_limit`. A machine without the compiler or the interpreter gives
+no verdict, and says which to install. Not covered: tests that call functions (Python only), C++ beyond the standard library and
+C++17, and npm packages.
 """
 
 import time
@@ -63,15 +64,16 @@ def _extract(response: str, language: Language) -> str:
 
 def _judge(program: str, language: Language, cases: list[tuple[str, str]], budget: Budget) -> Complaints:
     """A complaint about each test, or "". What a program that does not compile gets, it gets for every test."""
+    deadline = time.monotonic() + budget.total  # a compiler that is kept busy must not outlast whoever waits for the verdict
     sandbox = chosen_sandbox()
     if isinstance(sandbox, RemoteSandbox):
         there = partial(sandbox.run, program, language=language.remote, spare_memory=language.spare_memory)
-        yield from judge_outputs(lambda stdin, limits: there(stdin, limits=limits), cases, budget, time.monotonic() + budget.total)
+        yield from judge_outputs(lambda stdin, limits: there(stdin, limits=limits), cases, budget, deadline)
         return
     if language is not PYTHON and (folders := tool_folders(find_tool(language))):
         sandbox = chosen_sandbox(folders)
         assert not isinstance(sandbox, RemoteSandbox)
-    prepared = prepare(sandbox, language, program)
+    prepared = prepare(sandbox, language, program, deadline)
     if isinstance(prepared, Run):
         if prepared.status is Outcome.SANDBOX_ERROR:
             raise SandboxFailedError(prepared.detail)
@@ -79,4 +81,4 @@ def _judge(program: str, language: Language, cases: list[tuple[str, str]], budge
         for _ in cases:
             yield f"does not compile: {why}"[:300]
         return
-    yield from judge_outputs(prepared, cases, budget, time.monotonic() + budget.total)
+    yield from judge_outputs(prepared, cases, budget, deadline)

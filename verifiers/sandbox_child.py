@@ -38,7 +38,8 @@ _SAMPLE = 0.05  # seconds between looks at the memory of all processes of a prog
 _STACK = 64 << 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PYTHON = ("-s", "-P", "-S", "-X", "utf8")
-_ENTRY = "import sys; sys.path[:0] = {paths!r}; import {entry} as module; module.main()"
+_MODULES = "/reckon"  # where a wrapped interpreter finds ours; their own place may be hidden there, under /tmp
+_ENTRY = f"import sys; sys.path.insert(0, {_MODULES!r}); import {{entry}} as module; module.main()"
 _OWN = os.path.dirname(os.path.abspath(__file__))
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -199,7 +200,7 @@ class _Host:
                 (self._filter or seccomp.Filter(seccomp.build_filter(only_signal=os.getpid()))).install()
             if alone:
                 argv = self._argv(request)
-                os.execve(argv[0], argv, _environment(command, folder))
+                os.execve(argv[0], argv, self._environment(command, folder))
         except BaseException as error:  # noqa: BLE001  # told to the supervisor: nothing has run yet
             os.write(3, f"{type(error).__name__}: {error}".encode(errors="replace")[:4000] or b"?")
             os._exit(1)
@@ -217,24 +218,26 @@ class _Host:
         for descriptor in (3, 4, filter_file):
             os.set_inheritable(descriptor, True)
         command = request["command"]
-        paths = [*self._paths, *([_OWN] if request["entry"] else [])]
+        modules = (_OWN, f"{_MODULES}/verifiers") if request["entry"] else None
         size, name = request["limits"]["file_size"], command["file"] if command else "main.py"
         argv = bubblewrap.arguments(
-            self._bwrap, paths, self._argv(request), program=(4, name), tmp_size=size, filter_file=filter_file, status=3
-        )
-        os.execve(argv[0], argv, _environment(command, "/tmp"))
+            self._bwrap, self._paths, self._argv(request), modules=modules, program=(4, name), tmp_size=size,
+            filter_file=filter_file, status=3,
+        )  # fmt: skip
+        os.execve(argv[0], argv, self._environment(command, "/tmp"))
 
     def _argv(self, request: dict[str, Any]) -> list[str]:
         """What a program in a process image of its own is started as."""
         if request["command"]:
             return list(request["command"]["argv"])
         if request["entry"]:
-            return [self._executable, *_PYTHON, "-c", _ENTRY.format(paths=[os.path.dirname(_OWN)], entry=request["entry"])]
+            return [self._executable, *_PYTHON, "-c", _ENTRY.format(entry=request["entry"])]
         return [self._executable, *_PYTHON, "main.py"]
 
-
-def _environment(command: dict[str, Any] | None, folder: str) -> dict[str, str]:
-    return {"PATH": _PATH, "HOME": folder, "TMPDIR": folder} if command else {"PYTHONHASHSEED": "0"}
+    def _environment(self, command: dict[str, Any] | None, folder: str) -> dict[str, str]:
+        if command:
+            return {"PATH": _PATH, "HOME": folder, "TMPDIR": folder}
+        return {"PYTHONHASHSEED": "0"} | ({"PYTHONPATH": ":".join(self._paths)} if self._paths else {})
 
 
 def _read_all(descriptor: int) -> bytes:
