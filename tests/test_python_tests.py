@@ -221,6 +221,17 @@ def test_tests_that_ask_for_what_does_not_travel_are_a_bad_gold():
 
 
 @needs_sandbox
+def test_arguments_that_do_not_travel_are_a_bad_gold():
+    for argument in (object(), iter([]), print):
+        verdict = verify(problem({"fn_name": "f", "inputs": [[argument]], "outputs": [1]}), "def f(x): return 1")
+        assert verdict.status == Status.BAD_GOLD, verdict
+    assert (
+        verify(problem({"test_list": ["assert f(" + "(" * 300 + "1" + ")" * 300 + ") == 1"]}), "def f(x): return 1").status
+        == Status.BAD_GOLD
+    )
+
+
+@needs_sandbox
 def test_a_task_in_words_with_human_evals_tests():
     meta = {"test": CHECK, "entry_point": "square"}
     for prompt in ("Write a function square(n).", "Square!", "square", "def square(n):\n", PROMPT):

@@ -38,8 +38,9 @@ from typing import Any
 
 from verifiers.code_blocks import last_block
 from verifiers.code_sandbox import CHECK, chosen_sandbox, local_sandbox
-from verifiers.plain_data import encode
+from verifiers.plain_data import NotPlainError, encode
 from verifiers.problem import Problem
+from verifiers.remote_sandbox import RemoteSandbox
 from verifiers.sandbox import Outcome, Program, Run
 from verifiers.served import line, literal_calls, serve
 from verifiers.stdin_tests import (
@@ -80,7 +81,17 @@ def verify(problem: Problem, response: str) -> Verdict:
     """
     try:
         tests, budget = _read_tests(problem), Budget.read(problem.meta)
-    except (BadTestsError, SyntaxError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except (
+        BadTestsError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         return bad_gold(f"no tests that can be run: {error}")
     program = extract_program(response)
     if not program.strip():
@@ -175,7 +186,10 @@ def _judge_outputs(program: str, tests: _Tests, budget: Budget, deadline: float)
 def _judge_calls(program: str, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
     """A complaint about each test, or ""."""
     name = tests.names[0]
-    calls = [(name, encode(list(arguments)), encode({})) for arguments, _ in tests.cases]
+    try:
+        calls = [(name, encode(list(arguments)), encode({})) for arguments, _ in tests.cases]
+    except (NotPlainError, RecursionError) as error:
+        raise BadTestsError(f"an argument is a {error}, which is not plain data") from None
     served = serve(chosen_sandbox(), program, budget.limits, deadline, calls)
     try:
         for call, (_, wanted) in zip(calls, tests.cases, strict=True):
@@ -210,8 +224,9 @@ def _judge_asserts(program: str, tests: _Tests, budget: Budget, deadline: float)
     """The asserts run in one sandbox and the program in another; what passes between them passes through here."""
     check = "check" if tests.kind == "check" else None
     here = local_sandbox("asserts, unlike standard output and calls by value, need a sandbox on this machine")
-    calls = literal_calls(tests.sources, tests.names, check or "")
-    served = serve(chosen_sandbox(), program, budget.limits, deadline, calls)
+    there = chosen_sandbox()
+    calls = literal_calls(tests.sources, tests.names, check or "") if isinstance(there, RemoteSandbox) else []
+    served = serve(there, program, budget.limits, deadline, calls)
     try:
         checker = here.start("", entry=CHECK, limits=within(budget.limits, deadline, extra=1.0))
         try:
