@@ -53,8 +53,12 @@ class HFEngine:
         self._weights: PolicyWeights | None = None
         self._version = -1
 
-    def load_policy(self, weights: PolicyWeights, version: int) -> None:
+    def load_policy(self, weights: PolicyWeights, version: int) -> int:
         self._weights, self._version = weights, version
+        return 0
+
+    def sleep(self) -> int:
+        return 0
 
     def close(self) -> None:
         self._weights = None
