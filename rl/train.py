@@ -2,10 +2,11 @@
 
 Every algorithm and every engine runs through it. It decides the order of things and nothing else: what is sampled, scored and
 optimised is handed to it. All randomness is a function of (seed, step), so a step replayed from its stored rollout, or sampled
-again, gives the same numbers.
+again, gives the same numbers. Every sync and every sampling is followed by the canary: the sampler is the policy, or the run stops.
 """
 
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from rl.signal_report import no_signal_message, rollout_metrics
 from rl.stats import UpdateStats
 from rl.stats import metrics as update_metrics
 from rl.tracking import Clock, Tracker
+from rollout.canary import BOUNDS, Bound, Canary, fixed_sequences
 from rollout.chat import Chat
 from rollout.collect import Group, Verify, collect_informative
 from rollout.engine import Engine, Sampling
@@ -57,27 +59,29 @@ def train(
     tracker: Tracker,
     evaluate: Callable[[], Accuracy] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    bound: Bound | None = None,
 ) -> Position:
     """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
 
-    Raises `Diverged` after three steps that were not finite, or when the sampler's distribution is not; `UnfitReward` for rewards that
-    the algorithm is not defined for.
+    `bound`: how far apart the log-probabilities of sampler and policy may lie (default: by the policy's dtype). Raises `Diverged` after
+    three steps that were not finite, or when the sampler's distribution is not; `SamplerIsNotThePolicy` when it samples from other
+    weights; `UnfitReward` for rewards that the algorithm is not defined for.
     """
+    sampler = _Sampler(policy, engine, chat, problems, bound)
     stream = Shuffled(len(problems), loop.seed)
     by_id = {problem.id: problem for problem in problems}
     silent: deque[dict[str, float]] = deque(maxlen=STEPS_WITHOUT_SIGNAL)
     position = run.restore(policy)
     if position is None:
         position = Position()
-        engine.load_policy(policy.weights(), policy.version)
-        tracker.step(0, _evaluation(evaluate))
+        tracker.step(0, sampler.sync() | _evaluation(evaluate))
         run.save(policy, position)
 
     while position.step < loop.steps and not should_stop():
         step, clock = position.step + 1, Clock()
         clock("sync")
         reseed(loop.seed, "step", step)
-        engine.load_policy(policy.weights(), policy.version)
+        sync = sampler.sync()
         stored = run.rollouts.read(step, by_id)
         if stored is None or stored[0][0].completions[0].policy_version != policy.version:
             feed = _Feed(problems, stream, position.cursor)
@@ -92,6 +96,8 @@ def train(
             cursor = feed.cursor
         else:
             groups, replaced, cursor = stored
+        clock("sync")
+        sync |= sampler.check(groups, sampling.temperature, step)
         clock("update")
         rate = loop.lr(step - 1)
         updates = learn(groups, policy=policy, algorithm=algorithm, temperature=sampling.temperature, pad_id=chat.pad_id,
@@ -100,9 +106,9 @@ def train(
         metrics: dict[str, float] = {**rollout_metrics(groups, replaced), **update_metrics(updates), "lr": rate}
         if step == loop.steps or (loop.eval_every and step % loop.eval_every == 0):
             clock("evaluate")
-            engine.load_policy(policy.weights(), policy.version)
+            sampler.sync()
             metrics |= _evaluation(evaluate)
-        tracker.step(step, metrics | _timing(clock, groups))
+        tracker.step(step, metrics | sync | _timing(clock, groups))
         silent.append(metrics)
         if len(silent) == STEPS_WITHOUT_SIGNAL and not any(m["effective_batch"] for m in silent):
             tracker.say(no_signal_message(list(silent)))
@@ -111,6 +117,38 @@ def train(
             run.save(policy, position)
     run.save(policy, position)
     return position
+
+
+class _Sampler:
+    """The engine kept in step with the policy, and the proof of it."""
+
+    def __init__(self, policy: Policy, engine: Engine, chat: Chat, problems: Sequence[Problem], bound: Bound | None):
+        self.policy, self.engine = policy, engine
+        prompts = [chat.render(problem) for problem in problems[:8]]
+        sequences = fixed_sequences(prompts, policy.vocabulary)
+        self.canary = Canary(policy.score_sequences, sequences, bound=bound or BOUNDS[policy.autocast or "float32"])
+
+    def sync(self) -> dict[str, float]:
+        """The engine samples from the policy as it is now. Returns what that cost and what the canary saw."""
+        began = time.monotonic()
+        moved = self.engine.load_policy(self.policy.weights(), self.policy.version)
+        delivered = time.monotonic()
+        gap = self.canary.check_weights(self.engine, self.policy.version)
+        return {
+            "sync/seconds": delivered - began, "sync/bytes": float(moved), "sync/canary_seconds": time.monotonic() - delivered,
+            "canary/weights_worst": gap.worst, "canary/weights_mean": gap.mean,
+        }  # fmt: skip
+
+    def check(self, groups: Sequence[Group], temperature: float, step: int) -> dict[str, float]:
+        """What was sampled came from the policy. The engine then rests until the update is done."""
+        began = time.monotonic()
+        sampled = [(group.prompt, group.completions) for group in groups]
+        gap = self.canary.check_samples(sampled, temperature=temperature, version=self.policy.version, first=step)
+        checked = time.monotonic()
+        return {
+            "sync/samples_seconds": checked - began, "canary/samples_worst": gap.worst, "canary/samples_mean": gap.mean,
+            "sync/bytes_given_back": float(self.engine.sleep()),
+        }  # fmt: skip
 
 
 def _require_finite(groups: Sequence[Group], step: int) -> None:

@@ -135,7 +135,7 @@ class VLLMEngine:
         try:
             return vllm.LLM(
                 str(folder), skip_tokenizer_init=True, logprobs_mode="processed_logprobs", generation_config="vllm",
-                enable_prefix_caching=True, disable_log_stats=True, seed=0, **settings,
+                enable_prefix_caching=True, disable_log_stats=True, use_tqdm_on_load=False, seed=0, **settings,
             )  # fmt: skip
         except (ValueError, RuntimeError, TypeError) as error:
             self.close()
