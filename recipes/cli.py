@@ -20,6 +20,7 @@ COMMANDS = {  # name -> (module with a `Config` dataclass and `run(config) -> ex
     "grpo-math": ("recipes.grpo_math", "GRPO and its relatives on your model and your problems"),
     "plan": ("recipes.plan", "what a recipe would do: options, loss, tokens, memory; without running it"),
     "verify": ("recipes.verify", "one verdict for each row of a JSONL file or a pipe"),
+    "audit": ("recipes.audit", "golds that fail, conflicts, duplicates, leaks and answer types of a data set"),
     "plot": ("recipes.plot", "draw the plots of a run again"),
 }
 
@@ -111,8 +112,8 @@ def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
 
 def _one_line(text: str) -> str:
     """tyro's boxed message without the box and the pointer to --help."""
-    words = [re.sub("─{3,}.*", "", line.strip("│╭╮╰╯─ ")).strip() for line in text.splitlines()]
-    kept = [line for line in words if line and line != "Parsing error" and not line.startswith(("For full helptext", "see "))]
+    words = [re.sub("[─-]{3,}.*", "", line.strip("│╭╮╰╯─ ")).strip() for line in text.splitlines()]
+    kept = [line for line in words if line and line != "Parsing error" and not line.startswith(("For full helptext", "see ", "reckon "))]
     return " ".join(kept) or "the command line could not be read; see --help"
 
 

@@ -105,7 +105,7 @@ def run(config: Config) -> int:
         from rl.evaluate import evaluate
         from rollout.hf_engine import HFEngine
 
-        engine = HFEngine(pad_id=chat.pad_id, max_sequences=config.max_sequences)
+        engine = HFEngine(pad_id=chat.pad_id, max_sequences=config.max_sequences, copy=bool(config.ahead))
 
         def held_out_accuracy() -> Any:
             limit = config.max_completion_length

@@ -50,11 +50,11 @@ def algorithm_of(options: Options) -> Algorithm:
     """The algorithm that the options describe. Raises InputError for what it would ignore or cannot do."""
     check(options)
     kl = KL(options.kl_coef, ESTIMATORS[options.kl or "k3"]) if options.kl_coef else None
-    correction = None
-    if options.correction:
+    correction, kind = None, options.correction or ("truncate" if options.ahead else None)
+    if kind:
         bounds = {"low": options.correction_low, "high": options.correction_high}
         given = {key: value for key, value in bounds.items() if value is not None}
-        correction = Correction(options.correction, options.correction_level or "token", **given)
+        correction = Correction(kind, options.correction_level or "token", **given)
     own = {name: getattr(options, name) for name in ("clip_low", "clip_high", "ratio_cap", "overlong_cache", "max_refills")}
     try:
         algorithm = named(
@@ -157,6 +157,7 @@ def train_online(
         eval_every=options.eval_every,
         checkpoint_every=options.checkpoint_every,
         seed=options.seed,
+        ahead=options.ahead,
     )
     sampling = Sampling(options.max_completion_length, options.completions_per_problem, options.temperature, chat.stop_ids)
     tracker = Tracker(run.metrics_path, steps=options.steps, name=name, tracker=options.track, config=to_json(options))

@@ -39,6 +39,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
     **dict.fromkeys(("temperature", "lr", "deadline", "max_grad_norm", "ratio_cap", "correction_high", "lora_alpha"), POSITIVE),
     **dict.fromkeys(("clip_low", "ema_decay"), BELOW_ONE),
     **dict.fromkeys(("worked_share", "warm_start"), ("from 0 to 1", lambda value: 0 <= value <= 1)),
+    "ahead": ("0 or 1", lambda value: value in (0, 1)),
     "hidden": ("a multiple of 8, at least 8", lambda value: value >= 8 and value % 8 == 0),
 }  # fmt: skip
 
@@ -84,6 +85,9 @@ class Options:
     """G: completions sampled for each problem."""
     updates_per_rollout: int = 1
     """Optimiser steps on each rollout, over disjoint parts of its groups."""
+    ahead: int = 0
+    """1: sample the next rollout while this step's update runs. It is then one step old, which --correction accounts for (truncate, if
+    none is given)."""
     tokens_per_micro_batch: int = 16_384
     """Memory setting: tokens, padding included, in one forward and backward pass. Never changes the gradient."""
     max_completion_length: int = 1024
@@ -138,7 +142,8 @@ def check(options: Options) -> None:
         "kl_coef": ("kl", "reference", "ema_decay"),
         "correction": ("correction_level", "correction_low", "correction_high"),
     }.items():
-        _refuse_ignored(options, bool(getattr(options, needed)), given, f"without {_flag(needed)}")
+        obeyed = bool(getattr(options, needed)) or (needed == "correction" and options.ahead > 0)
+        _refuse_ignored(options, obeyed, given, f"without {_flag(needed)}")
     _refuse_ignored(options, options.reference == "ema", ("ema_decay",), "without --reference ema")
     _refuse_ignored(options, options.correction == "mask", ("correction_low",), "without --correction mask")
 

@@ -75,7 +75,7 @@ def run(config: Config) -> int:
         if not start.exists():
             _warm_start(config, start, problems, chat, pool.verify_many)
         policy = online.make_policy(config, str(start), algorithm=algorithm)
-        engine = HFEngine(pad_id=chat.pad_id, max_sequences=MAX_SEQUENCES)
+        engine = HFEngine(pad_id=chat.pad_id, max_sequences=MAX_SEQUENCES, copy=bool(config.ahead))
         outcome = online.train_online(
             config, name="GRPO", run=folder, algorithm=algorithm, policy=policy, engine=engine, chat=chat, problems=problems,
             verify=pool.verify_many, evaluate=lambda: _judged(held_out, engine, chat, config),

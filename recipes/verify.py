@@ -3,10 +3,13 @@
     reckon verify answers.jsonl                                  rows: {"gold": "1/2", "pred": "0.5"}
     reckon verify answers.jsonl --verifier my_rewards.py:score   any verifier or reward function
     generate | reckon verify -                                   rows: {"gold": "1/2", "response": "... \\boxed{0.5}"}
+    reckon verify --gold 1/2 --pred 0.5 --explain                one question, and why its verdict is what it is
 
 `pred` is an answer that was extracted already, `response` the whole text that a model wrote (it wins where a row has both).
 `problem` and every other field are for the verifier. A verdict is {"id" if the row has one, "score": number or null, "status",
-"detail", "seconds"}; a last line `RESULT {...}` has the count of each status, the rows, and the speed.
+"detail", "seconds"}, and "parts" where a reward has some; a last line `RESULT {...}` has the count of each status, the rows, and
+the speed. With `--explain` each row is a block of text for a reader instead (what was extracted, how it was read, which step decided,
+the parts of a composed reward); in a file written with `--out` the same lines are the field "explanation" of the row's JSON.
 
 A pipe is read as it comes, in bounded memory: a row is answered without waiting for the next one. No GPU and no model; two
 cores give more than 10,000 verdicts a second where a verdict itself costs nothing, so the verifier decides.
@@ -18,32 +21,41 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 import tyro
 
+from recipes.explanation import Explainer, block, judges_answers
+from recipes.options import Reward
+from recipes.row_stream import Row, large_size, open_rows, progress, rows_of
 from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
-from verifiers.problem_file import answer_as_response, answer_text, parse_row
+from verifiers.problem_file import answer_as_response, answer_text
 from verifiers.verdict import Status, Verdict
 
 _ROWS_IN_FLIGHT = 1 << 14  # rows read but not yet printed: what a row that takes long may hold up
-_LARGE = 1 << 20  # bytes of a file that deserves a progress bar
 
 
 @dataclass(frozen=True)
 class Config:
     """Judge the answers in a JSONL file: rows with `gold`, and `pred` (an answer) or `response` (a text with the answer in it)."""
 
-    file: tyro.conf.Positional[str]
+    file: tyro.conf.Positional[str] = ""
     """JSONL file, or - for standard input."""
-    verifier: str = "math_answer"
-    """A verifier's name, FILE.py:FUNCTION, or package.module:FUNCTION."""
+    verifier: Reward = ()
+    """A verifier's name, FILE.py:FUNCTION, or package.module:FUNCTION, optionally `=weight`; repeatable, the first decides what counts
+    as right. Default: math_answer."""
+    explain: bool = False
+    """Show how each verdict came about, as text for a reader."""
+    gold: str = ""
+    """Instead of a file: the right answer."""
+    pred: str = ""
+    """Instead of a file: the answer to judge (write --pred=... for one that begins with a dash)."""
     workers: int = 2
     """Processes."""
     deadline: float = 10.0
@@ -53,51 +65,87 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _Waiting:
     """What a verdict's line needs of its row."""
 
     echo: dict[str, Any]
     """The row's id, if it has one."""
+    place: str
     end: int
-    """Where the row ends in the file, in bytes."""
+    item: tuple[Problem, str] | None
+    """What was judged, if it is to be explained."""
 
 
 def run(config: Config) -> int:
     """Print the verdicts; the exit code is 0 whatever they are. Raises InputError for a row, after the verdicts on those before."""
+    specs = config.verifier or ("math_answer",)
     try:
         with ExitStack() as stack:
-            file = _open(config.file)
-            if config.file != "-":  # closing standard input would wait for the thread that reads it
-                stack.enter_context(file)
+            rows, size = _source(config, stack)
             out = stack.enter_context(_output(config.out))
-            pool = stack.enter_context(VerifierPool([config.verifier], workers=config.workers, deadline=config.deadline))
-            show = stack.enter_context(_progress(_size(file, config)))
-            result = _verify(file, config, pool, out, show)
+            workers = config.workers if config.file else 1
+            pool = stack.enter_context(VerifierPool(specs, workers=workers, deadline=config.deadline))
+            explainer = stack.enter_context(Explainer(specs, deadline=config.deadline)) if config.explain else None
+            show = stack.enter_context(progress(size))
+            result = _verify(rows, _Printer(out, explainer, as_json=config.out is not None), config, pool, show)
         print("RESULT", json.dumps(result), flush=True)
     except BrokenPipeError:  # the reader (`head`) has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
-def _verify(file: BinaryIO, config: Config, pool: VerifierPool, out: TextIO, show: Callable[[int, int], None]) -> dict[str, Any]:
+def _source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
+    """The rows, and the size of a file whose progress can be shown without disturbing the verdicts (else 0)."""
+    if bool(config.gold) is not bool(config.pred) or bool(config.file) is bool(config.gold):
+        raise InputError("give a JSONL file (or - for standard input), or one question as --gold ANSWER --pred ANSWER")
+    if not config.file:
+        return [Row("the question", 0, {"gold": config.gold, "pred": config.pred})], 0
+    file = open_rows(config.file)
+    if config.file == "-":  # closing standard input would wait for the thread that reads it
+        return rows_of(file, config.file), 0
+    stack.enter_context(file)
+    return rows_of(file, config.file), large_size(file) if config.out is not None or not sys.stdout.isatty() else 0
+
+
+class _Printer:
+    """Writes a verdict as a line of JSON, or, where it is explained on standard output, as a block of text."""
+
+    def __init__(self, out: TextIO, explainer: Explainer | None, *, as_json: bool) -> None:
+        self._out, self._explainer, self._as_json = out, explainer, as_json
+
+    def __call__(self, waiting: _Waiting, verdict: Verdict, seconds: float) -> None:
+        line = {**waiting.echo, "score": verdict.score, "status": verdict.status, "detail": verdict.detail}
+        if verdict.parts:
+            line["parts"] = dict(verdict.parts)
+        line["seconds"] = round(seconds, 6)
+        text = ""
+        if self._explainer is not None and waiting.item is not None:
+            line["explanation"] = self._explainer.lines(*waiting.item, verdict)
+            named = f" (id {waiting.echo['id']})" if waiting.echo else ""
+            text = block(waiting.place + named, verdict, line["explanation"])
+        self._out.write((json.dumps(line) if self._as_json or not text else text) + "\n")
+        self._out.flush()
+
+
+def _verify(
+    source: Iterable[Row], print_verdict: _Printer, config: Config, pool: VerifierPool, show: Callable[[int, int], None]
+) -> dict[str, Any]:
     start = time.perf_counter()
     counts = dict.fromkeys(Status, 0)
-    rows: deque[_Row] = deque()  # read, and not yet printed
+    rows: deque[_Waiting] = deque()  # read, and not yet printed
     room = threading.Semaphore(_ROWS_IN_FLIGHT)
     early: dict[int, tuple[Verdict, float]] = {}  # verdicts that wait for one of an earlier row
     printed = 0
-    for index, verdict, seconds in pool.stream(_items(file, config, rows, room)):
+    for index, verdict, seconds in pool.stream(_items(source, config, rows, room)):
         early[index] = (verdict, seconds)
         while printed in early:
             ready, took = early.pop(printed)
-            row = rows.popleft()
-            line = {**row.echo, "score": ready.score, "status": ready.status, "detail": ready.detail, "seconds": round(took, 6)}
-            out.write(json.dumps(line) + "\n")
-            out.flush()
+            waiting = rows.popleft()
+            print_verdict(waiting, ready, took)
             room.release()
             counts[ready.status] += 1
             printed += 1
-            show(row.end, printed)
+            show(waiting.end, printed)
     seconds = time.perf_counter() - start
     return {
         "rows": printed,
@@ -107,24 +155,19 @@ def _verify(file: BinaryIO, config: Config, pool: VerifierPool, out: TextIO, sho
     }
 
 
-def _items(file: BinaryIO, config: Config, rows: deque[_Row], room: threading.Semaphore) -> Iterator[tuple[Problem, str]]:
-    """The file's rows as problems and responses; what their verdicts' lines need goes to `rows`. Runs in the pool's thread."""
-    end = 0
-    for number, line in enumerate(file, 1):
-        end += len(line)
-        if not line.strip():
-            continue
-        where = f"{'standard input' if config.file == '-' else config.file}, line {number}"
+def _items(source: Iterable[Row], config: Config, rows: deque[_Waiting], room: threading.Semaphore) -> Iterator[tuple[Problem, str]]:
+    """The rows as problems and responses; what their verdicts' lines need goes to `rows`. Runs in the pool's thread."""
+    specs = config.verifier or ("math_answer",)
+    verifier = "math_answer" if judges_answers(specs) else specs[0]
+    for place, end, fields in source:
         try:
-            row = parse_row(line.decode("utf-8-sig" if number == 1 else "utf-8"), where)
-        except UnicodeDecodeError as error:
-            raise InputError(f"{where}: not UTF-8 text ({error.reason}); write one JSON object a line") from None
-        try:
-            item = _item(row, config.verifier)
+            item = _item(fields, verifier)
         except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+            where = "standard input" if config.file == "-" else config.file
+            raise InputError(f"{where}, {place}: {error}" if where else str(error)) from None
         room.acquire()
-        rows.append(_Row({"id": row["id"]} if "id" in row else {}, end))
+        echo = {"id": fields["id"]} if "id" in fields else {}
+        rows.append(_Waiting(echo, place, end, item if config.explain else None))
         yield item
 
 
@@ -144,15 +187,6 @@ def _item(row: dict[str, Any], verifier: str) -> tuple[Problem, str]:
     return problem, answer_as_response(pred, verifier) if pred.strip() else ""
 
 
-def _open(name: str) -> BinaryIO:
-    if name == "-":
-        return open(0, "rb", closefd=False)  # not sys.stdin.buffer: a thread blocked in that one aborts Python's exit
-    try:
-        return Path(name).open("rb")
-    except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror}; give a JSONL file, or - for standard input") from None
-
-
 @contextmanager
 def _output(path: Path | None) -> Iterator[TextIO]:
     if path is None:
@@ -167,40 +201,3 @@ def _output(path: Path | None) -> Iterator[TextIO]:
     with file:
         yield file
     os.replace(partial, path)
-
-
-def _size(file: BinaryIO, config: Config) -> int:
-    """The bytes of a file whose progress is worth showing, and can be shown without disturbing the verdicts; else 0."""
-    visible = sys.stderr.isatty() and (config.out is not None or not sys.stdout.isatty())
-    if config.file == "-" or not visible:
-        return 0
-    size = os.fstat(file.fileno()).st_size
-    return size if size > _LARGE else 0
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int, int], None]]:
-    """A function to be told the bytes and rows done; it draws a bar with rate and time left on standard error."""
-    if not total:
-        yield lambda done, rows: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %  {task.fields[rows]:,} rows  {task.fields[rate]:,.0f}/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total, rows=0, rate=0.0)
-        start = last = time.monotonic()
-
-        def show(done: int, rows: int) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if now - last > 0.1:
-                last = now
-                bar.update(task, completed=done, rows=rows, rate=rows / (now - start))
-
-        yield show

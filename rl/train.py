@@ -5,8 +5,6 @@ optimised is handed to it. All randomness is a function of (seed, step), so a st
 again, gives the same numbers. Every sync and every sampling is followed by the canary: the sampler is the policy, or the run stops.
 """
 
-import math
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,17 +12,19 @@ from dataclasses import dataclass, replace
 from rl.algorithms import Algorithm
 from rl.batch import Batch, make_batch, split
 from rl.evaluate import Accuracy
-from rl.policy import Diverged, Policy
+from rl.policy import Policy
+from rl.rollouts import Rollout, Rollouts
 from rl.run_folder import Position, RunFolder
+from rl.sampler import Sampler
 from rl.schedule import Schedule
-from rl.seeds import Shuffled, derive_seed, reseed
+from rl.seeds import reseed
 from rl.signal_report import no_signal_message, rollout_metrics
 from rl.stats import UpdateStats
 from rl.stats import metrics as update_metrics
 from rl.tracking import Clock, Tracker
-from rollout.canary import BOUNDS, Bound, Canary, fixed_sequences
+from rollout.canary import Bound
 from rollout.chat import Chat
-from rollout.collect import Group, Verify, collect_informative
+from rollout.collect import Group, Verify
 from rollout.engine import Engine, Sampling
 from verifiers.problem import Problem
 
@@ -43,6 +43,8 @@ class Loop:
     """0: before the first step and after the last only."""
     checkpoint_every: int = 10
     seed: int = 0
+    ahead: int = 0
+    """1: sample the next rollout during the update; it is then one step old. The engine must have weights of its own."""
 
 
 def train(
@@ -67,99 +69,62 @@ def train(
     three steps that were not finite, or when the sampler's distribution is not; `SamplerIsNotThePolicy` when it samples from other
     weights; `UnfitReward` for rewards that the algorithm is not defined for.
     """
-    sampler = _Sampler(policy, engine, chat, problems, bound)
-    stream = Shuffled(len(problems), loop.seed)
-    by_id = {problem.id: problem for problem in problems}
     silent: deque[dict[str, float]] = deque(maxlen=STEPS_WITHOUT_SIGNAL)
+
+    sampler = Sampler(policy, engine, chat, problems, bound)
+    rollouts = Rollouts(
+        policy=policy, engine=engine, chat=chat, sampling=sampling, problems=problems, verify=verify, run=run, sync=sampler.sync,
+        problems_per_step=loop.problems_per_step, max_refills=algorithm.max_refills, seed=loop.seed,
+        oldest=loop.ahead * loop.updates_per_rollout,
+    )  # fmt: skip
     position = run.restore(policy)
     if position is None:
         position = Position()
-        tracker.step(0, sampler.sync() | _evaluation(evaluate))
+        sampler.sync()
+        tracker.step(0, sampler.facts() | _evaluation(evaluate))
         run.save(policy, position)
 
     while position.step < loop.steps and not should_stop():
         step, clock = position.step + 1, Clock()
-        clock("sync")
+        clock("rollout")
         reseed(loop.seed, "step", step)
-        sync = sampler.sync()
-        stored = run.rollouts.read(step, by_id)
-        if stored is None or stored[0][0].completions[0].policy_version != policy.version:
-            feed = _Feed(problems, stream, position.cursor)
-            seeded = replace(sampling, seed=derive_seed(loop.seed, "sampling", step))
-            groups, replaced = collect_informative(
-                feed.next, loop.problems_per_step, max_refills=algorithm.max_refills,
-                engine=engine, chat=chat, sampling=seeded, verify=verify, clock=clock,
-            )  # fmt: skip
-            _require_finite(groups, step)
-            clock("store")
-            run.rollouts.write(step, groups, cursor=feed.cursor, replaced=replaced)
-            cursor = feed.cursor
-        else:
-            groups, replaced, cursor = stored
-        clock("sync")
-        sync |= sampler.check(groups, sampling.temperature, step)
+        rollout = rollouts.take(step, position.cursor)
+        if rollout.version == policy.version:
+            clock("canary")
+            sampler.check(rollout.groups, sampling.temperature, step)
+        if loop.ahead and step < loop.steps:
+            clock("begin")
+            rollouts.begin(step + 1, rollout.cursor)
+        elif not loop.ahead:
+            sampler.rest()
         clock("update")
-        rate = loop.lr(step - 1)
-        updates = learn(groups, policy=policy, algorithm=algorithm, temperature=sampling.temperature, pad_id=chat.pad_id,
+        rate, version = loop.lr(step - 1), policy.version
+        updates = learn(rollout.groups, policy=policy, algorithm=algorithm, temperature=sampling.temperature, pad_id=chat.pad_id,
                         parts=loop.updates_per_rollout, lr=rate)  # fmt: skip
-        position = Position(step, cursor)
-        metrics: dict[str, float] = {**rollout_metrics(groups, replaced), **update_metrics(updates), "lr": rate}
-        if step == loop.steps or (loop.eval_every and step % loop.eval_every == 0):
+        position = Position(step, rollout.cursor)
+        metrics: dict[str, float] = {
+            **rollout_metrics(rollout.groups, rollout.replaced), **update_metrics(updates),
+            "lr": rate, "staleness": version - rollout.version,
+        }  # fmt: skip
+        evaluating = step == loop.steps or bool(loop.eval_every and step % loop.eval_every == 0)
+        saving = step % loop.checkpoint_every == 0 and step < loop.steps
+        if evaluating or saving:
+            clock("settle")
+            rollouts.settle()
+        if evaluating:
             clock("evaluate")
             sampler.sync()
             metrics |= _evaluation(evaluate)
-        tracker.step(step, metrics | sync | _timing(clock, groups))
+        tracker.step(step, metrics | sampler.facts() | _timing(clock, rollout))
         silent.append(metrics)
         if len(silent) == STEPS_WITHOUT_SIGNAL and not any(m["effective_batch"] for m in silent):
             tracker.say(no_signal_message(list(silent)))
             silent.clear()
-        if step % loop.checkpoint_every == 0 and step < loop.steps:
+        if saving:
             run.save(policy, position)
+    rollouts.settle()
     run.save(policy, position)
     return position
-
-
-class _Sampler:
-    """The engine kept in step with the policy, and the proof of it."""
-
-    def __init__(self, policy: Policy, engine: Engine, chat: Chat, problems: Sequence[Problem], bound: Bound | None):
-        self.policy, self.engine = policy, engine
-        prompts = [chat.render(problem) for problem in problems[:8]]
-        sequences = fixed_sequences(prompts, policy.vocabulary)
-        self.canary = Canary(policy.score_sequences, sequences, bound=bound or BOUNDS[policy.autocast or "float32"])
-
-    def sync(self) -> dict[str, float]:
-        """The engine samples from the policy as it is now. Returns what that cost and what the canary saw."""
-        began = time.monotonic()
-        moved = self.engine.load_policy(self.policy.weights(), self.policy.version)
-        delivered = time.monotonic()
-        gap = self.canary.check_weights(self.engine, self.policy.version)
-        return {
-            "sync/seconds": delivered - began, "sync/bytes": float(moved), "sync/canary_seconds": time.monotonic() - delivered,
-            "canary/weights_worst": gap.worst, "canary/weights_mean": gap.mean,
-        }  # fmt: skip
-
-    def check(self, groups: Sequence[Group], temperature: float, step: int) -> dict[str, float]:
-        """What was sampled came from the policy. The engine then rests until the update is done."""
-        began = time.monotonic()
-        sampled = [(group.prompt, group.completions) for group in groups]
-        gap = self.canary.check_samples(sampled, temperature=temperature, version=self.policy.version, first=step)
-        checked = time.monotonic()
-        return {
-            "sync/samples_seconds": checked - began, "canary/samples_worst": gap.worst, "canary/samples_mean": gap.mean,
-            "sync/bytes_given_back": float(self.engine.sleep()),
-        }  # fmt: skip
-
-
-def _require_finite(groups: Sequence[Group], step: int) -> None:
-    """A policy with a nan in it says the same token for ever: no group differs, no update runs, and nothing would ever complain."""
-    for group in groups:
-        for completion in group.completions:
-            if not all(map(math.isfinite, completion.logprobs)):
-                raise Diverged(
-                    f"at step {step} the sampler's log-probabilities are not finite (policy version {completion.policy_version}): the last "
-                    "update broke the policy. Start a new run with a lower learning rate (--lr)"
-                )
 
 
 def learn(
@@ -175,18 +140,6 @@ def learn(
     return [policy.update(part, algorithm, lr=lr) for part in steps]
 
 
-class _Feed:
-    """Problems from a position of the endless shuffled stream."""
-
-    def __init__(self, problems: Sequence[Problem], stream: Shuffled, cursor: int):
-        self.problems, self.stream, self.cursor = problems, stream, cursor
-
-    def next(self) -> Problem:
-        problem = self.problems[self.stream[self.cursor]]
-        self.cursor += 1
-        return problem
-
-
 def _evaluation(evaluate: Callable[[], Accuracy] | None) -> dict[str, float]:
     if evaluate is None:
         return {}
@@ -195,11 +148,12 @@ def _evaluation(evaluate: Callable[[], Accuracy] | None) -> dict[str, float]:
     return {"eval/accuracy": result.value, "eval/low": low, "eval/high": high, "eval/total": result.total}
 
 
-def _timing(clock: Clock, groups: Sequence[Group]) -> dict[str, float]:
+def _timing(clock: Clock, rollout: Rollout) -> dict[str, float]:
+    """Seconds of this step by phase. "rollout" is all that the step had to wait for its groups; sampling ahead makes it short."""
     seconds = clock.stop()
     total = sum(seconds.values())
-    sampled = sum(sum(completion.sampled) for group in groups for completion in group.completions)
+    sampled = sum(sum(completion.sampled) for group in rollout.groups for completion in group.completions)
     speed = {"speed/tokens_per_s": sampled / total if total else 0.0}
-    if seconds.get("sample"):
-        speed["speed/sampled_tokens_per_s"] = sampled / seconds["sample"]
-    return {f"time/{phase}": value for phase, value in seconds.items()} | {"time/step": total} | speed
+    if rollout.seconds.get("sample"):
+        speed["speed/sampled_tokens_per_s"] = sampled / rollout.seconds["sample"]
+    return {f"time/{phase}": value for phase, value in {**seconds, **rollout.seconds}.items()} | {"time/step": total} | speed

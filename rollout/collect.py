@@ -1,15 +1,17 @@
 """Problems to scored groups: sample, decode, verify; and, for dynamic sampling, replace the groups that teach nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
 
 from rollout.chat import Chat
 from rollout.engine import Completion, Engine, Sampling
 from verifiers.problem import Problem
 from verifiers.verdict import Verdict
 
-Verify = Callable[[Sequence[tuple[Problem, str]]], list[Verdict]]
-"""Many (problem, response) pairs to their verdicts, in order: `VerifierPool.verify_many`."""
+Verify = Callable[[Iterable[tuple[Problem, str]]], list[Verdict]]
+"""(problem, response) pairs, as they come, to their verdicts, in order: `VerifierPool.verify_many`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +39,37 @@ def collect(
     verify: Verify,
     clock: Callable[[str], None] = lambda phase: None,
 ) -> list[Group]:
-    """One group for each problem, in order. `clock` is told the name of each phase as it begins."""
+    """One group for each problem, in order. `clock` is told the name of each phase as it begins.
+
+    A group is scored while others are still being sampled, where the engine gives them one by one.
+    """
     clock("sample")
     prompts = [chat.render(problem) for problem in problems]
-    completions = engine.generate(prompts, sampling)
-    clock("verify")
-    responses = [[chat.decode(completion.tokens) for completion in group] for group in completions]
-    pairs = [(problem, response) for problem, group in zip(problems, responses, strict=True) for response in group]
-    verdicts = iter(verify(pairs))
+    responses: list[list[str]] = [[] for _ in problems]
+    order: list[int] = []
+    arrived: SimpleQueue[int | None] = SimpleQueue()
+
+    def on_group(index: int, group: list[Completion]) -> None:
+        responses[index] = [chat.decode(completion.tokens) for completion in group]
+        arrived.put(index)
+
+    def pairs() -> Iterator[tuple[Problem, str]]:
+        while (index := arrived.get()) is not None:
+            order.append(index)
+            yield from ((problems[index], response) for response in responses[index])
+
+    with ThreadPoolExecutor(1, "reckon-scoring") as scorer:
+        scoring = scorer.submit(verify, pairs())
+        try:
+            completions = engine.generate(prompts, sampling, on_group)
+        finally:
+            arrived.put(None)
+        clock("verify")
+        verdicts = iter(scoring.result())
+    scored = {index: tuple(next(verdicts) for _ in completions[index]) for index in order}
     return [
-        Group(problem, list(prompt), tuple(group), tuple(texts), tuple(next(verdicts) for _ in group))
-        for problem, prompt, group, texts in zip(problems, prompts, completions, responses, strict=True)
+        Group(problem, list(prompt), tuple(completions[n]), tuple(responses[n]), scored[n])
+        for n, (problem, prompt) in enumerate(zip(problems, prompts, strict=True))
     ]
 
 

@@ -4,7 +4,7 @@ Sampling is a pure function of the weights, the prompts and `Sampling.seed`: an 
 a resumed run needs none saved. An engine has no base class; it joins `tests/test_engine_contract.py` instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -23,11 +23,15 @@ class Sampling:
     """0 is greedy: the log-probabilities are then those at temperature 1."""
     stop_ids: tuple[int, ...] = ()
     """Token ids that end a completion; the id itself is kept as the completion's last token."""
+    stop_texts: tuple[str, ...] = ()
+    """Texts that end a completion: the token that completes one is its last. The engine needs to know the tokenizer."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1 or self.completions < 1 or self.temperature < 0:
             raise ValueError(f"max_tokens and completions must be at least 1 and temperature at least 0: {self}")
+        if not all(self.stop_texts):
+            raise ValueError("an empty stop text would end every completion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,10 @@ class Completion:
     """False for tokens that the policy did not choose (a tool's output): they are never trained on."""
     finish: Literal["stop", "length", "abort"]
     policy_version: int
+
+
+OnGroup = Callable[[int, list[Completion]], None]
+"""Told the index of a prompt and its completions as soon as all of them are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +65,12 @@ class PolicyWeights:
 class Engine(Protocol):
     """Anything with these five methods; checked as a whole by the contract test, and by name at run time."""
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Completion]]:
-        """`sampling.completions` completions for each prompt (token ids, not empty), in order: [P][G]."""
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
+        """`sampling.completions` completions for each prompt (token ids, not empty), in order: [P][G].
+
+        `on_group` hears of each prompt once, in any order, in the caller's thread and before this returns, so that scoring
+        can begin while others are sampled.
+        """
 
     def load_policy(self, weights: PolicyWeights, version: int) -> int:
         """Sample from these weights from now on, and stamp completions with `version`. Returns the bytes that were moved."""

@@ -8,14 +8,18 @@ import itertools
 import math
 import random
 from collections.abc import Sequence
+from typing import Literal
 
-from rollout.engine import Completion, PolicyWeights, Sampling
+from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
+from rollout.stopping import Decode, stop_test
 
 
 class FakeEngine:
     """Samples from `table[last][next]`, unnormalised log-probabilities (one row for each token id of the vocabulary)."""
 
-    def __init__(self, table: Sequence[Sequence[float]]):
+    def __init__(self, table: Sequence[Sequence[float]], *, decode: Decode | None = None):
+        """`decode` is needed for stop texts only."""
+        self.decode = decode
         self.table = [list(row) for row in table]
         self.loaded: list[int] = []
         """Every version that load_policy was called with, for tests of the loop."""
@@ -30,11 +34,16 @@ class FakeEngine:
     def close(self) -> None:
         pass
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Completion]]:
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
         if not all(prompts):
             raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
         rng = random.Random(sampling.seed)
-        return [[self._complete(prompt[-1], sampling, rng) for _ in range(sampling.completions)] for prompt in prompts]
+        groups = []
+        for index, prompt in enumerate(prompts):
+            groups.append([self._complete(prompt[-1], sampling, rng) for _ in range(sampling.completions)])
+            if on_group:
+                on_group(index, groups[-1])
+        return groups
 
     def score(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
         pairs = [list(itertools.pairwise(sequence)) for sequence in sequences]
@@ -49,7 +58,9 @@ class FakeEngine:
     def _complete(self, last: int, sampling: Sampling, rng: random.Random) -> Completion:
         tokens: list[int] = []
         logprobs: list[float] = []
-        while len(tokens) < sampling.max_tokens and not (tokens and tokens[-1] in sampling.stop_ids):
+        ended = stop_test(sampling, self.decode)
+        finish: Literal["stop", "length"] = "length"
+        while len(tokens) < sampling.max_tokens:
             logp = self._logp(last, sampling.temperature)
             if sampling.temperature == 0:
                 last = max(range(len(logp)), key=logp.__getitem__)
@@ -57,5 +68,7 @@ class FakeEngine:
                 last = rng.choices(range(len(logp)), [math.exp(value) for value in logp])[0]
             tokens.append(last)
             logprobs.append(logp[last])
-        finish = "stop" if tokens[-1] in sampling.stop_ids else "length"
+            if ended(tokens):
+                finish = "stop"
+                break
         return Completion(tokens, logprobs, [True] * len(tokens), finish, self.loaded[-1] if self.loaded else -1)

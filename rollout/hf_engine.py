@@ -1,19 +1,22 @@
 """An engine on transformers' `generate`: no other package, any machine, any causal model.
 
-It samples from the policy's own module, in place: nothing is copied, so weights cannot be stale. Log-probabilities are recorded
+It samples from the policy's own module, in place: nothing is copied, so weights cannot be stale (`copy=True` samples from a copy
+instead, which may go on while the policy is updated). Log-probabilities are recorded
 while sampling, from the very distribution that the token was drawn from. Left padding, one forward pass a token for the whole
 batch: fine for small models and for checking other engines; vLLM is the engine for speed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from rollout.engine import Completion, PolicyWeights, Sampling
+from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
+from rollout.replica import Replica, pack
+from rollout.stopping import Decode, stop_test
 
 
 class _Sampler(LogitsProcessor):  # type: ignore[misc]
@@ -43,19 +46,39 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
         return self._logp - noise.log_()
 
 
+class _Ends(StoppingCriteria):  # type: ignore[misc]
+    """Notes where each row ends, and tells `generate`, which stops when all have."""
+
+    def __init__(self, ended: Callable[[Sequence[int]], bool], prompt_width: int, rows: int):
+        self.ended, self.prompt_width = ended, prompt_width
+        self.lengths: list[int | None] = [None] * rows
+
+    def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
+        for row, tokens in enumerate(input_ids[:, self.prompt_width :].tolist()):
+            if self.lengths[row] is None and self.ended(tokens):
+                self.lengths[row] = len(tokens)
+        return torch.tensor([length is not None for length in self.lengths], device=input_ids.device)
+
+
 class HFEngine:
     """Samples from the policy's module with `generate`. `pad_id` is any valid token id; it is masked everywhere."""
 
-    def __init__(self, *, pad_id: int, max_sequences: int = 512):
-        """`max_sequences`: at most so many at once; fewer use less memory."""
+    def __init__(self, *, pad_id: int, max_sequences: int = 512, decode: Decode | None = None, copy: bool = False):
+        """`max_sequences`: at most so many at once; fewer use less memory. `decode` is needed for stop texts only."""
+        self._replica = Replica() if copy else None
+        self.decode = decode
         self.pad_id = pad_id
         self.max_sequences = max_sequences
         self._weights: PolicyWeights | None = None
         self._version = -1
 
     def load_policy(self, weights: PolicyWeights, version: int) -> int:
+        moved = 0
+        if self._replica:
+            parcel = pack(weights, changes=self._weights is not None)
+            weights, moved = self._replica.load(parcel), parcel.bytes
         self._weights, self._version = weights, version
-        return 0
+        return moved
 
     def sleep(self) -> int:
         return 0
@@ -63,7 +86,7 @@ class HFEngine:
     def close(self) -> None:
         self._weights = None
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Completion]]:
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
         if not all(prompts):
             raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
         rows = [(index, prompt) for index, prompt in enumerate(prompts) for _ in range(sampling.completions)]
@@ -76,6 +99,8 @@ class HFEngine:
                 completions = self._generate_batch(module, [prompt for _, prompt in part], sampling, generator)
                 for (index, _), completion in zip(part, completions, strict=True):
                     groups[index].append(completion)
+                    if on_group and len(groups[index]) == sampling.completions:
+                        on_group(index, groups[index])
         return groups
 
     def score(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
@@ -117,10 +142,12 @@ class HFEngine:
         tokens = torch.tensor([[self.pad_id] * pad + list(prompt) for pad, prompt in zip(pads, prompts, strict=True)])
         mask = torch.arange(width)[None] >= torch.tensor(pads)[:, None]
         sampler = _Sampler(sampling.temperature, generator)
+        ends = _Ends(stop_test(sampling, self.decode), width, len(prompts))
         sequences = module.generate(
             tokens.to(_device(module)),
             attention_mask=mask.long().to(_device(module)),
             logits_processor=LogitsProcessorList([sampler]),
+            stopping_criteria=StoppingCriteriaList([ends] if sampling.stop_texts else []),
             generation_config=GenerationConfig(
                 max_new_tokens=sampling.max_tokens,
                 do_sample=False,
@@ -131,13 +158,18 @@ class HFEngine:
         sampler.note(sequences[:, -1])
         chosen = sequences[:, width:].tolist()
         logprobs = torch.stack(sampler.chosen[: sequences.shape[1] - width], dim=1).tolist()
-        return [self._completion(row, logp, sampling) for row, logp in zip(chosen, logprobs, strict=True)]
+        lengths = ends.lengths if sampling.stop_texts else [_stop(row, sampling.stop_ids) for row in chosen]
+        return [self._completion(*row) for row in zip(chosen, logprobs, lengths, strict=True)]
 
-    def _completion(self, tokens: list[int], logprobs: list[float], sampling: Sampling) -> Completion:
-        stops = [i for i, token in enumerate(tokens) if token in sampling.stop_ids]
-        length = stops[0] + 1 if stops else len(tokens)
-        finish = "stop" if stops else "length"
+    def _completion(self, tokens: list[int], logprobs: list[float], stop: int | None) -> Completion:
+        length = len(tokens) if stop is None else stop
+        finish: Literal["stop", "length"] = "length" if stop is None else "stop"
         return Completion(tokens[:length], logprobs[:length], [True] * length, finish, self._version)
+
+
+def _stop(tokens: list[int], stop_ids: Sequence[int]) -> int | None:
+    """The number of tokens up to and with the first stop id."""
+    return next((n for n, token in enumerate(tokens, 1) if token in stop_ids), None)
 
 
 def _device(module: nn.Module) -> torch.device:

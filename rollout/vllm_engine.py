@@ -28,7 +28,7 @@ from typing import Any
 
 import torch
 
-from rollout.engine import Completion, PolicyWeights, Sampling
+from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
 from rollout.policy_tensors import full_tensors, handover_folder, plain_adapter, save_adapter, save_model_folder, size_of
 from verifiers.input_error import InputError
 
@@ -156,7 +156,9 @@ class VLLMEngine:
         ranks = sorted(typing.get_args(MaxLoRARanks))
         fitting = [each for each in ranks if each >= rank]
         if not fitting:
-            raise InputError(f"a LoRA of rank {rank} is above the largest that vLLM takes, {ranks[-1]}; lower --lora-rank or use --engine hf")
+            raise InputError(
+                f"a LoRA of rank {rank} is above the largest that vLLM takes, {ranks[-1]}; lower --lora-rank or use --engine hf"
+            )
         return int(self.options.get("max_lora_rank", fitting[0]))
 
     def _swap_adapter(self, weights: PolicyWeights, dtype: torch.dtype, config: Any) -> int:
@@ -212,7 +214,7 @@ class VLLMEngine:
 
     # --- sampling ---
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[Completion]]:
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
         if not all(prompts):
             raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
         if 0 < sampling.temperature < LOWEST_TEMPERATURE:
@@ -221,7 +223,11 @@ class VLLMEngine:
         outputs = self._ask(prompts, [self._parameters(sampling, index) for index in range(len(prompts))])
         # greedy completions of one prompt are one and the same
         copies = sampling.completions if sampling.temperature == 0 else 1
-        return [[self._completion(each) for each in output.outputs for _ in range(copies)] for output in outputs]
+        groups = [[self._completion(each) for each in output.outputs for _ in range(copies)] for output in outputs]
+        if on_group:
+            for index, group in enumerate(groups):
+                on_group(index, group)
+        return groups
 
     def _parameters(self, sampling: Sampling, index: int) -> Any:
         from vllm import SamplingParams
@@ -340,7 +346,9 @@ def _installed_version() -> str:
     numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
     if len(numbers) == 2 and numbers < OLDEST:
         oldest = ".".join(map(str, OLDEST))
-        raise InputError(f"vLLM {found} is older than {oldest}, the first version that this engine works with; upgrade it, or use --engine hf")
+        raise InputError(
+            f"vLLM {found} is older than {oldest}, the first version that this engine works with; upgrade it, or use --engine hf"
+        )
     if len(numbers) == 2 and numbers > NEWEST_TESTED:
         tested = ".".join(map(str, NEWEST_TESTED))
         warnings.warn(f"vLLM {found} is newer than {tested}, the newest that was tested; each sync is checked all the same", stacklevel=3)

@@ -42,14 +42,14 @@ class Subject:
         return torch.tensor([row[-1] for row in scores], dtype=torch.float64).exp()
 
 
-def of_policy(request, make: str, tolerance: float = 1e-5, **build: Any) -> Subject:
+def of_policy(request, make: str, tolerance: float = 1e-5, copy: bool = False, **build: Any) -> Subject:
     model = request.getfixturevalue(make)()
     policy = Policy(model, device="cpu", **build)
     generator = torch.Generator().manual_seed(0)
     for name, parameter in policy.trainable.items():
         if "lora_B" in name:  # 0 at first, which would forgive an engine that ignores the adapter
             parameter.data.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    return Subject(HFEngine(pad_id=0), policy, tolerance)
+    return Subject(HFEngine(pad_id=0, copy=copy), policy, tolerance)
 
 
 def fake(request) -> Subject:
@@ -62,6 +62,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "hf": lambda request: of_policy(request, "make_qwen2"),
     "hf llama": lambda request: of_policy(request, "make_llama"),
     "hf lora": lambda request: of_policy(request, "make_qwen2", lora=Lora(rank=4, alpha=8.0)),
+    "hf lora copy": lambda request: of_policy(request, "make_qwen2", copy=True, lora=Lora(rank=4, alpha=8.0)),
     "hf dora": lambda request: of_policy(request, "make_qwen2", lora=Lora(rank=4, alpha=8.0, dora=True)),
     "hf bf16": lambda request: of_policy(request, "make_qwen2", tolerance=0.2, dtype="bf16"),
 }
@@ -303,6 +304,54 @@ def test_without_weights_there_is_nothing_to_sample_from():
     engine = HFEngine(pad_id=0)
     with pytest.raises(ValueError, match="call load_policy first"):
         engine.generate([[3]], Sampling(max_tokens=1))
+
+
+def spell(tokens):
+    return "".join(chr(ord("a") + token) for token in tokens)
+
+
+@pytest.fixture(params=["fake", "hf"])
+def spelling(request):
+    """An engine that knows the letters of its tokens."""
+    subject = ENGINES[request.param](request)
+    subject.engine.decode = spell
+    subject.engine.load_policy(subject.policy.weights(), 7)
+    return subject
+
+
+def test_a_stop_text_ends_a_completion_with_the_token_that_completes_it(spelling):
+    free = replace(Sampling(max_tokens=12, completions=40, temperature=1.3, seed=9), stop_ids=(1,))
+    seen = Counter(
+        spell(c.tokens[:-1])[i : i + 2] for c in flat(spelling.engine.generate([[3, 4]], free)) for i in range(len(c.tokens) - 2)
+    )
+    pair = seen.most_common(1)[0][0]
+    stopped = flat(spelling.engine.generate([[3, 4], [6]], replace(free, stop_texts=(pair, "zz"))))
+    ends = [completion for completion in stopped if spell(completion.tokens).endswith(pair)]
+    assert len(ends) > 3
+    for completion in stopped:
+        text = spell(completion.tokens)
+        assert pair not in text[:-1]
+        assert (completion.finish == "stop") == (text.endswith((pair, spell([1]))))
+        assert len(completion.logprobs) == len(completion.sampled) == len(completion.tokens)
+        assert completion.finish == "stop" or len(completion.tokens) == 12
+
+
+def test_stop_texts_need_a_tokenizer(make_qwen2):
+    engine = HFEngine(pad_id=0)
+    engine.load_policy(Policy(make_qwen2(), device="cpu").weights(), 0)
+    with pytest.raises(ValueError, match="made with `decode`"):
+        engine.generate([[3]], Sampling(max_tokens=3, stop_texts=("x",)))
+    with pytest.raises(ValueError, match="empty stop text"):
+        Sampling(max_tokens=3, stop_texts=("",))
+
+
+def test_each_group_is_told_once_and_before_the_end(subject):
+    heard = []
+    groups = subject.engine.generate(
+        PROMPTS, Sampling(max_tokens=5, completions=3, seed=1), lambda n, group: heard.append((n, list(group)))
+    )
+    assert sorted(n for n, _ in heard) == [0, 1, 2, 3]
+    assert all(groups[n] == group for n, group in heard)
 
 
 # --- the fake engine ---------------------------------------------------------------------------------------------------

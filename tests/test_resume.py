@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from verifiers.verdict import Verdict, right, wrong
 STEPS = 30
 
 
-def train_until(path: Path, stop_after: int | None = None) -> None:
+def train_until(path: Path, stop_after: int | None = None, ahead: int = 0) -> None:
     """One life of a run: made or resumed, in this process. The reward is a pure function of the response."""
     import torch
 
@@ -40,16 +40,16 @@ def train_until(path: Path, stop_after: int | None = None) -> None:
     chat = Chat(make_tokenizer())
     problems = make_problems(12, seed=3, digits=1)
 
-    def verify(pairs: Sequence[tuple[Any, str]]) -> list[Verdict]:
+    def verify(pairs: Iterable[tuple[Any, str]]) -> list[Verdict]:
         return [right() if sum(map(ord, response)) % 3 == 0 else wrong() for _, response in pairs]
 
     run = RunFolder.open(path)[0] if path.exists() else RunFolder.create(path, {"options": {}})
     torch.manual_seed(0)
     model = make_model(len(chat.tokenizer), hidden=16, layers=1)
     policy = Policy(model, reference="ema", tokens_per_micro_batch=128)
-    engine = HFEngine(pad_id=chat.pad_id)
+    engine = HFEngine(pad_id=chat.pad_id, copy=bool(ahead))
     loop = Loop(steps=STEPS, problems_per_step=3, lr=Schedule(1e-3, STEPS, 4, "cosine"), updates_per_rollout=2,
-                checkpoint_every=4, eval_every=7, seed=5)  # fmt: skip
+                checkpoint_every=4, eval_every=7, seed=5, ahead=ahead)  # fmt: skip
     lives = iter(range(10_000))
     tracker = Tracker(run.metrics_path, steps=STEPS)
     tracker.console.quiet = True
@@ -62,13 +62,13 @@ def train_until(path: Path, stop_after: int | None = None) -> None:
         )  # fmt: skip
 
 
-def live(path: Path, *, stop_after: int | None = None, kill_after: float | None = None) -> bool:
+def live(path: Path, *, stop_after: int | None = None, kill_after: float | None = None, ahead: int = 0) -> bool:
     """One life in a process of its own; True if it came to its end, False if it was killed after so many seconds.
 
     Forked, because importing torch anew would take longer than the run; this process itself never computes, so it has no
     threads whose locks a fork could inherit.
     """
-    child = multiprocessing.get_context("fork").Process(target=train_until, args=(path, stop_after))
+    child = multiprocessing.get_context("fork").Process(target=train_until, args=(path, stop_after, ahead))
     child.start()
     child.join(120 if kill_after is None else kill_after)
     if child.is_alive():
@@ -129,6 +129,25 @@ def test_kill_9_at_20_random_instants(chain: int, undisturbed: Path, tmp_path: P
             kills += 1
     assert live(path)
     assert_same(path, undisturbed)
+
+
+def test_sampling_one_step_ahead_survives_kills_and_stops_too(undisturbed: Path, tmp_path: Path) -> None:
+    alone, path = tmp_path / "alone", tmp_path / "run"
+    began = time.monotonic()
+    assert live(alone, ahead=1)
+    whole = time.monotonic() - began
+    rng = random.Random(9)
+    for _ in range(4):
+        if live(path, kill_after=rng.uniform(0.1, 0.5) * whole, ahead=1):
+            break
+    live(path, stop_after=2, ahead=1)
+    live(path, ahead=1)
+    assert_same(path, alone)
+    rows = metrics(alone)
+    assert rows[1]["staleness"] == 0, "the first rollout is nobody's successor"
+    assert [row["staleness"] for row in rows[2:]] == [row["updates"] for row in rows[1:-1]], "as old as the updates of one step"
+    assert sum(row["staleness"] for row in rows[2:]) > 40
+    assert final_weights(alone) != final_weights(undisturbed)
 
 
 def test_stopped_and_resumed_is_the_same_run(undisturbed: Path, tmp_path: Path) -> None:

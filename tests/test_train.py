@@ -1,13 +1,14 @@
 """The loop on a real tiny policy: verifiers that misbehave, dynamic sampling, silence, divergence, and what is logged."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rl.algorithms import Algorithm, named
+from rl.losses import Correction
 from rl.policy import Diverged, Policy
 from rl.run_folder import RunFolder, read_lines
 from rl.schedule import Schedule
@@ -42,7 +43,9 @@ def reward(problem, response):
 def build(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any]:
     """(verify, algorithm, options) -> run one loop, return (metrics, what was said, policy)."""
 
-    def run(verify: Any, algorithm: Algorithm, *, steps: int, problems: Sequence[Problem] = PROBLEMS, **settings: Any) -> Any:
+    def run(
+        verify: Any, algorithm: Algorithm, *, steps: int, problems: Sequence[Problem] = PROBLEMS, engine: Any = None, **settings: Any
+    ) -> Any:
         import torch
 
         from recipes.arithmetic import make_model
@@ -59,7 +62,7 @@ def build(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any
         loop = Loop(steps=steps, problems_per_step=settings.pop("problems_per_step", 16), lr=Schedule(5e-3, steps), **settings)
         with tracker:
             train(
-                loop=loop, policy=policy, engine=HFEngine(pad_id=chat.pad_id), chat=chat, problems=problems,
+                loop=loop, policy=policy, engine=engine or HFEngine(pad_id=chat.pad_id), chat=chat, problems=problems,
                 sampling=Sampling(5, completions, stop_ids=chat.stop_ids), verify=verify, algorithm=algorithm, run=folder, tracker=tracker,
             )  # fmt: skip
         return read_lines(folder.metrics_path)[1:], said, policy, folder
@@ -92,7 +95,7 @@ def test_hanging_crashing_and_garbage_verifiers_in_a_run(build: Callable[..., An
 
 
 def test_shares_of_groups_are_counted(build: Callable[..., Any]) -> None:
-    def verify(pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+    def verify(pairs: Iterable[tuple[Problem, str]]) -> list[Verdict]:
         return [
             right() if problem.meta["index"] < 4 else wrong() if problem.meta["index"] < 12 else _alternate(n)
             for n, (problem, _) in enumerate(pairs)
@@ -114,7 +117,7 @@ def test_shares_of_groups_are_counted(build: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize(("verdict", "reason"), [(wrong(), "too hard"), (right(), "too easy")])
 def test_twenty_silent_steps_say_why(build: Callable[..., Any], verdict: Verdict, reason: str) -> None:
-    rows, said, policy, _ = build(lambda pairs: [verdict] * len(pairs), grpo(), steps=21, problems_per_step=2, completions=2)
+    rows, said, policy, _ = build(lambda pairs: [verdict for _ in pairs], grpo(), steps=21, problems_per_step=2, completions=2)
     assert len(said) == 1
     assert "No group had a signal in the last 20 steps" in said[0]
     assert reason in said[0]
@@ -130,7 +133,7 @@ def test_the_message_names_the_commonest_reason() -> None:
 
 
 def test_dynamic_sampling_refills_and_is_bounded(build: Callable[..., Any]) -> None:
-    def verify(pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+    def verify(pairs: Iterable[tuple[Problem, str]]) -> list[Verdict]:
         return [(right() if n % 2 else wrong()) if problem.meta["index"] % 4 == 0 else wrong() for n, (problem, _) in enumerate(pairs)]
 
     dapo = grpo(name="dapo", overlong_cache=0, max_refills=9)
@@ -138,7 +141,7 @@ def test_dynamic_sampling_refills_and_is_bounded(build: Callable[..., Any]) -> N
     assert row["groups_mixed"] == 1.0, "4 of the 16 problems are mixed; refills go on until all four are found"
     assert 0 < row["groups_replaced"] <= 12
     dapo = grpo(name="dapo", overlong_cache=0, max_refills=3)
-    hopeless = build(lambda pairs: [wrong()] * len(pairs), dapo, steps=1, problems_per_step=4)[0][0]
+    hopeless = build(lambda pairs: [wrong() for _ in pairs], dapo, steps=1, problems_per_step=4)[0][0]
     assert (hopeless["groups_dead"], hopeless["groups_replaced"], hopeless["completions"]) == (1.0, 12, 16)
 
 
@@ -157,7 +160,7 @@ def test_a_run_that_diverges_stops_and_says_what_it_saw(build: Callable[..., Any
 def test_every_algorithm_learns_to_say_less(build: Callable[..., Any], name: str) -> None:
     """The reward prefers short completions; each algorithm must shorten them within a few steps."""
 
-    def verify(pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+    def verify(pairs: Iterable[tuple[Problem, str]]) -> list[Verdict]:
         return [right() if len(response) <= 2 else wrong() for _, response in pairs]
 
     options = {"overlong_cache": 0} if name == "dapo" else {}
@@ -176,3 +179,50 @@ def test_tensorboard_gets_the_numbers(build: Callable[..., Any], tmp_path: Path)
     events = EventAccumulator(str(tmp_path / "tensorboard" / "r"))
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars("reward")] == [(1, 0.25), (2, 0.5)]
+
+
+def alternating(pairs: Iterable[tuple[Problem, str]]) -> list[Verdict]:
+    return [right() if n % 2 else wrong() for n, _ in enumerate(pairs)]
+
+
+def test_sampling_ahead_goes_on_during_the_update(build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[float] = []
+    during_update: list[int] = []
+
+    class Watched(HFEngine):
+        def generate(self, *arguments: Any) -> Any:
+            begun.append(time.monotonic())
+            return super().generate(*arguments)
+
+    update = Policy.update
+
+    def slow(policy: Policy, *arguments: Any, **named: Any) -> Any:
+        time.sleep(0.3)
+        during_update.append(len(begun))
+        return update(policy, *arguments, **named)
+
+    def run(ahead: int) -> list[int]:
+        begun.clear()
+        during_update.clear()
+        algorithm = grpo(correction=Correction("truncate", "token"))
+        rows = build(alternating, algorithm, steps=3, engine=Watched(pad_id=0, copy=True), ahead=ahead)[0]
+        assert [row["staleness"] for row in rows] == [0, ahead, ahead]
+        return list(during_update)
+
+    monkeypatch.setattr(Policy, "update", slow)
+    assert run(ahead=0) == [1, 2, 3]
+    assert run(ahead=1) == [2, 3, 3], "the next rollout is begun before an update has ended; after the last there is none"
+
+
+def test_what_goes_wrong_ahead_ends_the_run(build: Callable[..., Any]) -> None:
+    class Failing(HFEngine):
+        calls = 0
+
+        def generate(self, *arguments: Any) -> Any:
+            self.calls += 1
+            if self.calls == 3:
+                raise MemoryError("no room for the cache")
+            return super().generate(*arguments)
+
+    with pytest.raises(MemoryError, match="no room"):
+        build(alternating, grpo(), steps=5, engine=Failing(pad_id=0, copy=True), ahead=1)

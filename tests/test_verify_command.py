@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from recipes import explanation
+from recipes.cli import main
 from recipes.verify import Config, run
 from verifiers.input_error import InputError
 
@@ -68,7 +70,7 @@ def test_pred_response_and_what_has_no_answer(capfd: pytest.CaptureFixture[str])
 def test_own_reward_keeps_the_order_past_a_timeout(capfd: pytest.CaptureFixture[str]) -> None:
     rows = [{"gold": str(n), "pred": str(n), "id": n, "level": n + 1} for n in range(500)]
     rows[7]["pred"] = "sleep"
-    run(Config(written(*rows), verifier="reward.py:score", deadline=1.0))
+    run(Config(written(*rows), verifier=("reward.py:score",), deadline=1.0))
     lines, result = verdicts(capfd.readouterr().out)
     assert [line["id"] for line in lines] == list(range(500))
     assert [line["score"] for line in lines] == [None if n == 7 else 1.0 if n == 0 else n + 1.0 for n in range(500)]
@@ -96,8 +98,95 @@ def test_files_and_verifiers_that_are_not_there(capfd: pytest.CaptureFixture[str
     with pytest.raises(InputError, match=r"missing.jsonl cannot be read: No such file"):
         run(Config("missing.jsonl"))
     with pytest.raises(InputError, match=r"reward.py has no function 'scored'; did you mean 'score'"):
-        run(Config(written({"gold": "1", "pred": "1"}), verifier="reward.py:scored"))
+        run(Config(written({"gold": "1", "pred": "1"}), verifier=("reward.py:scored",)))
     assert capfd.readouterr().out == ""
+
+
+def test_one_question_needs_no_file(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(Config(gold="1/2", pred="0.5")) == 0
+    lines, result = verdicts(capfd.readouterr().out)
+    assert [line["status"] for line in lines] == ["right"]
+    assert result["rows"] == 1
+    assert main(["verify", "--gold", "None", "--pred", "-3"]) == 0  # words and numbers that an option parser could take for its own
+    assert verdicts(capfd.readouterr().out)[0][0]["status"] == "wrong"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--gold", "1"], ["--pred", "1"], ["rows.jsonl", "--gold", "1", "--pred", "1"]])
+def test_a_file_or_a_question_but_not_both(capfd: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert main(["verify", *arguments]) == 2
+    assert capfd.readouterr().err == "error: give a JSONL file (or - for standard input), or one question as --gold ANSWER --pred ANSWER\n"
+
+
+def test_several_rewards_are_weighed_and_their_parts_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    run(Config(gold="1/2", pred="0.5", verifier=("math_answer=2", "exact=0.25")))
+    [line], _ = verdicts(capfd.readouterr().out)
+    assert (line["score"], line["parts"]) == (2.0, {"math_answer": 1.0, "exact": 0.0})
+
+
+@pytest.fixture
+def _explained_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if `exact` could explain itself, and did it badly."""
+    Path("told.py").write_text(
+        "from verifiers.verdict import wrong\n"
+        "def explain(problem, response):\n"
+        "    return wrong(f'extracted: {response!r}\\nstep: string\\x1b[31m')\n"
+    )
+    monkeypatch.setattr(explanation, "explaining", lambda name: "told.py:explain" if name == "exact" else None)
+
+
+@pytest.mark.usefixtures("_explained_exact")
+def test_an_explanation_is_a_block_for_a_reader(capfd: pytest.CaptureFixture[str]) -> None:
+    rows = [{"gold": "7", "pred": "8", "id": "q1"}, {"gold": "7", "pred": "7"}]
+    run(Config(written(*rows), verifier=("exact",), explain=True))
+    blocks = capfd.readouterr().out.split("\n\n")
+    assert blocks[0].splitlines() == [
+        "line 1 (id q1): wrong, score 0", "  gold text  '7'", "  extracted  '8'", "  step       string\N{REPLACEMENT CHARACTER}[31m",
+    ]  # fmt: skip
+    assert blocks[1].splitlines()[0] == "line 2: right, score 1"
+    assert blocks[1].splitlines()[-1] == "  note       exact alone, with its default parameters, says wrong"
+    assert blocks[2].startswith("RESULT {")
+
+
+@pytest.mark.usefixtures("_explained_exact")
+def test_explanations_of_composed_rewards_name_their_parts_and_go_to_a_file_as_lines(capfd: pytest.CaptureFixture[str]) -> None:
+    run(Config(written({"gold": "7", "pred": "7"}), verifier=("reward.py:score", "exact=0.5"), explain=True, out=Path("out.jsonl")))
+    line = json.loads(Path("out.jsonl").read_text())
+    assert line["score"] == 1.5
+    assert line["explanation"] == [
+        "gold text: '7'", "detail: score: ; exact: whole response: '7' equals the gold answer",
+            "exact extracted: '7'", "exact step: string\x1b[31m",
+        "note: exact alone, with its default parameters, says wrong", "part score: 1", "part exact: 1",
+    ]  # fmt: skip
+    assert len(capfd.readouterr().out.splitlines()) == 1
+
+
+def test_a_reward_that_cannot_explain_is_explained_by_its_detail(capfd: pytest.CaptureFixture[str]) -> None:
+    run(Config(gold="7", pred="sleep", verifier=("reward.py:score",), explain=True, deadline=0.5))
+    shown = capfd.readouterr().out.splitlines()
+    assert shown[0] == "the question: timeout"
+    assert shown[2].split()[0] == "detail"
+
+
+def test_math_answer_explains_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    if explanation.explaining("math_answer") is None:
+        pytest.skip("math_answer defines no `explain` in this tree")
+    run(Config(gold="1/2", pred="0.5", explain=True))
+    keys = [line.split()[0] for line in capfd.readouterr().out.splitlines() if line.startswith("  ")]
+    assert {"extracted", "step", "reason"} <= set(keys)
+
+
+@pytest.mark.parametrize(
+    ("specs", "own"),
+    [
+        (["math_answer"], ["math_answer"]),
+        (["mine.py:exact=0.5", "math_answer=1.0", "exact"], ["math_answer", "exact"]),
+        (["package.math_answer:verify", "./exact/mine.py:f"], []),
+        (["gate(response_format,math_answer)"], ["response_format", "math_answer"]),
+        (["math_answer?tolerance=exact=0.5"], ["math_answer"]),
+    ],
+)
+def test_our_verifiers_are_found_in_specs(specs: list[str], own: list[str]) -> None:
+    assert explanation.own_verifiers(specs) == own
 
 
 def test_out_appears_when_it_is_complete(capfd: pytest.CaptureFixture[str]) -> None:

@@ -69,10 +69,10 @@ class VerifierPool:
         """Kill the workers. Callers that are still waiting get RuntimeError; closing twice is harmless."""
         self._dispatcher.close()
 
-    def verify_many(self, items: Sequence[tuple[Problem, str]]) -> list[Verdict]:
-        """The verdict of each (problem, response), in the order of `items`."""
+    def verify_many(self, items: Iterable[tuple[Problem, str]]) -> list[Verdict]:
+        """The verdict of each (problem, response), in the order of `items`; of an iterator, work begins with the first one."""
         verdicts = {index: verdict for index, verdict, _ in self.stream(items)}
-        return [verdicts[index] for index in range(len(items))]
+        return [verdicts[index] for index in range(len(verdicts))]
 
     def stream(self, items: Iterable[tuple[Problem, str]]) -> Iterator[Result]:
         """(index, verdict, seconds) of each (problem, response), as they finish, in any order.

@@ -11,7 +11,7 @@ that a gold answer was taken from. A gold answer is not judged here: `audit_gold
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,6 +108,24 @@ def problems_of(
     if not problems and limit != 0:
         raise InputError(f"{source} holds no problem; it should have one JSON object a line" + (" with a gold answer" if bad else ""))
     return problems
+
+
+def row_reader(
+    *, verifier: str = "math_answer", prompt_field: str | None = None, answer_field: str | None = None, trust_verifiers: bool = False
+) -> Callable[[dict[str, Any]], Problem | str]:
+    """How `read_problems` reads one row: a function to its problem, or to the reason why it has no usable gold answer.
+
+    The function raises InputError for a row that is no problem for another reason.
+    """
+    mapping = _Mapping(verifier, prompt_field, answer_field, trust_verifiers)
+
+    def read(row: dict[str, Any]) -> Problem | str:
+        try:
+            return mapping.problem(row)
+        except _BadGoldError as error:
+            return str(error)
+
+    return read
 
 
 def write_problems(path: Path, problems: Iterable[Problem]) -> None:

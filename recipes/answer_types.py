@@ -1,0 +1,73 @@
+r"""What kind of thing a gold answer is: integer, fraction, interval, matrix, text, ..., from its parsed form.
+
+The kinds follow `verifiers/latex_parse.py`, so "unparsed" is what `math_answer` can only compare token by token; a type says how an
+answer was read, not how its author meant it: (1,2) is a tuple here though it may be an open interval, and a lone capital letter up
+to J a choice. For verifiers other than `math_answer` the type is the verifier's name.
+"""
+
+import re
+
+from recipes.explanation import judges_answers
+from verifiers.answer_words import read
+from verifiers.exact_sums import Expr, atoms, symbols
+from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
+from verifiers.problem import Problem
+from verifiers.reward_function import short_name
+
+UNPARSED = "unparsed"
+
+_CHOICE = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?\s*(?:\([A-J]\)|[A-J])\s*\}?")
+_PLAIN = re.compile(r"-?\d{1,400}(?:\.\d{1,400})?", re.ASCII)
+_TEXT_COMMAND = re.compile(r"\\(?:text(?:bf|it|rm)?|mbox|mathrm|mathbf)(?![A-Za-z])")
+_WORD = re.compile(r"[^\W\d_]{2}")
+_MATHEMATICS = re.compile(r"[\\^_=<>$]")
+_LIST_KINDS = {"\\{": "set", "set": "set", "": "list", ":": "ratio", "matrix": "matrix"}
+
+
+def answer_type(problem: Problem) -> str:
+    """The kind of a problem's gold answer."""
+    if not judges_answers([problem.verifier]):
+        return short_name(problem.verifier)
+    answer = problem.answer.strip()
+    if _CHOICE.fullmatch(answer):
+        return "choice"
+    if _PLAIN.fullmatch(answer):  # most golds, and a tenth of the time
+        return "decimal" if "." in answer else "integer"
+    value = read(answer)
+    if isinstance(value, Unparsed):
+        words = _TEXT_COMMAND.sub(" ", answer)
+        return "text" if _WORD.search(words) and not _MATHEMATICS.search(words) else UNPARSED
+    return _kind(value)
+
+
+def _kind(value: Value) -> str:
+    match value:
+        case Expr():
+            return _number_kind(value)
+        case Quantity(unit=unit):
+            return "percent" if unit == "%" else "quantity"
+        case Group(opening="(" | "[", closing=closing, items=items):
+            mixed = value.opening == "[" or closing == "]"
+            endless = any("∞" in atoms(item) for item in items if isinstance(item, Expr))
+            return "interval" if len(items) == 2 and (mixed or endless) else "tuple"
+        case Group(opening=opening, closing=closing):
+            return "inequality" if closing in ("or", "and") else _LIST_KINDS.get(opening, "other")
+        case SetOf():
+            return "interval"
+        case Builder():
+            return "set"
+        case Named(value=inner):
+            kind = _kind(inner)
+            return kind if kind in ("interval", "set") else "equation"
+        case Relation(ops=ops):
+            return "equation" if set(ops) == {"="} else "congruence" if "≡" in ops else "inequality"
+        case Family(value=inner) | Everywhere(value=inner):
+            return _kind(inner)
+    return "other"
+
+
+def _number_kind(value: Expr) -> str:
+    number = value.rational
+    if number is None:
+        return "expression" if symbols(value) else "constant"  # sqrt 2, 3 + 4i, pi
+    return "decimal" if value.decimals else "integer" if number.denominator == 1 else "fraction"

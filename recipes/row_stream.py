@@ -1,0 +1,88 @@
+"""The rows of a JSONL file or a pipe as they come, and a progress bar over them: what the commands that read rows share.
+
+One row at a time, so a pipe is answered without waiting for its end and a file of any size needs no memory. What a row means is
+the command's business (`verifiers/problem_file.py` for problems).
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from verifiers.input_error import InputError
+from verifiers.problem_file import parse_row
+
+_LARGE = 1 << 20  # bytes of a file that deserves a progress bar
+
+
+class Row(NamedTuple):
+    place: str
+    """ "line 3": where it stands, for messages."""
+    end: int
+    """How much of the source is read with it: bytes of a file, rows of a data set."""
+    fields: dict[str, Any]
+
+
+def open_rows(name: str) -> BinaryIO:
+    """The file, or standard input for "-". Raises InputError where it cannot be read."""
+    if name == "-":
+        return open(0, "rb", closefd=False)  # not sys.stdin.buffer: a thread blocked in that one aborts Python's exit
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror}; give a JSONL file, or - for standard input") from None
+
+
+def rows_of(file: BinaryIO, name: str) -> Iterator[Row]:
+    """The objects on a file's lines; blank lines are passed over. Raises InputError, with the line, for what is no JSON object."""
+    end = 0
+    source = "standard input" if name == "-" else name
+    for number, line in enumerate(file, 1):
+        end += len(line)
+        if not line.strip():
+            continue
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{source}, line {number}: not UTF-8 text ({error.reason}); write one JSON object a line") from None
+        yield Row(f"line {number}", end, parse_row(text, f"{source}, line {number}"))
+
+
+def large_size(file: BinaryIO) -> int:
+    """The bytes of a file whose progress is worth showing; 0 for a small one and for a pipe."""
+    size = os.fstat(file.fileno()).st_size
+    return size if size > _LARGE else 0
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[int, int], None]]:
+    """A function to be told how much of `total` and how many rows are done; it draws a bar with rate and time left on standard error.
+
+    It draws nothing where `total` is 0 or standard error is no terminal.
+    """
+    if not total or not sys.stderr.isatty():
+        yield lambda done, rows: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[rows]:,} rows  {task.fields[rate]:,.0f}/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total, rows=0, rate=0.0)
+        start = last = time.monotonic()
+
+        def show(done: int, rows: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last > 0.1:
+                last = now
+                bar.update(task, completed=done, rows=rows, rate=rows / (now - start))
+
+        yield show

@@ -1,0 +1,94 @@
+"""A policy in another process: what travels there, and the module that follows it.
+
+The first parcel holds how to build the module and every tensor; later ones hold what trains, which for a LoRA is the adapter
+alone. A replica is an ordinary module, so any engine that samples from a module in its own process can sample from one.
+
+Not covered: models whose code comes from the hub (their class must be importable at the other end), and adapters by any other
+name than the active one.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rollout.engine import PolicyWeights
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A policy's tensors on the CPU, by name, and what they are for."""
+
+    tensors: dict[str, Tensor]
+    autocast: str | None
+    config: Any = None
+    """The model's transformers config; None in a parcel of changes."""
+    adapter: Any = None
+    """The peft config of the active adapter, if there is one."""
+
+    @property
+    def bytes(self) -> int:
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
+
+
+def pack(weights: PolicyWeights, *, changes: bool = False) -> Parcel:
+    """A copy of the policy as it is now; with `changes`, only of the parameters that train. Tied tensors travel once."""
+    module: Any = weights.module
+    if changes:
+        return Parcel({name: _copied(p) for name, p in module.named_parameters() if p.requires_grad}, weights.autocast)
+    with_adapter = hasattr(module, "peft_config")
+    model = module.get_base_model() if with_adapter else module
+    return Parcel(
+        {name: _copied(tensor) for name, tensor in _tensors(module).items()},
+        weights.autocast,
+        model.config,
+        module.peft_config[module.active_adapter] if with_adapter else None,
+    )
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True).contiguous()
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and the buffers that belong to the state (others, as rotary frequencies, follow from the config)."""
+    state = module.state_dict(keep_vars=True)
+    return {**dict(module.named_parameters()), **{name: buffer for name, buffer in module.named_buffers() if name in state}}
+
+
+class Replica:
+    """A module that is built from the first parcel and follows the next ones."""
+
+    def __init__(self, device: str | torch.device | None = None) -> None:
+        """`device`: default CUDA where there is one."""
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.module: Any = None
+
+    def load(self, parcel: Parcel) -> PolicyWeights:
+        """The replica with the parcel's tensors in it. Raises ValueError if the parcel does not fit the module."""
+        if self.module is None:
+            if parcel.config is None:
+                raise ValueError("the first parcel holds only changes; send a whole policy first")
+            self.module = _build(parcel).to(self.device)
+        own = _tensors(self.module)
+        missing = own.keys() - parcel.tensors.keys() if parcel.config is not None else set()
+        unknown = parcel.tensors.keys() - own.keys()
+        if missing or unknown:
+            raise ValueError(f"a parcel of another policy: lacks {sorted(missing)[:3]}, does not know {sorted(unknown)[:3]}")
+        for name, tensor in parcel.tensors.items():
+            if own[name].shape != tensor.shape:
+                raise ValueError(f"{name} is {tuple(tensor.shape)} in the parcel and {tuple(own[name].shape)} here")
+            own[name].data = tensor.to(self.device)  # not copy_: the parcel's dtype is the policy's
+        return PolicyWeights(self.module, parcel.autocast)
+
+
+def _build(parcel: Parcel) -> nn.Module:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_config(parcel.config, attn_implementation=parcel.config._attn_implementation)
+    if parcel.adapter is not None:
+        from peft import get_peft_model
+
+        return get_peft_model(model, parcel.adapter)
+    return model
