@@ -177,5 +177,3 @@ def _table(tokens: Sequence[Sequence[float]], mine: Sequence[Sequence[float]], t
     lines = [f"{'sequence':>8} {'place':>6} {'token':>8} {'policy':>12} {'engine':>12} {'difference':>11}"]
     lines += [f"{s:>8} {place:>6} {token:>8} {a:>12.6f} {b:>12.6f} {gap:>11.1e}" for gap, s, place, token, a, b in rows[:ROWS]]
     return "\n".join(lines)
-
-
