@@ -301,7 +301,8 @@ class VLLMEngine:
             return []
         self._forget_prefixes()
         requests = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
-        outputs: list[Any] = self._llm.generate(requests, list(parameters), use_tqdm=False, lora_request=self._adapter)
+        with _randomness_kept():
+            outputs: list[Any] = self._llm.generate(requests, list(parameters), use_tqdm=False, lora_request=self._adapter)
         return outputs
 
     # --- memory ---
@@ -365,22 +366,33 @@ def _distribution_version(name: str) -> str:
 @contextlib.contextmanager
 def _kept_as_they_are() -> Iterator[None]:
     """vLLM's import and start seed the global generators, replace torch.set_num_threads and warn about its own dependencies."""
-    import numpy as np
-
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     set_threads, threads = torch.set_num_threads, torch.get_num_threads()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _randomness_kept():
         warnings.simplefilter("ignore")
         try:
             yield
         finally:
             torch.set_num_threads = set_threads
             torch.set_num_threads(threads)
-            random.setstate(states[0])
-            np.random.set_state(states[1])
-            torch.set_rng_state(states[2])
+
+
+@contextlib.contextmanager
+def _randomness_kept() -> Iterator[None]:
+    """vLLM also draws from the global generator of the device where every request has a seed of its own."""
+    import numpy as np
+
+    on_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state(), torch.cuda.get_rng_state() if on_gpu else None
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        if states[3] is not None:
+            torch.cuda.set_rng_state(states[3])
 
 
 def _on_cpu() -> bool:
