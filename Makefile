@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/quickstart
 DEMO_ARGS ?=
+# auto takes vLLM when it is installed; ENGINE=vllm insists on it, ENGINE=hf does without
+ENGINE ?= auto
 # For a torch build of your choice, such as TORCH_ARGS="--index-url <PyTorch's CPU index>" on Linux without a GPU.
 TORCH_ARGS ?=
 
@@ -30,7 +32,7 @@ $(VENV)/.ready: pyproject.toml constraints-cpu.txt
 	@echo "set up: $(BIN)/reckon --help"
 
 demo: setup
-	$(BIN)/reckon quickstart --overwrite --run $(RUN) $(DEMO_ARGS)
+	$(BIN)/reckon quickstart --overwrite --run $(RUN) --engine $(ENGINE) $(DEMO_ARGS)
 
 test: setup lint types
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -x -q -n 2 -m "not slow and not gpu"

@@ -91,16 +91,18 @@ def make_tokenizer() -> Any:
 
 
 def model_shape(vocabulary: int, *, hidden: int = 96, layers: int = 2, context: int = 64) -> Any:
-    """The configuration of a Qwen2 model of about 0.3M parameters."""
+    """The configuration of a Qwen2 model of about 0.3M parameters. Heads are 32 wide where that divides: vLLM's CPU build has no narrower."""
     from transformers import Qwen2Config
+
+    heads = hidden // 32 if hidden % 32 == 0 else 4
 
     return Qwen2Config(
         vocab_size=vocabulary,
         hidden_size=hidden,
         intermediate_size=4 * hidden,
         num_hidden_layers=layers,
-        num_attention_heads=4,
-        num_key_value_heads=4,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
         max_position_embeddings=context,
         tie_word_embeddings=True,
         bos_token_id=None,

@@ -15,6 +15,8 @@ from typing import Any
 
 from verifiers.input_error import InputError
 
+TRUNCATION = ("--top-p", "--top-k", "--min-p")
+
 COMMANDS = {  # name -> (module with a `Config` dataclass and `run(config) -> exit code`, what it does)
     "quickstart": ("recipes.quickstart", "GRPO teaches a tiny model arithmetic, on any machine, in minutes"),
     "grpo-math": ("recipes.grpo_math", "GRPO and its relatives on your model and your problems"),
@@ -105,6 +107,11 @@ def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
         options[negated] = options[f"--{negated[5:]}"]
     for argument in arguments:
         option = argument.split("=", 1)[0].replace("_", "-")
+        if option in TRUNCATION:
+            raise InputError(
+                f"{option} is refused: it would sample from a truncated distribution while the loss sees the whole one, which biases the "
+                "gradient; use --temperature, and leave it out"
+            )
         if argument.startswith("--") and option not in options:
             near = difflib.get_close_matches(option, options, 1, 0.5)
             raise InputError(f"unknown option {argument.split('=', 1)[0]}{f'; did you mean {near[0]}?' if near else ''} (--help lists all)")

@@ -11,10 +11,12 @@ was measured on a GPU.
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from recipes.engines import make_engine, with_engine
 from recipes.options import Options, absolute, check, resumed
 from verifiers.input_error import InputError
 
@@ -75,8 +77,6 @@ class Config(Options):
     """Precision of the computation; auto: bf16 on a GPU, else fp32. What trains is kept in float32."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, a third more time."""
-    engine: Literal["hf"] = "hf"
-    """What samples: hf, transformers' generate."""
     max_sequences: int = 128
     """Completions that the engine samples at once: a memory setting."""
 
@@ -86,7 +86,7 @@ class Config(Options):
 
 def run(config: Config) -> int:
     """Check, load, train. Returns the exit code."""
-    config = resolve(resumed(config))
+    config = with_engine(resolve(resumed(config)))
     problems, held_out = load_data(config)
     from recipes import online  # torch and transformers: only once the cheap mistakes are ruled out
 
@@ -101,20 +101,20 @@ def run(config: Config) -> int:
         policy = online.make_policy(
             config, config.model, algorithm=algorithm, lora=lora, dtype=_dtype(config), gradient_checkpointing=config.gradient_checkpointing
         )
-        folder = online.open_run(config, [*problems, *held_out], needed_bytes=disk)
         from rl.evaluate import evaluate
-        from rollout.hf_engine import HFEngine
 
-        engine = HFEngine(pad_id=chat.pad_id, max_sequences=config.max_sequences, copy=bool(config.ahead))
+        longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
+        with closing(make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)) as engine:
+            folder = online.open_run(config, [*problems, *held_out], needed_bytes=disk)
 
-        def held_out_accuracy() -> Any:
-            limit = config.max_completion_length
-            return evaluate(held_out, engine=engine, chat=chat, max_tokens=limit, verify=pool.verify_many)[0]
+            def held_out_accuracy() -> Any:
+                limit = config.max_completion_length
+                return evaluate(held_out, engine=engine, chat=chat, max_tokens=limit, verify=pool.verify_many)[0]
 
-        outcome = online.train_online(
-            config, name=config.algorithm, run=folder, algorithm=algorithm, policy=policy, engine=engine, chat=chat,
-            problems=problems, verify=pool.verify_many, evaluate=held_out_accuracy if held_out else None,
-        )  # fmt: skip
+            outcome = online.train_online(
+                config, name=config.algorithm, run=folder, algorithm=algorithm, policy=policy, engine=engine, chat=chat,
+                problems=problems, verify=pool.verify_many, evaluate=held_out_accuracy if held_out else None,
+            )  # fmt: skip
     print(online.summary(outcome, folder), file=sys.stderr)
     if outcome.stopped:
         return 130

@@ -21,6 +21,7 @@ from rl.schedule import Schedule
 from rl.seeds import reseed
 from rl.tracking import Tracker, check_tracker
 from rl.train import Loop, train
+from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
 from rollout.collect import Verify
 from rollout.engine import Engine, Sampling
@@ -146,7 +147,7 @@ def train_online(
     verify: Verify,
     evaluate: Callable[[], Accuracy] | None = None,
 ) -> Outcome:
-    """The loop, from where the run stands, to its last step or to Ctrl-C; then plots and manifest. Raises InputError if it diverged."""
+    """The loop, from where the run stands, to its last step or to Ctrl-C; then plots and manifest. Raises InputError if it had to stop."""
     began = time.monotonic()
     loop = Loop(
         steps=options.steps,
@@ -167,7 +168,7 @@ def train_online(
                 loop=loop, policy=policy, engine=engine, chat=chat, sampling=sampling, problems=problems, verify=verify,
                 algorithm=algorithm, run=run, tracker=tracker, evaluate=evaluate, should_stop=asked_to_stop,
             )  # fmt: skip
-        except (Diverged, UnfitReward) as error:
+        except (Diverged, UnfitReward, SamplerIsNotThePolicy) as error:
             run.write_manifest(status="diverged", detail=str(error))
             write_report(run)
             raise InputError(f"the run stopped: {error}") from error

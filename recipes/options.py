@@ -17,8 +17,10 @@ import tyro
 
 from verifiers.input_error import InputError
 
+EngineName = Literal["auto", "hf", "vllm"]
 AlgorithmName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl"]
 Reward = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+EngineOption = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
 Rule = tuple[str, Callable[[Any], bool]]
@@ -38,6 +40,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
     ),
     **dict.fromkeys(("temperature", "lr", "deadline", "max_grad_norm", "ratio_cap", "correction_high", "lora_alpha"), POSITIVE),
     **dict.fromkeys(("clip_low", "ema_decay"), BELOW_ONE),
+    "engine_memory": ("above 0 and at most 1", lambda value: 0 < value <= 1),
     **dict.fromkeys(("worked_share", "warm_start"), ("from 0 to 1", lambda value: 0 <= value <= 1)),
     "ahead": ("0 or 1", lambda value: value in (0, 1)),
     "hidden": ("a multiple of 8, at least 8", lambda value: value >= 8 and value % 8 == 0),
@@ -94,6 +97,15 @@ class Options:
     """Tokens of a completion at most."""
     temperature: float = 1.0
     """Sampling temperature; log-probabilities are at the same temperature everywhere."""
+
+    engine: EngineName = "auto"
+    """What samples: vllm, or hf (transformers' generate, from the policy in place); auto takes vllm when it is installed."""
+    engine_memory: float | None = None
+    """vLLM: share of the GPU's memory, which the policy needs too (default 0.4)."""
+    engine_sleep: bool = False
+    """vLLM on a GPU: give that memory back while the policy updates."""
+    engine_option: EngineOption = ()
+    """vLLM: any argument of vllm.LLM as name=value, such as quantization=fp8; repeatable."""
 
     lr: float = 1e-6
     """Peak learning rate (AdamW)."""

@@ -16,10 +16,12 @@ import random
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recipes.engines import make_engine, with_engine
 from recipes.options import Options, check, resumed
 from verifiers.input_error import InputError
 
@@ -57,14 +59,13 @@ class Config(Options):
 
 def run(config: Config) -> int:
     """Everything: data, warm start, GRPO, plots, and the RESULT line. Returns the exit code."""
-    config = resumed(config)
+    config = with_engine(resumed(config))
     check(config)
     if config.held_out < 1:
         raise InputError(f"--held-out must be at least 1, not {config.held_out}: the RESULT line is about them")
     began = time.monotonic()
     from recipes import arithmetic, online
     from rollout.chat import Chat
-    from rollout.hf_engine import HFEngine
 
     algorithm = online.algorithm_of(config)
     problems, held_out = load_data(config)
@@ -75,11 +76,12 @@ def run(config: Config) -> int:
         if not start.exists():
             _warm_start(config, start, problems, chat, pool.verify_many)
         policy = online.make_policy(config, str(start), algorithm=algorithm)
-        engine = HFEngine(pad_id=chat.pad_id, max_sequences=MAX_SEQUENCES, copy=bool(config.ahead))
-        outcome = online.train_online(
-            config, name="GRPO", run=folder, algorithm=algorithm, policy=policy, engine=engine, chat=chat, problems=problems,
-            verify=pool.verify_many, evaluate=lambda: _judged(held_out, engine, chat, config),
-        )  # fmt: skip
+        longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
+        with closing(make_engine(config, policy=policy, chat=chat, max_sequences=MAX_SEQUENCES, longest=longest)) as engine:
+            outcome = online.train_online(
+                config, name="GRPO", run=folder, algorithm=algorithm, policy=policy, engine=engine, chat=chat, problems=problems,
+                verify=pool.verify_many, evaluate=lambda: _judged(held_out, engine, chat, config),
+            )  # fmt: skip
     print(online.summary(outcome, folder), file=sys.stderr)
     if outcome.stopped:
         return 130

@@ -5,7 +5,7 @@
 bfloat16 where they do not (a LoRA's base). Dropout is off everywhere: the sampler has none, and the two must agree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -103,6 +103,11 @@ class Policy:
 
     # --- looking ---
 
+    @property
+    def vocabulary(self) -> int:
+        """Token ids that the model has; some may be unused by its tokenizer."""
+        return int(self.model.config.get_text_config().vocab_size)
+
     def weights(self) -> PolicyWeights:
         return PolicyWeights(self.model, self.autocast)
 
@@ -116,6 +121,18 @@ class Policy:
                 width = part.tokens.shape[1]
                 logp[index, :width], entropy[index, :width] = (x.cpu() for x in self._forward(part))
         return logp, entropy
+
+    def score_sequences(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
+        """Log-probability of each token given those before it, 0.0 for the first: what an engine's `score` must agree with."""
+        lengths = [len(sequence) for sequence in sequences]
+        tokens = torch.zeros(len(sequences), max(lengths), dtype=torch.long)
+        for row, sequence in enumerate(sequences):
+            tokens[row, : len(sequence)] = torch.tensor(list(sequence))
+        attention = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
+        mask = attention & (torch.arange(max(lengths)) > 0)
+        nothing = torch.zeros(tokens.shape)
+        logp, _ = self.score(Batch(tokens, attention, mask, nothing, nothing, temperature))
+        return [row[:length].tolist() for row, length in zip(logp, lengths, strict=True)]
 
     def score_reference(self, batch: Batch) -> Float[Tensor, "B T"]:
         """Log-probabilities of the masked tokens under the reference."""

@@ -76,19 +76,22 @@ class Rollouts:
             self._coming = None
             return rollout
         stored = self._stored(step)
-        if stored and 0 <= self.policy.version - stored.version <= self.oldest:
+        if stored and self.oldest and 0 <= self.policy.version - stored.version <= self.oldest:
+            return stored  # begun by an earlier life of this run, from weights that are gone
+        clock = self._synced()
+        if stored and stored.version == self.policy.version:
             return stored
-        return self._sample(step, cursor, self._synced())
+        return self._sample(step, cursor, clock)
 
     def begin(self, step: int, cursor: int) -> None:
         """Start on a step's rollout with the weights as they are now, and return at once."""
-        stored = self._stored(step)
         future: Future[Rollout] = Future()
         self._coming = (step, future)
+        clock = self._synced()
+        stored = self._stored(step)
         if stored and stored.version == self.policy.version:
             future.set_result(stored)
             return
-        clock = self._synced()
 
         def work() -> None:
             try:

@@ -1,6 +1,6 @@
 """Where a run's numbers go: metrics.jsonl always, a live table or plain lines, and a tracker from accelerate where one is asked for.
 
-Keys that begin with "time/" or "speed/" depend on the machine; all others are equal, to the last bit, in a resumed run.
+Keys that begin with "time/", "speed/" or "sync/" depend on the machine; all others are equal, to the last bit, in a resumed run.
 """
 
 import importlib.util

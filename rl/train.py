@@ -2,7 +2,7 @@
 
 Every algorithm and every engine runs through it. It decides the order of things and nothing else: what is sampled, scored and
 optimised is handed to it. All randomness is a function of (seed, step), so a step replayed from its stored rollout, or sampled
-again, gives the same numbers.
+again, gives the same numbers. Every sync and every sampling is followed by the canary: the sampler is the policy, or the run stops.
 """
 
 from collections import deque
@@ -15,12 +15,14 @@ from rl.evaluate import Accuracy
 from rl.policy import Policy
 from rl.rollouts import Rollout, Rollouts
 from rl.run_folder import Position, RunFolder
+from rl.sampler import Sampler
 from rl.schedule import Schedule
 from rl.seeds import reseed
 from rl.signal_report import no_signal_message, rollout_metrics
 from rl.stats import UpdateStats
 from rl.stats import metrics as update_metrics
 from rl.tracking import Clock, Tracker
+from rollout.canary import Bound
 from rollout.chat import Chat
 from rollout.collect import Group, Verify
 from rollout.engine import Engine, Sampling
@@ -59,27 +61,27 @@ def train(
     tracker: Tracker,
     evaluate: Callable[[], Accuracy] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    bound: Bound | None = None,
 ) -> Position:
     """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
 
-    Raises `Diverged` after three steps that were not finite, or when the sampler's distribution is not; `UnfitReward` for rewards that
-    the algorithm is not defined for.
+    `bound`: how far apart the log-probabilities of sampler and policy may lie (default: by the policy's dtype). Raises `Diverged` after
+    three steps that were not finite, or when the sampler's distribution is not; `SamplerIsNotThePolicy` when it samples from other
+    weights; `UnfitReward` for rewards that the algorithm is not defined for.
     """
     silent: deque[dict[str, float]] = deque(maxlen=STEPS_WITHOUT_SIGNAL)
 
-    def sync() -> None:
-        engine.load_policy(policy.weights(), policy.version)
-
+    sampler = Sampler(policy, engine, chat, problems, bound)
     rollouts = Rollouts(
-        policy=policy, engine=engine, chat=chat, sampling=sampling, problems=problems, verify=verify, run=run, sync=sync,
+        policy=policy, engine=engine, chat=chat, sampling=sampling, problems=problems, verify=verify, run=run, sync=sampler.sync,
         problems_per_step=loop.problems_per_step, max_refills=algorithm.max_refills, seed=loop.seed,
         oldest=loop.ahead * loop.updates_per_rollout,
     )  # fmt: skip
     position = run.restore(policy)
     if position is None:
         position = Position()
-        sync()
-        tracker.step(0, _evaluation(evaluate))
+        sampler.sync()
+        tracker.step(0, sampler.facts() | _evaluation(evaluate))
         run.save(policy, position)
 
     while position.step < loop.steps and not should_stop():
@@ -87,9 +89,14 @@ def train(
         clock("rollout")
         reseed(loop.seed, "step", step)
         rollout = rollouts.take(step, position.cursor)
+        if rollout.version == policy.version:
+            clock("canary")
+            sampler.check(rollout.groups, sampling.temperature, step)
         if loop.ahead and step < loop.steps:
             clock("begin")
             rollouts.begin(step + 1, rollout.cursor)
+        elif not loop.ahead:
+            sampler.rest()
         clock("update")
         rate, version = loop.lr(step - 1), policy.version
         updates = learn(rollout.groups, policy=policy, algorithm=algorithm, temperature=sampling.temperature, pad_id=chat.pad_id,
@@ -106,9 +113,9 @@ def train(
             rollouts.settle()
         if evaluating:
             clock("evaluate")
-            sync()
+            sampler.sync()
             metrics |= _evaluation(evaluate)
-        tracker.step(step, metrics | _timing(clock, rollout))
+        tracker.step(step, metrics | sampler.facts() | _timing(clock, rollout))
         silent.append(metrics)
         if len(silent) == STEPS_WITHOUT_SIGNAL and not any(m["effective_batch"] for m in silent):
             tracker.say(no_signal_message(list(silent)))

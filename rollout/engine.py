@@ -63,7 +63,7 @@ class PolicyWeights:
 
 @runtime_checkable
 class Engine(Protocol):
-    """Anything with these four methods; checked as a whole by the contract test, and by name at run time."""
+    """Anything with these five methods; checked as a whole by the contract test, and by name at run time."""
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
         """`sampling.completions` completions for each prompt (token ids, not empty), in order: [P][G].
@@ -72,11 +72,14 @@ class Engine(Protocol):
         can begin while others are sampled.
         """
 
-    def load_policy(self, weights: PolicyWeights, version: int) -> None:
-        """Sample from these weights from now on, and stamp completions with `version`."""
+    def load_policy(self, weights: PolicyWeights, version: int) -> int:
+        """Sample from these weights from now on, and stamp completions with `version`. Returns the bytes that were moved."""
 
     def score(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
         """Log-probability of each token given those before it; the first token of a sequence has 0.0."""
+
+    def sleep(self) -> int:
+        """Give memory back until the engine is used again, where it can. Returns the bytes given back."""
 
     def close(self) -> None:
         """Give back what the engine holds; it is not used afterwards."""

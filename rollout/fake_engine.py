@@ -24,8 +24,12 @@ class FakeEngine:
         self.loaded: list[int] = []
         """Every version that load_policy was called with, for tests of the loop."""
 
-    def load_policy(self, weights: PolicyWeights, version: int) -> None:
+    def load_policy(self, weights: PolicyWeights, version: int) -> int:
         self.loaded.append(version)
+        return 0
+
+    def sleep(self) -> int:
+        return 0
 
     def close(self) -> None:
         pass

@@ -72,10 +72,16 @@ class HFEngine:
         self._weights: PolicyWeights | None = None
         self._version = -1
 
-    def load_policy(self, weights: PolicyWeights, version: int) -> None:
+    def load_policy(self, weights: PolicyWeights, version: int) -> int:
+        moved = 0
         if self._replica:
-            weights = self._replica.load(pack(weights, changes=self._weights is not None))
+            parcel = pack(weights, changes=self._weights is not None)
+            weights, moved = self._replica.load(parcel), parcel.bytes
         self._weights, self._version = weights, version
+        return moved
+
+    def sleep(self) -> int:
+        return 0
 
     def close(self) -> None:
         self._weights = None

@@ -12,7 +12,6 @@ Not covered: nodes of a cluster need this package installed; an engine that hang
 
 import hashlib
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -43,6 +42,9 @@ class _Actor:
 
     def generate(self, prompts: list[list[int]], sampling: Sampling) -> list[list[Completion]]:
         return self.engine.generate(prompts, sampling)
+
+    def sleep(self) -> int:
+        return self.engine.sleep()
 
     def score(self, sequences: list[list[int]], temperature: float) -> list[list[float]]:
         return self.engine.score(sequences, temperature=temperature)
@@ -75,9 +77,6 @@ class RayEngines:
         if count < 1 or chunk < 1:
             raise InputError(f"{count} Ray engines with chunks of {chunk} prompts: both must be at least 1")
         self.chunk, self.timeout, self.max_deaths, self.tolerance = chunk, timeout, max_deaths, tolerance
-        self.sync_seconds = 0.0
-        """Of the last `load_policy`."""
-        self.sync_bytes = 0
         self._started_ray = _connect(address)
         have = ray.cluster_resources()
         gpus = (1 if have.get("GPU", 0) else 0) if gpus is None else gpus
@@ -106,14 +105,17 @@ class RayEngines:
             ray.shutdown()
         self._started_ray = False
 
-    def load_policy(self, weights: PolicyWeights, version: int) -> None:
-        start = time.perf_counter()
+    def load_policy(self, weights: PolicyWeights, version: int) -> int:
         parcel = pack(weights, changes=self._whole is not None)
         self._latest, self._version = ray.put(parcel), version
         if self._whole is None:
             self._whole = self._latest
         self.pids = self._on_all(lambda actor: actor.load.remote(self._latest, version))
-        self.sync_seconds, self.sync_bytes = time.perf_counter() - start, parcel.bytes
+        return parcel.bytes * len(self._actors)
+
+    def sleep(self) -> int:
+        self._require_weights()
+        return sum(self._on_all(lambda actor: actor.sleep.remote()))
 
     def score(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
         """By every engine; they must agree. The first one's scores."""

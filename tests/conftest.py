@@ -82,6 +82,20 @@ def make_llama(one_thread: None) -> Callable[..., Any]:
     return make
 
 
+@pytest.fixture(scope="session")
+def make_vllm_qwen2(one_thread: None) -> Callable[..., Any]:
+    """seed -> as make_qwen2, with heads as wide as vLLM's CPU build asks for, and narrower weights: rounding grows with the logits."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    def make(seed: int = 0) -> Any:
+        torch.manual_seed(seed)
+        wide = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "initializer_range": 0.15}
+        return Qwen2ForCausalLM(Qwen2Config(**_settings(tied=True) | wide))
+
+    return make
+
+
 @pytest.fixture
 def tiny_qwen2(make_qwen2: Callable[..., Any]) -> Any:
     return make_qwen2()

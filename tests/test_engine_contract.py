@@ -1,6 +1,7 @@
 """What every engine promises, asked of each in turn. A new engine joins by one function and one line in ENGINES.
 
-Expectations come from the table, from the policy's own log-probabilities, or from the engine's `score` of single tokens, which is
+vLLM's are started once for the whole file, and every test loads its own policy into them: each test is a sync, too. They are skipped
+where vLLM is not installed. Expectations come from the table, from the policy's own log-probabilities, or from the engine's `score` of single tokens, which is
 held against both.
 """
 
@@ -15,10 +16,12 @@ import torch
 from rl.algorithms import named
 from rl.batch import make_batch
 from rl.policy import Lora, Policy
+from rl.train import learn
 from rollout.collect import Group
 from rollout.engine import Engine, Sampling
 from rollout.fake_engine import FakeEngine
 from rollout.hf_engine import HFEngine
+from rollout.vllm_engine import VLLMEngine, installed
 from verifiers.problem import make_problem
 from verifiers.verdict import right, wrong
 
@@ -35,6 +38,8 @@ class Subject:
     policy: Policy
     tolerance: float = 1e-5
     """Of log-probabilities."""
+    shared: bool = False
+    """The engine outlives the test."""
 
     def probabilities(self, prefix, temperature):
         """Of every next token, from single scores."""
@@ -52,6 +57,30 @@ def of_policy(request, make: str, tolerance: float = 1e-5, copy: bool = False, *
     return Subject(HFEngine(pad_id=0, copy=copy), policy, tolerance)
 
 
+SHARED: dict[str, VLLMEngine] = {}
+
+
+def vllm(name: str, **build: Any) -> Callable[[pytest.FixtureRequest], Subject]:
+    def make(request) -> Subject:
+        if not installed():
+            pytest.skip("vLLM is not installed")
+        request.getfixturevalue("close_shared")
+        subject = of_policy(request, "make_vllm_qwen2", **build)
+        if name not in SHARED:
+            SHARED[name] = VLLMEngine(kv_cache_gib=0.25)
+        return replace(subject, engine=SHARED[name], shared=True)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def close_shared():
+    yield
+    for engine in SHARED.values():
+        engine.close()
+    SHARED.clear()
+
+
 def fake(request) -> Subject:
     table = 2 * torch.randn(VOCABULARY, VOCABULARY, generator=torch.Generator().manual_seed(0))
     return Subject(FakeEngine(table.tolist()), of_policy(request, "make_qwen2").policy)
@@ -65,6 +94,10 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "hf lora copy": lambda request: of_policy(request, "make_qwen2", copy=True, lora=Lora(rank=4, alpha=8.0)),
     "hf dora": lambda request: of_policy(request, "make_qwen2", lora=Lora(rank=4, alpha=8.0, dora=True)),
     "hf bf16": lambda request: of_policy(request, "make_qwen2", tolerance=0.2, dtype="bf16"),
+    "vllm": vllm("vllm"),
+    "vllm lora": vllm("vllm lora", lora=Lora(rank=4, alpha=8.0)),
+    # vLLM keeps the residual stream and the logits in bfloat16, the policy's autocast in float32: a logit of 30 is rounded to 0.125
+    "vllm bf16": vllm("vllm bf16", tolerance=0.75, dtype="bf16"),
 }
 
 
@@ -72,7 +105,8 @@ def start(request):
     subject = ENGINES[request.param](request)
     subject.engine.load_policy(subject.policy.weights(), 7)
     yield subject
-    subject.engine.close()
+    if not subject.shared:
+        subject.engine.close()
 
 
 subject = pytest.fixture(start, params=ENGINES, name="subject")
@@ -244,6 +278,39 @@ def test_a_changed_policy_changes_the_scores_and_the_stamp(weighed):
     assert max(abs(a - b) for a, b in zip(before[0], weighed.engine.score(PROMPTS[:1])[0], strict=True)) > 0.05
     batch, _ = make_batch(groups, named("grpo", max_completion_length=8), temperature=1.0, pad_id=0)
     torch.testing.assert_close(batch.sampler_logp, weighed.policy.score(batch)[0], atol=weighed.tolerance, rtol=0)
+
+
+def test_after_1_5_and_20_updates_the_sampler_is_still_the_policy(weighed):
+    """Real GRPO steps on what the engine sampled, each followed by a sync."""
+    policy, engine = weighed.policy, weighed.engine
+    grpo = named("grpo", max_completion_length=6)
+    start = policy.score_sequences(PROMPTS)
+    for update in range(1, 21):
+        groups = groups_of(engine, Sampling(max_tokens=6, completions=2, stop_ids=(1,), seed=update))
+        learn(groups, policy=policy, algorithm=grpo, temperature=1.0, pad_id=0, parts=1, lr=3e-3)
+        engine.load_policy(policy.weights(), 7 + update)
+        if update in (1, 5, 20):
+            groups = groups_of(engine, Sampling(max_tokens=8, completions=2, temperature=0.7, stop_ids=(1,), seed=100 + update))
+            batch, _ = make_batch(groups, named("grpo", max_completion_length=8), temperature=0.7, pad_id=0)
+            torch.testing.assert_close(batch.sampler_logp, policy.score(batch)[0], atol=weighed.tolerance, rtol=0)
+    assert policy.version == 20
+    assert (
+        max(abs(a - b) for row, other in zip(start, policy.score_sequences(PROMPTS), strict=True) for a, b in zip(row, other, strict=True))
+        > 0.1
+    )
+
+
+@pytest.mark.parametrize("name", ["hf", "vllm", "vllm lora"])
+def test_greedy_outputs_are_those_of_plain_generate(request, name):
+    """Of transformers' own greedy search, one prompt at a time."""
+    subject = ENGINES[name](request)
+    subject.engine.load_policy(subject.policy.weights(), 7)
+    for prompt, (completion,) in zip(PROMPTS, subject.engine.generate(PROMPTS, Sampling(12, temperature=0.0, stop_ids=(1,))), strict=True):
+        ids = torch.tensor([prompt])
+        own = subject.policy.model.eval().generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False, eos_token_id=1, pad_token_id=0
+        )
+        assert completion.tokens == own[0, len(prompt) :].tolist()
 
 
 # --- the transformers engine -------------------------------------------------------------------------------------------

