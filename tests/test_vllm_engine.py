@@ -62,16 +62,22 @@ def test_full_tensors_are_the_merged_model_under_its_own_names(make: str, lora: 
     assert {tensor.dtype for _, tensor in full_tensors(policy.model, torch.bfloat16)} == {torch.bfloat16}
 
 
+@pytest.mark.parametrize("shards", ["one shard", "many"])
 @pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])
-def test_the_folder_is_a_model_that_transformers_loads(lora: Lora | None, make_qwen2: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_folder_is_a_model_that_transformers_loads(
+    lora: Lora | None, shards: str, make_qwen2: Callable[..., Any], tmp_path: Path
+) -> None:
     from transformers import AutoModelForCausalLM
 
     model = make_qwen2()
     base = logits(model)
     policy = adapted(model, lora)
-    written = save_model_folder(policy.model, tmp_path / "whole", torch.float32, adapter=True)
+    written = save_model_folder(
+        policy.model, tmp_path / "whole", torch.float32, adapter=True, shard_bytes=2**13 if shards == "many" else 2**32
+    )
     parameters = sum(p.numel() for p in make_qwen2().parameters())
     assert written == 4 * parameters
+    assert (len(list((tmp_path / "whole").glob("*.safetensors"))) > 1) == (shards == "many")
     torch.testing.assert_close(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "whole")), logits(policy.model), atol=1e-5, rtol=0)
     save_model_folder(policy.model, tmp_path / "base", torch.float32, adapter=False)
     torch.testing.assert_close(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "base")), base, atol=1e-5, rtol=0)
