@@ -1,5 +1,6 @@
 """The loop on a real tiny policy: verifiers that misbehave, dynamic sampling, silence, divergence, and what is logged."""
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ from rl.schedule import Schedule
 from rl.signal_report import no_signal_message
 from rl.tracking import Tracker
 from rl.train import Loop, train
+from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
-from rollout.engine import Sampling
+from rollout.engine import PolicyWeights, Sampling
 from rollout.hf_engine import HFEngine
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
@@ -56,10 +58,11 @@ def build(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any
         said: list[str] = []
         tracker.say = said.append  # type: ignore[method-assign]
         completions = settings.pop("completions", 4)
+        engine = settings.pop("engine", None) or HFEngine(pad_id=chat.pad_id)
         loop = Loop(steps=steps, problems_per_step=settings.pop("problems_per_step", 16), lr=Schedule(5e-3, steps), **settings)
         with tracker:
             train(
-                loop=loop, policy=policy, engine=HFEngine(pad_id=chat.pad_id), chat=chat, problems=problems,
+                loop=loop, policy=policy, engine=engine, chat=chat, problems=problems,
                 sampling=Sampling(5, completions, stop_ids=chat.stop_ids), verify=verify, algorithm=algorithm, run=folder, tracker=tracker,
             )  # fmt: skip
         return read_lines(folder.metrics_path)[1:], said, policy, folder
@@ -110,6 +113,25 @@ def test_shares_of_groups_are_counted(build: Callable[..., Any]) -> None:
     assert row["sampler_max_gap"] < 1e-5
     assert 0 < row["entropy"] < 5
     assert {"time/sample", "time/verify", "time/update", "time/sync", "speed/tokens_per_s"} <= row.keys()
+    assert {"sync/seconds", "sync/canary_seconds", "sync/samples_seconds"} <= row.keys()
+    assert row["sync/bytes"] == 0, "it samples from the policy in place"
+    assert max(row["canary/weights_worst"], row["canary/samples_worst"]) < 1e-5
+
+
+class Forgetful(HFEngine):
+    """Samples from the first policy that it was given, for ever, and stamps the later versions."""
+
+    def load_policy(self, weights: PolicyWeights, version: int) -> int:
+        first = self._weights or PolicyWeights(copy.deepcopy(weights.module))
+        return super().load_policy(first, version)
+
+
+def test_a_sampler_that_is_not_the_policy_stops_the_run_at_the_next_sync(build: Callable[..., Any]) -> None:
+    def verify(pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        return [right() if n % 2 else wrong() for n in range(len(pairs))]
+
+    with pytest.raises(SamplerIsNotThePolicy, match="engine did not change: its scores are those of policy version 0 to the last bit"):
+        build(verify, grpo(), steps=3, engine=Forgetful(pad_id=0))
 
 
 @pytest.mark.parametrize(("verdict", "reason"), [(wrong(), "too hard"), (right(), "too easy")])
