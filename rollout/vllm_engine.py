@@ -68,15 +68,16 @@ class VLLMEngine:
 
         `dtype`: "auto" is what the policy computes in. `max_model_len`: prompt and completion together (default: the model's
         context). `gpu_memory_utilization`: of the whole GPU, which the policy shares. `kv_cache_gib`: that much instead (on a CPU:
-        1). `enforce_eager`: default on a CPU only. `sleep_between_uses`: whether `sleep` gives memory back. `options`: passed on to
-        `vllm.LLM` as they are.
+        1). `enforce_eager`: default on a CPU only. `sleep_between_uses`: whether `sleep` gives memory back (never on a CPU).
+        `options`: passed on to `vllm.LLM` as they are.
         """
         self.version_of_vllm = _installed_version()
         self.dtype, self.max_model_len, self.enforce_eager, self.kv_cache_gib = dtype, max_model_len, enforce_eager, kv_cache_gib
         self.settings: dict[str, Any] = {
             "max_num_seqs": max_num_seqs, "gpu_memory_utilization": gpu_memory_utilization, "quantization": quantization,
-            "tensor_parallel_size": tensor_parallel_size, "enable_sleep_mode": sleep_between_uses,
+            "tensor_parallel_size": tensor_parallel_size,
         }  # fmt: skip
+        self.sleeps = sleep_between_uses
         self.options = dict(options or {})
         fixed = sorted(self.options.keys() & FIXED.keys())
         if fixed:
@@ -129,6 +130,7 @@ class VLLMEngine:
             "dtype": str(dtype).removeprefix("torch."),
             "max_model_len": self.max_model_len,
             "enforce_eager": on_cpu if self.enforce_eager is None else self.enforce_eager,
+            "enable_sleep_mode": self.sleeps and not on_cpu,  # a CPU's memory is nobody else's
         }
         gib = self.kv_cache_gib or (CPU_KV_CACHE_GIB if on_cpu else None)
         if on_cpu:  # a seeded request whose prompt is cut in two needs a generator that can go back, which a CPU's cannot
@@ -308,7 +310,7 @@ class VLLMEngine:
     # --- memory ---
 
     def sleep(self) -> int:
-        if self._llm is None or self._asleep or not self.settings["enable_sleep_mode"]:
+        if self._llm is None or self._asleep or not self._llm.llm_engine.vllm_config.model_config.enable_sleep_mode:
             return 0
         before = _free_memory()
         self._llm.sleep(level=1)
