@@ -8,8 +8,9 @@ weights, and a cache that is warm or not would decide the last bits of a log-pro
 
 Decisions and limits. A completion's seed is a function of (`Sampling.seed`, place of the prompt, place in the group), so a call
 repeats itself exactly; in other company, batches have other shapes, and a token may differ where two are nearly equally likely.
-One engine in a process at a time. `tensor_parallel_size` above 1, quantisation and sleeping need a GPU and have not been run by
-the tests, which use vLLM's CPU build. The proof that all this works is not here but in `rollout/canary.py`, at every sync.
+Engines in one process share vLLM's process group, which ends when the first of them is closed. `tensor_parallel_size` above 1,
+quantisation and sleeping need a GPU and have not been run: the tests use vLLM's CPU build. The proof that all this works is not here
+but in `rollout/canary.py`, at every sync.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ from typing import Any
 import torch
 
 from rollout.engine import Completion, PolicyWeights, Sampling
-from rollout.policy_tensors import full_tensors, handover_folder, plain_adapter, save_adapter, save_model_folder, size_of
+from rollout.policy_tensors import adapted_modules, full_tensors, handover_folder, plain_adapter, save_adapter, save_model_folder, size_of
 from verifiers.input_error import InputError
 
 OLDEST, NEWEST_TESTED = (0, 22), (0, 32)
@@ -37,7 +38,6 @@ LOWEST_TEMPERATURE = 0.01  # vLLM raises what is lower to this, with a warning i
 CPU_KV_CACHE_GIB = 1.0
 ADAPTER = ("policy", 1)
 QUIET = {  # read when vLLM is imported or started; what the user has set stays
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the trainer's threads are the same ones
@@ -116,13 +116,13 @@ class VLLMEngine:
         try:
             moved = save_model_folder(weights.module, folder, dtype, adapter=config is None)
             with _kept_as_they_are():
-                self._llm = self._build(folder, dtype, config)
+                self._llm = self._build(folder, dtype, config, weights.module)
                 self._probe()
         finally:
             shutil.rmtree(folder)
         return moved
 
-    def _build(self, folder: Path, dtype: torch.dtype, config: Any | None) -> Any:
+    def _build(self, folder: Path, dtype: torch.dtype, config: Any | None, module: torch.nn.Module) -> Any:
         import vllm
 
         on_cpu = _on_cpu()
@@ -138,7 +138,11 @@ class VLLMEngine:
         if gib:
             settings["kv_cache_memory_bytes"] = int(gib * 2**30)
         if config is not None:
-            settings |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": self._adapter_room(config.r)}
+            # only what is adapted is wrapped: vLLM's wrapper of an untied output head cannot score prompts on the CPU build
+            adapted = sorted({name.rpartition(".")[2] for name in adapted_modules(module)})
+            settings |= {
+                "enable_lora": True, "max_loras": 1, "max_lora_rank": self._adapter_room(config.r), "lora_target_modules": adapted,
+            }  # fmt: skip
         settings |= self.options
         self._owns_process_group = not torch.distributed.is_initialized()
         try:
@@ -368,6 +372,7 @@ def _distribution_version(name: str) -> str:
 @contextlib.contextmanager
 def _kept_as_they_are() -> Iterator[None]:
     """vLLM's import and start seed the global generators, replace torch.set_num_threads and warn about its own dependencies."""
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # weights are handed over as tensors, which cannot cross to a process
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     set_threads, threads = torch.set_num_threads, torch.get_num_threads()

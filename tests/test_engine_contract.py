@@ -60,17 +60,17 @@ def of_policy(request, make: str, tolerance: float = 1e-5, **build: Any) -> Subj
 SHARED: dict[str, VLLMEngine] = {}
 
 
-def vllm(name: str, **build: Any) -> Callable[[pytest.FixtureRequest], Subject]:
-    def make(request) -> Subject:
+def vllm(name: str, make: str = "make_vllm_qwen2", **build: Any) -> Callable[[pytest.FixtureRequest], Subject]:
+    def make_subject(request) -> Subject:
         if not installed():
             pytest.skip("vLLM is not installed")
         request.getfixturevalue("close_shared")
-        subject = of_policy(request, "make_vllm_qwen2", **build)
+        subject = of_policy(request, make, **build)
         if name not in SHARED:
             SHARED[name] = VLLMEngine(kv_cache_gib=0.25)
         return replace(subject, engine=SHARED[name], shared=True)
 
-    return make
+    return make_subject
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "hf bf16": lambda request: of_policy(request, "make_qwen2", tolerance=0.2, dtype="bf16"),
     "vllm": vllm("vllm"),
     "vllm lora": vllm("vllm lora", lora=Lora(rank=4, alpha=8.0)),
+    "vllm llama lora": vllm("vllm llama lora", "make_vllm_llama", lora=Lora(rank=4, alpha=8.0, target_modules=("q_proj", "down_proj"))),
     # vLLM keeps the residual stream and the logits in bfloat16, the policy's autocast in float32: a logit of 30 is rounded to 0.125
     "vllm bf16": vllm("vllm bf16", tolerance=0.75, dtype="bf16"),
 }
