@@ -104,8 +104,10 @@ def make_vllm_llama(one_thread: None) -> Callable[..., Any]:
 
     def make(seed: int = 0) -> Any:
         torch.manual_seed(seed)
-        wide = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "initializer_range": 0.15}
-        return LlamaForCausalLM(LlamaConfig(**_settings(tied=False) | wide))
+        wide = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "initializer_range": 0.12}
+        model = LlamaForCausalLM(LlamaConfig(**_settings(tied=False) | wide))
+        model.lm_head.weight.data *= 2.0
+        return model
 
     return make
 
