@@ -13,7 +13,7 @@ TORCH_ARGS ?=
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo       set up .venv, then teach a tiny model arithmetic by GRPO (CPU, about 3 minutes)"
+	@echo "make demo       set up .venv, then teach a tiny model arithmetic by GRPO (CPU, about 3 minutes); ENGINE=vllm samples with vLLM"
 	@echo "make test       set up .venv, then tests, lint and types (about 4 minutes)"
 	@echo "make setup      only set up .venv        make test-slow   the tests that take minutes each"
 	@echo "make format     format the code          make clean       remove .venv and caches"

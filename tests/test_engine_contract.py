@@ -1,8 +1,8 @@
 """What every engine promises, asked of each in turn. A new engine joins by one function and one line in ENGINES.
 
-vLLM's are started once for the whole file, and every test loads its own policy into them: each test is a sync, too. They are skipped
-where vLLM is not installed. Expectations come from the table, from the policy's own log-probabilities, or from the engine's `score` of single tokens, which is
-held against both.
+vLLM's engines are started once for the whole file, and every test loads its own policy into them: each test is a sync, too. They are
+skipped where vLLM is not installed. Expectations come from the table, from the policy's own log-probabilities, or from the engine's
+`score` of single tokens, which is held against both.
 """
 
 from collections import Counter
@@ -60,17 +60,17 @@ def of_policy(request, make: str, tolerance: float = 1e-5, copy: bool = False, *
 SHARED: dict[str, VLLMEngine] = {}
 
 
-def vllm(name: str, **build: Any) -> Callable[[pytest.FixtureRequest], Subject]:
-    def make(request) -> Subject:
+def vllm(name: str, make: str = "make_vllm_qwen2", **build: Any) -> Callable[[pytest.FixtureRequest], Subject]:
+    def make_subject(request) -> Subject:
         if not installed():
             pytest.skip("vLLM is not installed")
         request.getfixturevalue("close_shared")
-        subject = of_policy(request, "make_vllm_qwen2", **build)
+        subject = of_policy(request, make, **build)
         if name not in SHARED:
             SHARED[name] = VLLMEngine(kv_cache_gib=0.25)
         return replace(subject, engine=SHARED[name], shared=True)
 
-    return make
+    return make_subject
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "hf bf16": lambda request: of_policy(request, "make_qwen2", tolerance=0.2, dtype="bf16"),
     "vllm": vllm("vllm"),
     "vllm lora": vllm("vllm lora", lora=Lora(rank=4, alpha=8.0)),
+    "vllm llama lora": vllm("vllm llama lora", "make_vllm_llama", lora=Lora(rank=4, alpha=8.0)),
     # vLLM keeps the residual stream and the logits in bfloat16, the policy's autocast in float32: a logit of 30 is rounded to 0.125
     "vllm bf16": vllm("vllm bf16", tolerance=0.75, dtype="bf16"),
 }
