@@ -22,7 +22,7 @@ MAX_HEARTBEATS = 1_000_000
 """The most that `set_option maxHeartbeats` in a proof may ask for; 0, which is without limit, is refused."""
 _MAX_OPTIONS = {"maxHeartbeats": MAX_HEARTBEATS, "synthInstance.maxHeartbeats": MAX_HEARTBEATS, "maxRecDepth": 100_000}
 
-UNPROVED = frozenset("sorry admit stop sorryAx lcProof lcUnreachable apply? exact? rw? rewrites? hint observe? have? refine?".split())
+UNPROVED = frozenset("sorry admit stop sorryAx lcProof lcUnreachable apply? exact? rw? rewrites? observe? have?".split())
 COMPILED = frozenset("native_decide ofReduceBool ofReduceNat reduceBool reduceNat trustCompiler".split())
 ELABORATOR = frozenset(
     "run_tac run_conv by_elab Elab unsafe unsafeCast unsafeIO implemented_by extern csimp include_str dbg_trace skipKernelTC".split()
@@ -37,7 +37,7 @@ COMMANDS = frozenset(
     prefix prelude private proof_wanted protected public recall register_builtin_option register_error_explanation
     register_label_attr register_linter_set register_option register_simp_attr register_tactic_tag register_try?_tactic run_cmd
     run_elab run_meta scoped seal section simproc simproc_decl structure suppress_compilation syntax tactic_extension theorem
-    unif_hint universe unseal unsuppress_compilation variable variable? variables whatsnew""".split()
+    unif_hint universe unseal unsuppress_compilation variable variable? whatsnew""".split()
 )
 """Reserved words that begin a command, or a modifier of one. `open` and `set_option` are looked at more closely."""
 HASH_COMMANDS = frozenset(
@@ -64,7 +64,7 @@ _TOKEN = re.compile(
 _BLOCK_EDGE = re.compile(r"/-|-/")
 _CONTROL = re.compile(r"[^\n\x20-\x7e\x80-\U0010ffff]|[\u2028\u2029\ud800-\udfff]")
 _ASCII_PIECE = re.compile(r"[A-Za-z_][A-Za-z_0-9'!?]*")
-_APART = frozenset(" \n()[]{}⟨⟩,;|·•")  # what may stand right before a comment or a quote without being part of a longer token
+_APART = frozenset([*"()[]{}⟨⟩,;·", ":="])  # what may stand right before a comment or a quote: no longer token begins so
 
 
 class Token(NamedTuple):
@@ -94,10 +94,9 @@ def tokens(text: str) -> list[Token]:
         match = _TOKEN.match(text, place)
         assert match is not None  # the last alternative takes any character
         kind, end = str(match.lastgroup), match.end()
-        if kind in ("closed", "hashes"):
-            kind = "string" if kind == "closed" else "raw"
-        glued = place > 0 and text[place - 1] not in _APART and not (found and found[-1].kind != "symbol" and found[-1].end == place)
-        if kind in ("line", "block", "char") and glued and match[0] != "/-" * (text[place - 2 : place] == "-/"):
+        before = found[-1] if found else None
+        glued = before is not None and before.end == place and before.kind in ("symbol", "hash") and before.text not in _APART
+        if kind in ("line", "block", "char") and glued:
             raise ScreenError(_at(text, place, f"{match[0][:3]!r} right behind an operator, which can be read in two ways"))
         if kind == "block":
             end = _block_end(text, place)
