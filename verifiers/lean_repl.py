@@ -161,7 +161,7 @@ class _Process:
         self._buffer.clear()
         outgoing = memoryview(data)
         searched = 0
-        while (end := self._end(searched)) < 0:
+        while (end := self._buffer.find(b"\n\n", searched)) < 0:  # JSON has no line break within a text
             searched = max(0, len(self._buffer) - 1)
             if len(self._buffer) > _LONGEST_REPLY:
                 raise LeanFailure(f"the REPL's reply is longer than {_LONGEST_REPLY} bytes")
@@ -175,13 +175,6 @@ class _Process:
         if not isinstance(response, dict):
             raise LeanFailure(f"the REPL's reply is {response!r:.80}, not an object")
         return response
-
-    def _end(self, start: int) -> int:
-        """Where the first blank line after something begins, or -1. JSON has no line break within a string."""
-        if not self._buffer.strip():
-            return -1
-        blank = len(self._buffer) - len(self._buffer.lstrip())
-        return self._buffer.find(b"\n\n", max(start, blank))
 
     def _step(self, outgoing: memoryview, deadline: float) -> memoryview:
         """Wait until something can be read or written, and do it. Returns what is still to be written."""
@@ -203,7 +196,7 @@ class _Process:
             data = os.read(self._outlet, 1 << 16)
             if not data:
                 raise LeanFailure(self._how_it_ended())
-            self._buffer += data
+            self._buffer += data if self._buffer else data.lstrip()
         return outgoing
 
     def _arrived(self) -> bool:
