@@ -20,7 +20,8 @@ Lean is reached as the environment says, by one of
     RECKON_LEAN_REPLAY    a folder of recorded replies
 
 No Lean, a crash or no answer in time are ours and give no verdict (CRASH, TIMEOUT): a proof that may run for ever does not train,
-so let the statement set `maxHeartbeats`, which makes running out of it an error, and WRONG. A pool's deadline must be longer than `time_limit`.
+so let the statement set `maxHeartbeats`, which makes running out of it an error, and WRONG. A pool's deadline must be longer than
+`time_limit`.
 
 Not covered: whether the statement says what was meant; and a Lean whose kernel, or environment as the proof leaves it, lies. The
 screen bars every known way to that; for results that matter, replay the compiled proof in an independent checker.
@@ -49,7 +50,7 @@ USUAL_AXIOMS = frozenset({"propext", "Classical.choice", "Quot.sound"})
 """What ordinary mathematics in Lean rests on."""
 TIME_LIMIT = 60.0
 REMEDY = (
-    "no Lean to ask: set RECKON_LEAN_REPL to the command of a Lean REPL (\"lake env /path/to/repl\"), or RECKON_LEAN_URL to a Kimina "
+    'no Lean to ask: set RECKON_LEAN_REPL to the command of a Lean REPL ("lake env /path/to/repl"), or RECKON_LEAN_URL to a Kimina '
     "Lean server's address; metamath_proof works without either"
 )
 
@@ -140,7 +141,9 @@ def transport() -> Transport:
 def check_available(header: str = "", *, limit: float = 120.0) -> None:
     """Raises InputError, in one line with what to do, unless Lean answers here and proves `True` after the imports in `header`."""
     try:
-        reply = transport().check(header, "theorem reckon_probe : True :=\n  trivial\n", "#print axioms reckon_probe", time.monotonic() + limit)
+        reply = transport().check(
+            header, "theorem reckon_probe : True :=\n  trivial\n", "#print axioms reckon_probe", time.monotonic() + limit
+        )
     except (LeanFailure, LeanTimeout) as error:
         raise InputError(str(error)) from None
     verdict = judge(reply, "reckon_probe", USUAL_AXIOMS)
@@ -209,7 +212,7 @@ def extract_block(response: str) -> str:
     for languages in (_LEAN, None):
         for language, code, _ in reversed(blocks):
             if languages is None or language in languages:
-                return code
+                return str(code)
     found = tagged(text)
     return text if found is None else found
 

@@ -111,9 +111,7 @@ class _Process:
         launch = [sys.executable, "-I", "-S", "-c", _LAUNCH, str(lifeline), str(memory), str(_FILE_SIZE), *command]
         options: dict[str, Any] = {"pass_fds": [lifeline], "start_new_session": True, "bufsize": 0}
         try:
-            self._process = subprocess.Popen(
-                launch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, **options
-            )
+            self._process = subprocess.Popen(launch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, **options)
         except OSError as error:
             os.close(self._lifeline)
             self._stderr.close()
@@ -148,7 +146,7 @@ class _Process:
         request = {"cmd": text} | ({} if environment is None else {"env": environment})
         response = self._exchange(json.dumps(request).encode() + b"\n\n", deadline)
         reply = read_reply(response)
-        made = response["env"] if "env" in response else None
+        made = response.get("env")
         if type(made) is not int or made <= self._newest:
             raise LeanFailure(f"the REPL answers with environment {made!r:.40} after {self._newest}: not the answer to this request")
         self._newest = made

@@ -22,12 +22,17 @@ MAX_HEARTBEATS = 1_000_000
 """The most that `set_option maxHeartbeats` in a proof may ask for; 0, which is without limit, is refused."""
 _MAX_OPTIONS = {"maxHeartbeats": MAX_HEARTBEATS, "synthInstance.maxHeartbeats": MAX_HEARTBEATS, "maxRecDepth": 100_000}
 
-UNPROVED = frozenset("sorry admit stop sorryAx lcProof lcUnreachable apply? exact? rw? rewrites? observe? have?".split())
-COMPILED = frozenset("native_decide ofReduceBool ofReduceNat reduceBool reduceNat trustCompiler".split())
-ELABORATOR = frozenset(
-    "run_tac run_conv by_elab Elab unsafe unsafeCast unsafeIO implemented_by extern csimp include_str dbg_trace skipKernelTC".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+UNPROVED = _words("sorry admit stop sorryAx lcProof lcUnreachable apply? exact? rw? rewrites? observe? have?")
+COMPILED = _words("native_decide ofReduceBool ofReduceNat reduceBool reduceNat trustCompiler")
+ELABORATOR = _words(
+    "run_tac run_conv by_elab Elab unsafe unsafeCast unsafeIO implemented_by extern csimp include_str dbg_trace skipKernelTC"
 )
-COMMANDS = frozenset(
+COMMANDS = _words(
     """abbrev add_aesop_rules add_decl_doc alias assert_exists assert_not_exists attribute axiom axioms binder_predicate
     builtin_dsimproc builtin_initialize builtin_simproc class coinductive count_heartbeats declare_aesop_rule_sets
     declare_syntax_cat def deriving dsimproc dsimproc_decl elab elab_rules end erase_aesop_rules example export
@@ -37,14 +42,14 @@ COMMANDS = frozenset(
     prefix prelude private proof_wanted protected public recall register_builtin_option register_error_explanation
     register_label_attr register_linter_set register_option register_simp_attr register_tactic_tag register_try?_tactic run_cmd
     run_elab run_meta scoped seal section simproc simproc_decl structure suppress_compilation syntax tactic_extension theorem
-    unif_hint universe unseal unsuppress_compilation variable variable? whatsnew""".split()
+    unif_hint universe unseal unsuppress_compilation variable variable? whatsnew"""
 )
 """Reserved words that begin a command, or a modifier of one. `open` and `set_option` are looked at more closely."""
-HASH_COMMANDS = frozenset(
+HASH_COMMANDS = _words(
     """eval eval! check check_failure check_simp check_tactic exit print reduce synth guard guard_msgs guard_expr help where find
     find_home import lint simp norm_num conv ring_nf push_cast unify widget html test sample instances explode loogle moogle
     leansearch min_imports count_heartbeats long_names show_deprecated_to redundant_imports aesop_rules version dump_async
-    discr_tree_key discr_tree_simp_key grind_lint info_trees""".split()
+    discr_tree_key discr_tree_simp_key grind_lint info_trees"""
 )
 _NAMES = UNPROVED | COMPILED | ELABORATOR  # refused in any part of a dotted name: `Lean.ofReduceBool`, «sorryAx»
 _WHOLE = COMMANDS | {"#" + word for word in HASH_COMMANDS}
@@ -157,13 +162,14 @@ def _not_local(read: Sequence[Token], index: int) -> str:
     rest = [token.text for token in read[index + 1 : index + 40]]
     if keyword == "open":
         names = rest[: rest.index("in")] if "in" in rest else []
-        return "" if names and all(_PLAIN_NAME.fullmatch(name) for name in names) else "open without `in`"
-    name, value, after = (*rest, "", "", "")[:3]
+        local = bool(names) and all(_PLAIN_NAME.fullmatch(name) for name in names) and len(rest) > len(names) + 1
+        return "" if local else "open without `in` and something after it"
+    name, value, after, there = (*rest, "", "", "", "")[:4]
     if name not in _MAX_OPTIONS:
         return f"set_option {name}"
     if not value.isascii() or not value.isdigit() or len(value) > 9 or not 0 < int(value) <= _MAX_OPTIONS[name]:
         return f"set_option {name} {value[:12]} (allowed are 1 to {_MAX_OPTIONS[name]})"
-    return "" if after == "in" else "set_option without `in`"
+    return "" if after == "in" and there else "set_option without `in` and something after it"
 
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][\w.']*|[()]")
