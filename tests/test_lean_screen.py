@@ -128,7 +128,9 @@ def test_tokens_stand_where_they_say():
     assert all(text[token.begin : token.end] == token.text for token in read)
 
 
-@pytest.mark.parametrize("piece", ["/-", '"', "'", "«", "a.", "0b", "open a ", "\\", "⁻¹'", "#", "-- ", "r#", "«a».", "set_option ", "x ", "@["])
+@pytest.mark.parametrize(
+    "piece", ["/-", '"', "'", "«", "a.", "0b", "open a ", "\\", "⁻¹'", "#", "-- ", "r#", "«a».", "set_option ", "x ", "@["]
+)
 def test_hostile_text_takes_linear_time(piece):
     start = time.perf_counter()
     try:
