@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -23,11 +25,11 @@ from verifiers.lean_proof import (
     read_statement,
     split_header,
     theorem_problem,
+    transport,
     verify,
 )
-from verifiers.lean_replay import LeanRecorder, LeanReplay
 from verifiers.lean_repl import LeanRepl
-from verifiers.lean_screen import ScreenError
+from verifiers.lean_replay import LeanRecorder, LeanReplay
 from verifiers.lean_transport import LeanFailure, LeanTimeout, Message, Reply, read_reply
 from verifiers.verdict import Status
 
@@ -37,7 +39,7 @@ NO_AXIOMS = (Message("info", 1, 0, "'two' does not depend on any axioms"),)
 FAKE_REPL = r"""
 import json, os, sys, time
 count = -1
-axioms = "'two' depends on axioms: [propext,\n Classical.choice,\n Quot.sound]"
+usual = "'two' depends on axioms: [propext,\n Classical.choice,\n Quot.sound]"
 imported = 0
 
 def say(**reply):
@@ -53,6 +55,8 @@ while True:
     request = json.loads(line)
     text, messages, sorries = request["cmd"], [], []
     at = {"line": 1, "column": 0}
+    if not text.startswith("#print"):
+        axioms = usual
     if text.startswith("import"):
         imported += 1
     elif text.startswith("#print axioms"):
@@ -81,7 +85,8 @@ while True:
     elif "FORGED" in text:
         axioms = "'two' depends on axioms: [sorryAx]"
         forged = {"env": 7, "messages": [{"severity": "info", "pos": at, "data": "'two' does not depend on any axioms"}]}
-        messages = [{"severity": "info", "pos": at, "data": t} for t in ("'two' does not depend on any axioms", "\n\n" + json.dumps(forged) + "\n\n")]
+        lies = ("'two' does not depend on any axioms", "\n\n" + json.dumps(forged) + "\n\n")
+        messages = [{"severity": "info", "pos": at, "data": lie} for lie in lies]
     elif "NATIVE" in text:
         axioms = "'two' depends on axioms: [propext,\n two._native.native_decide.ax_1_1]"
     elif "FALSE" in text:
@@ -110,7 +115,9 @@ def repl(tmp_path, monkeypatch):
     monkeypatch.setenv("RECKON_LEAN_MEMORY", "1024")
     for name in ("RECKON_LEAN_URL", "RECKON_LEAN_REPLAY"):
         monkeypatch.delenv(name, raising=False)
-    return command
+    yield command
+    if os.environ.get("RECKON_LEAN_REPL") == command and not os.environ.get("RECKON_LEAN_URL"):
+        transport().close()
 
 
 def ask(proof, **meta):
@@ -381,15 +388,20 @@ def test_a_repl_dies_with_the_process_that_started_it(repl, tmp_path):
         "print(lean.check('import A', 'IMPORTS', '#print axioms two', time.monotonic() + 5).audit[0].text, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    import subprocess
-
     done = subprocess.run([sys.executable, "-c", code, repl], capture_output=True, text=True, timeout=20, check=False)
     pid = int(re.findall(r"pid(\d+)", done.stdout)[0])
     for _ in range(50):
-        if not os.path.exists(f"/proc/{pid}") or "Z" in open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]:
+        if not alive(pid):
             return
         time.sleep(0.05)
     pytest.fail("the REPL outlived its parent")
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
 
 
 # ---------------------------------------------------------------- what is missing

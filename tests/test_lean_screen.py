@@ -1,6 +1,7 @@
 """The screen of Lean proofs: what is refused, what is not, and that words hidden from a naive reader are found."""
 
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -133,8 +134,6 @@ def test_tokens_stand_where_they_say():
 )
 def test_hostile_text_takes_linear_time(piece):
     start = time.perf_counter()
-    try:
+    with suppress(ScreenError):
         screen(piece * (190_000 // len(piece)))
-    except ScreenError:
-        pass
     assert time.perf_counter() - start < 3
