@@ -82,7 +82,7 @@ def _post(url: str, data: bytes, headers: dict[str, str], end: float) -> bytes:
     left = end - time.monotonic()
     if left <= 0:
         raise TimeoutError
-    request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310  # `address` has seen that it is http(s)
+    request = urllib.request.Request(url, data, headers, method="POST")  # `address` has seen that it is http(s)
     pieces, size = [], 0
     with urllib.request.build_opener(_NoRedirect).open(request, timeout=left) as reply:
         while piece := reply.read1(1 << 16):

