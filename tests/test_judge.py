@@ -101,10 +101,15 @@ def test_the_judges_score_status_and_tokens(server: Server) -> None:
 
 
 def test_the_reply_may_have_a_thought_a_fence_and_latex(server: Server) -> None:
-    assert server.ask(r"So \boxed{\sqrt{1764}}", say('<think>{"score": 0}</think>```json\n{"answer": "\\sqrt{1764}", "score": 1}\n```')).score == 1.0
+    assert (
+        server.ask(r"So \boxed{\sqrt{1764}}", say('<think>{"score": 0}</think>```json\n{"answer": "\\sqrt{1764}", "score": 1}\n```')).score
+        == 1.0
+    )
 
 
-@pytest.mark.parametrize("response", [":", "Thought process:", "Solution", "Let's solve this problem step by step.", "解", "", "...", "<think>42</think>"])
+@pytest.mark.parametrize(
+    "response", [":", "Thought process:", "Solution", "Let's solve this problem step by step.", "解", "", "...", "<think>42</think>"]
+)
 def test_failure_54_a_master_key_alone_never_reaches_the_judge(server: Server, response: str) -> None:
     verdict = server.ask(response)
     assert (verdict.score, verdict.status) == (0.0, Status.NO_ANSWER)

@@ -60,8 +60,10 @@ def test_gate_and_minimum_can_be_written() -> None:
 def test_a_users_function_has_parameters_too(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
-        "def brief(problem, response, *, limit=3, scale: float = 1.0, word='x'):\n    return scale * (len(response) <= limit) if word == 'x' else -1\n"
-        "def trl(completions, answer, bonus=0.0, **kwargs):\n    return [float(c == a) + bonus for c, a in zip(completions, answer)]\n"
+        "def brief(problem, response, *, limit=3, scale: float = 1.0, word='x'):\n"
+        "    return scale * (len(response) <= limit) if word == 'x' else -1\n"
+        "def trl(completions, answer, bonus=0.0, **kwargs):\n"
+        "    return [float(c == a) + bonus for c, a in zip(completions, answer)]\n"
     )
     assert load(f"{file}:brief")(ONE, "four").score == 0.0
     assert load(f"{file}:brief(limit=4, scale=0.5)")(ONE, "four").score == 0.5
