@@ -56,9 +56,9 @@ class Policy:
 DEFAULT_POLICY = Policy()
 
 
-def verify(problem: Problem, response: str) -> Verdict:
-    """The default policy: the answer is looked for as `answers.DEFAULT_EXTRACTORS` says, and judged by `equivalent`."""
-    return judge(problem, response)
+def verify(problem: Problem, response: str, *, percent: Percent = "either", rounding: int = 4, require_closed_form: bool = True) -> Verdict:
+    """The answer is looked for as `answers.DEFAULT_EXTRACTORS` says, and judged by `equivalent` under the policy given."""
+    return judge(problem, response, percent=percent, rounding=rounding, require_closed_form=require_closed_form)
 
 
 def judge(
