@@ -49,7 +49,7 @@ def same(left: Expr, right: Expr) -> bool:
 
 @lru_cache(maxsize=2048)
 def _same(left: Expr, right: Expr) -> bool:
-    if "∞" in atoms(left) | atoms(right) or _cost(left) + _cost(right) > _MAX_COST:
+    if "∞" in atoms(left) | atoms(right) or size_of(left) + size_of(right) > _MAX_COST:
         return False
     readings = ["e", "10"] if "log" in heads(left) | heads(right) else ["e"]
     if len(readings) > 1 and {"ln", "exp"} & (heads(left) | heads(right)) | ({"e"} & (atoms(left) | atoms(right))):
@@ -67,26 +67,20 @@ def sign(value: Expr) -> int | None:
 
 @lru_cache(maxsize=2048)
 def _sign(value: Expr) -> int | None:
-    if symbols(value) or {"∞", "i"} & atoms(value) or _cost(value) > _MAX_COST:
+    if symbols(value) or {"∞", "i"} & atoms(value) or size_of(value) > _MAX_COST:
         return None
     with _LOCK:
         for precision in _PRECISIONS:
-            try:
-                found = Evaluation({}, precision, False, "e").sum(value)
-            except Undefined:
-                continue
-            low, high = found
-            if low[0] == 0 and low[1] and high[0] == 0:
-                return 1
-            if low[0] == 1 and high[0] == 1 and high[1]:
-                return -1
-        return 0
+            found = _try(value, {}, precision, False, "e")
+            if found is not None and (certain := _certain_sign(found)):
+                return certain
+    return None if found is None else 0
 
 
 def ratio_sign(left: Expr, right: Expr) -> int:
     """1 or -1 where left is a positive or negative constant times right; 0 where it is not, or not certainly."""
     names = sorted(symbols(left) | symbols(right))
-    if "i" in atoms(left) | atoms(right) or _cost(left) + _cost(right) > _MAX_COST:
+    if "i" in atoms(left) | atoms(right) or size_of(left) + size_of(right) > _MAX_COST:
         return 0
     if not left.terms or not right.terms:
         return 0
@@ -123,12 +117,13 @@ def _certain_sign(value: Interval) -> int:
     return -1 if high[1] and high[0] == 1 else 0
 
 
-def _cost(value: Expr) -> int:
+def size_of(value: Expr) -> int:
+    """Atoms and terms, those inside calls too."""
     total = 0
     for monomial, _ in value.terms:
         total += 1
         for name, _ in monomial:
-            total += 1 + (sum(map(_cost, name.args)) if isinstance(name, Call) else 0)
+            total += 1 + (sum(map(size_of, name.args)) if isinstance(name, Call) else 0)
     return total
 
 

@@ -214,7 +214,7 @@ class ExpressionParser:
             if self._next_op("^", "!", "°"):  # in xy^2 the exponent is y's: from here on these are letters
                 self.tokens[self.at - 1 : self.at] = [Token("sym", letter, False) for letter in text]
                 return self._symbol(text[0])
-            return reduce(multiply, (atom(letter) for letter in text))
+            return reduce(multiply, (self.bound.get(letter, atom(letter)) for letter in text))
         if kind == "based":
             digits, _, base = text.partition("_")
             return Quantity(rational(in_base(digits, int(base))), f"base {int(base)}")

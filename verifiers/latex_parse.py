@@ -4,15 +4,16 @@ A recursive-descent parser, and nothing that runs the text. Expressions (`latex_
 what an answer makes of them: lists, names, equations, inequalities and their chains, congruences, ratios, sets of numbers and how they
 are combined. Length, depth, digits, exponents and sizes are bounded before anything is evaluated; what is beyond a bound, or outside the
 grammar, is `Unparsed` as a whole: an answer is never cut down to the part of it that could be read. Left out, and so compared as tokens:
-integrals, limits, sums with symbolic bounds, ellipses, statements in words.
+ellipses, statements in words.
 """
 
 import re
 from functools import lru_cache
 
+from verifiers.calculus import CalculusParser
 from verifiers.certified import same
 from verifiers.exact_sums import Expr, Unreadable, rational, symbols
-from verifiers.latex_expressions import MAX_ITEMS, ExpressionParser, bare_symbol
+from verifiers.latex_expressions import MAX_ITEMS, bare_symbol
 from verifiers.latex_tokens import normalise, tokenize
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
 from verifiers.rounding import is_rounding
@@ -30,7 +31,7 @@ _TAIL_WORDS = frozenset(_TAIL.split())
 _NAME_ENDS = ("=", "∈", ":", "≈")
 
 
-class _Parser(ExpressionParser):
+class _Parser(CalculusParser):
     def answer(self) -> Value:
         """item (("," | and | or) item)* [for all ...]; an item with a plus-minus sign is two items."""
         self._skip_words()

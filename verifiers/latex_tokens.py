@@ -42,7 +42,7 @@ _UNICODE = str.maketrans(
      "∈": r"\in ", "√": r"\sqrt ", "∞": r"\infty ", "±": r"\pm ", "∅": r"\emptyset ", "…": r"\ldots ", "⩽": r"\le ", "⩾": r"\ge ",
      "≠": r"\ne ", "∩": r"\cap ", "∖": r"\setminus ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}",
      "ℂ": r"\mathbb{C}", "≡": r"\equiv ", "≈": r"\approx ", "∀": r"\forall ", "∣": "|", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
-     "⌈": r"\lceil ", "⌉": r"\rceil ", "∑": r"\sum ", "∧": r"\land ", "∨": r"\lor ", "￥": "¥"}
+     "⌈": r"\lceil ", "⌉": r"\rceil ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "∧": r"\land ", "∨": r"\lor ", "￥": "¥"}
     | {sign: rf"\{name} " for name, sign in _GREEK.items()}
 )  # fmt: skip
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
