@@ -25,6 +25,7 @@ Left out: what `latex_parse.py` leaves out, statements in words, and whether the
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from verifiers.answer_words import read, same_choice
@@ -46,9 +47,6 @@ from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
 
 _PLAIN = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?", re.ASCII)
 _EXTREMES = frozenset({"min", "max", "Min", "Max", "Minimum", "Maximum", "minimum", "maximum"})
-
-
-DEFAULT_POLICY = make_policy("either", DEFAULT_TOLERANCE, "convert", True)
 
 
 def verify(problem: Problem, response: str) -> Verdict:
@@ -79,11 +77,30 @@ def judge(
     return right(detail) if same_ else wrong(detail)
 
 
-def explain(problem: Problem, response: str) -> Verdict:
-    """The verdict of `verify`; its detail has one line each for what was extracted, how both sides were read, and what decided."""
-    from verifiers.math_explain import explained
+def explain(
+    problem: Problem,
+    response: str,
+    *,
+    extractors: tuple[Extractor, ...] = DEFAULT_EXTRACTORS,
+    percent: Percent = "either",
+    tolerance: str = DEFAULT_TOLERANCE,
+    units: Units = "convert",
+    require_closed_form: bool = True,
+) -> Verdict:
+    """The verdict of `judge`; its detail has one line each for what was extracted, how both sides were read, and what decided."""
+    from verifiers.math_explain import reasons
 
-    return explained(problem, response)
+    policy = make_policy(percent, tolerance, units, require_closed_form)
+    verdict = judge(
+        problem,
+        response,
+        extractors=extractors,
+        percent=percent,
+        tolerance=tolerance,
+        units=units,
+        require_closed_form=require_closed_form,
+    )
+    return replace(verdict, detail=reasons(verdict, problem.answer.strip(), extract_answer(response, extractors), policy))
 
 
 def equivalent(
@@ -167,7 +184,7 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
         case (Expr() | Quantity(), Expr() | Quantity()):
             return _same_number(_with_unit(left), _with_unit(right), policy)
         case Group(), Group():
-            return _same_group(left, right, policy)
+            return _same_group(left, right, policy) and policy.note("structure", left, right)
         case Group(opening=":", items=(Expr() as a, Expr() as b)), Expr():
             return _same_amount(divide(a, b), right, policy)
         case Expr(), Group(opening=":", items=(Expr() as a, Expr() as b)):
@@ -275,9 +292,9 @@ def _same_number(gold: tuple[Expr, str], answer: tuple[Expr, str], policy: Polic
             return False
         as_parts = [_times(value, Fraction(1, 100)) if found else value for value, found in ((a, dimension), (b, other_dimension))]
         return _same_amount(a, b, policy) or _same_amount(as_parts[0], as_parts[1], policy)
-    if policy.units == "convert" and _DEGREES in (dimension, other_dimension):
-        if _same_amount(_in_radians(a) if dimension else a, _in_radians(b) if other_dimension else b, policy):
-            return True
+    radians = policy.units == "convert" and _DEGREES in (dimension, other_dimension)
+    if radians and _same_amount(_in_radians(a) if dimension else a, _in_radians(b) if other_dimension else b, policy):
+        return True
     return _same_amount(a, b, policy)
 
 

@@ -1,4 +1,4 @@
-r"""Why `math_answer.verify` says what it says, as lines of `key: value`.
+r"""Why `math_answer.judge` says what it says, as lines of `key: value`.
 
     extracted: '\\frac{2}{4}'
     place: boxed
@@ -14,12 +14,11 @@ highest that any of its items needed; for two answers that differ it says on whi
 from dataclasses import replace
 
 from verifiers.answer_words import read
-from verifiers.answers import DEFAULT_EXTRACTORS, extract_answer
-from verifiers.exact_sums import Expr, Unreadable, name_of
-from verifiers.math_answer import DEFAULT_POLICY, decide, judge
+from verifiers.answers import Answer
+from verifiers.exact_sums import Call, Expr
+from verifiers.math_answer import decide
 from verifiers.math_policy import Policy, Step
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
-from verifiers.problem import Problem
 from verifiers.verdict import Verdict
 
 LADDER = ("string", "exact rational", "structure", "certified numerics", "tolerance", "sympy")
@@ -41,19 +40,18 @@ _WHY_NOT = {
 _LONGEST = 160
 
 
-def explained(problem: Problem, response: str) -> Verdict:
-    """The verdict of the default policy, with its reasons as detail."""
-    verdict = judge(problem, response)
-    answer = extract_answer(response, DEFAULT_EXTRACTORS)
-    gold = problem.answer.strip()
+def reasons(verdict: Verdict, gold: str, answer: Answer | None, policy: Policy) -> str:
+    """The lines for a verdict on a gold answer and what was extracted from the response."""
+    lines = [("extracted", "nothing" if answer is None else repr(answer.text))]
+    if answer is not None:
+        lines.append(("place", answer.place))
+    lines.append(("gold", described(read(gold)) if gold else "nothing"))
     if answer is None or not verdict.valid:
-        lines = [("extracted", "nothing" if answer is None else repr(answer.text)), ("gold", described(read(gold)) if gold else "nothing")]
-        lines += [("reason", verdict.detail)]
+        lines.append(("reason", verdict.detail))
     else:
-        step, reason = _reason(gold, answer.text, DEFAULT_POLICY)
-        lines = [("extracted", repr(answer.text)), ("place", answer.place), ("gold", described(read(gold)))]
+        step, reason = _reason(gold, answer.text, policy)
         lines += [("answer", described(read(answer.text))), ("step", step), ("reason", reason)]
-    return replace(verdict, detail="\n".join(f"{key}: {_short(value)}" for key, value in lines))
+    return "\n".join(f"{key}: {_short(value)}" for key, value in lines)
 
 
 def _reason(gold: str, answer: str, policy: Policy) -> tuple[str, str]:
@@ -102,7 +100,15 @@ def described(value: Value) -> str:
 
 
 def _sum(value: Expr) -> str:
-    try:
-        return name_of(value)
-    except Unreadable:
-        return "too long to write"
+    terms = []
+    for monomial, coefficient in value.terms:
+        powers = [
+            _atom(name) + (f"^{exponent}" if exponent.denominator == 1 else f"^({exponent})") * (exponent != 1)
+            for name, exponent in monomial
+        ]
+        terms.append("*".join(([] if coefficient == 1 and powers else [str(coefficient)]) + powers))
+    return " + ".join(terms) or "0"
+
+
+def _atom(name: str) -> str:
+    return f"{name.head}({', '.join(map(_sum, name.args))})" if isinstance(name, Call) else name
