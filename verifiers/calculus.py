@@ -197,7 +197,7 @@ class CalculusParser(ExpressionParser):
             raise Unreadable
         if self._take("∞"):
             return atom("∞")
-        return self._argument()
+        return expression(self._primary()) if self._next_op("{") else self._argument()
 
     def _integrand(self) -> Expr:
         """Products up to and with the one that holds the differential, which is then taken out."""
@@ -250,7 +250,7 @@ class CalculusParser(ExpressionParser):
         low = expression(self._quantity())
         self._expect("}")
         self._expect("^")
-        high = self._limit_of_integration() if self._next_op("∞") else self._upper()
+        high = self._limit_of_integration()
         first, last = low.rational, high.rational
         whole = first is not None and last is not None and first.denominator == last.denominator == 1
         if whole and first is not None and last is not None and last - first <= MAX_LISTED:
@@ -260,12 +260,6 @@ class CalculusParser(ExpressionParser):
             raise Unreadable
         body, bound = self._within(index.text, self._product)
         return call("series" if name == "sum" else "product", body, bound, low, high)
-
-    def _upper(self) -> Expr:
-        if [self._peek(ahead).text for ahead in (0, 1, 2)] == ["{", "∞", "}"]:
-            self.at += 3
-            return atom("∞")
-        return self._argument()
 
     def _derivative(self, order: int, variable: str, body: int) -> Expr:
         self.at = body

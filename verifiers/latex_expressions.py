@@ -27,7 +27,11 @@ UNIT_WORDS = (
 _CLOSING = {"(": (")", "]"), "[": (")", "]", "["), "\\{": ("\\}",), "{": ("}",)}
 _CONDITION_WORDS = frozenset({"if", "for", "when", "where"})
 _OTHERWISE = frozenset({"otherwise", "else", "if otherwise"})
-_NO_UNIT = frozenset({"for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else"})
+_NO_UNIT = frozenset({
+    "for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else",
+    "half", "halves", "thirds", "fourths", "fifths", "sixths", "sevenths", "eighths", "ninths", "tenths", "hundredths", "thousandths",
+    "squared", "cubed", "factorial", "wrong", "incorrect",
+})  # fmt: skip  # what is said of a number, or changes it, is no unit of it
 _RELATION_KIND = {"<": 0, "\\le": 1, "=": 2, "\\ne": 4}
 _FLIPPED = {">": "<", "\\ge": "\\le"}
 
@@ -116,7 +120,7 @@ class ExpressionParser:
         value = self._product()
         while isinstance(value, Expr) and self._next_op("+", "-", "±"):
             sign = self._sign()
-            value = sum_of([*expression(value).terms, *scale(expression(self._product()), sign).terms])
+            value = sum_of([*_finite(value).terms, *scale(_finite(self._product()), sign).terms])
         return value
 
     def _sign(self) -> Fraction:
@@ -147,7 +151,7 @@ class ExpressionParser:
                 return value
 
     def _times(self, left: Value, right: Expr) -> Expr:
-        self.work += len(expression(left).terms) * len(right.terms)
+        self.work += len(_finite(left).terms) * len(_finite(right).terms)
         if self.work > MAX_WORK:
             raise Unreadable
         return multiply(expression(left), right)
@@ -179,7 +183,7 @@ class ExpressionParser:
                 value = apply("factorial", expression(value))
             elif self._take("^"):
                 sign = self._sign() if self._next_op("+", "-") else Fraction(1)
-                value = power(expression(value), scale(self._argument(), sign))
+                value = power(_finite(value), scale(self._argument(), sign))
                 if self._next_op("^"):  # TeX refuses a double superscript, and readers disagree on it
                     raise Unreadable
         return value
@@ -189,7 +193,7 @@ class ExpressionParser:
         kind, text, _ = self._peek()
         if kind == "mixed" or (kind == "num" and len(text) > longest):
             raise Unreadable
-        return expression(self._primary())
+        return _finite(self._primary())
 
     def _primary(self) -> Value:
         """All recursion passes through here, where its depth is counted."""
@@ -446,6 +450,14 @@ def expression(value: Value) -> Expr:
     if not isinstance(value, Expr):
         raise Unreadable
     return value
+
+
+def _finite(value: Value) -> Expr:
+    """What may be computed with: infinity over infinity is nothing."""
+    found = expression(value)
+    if any(name == "∞" for monomial, _ in found.terms for name, _ in monomial):
+        raise Unreadable
+    return found
 
 
 def _bare(value: Expr) -> str:

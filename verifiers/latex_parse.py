@@ -148,6 +148,8 @@ class _Parser(CalculusParser):
         elif text == "(" and self._peek(1).kind == "sym":
             ahead = self._tuple_of_names()
         end = self._peek(ahead)
+        if text == "pi":  # \pi \approx 3.14 names nothing
+            return ""
         if not ahead or end.kind != "op" or end.text not in _NAME_ENDS:
             return ""
         if end.text == ":" and (kind not in ("word", "text", "func") or ahead != 1):

@@ -13,8 +13,9 @@ the stated one, and no part of an answer ever stands for the whole. Policies tha
   `units="match"` wants the same unit where both have one (cm and centimetres are the same, cm and m are not); `units="ignore"` drops
   units of measure from both sides, but no percent sign, base or "million";
 - closed form: where one side is written as a sum, product, gcd, maximum, remainder, integral, derivative or limit and the other is not,
-  they differ, as such an answer may only restate the question; `require_closed_form=False` compares values. A power, a binomial
-  coefficient or a product of two numbers may restate a question too, and is let through;
+  they differ, as such an answer may only restate the question; so do 2x + 1 = 11 and x = 5, of which only one is solved.
+  `require_closed_form=False` compares values. A power, a binomial coefficient or a product of two numbers may restate a question too,
+  and is let through;
 - names: x = 5 is 5, but x = 5 is not y = 5; a list of differently named values keeps its order against a list without names;
 - letters: f(t) = t^2 is f(x) = x^2; a parameter has any name where an answer says "for all integers k", or beside pi;
 - lists and sets have no order but do have multiplicities; tuples and intervals have order and brackets; an inequality is the interval
@@ -42,6 +43,7 @@ from verifiers.problem import Problem
 from verifiers.relations import equation, gives, one_letter_apart, renamed, same_equation, same_relation
 from verifiers.relations import letters as letters_of
 from verifiers.rounding import is_rounding, is_within, rounds_to
+from verifiers.solved import is_unsolved
 from verifiers.units import Dimension, read_unit
 from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
 
@@ -131,8 +133,11 @@ def decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
     left, right_ = read(gold), read(answer)
     if Unparsed("") in (left, right_):
         return False, "nothing to compare"
-    if policy.require_closed_form and is_open_form(gold) != is_open_form(answer):
-        return False, "closed form"
+    if policy.require_closed_form:
+        if is_open_form(gold) != is_open_form(answer):
+            return False, "closed form"
+        if is_unsolved(left) != is_unsolved(right_):
+            return False, "unsolved"
     try:
         if _same(left, right_, policy):
             return True, ""
@@ -287,8 +292,8 @@ def _same_number(gold: tuple[Expr, str], answer: tuple[Expr, str], policy: Polic
         return _same_amount(a, b, policy)
     # From here on one side has no unit, and the size of the other's says nothing beside a bare number: 5 cm is 5.
     a, b = (_times(value, _multiplier(words)) for value, words in ((a, unit), (b, other)))
-    if (("percent", 1),) in (dimension, other_dimension):
-        if policy.percent != "either":
+    if "percent" in (percents := dict(dimension or other_dimension)):
+        if policy.percent != "either" or percents["percent"] != 1:
             return False
         as_parts = [_times(value, Fraction(1, 100)) if found else value for value, found in ((a, dimension), (b, other_dimension))]
         return _same_amount(a, b, policy) or _same_amount(as_parts[0], as_parts[1], policy)

@@ -34,6 +34,7 @@ _WHY = {
 _WHY_NOT = {
     "nothing to compare": "one side is empty once read",
     "closed form": "only one side is written as a sum, product, gcd, limit or the like, and may restate the question",
+    "unsolved": "only one side is solved for its variable, and the other may restate the question",
     "beyond a bound": "a value is too large to compute",
     "exact rational": "the two numbers differ",
 }

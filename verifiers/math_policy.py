@@ -10,8 +10,9 @@
   digits of the answer say nothing, and a gold that is an integer, a fraction or in scientific notation has none;
 - "relative:1e-3" (any number between 0 and 1): the answer is off by at most that part of the gold. Not symmetric; 0 is only 0.
 
-All of them concern real numbers as items: alone, with a unit, or in a list, tuple or matrix. What stands inside a function, an equation
-or an interval is compared exactly. Intervals decide, never floats.
+All of them concern real numbers as items: alone, with a unit, or in a list, tuple (and so a pair in brackets) or matrix. What stands inside
+a function, an equation, an inequality or a union is compared exactly, and so is what only algebra can evaluate. Certified intervals decide,
+never floats.
 """
 
 import re

@@ -60,7 +60,7 @@ def _solution(statement: Expr, name: str) -> Expr | None:
 
 
 def gives(statement: Expr, value: Expr) -> bool:
-    """Whether an equation says that a variable which the value lacks is the value."""
+    """Whether an equation says that a variable which the value lacks is the value: of two variables at least (`solved.py`)."""
     missing = symbols(statement) - symbols(value)
     if len(missing) != 1 or not symbols(value) <= symbols(statement):
         return False
