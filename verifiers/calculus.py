@@ -65,13 +65,18 @@ def mark_integrals(tokens: list[Token]) -> list[Token]:
     at = 0
     while at < len(tokens):
         kind, text, spaced = tokens[at]
+        if text == "frac" and (head := _derivative_head(tokens, at + 1)) is not None:
+            found += tokens[at : head[2]]
+            at = head[2]
+            continue
         if text == "\\int":
             waiting.append(len(found))
         following = tokens[at + 1] if at + 1 < len(tokens) else Token("end", "", False)
         before, variable, length = _differential(kind, text, following)
-        if waiting and variable:
+        if variable:  # one that closes no integral is left over, and refused where it stands
             found += [Token("sym", letter, False) for letter in before]
-            found[waiting.pop()] = Token("int", variable, False)
+            if waiting:
+                found[waiting.pop()] = Token("int", variable, False)
             found.append(Token("diff", variable, spaced))
             at += length
         else:

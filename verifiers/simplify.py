@@ -1,9 +1,9 @@
-"""The last step of the ladder: an algebra system, in a process of its own that is killed at its deadline.
+"""The last step of the ladder: an algebra system, in another process, where every request is killed at its deadline.
 
 Reached only by expressions that hold an integral, a limit, a derivative or a sum with symbolic bounds (`calculus.py`), and under the
-default policy only where both sides do; plain numbers never are. There is one worker for each process, started when first needed (the
-import of sympy, about a second, does not count), replaced after `RECYCLE_AFTER` requests, after a kill, and in a child of fork(); it ends
-with this process. Threads take turns. What is not decided in time, in memory or at all is not the same.
+default policy only where both sides do; plain numbers never are. There is one worker for each process (`simplify_worker.py`), started
+when first needed (the import of sympy, about a second, does not count); a child of fork() starts its own, and it ends with this process.
+Threads take turns. What is not decided in time, in memory or at all is not the same.
 
 Left out: a guarantee. sympy's rules are trusted where they end in 0.
 """
@@ -27,7 +27,7 @@ from verifiers.exact_sums import Call, Expr
 
 DEADLINE = 2.0  # seconds of one request, from its turn
 START_DEADLINE = 60.0  # seconds to import sympy on a busy machine
-RECYCLE_AFTER = 200  # requests: sympy's caches only grow
+GRACE = 1.0  # seconds after which a worker that is silent past the deadline is killed itself
 MAX_SIZE = 200  # atoms and terms of both sides together
 _ROOT = str(Path(__file__).resolve().parent.parent)
 
@@ -55,8 +55,8 @@ def _atom(name: str) -> Any:
 class Simplifier:
     """One worker process and the lock for it."""
 
-    def __init__(self, deadline: float = DEADLINE, recycle_after: int = RECYCLE_AFTER) -> None:
-        self.deadline, self.recycle_after = deadline, recycle_after
+    def __init__(self, deadline: float = DEADLINE) -> None:
+        self.deadline = deadline
         self._forget()
 
     def _forget(self) -> None:
@@ -65,20 +65,23 @@ class Simplifier:
         self._not_ours = getattr(self, "process", None)  # kept, as its finaliser would wait for what is no child of ours
         self.process: subprocess.Popen[bytes] | None = None
         self._ready = False
-        self._asked = 0
         self._buffer = b""
 
     def ask(self, left: list[Any], right: list[Any]) -> bool | None:
         """True, False, or None where that is not known after the deadline."""
         with self._lock:
-            if not self._started():
-                return None
-            reply = self._request({"left": left, "right": right, "seconds": self.deadline + 1.0})
-            self._asked += 1
-            if reply is None or self._asked >= self.recycle_after:
+            for _ in range(2):  # a worker that somebody killed since the last request is replaced
+                if not self._started():
+                    return None
+                end = time.monotonic() + self.deadline + GRACE
+                reply = self._request({"left": left, "right": right, "seconds": self.deadline}, end)
+                if reply is not None:
+                    same: bool | None = reply["same"]
+                    return same
                 self._end()
-                self._start()  # sympy is imported while nobody waits
-            return None if reply is None else reply["same"]
+                if time.monotonic() >= end:
+                    return None
+            return None
 
     def close(self) -> None:
         with self._lock:
@@ -101,7 +104,7 @@ class Simplifier:
         self.process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, bufsize=0, env=environment, cwd=_ROOT, start_new_session=True
         )
-        self._ready, self._asked, self._buffer = False, 0, b""
+        self._ready, self._buffer = False, b""
 
     def _end(self) -> None:
         process, self.process, self._ready = self.process, None, False
@@ -115,10 +118,9 @@ class Simplifier:
                 with suppress(OSError):
                     pipe.close()
 
-    def _request(self, message: dict[str, Any]) -> dict[str, Any] | None:
+    def _request(self, message: dict[str, Any], end: float) -> dict[str, Any] | None:
         assert self.process is not None
         assert self.process.stdin is not None
-        end = time.monotonic() + self.deadline
         try:
             rest = memoryview(json.dumps(message).encode() + b"\n")
             while rest:  # a request fits the pipe of a worker that reads; one that does not read is killed

@@ -3,8 +3,10 @@
     in:   {"left": tree, "right": tree, "seconds": n}, a line each       out:  {"ready": true}, then {"same": true | false | null} for each
 
 A tree is an exact sum as lists: [[coefficient, [[atom, exponent], ...]], ...], an atom a name or {"head": name, "args": [tree, ...]}. Terms
-are made by sympy's constructors from it, and no string is ever parsed by sympy. `null` is undecided. Hostile input may take any time and
-memory: the address space is limited here, the parent kills at its deadline, and an alarm ends what outlives its parent.
+are made by sympy's constructors from it, and no string is ever parsed by sympy. `null` is undecided.
+
+Hostile input may take any time and memory. So this process imports sympy and computes nothing: each request has a child of its own, forked
+with sympy in it, limited in memory, and killed after its seconds. Whatever it did to sympy's caches ends with it.
 
 Symbols are real; those in the bounds of a sum or product are positive integers. "Same" is a difference that simplifies to 0, "different"
 one that is certainly not 0, with sympy's algorithms and their errors. Two sides with an antiderivative are the same up to a constant.
@@ -13,12 +15,13 @@ one that is certainly not 0, with sympy's algorithms and their errors. Two sides
 import json
 import os
 import resource
+import select
 import signal
 import sys
 from fractions import Fraction
-from typing import Any
+from typing import Any, NoReturn
 
-MEMORY = 1 << 30  # bytes of address space, sympy's own included
+MEMORY = 1 << 30  # bytes of address space of a child, sympy's own included
 MAX_REQUEST = 100_000  # bytes
 
 
@@ -147,25 +150,50 @@ def _contains_any(tree: Any) -> bool:
 
 def main() -> None:
     """Answer until the parent closes the pipe or dies."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    sys.set_int_max_str_digits(0)
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    sys.set_int_max_str_digits(0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     import sympy
 
-    sympy.simplify(sympy.sin(sympy.Symbol("x")) ** 2)  # what it imports late is imported now
+    _warm(sympy)
     _send(replies, {"ready": True})
     while line := requests.readline(MAX_REQUEST):
-        request = json.loads(line)
-        signal.setitimer(signal.ITIMER_REAL, request["seconds"])
-        try:
-            same = decide(sympy, request["left"], request["right"])
-        except Exception:  # noqa: BLE001  # whatever an algebra system raises on hostile input is "undecided"
-            same = None
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        _send(replies, {"same": same})
+        _send(replies, {"same": _in_child(sympy, json.loads(line))})
+
+
+def _warm(sympy: Any) -> None:
+    """What sympy imports late and fills once is in every child that way."""
+    x, n = sympy.Symbol("x", real=True), sympy.Symbol("n", integer=True, positive=True)
+    sympy.simplify(sympy.integrate(sympy.exp(-x), (x, 0, sympy.oo)) + sympy.integrate(sympy.sin(x) * x, x))
+    sympy.simplify(sympy.summation(x, (x, 1, n)) + sympy.limit(sympy.sin(x) / x, x, 0))
+
+
+def _in_child(sympy: Any, request: dict[str, Any]) -> bool | None:
+    """What a child decides within its seconds."""
+    inlet, outlet = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _compute(sympy, request, outlet)
+    os.close(outlet)
+    waiting = select.poll()
+    waiting.register(inlet, select.POLLIN)
+    reply = os.read(inlet, 16) if waiting.poll(1000 * request["seconds"]) else b""
+    os.close(inlet)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return {b"true": True, b"false": False}.get(reply)
+
+
+def _compute(sympy: Any, request: dict[str, Any], outlet: int) -> NoReturn:
+    """Never returns, whatever happens: this is a copy of the parent, in the middle of its loop."""
+    try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, request["seconds"] + 1)  # should the parent die first
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        os.write(outlet, json.dumps(decide(sympy, request["left"], request["right"])).encode())
+    finally:
+        os._exit(0)
 
 
 def _send(replies: Any, message: dict[str, Any]) -> None:
