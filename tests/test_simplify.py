@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,8 @@ def read(text: str) -> Expr:
 @pytest.mark.parametrize(
     "text",
     [r"\int_0^1 x", r"\int x^2 dx dx", r"\int_0 x dx", r"\int_0^1 \sqrt{dx}", r"\int_0^1 x dx dy", r"\int_0^1 \frac{1}{dx}",
-     r"\lim x", r"\lim_{x} x",     r"\lim_{x\to 0}", r"\sum_{k=1}^n", r"\sum_{k} k", r"\frac{dy}{dx}", r"\iint x dx dy", r"\sum_{k=\frac12}^{n} k", r"\int_0^1 x^{dx}"],
+     r"\lim x", r"\lim_{x} x", r"\lim_{x\to 0}", r"\sum_{k=1}^n", r"\sum_{k} k", r"\frac{dy}{dx}",
+     r"\iint x dx dy", r"\sum_{k=\frac12}^{n} k", r"\int_0^1 x^{dx}"],
 )  # fmt: skip
 def test_what_is_not_complete_is_not_read(text: str) -> None:
     assert isinstance(parse(text), Unparsed)
@@ -111,7 +113,8 @@ def test_plain_numbers_never_reach_the_algebra_system(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     "text",
     [r"\sum_{i=1}^{9} i", r"\ｓｕｍ_{i=1}^{9} i", "∑_{i=1}^9 i", r"{\sum}\limits_{i=1}^9 i", r"\prod_{k=1}^3 k",
-     r"\gcd(4,6)", r"\operatorname{lcm}(4,6)",     r"\mathrm{mcm}(2,3)", "17 mod 5", r"17 \bmod 5", r"17 \text{ mod } 5", r"\max(1,2)", r"\max\{1,2\}", "max(1,2)",
+     r"\gcd(4,6)", r"\operatorname{lcm}(4,6)", r"\mathrm{mcm}(2,3)", "17 mod 5",
+     r"17 \bmod 5", r"17 \text{ mod } 5", r"\max(1,2)", r"\max\{1,2\}", "max(1,2)",
      r"\int_0^1 x dx", "∫_0^1 x dx",
      r"\lim_{x\to0} x", r"\frac{d}{dx} x", r"\frac{\mathrm{d}}{\mathrm{d}x} x", r"\frac{d^2}{dx^2} x", r"\frac d{dx} x",
      r"\\sum_{i=1}^9 i"],
@@ -130,22 +133,23 @@ def test_words_and_units_are_no_open_forms(text: str) -> None:
 
 # ---------------------------------------------------------------- the process
 
-HANGS = [
-    r"\sum_{k=1}^{n} k^{400}",
-    r"\prod_{k=1}^{100000000} k",
-    r"\int_0^1 x^{x^{x^{x}}} dx",
-    r"\sum_{k=0}^{n} 2^{10^{9}k}",
-    r"\sum_{k=1}^{1000} (k!)!",
-]
+HANGS = [r"\sum_{k=1}^{n} k^{400}", r"\prod_{k=1}^{100000000} k", r"\int_0^1 x^{x^{x^{x}}} dx"]
+
+
+@pytest.fixture(scope="module")
+def only_worker() -> Iterator[Simplifier]:
+    found = Simplifier()
+    yield found
+    found.close()
 
 
 @pytest.fixture
-def worker() -> Simplifier:
-    """A worker of its own with a short deadline, warm."""
-    found = Simplifier(deadline=0.4)
-    assert found.ask(tree_of(read(r"\int_0^1 x dx")), tree_of(read("1/2"))) is True
-    yield found  # type: ignore[misc]
-    found.close()
+def worker(only_worker: Simplifier) -> Simplifier:
+    """A warm worker with a short deadline."""
+    only_worker.deadline = 10.0
+    assert only_worker.ask(tree_of(read(r"\int_0^1 x dx")), tree_of(read("1/2"))) is True
+    only_worker.deadline = 0.4
+    return only_worker
 
 
 def children(pid: int) -> list[int]:
@@ -225,7 +229,7 @@ elif sys.argv[1] == "killed":
 """
 
 
-@pytest.mark.parametrize("end", ["normal", "killed", "fork"])
+@pytest.mark.parametrize("end", ["killed", "fork"])
 def test_the_worker_ends_with_its_parent(end: str) -> None:
     done = subprocess.run([sys.executable, "-c", USER, end], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == (-9 if end == "killed" else 0), done.stderr

@@ -25,6 +25,7 @@ MAX_LISTED = 400  # terms of a sum that are added up one by one; more of them ar
 MAX_ORDER = 9  # of a derivative
 _ARROWS = ("→", "\\rightarrow", "\\longrightarrow")
 _OPEN_OPERATORS = frozenset({"sum", "prod", "\\int", "\\iint", "\\iiint", "\\oint", "\\lim", "\\det", "∏", "∑", "∫"})
+_LONGEST = 4000  # characters that are looked at: more than are read
 _HINT = re.compile(r"sum|prod|int|lim|gcd|lcm|mcm|max|min|mod|det|[∑∏∫]|d\s?[}^{]")
 
 
@@ -34,13 +35,13 @@ def needs_algebra(value: Expr) -> bool:
 
 def is_open_form(text: str) -> bool:
     """Whether an answer contains a sum, product, gcd, extreme, remainder, integral, limit or derivative. A modulus is no remainder."""
-    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text[:_LONGEST])
     return bool(_HINT.search(plain)) and _has_open_form(text)
 
 
 @lru_cache(maxsize=1024)
 def _has_open_form(text: str) -> bool:
-    tokens = tokenize(normalise(text)[:4000])
+    tokens = tokenize(normalise(text[:_LONGEST]))
     congruence = any(token.text == "≡" for token in tokens)
     for at, (kind, name, _) in enumerate(tokens):
         following = tokens[at + 1].text if at + 1 < len(tokens) else ""
