@@ -28,7 +28,8 @@ EQUAL = [
     (r"\int_0^\infty e^{-x} dx", "1"), (r"\int_1^2 \frac{dx}{x}", r"\ln 2"), (r"\int_0^\pi \sin t \, dt", "2"),
     (r"\int_0^1 x+1\, dx", r"\frac32"), (r"2\int_0^1\int_0^x xy\, dy\, dx + 5", r"\frac{21}{4}"),
     (r"\int \frac{dx}{1+x^2}", r"\arctan x + C"),
-    (r"\int x\,dx", r"\frac{x^2}{2} + 7"), (r"\int_0^x e^{-t^2}dt", r"\int_0^x e^{-s^2}\,ds"), ("∫_0^2 x dx", "2"),
+    (r"\int x\,dx", r"\frac{x^2}{2} + 7"), (r"\int\frac{dx}{x}", r"\ln|x|+C"), (r"\int_0^x e^{-t^2}dt", r"\int_0^x e^{-s^2}\,ds"),
+    ("∫_0^2 x dx", "2"),
     (r"\lim_{x\to0}\frac{\sin x}{x}", "1"), (r"\lim_{n\to\infty}\left(1+\frac1n\right)^n", "e"), (r"\lim_{x \to 0^+} x\ln x", "0"),
     (r"\lim_{h\to0}\frac{(x+h)^2-x^2}{h}", "2x"), (r"\lim_{x\to\infty} x^2", r"\infty"), (r"\lim_{x\rightarrow 0^-}\frac{|x|}{x}", "-1"),
     (r"\sum_{k=1}^n k", r"\frac{n(n+1)}{2}"), (r"\sum_{k=1}^{n} k^2", r"\frac{n(n+1)(2n+1)}{6}"),
@@ -47,7 +48,8 @@ NOT_EQUAL = [
     (r"\lim_{x\to\infty} x", r"-\infty"),
     (r"\sum_{k=1}^{n} k^2", r"\frac{n(n+1)(2n-1)}{6}"), (r"\sum_{k=1}^{n} k", r"\sum_{k=1}^{n-1} k"),
     (r"\sum_{k=1}^\infty (-1)^k", r"-\frac12"),
-    (r"\sum_{k=1}^\infty \frac1k", "100"), (r"\prod_{k=1}^{n} k", "n^n"), (r"\frac{d}{dx} x^2", "x"), (r"\frac{d}{dx} y^2", "2y"),
+    (r"\sum_{k=1}^\infty \frac1k", "100"), (r"\prod_{k=1}^{n} k", "n^n"), (r"\sum_{k=1}^{n} \gcd(2k,4)", "2n"),
+    (r"\frac{d}{dx} x^2", "x"), (r"\frac{d}{dx} y^2", "2y"),
     (r"\frac{dy}{dx}", r"\frac{y}{x}"), (r"\frac{d}{dx} f(x)", "0"), (r"\sum_{k=0}^\infty x^k", r"\frac{1}{1+x}"),
 ]  # fmt: skip
 

@@ -40,7 +40,7 @@ class _Terms:
             self._scan(tree, False)
         self.functions = {
             name: getattr(sympy, name)
-            for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "factorial", "floor", "gcd", "lcm")
+            for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "factorial", "floor")
         } | {
             "arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan, "ln": sympy.log, "abs": sympy.Abs, "ceil": sympy.ceiling,
             "sgn": sympy.sign, "binom": sympy.binomial, "max": sympy.Max, "min": sympy.Min, "mod": sympy.Mod, "pow": sympy.Pow,
@@ -117,7 +117,7 @@ def decide(sympy: Any, left: Any, right: Any) -> bool | None:
         if len(terms.antiderivative) > 1 or not _stand_alone(left + right):
             return None
         (name,) = terms.antiderivative
-        difference = sympy.diff(difference, terms.symbol(name))
+        difference = sympy.diff(difference, terms.symbol(name)).replace(sympy.sign, lambda x: x / sympy.Abs(x))  # of ln|x|
     if difference.has(sympy.nan, sympy.zoo, sympy.oo, -sympy.oo, sympy.AccumBounds):
         return None
     difference = sympy.simplify(difference)
