@@ -8,9 +8,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 
-from verifiers.exact_sums import CONSTANTS, Expr, Unreadable, add, atom, call, multiply, power, rational, scale, subtract, sum_of, symbols
+from verifiers.exact_sums import (
+    CONSTANTS, Expr, Unreadable, add, atom, atoms, call, multiply, power, rational, scale, substitute, subtract, sum_of, symbols,
+)  # fmt: skip
 from verifiers.functions import ARITY, INVERSE, MAX_FACTORIAL, VARIADIC, apply, log_to_base
 from verifiers.latex_tokens import Token, numeral
+from verifiers.matrices import determinant, is_matrix, plus, times, to_power, transposed
 from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value
 
 MAX_DEPTH = 30  # nested brackets and arguments: under ten Python frames each
@@ -24,7 +27,7 @@ UNIT_WORDS = (
     "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",
     "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm",
 )  # fmt: skip
-_CLOSING = {"(": (")", "]"), "[": (")", "]", "["), "\\{": ("\\}",), "{": ("}",)}
+_CLOSING = {"(": (")", "]", "["), "[": (")", "]", "["), "]": ("[", "]", ")"), "\\{": ("\\}",), "{": ("}",)}
 _CONDITION_WORDS = frozenset({"if", "for", "when", "where"})
 _OTHERWISE = frozenset({"otherwise", "else", "if otherwise"})
 _NO_UNIT = frozenset({"for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else"})
@@ -114,9 +117,12 @@ class ExpressionParser:
 
     def _sum(self) -> Value:
         value = self._product()
-        while isinstance(value, Expr) and self._next_op("+", "-", "±"):
-            sign = self._sign()
-            value = sum_of([*expression(value).terms, *scale(expression(self._product()), sign).terms])
+        while (isinstance(value, Expr) or is_matrix(value)) and self._next_op("+", "-", "±"):
+            sign, term = self._sign(), self._product()
+            if isinstance(value, Expr) and isinstance(term, Expr):
+                value = sum_of([*value.terms, *scale(term, sign).terms])
+            else:
+                value = plus(value, term, sign)
         return value
 
     def _sign(self) -> Fraction:
@@ -133,28 +139,35 @@ class ExpressionParser:
                 sign *= self._sign()
         value = self._factor()
         if sign == -1:
-            value = scale(expression(value), sign)
+            value = self._times(rational(-1), value) if is_matrix(value) else scale(expression(value), sign)
         while True:
             if self._take("*"):
                 value = self._times(value, self._signed_factor())
             elif self._take("/"):
-                value = self._times(value, power(self._signed_factor(), rational(-1)))
+                value = self._times(value, power(expression(self._signed_factor()), rational(-1)))
             elif not self.congruence and self._take("mod"):
                 value = apply("mod", expression(value), expression(self._factor()))
             elif self._at_factor():
-                value = self._times(value, expression(self._factor()))
+                value = self._times(value, self._factor())
             else:
                 return value
 
-    def _times(self, left: Value, right: Expr) -> Expr:
-        self.work += len(expression(left).terms) * len(right.terms)
+    def _times(self, left: Value, right: Value) -> Value:
+        if is_matrix(left) or is_matrix(right):
+            self._works(MAX_WORK // 16)
+            return times(left, right)
+        self._works(len(expression(left).terms) * len(expression(right).terms))
+        return multiply(expression(left), expression(right))
+
+    def _works(self, amount: int) -> None:
+        self.work += amount
         if self.work > MAX_WORK:
             raise Unreadable
-        return multiply(expression(left), right)
 
-    def _signed_factor(self) -> Expr:
+    def _signed_factor(self) -> Value:
         sign = self._sign() if self._next_op("+", "-") else Fraction(1)
-        return scale(expression(self._factor()), sign)
+        value = self._factor()
+        return value if sign == 1 else self._times(rational(-1), value)
 
     def _at_factor(self) -> bool:
         """Whether what follows multiplies without a sign. A number never does: "3 4" is not a product."""
@@ -165,6 +178,8 @@ class ExpressionParser:
             return not self.bars
         if text == "(" and self._peek(1).text in ("mod", "pmod"):
             return False
+        if kind == "matrix":
+            return text.startswith("\\begin") and "matrix" in text
         return kind == "sym" or (kind == "func" and not self._at_unit_word()) or (kind == "op" and text in _OPENERS)
 
     def _factor(self) -> Value:
@@ -176,13 +191,30 @@ class ExpressionParser:
             elif self._take("!"):
                 if (n := expression(value).rational) is not None and n > MAX_FACTORIAL:
                     raise Unreadable
-                value = apply("factorial", expression(value))
+                double = self._next_op("!") and not self._peek().spaced and self._take("!")
+                value = apply("factorial2" if double else "factorial", expression(value))
             elif self._take("^"):
-                sign = self._sign() if self._next_op("+", "-") else Fraction(1)
-                value = power(expression(value), scale(self._argument(), sign))
+                value = self._powered(value)
                 if self._next_op("^"):  # TeX refuses a double superscript, and readers disagree on it
                     raise Unreadable
         return value
+
+    def _powered(self, base: Value) -> Value:
+        sign = self._sign() if self._next_op("+", "-") else Fraction(1)
+        if is_matrix(base):
+            self._works(MAX_WORK // 4)
+            if sign == 1 and (length := self._transpose_mark()):
+                self.at += length
+                return transposed(base)
+            return to_power(base, scale(self._argument(), sign))
+        return power(expression(base), scale(self._argument(), sign))
+
+    def _transpose_mark(self) -> int:
+        r"""How many tokens of T, \top or \mathsf T stand here."""
+        ahead = [self._peek(i).text for i in range(4)]
+        inner = ahead[1:] if ahead[0] == "{" else ahead
+        length = 1 if inner[0] in ("T", "\\top", "t") else 2 if inner[0] in ("\\mathsf", "\\intercal") and inner[1] == "T" else 0
+        return length and length + (2 if ahead[0] == "{" else 0)
 
     def _argument(self, longest: int = MAX_DIGITS) -> Expr:
         """What follows a command: a braced item, or one primary; a number of at most `longest` digits."""
@@ -223,8 +255,8 @@ class ExpressionParser:
         if kind == "func":
             return self._function(text)
         if kind == "matrix" and text.startswith("\\begin"):
-            return self._cases() if "cases" in text else self._matrix()
-        if kind == "op" and text in ("(", "[", "\\{", "{"):
+            return self._cases() if "cases" in text else determinant(self._matrix()) if "vmatrix" in text else self._matrix()
+        if kind == "op" and text in ("(", "[", "\\{", "{", "]"):
             return self._group(text)
         if kind == "op" and text in _COMMANDS:
             return _COMMANDS[text](self)
@@ -247,8 +279,11 @@ class ExpressionParser:
         self.depth -= 1
         return value
 
-    def _fraction(self) -> Expr:
-        return multiply(self._argument(1), power(self._argument(1), rational(-1)))
+    def _fraction(self) -> Value:
+        kind, text, _ = self._peek()
+        if kind == "mixed" or (kind == "num" and len(text) > 1):
+            raise Unreadable
+        return self._times(self._primary(), power(self._argument(1), rational(-1)))
 
     def _binomial(self) -> Expr:
         return apply("binom", self._argument(1), self._argument(1))
@@ -272,6 +307,8 @@ class ExpressionParser:
 
     def _function(self, name: str) -> Expr:
         r"""name ["_" base] ["^" exponent] argument; \sin^{-1} is the inverse, every other exponent is the value's."""
+        if name == "det":
+            return determinant(self._primary())
         base = exponent = None
         while self._next_op("_", "^"):
             if self._take("_"):
@@ -318,7 +355,7 @@ class ExpressionParser:
         else:
             value = expression(self._factor())
             while self._at_factor() and self._peek().kind != "func" and not (self._next_op("(") and symbols(value)):
-                value = self._times(value, expression(self._factor()))
+                value = expression(self._times(value, self._factor()))
             if self._next_op("/") and self._peek(1).kind != "func":
                 raise Unreadable
         self.depth -= 1
@@ -399,10 +436,10 @@ class ExpressionParser:
                 raise Unreadable
         closing = self._expect(*_CLOSING[opening])
         if opening == "\\{" or (len(items) > 1 and opening != "{"):
-            return Group(opening, ")" if closing == "[" else closing, tuple(items))
+            return Group("(" if opening == "]" else opening, ")" if closing == "[" else closing, tuple(items))
         if len(items) > 1:
             return Group("\\{", "\\}", tuple(items))
-        if len(items) != 1 or opening + closing not in ("()", "[]", "{}"):
+        if len(items) != 1 or opening + closing not in ("()", "[]", "{}"):  # (1,2[ has two items
             raise Unreadable
         return items[0]
 
@@ -432,8 +469,11 @@ class ExpressionParser:
     def _square_root(self) -> Expr:
         index = Fraction(2)
         if self._take("["):
-            index = expression(self._item()).rational or Fraction(0)
+            written = expression(self._item())
             self._expect("]")
+            if bare_symbol(written):
+                return power(self._argument(), power(written, rational(-1)))
+            index = written.rational or Fraction(0)
         if index.denominator != 1 or not 2 <= index <= 99:
             raise Unreadable
         value = self._argument()
@@ -477,10 +517,18 @@ def _number(text: str) -> Expr:
     return rational(*read)
 
 
+def _conjugate(parser: ExpressionParser) -> Expr:
+    r"""\overline{3+4i}: of a number; over letters or digits the bar means something else."""
+    value = parser._argument()
+    if symbols(value) or all("i" not in atoms(arg) for arg in (value,)):
+        raise Unreadable
+    return substitute(value, {"i": scale(atom("i"), Fraction(-1))})
+
+
 _COMMANDS: dict[str, Callable[[ExpressionParser], Value]] = {
     "frac": ExpressionParser._fraction, "binom": ExpressionParser._binomial, "sqrt": ExpressionParser._square_root,
     "|": ExpressionParser._absolute, "⌊": ExpressionParser._rounded_down, "⌈": ExpressionParser._rounded_up,
     "sum": lambda parser: parser._repeated(add, 0), "prod": lambda parser: parser._repeated(multiply, 1),
-    "\\emptyset": lambda parser: EMPTY_SET,
+    "\\emptyset": lambda parser: EMPTY_SET, "\\overline": _conjugate, "\\bar": _conjugate,
 }  # fmt: skip
 _OPENERS = frozenset(_COMMANDS.keys() - {"\\emptyset", "|"}) | {"(", "{"}

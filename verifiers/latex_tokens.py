@@ -19,7 +19,7 @@ class Token(NamedTuple):
 
 _FUNCTIONS = frozenset((
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln", "exp", "gcd", "lcm",
-    "max", "min", "sgn", "cis", "det",
+    "max", "min", "sgn", "cis", "det", "re", "im",
 ))  # fmt: skip
 _FUNCTION_NAMES = {"tg": "tan", "ctg": "cot", "cosec": "csc", "arctg": "arctan", "lg": "log10", "sign": "sgn", "mcm": "lcm", "atan": "arctan", "asin": "arcsin",
                    "acos": "arccos", "Re": "re", "Im": "im"}  # fmt: skip
@@ -224,6 +224,8 @@ def _token(kind: str, text: str, spaced: bool) -> Token:
         text = text if any(c in text for c in "+-,") else text.replace("{", "").replace("}", "")
     if kind in ("text", "word") and name in ("and", "or", "mod"):
         return Token("op", name, spaced)
+    if kind == "word" and name in ("re", "im", "det"):  # only as commands
+        return Token(kind, text, spaced)
     name = _FUNCTION_NAMES.get(name, name)
     if name in _FUNCTIONS or name == "log10":
         return Token("func", name, spaced)
