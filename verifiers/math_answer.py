@@ -32,7 +32,7 @@ from verifiers.latex_expressions import bare_symbol
 from verifiers.latex_parse import parse
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
 from verifiers.problem import Problem
-from verifiers.relations import equation, gives, one_letter_apart, renamed, same_equation, same_relation
+from verifiers.relations import apart, equation, gives, named_quantity, one_letter_apart, renamed, same_equation, same_relation
 from verifiers.relations import letters as letters_of
 from verifiers.rounding import is_rounding
 from verifiers.units import read_unit
@@ -126,7 +126,12 @@ def _same(left: Value, right: Value, policy: Policy) -> bool:
 def _same_value(left: Value, right: Value, policy: Policy) -> bool:
     if left == right:
         return True
+    if (isinstance(left, Relation) and left.ops == ("=",)) != (isinstance(right, Relation) and right.ops == ("=",)):
+        left, right = named_quantity(left) or left, named_quantity(right) or right
     if isinstance(left, Named) and isinstance(right, Named):
+        if apart(left, right):
+            a, b = equation(left), equation(right)
+            return a is not None and b is not None and same_equation(a, b)
         left, right = _same_parameter(left, right)
         if left.name != right.name:
             return False
