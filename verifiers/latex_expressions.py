@@ -265,6 +265,12 @@ class ExpressionParser:
     def _symbol(self, text: str) -> Expr:
         if text in self.bound:
             return self.bound[text]
+        if text.startswith("C_") and text[2:].isdigit() and self._next_op("^"):  # C_5^2 chooses two of five
+            start, self.at = self.at, self.at + 1
+            chosen = self._argument(1)
+            if chosen.rational is not None and 0 <= chosen.rational <= int(text[2:]):
+                return apply("binom", rational(int(text[2:])), chosen)
+            self.at = start
         if text == "f" and self._next_op("("):  # an unknown function is a symbol for each argument
             argument = self._group_expression("(")
             return atom(f"f({argument.terms!r:.300})" if not _bare(argument) else f"f({_bare(argument)})")

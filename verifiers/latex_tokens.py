@@ -149,6 +149,8 @@ def _normalise_commands(source: str) -> str:
         source = re.sub(r"\\end\s*\{(?:array|aligned)\}\s*(?:\\right\s*[\])])?", r"\\end{pmatrix}", source)
         source = re.sub(r"(\\(?:begin|end)\s*)\{d?([Bbpv]?)(matrix|cases)\*?\}", _environment, source)
     source = re.sub(r"\\\\|\\[()\[\]]", lambda m: m[0] if m[0] == "\\\\" else " ", source)
+    if r"\prime" in source:
+        source = re.sub(r"\^\s*(?:\{\s*((?:\\prime\s*){1,3})\}|\\prime(?![a-z]))", lambda m: "'" * max(1, m[0].count("prime")), source)
     source = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])", "°", source)
     source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(\d)", r"\1{\2}{\3}", source)
     source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(?=[{\\])", r"\1{\2}", source)

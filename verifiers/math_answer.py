@@ -32,7 +32,7 @@ from verifiers.latex_expressions import bare_symbol
 from verifiers.latex_parse import parse
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
 from verifiers.problem import Problem
-from verifiers.relations import apart, equation, gives, named_quantity, one_letter_apart, renamed, same_equation, same_relation
+from verifiers.relations import apart, as_tuple, equation, gives, named_quantity, one_letter_apart, renamed, root_name, same_equation, same_relation
 from verifiers.relations import letters as letters_of
 from verifiers.rounding import is_rounding
 from verifiers.units import read_unit
@@ -284,9 +284,11 @@ def _same_group(left: Group, right: Group, policy: Policy) -> bool:
     if left.opening == right.opening == ":":
         return _proportional(left, right)
     left, right = _without_extremes(left), _without_extremes(right)
+    if {left.opening, right.opening} == {"", "("}:
+        left, right = as_tuple(left), as_tuple(right)
     unordered = {"", "\\{"}
     if left.opening in unordered and right.opening in unordered:
-        names = [{item.name for item in group.items if isinstance(item, Named)} for group in (left, right)]
+        names = [{root_name(item) for item in group.items if isinstance(item, Named)} for group in (left, right)]
         if all(names) or max(len(found) for found in names) < 2:
             return _matched(left.items, right.items, policy)
     elif (left.opening, left.closing) != (right.opening, right.closing):

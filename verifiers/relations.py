@@ -69,6 +69,21 @@ def _is_measure(value: Expr) -> bool:
     return bool(monomial) and all(abs(e) == 1 and (name[0].isupper() or name.startswith(_FIGURES)) for name, e in monomial)
 
 
+def root_name(item: Named) -> str:
+    """x for x_1 and x_2: the roots of an equation have no order; the terms of a sequence a_1, a_2 have one."""
+    base, _, index = item.name.partition("_")
+    return base if base in ("x", "z") and index.isdigit() else item.name
+
+
+def as_tuple(group: Group) -> Group:
+    """x = 1, y = 2 as (1, 2): values of different single letters, in the order of the alphabet."""
+    items = [item for item in group.items if isinstance(item, Named)]
+    names = [item.name for item in items]
+    if group.opening or len(items) != len(group.items) or len(set(names)) != len(names) or any(len(n.partition("_")[0]) > 1 for n in names):
+        return group
+    return Group("(", ")", tuple(item.value for item in sorted(items, key=lambda item: item.name)))
+
+
 def apart(left: Named, right: Named) -> bool:
     """x = 2y and y = x/2: each name is a letter of the other's value."""
     return left.name != right.name and left.name in letters(right.value) and right.name in letters(left.value)
