@@ -3,9 +3,10 @@ r"""Answers in words: choices, number words, statements that mean a set, and any
 import re
 from functools import lru_cache
 
-from verifiers.exact_sums import rational
+from verifiers.exact_sums import Expr, rational, symbols
 from verifiers.latex_parse import MAX_LENGTH, parse
-from verifiers.math_values import EMPTY_SET, Group, Unparsed, Value
+from verifiers.math_values import EMPTY_SET, Group, Quantity, Unparsed, Value
+from verifiers.units import lone_unit
 
 _CHOICE = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?(?:\(([A-Z])\)|([A-Z])[).:])((?:[\s}\\].*)?)", re.DOTALL)
 _LONE_CAPITAL = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
@@ -28,6 +29,15 @@ def read(text: str) -> Value:
     if len(text) > MAX_LENGTH or not isinstance(value, Unparsed):
         return value
     return _read_words(text, value)
+
+
+def read_beside(text: str, value: Value, other: Value) -> Value:
+    """5 m as a quantity where the other answer is a number or a quantity; beside 5 m or 3m + 2m it is a product."""
+    if not isinstance(value, Expr) or not symbols(value):
+        return value
+    constant = isinstance(other, Quantity) or (isinstance(other, Expr) and not symbols(other))
+    measured = lone_unit(text) if constant else None
+    return value if measured is None else parse(measured)
 
 
 @lru_cache(maxsize=4096)

@@ -205,6 +205,8 @@ def _link(left: Expr, op: str, right: Expr, name: str) -> tuple[Piece, ...]:
     if op in ("=", "\\ne"):
         point = (Piece(bound, bound, True, True),)
         return point if op == "=" else (Piece(MINUS_INFINITY, bound, False, False), Piece(bound, INFINITY, False, False))
+    if op not in _TURNED:
+        raise Unreadable
     closed = op in ("\\le", "\\ge")
     below = (direction == 1) == (op in ("<", "\\le"))
     return (Piece(MINUS_INFINITY, bound, False, closed) if below else Piece(bound, INFINITY, closed, False),)

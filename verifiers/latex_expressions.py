@@ -15,6 +15,7 @@ from verifiers.functions import ARITY, INVERSE, MAX_FACTORIAL, VARIADIC, apply, 
 from verifiers.latex_tokens import Token, numeral
 from verifiers.matrices import determinant, is_matrix, plus, times, to_power, transposed
 from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value
+from verifiers.units import read_unit
 
 MAX_DEPTH = 30  # nested brackets and arguments: under ten Python frames each
 MAX_DIGITS = 400  # of one number as written
@@ -25,12 +26,17 @@ MAX_ROWS = 12  # of cases
 
 UNIT_WORDS = (
     "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",
-    "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm",
+    "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm", "per", "sq",
 )  # fmt: skip
 _CLOSING = {"(": (")", "]", "["), "[": (")", "]", "["), "]": ("[", "]", ")"), "\\{": ("\\}",), "{": ("}",)}
 _CONDITION_WORDS = frozenset({"if", "for", "when", "where"})
 _OTHERWISE = frozenset({"otherwise", "else", "if otherwise"})
-_NO_UNIT = frozenset({"for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else"})
+_NO_UNIT = frozenset((
+    "for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else", "squared", "cubed", "factorial",
+    "times", "plus", "minus", "over", "choose", "more", "less", "fewer", "than", "divided", "modulo", "base", "is", "out", "to", "through",
+))  # fmt: skip
+_CURRENCIES = ("$", "€", "£", "¥", "¢")
+_DIVISIBLE = ((("time", 1),), (("length", 1),), (("mass", 1),), (("money", 1),), (("volume", 1),))
 _RELATION_KIND = {"<": 0, "\\le": 1, "=": 2, "\\ne": 4}
 _FLIPPED = {">": "<", "\\ge": "\\le"}
 
@@ -44,7 +50,7 @@ class ExpressionParser:
         self.depth = 0
         self.sign = 1  # how a plus-minus sign is read this time
         self.forks = 0  # plus-minus signs met
-        self.money = False
+        self.money = ""
         self.work = 0
         self.steps = 0
         self.bars = 0  # absolute values open
@@ -82,16 +88,31 @@ class ExpressionParser:
         if signed or self._next_op("∞"):
             self.at += 1 + signed
             return scale(atom("∞"), Fraction(-1 if signed and self.tokens[self.at - 2].text == "-" else 1))
-        self.money = False
+        self.money = ""
         value = self._sum()
         if not isinstance(value, Expr):
             return value
-        unit = "$" * self.money
+        unit = self.money
         if value.terms and all(("°", Fraction(1)) in monomial for monomial, _ in value.terms):
             value, unit = multiply(value, atom("°", Fraction(-1))), "°"
         if all(atom in CONSTANTS or atom.isdigit() for monomial, _ in value.terms for atom, _ in monomial):
             unit += self._unit()
+            if unit and (self._peek().kind == "num" or (self._next_op("and") and self._peek(1).kind == "num")):
+                return self._with_parts(Quantity(value, unit))
         return Quantity(value, unit) if unit else value
+
+    def _with_parts(self, whole: Quantity) -> Quantity:
+        """6 hours 30 minutes, 5 ft 6 in, 1 hour and 20 minutes: what follows is a smaller unit of the same kind."""
+        size, dimension = read_unit(whole.unit)
+        start = self.at
+        self._take("and")
+        number = expression(self._primary())
+        unit = self._unit()
+        part, same_kind = read_unit(unit)
+        if same_kind != dimension or part >= size or dimension not in _DIVISIBLE or number.rational is None or whole.number.rational is None:
+            self.at = start
+            return whole
+        return Quantity(sum_of([*whole.number.terms, *scale(number, part / size).terms]), whole.unit)
 
     def _unit(self) -> str:
         words: list[str] = []
@@ -99,8 +120,9 @@ class ExpressionParser:
             if self._take("%") or (self._peek().text in ("pct", "percent", "percentage") and self._skip()):
                 words.append("%")
             elif words and self._take("^"):
-                words[-1] += f"^{self._argument().rational}"
-            elif self._at_unit_word() or (words and self._next_op("/")):
+                sign = "-" * (self._next_op("-") and self._take("-"))
+                words[-1] += f"^{sign}{self._argument().rational}"
+            elif self._at_unit_word() or (words and self._next_op("/", *_CURRENCIES)) or self._next_op(*_CURRENCIES):
                 words.append(self._peek().text)
                 self.at += 1
             else:
@@ -117,7 +139,7 @@ class ExpressionParser:
 
     def _sum(self) -> Value:
         value = self._product()
-        while (isinstance(value, Expr) or is_matrix(value)) and self._next_op("+", "-", "±"):
+        while (isinstance(value, Expr) or is_matrix(value)) and self._next_op("+", "-", "±", "∓"):
             sign, term = self._sign(), self._product()
             if isinstance(value, Expr) and isinstance(term, Expr):
                 value = sum_of([*value.terms, *scale(term, sign).terms])
@@ -126,15 +148,15 @@ class ExpressionParser:
         return value
 
     def _sign(self) -> Fraction:
-        text = self._expect("+", "-", "±")
-        self.forks += text == "±"
-        return Fraction({"+": 1, "-": -1, "±": self.sign}[text])
+        text = self._expect("+", "-", "±", "∓")
+        self.forks += text in ("±", "∓")
+        return Fraction({"+": 1, "-": -1, "±": self.sign, "∓": -self.sign}[text])
 
     def _product(self) -> Value:
         sign = Fraction(1)
-        while self._next_op("+", "-", "±", "$"):
-            if self._take("$"):
-                self.money = True
+        while self._next_op("+", "-", "±", "∓", *_CURRENCIES):
+            if self._next_op(*_CURRENCIES):
+                self.money = self._expect(*_CURRENCIES)
             else:
                 sign *= self._sign()
         value = self._factor()

@@ -10,6 +10,8 @@ from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
 
+from verifiers.units import spelled
+
 
 class Token(NamedTuple):
     kind: str  # "num", "mixed", "repeating", "based", "sym", "word", "text", "func", "matrix" or "op"
@@ -29,7 +31,7 @@ _GREEK = {
     "eta": "η", "xi": "ξ", "nu": "ν", "psi": "ψ", "kappa": "κ", "zeta": "ζ",
 }  # fmt: skip
 _COMMANDS = {
-    "times": "*", "cdot": "*", "div": "/", "in": "∈", "pm": "±", "infty": "∞", "infinity": "∞", "inf": "∞", "leq": "\\le",
+    "times": "*", "cdot": "*", "div": "/", "in": "∈", "pm": "±", "mp": "∓", "infty": "∞", "infinity": "∞", "inf": "∞", "leq": "\\le",
     "leqslant": "\\le", "geq": "\\ge", "geqslant": "\\ge", "dfrac": "frac", "frac": "frac", "tfrac": "frac", "cfrac": "frac",
     "sqrt": "sqrt", "{": "\\{", "}": "\\}", "lbrace": "\\{", "rbrace": "\\}", "%": "%", "$": "$", "varnothing": "\\emptyset",
     "leqq": "\\le", "geqq": "\\ge", "lt": "<", "gt": ">", "neq": "\\ne", "cup": "∪", "bigcup": "∪", "cap": "∩", "setminus": "∖",
@@ -40,7 +42,7 @@ _COMMANDS = {
 }  # fmt: skip
 _UNICODE = str.maketrans(
     {"−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": r"\div ", "≤": r"\le ", "≥": r"\ge ", "∪": r"\cup ",
-     "∈": r"\in ", "√": r"\sqrt ", "∞": r"\infty ", "±": r"\pm ", "∅": r"\emptyset ", "…": r"\ldots ", "⩽": r"\le ", "⩾": r"\ge ",
+     "∈": r"\in ", "√": r"\sqrt ", "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp ", "∅": r"\emptyset ", "…": r"\ldots ", "⩽": r"\le ", "⩾": r"\ge ",
      "≠": r"\ne ", "∩": r"\cap ", "∖": r"\setminus ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}",
      "ℂ": r"\mathbb{C}", "≡": r"\equiv ", "≈": r"\approx ", "∀": r"\forall ", "∣": "|", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
      "⁄": "/", "⟨": r"\langle ", "⟩": r"\rangle ", "∠": r"\angle ", "△": r"\triangle ", "∴": " ", "⌈": r"\lceil ", "⌉": r"\rceil ", "∑": r"\sum ", "∧": r"\land ", "∨": r"\lor ", "￥": "¥"}
@@ -119,6 +121,7 @@ def normalise(source: str) -> str:
     source = re.sub(r"(?<=\d)\s?(?:\^\s?\{?\s?\\(?:text|mathrm)\s?\{\s?(?:st|nd|rd|th)\s?\}\s?\}?|(?:st|nd|rd|th)\b)", " ", source)
     source = _plain_forms(source.replace("...", r"\ldots "))
     source = re.sub(r"\.(?=\s*(?:\\right)?\s*[\])])", "", source)  # punctuation that slipped inside the brackets
+    source = spelled(source.rstrip(" ."))
     while source and not source.endswith("\\\\") and (source[-1] in ".,; " or source.endswith("\\!")):
         source = source[: -2 if source[-2:-1] == "\\" else -1]
     return source.strip()
@@ -135,6 +138,8 @@ def _plain_forms(source: str) -> str:
         source = re.sub(price, lambda m: ".".join(part for part in m.groups() if part), source)
     if "U" in source:
         source = re.sub(r"(?<=[\])}])\s?U\s?(?=[\[(\\{])", r"\\cup ", source)
+    if "°" in source:
+        source = re.sub(r"°\s*(?:\\(?:text|mathrm)\s*\{\s*([CF])\s*\}|([CF])(?![A-Za-z]))", r"\\text{°\1\2}", source)
     if " in " in source:
         source = re.sub(r"^([A-Za-z]) in (?=[\[({\\])", r"\1 \\in ", source)
     return re.sub(r"^\s*(?:=|\\approx(?![a-z])|≈)(?=[^=])", "", source)
@@ -170,7 +175,6 @@ def _unwrapped(source: str) -> str:
         source = re.sub(r"\\underline\s*\{([^{}]*)\}", r"{\1}", source)
     source = re.sub(r"(\\(?:text|mathrm|mbox|textbf|textit|textrm)\s*\{[^{}\\]*)\\(?:text|mathrm|textbf|textit)\s*\{([^{}]*)\}\s*\}", r"\1\2}", source)
     source = re.sub(r"\\(?:text|textbf|mathbf|mathrm|textit|mbox)\s*\{([\d.,/%+ -]*|[A-Z](?:, ?[A-Z])+)\}", r" \1 ", source)
-    source = re.sub(r"°\s*(?:\\(?:text|mathrm)\s*\{\s*([CF])\s*\}|([CF])(?![A-Za-z]))", r"\\text{°\1\2}", source)
     return source
 
 
@@ -190,7 +194,10 @@ def tokenize(source: str) -> list[Token]:
         elif kind != "space":
             if quad == len(found) and depth == 0 and found and _is_item_end(found[-1]) and _ITEM_START.match(text):
                 found.append(Token("op", ",", True))
-            found.append(_token(kind, text, spaced))
+            token = _token(kind, text, spaced)
+            if kind == "text" and token.kind == "sym" and token.text.isupper() and found and found[-1].kind in ("num", "mixed", "repeating"):
+                token = Token("text", token.text, spaced)  # 20\text{ N} is newtons, \text{N} alone a choice
+            found.append(token)
             depth = max(0, depth + (text in ("(", "[", "\\{") or (text == "]" and not depth)) - (text in (")", "]", "\\}") and depth > 0))
         spaced = kind in ("space", "quad")
     return found

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from verifiers.answer_words import read, same_choice
+from verifiers.answer_words import read, read_beside, same_choice
 from verifiers.answers import DEFAULT_EXTRACTORS, Extractor, extract_answer
 from verifiers.certified import ratio_sign, same
 from verifiers.exact_sums import PI, Expr, Unreadable, divide, multiply, scale
@@ -92,6 +92,7 @@ def equivalent(gold: str, answer: str, *, percent: Percent = "either", rounding:
     if _PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer):
         return _canonical(gold) == _canonical(answer)
     left, right_ = read(gold), read(answer)
+    left, right_ = read_beside(gold, left, right_), read_beside(answer, right_, left)
     if Unparsed("") in (left, right_):
         return False
     if require_closed_form and bool(_OPEN_FORM.search(gold)) != bool(_OPEN_FORM.search(answer)):
