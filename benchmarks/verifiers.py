@@ -77,9 +77,9 @@ def hardverify() -> list[dict[str, Any]]:
     return [row for row in rows("verifier/hardverify_even.jsonl") if (row["id"], row["field"]) not in suspect]
 
 
-def answer_of(text: str) -> str:
-    """An answer as it stands, or the answer of a longer text."""
-    if "\\boxed" not in text and not isinstance(parse(text), Unparsed):
+def answer_of(text: str, kind: str = "answer") -> str:
+    """An answer as it stands, or the answer of a response: what `verify` would compare."""
+    if kind == "answer" and "\\boxed" not in text and not isinstance(parse(text), Unparsed):
         return text
     answer = extract_answer(text)
     return answer.text if answer else text
@@ -98,6 +98,12 @@ def peer_judge(python: str, data: list[dict[str, Any]], *, raw: bool = False, re
     return [same for same, _ in found], [seconds for _, seconds in found]
 
 
+def as_the_peer_asks(row: dict[str, Any]) -> bool:
+    """One of Math-Verify's tests, under its own option: `precision` is the digits to which its answers are rounded."""
+    gold, answer = answer_of(row["gold"]), answer_of(row["pred"], row["kind"])
+    return equivalent(gold, answer, require_closed_form=False, rounding=min(4, row["opts"].get("precision", 4)))
+
+
 def accuracy(peer: str | None) -> dict[str, Any]:
     probes = [json.loads(line) for line in (HERE / "math_probes.jsonl").read_text(encoding="utf-8").splitlines()]
     numeric, hard, tests = rows("verifier/derived_numeric_pairs_odd.jsonl"), hardverify(), rows("verifier/mathverify_tests.jsonl")
@@ -112,7 +118,7 @@ def accuracy(peer: str | None) -> dict[str, Any]:
         if peer:
             result[f"{name}_peer"] = score(data, peer_judge(peer, data)[0])
         print(f"{name}: {found}, peer {result.get(f'{name}_peer')}", flush=True)
-    judged = [equivalent(answer_of(r["gold"]), answer_of(r["pred"]), require_closed_form=False) for r in tests]
+    judged = [as_the_peer_asks(row) for row in tests]
     kept = [(row, same) for row, same in zip(tests, judged, strict=True) if (row["gold"], row["pred"]) not in DISPUTED]
     result["peer_tests"] = score([row for row, _ in kept], [same for _, same in kept])["accuracy"]
     result["peer_tests_with_disputed"] = score(tests, judged)["accuracy"]

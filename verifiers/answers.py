@@ -19,22 +19,28 @@ class Answer(NamedTuple):
 
 Extractor = Callable[[str], str | None]
 
-_BOX_PART = re.compile(r"\\(?:boxed|fbox)\s{0,4}\{|\\boxed\s{1,4}([^\s\\{}$]{1,80})|\\.|[{}]", re.DOTALL | re.ASCII)
+_BOX_PART = re.compile(r"\\{1,2}(?:boxed|fbox)\s{0,4}\{|\\boxed\s{1,4}([^\s\\{}$]{1,80})|\\.|[{}]", re.DOTALL | re.ASCII)
 _PHRASE = re.compile(r"\banswer\s{0,4}(?:\*\*\s{0,4})?(?:is\b|:|=)[\s:*]{0,8}", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?:[\s*]|$)|\n")
 _NUMBER = re.compile(
-    r"(?:(?<![\w)\]}])[-−])?\$?(?<![A-Za-z\d])(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
+    r"(?:(?<![\w)\]}])[-−])?\$?(?<![A-Za-z\d])(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:,\d\d?(?=\s?\$(?!\s?\d))\s?\$)?)(?:\.\d+)?|\.\d+)"
     r"(?:\s?/\s?\d+)?(?:\s?\\?%|\s(?:thousand|million|billion|trillion)\b)?",
     re.ASCII,
 )
 _SPACING = r"\s|[$.]|\\[()\[\];, !]|\\q?quad"
-_BETWEEN_BOXES = re.compile(rf"(?:{_SPACING})*(?:,|;|and|or|\\text\s?\{{\s*(?:and|or)\s*\}})(?:{_SPACING}|,|and|or)*")
+_JOINED_BOXES = re.compile(rf"(?:{_SPACING})*(?:,|;|and|or|\\text\s?\{{\s*(?:and|or)\s*\}})(?:{_SPACING}|,|and|or)*")
+_ADJACENT_BOXES = re.compile(rf"(?:{_SPACING}|[-+*/|]|\\)*")
+_NAMED_BOXES = re.compile(
+    r"(?:\s|[$]|\\[()\[\];, !]|\\text\s?\{)*(?:[A-Za-z]{1,12}[ ]|\([a-z]\)[ ]){0,5}and[ }]{0,3}(?:\s|[$]|\\[()\[\];, !])*"
+    r"(?:[A-Za-z](?:_\{?\w{1,3}\}?)?\s?=\s?)?"
+)
 _FORMULA = re.compile(
     r"\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)|\$\$([^$]{1,400})\$\$"
     r"|(?<![\\$\d])\$(?!\s)([^$]{0,399}[^$\s])\$(?![\d$])|\$(\s{0,4}\\(?:begin|left)[^$]{0,399})\$",
     re.DOTALL,
 )
 _MAX_BOXES = 32
+_BETWEEN = 200  # characters from one box of a list to the next
 _PHRASE_LENGTH = 300
 _TAIL = 2000
 _NEAR = 120
@@ -43,7 +49,8 @@ _NEAR = 120
 def boxed(response: str) -> str | None:
     r"""Inside the last \boxed{} or \fbox{} to open among those that close, so the inner one of two nested boxes.
 
-    Boxes with nothing but commas, "and" or "or" between them are one list: \boxed{1} and \boxed{2} is 1, 2.
+    Boxes with nothing but commas, "and" or "or" between them are one list: \boxed{1} and \boxed{2} is 1, 2. So are boxes that "and" joins
+    in one sentence (\boxed{1} papers and \boxed{2} bins), and different boxes without a word between them, which leave the choice open.
     """
     begin = min((at for at in (response.find("\\boxed"), response.find("\\fbox")) if at >= 0), default=-1)
     if begin < 0:
@@ -65,7 +72,13 @@ def boxed(response: str) -> str | None:
     boxes = sorted(boxes[-_MAX_BOXES:])
     found = [boxes[-1]]
     for box in reversed(boxes[:-1]):
-        if box[3] > found[-1][0] or not _BETWEEN_BOXES.fullmatch(response[box[3] : found[-1][0]]):
+        between = response[box[3] : found[-1][0]] if box[3] <= found[-1][0] else "nested"
+        if len(between) > _BETWEEN:
+            break
+        if _ADJACENT_BOXES.fullmatch(between):
+            if response[box[1] : box[2]].strip() == response[found[-1][1] : found[-1][2]].strip():
+                continue  # the same answer once more
+        elif not (_JOINED_BOXES.fullmatch(between) or _NAMED_BOXES.fullmatch(between)):
             break
         found.append(box)
     return ", ".join(response[start:end] for _, start, end, _ in reversed(found))

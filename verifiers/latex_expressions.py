@@ -4,6 +4,7 @@ Numbers, symbols, brackets, powers, roots, functions, absolute values, sums and 
 ambiguous between readers (2^3^2, \sin x/2, \sin(x)^2) is refused. `latex_parse.py` adds what an answer is made of above expressions.
 """
 
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
@@ -132,7 +133,7 @@ class ExpressionParser:
         kind, text, spaced = self._peek()
         if kind == "func":
             return text == "min" and self._peek(1).text not in ("(", "{", "\\{", "=", ":")
-        plain = text.replace("^2", "").replace("^3", "")
+        plain = re.sub(r"\^-?\d", "", text)
         if not any(c.isalpha() for c in text) or any(c.isdigit() for c in plain) or _NO_UNIT & set(text.split()):
             return False  # "5 or 6" is two answers, whatever it is set in
         return kind == "text" or (kind == "word" and (text in UNIT_WORDS or (spaced and len(text) > 3)))
@@ -195,7 +196,7 @@ class ExpressionParser:
         """Whether what follows multiplies without a sign. A number never does: "3 4" is not a product."""
         kind, text, _ = self._peek()
         if kind == "word":
-            return len(text) <= 3 and text not in UNIT_WORDS
+            return len(text) <= 3 and text not in UNIT_WORDS and self.tokens[self.at - 1].kind != "word"
         if kind == "op" and text == "|":
             return not self.bars
         if text == "(" and self._peek(1).text in ("mod", "pmod"):

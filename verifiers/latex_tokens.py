@@ -21,7 +21,7 @@ class Token(NamedTuple):
 
 _FUNCTIONS = frozenset((
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln", "exp", "gcd", "lcm",
-    "max", "min", "sgn", "cis", "det", "re", "im",
+    "max", "min", "sgn", "cis", "det", "re", "im", "abs",
 ))  # fmt: skip
 _FUNCTION_NAMES = {"tg": "tan", "ctg": "cot", "cosec": "csc", "arctg": "arctan", "lg": "log10", "sign": "sgn", "mcm": "lcm", "atan": "arctan", "asin": "arcsin",
                    "acos": "arccos", "Re": "re", "Im": "im"}  # fmt: skip
@@ -78,7 +78,7 @@ def _token_pattern(separators: str) -> re.Pattern[str]:
         "accent": _ACCENT,
         "text": r"\\(?:text|textbf|textit|textrm|textup|textnormal|mbox|mathrm|mathbf|mathit|boldsymbol|operatorname\*?)\s*\{[^{}]*\}",
         "matrix": r"\\(?:begin|end)\s*\{(?:[pbv]matrix|cases)\}|\\\\",
-        "quad": r"\\q?quad(?![A-Za-z])",
+        "quad": r"\\q?quad",
         "command": r"\\(?:[A-Za-z]+|.)",
         "word": r"[A-Za-z]{2,}",
         "sym": r"[A-Za-z](?:_(?:[A-Za-z0-9]|\{[A-Za-z0-9+, -]{1,30}\}))?",
