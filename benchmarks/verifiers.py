@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.disputed_labels import DISPUTED
+from benchmarks.disputed_labels import why_disputed
 from verifiers.answers import extract_answer
 from verifiers.latex_parse import parse
 from verifiers.math_answer import equivalent, verify
@@ -119,7 +119,7 @@ def accuracy(peer: str | None) -> dict[str, Any]:
             result[f"{name}_peer"] = score(data, peer_judge(peer, data)[0])
         print(f"{name}: {found}, peer {result.get(f'{name}_peer')}", flush=True)
     judged = [as_the_peer_asks(row) for row in tests]
-    kept = [(row, same) for row, same in zip(tests, judged, strict=True) if (row["gold"], row["pred"]) not in DISPUTED]
+    kept = [(row, same) for row, same in zip(tests, judged, strict=True) if why_disputed(row["gold"], row["pred"]) is None]
     result["peer_tests"] = score([row for row, _ in kept], [same for _, same in kept])["accuracy"]
     result["peer_tests_with_disputed"] = score(tests, judged)["accuracy"]
     result["disputed"] = len(tests) - len(kept)
