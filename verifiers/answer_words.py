@@ -39,7 +39,7 @@ _SUCH_NUMBERS = r"all real numbers ([a-z]) (?:such that|with|where|satisfying|fo
 _SENTENCE = r"((?:[A-Za-z]+,? ){1,10})(?:is|are|equals)(?: equal to| exactly| only|:)? (.+)"
 _THERE = r"(?:so |thus |therefore |hence )?there (?:is|are|were|will be|would be)(?: exactly| only| a total of)? (.+)"
 _FILLER = r"(?:exactly|therefore|thus|hence|so|answer)[,:]? (.+)"
-_UNSAFE = re.compile(
+_UNSAFE = (
     r"\b(?:not|no|never|none|nor|neither|either|or|if|unless|except|than|least|most|may|might|could|cannot|nothing|false|wrong|incorrect|impossible)\b"
 )
 _SIGNS = {"": "", "positive": "+", "negative": "-", "nonnegative": ">=", "non-negative": ">="}
@@ -163,9 +163,9 @@ def _sentence(plain: str) -> Value | None:
     match = _pattern(_THERE).fullmatch(lowered) or _pattern(_FILLER).fullmatch(lowered)
     if match:
         value = _value_of(match[1])
-        return None if value is None or _UNSAFE.search(lowered) else value
+        return None if value is None or _pattern(_UNSAFE).search(lowered) else value
     match = _pattern(_SENTENCE).fullmatch(lowered)
-    if match is None or _UNSAFE.search(match[1].lower()):
+    if match is None or _pattern(_UNSAFE).search(match[1].lower()):
         return None
     value = _value_of(match[2])
     name = " ".join(match[1].lower().split())

@@ -8,6 +8,7 @@ reading an answer's meaning (`latex_parse.py`), and answers split over several b
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 
@@ -28,12 +29,12 @@ _NUMBER = re.compile(
     re.ASCII,
 )
 _SPACING = r"\s|[$.]|\\[()\[\];, !]|\\q?quad"
-_JOINED_BOXES = re.compile(rf"(?:{_SPACING})*(?:,|;|and|or|\\text\s?\{{\s*(?:and|or)\s*\}})(?:{_SPACING}|,|and|or)*")
-_ADJACENT_BOXES = re.compile(rf"(?:{_SPACING}|[-+*/|]|\\)*")
-_NAMED_BOXES = re.compile(
-    r"(?:\s|[$]|\\[()\[\];, !]|\\text\s?\{)*(?:[A-Za-z]{1,12}[ ]|\([a-z]\)[ ]){0,5}and[ }]{0,3}(?:\s|[$]|\\[()\[\];, !])*"
-    r"(?:[A-Za-z](?:_\{?\w{1,3}\}?)?\s?=\s?)?"
-)
+_BETWEEN_BOXES = {
+    "joined": rf"(?:{_SPACING})*(?:,|;|and|or|\\text\s?\{{\s*(?:and|or)\s*\}})(?:{_SPACING}|,|and|or)*",
+    "adjacent": rf"(?:{_SPACING}|[-+*/|]|\\)*",
+    "named": r"(?:\s|[$]|\\[()\[\];, !]|\\text\s?\{)*(?:[A-Za-z]{1,12}[ ]|\([a-z]\)[ ]){0,5}and[ }]{0,3}(?:\s|[$]|\\[()\[\];, !])*"
+    r"(?:[A-Za-z](?:_\{?\w{1,3}\}?)?\s?=\s?)?",
+}
 _FORMULA = re.compile(
     r"\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)|\$\$([^$]{1,400})\$\$"
     r"|(?<![\\$\d])\$(?!\s)([^$]{0,399}[^$\s])\$(?![\d$])|\$(\s{0,4}\\[a-z](?:[^$\\]|\\.){0,399})\$",
@@ -44,6 +45,15 @@ _BETWEEN = 200  # characters from one box of a list to the next
 _PHRASE_LENGTH = 300
 _TAIL = 2000
 _NEAR = 120
+
+
+@cache
+def _compiled(name: str) -> re.Pattern[str]:
+    return re.compile(_BETWEEN_BOXES[name])
+
+
+def _between(name: str, text: str) -> bool:
+    return _compiled(name).fullmatch(text) is not None
 
 
 def boxed(response: str) -> str | None:
@@ -75,10 +85,10 @@ def boxed(response: str) -> str | None:
         between = response[box[3] : found[-1][0]] if box[3] <= found[-1][0] else "nested"
         if len(between) > _BETWEEN:
             break
-        if _ADJACENT_BOXES.fullmatch(between):
+        if _between("adjacent", between):
             if response[box[1] : box[2]].strip() == response[found[-1][1] : found[-1][2]].strip():
                 continue  # the same answer once more
-        elif not (_JOINED_BOXES.fullmatch(between) or _NAMED_BOXES.fullmatch(between)):
+        elif not (_between("joined", between) or _between("named", between)):
             break
         found.append(box)
     return ", ".join(response[start:end] for _, start, end, _ in reversed(found))

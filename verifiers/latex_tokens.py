@@ -192,7 +192,7 @@ def tokenize(source: str) -> list[Token]:
         if kind == "quad":
             quad = len(found)
         elif kind != "space":
-            if quad == len(found) and depth == 0 and found and _is_item_end(found[-1]) and _ITEM_START.match(text):
+            if quad == len(found) and depth == 0 and found and _is_item_end(found[-1]) and (text[0].isalnum() or text in _ITEM_STARTS):
                 found.append(Token("op", ",", True))
             token = _token(kind, text, spaced)
             if kind == "text" and token.kind == "sym" and token.text.isupper() and found and found[-1].kind in ("num", "mixed", "repeating"):
@@ -203,7 +203,7 @@ def tokenize(source: str) -> list[Token]:
     return found
 
 
-_ITEM_START = re.compile(r"[A-Za-z\d(-]|\\(?:[dt]?frac|sqrt|pi|left)(?![A-Za-z])", re.ASCII)
+_ITEM_STARTS = ("(", "-", "\\frac", "\\dfrac", "\\tfrac", "\\sqrt", "\\pi", "\\left")
 
 
 def _is_item_end(token: Token) -> bool:
