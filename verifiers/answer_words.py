@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 
 from verifiers.exact_sums import Expr, rational, symbols
+from verifiers.latex_expressions import bare_symbol
 from verifiers.latex_parse import MAX_LENGTH, parse
 from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
 from verifiers.number_words import number_in_words
@@ -18,7 +19,6 @@ _CHOICE = r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?(?:\(([A-Z])\)|([A-Z])[)
 _LONE_CAPITAL = r"(?<![A-Za-z])[A-Z](?![A-Za-z])"
 _CHOICE_WORDS = r"(?:\\text(?:bf)?\{)?(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:? ?(\(?[A-Z]\)?)\}?"
 _WRAPPER = r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf)\s*\{([^{}]*)\}"
-_SEGMENT = r"\\overline\s*\{([A-Z]{2})\}"
 _NOTHING = (
     r"(?:there (?:is|are|exists?) )?(?:no|none)(?: such)?(?: (?:real|integer|positive|rational|possible|valid|integral|other))*"
     r"(?: (?:solutions?|roots?|values?|numbers?|integers?|pairs?|triples?|functions?|[nxk]))?(?: exists?)?"
@@ -27,7 +27,7 @@ _CLOCK = r"(\d{1,2})(?::(\d\d))? ?([ap])\.?m\.?"
 _MONTHS = {
     month: n
     for n, month in enumerate(
-        "january february march april may june july august september october november december".split(), 1
+        ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"], 1
     )
 }  # fmt: skip
 _MONTH = "|".join(_MONTHS)
@@ -39,9 +39,7 @@ _SUCH_NUMBERS = r"all real numbers ([a-z]) (?:such that|with|where|satisfying|fo
 _SENTENCE = r"((?:[A-Za-z]+,? ){1,10})(?:is|are|equals)(?: equal to| exactly| only|:)? (.+)"
 _THERE = r"(?:so |thus |therefore |hence )?there (?:is|are|were|will be|would be)(?: exactly| only| a total of)? (.+)"
 _FILLER = r"(?:exactly|therefore|thus|hence|so|answer)[,:]? (.+)"
-_UNSAFE = (
-    r"\b(?:not|no|never|none|nor|neither|either|or|if|unless|except|than|least|most|may|might|could|cannot|nothing|false|wrong|incorrect|impossible)\b"
-)
+_UNSAFE = r"\b(?:not|no|never|none|nor|neither|either|or|if|unless|except|than|least|most|may|might|could|cannot|nothing|false|wrong|incorrect|impossible)\b"
 _SIGNS = {"": "", "positive": "+", "negative": "-", "nonnegative": ">=", "non-negative": ">="}
 _KINDS = {
     "integer": "Z", "integers": "Z", "whole numbers": "Z", "real numbers": "R", "real number": "R", "reals": "R", "real": "R",
@@ -71,6 +69,8 @@ def read(text: str) -> Value:
     if (" " in text or ":" in text) and (text[:1].isalnum() or text.startswith("\\t")) and (moment := _moment(text)) is not None:
         return moment
     value = parse(text)
+    if isinstance(value, Expr) and bare_symbol(value).startswith("overline:"):
+        return read(bare_symbol(value).removeprefix("overline:"))  # a segment is named with or without its line
     return _read_words(text, value) if isinstance(value, Unparsed) else value
 
 
@@ -102,7 +102,7 @@ def read_beside(text: str, value: Value, other: Value) -> Value:
 @lru_cache(maxsize=4096)
 def _read_words(text: str, value: Unparsed) -> Value:
     """Words are compared without their wrapper and without the case of their first letters: \\text{yes} is Yes, AB is not ab."""
-    plain = " ".join(_pattern(_WRAPPER).sub(r" \1 ", _pattern(_SEGMENT).sub(r"\1", text)).strip(" .$\n").split())
+    plain = " ".join(_pattern(_WRAPPER).sub(r" \1 ", text).strip(" .$\n").split())
     if not re.search(r"[^\W\d_]{2}", plain):
         return value
     if (found := _restricted(plain)) is not None or (found := _sentence(plain)) is not None:
@@ -147,7 +147,9 @@ def _restricted(plain: str) -> Value | None:
     match = _pattern(_EXCEPT).fullmatch(lowered)
     if match:
         whole, left_out = _word_set(match[1].lower()), parse(rf"\{{{match[2]}\}}".replace(" and ", ", "))
-        return SetOf("∖", whole, left_out) if isinstance(whole, Group) and isinstance(left_out, Group) and left_out.opening == "\\{" else None
+        return (
+            SetOf("∖", whole, left_out) if isinstance(whole, Group) and isinstance(left_out, Group) and left_out.opening == "\\{" else None
+        )
     match = _pattern(_SUCH_NUMBERS).fullmatch(lowered) or _pattern(_SUCH).fullmatch(lowered)
     if match is None:
         return None
@@ -159,7 +161,7 @@ def _restricted(plain: str) -> Value | None:
 
 def _sentence(plain: str) -> Value | None:
     """The value of a sentence, with the words before its verb as its name; in "there are 5 ways" nothing is named."""
-    lowered = plain[:1].lower() + plain[1:]
+    lowered = plain if plain[1:2] == " " else plain[:1].lower() + plain[1:]
     match = _pattern(_THERE).fullmatch(lowered) or _pattern(_FILLER).fullmatch(lowered)
     if match:
         value = _value_of(match[1])
@@ -168,8 +170,11 @@ def _sentence(plain: str) -> Value | None:
     if match is None or _pattern(_UNSAFE).search(match[1].lower()):
         return None
     value = _value_of(match[2])
-    name = " ".join(match[1].lower().split())
-    return None if value is None or isinstance(value, Named) else value if name in ("the answer", "answer", "the final answer") else Named(name, value)
+    name = match[1].strip()
+    name = name if len(name) == 1 else " ".join(name.lower().split())
+    if value is None or isinstance(value, Named):
+        return None
+    return value if name in ("the answer", "answer", "the final answer") else Named(name, value)
 
 
 def _value_of(text: str) -> Value | None:

@@ -10,7 +10,21 @@ from fractions import Fraction
 
 from verifiers.certified import difference_sign, same, sign
 from verifiers.exact_sums import (
-    Call, Expr, Monomial, Unreadable, add, atom, atoms, divide, multiply, power, rational, scale, subtract, sum_of, symbols,
+    Call,
+    Expr,
+    Monomial,
+    Unreadable,
+    add,
+    atom,
+    atoms,
+    divide,
+    multiply,
+    power,
+    rational,
+    scale,
+    subtract,
+    sum_of,
+    symbols,
 )  # fmt: skip
 from verifiers.latex_expressions import bare_symbol
 from verifiers.math_values import Builder, Group, Named, Relation, SetOf, Value

@@ -4,18 +4,32 @@ Numbers, symbols, brackets, powers, roots, functions, absolute values, sums and 
 ambiguous between readers (2^3^2, \sin x/2, \sin(x)^2) is refused. `latex_parse.py` adds what an answer is made of above expressions.
 """
 
-import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 
 from verifiers.exact_sums import (
-    CONSTANTS, Expr, Unreadable, add, atom, atoms, call, multiply, power, rational, scale, substitute, subtract, sum_of, symbols,
+    CONSTANTS,
+    Expr,
+    Unreadable,
+    add,
+    atom,
+    atoms,
+    call,
+    multiply,
+    power,
+    rational,
+    scale,
+    substitute,
+    subtract,
+    sum_of,
+    symbols,
 )  # fmt: skip
 from verifiers.functions import ARITY, INVERSE, MAX_FACTORIAL, VARIADIC, apply, log_to_base
 from verifiers.latex_tokens import Token, numeral
-from verifiers.matrices import determinant, is_matrix, plus, times, to_power, transposed
+from verifiers.latex_units import CURRENCIES, UNIT_WORDS, UnitReader
 from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value
+from verifiers.matrices import determinant, is_matrix, plus, times, to_power, transposed
 from verifiers.units import read_unit
 
 MAX_DEPTH = 30  # nested brackets and arguments: under ten Python frames each
@@ -25,29 +39,19 @@ MAX_STEPS = 2000  # primaries read in one answer, those of a sum's terms counted
 MAX_ITEMS = 64  # of a list
 MAX_ROWS = 12  # of cases
 
-UNIT_WORDS = (
-    "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",
-    "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm", "per", "sq",
-)  # fmt: skip
 _CLOSING = {"(": (")", "]", "["), "[": (")", "]", "["), "]": ("[", "]", ")"), "\\{": ("\\}",), "{": ("}",)}
 _CONDITION_WORDS = frozenset({"if", "for", "when", "where"})
 _OTHERWISE = frozenset({"otherwise", "else", "if otherwise"})
-_NO_UNIT = frozenset((
-    "for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else", "squared", "cubed", "factorial",
-    "times", "plus", "minus", "over", "choose", "more", "less", "fewer", "than", "divided", "modulo", "base", "is", "out", "to", "through",
-))  # fmt: skip
-_CURRENCIES = ("$", "€", "£", "¥", "¢")
 _DIVISIBLE = ((("time", 1),), (("length", 1),), (("mass", 1),), (("money", 1),), (("volume", 1),))
 _RELATION_KIND = {"<": 0, "\\le": 1, "=": 2, "\\ne": 4}
 _FLIPPED = {">": "<", "\\ge": "\\le"}
 
 
-class ExpressionParser:
+class ExpressionParser(UnitReader):
     """Recursive descent. Every method reads from `self.at` and raises `Unreadable` where the grammar ends."""
 
     def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = tokens
-        self.at = 0
+        super().__init__(tokens)
         self.depth = 0
         self.sign = 1  # how a plus-minus sign is read this time
         self.forks = 0  # plus-minus signs met
@@ -61,27 +65,6 @@ class ExpressionParser:
     def _item(self) -> Value:
         """One item between brackets: `latex_parse.py` allows more than a quantity."""
         return self._quantity()
-
-    def _peek(self, ahead: int = 0) -> Token:
-        at = self.at + ahead
-        return self.tokens[at] if at < len(self.tokens) else Token("end", "", False)
-
-    def _skip(self) -> bool:
-        self.at += 1
-        return True
-
-    def _next_op(self, *texts: str) -> bool:
-        token = self._peek()
-        return token.kind in ("op", "matrix") and token.text in texts
-
-    def _take(self, *texts: str) -> bool:
-        self.at += (found := self._next_op(*texts))
-        return found
-
-    def _expect(self, *texts: str) -> str:
-        if not self._take(*texts):
-            raise Unreadable
-        return self.tokens[self.at - 1].text
 
     def _quantity(self) -> Value:
         """A sum or a structure; behind a sum without variables, its unit. Infinity stands alone: nothing is computed with it."""
@@ -110,33 +93,16 @@ class ExpressionParser:
         number = expression(self._primary())
         unit = self._unit()
         part, same_kind = read_unit(unit)
-        if same_kind != dimension or part >= size or dimension not in _DIVISIBLE or number.rational is None or whole.number.rational is None:
+        if (
+            same_kind != dimension
+            or part >= size
+            or dimension not in _DIVISIBLE
+            or number.rational is None
+            or whole.number.rational is None
+        ):
             self.at = start
             return whole
         return Quantity(sum_of([*whole.number.terms, *scale(number, part / size).terms]), whole.unit)
-
-    def _unit(self) -> str:
-        words: list[str] = []
-        while True:
-            if self._take("%") or (self._peek().text in ("pct", "percent", "percentage") and self._skip()):
-                words.append("%")
-            elif words and self._take("^"):
-                sign = "-" * (self._next_op("-") and self._take("-"))
-                words[-1] += f"^{sign}{self._argument().rational}"
-            elif self._at_unit_word() or (words and self._next_op("/", *_CURRENCIES)) or self._next_op(*_CURRENCIES):
-                words.append(self._peek().text)
-                self.at += 1
-            else:
-                return " ".join(words)
-
-    def _at_unit_word(self) -> bool:
-        kind, text, spaced = self._peek()
-        if kind == "func":
-            return text == "min" and self._peek(1).text not in ("(", "{", "\\{", "=", ":")
-        plain = re.sub(r"\^-?\d", "", text)
-        if not any(c.isalpha() for c in text) or any(c.isdigit() for c in plain) or _NO_UNIT & set(text.split()):
-            return False  # "5 or 6" is two answers, whatever it is set in
-        return kind == "text" or (kind == "word" and (text in UNIT_WORDS or (spaced and len(text) > 3)))
 
     def _sum(self) -> Value:
         value = self._product()
@@ -155,9 +121,9 @@ class ExpressionParser:
 
     def _product(self) -> Value:
         sign = Fraction(1)
-        while self._next_op("+", "-", "±", "∓", *_CURRENCIES):
-            if self._next_op(*_CURRENCIES):
-                self.money = self._expect(*_CURRENCIES)
+        while self._next_op("+", "-", "±", "∓", *CURRENCIES):
+            if self._next_op(*CURRENCIES):
+                self.money = self._expect(*CURRENCIES)
             else:
                 sign *= self._sign()
         value = self._factor()

@@ -167,7 +167,7 @@ class _Parser(ExpressionParser):
         if end.text == "≈" and not (kind == "sym" and ahead == 1 and text not in CONSTANTS):
             return ""
         if end.text == ":" or end.text == "≈" or self._peek(ahead + 1).kind != "end":
-            name = "".join(self._peek(i).text for i in range(ahead))
+            name = "".join(self._peek(i).text for i in range(ahead)).replace("overline:", "")
             self.at += ahead + 1
             return name
         return ""
@@ -184,7 +184,9 @@ class _Parser(ExpressionParser):
             end += 1
             token = self._peek(end)
             probability = self._peek().text in ("P", "E", "Pr", "Var")
-            if end - start > 8 or not (token.kind == "sym" or token.text in (")", "]", ",") or (probability and token.kind in ("num", "op"))):
+            if end - start > 8 or not (
+                token.kind == "sym" or token.text in (")", "]", ",") or (probability and token.kind in ("num", "op"))
+            ):
                 return ahead
         return end + 1
 

@@ -173,12 +173,16 @@ def _unwrapped(source: str) -> str:
         source = re.sub(r"\\(?:text)?color\s*\{[a-zA-Z]{1,20}\}", "", source)
     if r"\under" in source:
         source = re.sub(r"\\underline\s*\{([^{}]*)\}", r"{\1}", source)
-    source = re.sub(r"(\\(?:text|mathrm|mbox|textbf|textit|textrm)\s*\{[^{}\\]*)\\(?:text|mathrm|textbf|textit)\s*\{([^{}]*)\}\s*\}", r"\1\2}", source)
+    source = re.sub(
+        r"(\\(?:text|mathrm|mbox|textbf|textit|textrm)\s*\{[^{}\\]*)\\(?:text|mathrm|textbf|textit)\s*\{([^{}]*)\}\s*\}", r"\1\2}", source
+    )
     source = re.sub(r"\\(?:text|textbf|mathbf|mathrm|textit|mbox)\s*\{([\d.,/%+ -]*|[A-Z](?:, ?[A-Z])+)\}", r" \1 ", source)
     return source
 
 
 def _environment(match: re.Match[str]) -> str:
+    if match[2] == "V":  # a norm
+        return match[0]
     return match[1] + ("{cases}" if match[3] == "cases" else "{vmatrix}" if match[2] == "v" else "{pmatrix}")
 
 
@@ -195,7 +199,13 @@ def tokenize(source: str) -> list[Token]:
             if quad == len(found) and depth == 0 and found and _is_item_end(found[-1]) and (text[0].isalnum() or text in _ITEM_STARTS):
                 found.append(Token("op", ",", True))
             token = _token(kind, text, spaced)
-            if kind == "text" and token.kind == "sym" and token.text.isupper() and found and found[-1].kind in ("num", "mixed", "repeating"):
+            if (
+                kind == "text"
+                and token.kind == "sym"
+                and token.text.isupper()
+                and found
+                and found[-1].kind in ("num", "mixed", "repeating")
+            ):
                 token = Token("text", token.text, spaced)  # 20\text{ N} is newtons, \text{N} alone a choice
             found.append(token)
             depth = max(0, depth + (text in ("(", "[", "\\{") or (text == "]" and not depth)) - (text in (")", "]", "\\}") and depth > 0))
@@ -250,8 +260,6 @@ def _named(text: str, spaced: bool) -> Token:
     letters = re.sub(r"[\s{}]|\\|math", "", text[1 + len(command) :])
     if letters in ("i", "j", "k") and command not in ("bar", "tilde"):
         return Token("sym", UNIT_VECTORS["ijk".index(letters)], spaced)
-    if command == "overline" and len(letters) > 1:
-        return Token("word", letters, spaced)
     if command in ("mathbf", "boldsymbol", "bm"):
         return Token("sym" if len(letters) == 1 else "word", letters, spaced)
     return Token("sym", f"{command}:{letters}", spaced)

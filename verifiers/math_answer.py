@@ -32,7 +32,18 @@ from verifiers.latex_expressions import bare_symbol
 from verifiers.latex_parse import parse
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
 from verifiers.problem import Problem
-from verifiers.relations import apart, as_tuple, equation, gives, named_quantity, one_letter_apart, renamed, root_name, same_equation, same_relation
+from verifiers.relations import (
+    apart,
+    as_tuple,
+    equation,
+    gives,
+    named_quantity,
+    one_letter_apart,
+    renamed,
+    root_name,
+    same_equation,
+    same_relation,
+)
 from verifiers.relations import letters as letters_of
 from verifiers.rounding import is_rounding
 from verifiers.units import read_unit

@@ -118,5 +118,3 @@ def _inverse(rows: Rows) -> Group:
         raise Unreadable
     size = range(len(rows))
     return _matrix([[divide(scale(_determinant(_minor(rows, j, i)), Fraction((-1) ** (i + j))), whole) for j in size] for i in size])
-
-

@@ -6,7 +6,7 @@ _BELOW_TWENTY = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 )
 _ONES = {word: n for n, word in enumerate(_BELOW_TWENTY.split())}
-_TENS = {word: 10 * n for n, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_TENS = {word: 10 * n for n, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)}
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _IRREGULAR = {"first": "one", "second": "two", "third": "three", "fifth": "five", "eighth": "eight", "ninth": "nine", "twelfth": "twelve"}
 _PARTS = {
@@ -49,7 +49,7 @@ def _fraction(parts: list[str]) -> Fraction | None:
 
 def _cardinal(parts: list[str]) -> int | None:
     total, part, seen, scale = 0, 0, "", 10**15
-    for word in (["one", *parts[1:]] if parts[:1] == ["a"] and parts[1:2] != [] else parts):
+    for word in ["one", *parts[1:]] if parts[:1] == ["a"] and parts[1:2] != [] else parts:
         if word in _ONES and seen in ("", "tens" if 0 < _ONES[word] < 10 else "", "hundred", "scale"):
             part, seen = part + _ONES[word], "ones"
         elif word in _TENS and seen in ("", "hundred", "scale"):

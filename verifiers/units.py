@@ -66,7 +66,7 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 
 def spelled(source: str) -> str:
-    r"""The symbols of a compound unit as \\text, so that they are not variables: "10 m/s", "\\frac{\\mathrm{m}}{\\mathrm{s}}", "m\\,s^{-1}"."""
+    r"""The symbols of a compound unit as \text, so that they are no variables: "10 m/s", "\frac{\mathrm{m}}{\mathrm{s}}", "m\,s^{-1}"."""
     if "rm" in source or "text" in source:
         for _ in range(4):
             source = _pattern("upright").sub(lambda m: m[1] + (f"^{m[2]}" if m[2] else " ") + m[3], source)
