@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from verifiers.answer_words import read, same_choice
+from verifiers.answer_words import read, read_beside, same_choice
 from verifiers.answers import DEFAULT_EXTRACTORS, Extractor, extract_answer
 from verifiers.calculus import is_open_form, needs_algebra
 from verifiers.certified import ratio_sign, same
@@ -40,7 +40,18 @@ from verifiers.latex_parse import parse
 from verifiers.math_policy import DEFAULT_TOLERANCE, Percent, Policy, Units, make_policy
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
 from verifiers.problem import Problem
-from verifiers.relations import equation, gives, one_letter_apart, renamed, same_equation, same_relation
+from verifiers.relations import (
+    apart,
+    as_tuple,
+    equation,
+    gives,
+    named_quantity,
+    one_letter_apart,
+    renamed,
+    root_name,
+    same_equation,
+    same_relation,
+)
 from verifiers.relations import letters as letters_of
 from verifiers.rounding import is_rounding, is_within, rounds_to
 from verifiers.solved import is_unsolved
@@ -131,6 +142,7 @@ def decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
     if policy.symmetric and _PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer):
         return _canonical(gold) == _canonical(answer), "exact rational"
     left, right_ = read(gold), read(answer)
+    left, right_ = read_beside(gold, left, right_), read_beside(answer, right_, left)
     if Unparsed("") in (left, right_):
         return False, "nothing to compare"
     if policy.require_closed_form:
@@ -174,7 +186,12 @@ def _same(left: Value, right: Value, policy: Policy) -> bool:
 def _same_value(left: Value, right: Value, policy: Policy) -> bool:
     if left == right:
         return policy.note("exact rational" if isinstance(left, Expr) and left.rational is not None else "structure", left, right)
+    if (isinstance(left, Relation) and left.ops == ("=",)) != (isinstance(right, Relation) and right.ops == ("=",)):
+        left, right = named_quantity(left) or left, named_quantity(right) or right
     if isinstance(left, Named) and isinstance(right, Named):
+        if apart(left, right):
+            a, b = equation(left), equation(right)
+            return a is not None and b is not None and same_equation(a, b)
         left, right = _same_parameter(left, right)
         if left.name != right.name:
             return False
@@ -361,9 +378,11 @@ def _same_group(left: Group, right: Group, policy: Policy) -> bool:
     if left.opening == right.opening == ":":
         return _proportional(left, right)
     left, right = _without_extremes(left), _without_extremes(right)
+    if {left.opening, right.opening} == {"", "("}:
+        left, right = as_tuple(left), as_tuple(right)
     unordered = {"", "\\{"}
     if left.opening in unordered and right.opening in unordered:
-        names = [{item.name for item in group.items if isinstance(item, Named)} for group in (left, right)]
+        names = [{root_name(item) for item in group.items if isinstance(item, Named)} for group in (left, right)]
         if all(names) or max(len(found) for found in names) < 2:
             return _matched(left.items, right.items, policy)
     elif (left.opening, left.closing) != (right.opening, right.closing):
