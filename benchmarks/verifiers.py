@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.disputed_labels import DISPUTED
+from benchmarks.disputed_labels import why_disputed
 from verifiers.answers import extract_answer
 from verifiers.latex_parse import parse
 from verifiers.math_answer import equivalent, verify
@@ -77,9 +77,9 @@ def hardverify() -> list[dict[str, Any]]:
     return [row for row in rows("verifier/hardverify_even.jsonl") if (row["id"], row["field"]) not in suspect]
 
 
-def answer_of(text: str) -> str:
-    """An answer as it stands, or the answer of a longer text."""
-    if "\\boxed" not in text and not isinstance(parse(text), Unparsed):
+def answer_of(text: str, kind: str = "answer") -> str:
+    """An answer as it stands, or the answer of a response: what `verify` would compare."""
+    if kind == "answer" and "\\boxed" not in text and not isinstance(parse(text), Unparsed):
         return text
     answer = extract_answer(text)
     return answer.text if answer else text
@@ -98,6 +98,13 @@ def peer_judge(python: str, data: list[dict[str, Any]], *, raw: bool = False, re
     return [same for same, _ in found], [seconds for _, seconds in found]
 
 
+def as_the_peer_asks(row: dict[str, Any]) -> bool:
+    """One of Math-Verify's tests, under its own option: `precision` is the digits to which its answers are rounded."""
+    gold, answer = answer_of(row["gold"]), answer_of(row["pred"], row["kind"])
+    digits = min(4, row["opts"].get("precision", 4))
+    return equivalent(gold, answer, require_closed_form=False, tolerance=f"rounded:{digits}" if digits > 0 else "exact")
+
+
 def accuracy(peer: str | None) -> dict[str, Any]:
     probes = [json.loads(line) for line in (HERE / "math_probes.jsonl").read_text(encoding="utf-8").splitlines()]
     numeric, hard, tests = rows("verifier/derived_numeric_pairs_odd.jsonl"), hardverify(), rows("verifier/mathverify_tests.jsonl")
@@ -112,8 +119,8 @@ def accuracy(peer: str | None) -> dict[str, Any]:
         if peer:
             result[f"{name}_peer"] = score(data, peer_judge(peer, data)[0])
         print(f"{name}: {found}, peer {result.get(f'{name}_peer')}", flush=True)
-    judged = [equivalent(answer_of(r["gold"]), answer_of(r["pred"]), require_closed_form=False) for r in tests]
-    kept = [(row, same) for row, same in zip(tests, judged, strict=True) if (row["gold"], row["pred"]) not in DISPUTED]
+    judged = [as_the_peer_asks(row) for row in tests]
+    kept = [(row, same) for row, same in zip(tests, judged, strict=True) if why_disputed(row["gold"], row["pred"]) is None]
     result["peer_tests"] = score([row for row, _ in kept], [same for _, same in kept])["accuracy"]
     result["peer_tests_with_disputed"] = score(tests, judged)["accuracy"]
     result["disputed"] = len(tests) - len(kept)
