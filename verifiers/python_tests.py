@@ -33,7 +33,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verifiers.code_blocks import last_block
@@ -224,11 +224,13 @@ def _judge_asserts(program: str, tests: _Tests, budget: Budget, deadline: float)
     """The asserts run in one sandbox and the program in another; what passes between them passes through here."""
     check = "check" if tests.kind == "check" else None
     here = local_sandbox("asserts, unlike standard output and calls by value, need a sandbox on this machine")
-    there = chosen_sandbox()
-    calls = literal_calls(tests.sources, tests.names, check or "") if isinstance(there, RemoteSandbox) else []
+    there, limits, calls = chosen_sandbox(), budget.limits, []
+    if isinstance(there, RemoteSandbox):  # the tests wait for a server, which is not their own time
+        limits = replace(limits, wall=budget.total, cpu=limits.wall)
+        calls = literal_calls(tests.sources, tests.names, check or "")
     served = serve(there, program, budget.limits, deadline, calls)
     try:
-        checker = here.start("", entry=CHECK, limits=within(budget.limits, deadline, extra=1.0))
+        checker = here.start("", entry=CHECK, limits=within(limits, deadline, extra=1.0))
         try:
             task = {"setup": tests.setup, "tests": tests.sources, "check": check, "names": tests.names, "modules": tests.modules}
             checker.write(line(task))
