@@ -38,7 +38,7 @@ def test_math_answers_policy_can_be_set() -> None:
     assert load("math_answer(percent=strict)")(HALF, answer).score == 0.0
     third = make_problem("?", "1/3")
     assert load("math_answer")(third, "0.3333").score == 1.0
-    assert load("math_answer(rounding=0)")(third, "0.3333").score == 0.0
+    assert load("math_answer(tolerance=exact)")(third, "0.3333").score == 0.0
     total = make_problem("?", "3")
     assert load("math_answer")(total, r"\boxed{\max(1, 3)}").score == 0.0
 

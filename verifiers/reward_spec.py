@@ -1,7 +1,7 @@
 """How a reward is written on the command line and in data: `name`, `name(parameter=value)`, `gate(first, second)`, each with `=weight`.
 
     math_answer                                            a verifier as it is
-    math_answer(percent=strict, rounding=0)                with two of its parameters
+    math_answer(percent=strict, tolerance=exact)           with two of its parameters
     length(limit=4096, unit=words)=0.2                     with a parameter and a weight in the sum
     gate(response_format(think_prefilled=true), math_answer)
     my_rewards.py:brief(limit=500)
