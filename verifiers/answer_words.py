@@ -9,9 +9,8 @@ import re
 from functools import lru_cache
 
 from verifiers.exact_sums import Expr, rational, symbols
-from verifiers.latex_expressions import bare_symbol
 from verifiers.latex_parse import MAX_LENGTH, parse
-from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
+from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
 from verifiers.number_words import number_in_words
 from verifiers.units import lone_unit
 
@@ -39,7 +38,10 @@ _SUCH_NUMBERS = r"all real numbers ([a-z]) (?:such that|with|where|satisfying|fo
 _SENTENCE = r"((?:[A-Za-z]+,? ){1,10})(?:is|are|equals)(?: equal to| exactly| only|:)? (.+)"
 _THERE = r"(?:so |thus |therefore |hence )?there (?:is|are|were|will be|would be)(?: exactly| only| a total of)? (.+)"
 _FILLER = r"(?:exactly|therefore|thus|hence|so|answer)[,:]? (.+)"
-_UNSAFE = r"\b(?:not|no|never|none|nor|neither|either|or|if|unless|except|than|least|most|may|might|could|cannot|nothing|false|wrong|incorrect|impossible)\b"
+_UNSAFE = (
+    r"\b(?:not|no|never|none|nor|neither|either|or|if|unless|except|than|least|most|may|might|could|cannot|nothing|false|wrong|incorrect"
+    r"|impossible)\b"
+)
 _SIGNS = {"": "", "positive": "+", "negative": "-", "nonnegative": ">=", "non-negative": ">="}
 _KINDS = {
     "integer": "Z", "integers": "Z", "whole numbers": "Z", "real numbers": "R", "real number": "R", "reals": "R", "real": "R",

@@ -1,9 +1,9 @@
 r"""Final answers as text: where they stand in a response.
 
 The last answer counts: the last box, the last tag, the last phrase. Two answers with words of reasoning between them are a correction, and
-the second counts; two different boxes side by side are both the answer, and so equal to neither. Which places count, and in which order, is a tuple of extractors, so a recipe that asks for tags can trust tags alone. When
-a response closes a thought (`</think>`), only what follows can hold the answer. All searches take linear time on any input. Left out:
-reading an answer's meaning (`latex_parse.py`), and answers split over several boxes with words between them.
+the second counts; two different boxes side by side are both the answer, and so equal to neither. Which places count, and in which order,
+is a tuple of extractors, so a recipe that asks for tags can trust tags alone. When a response closes a thought (`</think>`), only what
+follows can hold the answer. All searches take linear time on any input. Left out: reading an answer's meaning (`latex_parse.py`).
 """
 
 import re

@@ -15,9 +15,9 @@ from functools import lru_cache
 
 from verifiers.exact_sums import Call as FunctionCall
 from verifiers.exact_sums import Expr, Unreadable, add, atom, atoms, call, multiply, rational, sum_of
-from verifiers.latex_expressions import ExpressionParser, expression
+from verifiers.latex_expressions import ExpressionParser
 from verifiers.latex_tokens import Token, normalise, tokenize
-from verifiers.math_values import Value
+from verifiers.math_values import Value, expression
 
 ALGEBRA = frozenset({"integral", "antiderivative", "limit", "derivative", "series", "product"})
 

@@ -18,7 +18,8 @@ MAX_INTEGER = 10**60
 
 ARITY = {
     "sin": 1, "cos": 1, "tan": 1, "cot": 1, "sec": 1, "csc": 1, "arcsin": 1, "arccos": 1, "arctan": 1, "sinh": 1, "cosh": 1, "tanh": 1,
-    "log": 1, "ln": 1, "exp": 1, "sgn": 1, "abs": 1, "floor": 1, "ceil": 1, "factorial": 1, "binom": 2, "mod": 2, "cis": 1, "re": 1, "im": 1,
+    "log": 1, "ln": 1, "exp": 1, "sgn": 1, "abs": 1, "floor": 1, "ceil": 1, "factorial": 1, "binom": 2, "mod": 2,
+    "cis": 1, "re": 1, "im": 1,
 }  # fmt: skip
 VARIADIC = frozenset({"gcd", "lcm", "max", "min"})
 INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}

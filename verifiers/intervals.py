@@ -1,8 +1,8 @@
 r"""Sets of real numbers: unions of intervals and points, from interval notation, inequalities, set-builder notation and set algebra.
 
-Ends are exact and compared with certainty; ends with variables only by equality, in the order written. `real_set` is None for what is
-not such a set, and for inequalities beyond a linear or quadratic polynomial in one variable or the absolute value of a linear one. A pair (a,b) is an open interval only beside something that
-can be nothing but a set.
+Ends are exact and compared with certainty; ends with variables only by equality, in the order written. `real_set` is None for what is not
+such a set, and for inequalities other than of a linear or quadratic polynomial in one variable, or of the absolute value of a linear one.
+A pair (a,b) is an open interval only beside something that can be nothing but a set.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,7 @@ from verifiers.exact_sums import (
     sum_of,
     symbols,
 )  # fmt: skip
-from verifiers.latex_expressions import bare_symbol
-from verifiers.math_values import Builder, Group, Named, Relation, SetOf, Value
+from verifiers.math_values import Builder, Group, Named, Relation, SetOf, Value, bare_symbol
 
 INFINITY = atom("∞")
 MINUS_INFINITY = scale(INFINITY, Fraction(-1))

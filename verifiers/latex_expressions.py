@@ -26,9 +26,9 @@ from verifiers.exact_sums import (
     symbols,
 )  # fmt: skip
 from verifiers.functions import ARITY, INVERSE, MAX_FACTORIAL, VARIADIC, apply, log_to_base
-from verifiers.latex_tokens import Token, numeral
+from verifiers.latex_tokens import Token, in_base, numeral
 from verifiers.latex_units import CURRENCIES, UNIT_WORDS, UnitReader
-from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value
+from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value, bare_symbol, expression, finite
 from verifiers.matrices import determinant, is_matrix, plus, times, to_power, transposed
 from verifiers.units import read_unit
 
@@ -109,7 +109,7 @@ class ExpressionParser(UnitReader):
         while (isinstance(value, Expr) or is_matrix(value)) and self._next_op("+", "-", "±", "∓"):
             sign, term = self._sign(), self._product()
             if isinstance(value, Expr) and isinstance(term, Expr):
-                value = sum_of([*_finite(value).terms, *scale(_finite(term), sign).terms])
+                value = sum_of([*finite(value).terms, *scale(finite(term), sign).terms])
             else:
                 value = plus(value, term, sign)
         return value
@@ -145,7 +145,7 @@ class ExpressionParser(UnitReader):
         if is_matrix(left) or is_matrix(right):
             self._works(MAX_WORK // 16)
             return times(left, right)
-        self._works(len(_finite(left).terms) * len(_finite(right).terms))
+        self._works(len(finite(left).terms) * len(finite(right).terms))
         return multiply(expression(left), expression(right))
 
     def _works(self, amount: int) -> None:
@@ -196,7 +196,7 @@ class ExpressionParser(UnitReader):
                 self.at += length
                 return transposed(base)
             return to_power(base, scale(self._argument(), sign))
-        return power(_finite(base), scale(self._argument(), sign))
+        return power(finite(base), scale(self._argument(), sign))
 
     def _transpose_mark(self) -> int:
         r"""How many tokens of T, \top or \mathsf T stand here."""
@@ -210,7 +210,7 @@ class ExpressionParser(UnitReader):
         kind, text, _ = self._peek()
         if kind == "mixed" or (kind == "num" and len(text) > longest):
             raise Unreadable
-        return _finite(self._primary())
+        return finite(self._primary())
 
     def _primary(self) -> Value:
         """All recursion passes through here, where its depth is counted."""
@@ -228,7 +228,9 @@ class ExpressionParser(UnitReader):
         if kind in ("num", "repeating", "mixed"):
             if kind == "mixed" and self._next_op("^", "!"):
                 raise Unreadable
-            return _number(text)
+            if len(text) > MAX_DIGITS or (number := numeral(text)) is None:
+                raise Unreadable
+            return rational(*number)
         if kind == "sym":
             return self._symbol(text)
         if kind == "word" and len(text) <= 3 and len(self.tokens) > 1:
@@ -238,7 +240,10 @@ class ExpressionParser(UnitReader):
             return reduce(multiply, (self.bound.get(letter, atom(letter)) for letter in text))
         if kind == "based":
             digits, _, base = text.partition("_")
-            return Quantity(rational(in_base(digits, int(base))), f"base {int(base)}")
+            value = in_base(digits, int(base)) if len(digits) <= MAX_DIGITS else None
+            if value is None:
+                raise Unreadable
+            return Quantity(rational(value), f"base {int(base)}")
         if kind == "set":
             return Group("set", text, ())
         if kind == "func":
@@ -262,7 +267,7 @@ class ExpressionParser(UnitReader):
             self.at = start
         if text == "f" and self._next_op("("):  # an unknown function is a symbol for each argument
             argument = self._group_expression("(")
-            return atom(f"f({argument.terms!r:.300})" if not _bare(argument) else f"f({_bare(argument)})")
+            return atom(f"f({argument.terms!r:.300})" if not bare_symbol(argument) else f"f({bare_symbol(argument)})")
         return atom(text)
 
     def _group_expression(self, opening: str) -> Expr:
@@ -477,53 +482,10 @@ class ExpressionParser(UnitReader):
         return power(value, rational(1 / index))
 
 
-def expression(value: Value) -> Expr:
-    if not isinstance(value, Expr):
-        raise Unreadable
-    return value
-
-
-def _finite(value: Value) -> Expr:
-    """What may be computed with: infinity over infinity is nothing."""
-    found = expression(value)
-    if any(name == "∞" for monomial, _ in found.terms for name, _ in monomial):
-        raise Unreadable
-    return found
-
-
-def _bare(value: Expr) -> str:
-    """The symbol that this is, if it is one."""
-    if len(value.terms) == 1 and value.terms[0][1] == 1 and len(value.terms[0][0]) == 1:
-        name, exponent = value.terms[0][0][0]
-        return name if exponent == 1 else ""
-    return ""
-
-
-bare_symbol = _bare
-
-
-def in_base(digits: str, base: int) -> int:
-    if not 2 <= base <= 36 or len(digits) > MAX_DIGITS:
-        raise Unreadable
-    value = 0
-    for digit in digits:
-        if (n := int(digit, 36)) >= base:
-            raise Unreadable
-        value = value * base + n
-    return value
-
-
-def _number(text: str) -> Expr:
-    read = numeral(text) if len(text) <= MAX_DIGITS else None
-    if read is None:
-        raise Unreadable
-    return rational(*read)
-
-
 def _conjugate(parser: ExpressionParser) -> Expr:
     r"""\overline{3+4i}: of a number; over letters or digits the bar means something else."""
     value = parser._argument()
-    if symbols(value) or all("i" not in atoms(arg) for arg in (value,)):
+    if symbols(value) or "i" not in atoms(value):
         raise Unreadable
     return substitute(value, {"i": scale(atom("i"), Fraction(-1))})
 

@@ -10,13 +10,14 @@ ellipses, statements in words.
 import re
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 
 from verifiers.calculus import CalculusParser
 from verifiers.certified import same
 from verifiers.exact_sums import CONSTANTS, Expr, Monomial, Unreadable, rational, sum_of, symbols
-from verifiers.latex_expressions import MAX_ITEMS, bare_symbol
+from verifiers.latex_expressions import MAX_ITEMS
 from verifiers.latex_tokens import UNIT_VECTORS, normalise, tokenize
-from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
+from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
 from verifiers.rounding import is_rounding
 
 __all__ = ["MAX_LENGTH", "Group", "Named", "Quantity", "Unparsed", "Value", "parse"]
@@ -255,7 +256,7 @@ def _nested(items: list[Value], breaks: dict[str, list[int]]) -> list[Value]:
     if not strong or not {",", "and"} & breaks.keys():
         return items
     ends = [0, *breaks[strong], len(items)]
-    chunks = [tuple(items[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
+    chunks = [tuple(items[start:end]) for start, end in pairwise(ends)]
     return [chunk[0] if len(chunk) == 1 else Group("", "", chunk) for chunk in chunks]
 
 

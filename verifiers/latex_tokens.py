@@ -23,7 +23,8 @@ _FUNCTIONS = frozenset((
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln", "exp", "gcd", "lcm",
     "max", "min", "sgn", "cis", "det", "re", "im", "abs",
 ))  # fmt: skip
-_FUNCTION_NAMES = {"tg": "tan", "ctg": "cot", "cosec": "csc", "arctg": "arctan", "lg": "log10", "sign": "sgn", "mcm": "lcm", "atan": "arctan", "asin": "arcsin",
+_FUNCTION_NAMES = {"tg": "tan", "ctg": "cot", "cosec": "csc", "arctg": "arctan", "lg": "log10", "sign": "sgn", "mcm": "lcm",
+    "atan": "arctan", "asin": "arcsin",
                    "acos": "arccos", "Re": "re", "Im": "im"}  # fmt: skip
 _GREEK = {
     "pi": "π", "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ϵ", "theta": "θ", "lambda": "λ",
@@ -38,11 +39,13 @@ _COMMANDS = {
     "backslash": "∖", "smallsetminus": "∖", "mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "lfloor": "⌊", "rfloor": "⌋",
     "lceil": "⌈", "rceil": "⌉", "binom": "binom", "dbinom": "binom", "tbinom": "binom", "langle": "(", "rangle": ")", "lor": "or",
     "vee": "or", "land": "and", "wedge": "and", "colon": ":", "approx": "≈", "equiv": "≡", "bmod": "mod", "pmod": "pmod", "mod": "mod",
-    "forall": "∀", "dots": "…", "ldots": "…", "cdots": "…", "dotsc": "…", "dotsb": "…", "sum": "sum", "prod": "prod", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "to": "→", "ast": "*",
+    "forall": "∀", "dots": "…", "ldots": "…", "cdots": "…", "dotsc": "…", "dotsb": "…", "sum": "sum", "prod": "prod", "lbrack": "[",
+    "rbrack": "]", "lparen": "(", "rparen": ")", "to": "→", "ast": "*",
 }  # fmt: skip
 _UNICODE = str.maketrans(
     {"−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": r"\div ", "≤": r"\le ", "≥": r"\ge ", "∪": r"\cup ",
-     "∈": r"\in ", "√": r"\sqrt ", "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp ", "∅": r"\emptyset ", "…": r"\ldots ", "⩽": r"\le ", "⩾": r"\ge ",
+     "∈": r"\in ", "√": r"\sqrt ", "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp ", "∅": r"\emptyset ", "…": r"\ldots ", "⩽": r"\le ",
+     "⩾": r"\ge ",
      "≠": r"\ne ", "∩": r"\cap ", "∖": r"\setminus ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}",
      "ℂ": r"\mathbb{C}", "≡": r"\equiv ", "≈": r"\approx ", "∀": r"\forall ", "∣": "|", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
      "⁄": "/", "⟨": r"\langle ", "⟩": r"\rangle ", "∠": r"\angle ", "△": r"\triangle ", "∴": " ", "⌈": r"\lceil ", "⌉": r"\rceil ",
@@ -177,8 +180,7 @@ def _unwrapped(source: str) -> str:
     source = re.sub(
         r"(\\(?:text|mathrm|mbox|textbf|textit|textrm)\s*\{[^{}\\]*)\\(?:text|mathrm|textbf|textit)\s*\{([^{}]*)\}\s*\}", r"\1\2}", source
     )
-    source = re.sub(r"\\(?:text|textbf|mathbf|mathrm|textit|mbox)\s*\{([\d.,/%+ -]*|[A-Z](?:, ?[A-Z])+)\}", r" \1 ", source)
-    return source
+    return re.sub(r"\\(?:text|textbf|mathbf|mathrm|textit|mbox)\s*\{([\d.,/%+ -]*|[A-Z](?:, ?[A-Z])+)\}", r" \1 ", source)
 
 
 def _environment(match: re.Match[str]) -> str:
@@ -292,6 +294,18 @@ def numeral(text: str) -> tuple[Fraction, int] | None:
         decimals = len(digits.partition(".")[2])
         return Fraction(f"0{digits}0") + Fraction(int(repeated), (10 ** len(repeated) - 1) * 10**decimals), 0
     return Fraction(digits), 0 if "e" in digits.lower() else len(digits.partition(".")[2])
+
+
+def in_base(digits: str, base: int) -> int | None:
+    """None where a digit is none of this base."""
+    if not 2 <= base <= 36:
+        return None
+    value = 0
+    for digit in digits:
+        if (n := int(digit, 36)) >= base:
+            return None
+        value = value * base + n
+    return value
 
 
 def _continued(digits: str) -> tuple[Fraction, int] | None:

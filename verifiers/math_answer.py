@@ -35,10 +35,9 @@ from verifiers.calculus import is_open_form, needs_algebra
 from verifiers.certified import ratio_sign, same
 from verifiers.exact_sums import PI, Expr, Unreadable, divide, multiply, scale
 from verifiers.intervals import is_set, real_set, same_set
-from verifiers.latex_expressions import bare_symbol
 from verifiers.latex_parse import parse
 from verifiers.math_policy import DEFAULT_TOLERANCE, Percent, Policy, Units, make_policy
-from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
+from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
 from verifiers.problem import Problem
 from verifiers.relations import (
     apart,

@@ -24,7 +24,7 @@ from verifiers.atomic import atomic_path
 from verifiers.code_blocks import fence, fenced_blocks
 from verifiers.input_error import InputError
 from verifiers.problem import Message, Problem, make_problem
-from verifiers.reward_function import own_names
+from verifiers.reward_function import own_names, short_name
 from verifiers.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
 
 def answer_as_response(answer: str, verifier: str) -> str:
     """A response whose final answer is `answer`: boxed for `math_answer`, which looks for a box; plain for every other verifier."""
-    return f"\\boxed{{{answer}}}" if verifier == "math_answer" else answer
+    return f"\\boxed{{{answer}}}" if short_name(verifier) == "math_answer" else answer
 
 
 def gold_response(problem: Problem) -> str:

@@ -10,8 +10,7 @@ from functools import reduce
 from verifiers.certified import ratio_sign, same
 from verifiers.exact_sums import Call, Expr, Unreadable, atom, atoms, divide, multiply, rational, scale, substitute, subtract, symbols
 from verifiers.intervals import linear
-from verifiers.latex_expressions import bare_symbol
-from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
+from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
 
 _FLIPPED = {">": "<", "\\ge": "\\le", "<": ">", "\\le": "\\ge", "\\ne": "\\ne", "=": "="}
 _INTEGER_LETTERS = frozenset("klmn")

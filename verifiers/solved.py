@@ -8,8 +8,7 @@ are answers in any form.
 from fractions import Fraction
 
 from verifiers.exact_sums import Call, Expr, symbols
-from verifiers.latex_expressions import bare_symbol
-from verifiers.math_values import Builder, Family, Group, Named, Relation, SetOf, Value
+from verifiers.math_values import Builder, Family, Group, Named, Relation, SetOf, Value, bare_symbol
 
 
 def is_unsolved(value: Value) -> bool:
