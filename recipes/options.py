@@ -17,7 +17,7 @@ import tyro
 
 from verifiers.input_error import InputError
 
-EngineName = Literal["auto", "hf", "vllm"]
+EngineName = Literal["auto", "hf", "vllm", "ray"]
 AlgorithmName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl"]
 Reward = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 EngineOption = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
@@ -31,7 +31,7 @@ BELOW_ONE: Rule = ("from 0 to below 1", lambda value: 0 <= value < 1)
 RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lacks is passed over
     **dict.fromkeys(
         ("steps", "problems_per_step", "completions_per_problem", "updates_per_rollout", "tokens_per_micro_batch", "max_completion_length",
-         "workers", "checkpoint_every", "lora_rank", "limit", "max_sequences", "problems", "digits", "layers"),
+         "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers"),
         COUNT,
     ),
     **dict.fromkeys(
@@ -99,13 +99,20 @@ class Options:
     """Sampling temperature; log-probabilities are at the same temperature everywhere."""
 
     engine: EngineName = "auto"
-    """What samples: vllm, or hf (transformers' generate, from the policy in place); auto takes vllm when it is installed."""
+    """What samples: vllm; hf (transformers' generate, from the policy in place); ray (several of these, each an actor with a GPU or a
+    core of its own). auto takes vllm when it is installed."""
     engine_memory: float | None = None
     """vLLM: share of the GPU's memory, which the policy needs too (default 0.4)."""
     engine_sleep: bool = False
     """vLLM on a GPU: give that memory back while the policy updates."""
     engine_option: EngineOption = ()
     """vLLM: any argument of vllm.LLM as name=value, such as quantization=fp8; repeatable."""
+    engines: int | None = None
+    """Ray: how many engines (default 2)."""
+    ray_engine: Literal["hf", "vllm"] | None = None
+    """Ray: what each of them is (default: vllm when it is installed)."""
+    ray_address: str | None = None
+    """Ray: a running cluster's address, or "auto" for this machine's; default: Ray starts here, for this run."""
 
     lr: float = 1e-6
     """Peak learning rate (AdamW)."""

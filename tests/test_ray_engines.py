@@ -197,3 +197,22 @@ def test_bad_settings_end_in_one_line(make_qwen2, engines):
         engines(count=0)
     with pytest.raises(ValueError, match="call load_policy first"):
         engines(partial(FakeEngine, [[0.0]])).generate([[0]], Sampling(max_tokens=1))
+
+
+def test_grpo_math_samples_through_ray(model_folder, tmp_path, capsys):
+    """The recipe, from its command line: two actors, a LoRA, the canary after every sync."""
+    from recipes.cli import main
+    from rl.run_folder import read_lines
+
+    data = tmp_path / "problems.jsonl"
+    data.write_text("".join(f'{{"problem": "{a}+1=", "answer": "{a + 1}"}}\n' for a in range(8)))
+    (tmp_path / "mine.py").write_text("def odd(problem, response):\n    return len(response) % 2 == 1\n")
+    arguments = [
+        "grpo-math", "--model", model_folder, "--data", data, "--run", tmp_path / "run", "--reward", f"{tmp_path}/mine.py:odd",
+        "--engine", "ray", "--engines", "2", "--ray-engine", "hf", "--steps", "2", "--problems-per-step", "4",
+        "--completions-per-problem", "4", "--max-completion-length", "8", "--lr", "1e-3", "--warmup", "0",
+    ]  # fmt: skip
+    assert main(list(map(str, arguments))) == 0, capsys.readouterr().err
+    rows = read_lines(tmp_path / "run" / "metrics.jsonl")
+    assert [row["step"] for row in rows] == [0, 1, 2]
+    assert all(row["sync/bytes"] > 0 and row["canary/weights_worst"] < 1e-4 for row in rows)
