@@ -15,18 +15,20 @@ from verifiers.exact_sums import (
     add,
     atom,
     atoms,
+    call,
     multiply,
     power,
     rational,
     scale,
     substitute,
+    subtract,
     sum_of,
     symbols,
 )  # fmt: skip
 from verifiers.functions import ARITY, INVERSE, MAX_FACTORIAL, VARIADIC, apply, log_to_base
 from verifiers.latex_tokens import Token, in_base, numeral
 from verifiers.latex_units import CURRENCIES, UNIT_WORDS, UnitReader
-from verifiers.math_values import EMPTY_SET, Group, Quantity, Value, bare_symbol, expression, finite
+from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value, bare_symbol, expression, finite
 from verifiers.matrices import determinant, is_matrix, plus, times, to_power, transposed
 from verifiers.units import read_unit
 
@@ -35,9 +37,14 @@ MAX_DIGITS = 400  # of one number as written
 MAX_WORK = 1000  # products of two monomials in one answer
 MAX_STEPS = 2000  # primaries read in one answer, those of a sum's terms counted each time
 MAX_ITEMS = 64  # of a list
+MAX_ROWS = 12  # of cases
 
 _CLOSING = {"(": (")", "]", "["), "[": (")", "]", "["), "]": ("[", "]", ")"), "\\{": ("\\}",), "{": ("}",)}
+_CONDITION_WORDS = frozenset({"if", "for", "when", "where"})
+_OTHERWISE = frozenset({"otherwise", "else", "if otherwise"})
 _DIVISIBLE = ((("time", 1),), (("length", 1),), (("mass", 1),), (("money", 1),), (("volume", 1),))
+_RELATION_KIND = {"<": 0, "\\le": 1, "=": 2, "\\ne": 4}
+_FLIPPED = {">": "<", "\\ge": "\\le"}
 
 
 class ExpressionParser(UnitReader):
@@ -379,9 +386,46 @@ class ExpressionParser(UnitReader):
         self.bound, self.at = shadowed, end
         return total
 
-    def _cases(self) -> Value:
-        """Rows of value, condition: `latex_parse.py` reads conditions."""
-        raise Unreadable
+    def _cases(self) -> Expr:
+        """Rows of value, condition; as the arguments of one call (`functions.py`)."""
+        arguments: list[Expr] = []
+        while not self._peek().text.startswith("\\end"):
+            value = expression(self._quantity())
+            if not (self._take("&") | self._take(",") | self._take("&")):
+                raise Unreadable
+            text = self._peek().text
+            if text in _OTHERWISE:
+                self.at += 1
+                arguments += [value, rational(3), rational(0)]
+            else:
+                self.at += text in _CONDITION_WORDS
+                arguments += [value, *self._condition()]
+            if not self._take("\\\\") and not self._peek().text.startswith("\\end"):
+                raise Unreadable
+            if len(arguments) > 3 * MAX_ROWS:
+                raise Unreadable
+        self.at += 1
+        if not arguments:
+            raise Unreadable
+        return call("cases", *arguments)
+
+    def _condition(self) -> list[Expr]:
+        relation = self._item()
+        while self._take(",", ".", ";"):
+            pass
+        if not isinstance(relation, Relation):
+            raise Unreadable
+        kinds, differences = [], []
+        for left, op, right in zip(relation.sides, relation.ops, relation.sides[1:], strict=False):
+            if op in _FLIPPED:
+                left, op, right = right, _FLIPPED[op], left
+            if op not in _RELATION_KIND:
+                raise Unreadable
+            kinds.append(_RELATION_KIND[op])
+            differences.append(subtract(expression(left), expression(right)))
+        if len(set(kinds)) != 1 or (len(kinds) > 1 and kinds[0] > 1):
+            raise Unreadable
+        return [rational(kinds[0]), differences[0] if len(kinds) == 1 else apply("max", *differences)]
 
     def _group(self, opening: str) -> Value:
         """Brackets around one item are just brackets, unless they are a set's; around several they make a structure."""

@@ -24,11 +24,6 @@ __all__ = ["MAX_LENGTH", "Group", "Named", "Quantity", "Unparsed", "Value", "par
 
 MAX_LENGTH = 1000  # characters of one answer
 
-_CONDITION_WORDS = frozenset({"if", "for", "when", "where"})
-_OTHERWISE = frozenset({"otherwise", "else", "if otherwise"})
-_RELATION_KIND = {"<": 0, "\\le": 1, "=": 2, "\\ne": 4}
-_FLIPPED = {">": "<", "\\ge": "\\le"}
-MAX_ROWS = 12  # of cases
 _RELATIONS = ("=", "<", ">", "\\le", "\\ge", "\\ne", "≈", "≡")
 _TAIL = (
     "for where with all any every each some is are an a the positive negative nonnegative non real integer integers natural number numbers "
@@ -227,47 +222,6 @@ class _Parser(CalculusParser):
 
     def _group(self, opening: str) -> Value:
         return self._builder() if opening == "\\{" and self._is_builder() else super()._group(opening)
-
-    def _cases(self) -> Value:
-        """Rows of value, condition; as the arguments of one call (`functions.py`)."""
-        arguments: list[Expr] = []
-        while not self._peek().text.startswith("\\end"):
-            value = expression(self._quantity())
-            if not (self._take("&") | self._take(",") | self._take("&")):
-                raise Unreadable
-            text = self._peek().text
-            if text in _OTHERWISE:
-                self.at += 1
-                arguments += [value, rational(3), rational(0)]
-            else:
-                self.at += text in _CONDITION_WORDS
-                arguments += [value, *self._condition()]
-            if not self._take("\\\\") and not self._peek().text.startswith("\\end"):
-                raise Unreadable
-            if len(arguments) > 3 * MAX_ROWS:
-                raise Unreadable
-        self.at += 1
-        if not arguments:
-            raise Unreadable
-        return call("cases", *arguments)
-
-    def _condition(self) -> list[Expr]:
-        relation = self._item()
-        while self._take(",", ".", ";"):
-            pass
-        if not isinstance(relation, Relation):
-            raise Unreadable
-        kinds, differences = [], []
-        for left, op, right in zip(relation.sides, relation.ops, relation.sides[1:], strict=False):
-            if op in _FLIPPED:
-                left, op, right = right, _FLIPPED[op], left
-            if op not in _RELATION_KIND:
-                raise Unreadable
-            kinds.append(_RELATION_KIND[op])
-            differences.append(subtract(expression(left), expression(right)))
-        if len(set(kinds)) != 1 or (len(kinds) > 1 and kinds[0] > 1):
-            raise Unreadable
-        return [rational(kinds[0]), differences[0] if len(kinds) == 1 else apply("max", *differences)]
 
     def _is_builder(self) -> bool:
         r"""Whether a bar, or a colon behind one symbol, stands in these braces outside further brackets: {x | ...}, {x : ...}."""
