@@ -27,9 +27,18 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(params=["warm", "fresh"])
+@pytest.fixture(scope="module")
+def wrapped() -> Iterator[Sandbox]:
+    if missing := probe("bwrap"):
+        pytest.skip(f"no bwrap sandbox on this machine: {missing}")
+    with Sandbox("bwrap") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(params=["warm", "fresh", "bwrap"])
 def attack(request: pytest.FixtureRequest, sandbox: Sandbox):
     """Run a program that prints ESCAPED if it gets what it wants; its output is returned for more."""
+    sandbox = request.getfixturevalue("wrapped") if request.param == "bwrap" else sandbox
 
     def run(source: str, limits: Limits = QUICK) -> Run:
         before = _processes()
@@ -302,17 +311,20 @@ def test_the_server_ends_with_its_user():
     assert not _strays(before)
 
 
-@pytest.mark.parametrize("level", ["landlock", "rlimits"])
-def test_weaker_levels_are_asked_for_by_name_and_say_what_is_missing(level, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize("level", ["bwrap", "landlock", "rlimits"])
+def test_weaker_levels_are_asked_for_by_name_and_say_what_is_missing(
+    level, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
     if missing := probe(level):
         pytest.skip(missing)
+    monkeypatch.setenv("API_KEY", "hunter2")
     before = _processes()
     with Sandbox(level) as sandbox:
         assert "sandbox level" in capsys.readouterr().err
-        run = sandbox.run(
-            "import os\nprint(os.getcwd() != '/', os.environ)\nif os.fork() == 0:\n    os.setsid(); __import__('time').sleep(60)"
-        )
-        assert (run.stdout, run.level) == (b"True environ({})\n", level)
+        source = "import os\nprint(os.getcwd() != '/', 'API_KEY' in os.environ)\n"
+        source += "if os.fork() == 0:\n    os.setsid(); __import__('time').sleep(60)"
+        run = sandbox.run(source)
+        assert (run.stdout, run.level) == (b"True False\n", level)
         assert sandbox.run("while True: pass", limits=Limits(wall=0.3)).status == Outcome.TIMEOUT
         assert sandbox.run("bytearray(1 << 40)").status == Outcome.MEMORY
         if level == "landlock":
@@ -325,7 +337,7 @@ def test_weaker_levels_are_asked_for_by_name_and_say_what_is_missing(level, caps
 def test_wrong_arguments():
     with pytest.raises(InputError, match="above 0"):
         Limits(wall=0)
-    with pytest.raises(InputError, match="strict, landlock, rlimits"):
+    with pytest.raises(InputError, match="strict, bwrap, landlock, rlimits"):
         Sandbox("lax")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no strict sandbox on this machine: "):
         Sandbox(preload=["no_such_module"])
