@@ -10,7 +10,7 @@ was measured on a GPU.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,7 @@ from verifiers.input_error import InputError
 if TYPE_CHECKING:
     from rl.policy import Lora
     from rollout.chat import Chat
+    from rollout.engine import Engine
     from verifiers.problem import Problem
 
 BOXED = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -84,8 +85,8 @@ class Config(Options):
     run: Path = Path("runs/grpo_math")
 
 
-def run(config: Config) -> int:
-    """Check, load, train. Returns the exit code."""
+def run(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda engine, chat: engine, check_golds: bool = True) -> int:
+    """Check, load, train. Returns the exit code. `equip` may wrap the engine; `check_golds`: verifiers must accept their own golds."""
     config = resolve(resumed(config))
     problems, held_out = load_data(config)
     from recipes import online  # torch and transformers: only once the cheap mistakes are ruled out
@@ -97,7 +98,8 @@ def run(config: Config) -> int:
     disk = _disk_bytes(config)
     online.check_place(config, needed_bytes=disk)
     with online.verifier_pool(config, problems) as pool:
-        problems, held_out = _with_good_golds(config, problems, held_out, pool)
+        if check_golds:
+            problems, held_out = _with_good_golds(config, problems, held_out, pool)
         policy = online.make_policy(
             config, config.model, algorithm=algorithm, lora=lora, dtype=_dtype(config), gradient_checkpointing=config.gradient_checkpointing
         )
@@ -105,7 +107,8 @@ def run(config: Config) -> int:
         from rl.evaluate import evaluate
         from rollout.hf_engine import HFEngine
 
-        engine = HFEngine(pad_id=chat.pad_id, max_sequences=config.max_sequences, copy=bool(config.ahead))
+        engine: Engine = HFEngine(pad_id=chat.pad_id, max_sequences=config.max_sequences, copy=bool(config.ahead), decode=chat.decode_all)
+        engine = equip(engine, chat)
 
         def held_out_accuracy() -> Any:
             limit = config.max_completion_length

@@ -169,7 +169,7 @@ class ToolEngine:
         return turned
 
     def _cut(self, episode: _Episode, new: int, sampling: Sampling) -> bool:
-        """Whether a stop text began before the last `new` tokens, which is where the engine looked, and ended in them. Ends the turn there."""
+        """Whether a stop text that began before the last `new` tokens, all that the engine saw, ends in them. The turn then ends there."""
         ended = stop_test(replace(sampling, stop_ids=()), self.chat.decode_all)
         longest = max((len(text.encode()) for text in sampling.stop_texts), default=0)
         before = len(episode.tokens) - new
