@@ -85,9 +85,13 @@ class Config(Options):
     run: Path = Path("runs/grpo_math")
 
 
-def run(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda engine, chat: engine, check_golds: bool = True) -> int:
-    """Check, load, train. Returns the exit code. `equip` may wrap the engine; `check_golds`: verifiers must accept their own golds."""
-    config = resolve(resumed(config))
+def run(config: Config) -> int:
+    """Check, load, train. Returns the exit code."""
+    return train(resolve(resumed(config)))
+
+
+def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda engine, chat: engine, check_golds: bool = True) -> int:
+    """`run`, of resolved options. `equip` may wrap the engine; `check_golds`: verifiers must accept their own golds."""
     problems, held_out = load_data(config)
     from recipes import online  # torch and transformers: only once the cheap mistakes are ruled out
 

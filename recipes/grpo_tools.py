@@ -74,10 +74,10 @@ def run(config: Config) -> int:
             deadline=config.tool_seconds + grace, max_reply=config.tool_output, at_once=config.tools_at_once,
         )  # fmt: skip
 
-    return grpo_math.run(config, equip=equip, check_golds=not scores)
+    return grpo_math.train(config, equip=equip, check_golds=not scores)
 
 
-def resolve(config: Config) -> Config:
+def resolve(config: Config) -> Any:
     """Paths made absolute, the system prompt chosen. Raises InputError for options that would be ignored."""
     place = config.environment or ""
     if place and config.style:
@@ -91,7 +91,7 @@ def resolve(config: Config) -> Config:
         raise InputError(f"--environment {place!r}: write FILE.py:CLASS, or openenv:http://HOST:PORT")
     if config.system_prompt is None:
         config = replace(config, system_prompt="" if place else PROMPTS[config.style or "fence"])
-    return config
+    return grpo_math.resolve(config)
 
 
 def environment_of(config: Config) -> tuple[Callable[[], Any], tuple[str, ...], bool, float]:

@@ -37,7 +37,9 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
         ("warmup", "eval_every", "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low", "clip_high"),
         NOT_NEGATIVE,
     ),
-    **dict.fromkeys(("temperature", "lr", "deadline", "max_grad_norm", "ratio_cap", "correction_high", "lora_alpha", "tool_seconds"), POSITIVE),
+    **dict.fromkeys(
+        ("temperature", "lr", "deadline", "max_grad_norm", "ratio_cap", "correction_high", "lora_alpha", "tool_seconds"), POSITIVE
+    ),
     **dict.fromkeys(("clip_low", "ema_decay"), BELOW_ONE),
     **dict.fromkeys(("worked_share", "warm_start"), ("from 0 to 1", lambda value: 0 <= value <= 1)),
     "ahead": ("0 or 1", lambda value: value in (0, 1)),
