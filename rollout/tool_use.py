@@ -22,7 +22,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from rollout.chat import Chat
 from rollout.engine import Completion, Engine, OnGroup, PolicyWeights, Sampling
@@ -180,7 +180,7 @@ class ToolEngine:
         return False
 
     def _reset(self, episodes: Sequence[_Episode], problems: Sequence[Problem], limit: int) -> None:
-        def begin(episode: _Episode) -> Reply | str | None:
+        def begin(episode: _Episode) -> Any:
             environment = self.make_environment()
             if episode.finish:  # it took so long to make that the episode was given up
                 _close(environment)
@@ -212,7 +212,7 @@ class ToolEngine:
             else:
                 self._take(episode, reply, limit, after_stop=after_stop)
 
-    def _take(self, episode: _Episode, reply: Reply | str, limit: int, *, after_stop: bool) -> None:
+    def _take(self, episode: _Episode, reply: Any, limit: int, *, after_stop: bool) -> None:
         """Append a reply, or end the completion."""
         if isinstance(reply, str):
             reply = Reply(reply)
