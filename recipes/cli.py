@@ -20,6 +20,7 @@ TRUNCATION = ("--top-p", "--top-k", "--min-p")
 COMMANDS = {  # name -> (module with a `Config` dataclass and `run(config) -> exit code`, what it does)
     "quickstart": ("recipes.quickstart", "GRPO teaches a tiny model arithmetic, on any machine, in minutes"),
     "grpo-math": ("recipes.grpo_math", "GRPO and its relatives on your model and your problems"),
+    "grpo-tools": ("recipes.grpo_tools", "the same where the policy may run programs, or talk with an environment of yours"),
     "plan": ("recipes.plan", "what a recipe would do: options, loss, tokens, memory; without running it"),
     "verify": ("recipes.verify", "one verdict for each row of a JSONL file or a pipe"),
     "audit": ("recipes.audit", "golds that fail, conflicts, duplicates, leaks and answer types of a data set"),

@@ -66,21 +66,22 @@ def make_engine(options: Options, *, policy: "Policy", chat: "Chat", max_sequenc
         from rollout.ray_engines import RayEngines
 
         kind = options.ray_engine or "hf"
-        factory = _factory(kind, options, pad_id=chat.pad_id, max_sequences=max_sequences, longest=longest)
+        factory = _factory(kind, options, chat, max_sequences=max_sequences, longest=longest)
         tolerance = 1e-3 if policy.autocast is None else 0.75  # the canary's own bounds come on top
         engine = RayEngines(factory, count=options.engines or 2, address=options.ray_address, tolerance=tolerance)
     else:
-        engine = _factory(options.engine, options, pad_id=chat.pad_id, max_sequences=max_sequences, longest=longest)()
+        engine = _factory(options.engine, options, chat, max_sequences=max_sequences, longest=longest)()
     engine.load_policy(policy.weights(), policy.version)
     return engine
 
 
-def _factory(kind: str, options: Options, *, pad_id: int, max_sequences: int, longest: int) -> "Callable[[], Engine]":
+def _factory(kind: str, options: Options, chat: "Chat", *, max_sequences: int, longest: int) -> "Callable[[], Engine]":
     """Makes one engine, in this process or in an actor's."""
     if kind == "hf":
         from rollout.hf_engine import HFEngine
 
-        return partial(HFEngine, pad_id=pad_id, max_sequences=max_sequences, copy=bool(options.ahead) and options.engine == "hf")
+        copy = bool(options.ahead) and options.engine == "hf"
+        return partial(HFEngine, pad_id=chat.pad_id, max_sequences=max_sequences, decode=chat.decode_all, copy=copy)
     if kind != "vllm":
         raise ValueError(f"--engine {kind} was not resolved; see with_engine")
     from rollout.vllm_engine import VLLMEngine

@@ -10,7 +10,7 @@ was measured on a GPU.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from verifiers.input_error import InputError
 if TYPE_CHECKING:
     from rl.policy import Lora
     from rollout.chat import Chat
+    from rollout.engine import Engine
     from verifiers.problem import Problem
 
 BOXED = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -86,7 +87,12 @@ class Config(Options):
 
 def run(config: Config) -> int:
     """Check, load, train. Returns the exit code."""
-    config = with_engine(resolve(resumed(config)))
+    return train(resolve(resumed(config)))
+
+
+def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda engine, chat: engine, check_golds: bool = True) -> int:
+    """`run`, of resolved options. `equip` may wrap the engine; `check_golds`: verifiers must accept their own golds."""
+    config = with_engine(config)
     problems, held_out = load_data(config)
     from recipes import online  # torch and transformers: only once the cheap mistakes are ruled out
 
@@ -97,14 +103,16 @@ def run(config: Config) -> int:
     disk = _disk_bytes(config)
     online.check_place(config, needed_bytes=disk)
     with online.verifier_pool(config, problems) as pool:
-        problems, held_out = _with_good_golds(config, problems, held_out, pool)
+        if check_golds:
+            problems, held_out = _with_good_golds(config, problems, held_out, pool)
         policy = online.make_policy(
             config, config.model, algorithm=algorithm, lora=lora, dtype=_dtype(config), gradient_checkpointing=config.gradient_checkpointing
         )
         from rl.evaluate import evaluate
 
         longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
-        with closing(make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)) as engine:
+        sampler = make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)
+        with closing(equip(sampler, chat)) as engine:
             folder = online.open_run(config, [*problems, *held_out], needed_bytes=disk)
 
             def held_out_accuracy() -> Any:

@@ -31,14 +31,17 @@ BELOW_ONE: Rule = ("from 0 to below 1", lambda value: 0 <= value < 1)
 RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lacks is passed over
     **dict.fromkeys(
         ("steps", "problems_per_step", "completions_per_problem", "updates_per_rollout", "tokens_per_micro_batch", "max_completion_length",
-         "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers"),
+         "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers",
+         "max_turns", "tool_output", "tools_at_once"),
         COUNT,
     ),
     **dict.fromkeys(
         ("warmup", "eval_every", "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low", "clip_high"),
         NOT_NEGATIVE,
     ),
-    **dict.fromkeys(("temperature", "lr", "deadline", "max_grad_norm", "ratio_cap", "correction_high", "lora_alpha"), POSITIVE),
+    **dict.fromkeys(
+        ("temperature", "lr", "deadline", "max_grad_norm", "ratio_cap", "correction_high", "lora_alpha", "tool_seconds"), POSITIVE
+    ),
     **dict.fromkeys(("clip_low", "ema_decay"), BELOW_ONE),
     "engine_memory": ("above 0 and at most 1", lambda value: 0 < value <= 1),
     **dict.fromkeys(("worked_share", "warm_start"), ("from 0 to 1", lambda value: 0 <= value <= 1)),

@@ -15,7 +15,7 @@ from rl.algorithms import describe
 from rl.policy import Lora
 from verifiers.input_error import InputError
 
-RECIPES = ("quickstart", "grpo-math")
+RECIPES = ("quickstart", "grpo-math", "grpo-tools")
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from rl.evaluate import accuracy
 from rollout.collect import Group
+from rollout.engine import Completion
 from verifiers.verdict import Status
 
 
@@ -40,7 +42,22 @@ def rollout_metrics(groups: Sequence[Group], replaced: Sequence[Group]) -> dict[
         "length_max": max(lengths),
         "truncated_share": sum(c.finish == "length" for c in completions) / len(completions),
         # -log p of what was sampled: an unbiased estimate of the policy's entropy over all tokens, for nothing
-        "entropy": -sum(sampled) / len(sampled),
+        "entropy": -sum(sampled) / max(1, len(sampled)),
+        **_tool_metrics(completions),
+    }
+
+
+def _tool_metrics(completions: Sequence[Completion]) -> dict[str, float]:
+    """Where any completion holds tokens that it was given: replies and failed calls a completion, their share of the tokens."""
+    given = [token for completion in completions for token in completion.sampled].count(False)
+    if not given:
+        return {}
+    replies = sum(last and not now for c in completions for last, now in pairwise([True, *c.sampled]))
+    return {
+        "tools/replies": replies / len(completions),
+        "tools/errors": sum(completion.tool_errors for completion in completions) / len(completions),
+        "tools/token_share": given / sum(len(completion.tokens) for completion in completions),
+        "tools/aborted": sum(completion.finish == "abort" for completion in completions),
     }
 
 

@@ -5,9 +5,12 @@ template (as one user turn, after the system prompt), and is encoded as it stand
 """
 
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from rollout.engine import Completion
 from verifiers.input_error import InputError
 from verifiers.problem import Message, Problem
 
@@ -90,6 +93,50 @@ class Chat:
     def decode(self, tokens: Sequence[int]) -> str:
         """The response as the verifier reads it: special tokens left out, what was given put back in front."""
         return self.given + str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+    def response(self, completion: Completion) -> str:
+        """As `decode`, without the tokens that the policy did not sample; what it said between two of a tool's replies is a line or more.
+
+        A tool's output is no part of what is judged: it may hold an answer that the policy never gave.
+        """
+        if all(completion.sampled):
+            return self.decode(completion.tokens)
+        own = groupby(zip(completion.tokens, completion.sampled, strict=True), key=lambda pair: pair[1])
+        spans = [[token for token, _ in pairs] for sampled, pairs in own if sampled]
+        return self.given + "\n".join(str(self.tokenizer.decode(span, skip_special_tokens=True)) for span in spans)
+
+    def said(self, tokens: Sequence[int]) -> str:
+        """What the policy said in one turn, as an environment hears it: with special tokens, but for the one that ended the turn."""
+        ended = bool(tokens) and tokens[-1] in self.stop_ids
+        return self.decode_all(tokens[:-1] if ended else tokens)
+
+    def decode_all(self, tokens: Sequence[int]) -> str:
+        """The tokens as text, special tokens included: what engines look for stop texts in."""
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False))
+
+    def encode_foreign(self, text: str) -> list[int]:
+        """What a tool or an environment wrote: a special token's name in it is a few letters, and ends or begins no turn."""
+        clean = text.encode("utf-8", "replace").decode()
+        tokens = self.tokenizer.encode(clean, add_special_tokens=False, split_special_tokens=True)
+        return [token for token in tokens if token not in self.stop_ids]
+
+    def user_turn(self, text: str, *, after_stop: bool) -> list[int]:
+        """A user's turn that follows a turn of the model's, up to where the policy goes on. `after_stop`: it sampled its stop id itself."""
+        head, tail = self._between_turns
+        if after_stop:
+            head = next((head[len(end) :] for end in (self.decode_all([stop]) for stop in self.stop_ids) if head.startswith(end)), head)
+        return [*self.encode(head), *self.encode_foreign(text), *self.encode(tail)]
+
+    @cached_property
+    def _between_turns(self) -> tuple[str, str]:
+        """What stands between the model's words and the user's next ones, and between those and the model's."""
+        if not self.has_template:
+            return "\n", "\n"
+        mine, yours = "first-mark", "second-mark"
+        turns = [("user", "?"), ("assistant", mine), ("user", yours)]
+        text = self._templated([Message(role=role, content=content) for role, content in turns], "a user's turn after the model's")
+        head, _, tail = text.partition(mine)[2].partition(yours)
+        return head, tail
 
 
 def load_tokenizer(model: str) -> Any:

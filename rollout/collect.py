@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from queue import SimpleQueue
 
 from rollout.chat import Chat
 from rollout.engine import Completion, Engine, Sampling
+from rollout.tool_use import ToolEngine
 from verifiers.problem import Problem
 from verifiers.verdict import Verdict
 
@@ -22,6 +24,7 @@ class Group:
     prompt: list[int]
     completions: tuple[Completion, ...]
     responses: tuple[str, ...]
+    """As the verifier reads them: what the policy said, without a tool's output."""
     verdicts: tuple[Verdict, ...]
 
     @property
@@ -46,27 +49,31 @@ def collect(
     clock("sample")
     prompts = [chat.render(problem) for problem in problems]
     responses: list[list[str]] = [[] for _ in problems]
+    judged: list[list[Verdict | None]] = [[] for _ in problems]
     order: list[int] = []
     arrived: SimpleQueue[int | None] = SimpleQueue()
 
     def on_group(index: int, group: list[Completion]) -> None:
-        responses[index] = [chat.decode(completion.tokens) for completion in group]
+        responses[index] = [chat.response(completion) for completion in group]
+        judged[index] = [completion.verdict for completion in group]
         arrived.put(index)
 
     def pairs() -> Iterator[tuple[Problem, str]]:
         while (index := arrived.get()) is not None:
             order.append(index)
-            yield from ((problems[index], response) for response in responses[index])
+            rows = zip(responses[index], judged[index], strict=True)
+            yield from ((problems[index], response) for response, verdict in rows if verdict is None)
 
     with ThreadPoolExecutor(1, "reckon-scoring") as scorer:
         scoring = scorer.submit(verify, pairs())
         try:
-            completions = engine.generate(prompts, sampling, on_group)
+            sample = partial(engine.play, problems, clock=clock) if isinstance(engine, ToolEngine) else engine.generate
+            completions = sample(prompts, sampling, on_group)
         finally:
             arrived.put(None)
         clock("verify")
         verdicts = iter(scoring.result())
-    scored = {index: tuple(next(verdicts) for _ in completions[index]) for index in order}
+    scored = {index: tuple(verdict or next(verdicts) for verdict in judged[index]) for index in order}
     return [
         Group(problem, list(prompt), tuple(completions[n]), tuple(responses[n]), scored[n])
         for n, (problem, prompt) in enumerate(zip(problems, prompts, strict=True))

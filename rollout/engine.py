@@ -5,8 +5,10 @@ a resumed run needs none saved. An engine has no base class; it joins `tests/tes
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from verifiers.verdict import Verdict
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,6 +47,10 @@ class Completion:
     """False for tokens that the policy did not choose (a tool's output): they are never trained on."""
     finish: Literal["stop", "length", "abort"]
     policy_version: int
+    tool_errors: int = 0
+    """Of the tool calls within, those that ended in an error."""
+    verdict: Verdict | None = field(default=None, compare=False)
+    """From the environment that it was sampled in: its reward, or why there is none. None: the verifier judges."""
 
 
 OnGroup = Callable[[int, list[Completion]], None]

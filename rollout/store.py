@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("sampled", pa.list_(pa.bool_())),
         ("finish", pa.string()),
         ("policy_version", pa.int32()),
+        ("tool_errors", pa.int32()),
         ("response", pa.string()),
         ("score", pa.float64()),
         ("status", pa.string()),
@@ -89,6 +90,7 @@ def _rows(step: int, index: int, group: Group) -> list[dict[str, Any]]:
             "sampled": completion.sampled,
             "finish": completion.finish,
             "policy_version": completion.policy_version,
+            "tool_errors": completion.tool_errors,
             "response": _text(response),
             "score": verdict.score,
             "status": verdict.status.value,
@@ -101,7 +103,9 @@ def _rows(step: int, index: int, group: Group) -> list[dict[str, Any]]:
 
 
 def _group(rows: Sequence[dict[str, Any]], problems: Mapping[str, Problem]) -> Group:
-    completions = [Completion(r["tokens"], r["logprobs"], r["sampled"], r["finish"], r["policy_version"]) for r in rows]
+    completions = [
+        Completion(r["tokens"], r["logprobs"], r["sampled"], r["finish"], r["policy_version"], r.get("tool_errors", 0)) for r in rows
+    ]
     verdicts = [
         Verdict(r["score"], Status(r["status"]), r["detail"], dict(r["parts"]), tuple(StepScore(**s) for s in r["steps"])) for r in rows
     ]

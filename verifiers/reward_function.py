@@ -142,7 +142,7 @@ def _find(spec: str) -> Callable[..., Any]:
     if not place or not name:
         raise InputError(f"reward {spec!r}: write FILE.py:FUNCTION or package.module:FUNCTION")
     if place.endswith(".py"):
-        module = _import_file(Path(place))
+        module = import_file(Path(place))
     else:
         _make_importable(Path.cwd())
         module = _import_module(place)
@@ -190,11 +190,11 @@ def _import_module(name: str) -> ModuleType:
         raise InputError(f"{name!r} is not a module's name; write FILE.py:FUNCTION or package.module:FUNCTION") from error
 
 
-def _import_file(path: Path) -> ModuleType:
+def import_file(path: Path, form: str = "a reward is FILE.py:FUNCTION") -> ModuleType:
     """The module in a file. Two functions of one file share the module; its neighbours are importable, after everything else."""
     path = path.expanduser().resolve()
     if not path.is_file():
-        raise InputError(f"no file {path}; a reward is FILE.py:FUNCTION, relative to the current folder")
+        raise InputError(f"no file {path}; {form}, relative to the current folder")
     name = f"{path.stem}_{hashlib.blake2b(os.fsencode(path), digest_size=4).hexdigest()}"
     if name in sys.modules:
         return sys.modules[name]
