@@ -172,6 +172,9 @@ def train_online(
             run.write_manifest(status="diverged", detail=str(error))
             write_report(run)
             raise InputError(f"the run stopped: {error}") from error
+        except InputError as error:  # a verifier or an engine that gave up; the checkpoint and its rollouts are whole
+            run.write_manifest(status="stopped", detail=str(error))
+            raise InputError(f"the run stopped: {error}; once that is mended, continue with --resume {run.path}") from error
     stopped = position.step < options.steps
     write_report(run)
     run.write_manifest(status="interrupted" if stopped else "done", step=position.step)
