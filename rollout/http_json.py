@@ -10,7 +10,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 from urllib.parse import urlsplit
@@ -91,11 +91,13 @@ class JsonServer:
         timeout: float,
         retry: bool = True,
         errors_pass: bool = True,
+        answer: bool = True,
         calls: Calls | None = None,
     ) -> Any:
         """The answer, None where it has no body. GET without a `body`, else POST. Raises ServerFault.
 
         `errors_pass`: whether a 5xx may be a passing one; where it says what is wrong with the question, retries only cost time.
+        `answer`: False where what comes back is no JSON and nothing of use.
         """
         calls = calls or Calls()
         pauses = self.pauses if retry else ()
@@ -103,7 +105,7 @@ class JsonServer:
             try:
                 status, data = self._once(path, body, timeout, calls)
                 if status < 300:
-                    return json.loads(data) if data else None
+                    return json.loads(data) if data and answer else None
                 passing = status == 429 or (status >= 500 and errors_pass)
                 said = f"answered {path} with status {status}: {_message(data)}"
             except TimeoutError:
@@ -118,7 +120,7 @@ class JsonServer:
             calls.wait(pauses[attempt])
         raise AssertionError("the loop returns or raises")
 
-    def ask_each(self, path: str, bodies: Sequence[Mapping[str, Any]], *, timeout: float, at_once: int) -> Iterator[tuple[int, Any]]:
+    def ask_each(self, path: str, bodies: Sequence[Mapping[str, Any]], *, timeout: float, at_once: int) -> Generator[tuple[int, Any], None, None]:
         """(index, answer) of each body, as they come; `at_once` of them at a time. To be closed: what is still asked is called off."""
         calls = Calls()
         pool = ThreadPoolExecutor(max(1, min(at_once, len(bodies))))

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 
 from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
-from rollout.policy_tensors import full_tensors, handover_folder, plain_adapter, save_adapter, save_model_folder, size_of
+from rollout.policy_tensors import computing_dtype, full_tensors, handover_folder, plain_adapter, save_adapter, save_model_folder, size_of
 from rollout.vllm_facts import LOWEST_TEMPERATURE, NEWEST_TESTED, OLDEST, repack_tied_head, request_seed
 from verifiers.input_error import InputError
 
@@ -100,7 +100,7 @@ class VLLMEngine:
     def _dtype(self, weights: PolicyWeights) -> torch.dtype:
         if self.dtype != "auto":
             return typing.cast(torch.dtype, getattr(torch, self.dtype))
-        return getattr(torch, weights.autocast) if weights.autocast else next(weights.module.parameters()).dtype
+        return computing_dtype(weights)
 
     def _start(self, weights: PolicyWeights, dtype: torch.dtype, config: Any | None) -> int:
         """vLLM with the policy's full weights, an adapter left out. Returns the bytes handed over."""
