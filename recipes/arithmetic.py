@@ -91,11 +91,10 @@ def make_tokenizer() -> Any:
 
 
 def model_shape(vocabulary: int, *, hidden: int = 96, layers: int = 2, context: int = 64) -> Any:
-    """The configuration of a Qwen2 model of about 0.3M parameters. Heads are 32 wide where that divides: vLLM's CPU build has no narrower."""
+    """The configuration of a Qwen2 model of about 0.3M parameters; vLLM's CPU build takes heads of 32, and none narrower."""
     from transformers import Qwen2Config
 
     heads = hidden // 32 if hidden % 32 == 0 else 4
-
     return Qwen2Config(
         vocab_size=vocabulary,
         hidden_size=hidden,

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from rollout.chat import Chat
     from rollout.engine import Engine
 
-O = TypeVar("O", bound=Options)
+AnyOptions = TypeVar("AnyOptions", bound=Options)
 VLLM_ONLY = ("engine_memory", "engine_sleep", "engine_option")
 
 
-def with_engine(options: O) -> O:
-    """`auto` as a name, so that a resumed run has the engine that it began with. Raises InputError for what would be ignored or is missing."""
+def with_engine(options: AnyOptions) -> AnyOptions:
+    """`auto` made a name, so that a resumed run keeps its engine. Raises InputError for what would be ignored or is missing."""
     there = importlib.util.find_spec("vllm") is not None
     options = dataclasses.replace(options, engine=("vllm" if there else "hf") if options.engine == "auto" else options.engine)
     if options.engine == "vllm" and not there:

@@ -103,7 +103,7 @@ class Canary:
         """
         stamps = {completion.policy_version for _, group in sampled for completion in group}
         if stamps - {version}:
-            raise SamplerIsNotThePolicy(f"completions of policy version {sorted(stamps - {version})} were returned for version {version}")
+            raise SamplerIsNotThePolicy(f"completions stamped {sorted(stamps - {version})} were returned for policy version {version}")
         chosen = [(list(sampled[i][0]), sampled[i][1][0]) for i in _spread(len(sampled), first) if sampled[i][1]]
         sequences = [[*prompt, *completion.tokens] for prompt, completion in chosen]
         mine = _only_sampled(chosen, self.policy_score(sequences, temperature=temperature or 1.0))
@@ -113,8 +113,8 @@ class Canary:
         gap = _gap(mine, theirs)
         if not self._within(gap):
             raise SamplerIsNotThePolicy(
-                f"completions sampled at temperature {temperature:g} from policy version {version} carry log-probabilities that are not the "
-                f"policy's: {self._said(gap)}. {self._suspicion(chosen, sequences, theirs, temperature)}\n"
+                f"completions sampled at temperature {temperature:g} from policy version {version} carry log-probabilities that are "
+                f"not the policy's: {self._said(gap)}. {self._suspicion(chosen, sequences, theirs, temperature)}\n"
                 + _table(_only_sampled(chosen, sequences), mine, theirs)
             )
         return gap
@@ -124,7 +124,8 @@ class Canary:
         return not (gap.worst > self.bound.worst or gap.mean > self.bound.mean)
 
     def _said(self, gap: Gap) -> str:
-        return f"they differ by {gap.mean:.1e} on average and {gap.worst:.1e} at worst, where {self.bound.mean:g} and {self.bound.worst:g} are allowed"
+        allowed = f"where {self.bound.mean:g} and {self.bound.worst:g} are allowed"
+        return f"they differ by {gap.mean:.1e} on average and {gap.worst:.1e} at worst, {allowed}"
 
     def _suspicion(self, chosen: "_Chosen", sequences: list[list[int]], theirs: list[list[float]], temperature: float) -> str:
         if temperature not in (0.0, 1.0) and self._within(_gap(_only_sampled(chosen, self.policy_score(sequences)), theirs)):

@@ -6,6 +6,7 @@ leave rounding behind. Not covered: parameters sharded over processes.
 """
 
 import copy
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -68,8 +69,11 @@ def full_tensors(module: nn.Module, dtype: torch.dtype, *, adapter: bool = True)
         yield name, tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-def save_model_folder(module: nn.Module, folder: Path, dtype: torch.dtype, *, adapter: bool) -> int:
-    """A folder that inference engines start from (config and safetensors; no tokenizer). Returns the bytes written."""
+def save_model_folder(module: nn.Module, folder: Path, dtype: torch.dtype, *, adapter: bool, shard_bytes: int = SHARD_BYTES) -> int:
+    """A folder that inference engines start from (config and safetensors; no tokenizer). Returns the bytes written.
+
+    A shard at a time is held in memory beside the model.
+    """
     from safetensors.torch import save_file
 
     base = base_model(module)
@@ -78,17 +82,28 @@ def save_model_folder(module: nn.Module, folder: Path, dtype: torch.dtype, *, ad
     config.dtype = dtype
     folder.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(folder)
-    written, shard, size = 0, dict[str, Tensor](), 0
-    number = 0
+    shard: dict[str, Tensor] = {}
+    shard_of: dict[str, str] = {}
+    written, size = 0, 0
+
+    def write() -> None:
+        nonlocal written, size
+        name = f"model-{len(set(shard_of.values())):05}.safetensors"
+        save_file(shard, folder / name, metadata={"format": "pt"})
+        shard_of.update(dict.fromkeys(shard, name))
+        written, size = written + size, 0
+        shard.clear()
+
     for name, tensor in full_tensors(module, dtype, adapter=adapter):
         shard[name] = tensor.cpu().contiguous()
         size += tensor.numel() * tensor.element_size()
-        if size >= SHARD_BYTES:
-            save_file(shard, folder / f"model-{number:05}.safetensors", metadata={"format": "pt"})
-            written, number, shard, size = written + size, number + 1, {}, 0
+        if size >= shard_bytes:
+            write()
     if shard:
-        save_file(shard, folder / f"model-{number:05}.safetensors", metadata={"format": "pt"})
-    return written + size
+        write()
+    index = {"metadata": {"total_size": written}, "weight_map": shard_of}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    return written
 
 
 def save_adapter(module: nn.Module, folder: Path, dtype: torch.dtype) -> int:

@@ -40,6 +40,8 @@ QUIET = {  # read when vLLM is imported or started; what the user has set stays
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the trainer's threads are the same ones
 }
+FREE = {"enable_prefix_caching": True, "disable_log_stats": True, "use_tqdm_on_load": False, "seed": 0}
+FIXED = {"logprobs_mode": "processed_logprobs", "generation_config": "vllm", "skip_tokenizer_init": True}
 MEMORY_WORDS = ("KV cache", "cache blocks", "Free memory", "memory utilization", "vailable memory", "out of memory")
 
 
@@ -74,6 +76,9 @@ class VLLMEngine:
             "tensor_parallel_size": tensor_parallel_size, "enable_sleep_mode": sleep_between_uses,
         }  # fmt: skip
         self.options = dict(options or {})
+        fixed = sorted(self.options.keys() & FIXED.keys())
+        if fixed:
+            raise InputError(f"the engine option {fixed[0]} cannot be given: log-probabilities would not be those that the loss needs")
         self._llm: Any = None
         self._adapter_folder: Path | None = None
         self._adapter: Any = None
@@ -124,6 +129,8 @@ class VLLMEngine:
             "enforce_eager": on_cpu if self.enforce_eager is None else self.enforce_eager,
         }
         gib = self.kv_cache_gib or (CPU_KV_CACHE_GIB if on_cpu else None)
+        if on_cpu:  # a seeded request whose prompt is cut in two needs a generator that can go back, which a CPU's cannot
+            settings["enable_chunked_prefill"] = False
         if gib:
             settings["kv_cache_memory_bytes"] = int(gib * 2**30)
         if config is not None:
@@ -131,10 +138,7 @@ class VLLMEngine:
         settings |= self.options
         self._owns_process_group = not torch.distributed.is_initialized()
         try:
-            return vllm.LLM(
-                str(folder), skip_tokenizer_init=True, logprobs_mode="processed_logprobs", generation_config="vllm",
-                enable_prefix_caching=True, disable_log_stats=True, use_tqdm_on_load=False, seed=0, **settings,
-            )  # fmt: skip
+            return vllm.LLM(str(folder), **(FREE | settings | FIXED))
         except (ValueError, RuntimeError, TypeError) as error:
             self.close()
             raise _start_error(error) from error
@@ -289,8 +293,8 @@ class VLLMEngine:
         for index, prompt in enumerate(prompts):
             if len(prompt) + new_tokens > limit:
                 raise InputError(
-                    f"prompt {index} has {len(prompt)} tokens and may get {new_tokens} more: {len(prompt) + new_tokens} do not fit into the "
-                    f"engine's max_model_len of {limit}; shorten one of them, or raise max_model_len"
+                    f"prompt {index} has {len(prompt)} tokens and may get {new_tokens} more: {len(prompt) + new_tokens} do not fit into "
+                    f"the engine's max_model_len of {limit}; shorten one of them, or raise max_model_len"
                 )
         self._wake()
 
@@ -407,7 +411,7 @@ def _start_error(error: Exception) -> InputError:
     text = _first_line(error)
     if any(word in str(error) for word in MEMORY_WORDS):
         return InputError(
-            f"vLLM has too little memory for the KV cache: {text} (give it more by gpu_memory_utilization or kv_cache_gib, or lower max_model_len)"
+            f"vLLM has too little memory for the KV cache: {text} (raise gpu_memory_utilization or kv_cache_gib, or lower max_model_len)"
         )
     return InputError(f"vLLM cannot start with this model and these options: {text}")
 

@@ -1,8 +1,8 @@
 """What every engine promises, asked of each in turn. A new engine joins by one function and one line in ENGINES.
 
-vLLM's are started once for the whole file, and every test loads its own policy into them: each test is a sync, too. They are skipped
-where vLLM is not installed. Expectations come from the table, from the policy's own log-probabilities, or from the engine's `score` of single tokens, which is
-held against both.
+vLLM's engines are started once for the whole file, and every test loads its own policy into them: each test is a sync, too. They are
+skipped where vLLM is not installed. Expectations come from the table, from the policy's own log-probabilities, or from the engine's
+`score` of single tokens, which is held against both.
 """
 
 from collections import Counter

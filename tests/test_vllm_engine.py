@@ -1,0 +1,245 @@
+"""What the contract test cannot ask of every engine: what is handed over, and one clear line for what cannot work.
+
+Merged weights are compared with peft's own merge, folders with what transformers and peft load from them. Tests that need vLLM
+are skipped without it.
+"""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from recipes import cli
+from recipes.engines import engine_options, with_engine
+from recipes.options import Options
+from rl.policy import Lora, Policy
+from rollout import vllm_engine
+from rollout.engine import Sampling
+from rollout.policy_tensors import full_tensors, plain_adapter, save_adapter, save_model_folder
+from rollout.vllm_engine import VLLMEngine, installed
+from verifiers.input_error import InputError
+
+TOKENS = torch.tensor([[3, 4, 5, 9, 11, 2]])
+LORA = Lora(rank=4, alpha=8.0)
+needs_vllm = pytest.mark.skipif(not installed(), reason="vLLM is not installed")
+
+
+def adapted(model: Any, lora: Lora | None) -> Policy:
+    """With an adapter that does something."""
+    policy = Policy(model, lora=lora, device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    for name, parameter in policy.trainable.items():
+        if "lora" in name:
+            parameter.data.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return policy
+
+
+def logits(model: Any) -> torch.Tensor:
+    with torch.no_grad():
+        return model.eval()(TOKENS).logits
+
+
+# --- what is handed over -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", ["make_qwen2", "make_llama"])
+@pytest.mark.parametrize("lora", [None, LORA, Lora(rank=4, dora=True)], ids=["full", "lora", "dora"])
+def test_full_tensors_are_the_merged_model_under_its_own_names(make: str, lora: Lora | None, request: pytest.FixtureRequest) -> None:
+    plain = request.getfixturevalue(make)()
+    names = {name for name, _ in plain.named_parameters()}  # a tied head is named once
+    policy = adapted(plain, lora)
+    before = {name: tensor.clone() for name, tensor in policy.model.state_dict().items()}
+    found = dict(full_tensors(policy.model, torch.float32))
+    assert found.keys() == names
+    assert all(torch.equal(tensor, before[name]) for name, tensor in policy.model.state_dict().items()), "the policy was touched"
+    merged = copy.deepcopy(policy.model)
+    merged = merged.merge_and_unload() if lora else merged
+    for name, parameter in merged.named_parameters():
+        torch.testing.assert_close(found[name], parameter.detach(), atol=1e-6, rtol=0)
+    assert {tensor.dtype for _, tensor in full_tensors(policy.model, torch.bfloat16)} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("shards", ["one shard", "many"])
+@pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])
+def test_the_folder_is_a_model_that_transformers_loads(
+    lora: Lora | None, shards: str, make_qwen2: Callable[..., Any], tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = make_qwen2()
+    base = logits(model)
+    policy = adapted(model, lora)
+    written = save_model_folder(
+        policy.model, tmp_path / "whole", torch.float32, adapter=True, shard_bytes=2**13 if shards == "many" else 2**32
+    )
+    parameters = sum(p.numel() for p in make_qwen2().parameters())
+    assert written == 4 * parameters
+    assert (len(list((tmp_path / "whole").glob("*.safetensors"))) > 1) == (shards == "many")
+    torch.testing.assert_close(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "whole")), logits(policy.model), atol=1e-5, rtol=0)
+    save_model_folder(policy.model, tmp_path / "base", torch.float32, adapter=False)
+    torch.testing.assert_close(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "base")), base, atol=1e-5, rtol=0)
+
+
+def test_the_adapters_folder_is_one_that_peft_loads(make_qwen2: Callable[..., Any], tmp_path: Path) -> None:
+    from peft import PeftModel
+
+    policy = adapted(make_qwen2(), LORA)
+    moved = save_adapter(policy.model, tmp_path, torch.float32)
+    assert moved == 4 * sum(p.numel() for p in policy.trainable.values())
+    loaded = PeftModel.from_pretrained(make_qwen2(), tmp_path)
+    torch.testing.assert_close(logits(loaded), logits(policy.model), atol=1e-6, rtol=0)
+
+
+def test_only_a_plain_lora_travels_as_an_adapter(make_llama: Callable[..., Any]) -> None:
+    assert plain_adapter(make_llama()) is None
+    assert plain_adapter(Policy(make_llama(), lora=LORA, device="cpu").model).r == 4
+    for special in (Lora(rank=4, dora=True), Lora(rank=4, target_modules=("q_proj", "embed_tokens"))):
+        assert plain_adapter(Policy(make_llama(), lora=special, device="cpu").model) is None
+
+
+# --- one clear line ------------------------------------------------------------------------------------------------------
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setattr(vllm_engine, "installed", lambda: True)
+    monkeypatch.setattr(vllm_engine, "_distribution_version", lambda name: version if name == "vllm" else "")
+
+
+def test_a_version_outside_the_tested_range_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "0.21.3")
+    with pytest.raises(InputError, match=r"vLLM 0\.21\.3 is older than 0\.22, .*upgrade it, or use --engine hf$"):
+        VLLMEngine()
+    pretend(monkeypatch, "0.99.0")
+    with pytest.warns(UserWarning, match=r"vLLM 0\.99\.0 is newer than"):
+        VLLMEngine()
+    for within in ("0.22.0", "0.32.0.post2", ""):  # a build without a version is taken at its word
+        pretend(monkeypatch, within)
+        assert VLLMEngine().version_of_vllm == within
+
+
+def test_without_vllm_the_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vllm_engine, "installed", lambda: False)
+    with pytest.raises(InputError, match="vLLM is not installed; pip install vllm"):
+        VLLMEngine()
+
+
+def test_options_that_would_change_the_log_probabilities_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "0.32.0")
+    with pytest.raises(InputError, match="engine option logprobs_mode cannot be given"):
+        VLLMEngine(options={"logprobs_mode": "raw_logprobs"})
+
+
+def test_without_weights_there_is_nothing_to_sample_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "0.32.0")
+    with pytest.raises(ValueError, match="call load_policy first"):
+        VLLMEngine().generate([[3]], Sampling(max_tokens=1))
+
+
+@pytest.fixture
+def start(make_vllm_qwen2: Callable[..., Any]) -> Any:
+    """(lora, settings) -> an engine with a policy loaded; closed afterwards."""
+    engines = []
+
+    def run(lora: Lora | None = None, **settings: Any) -> VLLMEngine:
+        engines.append(VLLMEngine(**{"kv_cache_gib": 0.25} | settings))
+        engines[-1].load_policy(Policy(make_vllm_qwen2(), lora=lora, device="cpu").weights(), 0)
+        return engines[-1]
+
+    yield run
+    for engine in engines:
+        engine.close()
+
+
+@needs_vllm
+def test_what_does_not_fit_is_said_in_one_line(start: Any, make_qwen2: Callable[..., Any], make_vllm_qwen2: Callable[..., Any]) -> None:
+    with pytest.raises(InputError, match=r"too little memory for the KV cache: .* \(raise gpu_memory_utilization or kv_cache_gib"):
+        start(kv_cache_gib=1e-6)
+    with pytest.raises(InputError, match=r"cannot run this model on this machine: .*head_dim=8.*use --engine hf"):
+        VLLMEngine(kv_cache_gib=0.25).load_policy(Policy(make_qwen2(), device="cpu").weights(), 0)
+    with pytest.raises(InputError, match=r"cannot start with this model and these options: .*no_such_option"):
+        start(options={"no_such_option": 1})
+    with pytest.raises(InputError, match=r"a LoRA of rank 1024 is above the largest that vLLM takes, \d+; lower --lora-rank"):
+        start(Lora(rank=1024))
+    engine = start(max_model_len=16)
+    with pytest.raises(InputError, match=r"prompt 1 has 10 tokens and may get 7 more: 17 do not fit into the engine's max_model_len of 16"):
+        engine.generate([[3], [4] * 10], Sampling(max_tokens=7))
+    assert len(engine.generate([[4] * 10], Sampling(max_tokens=6, temperature=0.0))[0][0].tokens) == 6
+    assert len(engine.score([[5] * 16])[0]) == 16
+    with pytest.raises(InputError, match="do not fit"):
+        engine.score([[5] * 17])
+    with pytest.raises(InputError, match=r"at temperature 0 or from 0\.01 up, not at 0\.001"):
+        engine.generate([[3]], Sampling(max_tokens=1, temperature=0.001))
+
+
+@needs_vllm
+def test_an_engine_keeps_the_kind_of_policy_that_it_began_with(start: Any, make_vllm_qwen2: Callable[..., Any]) -> None:
+    def weights(lora: Lora | None) -> Any:
+        return Policy(make_vllm_qwen2(), lora=lora, device="cpu").weights()
+
+    engine = start(LORA)
+    with pytest.raises(InputError, match="rank 32 is above the engine's max_lora_rank 8"):
+        engine.load_policy(weights(Lora(rank=32)), 1)
+    with pytest.raises(InputError, match="started with a LoRA, and cannot take full weights"):
+        engine.load_policy(weights(None), 1)
+    full = start()
+    with pytest.raises(InputError, match="without an adapter, and cannot take a LoRA"):
+        full.load_policy(weights(LORA), 1)
+    assert full.load_policy(weights(Lora(rank=4, dora=True)), 1) > 0  # merged, so that it is full weights
+
+
+@needs_vllm
+def test_starting_and_closing_leave_the_process_as_it_was(make_vllm_qwen2: Callable[..., Any]) -> None:
+    policy, engine = Policy(make_vllm_qwen2(), lora=LORA, device="cpu"), VLLMEngine(kv_cache_gib=0.25)
+    threads, set_threads = torch.get_num_threads(), torch.set_num_threads
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    folders = set(Path("/dev/shm").glob("reckon-*"))
+    engine.load_policy(policy.weights(), 0)
+    assert torch.equal(torch.rand(2), expected)
+    assert (torch.get_num_threads(), torch.set_num_threads) == (threads, set_threads)
+    engine.close()
+    assert set(Path("/dev/shm").glob("reckon-*")) == folders
+    assert engine.sleep() == 0
+
+
+@needs_vllm
+def test_a_prompt_longer_than_a_batch_of_vllm_is_sampled_with_its_seed(start: Any) -> None:
+    """Cut into two, it would end vLLM's CPU build: "CPU Generator does not use offset"."""
+    engine = start(options={"max_num_batched_tokens": 256}, max_num_seqs=64)
+    prompts = [[3 + place % 20 for place in range(start, start + 60)] for start in range(10)]
+    groups = engine.generate(prompts, Sampling(max_tokens=4, completions=3, seed=1))
+    assert engine.generate(prompts, Sampling(max_tokens=4, completions=3, seed=1)) == groups
+
+
+# --- choosing ------------------------------------------------------------------------------------------------------------
+
+
+def test_auto_takes_vllm_when_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert with_engine(Options()).engine == "hf"
+    with pytest.raises(InputError, match="--engine vllm: vLLM is not installed"):
+        with_engine(Options(engine="vllm"))
+    with pytest.raises(InputError, match="--engine-memory and --engine-option would be ignored with --engine hf"):
+        with_engine(Options(engine_memory=0.5, engine_option=("a=1",)))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert with_engine(Options()).engine == "vllm"
+    assert with_engine(Options(engine="hf")).engine == "hf"
+
+
+def test_engine_options_are_json_where_they_can_be() -> None:
+    given = Options(engine_option=("quantization=fp8", "max_lora_rank=32", "enforce_eager=true", 'hf_overrides={"a": 1}'))
+    assert engine_options(given) == {"quantization": "fp8", "max_lora_rank": 32, "enforce_eager": True, "hf_overrides": {"a": 1}}
+    with pytest.raises(InputError, match="'quantization' must be name=value"):
+        engine_options(Options(engine_option=("quantization",)))
+
+
+@pytest.mark.parametrize("option", ["--top-p", "--top_k=20", "--min-p"])
+def test_truncated_sampling_is_refused_with_the_reason(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["quickstart", option, "0.9"]) == 2
+    assert "truncated distribution while the loss sees the whole one, which biases the gradient" in capsys.readouterr().err
