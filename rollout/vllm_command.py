@@ -19,10 +19,11 @@ def server_command(
     port: int = 8000,
     lora_rank: int | None = None,
     max_model_len: int | None = None,
+    cpu: bool = False,
     python: str = "python",
     options: tuple[str, ...] = (),
 ) -> list[str]:
-    """To serve `model`, a hub id or a folder. `lora_rank`: of the adapters to come; `options`: further words.
+    """To serve `model`, a hub id or a folder. `lora_rank`: of the adapters to come; `cpu`: for vLLM's CPU build. `options`: further words.
 
     Only this machine is listened to: `--host` and VLLM_SERVER_DEV_MODE together let whoever reaches the port replace the weights.
     Raises InputError for a rank that vLLM has no room for.
@@ -33,6 +34,8 @@ def server_command(
         words += ["--max-model-len", str(max_model_len)]
     if lora_rank is not None:
         words += ["--enable-lora", "--max-loras", "1", "--max-lora-rank", str(lora_room(lora_rank))]
+    if cpu:  # a seeded request whose prompt is cut in two needs a generator that can go back, which a CPU's cannot
+        words += ["--enforce-eager", "--no-enable-chunked-prefill"]
     return [*words, *options]
 
 
