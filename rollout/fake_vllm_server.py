@@ -17,6 +17,11 @@ Trouble = Callable[[BaseHTTPRequestHandler, Any], bool]
 """Given the request under way and the answer to come: whether it has dealt with the request itself."""
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024  # of 5, the sixth connection at once would be tried again a second later
+
+
 class FakeVLLMServer:
     """Listens on a free port of this machine until `close`."""
 
@@ -39,8 +44,7 @@ class FakeVLLMServer:
         self.asked: list[tuple[str, Any]] = []
         """(path, body) of every request."""
         self._lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = True
+        self._http = _Listener(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
         threading.Thread(target=lambda: self._http.serve_forever(poll_interval=0.02), daemon=True).start()
 
@@ -52,6 +56,8 @@ class FakeVLLMServer:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            disable_nagle_algorithm = True  # headers and body are two writes: the second would wait 40 ms for the first one's receipt
+
             def do_GET(self) -> None:  # noqa: N802
                 server._serve(self, None)
 
