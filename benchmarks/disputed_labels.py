@@ -10,7 +10,9 @@ _ROWS: dict[str, list[tuple[str, str]]] = {
         ("$9$", "Answer $ \n 9 \n $"),
         ("$9$", "Answer \\( \n 9 \n \\)"),
     ],
-    "a chain with a false equality in it (7 = 11) states nothing": [
+    "a chain with a false equality in it (7 = 11; half a dollar = 10/9; 1 = 0) states nothing": [
+        ("$10/9$", "Answer $ \\frac{1}{2} \\$ = \\frac{10}{9} $"),
+        ("$1 = \\zzz = x = 0$", "$0$"),
         ("$x = 11$", "$x = 5+5+1 = 7 =11$"),
         ("$x = 11$", "$x = 5+5+1 = 7 =11$"),
         ("$x = 1/3$", "$x = 5+5+1 = 1/3 \\approx 11$"),
@@ -34,21 +36,25 @@ _ROWS: dict[str, list[tuple[str, str]]] = {
     "the sides would not be treated alike: x in [-2,7] is -2 <= x <= 7 whichever is the gold": [
         ("$x \\in [-2,7]$", "$-2 \\\\le x \\\\le 7$"),
     ],
-    "the left side is free: a+b+c+d = 7 must not pass for 7, so neither may |AB| = 1": [
-        ("$S_{MBCN}:S=7:32$", "$\\boxed{7:32}$"),
-        ("$\\frac{NO}{BO}=\\frac{1}{\\sqrt{6}}$", "$\\frac{1}{\\sqrt{6}}$"),
-        ("$V_{1}:V_{2}=11:21$", "$11:21$"),
-        ("$$|AB|=1$$", "$$1$$"),
-        ("$$A:B=1$$", "$$1$$"),
-    ],
     "f(x) and f(y) are different values": [
         ("$f(x)$", "$f(y)$"),
     ],
     "1 + 1/e is not 1 - 1/e": [
         ("$1 - \\frac{1}{\\mathrm{e}}$", "$1 + \\frac{1}{\\mathrm{e}}$"),
     ],
-    "0.33 is not 1/3": [
-        ("$(\\begin{pmatrix}\\frac{1}{3}\\\\ \\frac{1}{5} \\end{pmatrix})$", "$\\begin{pmatrix}0.33\\\\0.2 \\end{pmatrix}$"),
+    "the box is the answer, and a phrase behind it that says otherwise is none (VERIFIERS.md, failure 22)": [
+        ("$10455$", "... Final Answer: The final answer is $10,455$. I hope it is correct."),
+    ],
+    "13 under \\text is 13, also where a string escape made a tab of its \\t": [
+        ("$\text{13}$", "$13$"),
     ],
 }
 DISPUTED: dict[tuple[str, str], str] = {pair: why for why, pairs in _ROWS.items() for pair in pairs}
+
+
+def why_disputed(gold: str, pred: str) -> str | None:
+    """The reason, if this row is listed; of a long response only the end is, behind three dots."""
+    for (listed_gold, listed), why in DISPUTED.items():
+        if gold == listed_gold and (pred == listed or (listed.startswith("...") and pred.endswith(listed[3:]))):
+            return why
+    return None

@@ -14,9 +14,20 @@ from pathlib import Path
 BAR_POINTS, BAR_SECONDS = 30, 300
 
 
-def run(seed: int, folder: Path) -> dict[str, float]:
+def run(seed: int, folder: Path, engine: str) -> dict[str, float]:
     """The RESULT of one run. Raises CalledProcessError if it fails."""
-    command = [sys.executable, "-m", "recipes.cli", "quickstart", "--seed", str(seed), "--run", str(folder / f"seed-{seed}")]
+    command = [
+        sys.executable,
+        "-m",
+        "recipes.cli",
+        "quickstart",
+        "--engine",
+        engine,
+        "--seed",
+        str(seed),
+        "--run",
+        str(folder / f"seed-{seed}"),
+    ]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1].removeprefix("RESULT ")))
 
@@ -24,9 +35,11 @@ def run(seed: int, folder: Path) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    seeds = parser.parse_args().seeds
+    parser.add_argument("--engine", default="auto", choices=["auto", "hf", "vllm"])
+    arguments = parser.parse_args()
+    seeds = arguments.seeds
     with tempfile.TemporaryDirectory() as folder:
-        results = {seed: run(seed, Path(folder)) for seed in seeds}
+        results = {seed: run(seed, Path(folder), arguments.engine) for seed in seeds}
     gains = {seed: 100 * (r["after"] - r["before"]) for seed, r in results.items()}
     slowest = max(r["seconds"] for r in results.values())
     for seed, result in results.items():

@@ -208,8 +208,9 @@ def _with_good_golds(
 ) -> "tuple[list[Problem], list[Problem]]":
     """Every verifier accepts its own gold, checked over all the data, where a verifier that reads answers decides what is right."""
     from verifiers.problem_file import audit_golds
+    from verifiers.reward_function import short_name
 
-    if config.reward and config.reward[0].partition("=")[0] not in ("math_answer", "exact"):
+    if config.reward and short_name(config.reward[0]) not in ("math_answer", "exact"):
         return list(problems), list(held_out)  # a reward of the user's own need not accept the bare gold answer
     every = [*problems, *held_out]
     bad = audit_golds(every, pool)

@@ -119,8 +119,8 @@ class Options:
     """The gradient is scaled down to this norm."""
 
     reward: Reward = ()
-    """A verifier's name, `package.module:function` or `file.py:function`, optionally `=weight`; repeatable, the first decides what
-    counts as right. Default: each problem's own verifier."""
+    """A verifier's name, `package.module:function` or `file.py:function`, optionally `(parameter=value, ...)` and `=weight`; also
+    `gate(a, b)` and `minimum(a, b)`. Repeatable, the first decides what counts as right. Default: each problem's own verifier."""
     workers: int = 2
     """Verifier processes."""
     deadline: float = 10.0

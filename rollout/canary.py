@@ -47,7 +47,7 @@ class Bound:
     """A policy whose scores moved by more must have moved the engine's too."""
 
 
-BOUNDS = {"float32": Bound(worst=1e-3, mean=1e-4, still=1e-5), "bfloat16": Bound(worst=1.5, mean=0.12, still=1e-2)}
+BOUNDS = {"float32": Bound(worst=1e-3, mean=1e-4, still=1e-5), "bfloat16": Bound(worst=1.0, mean=0.08, still=1e-2)}
 
 
 @dataclass(frozen=True, slots=True)

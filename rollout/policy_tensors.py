@@ -47,9 +47,16 @@ def plain_adapter(module: nn.Module) -> Any | None:
     if any(getattr(config, name, None) for name in special):
         return None
     head = base_model(module).get_output_embeddings()
-    adapted = [layer for _, layer in _adapted_layers(module)]
+    adapted = adapted_modules(module).values()
     plain = all(isinstance(layer.get_base_layer(), nn.Linear) and layer is not head for layer in adapted)
     return config if plain else None
+
+
+def adapted_modules(module: nn.Module) -> dict[str, Any]:
+    """The layers that carry an adapter, by name."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return {name: layer for name, layer in module.named_modules() if isinstance(layer, BaseTunerLayer)}
 
 
 def full_tensors(module: nn.Module, dtype: torch.dtype, *, adapter: bool = True) -> Iterator[tuple[str, Tensor]]:
@@ -129,12 +136,6 @@ def handover_folder(needed_bytes: int) -> Path:
 def size_of(module: nn.Module, dtype: torch.dtype) -> int:
     """Bytes of all its weights in `dtype`."""
     return sum(parameter.numel() for parameter in module.parameters()) * dtype.itemsize
-
-
-def _adapted_layers(module: nn.Module) -> Iterator[tuple[str, Any]]:
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    return ((name, layer) for name, layer in module.named_modules() if isinstance(layer, BaseTunerLayer))
 
 
 def _walk(module: Any, prefix: str, adapter: bool) -> Iterator[tuple[str, Tensor]]:

@@ -8,8 +8,9 @@ weights, and a cache that is warm or not would decide the last bits of a log-pro
 
 Decisions and limits. A completion's seed is a function of (`Sampling.seed`, place of the prompt, place in the group), so a call
 repeats itself exactly; in other company, batches have other shapes, and a token may differ where two are nearly equally likely.
-One engine in a process at a time. `tensor_parallel_size` above 1, quantisation and sleeping need a GPU and have not been run by
-the tests, which use vLLM's CPU build. The proof that all this works is not here but in `rollout/canary.py`, at every sync.
+Engines in one process share vLLM's process group, which ends when the first of them is closed. `tensor_parallel_size` above 1,
+quantisation and sleeping need a GPU and have not been run: the tests use vLLM's CPU build. The proof that all this works is not here
+but in `rollout/canary.py`, at every sync.
 """
 
 import contextlib
@@ -28,14 +29,22 @@ from typing import Any
 import torch
 
 from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
-from rollout.policy_tensors import computing_dtype, full_tensors, handover_folder, plain_adapter, save_adapter, save_model_folder, size_of
+from rollout.policy_tensors import (
+    adapted_modules,
+    computing_dtype,
+    full_tensors,
+    handover_folder,
+    plain_adapter,
+    save_adapter,
+    save_model_folder,
+    size_of,
+)
 from rollout.vllm_facts import LOWEST_TEMPERATURE, NEWEST_TESTED, OLDEST, repack_tied_head, request_seed
 from verifiers.input_error import InputError
 
 CPU_KV_CACHE_GIB = 1.0
 ADAPTER = ("policy", 1)
 QUIET = {  # read when vLLM is imported or started; what the user has set stays
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the trainer's threads are the same ones
@@ -66,15 +75,16 @@ class VLLMEngine:
 
         `dtype`: "auto" is what the policy computes in. `max_model_len`: prompt and completion together (default: the model's
         context). `gpu_memory_utilization`: of the whole GPU, which the policy shares. `kv_cache_gib`: that much instead (on a CPU:
-        1). `enforce_eager`: default on a CPU only. `sleep_between_uses`: whether `sleep` gives memory back. `options`: passed on to
-        `vllm.LLM` as they are.
+        1). `enforce_eager`: default on a CPU only. `sleep_between_uses`: whether `sleep` gives memory back (never on a CPU).
+        `options`: passed on to `vllm.LLM` as they are.
         """
         self.version_of_vllm = _installed_version()
         self.dtype, self.max_model_len, self.enforce_eager, self.kv_cache_gib = dtype, max_model_len, enforce_eager, kv_cache_gib
         self.settings: dict[str, Any] = {
             "max_num_seqs": max_num_seqs, "gpu_memory_utilization": gpu_memory_utilization, "quantization": quantization,
-            "tensor_parallel_size": tensor_parallel_size, "enable_sleep_mode": sleep_between_uses,
+            "tensor_parallel_size": tensor_parallel_size,
         }  # fmt: skip
+        self.sleeps = sleep_between_uses
         self.options = dict(options or {})
         fixed = sorted(self.options.keys() & FIXED.keys())
         if fixed:
@@ -113,13 +123,13 @@ class VLLMEngine:
         try:
             moved = save_model_folder(weights.module, folder, dtype, adapter=config is None)
             with _kept_as_they_are():
-                self._llm = self._build(folder, dtype, config)
+                self._llm = self._build(folder, dtype, config, weights.module)
                 self._probe()
         finally:
             shutil.rmtree(folder)
         return moved
 
-    def _build(self, folder: Path, dtype: torch.dtype, config: Any | None) -> Any:
+    def _build(self, folder: Path, dtype: torch.dtype, config: Any | None, module: torch.nn.Module) -> Any:
         import vllm
 
         on_cpu = _on_cpu()
@@ -127,6 +137,7 @@ class VLLMEngine:
             "dtype": str(dtype).removeprefix("torch."),
             "max_model_len": self.max_model_len,
             "enforce_eager": on_cpu if self.enforce_eager is None else self.enforce_eager,
+            "enable_sleep_mode": self.sleeps and not on_cpu,  # a CPU's memory is nobody else's
         }
         gib = self.kv_cache_gib or (CPU_KV_CACHE_GIB if on_cpu else None)
         if on_cpu:  # a seeded request whose prompt is cut in two needs a generator that can go back, which a CPU's cannot
@@ -134,7 +145,11 @@ class VLLMEngine:
         if gib:
             settings["kv_cache_memory_bytes"] = int(gib * 2**30)
         if config is not None:
-            settings |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": self._adapter_room(config.r)}
+            # only what is adapted is wrapped: vLLM's wrapper of an untied output head cannot score prompts on the CPU build
+            adapted = sorted({name.rpartition(".")[2] for name in adapted_modules(module)})
+            settings |= {
+                "enable_lora": True, "max_loras": 1, "max_lora_rank": self._adapter_room(config.r), "lora_target_modules": adapted,
+            }  # fmt: skip
         settings |= self.options
         self._owns_process_group = not torch.distributed.is_initialized()
         try:
@@ -310,7 +325,7 @@ class VLLMEngine:
     # --- memory ---
 
     def sleep(self) -> int:
-        if self._llm is None or self._asleep or not self.settings["enable_sleep_mode"]:
+        if self._llm is None or self._asleep or not self._llm.llm_engine.vllm_config.model_config.enable_sleep_mode:
             return 0
         before = _free_memory()
         self._llm.sleep(level=1)
@@ -368,6 +383,7 @@ def _distribution_version(name: str) -> str:
 @contextlib.contextmanager
 def _kept_as_they_are() -> Iterator[None]:
     """vLLM's import and start seed the global generators, replace torch.set_num_threads and warn about its own dependencies."""
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # weights are handed over as tensors, which cannot cross to a process
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     set_threads, threads = torch.set_num_threads, torch.get_num_threads()

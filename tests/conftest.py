@@ -104,6 +104,22 @@ def make_vllm_qwen2(one_thread: None) -> Callable[..., Any]:
     return make
 
 
+@pytest.fixture(scope="session")
+def make_vllm_llama(one_thread: None) -> Callable[..., Any]:
+    """seed -> a Llama model with heads as wide as vLLM's CPU build asks for, and an output head of its own."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    def make(seed: int = 0) -> Any:
+        torch.manual_seed(seed)
+        wide = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "initializer_range": 0.12}
+        model = LlamaForCausalLM(LlamaConfig(**_settings(tied=False) | wide))
+        model.lm_head.weight.data *= 2.0
+        return model
+
+    return make
+
+
 @pytest.fixture
 def tiny_qwen2(make_qwen2: Callable[..., Any]) -> Any:
     return make_qwen2()

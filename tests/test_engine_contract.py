@@ -64,17 +64,17 @@ def of_policy(request, make: str, tolerance: float = 1e-5, copy: bool = False, *
 SHARED: dict[str, Engine] = {}
 
 
-def vllm(name: str, **build: Any) -> Callable[[pytest.FixtureRequest], Subject]:
-    def make(request) -> Subject:
+def vllm(name: str, make: str = "make_vllm_qwen2", **build: Any) -> Callable[[pytest.FixtureRequest], Subject]:
+    def make_subject(request) -> Subject:
         if not installed():
             pytest.skip("vLLM is not installed")
         request.getfixturevalue("close_shared")
-        subject = of_policy(request, "make_vllm_qwen2", **build)
+        subject = of_policy(request, make, **build)
         if name not in SHARED:
             SHARED[name] = VLLMEngine(kv_cache_gib=0.25)
         return replace(subject, engine=SHARED[name], shared=True)
 
-    return make
+    return make_subject
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +121,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "hf bf16": lambda request: of_policy(request, "make_qwen2", tolerance=0.2, dtype="bf16"),
     "vllm": vllm("vllm"),
     "vllm lora": vllm("vllm lora", lora=Lora(rank=4, alpha=8.0)),
+    "vllm llama lora": vllm("vllm llama lora", "make_vllm_llama", lora=Lora(rank=4, alpha=8.0)),
     "server (fake)": behind_a_server,
     "server": real_server("server"),
     "server lora": real_server("server lora", lora=Lora(rank=4, alpha=8.0)),

@@ -18,6 +18,7 @@ from rl.run_folder import read_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--steps", "2", "--problems-per-step", "2", "--completions-per-problem", "3", "--max-completion-length", "6", "--workers", "1"]
+SMALL += ["--engine", "hf"]  # whatever is installed
 
 
 @pytest.fixture(scope="module")

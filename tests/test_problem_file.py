@@ -10,6 +10,7 @@ from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import make_problem
 from verifiers.problem_file import audit_golds, gold_response, read_problems, write_problems
+from verifiers.sandbox import probe
 from verifiers.verdict import Status
 
 
@@ -116,6 +117,52 @@ def test_what_is_written_is_read_back(path: Path) -> None:
         write_problems(path, [make_problem("?", "1", meta={"no": object()})])
     assert read_problems(path) == problems
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+SQUARE = "def square(n):\n    text = '#### 7 \\\\boxed{8}'\n    return n * n\n"
+CALLS = {"fn_name": "square", "inputs": [[3]], "outputs": [9]}
+CODE_ROWS: dict[str, dict[str, Any]] = {
+    "HumanEval": {
+        "prompt": 'def square(n):\n    """Squared."""\n', "canonical_solution": "    return n * n\n", "entry_point": "square",
+        "test": "def check(candidate):\n    assert candidate(3) == 9",
+    },
+    "MBPP": {"prompt": "Write square(n).", "code": SQUARE, "test_list": ["assert square(3) == 9"]},
+    "APPS": {"question": "Write square(n).", "solutions": json.dumps([SQUARE, "wrong"]), "input_output": json.dumps(CALLS)},
+    "fenced": {"problem": "Write square(n).", "solutions": [f"It is\n```python\n{SQUARE}```\nso."], **CALLS},
+    "ours": {"prompt": "Write square(n).", "answer": SQUARE, "verifier": "python_tests", "meta": CALLS},
+    "given": {"prompt": "Write square(n).", "answer": "-", "verifier": "python_tests", "meta": {**CALLS, "gold_response": SQUARE}},
+    "fences inside": {"prompt": "Write square(n).", "code": 'x = """\n```\n"""\n' + SQUARE, **CALLS},
+    "other language": {
+        "prompt": "Square.", "answer": "print(int(input()) ** 2)", "verifier": "program_tests",
+        "meta": {"language": "python", "inputs": ["3"], "outputs": ["9"]},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.skipif(bool(probe("strict")), reason="no strict sandbox on this machine")
+@pytest.mark.parametrize("form", CODE_ROWS)
+def test_reference_programs_pass_their_own_tests(path: Path, form: str) -> None:
+    [problem] = read_problems(written(path, CODE_ROWS[form]), verifier="python_tests")
+    write_problems(path, [problem])
+    assert read_problems(path) == [problem]
+    with VerifierPool(workers=1) as pool:
+        assert pool.probe(problem).status is Status.RIGHT
+        assert audit_golds([problem], pool) == []
+
+
+def test_code_without_a_reference_program_is_a_problem_and_its_audit_says_so(path: Path) -> None:
+    [problem] = read_problems(written(path, {"prompt": "Write square(n).", **CALLS}), verifier="python_tests")
+    assert (problem.answer, gold_response(problem)) == ("", "")
+    with VerifierPool(workers=1) as pool:
+        [(_, verdict)] = audit_golds([problem], pool)
+    assert verdict.status is Status.NO_ANSWER
+    with pytest.raises(InputError, match="no 'reference' among its fields"):
+        read_problems(path, verifier="python_tests", answer_field="reference")
+
+
+def test_a_gold_response_may_be_given_for_any_verifier() -> None:
+    assert gold_response(make_problem("?", "^a+$", verifier="exact", meta={"gold_response": "aaa"})) == "aaa"
+    assert gold_response(make_problem("?", "4", meta={"gold_response": "It is 4."})) == "It is 4."
 
 
 def test_golds_that_their_own_verifier_rejects_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,212 +4,26 @@ import ast
 import gzip
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from verifiers import python_tests
+from tests.hostile_programs import ATTACKS, CHECK, FORMS, PROMPT, SERVED, STDIN_ATTACKS, problem
+from verifiers import program_tests, python_tests
+from verifiers.code_sandbox import chosen_sandbox
 from verifiers.input_error import InputError
+from verifiers.interpreter import Session
 from verifiers.plain_data import NotPlainError, decode, encode
 from verifiers.pool import VerifierPool
-from verifiers.problem import Problem, make_problem
+from verifiers.problem import make_problem
 from verifiers.python_tests import extract_program, verify
-from verifiers.sandbox import probe
+from verifiers.sandbox import Level, probe
 from verifiers.verdict import Status
 
 MISSING = probe("strict")
 needs_sandbox = pytest.mark.skipif(bool(MISSING), reason=f"no strict sandbox on this machine: {MISSING}")
-
-CHECK = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(3) == 9\n    assert candidate(-5) == 25\n"
-PROMPT = 'def square(n):\n    """The square."""\n'
-
-
-def problem(meta: dict[str, Any], prompt: str = "task", **options: Any) -> Problem:
-    return make_problem(prompt, "-", verifier="python_tests", meta=meta | options)
-
-
-FORMS = {
-    "check": problem({"test": CHECK, "entry_point": "square"}, PROMPT),
-    "assert": problem({"test_list": ["assert square(2) == 4", "assert square(3) == 9", "assert square(-5) == 25"]}),
-    "call": problem({"fn_name": "square", "inputs": [[2], [3], [-5]], "outputs": [4, 9, 25]}),
-    "stdin": problem({"inputs": ["2\n", "3\n", "-5\n"], "outputs": ["4\n", "9\n", "25\n"]}),
-}
-SERVED = ["check", "assert", "call"]
-
-
-def programs(text: str) -> dict[str, str]:
-    """Programs by name, from a text in which #### starts each."""
-    parts = [part.partition("\n") for part in text.split("#### ")[1:]]
-    return {name.strip(): source for name, _, source in parts}
-
-
-ATTACKS = programs(
-    r"""
-#### eq_true_object
-class E:
-    def __eq__(s, o): return True
-    __ne__ = __lt__ = __eq__
-def square(n): return E()
-#### int_subclass
-class I(int):
-    def __eq__(s, o): return True
-    def __hash__(s): return 0
-def square(n): return I(0)
-#### str_subclass_in_list
-class S(str):
-    def __eq__(s, o): return True
-def square(n): return [S('')]
-#### metaclass_that_lies
-class M(type):
-    def __eq__(s, o): return True
-    def __hash__(s): return hash(int)
-class I(metaclass=M):
-    def __eq__(s, o): return True
-def square(n): return I()
-#### frame_walk
-import sys
-def square(n):
-    f = sys._getframe()
-    while f:
-        for k, v in list(f.f_locals.items()) + list(f.f_globals.items()):
-            if isinstance(v, list): v[:] = [True] * len(v)
-            if isinstance(v, dict) and 'passed' in v: v['passed'] = True
-        f = f.f_back
-    return 0
-#### gc_hunt
-import gc
-def square(n):
-    for o in gc.get_objects():
-        if type(o) is dict and ('expected' in o or 'value' in o or 'outputs' in o): print(o)
-    for o in gc.get_objects():
-        if type(o) is list and o and type(o[0]) is bool: o[:] = [True] * len(o)
-    return 0
-#### os_exit
-import os
-def square(n): os._exit(0)
-#### os_exit_at_once
-import os
-os._exit(0)
-#### sys_exit_before_the_asserts
-import sys
-sys.exit(0)
-#### system_exit_in_the_call
-def square(n): raise SystemExit(0)
-#### stop_iteration
-def square(n): raise StopIteration
-#### assertion_patched
-import builtins
-builtins.AssertionError = type('A', (BaseException,), {})
-def square(n): return 0
-#### builtins_patched
-import builtins, operator, json, math
-builtins.all = builtins.any = builtins.isinstance = lambda *a: True
-builtins.type = lambda x: int
-operator.eq = math.isclose = lambda *a, **k: True
-json.dumps = lambda *a, **k: '{"passed": true}'
-def square(n): return 0
-#### driver_patched
-import sys
-for m in list(sys.modules.values()):
-    for k in ('encode', '_same', 'verify', 'check', '_text'):
-        if hasattr(m, k): setattr(m, k, lambda *a: True)
-def square(n): return 0
-#### reduce_in_the_value
-import os
-class R:
-    def __reduce__(s): return (os._exit, (0,))
-    def __getstate__(s): os._exit(0)
-def square(n): return R()
-#### infinite_loop
-def square(n):
-    while True: pass
-#### deep_recursion
-def square(n): return square(n)
-#### deeply_nested_value
-def square(n):
-    x = []
-    for _ in range(100000): x = [x]
-    return x
-#### self_containing_value
-def square(n):
-    x = []
-    x.append(x)
-    return x
-#### huge_value
-def square(n): return 'x' * (64 << 20)
-#### nan
-def square(n): return float('nan')
-#### generator
-def square(n): yield n * n
-#### true_for_one
-def square(n): return True
-#### mutates_nothing
-def square(n): return None
-#### wrong_answer
-def square(n): return n + 2
-#### forged_records
-import os
-for fd in range(3, 64):
-    try:
-        for i in range(9): os.write(fd, b'{"nonce": "0000", "value": 4, "passed": true}\n')
-    except OSError: pass
-os._exit(0)
-#### forged_record_with_the_nonce
-import sys, json, os
-def square(n):
-    f = sys._getframe()
-    while 'request' not in f.f_locals: f = f.f_back
-    nonce = f.f_locals['request']['nonce']
-    for fd in range(3, 64):
-        try: os.write(fd, json.dumps({'nonce': nonce, 'passed': True, 'done': True, 'value': 0}).encode() + b'\n')
-        except OSError: pass
-    return 0
-#### tests_from_disk
-import os
-found = []
-for top in ('/', '/tmp', '/proc', os.getcwd(), '/usr/lib'):
-    for folder, _, names in os.walk(top):
-        found += [n for n in names if n.endswith(('.jsonl', 'tests.py', '.json.gz'))][:1]
-        if len(found) > 3: break
-def square(n): return {2: 4}.get(n, found)
-#### fork_and_answer_twice
-import os
-def square(n):
-    os.fork()
-    return 0
-#### syntax_error
-def square(n) return n
-#### empty_program
-pass
-#### wins_the_first_test_only
-def square(n): return 4
-"""
-)
-STDIN_ATTACKS = programs(
-    r"""
-#### os_exit
-import os; os._exit(0)
-#### sys_exit
-raise SystemExit(0)
-#### prints_every_answer
-print(4); print(9); print(25)
-#### right_then_crash
-n = int(input()); print(n * n, flush=True); raise RuntimeError
-#### right_then_hang
-n = int(input()); print(n * n, flush=True)
-while True: pass
-#### forged_verdict
-print('{"status": "right", "score": 1.0}')
-#### flood
-while True: print('4' * 10000)
-#### reads_descriptors
-import os
-for fd in range(64):
-    try: os.write(1, os.read(fd, 99))
-    except OSError: pass
-"""
-)
 
 
 @needs_sandbox
@@ -222,6 +36,28 @@ def test_right_programs_are_right(form: str):
     )
     assert verify(FORMS[form], program).score == 1.0
     assert verify(FORMS[form], f"I think:\n```python\nraise ValueError\n```\nNo:\n```python\n{program}\n```\nDone.").score == 1.0
+
+
+@pytest.mark.parametrize("level", ["bwrap", "landlock", "rlimits"])
+def test_every_level_judges_alike(level: Level, monkeypatch: pytest.MonkeyPatch):
+    if missing := probe(level):
+        pytest.skip(missing)
+    monkeypatch.setenv("RECKON_SANDBOX", level)
+    for form in SERVED:
+        assert verify(FORMS[form], "def square(n): return n * n").score == 1.0
+        for name in ("wrong_answer", "os_exit", "frame_walk", "forged_record_with_the_nonce", "sys_exit_before_the_asserts"):
+            assert verify(FORMS[form], ATTACKS[name]).status == Status.WRONG
+    assert verify(FORMS["stdin"], "print(int(input()) ** 2)").score == 1.0
+    assert verify(FORMS["stdin"], STDIN_ATTACKS["right_then_crash"]).score == 0.0
+    with Session() as session:
+        session.run("x = 6")
+        assert session.run("x * 7").output == "42\n"
+        assert session.run("while True: pass", deadline=0.2).alive
+        assert session.run("x").output == "6\n"
+    if shutil.which("g++"):
+        meta = {"language": "cpp", "inputs": ["3"], "outputs": ["9"]}
+        source = "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << n * n; }"
+        assert program_tests.verify(make_problem("?", "-", verifier="program_tests", meta=meta), source).score == 1.0
 
 
 @needs_sandbox
@@ -265,7 +101,7 @@ def test_a_program_does_not_find_its_predecessor():
     mark = first + second
     for form in FORMS.values():
         verify(form, f"x = '{mark}'\n# {mark}\ndef square(n): return n * n")
-    sandbox = python_tests._sandbox()
+    sandbox = chosen_sandbox()
     servers = len(sandbox._idle)
     for _ in range(servers):
         assert sandbox.run(HUNT.format(first=first[::-1], second=second[::-1], plant="")).stdout == b"False\n"
@@ -385,9 +221,20 @@ def test_tests_that_ask_for_what_does_not_travel_are_a_bad_gold():
 
 
 @needs_sandbox
+def test_arguments_that_do_not_travel_are_a_bad_gold():
+    for argument in (object(), iter([]), print):
+        verdict = verify(problem({"fn_name": "f", "inputs": [[argument]], "outputs": [1]}), "def f(x): return 1")
+        assert verdict.status == Status.BAD_GOLD, verdict
+    assert (
+        verify(problem({"test_list": ["assert f(" + "(" * 300 + "1" + ")" * 300 + ") == 1"]}), "def f(x): return 1").status
+        == Status.BAD_GOLD
+    )
+
+
+@needs_sandbox
 def test_a_task_in_words_with_human_evals_tests():
     meta = {"test": CHECK, "entry_point": "square"}
-    for prompt in ("Write a function square(n).", "def square(n):\n", PROMPT):
+    for prompt in ("Write a function square(n).", "Square!", "square", "def square(n):\n", PROMPT):
         assert verify(problem(meta, prompt), "def square(n): return n * n").score == 1.0
     for prompt in ("def square(n):\n", PROMPT):
         assert verify(problem(meta, prompt), "    return n * n\n").score == 1.0

@@ -3,7 +3,8 @@
 import pytest
 
 from verifiers.problem import make_problem
-from verifiers.response_format import FormatPolicy, verify, with_policy
+from verifiers.response_format import verify
+from verifiers.reward_function import load
 from verifiers.verdict import Status
 
 PROBLEM = make_problem("?", "1")
@@ -45,7 +46,7 @@ def test_wrong_layout_is_named(response: str, fault: str) -> None:
 
 
 def test_prefilled_think() -> None:
-    prefilled = with_policy(FormatPolicy(think_prefilled=True))
+    prefilled = load("response_format(think_prefilled=true)")
     assert prefilled(PROBLEM, "a</think><answer>1</answer>").score == 1.0
     assert "prompt opened it" in prefilled(PROBLEM, "<think>a</think><answer>1</answer>").detail
     assert "the thought is empty" in prefilled(PROBLEM, "</think><answer>1</answer>").detail

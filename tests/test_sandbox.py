@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from verifiers.input_error import InputError
-from verifiers.sandbox import Limits, Outcome, Run, Sandbox, probe
+from verifiers.sandbox import Command, Limits, Outcome, Run, Sandbox, probe
 
 MISSING = probe("strict")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"no strict sandbox on this machine: {MISSING}")
@@ -27,9 +28,18 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(params=["warm", "fresh"])
+@pytest.fixture(scope="module")
+def wrapped() -> Iterator[Sandbox]:
+    if missing := probe("bwrap"):
+        pytest.skip(f"no bwrap sandbox on this machine: {missing}")
+    with Sandbox("bwrap") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(params=["warm", "fresh", "bwrap"])
 def attack(request: pytest.FixtureRequest, sandbox: Sandbox):
     """Run a program that prints ESCAPED if it gets what it wants; its output is returned for more."""
+    sandbox = request.getfixturevalue("wrapped") if request.param == "bwrap" else sandbox
 
     def run(source: str, limits: Limits = QUICK) -> Run:
         before = _processes()
@@ -250,6 +260,30 @@ def test_streams_and_interpreter(sandbox: Sandbox, fresh: bool):
     assert sandbox.run("x = '\ud800'", fresh=fresh).status == Outcome.RUNTIME_ERROR
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+def test_programs_may_import_from_the_paths_they_are_given_and_no_others(sandbox: Sandbox, fresh: bool):
+    folder = os.path.join(os.path.dirname(os.__file__), "email")
+    source = "import errors\nprint(errors.MessageError.__name__)"
+    assert sandbox.run(source, fresh=fresh).detail == "ModuleNotFoundError: No module named 'errors'"
+    with Sandbox(paths=[folder]) as more:
+        assert more.run(source, fresh=fresh).stdout == b"MessageError\n"
+
+
+def test_a_command_runs_behind_the_same_locks(sandbox: Sandbox):
+    def run(script: str, **options: Any) -> Run:
+        return sandbox.run("the source", b"given", command=Command(("/bin/sh", "-c", script), "source.txt"), **options)
+
+    assert run("cat source.txt; cat").stdout == b"the sourcegiven"
+    assert run("env | sort | cut -d= -f1").stdout == b"HOME\nPATH\nPWD\nTMPDIR\n"
+    assert run("cat /etc/passwd; echo x > /usr/x; ls /proc; exit 3").exit_code == 3
+    assert run("cat /etc/passwd || ls /proc || echo x > /usr/x || echo held").stdout == b"held\n"
+    assert run("while :; do :; done", limits=Limits(wall=0.3)).status == Outcome.TIMEOUT
+    assert "cannot" not in run("pwd").stderr
+    missing = sandbox.run("", command=Command(("/no/such/tool",), "x"))
+    assert (missing.status, "No such file" in missing.detail) == (Outcome.SANDBOX_ERROR, True)
+    assert sandbox.run(b"\x7fELF\0\xff", command=Command(("./main",), "main")).status == Outcome.SANDBOX_ERROR
+
+
 def test_a_session_answers_line_by_line(sandbox: Sandbox):
     program = sandbox.start("n = 0\nwhile True:\n    n += int(input())\n    print(n, flush=True)", limits=QUICK)
     for given, total in ((1, b"1"), (10, b"11"), (100, b"111")):
@@ -302,17 +336,20 @@ def test_the_server_ends_with_its_user():
     assert not _strays(before)
 
 
-@pytest.mark.parametrize("level", ["landlock", "rlimits"])
-def test_weaker_levels_are_asked_for_by_name_and_say_what_is_missing(level, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize("level", ["bwrap", "landlock", "rlimits"])
+def test_weaker_levels_are_asked_for_by_name_and_say_what_is_missing(
+    level, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
     if missing := probe(level):
         pytest.skip(missing)
+    monkeypatch.setenv("API_KEY", "hunter2")
     before = _processes()
     with Sandbox(level) as sandbox:
         assert "sandbox level" in capsys.readouterr().err
-        run = sandbox.run(
-            "import os\nprint(os.getcwd() != '/', os.environ)\nif os.fork() == 0:\n    os.setsid(); __import__('time').sleep(60)"
-        )
-        assert (run.stdout, run.level) == (b"True environ({})\n", level)
+        source = "import os\nprint(os.getcwd() != '/', 'API_KEY' in os.environ)\n"
+        source += "if os.fork() == 0:\n    os.setsid(); __import__('time').sleep(60)"
+        run = sandbox.run(source)
+        assert (run.stdout, run.level) == (b"True False\n", level)
         assert sandbox.run("while True: pass", limits=Limits(wall=0.3)).status == Outcome.TIMEOUT
         assert sandbox.run("bytearray(1 << 40)").status == Outcome.MEMORY
         if level == "landlock":
@@ -325,7 +362,7 @@ def test_weaker_levels_are_asked_for_by_name_and_say_what_is_missing(level, caps
 def test_wrong_arguments():
     with pytest.raises(InputError, match="above 0"):
         Limits(wall=0)
-    with pytest.raises(InputError, match="strict, landlock, rlimits"):
+    with pytest.raises(InputError, match="strict, bwrap, landlock, rlimits"):
         Sandbox("lax")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no strict sandbox on this machine: "):
         Sandbox(preload=["no_such_module"])

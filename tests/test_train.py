@@ -1,5 +1,6 @@
 """The loop on a real tiny policy: verifiers that misbehave, dynamic sampling, silence, divergence, and what is logged."""
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,8 +16,9 @@ from rl.schedule import Schedule
 from rl.signal_report import no_signal_message
 from rl.tracking import Tracker
 from rl.train import Loop, train
+from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
-from rollout.engine import Sampling
+from rollout.engine import PolicyWeights, Sampling
 from rollout.hf_engine import HFEngine
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
@@ -113,6 +115,22 @@ def test_shares_of_groups_are_counted(build: Callable[..., Any]) -> None:
     assert row["sampler_max_gap"] < 1e-5
     assert 0 < row["entropy"] < 5
     assert {"time/sample", "time/verify", "time/update", "time/sync", "speed/tokens_per_s"} <= row.keys()
+    assert {"sync/seconds", "sync/canary_seconds", "sync/samples_seconds"} <= row.keys()
+    assert row["sync/bytes"] == 0, "it samples from the policy in place"
+    assert max(row["canary/weights_worst"], row["canary/samples_worst"]) < 1e-5
+
+
+class Forgetful(HFEngine):
+    """Samples from the first policy that it was given, for ever, and stamps the later versions."""
+
+    def load_policy(self, weights: PolicyWeights, version: int) -> int:
+        first = self._weights or PolicyWeights(copy.deepcopy(weights.module))
+        return super().load_policy(first, version)
+
+
+def test_a_sampler_that_is_not_the_policy_stops_the_run_at_the_next_sync(build: Callable[..., Any]) -> None:
+    with pytest.raises(SamplerIsNotThePolicy, match="engine did not change: its scores are those of policy version 0 to the last bit"):
+        build(alternating, grpo(), steps=3, engine=Forgetful(pad_id=0))
 
 
 @pytest.mark.parametrize(("verdict", "reason"), [(wrong(), "too hard"), (right(), "too easy")])

@@ -5,6 +5,7 @@ are skipped without it.
 """
 
 import copy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from recipes import cli
 from recipes.engines import engine_options, with_engine
 from recipes.options import Options
 from rl.policy import Lora, Policy
+from rl.run_folder import read_lines
 from rollout import vllm_engine
 from rollout.engine import Sampling
 from rollout.policy_tensors import full_tensors, plain_adapter, save_adapter, save_model_folder
@@ -213,6 +215,43 @@ def test_a_prompt_longer_than_a_batch_of_vllm_is_sampled_with_its_seed(start: An
     prompts = [[3 + place % 20 for place in range(start, start + 60)] for start in range(10)]
     groups = engine.generate(prompts, Sampling(max_tokens=4, completions=3, seed=1))
     assert engine.generate(prompts, Sampling(max_tokens=4, completions=3, seed=1)) == groups
+
+
+@needs_vllm
+@pytest.mark.slow
+@pytest.mark.parametrize("tune", ["lora", "full"])
+def test_a_recipe_trains_on_vllm_and_resumes_on_it(tune: str, make_vllm_qwen2: Callable[..., Any], tokenizer: Any, tmp_path: Path) -> None:
+    from recipes.arithmetic import make_model
+
+    torch.manual_seed(0)
+    make_model(len(tokenizer), hidden=64).save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    data, run = tmp_path / "data.jsonl", tmp_path / "run"
+    data.write_text("".join(f'{{"prompt": "{n}+1=", "answer": "{n + 1}"}}\n' for n in range(6)))
+    options = [
+        "--steps",
+        "3",
+        "--problems-per-step",
+        "2",
+        "--completions-per-problem",
+        "4",
+        "--max-completion-length",
+        "4",
+        "--workers",
+        "1",
+    ]
+    reward = tmp_path / "even.py"  # verdicts that differ, so that the policy moves
+    reward.write_text("import zlib\n\n\ndef reward(problem, response):\n    return zlib.crc32(response.encode()) % 2\n")
+    options += ["--model", str(tmp_path / "model"), "--data", str(data), "--run", str(run), "--reward", f"{reward}:reward", "--lr", "1e-2"]
+    assert cli.main(["grpo-math", "--engine", "vllm", "--engine-sleep", "--system-prompt", "", "--tune", tune, *options]) == 0
+    rows = read_lines(run / "metrics.jsonl")
+    assert sum(row.get("updates", 0) for row in rows) >= 2
+    assert all(row["sync/bytes"] > 0 for row in rows[1:])
+    assert max(row["canary/samples_worst"] for row in rows[1:]) < 1e-5
+    (run / "checkpoints").rename(run / "later")
+    (run / "checkpoints").mkdir()
+    shutil.copytree(run / "later" / "step-000000", run / "checkpoints" / "step-000000")
+    assert cli.main(["grpo-math", "--resume", str(run)]) == 0, "from its first checkpoint, on the stored rollouts"
 
 
 # --- choosing ------------------------------------------------------------------------------------------------------------

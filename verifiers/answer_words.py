@@ -1,73 +1,203 @@
-r"""Answers in words: choices, number words, statements that mean a set, and anything else as words without their wrapper."""
+r"""Answers in words: choices, number words, sets, times and dates, one value in a short sentence; anything else as words without wrapper.
+
+A sentence is read only where a verb of equality or a harmless beginning stands before the value ("the maximum is 5", "there are 5 ways"):
+the value of "at most 5", "not 5" or "5 less than n" is not 5, and no list of such words is complete, so that what is not known to be
+harmless is compared as words. Left out: what sentences mean.
+"""
 
 import re
 from functools import lru_cache
 
-from verifiers.exact_sums import rational
+from verifiers.exact_sums import Expr, rational, symbols
 from verifiers.latex_parse import MAX_LENGTH, parse
-from verifiers.math_values import EMPTY_SET, Group, Unparsed, Value
+from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
+from verifiers.number_words import number_in_words
+from verifiers.units import lone_unit
 
-_CHOICE = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?(?:\(([A-Z])\)|([A-Z])[).:])((?:[\s}\\].*)?)", re.DOTALL)
-_LONE_CAPITAL = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
-_WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf)\s*\{([^{}]*)\}")
-_BELOW_TEN = "zero one two three four five six seven eight nine"
-_BELOW_TWENTY = _BELOW_TEN + " ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-_ONES = {word: n for n, word in enumerate(_BELOW_TWENTY.split())}
-_TIMES_TEN = "twenty thirty forty fifty sixty seventy eighty ninety"
-_TENS = {word: 10 * n for n, word in enumerate(_TIMES_TEN.split(), 2)}
-_SETS: dict[str, Value] = {
-    **dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set"), EMPTY_SET),
-    **dict.fromkeys(("all real numbers", "all reals", "all real", "the real numbers", "any real number"), Group("set", "R", ())),
+_CHOICE = r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?(?:\(([A-Z])\)|([A-Z])[).:])((?:[\s}\\].*)?)"
+_LONE_CAPITAL = r"(?<![A-Za-z])[A-Z](?![A-Za-z])"
+_CHOICE_WORDS = r"(?:\\text(?:bf)?\{)?(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:? ?(\(?[A-Z]\)?)\}?"
+_WRAPPER = r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf)\s*\{([^{}]*)\}"
+_NOTHING = (
+    r"(?:there (?:is|are|exists?) )?(?:no|none)(?: such)?(?: (?:real|integer|positive|rational|possible|valid|integral|other))*"
+    r"(?: (?:solutions?|roots?|values?|numbers?|integers?|pairs?|triples?|functions?|[nxk]))?(?: exists?)?"
+)
+_CLOCK = r"(\d{1,2})(?::(\d\d))? ?([ap])\.?m\.?"
+_MONTHS = {
+    month: n
+    for n, month in enumerate(
+        ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"], 1
+    )
+}  # fmt: skip
+_MONTH = "|".join(_MONTHS)
+_DATE = rf"(?:({_MONTH}) (\d{{1,2}})|(\d{{1,2}})(?: of)? ({_MONTH}))(?:,? (\d{{4}}))?"
+_SETS = r"(all|every|any|each)(?: the)?(?: possible)?((?: [a-z-]+){1,3}?)( [a-z])?"
+_EXCEPT = r"((?:all|every|any) [a-z -]{3,40}?) (?:except|other than|excluding|but|besides)(?: for)? (.+)"
+_SUCH = r"all (?:real (?:numbers |values of )?|values of )?([a-z]) (?:(?:such that|with|where|satisfying|for which) )?(.+)"
+_SUCH_NUMBERS = r"all real numbers ([a-z]) (?:such that|with|where|satisfying|for which) (.+)"
+_SENTENCE = r"((?:[A-Za-z]+,? ){1,10})(?:is|are|equals)(?: equal to| exactly| only|:)? (.+)"
+_THERE = r"(?:so |thus |therefore |hence )?there (?:is|are|were|will be|would be)(?: exactly| only| a total of)? (.+)"
+_FILLER = r"(?:exactly|therefore|thus|hence|so|answer)[,:]? (.+)"
+_UNSAFE = (
+    r"\b(?:not|no|never|none|nor|neither|either|or|if|unless|except|than|least|most|may|might|could|cannot|nothing|false|wrong|incorrect"
+    r"|impossible)\b"
+)
+_SIGNS = {"": "", "positive": "+", "negative": "-", "nonnegative": ">=", "non-negative": ">="}
+_KINDS = {
+    "integer": "Z", "integers": "Z", "whole numbers": "Z", "real numbers": "R", "real number": "R", "reals": "R", "real": "R",
+    "rational numbers": "Q", "rationals": "Q", "natural numbers": "N", "natural number": "N", "naturals": "N", "complex numbers": "C",
+}  # fmt: skip
+_KNOWN_SETS: dict[str, Value] = {
+    **dict.fromkeys(("empty set", "the empty set"), EMPTY_SET),
+    **dict.fromkeys(("the real numbers", "real numbers", "the set of real numbers", "the set of all real numbers"), Group("set", "R", ())),
+    **dict.fromkeys(("integers", "the integers", "the set of integers", "the set of all integers"), Group("set", "Z", ())),
 }
-_SYNONYMS = {"dne": "does not exist", "none exist": "none", "not defined": "undefined"}
+_SYNONYMS = {
+    "dne": "does not exist", "not defined": "undefined", "infinitely many": "infinite", "infinitely many solutions": "infinite",
+    "infinite solutions": "infinite", "noon": "time 12:00", "midnight": "time 00:00",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _pattern(source: str) -> re.Pattern[str]:
+    """Compiled when first used: importing this module stays quick."""
+    return re.compile(source, re.DOTALL)
 
 
 def read(text: str) -> Value:
     """The parsed value; words, where it is not mathematics, as `Unparsed` words; a number word as its number."""
+    if len(text) > MAX_LENGTH:
+        return parse(text)
+    if (" " in text or ":" in text) and (text[:1].isalnum() or text.startswith("\\t")) and (moment := _moment(text)) is not None:
+        return moment
     value = parse(text)
-    if len(text) > MAX_LENGTH or not isinstance(value, Unparsed):
+    if isinstance(value, Expr) and bare_symbol(value).startswith("overline:"):
+        return read(bare_symbol(value).removeprefix("overline:"))  # a segment is named with or without its line
+    return _read_words(text, value) if isinstance(value, Unparsed) else value
+
+
+@lru_cache(maxsize=4096)
+def _moment(text: str) -> Unparsed | None:
+    """A time of day as of 24 hours, a date as month, day and year."""
+    plain = " ".join(_pattern(_WRAPPER).sub(r" \1", text).strip(" .$").lower().split()).replace(" :", ":")
+    clock = _pattern(_CLOCK).fullmatch(plain)
+    if clock:
+        hour, minute = int(clock[1]), int(clock[2] or 0)
+        if not (1 <= hour <= 12 and minute < 60):
+            return None
+        return Unparsed(f"time {hour % 12 + 12 * (clock[3] == 'p'):02}:{minute:02}")
+    date = _pattern(_DATE).fullmatch(_pattern(r"(?<=\d)(?:st|nd|rd|th)\b").sub("", plain))
+    if date:
+        return Unparsed(f"date {date[5] or '----'}-{_MONTHS[date[1] or date[4]]:02}-{int(date[2] or date[3]):02}")
+    return None
+
+
+def read_beside(text: str, value: Value, other: Value) -> Value:
+    """5 m as a quantity where the other answer is a number or a quantity; beside 5 m or 3m + 2m it is a product."""
+    if not isinstance(value, Expr) or not symbols(value):
         return value
-    return _read_words(text, value)
+    constant = isinstance(other, Quantity) or (isinstance(other, Expr) and not symbols(other))
+    measured = lone_unit(text) if constant else None
+    return value if measured is None else parse(measured)
 
 
 @lru_cache(maxsize=4096)
 def _read_words(text: str, value: Unparsed) -> Value:
     """Words are compared without their wrapper and without the case of their first letters: \\text{yes} is Yes, AB is not ab."""
-    plain = _WRAPPER.sub(r" \1 ", text).strip(" .$\n")
-    if not re.search(r"[^\W\d_]{2}", plain) or re.search(r"[\\^_=<>{}$]", plain):
+    plain = " ".join(_pattern(_WRAPPER).sub(r" \1 ", text).strip(" .$\n").split())
+    if not re.search(r"[^\W\d_]{2}", plain):
+        return value
+    if (found := _restricted(plain)) is not None or (found := _sentence(plain)) is not None:
+        return found
+    if re.search(r"[\\^_=<>{}$]", plain):
         return value
     words = " ".join(word[:1].lower() + word[1:] for word in plain.split())
-    if words in _SETS:
-        return _SETS[words]
-    number = _number_word(words)
-    return Unparsed(_SYNONYMS.get(words.lower(), words)) if number is None else rational(number)
+    lower = words.lower()
+    if (found := _word_set(lower)) is not None:
+        return found
+    number = number_in_words(words)
+    if number is not None:
+        return rational(number)
+    return Unparsed(_SYNONYMS.get(lower, lower if lower in ("yes", "no", "true", "false") else words))
 
 
-def _number_word(words: str) -> int | None:
-    """Up to "nine hundred ninety-nine", and thousands of it."""
-    total, part = 0, 0
-    seen = ""
-    for word in words.replace("-", " ").split():
-        if word in _ONES and seen in ("", "tens" if _ONES[word] and _ONES[word] < 10 else "", "hundred", "thousand"):
-            part, seen = part + _ONES[word], "ones"
-        elif word in _TENS and seen in ("", "hundred", "thousand"):
-            part, seen = part + _TENS[word], "tens"
-        elif word == "hundred" and seen == "ones" and 0 < part < 10:
-            part, seen = part * 100, "hundred"
-        elif word == "thousand" and part and not total:
-            total, part, seen = part * 1000, 0, "thousand"
-        elif word != "and" or seen not in ("hundred", "thousand"):
-            return None
-    return total + part if seen else None
+def _word_set(words: str) -> Value | None:
+    """ "all positive integers n" as Z+, "no real solutions" as the empty set."""
+    if words in _KNOWN_SETS:
+        return _KNOWN_SETS[words]
+    if words != "no" and _pattern(_NOTHING).fullmatch(words):
+        return EMPTY_SET
+    match = _pattern(_SETS).fullmatch(words if words.startswith(("all ", "every ", "any ", "each ")) else "all " + words)
+    if match is None:
+        return None
+    adjectives = match[2].split()
+    sign = _SIGNS.get(adjectives[0], "") if len(adjectives) > 1 else ""
+    adjectives = adjectives[1:] if sign else adjectives
+    parity = adjectives.pop(0) if adjectives[:1] in (["odd"], ["even"], ["prime"]) else ""
+    kind = _KINDS.get(" ".join(adjectives), "Z" if parity and " ".join(adjectives) in ("", "number", "numbers") else "")
+    if not kind or (kind == "Z" and not words.startswith(("all", "every", "any", "each")) and not words.split()[-1].endswith("s")):
+        return None
+    name = kind + sign
+    return Group("set", f"{parity} {name}".strip(), ())
+
+
+def _restricted(plain: str) -> Value | None:
+    r"""All real numbers except 1; all real x such that x > 1."""
+    lowered = plain[:1].lower() + plain[1:]
+    if not lowered.startswith(("all ", "every ", "any ")):
+        return None
+    match = _pattern(_EXCEPT).fullmatch(lowered)
+    if match:
+        whole, left_out = _word_set(match[1].lower()), parse(rf"\{{{match[2]}\}}".replace(" and ", ", "))
+        return (
+            SetOf("∖", whole, left_out) if isinstance(whole, Group) and isinstance(left_out, Group) and left_out.opening == "\\{" else None
+        )
+    match = _pattern(_SUCH_NUMBERS).fullmatch(lowered) or _pattern(_SUCH).fullmatch(lowered)
+    if match is None:
+        return None
+    condition = parse(match[2])
+    if not isinstance(condition, Relation):
+        condition = parse(f"{match[1]} {match[2]}")
+    return condition if isinstance(condition, Relation) else None
+
+
+def _sentence(plain: str) -> Value | None:
+    """The value of a sentence, with the words before its verb as its name; in "there are 5 ways" nothing is named."""
+    lowered = plain if plain[1:2] == " " else plain[:1].lower() + plain[1:]
+    match = _pattern(_THERE).fullmatch(lowered) or _pattern(_FILLER).fullmatch(lowered)
+    if match:
+        value = _value_of(match[1])
+        return None if value is None or _pattern(_UNSAFE).search(lowered) else value
+    match = _pattern(_SENTENCE).fullmatch(lowered)
+    if match is None or _pattern(_UNSAFE).search(match[1].lower()):
+        return None
+    value = _value_of(match[2])
+    name = match[1].strip()
+    name = name if len(name) == 1 else " ".join(name.lower().split())
+    if value is None or isinstance(value, Named):
+        return None
+    return value if name in ("the answer", "answer", "the final answer") else Named(name, value)
+
+
+def _value_of(text: str) -> Value | None:
+    value = parse(text)
+    if isinstance(value, Unparsed):
+        number = number_in_words(text) if text.replace(" ", "").replace("-", "").isalpha() else None
+        return None if number is None else rational(number)
+    if isinstance(value, Expr) and symbols(value) and re.fullmatch(r"[A-Za-z ]+", text):
+        return None  # "is odd"
+    return value
 
 
 def same_choice(left: str, right: str) -> bool:
-    r"""(B) 5, B. 5 and \textbf{(B)}\ 5 are the choice B, if no second choice follows: "(A) or (B)" is neither."""
+    r"""(B) 5, B. 5, option B and \textbf{(B)}\ 5 are the choice B, if no second choice follows: "(A) or (B)" is neither."""
     letters = []
     for text in (left, right):
-        match = _CHOICE.fullmatch(text.strip(" $"))
-        if match and not _LONE_CAPITAL.search(match[3]):
+        text = text.strip(" $.")
+        match = _pattern(_CHOICE).fullmatch(text)
+        named = None if match else re.fullmatch(_CHOICE_WORDS, text, re.IGNORECASE)
+        if match and not _pattern(_LONE_CAPITAL).search(match[3]):
             letters.append(match[1] or match[2])
         else:
-            letters.append(text.strip("$ ()"))
+            letters.append((named[1] if named else text).strip("$ ()"))
     return letters[0] == letters[1] and len(letters[0]) == 1 and letters[0].isupper()

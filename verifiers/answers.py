@@ -1,13 +1,14 @@
 r"""Final answers as text: where they stand in a response.
 
-The last answer counts: the last box, the last tag, the last phrase; a response that gives two different answers is taken at its
-second. Which places count, and in which order, is a tuple of extractors, so a recipe that asks for tags can trust tags alone. When
-a response closes a thought (`</think>`), only what follows can hold the answer. All searches take linear time on any input. Left out:
-reading an answer's meaning (`latex_parse.py`), and answers split over several boxes with words between them.
+The last answer counts: the last box, the last tag, the last phrase. Two answers with words of reasoning between them are a correction, and
+the second counts; two different boxes side by side are both the answer, and so equal to neither. Which places count, and in which order,
+is a tuple of extractors, so a recipe that asks for tags can trust tags alone. When a response closes a thought (`</think>`), only what
+follows can hold the answer. All searches take linear time on any input. Left out: reading an answer's meaning (`latex_parse.py`).
 """
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 
@@ -19,31 +20,47 @@ class Answer(NamedTuple):
 
 Extractor = Callable[[str], str | None]
 
-_BOX_PART = re.compile(r"\\(?:boxed|fbox)\s{0,4}\{|\\boxed\s{1,4}([^\s\\{}$]{1,80})|\\.|[{}]", re.DOTALL | re.ASCII)
+_BOX_PART = re.compile(r"\\{1,2}(?:boxed|fbox)\s{0,4}\{|\\boxed\s{1,4}([^\s\\{}$]{1,80})|\\.|[{}]", re.DOTALL | re.ASCII)
 _PHRASE = re.compile(r"\banswer\s{0,4}(?:\*\*\s{0,4})?(?:is\b|:|=)[\s:*]{0,8}", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?:[\s*]|$)|\n")
 _NUMBER = re.compile(
-    r"(?:(?<![\w)\]}])[-−])?\$?(?<![A-Za-z\d])(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
+    r"(?:(?<![\w)\]}])[-−])?\$?(?<![A-Za-z\d])(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:,\d\d?(?=\s?\$(?!\s?\d))\s?\$)?)(?:\.\d+)?|\.\d+)"
     r"(?:\s?/\s?\d+)?(?:\s?\\?%|\s(?:thousand|million|billion|trillion)\b)?",
     re.ASCII,
 )
 _SPACING = r"\s|[$.]|\\[()\[\];, !]|\\q?quad"
-_BETWEEN_BOXES = re.compile(rf"(?:{_SPACING})*(?:,|;|and|or|\\text\s?\{{\s*(?:and|or)\s*\}})(?:{_SPACING}|,|and|or)*")
+_BETWEEN_BOXES = {
+    "joined": rf"(?:{_SPACING})*(?:,|;|and|or|\\text\s?\{{\s*(?:and|or)\s*\}})(?:{_SPACING}|,|and|or)*",
+    "adjacent": rf"(?:{_SPACING}|[-+*/|]|\\)*",
+    "named": r"(?:\s|[$]|\\[()\[\];, !]|\\text\s?\{)*(?:[A-Za-z]{1,12}[ ]|\([a-z]\)[ ]){0,5}and[ }]{0,3}(?:\s|[$]|\\[()\[\];, !])*"
+    r"(?:[A-Za-z](?:_\{?\w{1,3}\}?)?\s?=\s?)?",
+}
 _FORMULA = re.compile(
     r"\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)|\$\$([^$]{1,400})\$\$"
-    r"|(?<![\\$\d])\$(?!\s)([^$]{0,399}[^$\s])\$(?![\d$])|\$(\s{0,4}\\(?:begin|left)[^$]{0,399})\$",
+    r"|(?<![\\$\d])\$(?!\s)([^$]{0,399}[^$\s])\$(?![\d$])|\$(\s{0,4}\\[a-z](?:[^$\\]|\\.){0,399})\$",
     re.DOTALL,
 )
 _MAX_BOXES = 32
+_BETWEEN = 200  # characters from one box of a list to the next
 _PHRASE_LENGTH = 300
 _TAIL = 2000
 _NEAR = 120
 
 
+@cache
+def _compiled(name: str) -> re.Pattern[str]:
+    return re.compile(_BETWEEN_BOXES[name])
+
+
+def _between(name: str, text: str) -> bool:
+    return _compiled(name).fullmatch(text) is not None
+
+
 def boxed(response: str) -> str | None:
     r"""Inside the last \boxed{} or \fbox{} to open among those that close, so the inner one of two nested boxes.
 
-    Boxes with nothing but commas, "and" or "or" between them are one list: \boxed{1} and \boxed{2} is 1, 2.
+    Boxes with nothing but commas, "and" or "or" between them are one list: \boxed{1} and \boxed{2} is 1, 2. So are boxes that "and" joins
+    in one sentence (\boxed{1} papers and \boxed{2} bins), and different boxes without a word between them, which leave the choice open.
     """
     begin = min((at for at in (response.find("\\boxed"), response.find("\\fbox")) if at >= 0), default=-1)
     if begin < 0:
@@ -65,7 +82,13 @@ def boxed(response: str) -> str | None:
     boxes = sorted(boxes[-_MAX_BOXES:])
     found = [boxes[-1]]
     for box in reversed(boxes[:-1]):
-        if box[3] > found[-1][0] or not _BETWEEN_BOXES.fullmatch(response[box[3] : found[-1][0]]):
+        between = response[box[3] : found[-1][0]] if box[3] <= found[-1][0] else "nested"
+        if len(between) > _BETWEEN:
+            break
+        if _between("adjacent", between):
+            if response[box[1] : box[2]].strip() == response[found[-1][1] : found[-1][2]].strip():
+                continue  # the same answer once more
+        elif not (_between("joined", between) or _between("named", between)):
             break
         found.append(box)
     return ", ".join(response[start:end] for _, start, end, _ in reversed(found))

@@ -18,6 +18,7 @@ from verifiers.exact_sums import Call, Expr, Unreadable, atoms, subtract, symbol
 _PRECISIONS = (100, 320, 1400)
 _ENOUGH = 5  # points where both sides are defined
 _LARGEST = 4000  # bits before the point of an intermediate value, and of an exponent's result
+_MOST_CORNERS = 32
 _MAX_COST = 400  # atoms and terms of both sides together
 _INTEGER_HEADS = frozenset({"factorial", "binom", "gcd", "lcm", "mod"})
 _STRICT_HEADS = frozenset({"abs", "cases", "floor", "ceil", "sgn"})
@@ -49,7 +50,11 @@ def same(left: Expr, right: Expr) -> bool:
 
 @lru_cache(maxsize=2048)
 def _same(left: Expr, right: Expr) -> bool:
-    if "∞" in atoms(left) | atoms(right) or _cost(left) + _cost(right) > _MAX_COST:
+    if "∞" in atoms(left) | atoms(right) or size_of(left) + size_of(right) > _MAX_COST:
+        return False
+    from verifiers.functions import EVALUATORS  # which imports this module
+
+    if not heads(left) | heads(right) <= EVALUATORS.keys():  # an integral: `simplify.py` may know
         return False
     readings = ["e", "10"] if "log" in heads(left) | heads(right) else ["e"]
     if len(readings) > 1 and {"ln", "exp"} & (heads(left) | heads(right)) | ({"e"} & (atoms(left) | atoms(right))):
@@ -67,26 +72,20 @@ def sign(value: Expr) -> int | None:
 
 @lru_cache(maxsize=2048)
 def _sign(value: Expr) -> int | None:
-    if symbols(value) or {"∞", "i"} & atoms(value) or _cost(value) > _MAX_COST:
+    if symbols(value) or {"∞", "i"} & atoms(value) or size_of(value) > _MAX_COST:
         return None
     with _LOCK:
         for precision in _PRECISIONS:
-            try:
-                found = Evaluation({}, precision, False, "e").sum(value)
-            except Undefined:
-                continue
-            low, high = found
-            if low[0] == 0 and low[1] and high[0] == 0:
-                return 1
-            if low[0] == 1 and high[0] == 1 and high[1]:
-                return -1
-        return 0
+            found = _try(value, {}, precision, False, "e")
+            if found is not None and (certain := _certain_sign(found)):
+                return certain
+    return None if found is None else 0
 
 
 def ratio_sign(left: Expr, right: Expr) -> int:
     """1 or -1 where left is a positive or negative constant times right; 0 where it is not, or not certainly."""
     names = sorted(symbols(left) | symbols(right))
-    if "i" in atoms(left) | atoms(right) or _cost(left) + _cost(right) > _MAX_COST:
+    if "i" in atoms(left) | atoms(right) or size_of(left) + size_of(right) > _MAX_COST:
         return 0
     if not left.terms or not right.terms:
         return 0
@@ -123,12 +122,13 @@ def _certain_sign(value: Interval) -> int:
     return -1 if high[1] and high[0] == 1 else 0
 
 
-def _cost(value: Expr) -> int:
+def size_of(value: Expr) -> int:
+    """Atoms and terms, those inside calls too."""
     total = 0
     for monomial, _ in value.terms:
         total += 1
         for name, _ in monomial:
-            total += 1 + (sum(map(_cost, name.args)) if isinstance(name, Call) else 0)
+            total += 1 + (sum(map(size_of, name.args)) if isinstance(name, Call) else 0)
     return total
 
 
@@ -147,13 +147,43 @@ def symbols_of(name: Call) -> bool:
     return any(symbols(arg) for arg in name.args)
 
 
-def _points(names: list[str], integers: bool, corners: bool = False) -> Iterable[dict[str, Fraction]]:
+def _has_root(value: Expr) -> bool:
+    """Of something with variables: the root of a square is an absolute value."""
+    return any(
+        (exponent.denominator != 1 and not name.isdigit()) or (isinstance(name, Call) and any(map(_has_root, name.args)))
+        for monomial, _ in value.terms
+        for name, exponent in monomial
+    )
+
+
+def _corners(left: Expr, right: Expr) -> list[Fraction]:
+    """Where |x|, roots, floors and cases may change: small integers, far out, and at and beside the zeros of arguments of first degree.
+
+    Fractions that are exact in binary, as an interval around a jump decides nothing.
+    """
+    found = [Fraction(value) for value in (0, 1, -1, 2, -2, 3, -3, 1003, -1003, 10**7 + 3, -(10**7) - 3)]
+    for name in sorted(atoms(left) | atoms(right)):
+        if isinstance(name, Call) and name.head in _STRICT_HEADS:
+            for arg in name.args:
+                zero = _zero(arg)
+                if zero is not None and len(found) < _MOST_CORNERS:
+                    near = Fraction(round(64 * zero), 64)
+                    found += [point for point in (near, near + Fraction(1, 8), near - Fraction(1, 8)) if point not in found]
+    return found
+
+
+def _zero(value: Expr) -> Fraction | None:
+    """-b/a of ax + b"""
+    terms, names = dict(value.terms), symbols(value)
+    slope = terms.pop(((names.pop(), Fraction(1)),), None) if len(names) == 1 else None
+    constant = terms.pop((), Fraction(0))
+    return -constant / slope if slope and not terms else None
+
+
+def _points(names: list[str], integers: bool) -> Iterable[dict[str, Fraction]]:
     if not names:
         yield {}
         return
-    if corners:
-        for value in (0, 1, -1, 2, -2, 3, -3):
-            yield dict.fromkeys(names, Fraction(value))
     draw = random.Random(20250117)
     for k in range(28):
         if integers:
@@ -168,8 +198,11 @@ def _agree(left: Expr, right: Expr, reading: str) -> bool:
     complex_ = "i" in atoms(left) | atoms(right)
     integers = _integers(left, right)
     strict = bool(_STRICT_HEADS & (heads(left) | heads(right)))
+    corners: list[dict[str, Fraction]] = []
+    if names and not integers and (strict or _has_root(left) or _has_root(right)):
+        corners = [dict.fromkeys(names, value) for value in _corners(left, right)]
     agreed = 0
-    for point in _points(names, integers, corners=strict and not integers):
+    for count, point in enumerate((*corners, *_points(names, integers))):
         both = 0
         for precision in _PRECISIONS[: 2 if names else 3]:
             a, b = (_try(side, point, precision, complex_, reading) for side in (left, right))
@@ -181,8 +214,8 @@ def _agree(left: Expr, right: Expr, reading: str) -> bool:
             if not (_overlap(a, b) if not complex_ else all(_overlap(x, y) for x, y in zip(a, b, strict=True))):
                 return False
             both = 1
-        agreed += both
-        if agreed >= _ENOUGH + 2 * strict:
+        agreed += both if count >= len(corners) else 0  # corners only refute: most are integers, where a floor is its argument
+        if agreed >= _ENOUGH:
             return True
     return agreed >= (_ENOUGH if names else 1)
 

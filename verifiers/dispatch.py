@@ -1,189 +1,91 @@
-"""The thread behind a `VerifierPool`, and the worker processes that it owns. Everyone else uses `pool.py`.
+"""The thread behind a `VerifierPool`, which owns its worker processes. Everyone else uses `pool.py`.
 
-Callers leave items with `Dispatcher.submit` and read verdicts from their `Call`. Writing to a worker never blocks and reading
-never stops, so responses of any size pass; a worker that neither reads nor answers is killed like any other.
+Callers open a `Call`, leave items with `Dispatcher.submit`, and are handed verdicts through the call; `withdraw` ends it. What a
+worker was already sent cannot be taken back from it, so a cancelled item that runs is given a grace and then ends with its worker.
 """
 
 import atexit
-import json
 import os
 import selectors
-import signal
 import subprocess
-import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from queue import SimpleQueue
-from types import MappingProxyType
-from typing import Any, NamedTuple
+import weakref
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
+from verifiers.calls import Call, Item, PoolStats, Result, from_bytes, problem_to_bytes, to_bytes, verdict_from
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
-from verifiers.verdict import Status, StepScore, Verdict
+from verifiers.verdict import Status, Verdict
+from verifiers.worker_process import AHEAD, WorkerProcess, environment
 
-_AHEAD = 0.05  # seconds of work that a worker is given in advance
 _SLOW = 0.25  # seconds after which what is queued behind an item is offered to idle workers
+_GRACE = 0.25  # seconds that an item of a call that has ended may go on running; less than a worker's start is worth
+_CLOSED = "the pool was closed before all verdicts were there"
 _TICK = 0.1  # seconds between looks at the clock while verdicts are awaited
 _SENT_AHEAD = 1 << 20  # bytes on their way to a worker, above which no more items are added
 
-Result = tuple[int, Verdict, float]
-"""The index of an item, its verdict, and the seconds that it took."""
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What `VerifierPool` was asked for; its docstring says what they mean."""
+
+    workers: int
+    deadline: float
+    start_deadline: float
+    recycle_after: int
+    recycle_above: int | None
+    give_up_after: int
+    chunk: int
 
 
-class Fed(NamedTuple):
-    """An iterator of items has ended after so many, or has raised."""
+@dataclass(slots=True)
+class _Counts:
+    """What `PoolStats` reports, written by the dispatcher's thread alone."""
 
-    total: int
-    error: Exception | None
-
-
-class Call:
-    """One caller, who waits for `arrived`: lists of results, the end of an iterator, or the exception that ends the call."""
-
-    __slots__ = ("abandoned", "arrived")
-
-    def __init__(self) -> None:
-        self.arrived: SimpleQueue[list[Result] | Fed | Exception] = SimpleQueue()
-        self.abandoned = False
-
-
-@dataclass(slots=True, eq=False)
-class Item:
-    call: Call
-    index: int
-    problem: Problem
-    response: str
-    done: bool = False
-    copies: int = 1
-    """In how many queues it stands: more than one when it was also offered to an idle worker."""
-
-
-class _Worker:
-    """One worker process: its pipes, what it was sent and has not answered, and the clock of what it is doing now."""
-
-    def __init__(self, setup: bytes, folder: str, environment: Mapping[str, str]) -> None:
-        lifeline, self._lifeline = os.pipe()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "verifiers.worker", str(lifeline)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,  # a group to kill, and no Ctrl-C from the terminal
-            pass_fds=(lifeline,),
-        )
-        os.close(lifeline)
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.inlet, self.outlet = self.process.stdin.fileno(), self.process.stdout.fileno()
-        os.set_blocking(self.inlet, False)
-        os.set_blocking(self.outlet, False)
-        self.ready = False
-        self.loading = False
-        self.failed = False
-        self.closed = False
-        """Whether it has closed its end of the pipe: it is dead, or as good as."""
-        self.queue: deque[tuple[Item, int]] = deque()
-        """Items not yet answered, each with the number of bytes written once it is sent completely."""
-        self.served = 0
-        self.pace = _AHEAD
-        """Seconds for one verdict, a moving average."""
-        self.since = time.monotonic()
-        """When it last began something: its start, a verdict, or the arrival of a new one's last byte."""
-        self._outgoing: deque[memoryview] = deque()
-        self._queued = self._written = 0
-        self._partial = b""
-        self.send(setup)
-
-    @property
-    def unsent(self) -> int:
-        return self._queued - self._written
-
-    @property
-    def busy(self) -> bool:
-        return not self.ready or bool(self.queue)
-
-    def send(self, data: bytes) -> None:
-        self._outgoing.append(memoryview(data))
-        self._queued += len(data)
-
-    def give(self, item: Item, line: bytes) -> None:
-        if not self.queue:
-            self.since = time.monotonic()
-        self.send(line)
-        self.queue.append((item, self._queued))
-
-    def write(self) -> None:
-        """Write what the pipe takes now."""
-        with suppress(BlockingIOError, BrokenPipeError):  # its death is seen where it is read from
-            while self._outgoing:
-                if len(self._outgoing) > 1 and len(self._outgoing[0]) < 4096:  # few system calls for many small items
-                    self._outgoing = deque([memoryview(b"".join(self._outgoing))])
-                count = os.write(self.inlet, self._outgoing[0])
-                if self.queue and self._written < self.queue[0][1]:
-                    self.since = time.monotonic()
-                self._written += count
-                self._outgoing[0] = self._outgoing[0][count:]
-                if not self._outgoing[0]:
-                    self._outgoing.popleft()
-
-    def read(self) -> list[bytes]:
-        """The complete lines that have arrived."""
-        pieces = [self._partial]
-        while not self.closed:
-            try:
-                data = os.read(self.outlet, 1 << 18)
-            except BlockingIOError:
-                break
-            pieces.append(data)
-            self.closed = not data
-        *lines, self._partial = b"".join(pieces).split(b"\n")
-        return lines
-
-    def kill(self) -> str:
-        """End the whole process group and say how the worker ended: by itself, if it was already dead."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=1.0 if self.closed else 0.0)  # give the exit code of a dying one time to appear
-        code = self.process.returncode
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        os.close(self._lifeline)
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
-            with suppress(BrokenPipeError):
-                pipe.close()
-        if code is None:
-            return "it closed its pipe to the parent"
-        if code >= 0:
-            return f"exit code {code}"
-        names = {member.value: member.name for member in signal.Signals}
-        return f"signal {names.get(-code, -code)}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
+    verdicts: Counter[Status] = field(default_factory=Counter)
+    recycled: int = 0
+    killed: int = 0
+    died: int = 0
+    freed: int = 0
+    busy_seconds: float = 0.0
 
 
 class Dispatcher:
-    """The thread that owns the workers. Everything but `submit` and `close` runs in it."""
+    """The thread that owns the workers. Methods without an underscore are for callers, all others run in it."""
 
-    def __init__(self, setup: bytes, limit: int, deadlines: tuple[float, float], recycle_after: int, chunk: int) -> None:
-        self._setup, self._limit, self._recycle_after, self._chunk = setup, limit, recycle_after, chunk
-        self._deadline, self._start_deadline = deadlines
+    def __init__(self, setup: bytes, rewards: str, limits: Limits) -> None:
+        self._setup, self._rewards, self._limits = setup, rewards, limits
         # Replacements must find what the first worker found, wherever the caller has moved since.
         self._folder = os.getcwd()
-        self._environment = _environment()
-        self._lock = threading.Lock()
+        self._environment = environment()
+        self._process = os.getpid()
+        self._lock = threading.RLock()  # re-entrant: a forgotten stream may be finalised, and withdraw, in the middle of anything
         self._inbox: list[Item] = []
+        self._calls: set[Call] = set()
+        self._withdrawn = False
         self._closing = False
         self._thread: threading.Thread | None = None
         self._wake_out = self._wake_in = -1
         self._pending: deque[Item] = deque()
-        self._workers: list[_Worker] = []
+        self._workers: list[WorkerProcess] = []
         self._ending: list[subprocess.Popen[bytes]] = []
         self._encoded: tuple[Problem | None, bytes] = (None, b"")
+        self._lost: Counter[str] = Counter()
+        """Items that got no verdict from a verifier, since it last gave one."""
+        self._counts = _Counts()
+        _dispatchers.add(self)
+
+    def open(self, call: Call) -> None:
+        """From now on the call hears of the pool's end, even if it has no items."""
+        if self._process != os.getpid():
+            raise RuntimeError(f"this pool belongs to process {self._process}; a forked process must make its own VerifierPool")
+        with self._lock:
+            if self._closing:
+                raise RuntimeError("the pool is closed")
+            self._calls.add(call)
 
     def submit(self, items: list[Item]) -> None:
         if not items:
@@ -201,16 +103,51 @@ class Dispatcher:
                 os.write(self._wake_in, b"!")
             self._inbox.extend(items)
 
+    def withdraw(self, call: Call, *, finished: bool) -> None:
+        """The call is over: what it still has in the queues, if not `finished`, is dropped, and what runs for it not waited for."""
+        if self._process != os.getpid():
+            return
+        if call.ended is None:
+            call.ended = time.monotonic()
+        with self._lock:
+            self._calls.discard(call)
+            self._withdrawn |= not finished
+
+    def stats(self) -> PoolStats:
+        counts, workers = self._counts, list(self._workers)
+        return PoolStats(
+            queued=len(self._inbox) + len(self._pending),
+            sent=sum(len(worker.queue) for worker in workers),
+            workers=len(workers),
+            verdicts={status: counts.verdicts[status] for status in Status},
+            recycled=counts.recycled,
+            killed=counts.killed,
+            died=counts.died,
+            freed=counts.freed,
+            busy_seconds=counts.busy_seconds,
+        )
+
     def close(self) -> None:
+        if self._process != os.getpid():  # a forked child's copy: the workers are not its own
+            return
         with self._lock:
             first, self._closing = not self._closing, True
-            if self._thread is None or not first:
+            if not first:
+                return
+            if self._thread is None:
+                self._end(list(self._calls), RuntimeError(_CLOSED))
                 return
             os.write(self._wake_in, b"!")
         self._thread.join()
         atexit.unregister(self.close)
         os.close(self._wake_in)
         os.close(self._wake_out)
+
+    def forget(self) -> None:
+        """In a forked child: let go of the workers, which end with the process that they belong to."""
+        for worker in self._workers:
+            worker.let_go()
+        self._workers.clear()
 
     def _run(self) -> None:
         selector = selectors.DefaultSelector()
@@ -222,18 +159,23 @@ class Dispatcher:
                 self._hire(selector)
                 self._hand_out()
                 self._flush(selector)
-                events = selector.select(_TICK if any(worker.busy for worker in self._workers) or self._ending else None)
+                busy = any(worker.busy for worker in self._workers)
+                began = time.monotonic()
+                watch = busy or self._ending or any(worker.served != worker.weighed for worker in self._workers)
+                events = selector.select(_TICK if watch else None)
                 for key, mask in events:
                     if key.fileobj == self._wake_out:
                         os.read(self._wake_out, 4096)
                     elif mask & selectors.EVENT_READ:
                         self._receive(key.data)
                 self._judge(selector, quiet=not events)
+                if busy:
+                    self._counts.busy_seconds += time.monotonic() - began
         finally:
             with self._lock:
                 self._closing = True
-            self._take_inbox()
-            self._fail(RuntimeError("the pool was closed before all verdicts were there"))
+                calls = list(self._calls)
+            self._end(calls, RuntimeError(_CLOSED))
             for worker in list(self._workers):
                 self._dismiss(worker, selector)
             for process in self._ending:
@@ -243,12 +185,15 @@ class Dispatcher:
     def _take_inbox(self) -> None:
         with self._lock:
             items, self._inbox = self._inbox, []
+            withdrawn, self._withdrawn = self._withdrawn, False
         self._pending.extend(items)
+        if withdrawn and self._pending:
+            self._pending = deque(item for item in self._pending if item.call.ended is None)
         self._ending = [process for process in self._ending if process.poll() is None]
 
     def _offer_queued(self) -> None:
         """Let idle workers have what waits behind an item that takes long; whoever is first delivers."""
-        idle = self._limit - sum(worker.busy for worker in self._workers)
+        idle = self._limits.workers - sum(worker.busy for worker in self._workers)
         if self._pending or not idle:
             return
         now = time.monotonic()
@@ -261,9 +206,9 @@ class Dispatcher:
 
     def _hire(self, selector: selectors.BaseSelector) -> None:
         """Start workers while there are more items than workers that could take one now."""
-        while len(self._workers) < self._limit and len(self._pending) > sum(not worker.queue for worker in self._workers):
+        while len(self._workers) < self._limits.workers and len(self._pending) > sum(not worker.queue for worker in self._workers):
             try:
-                worker = _Worker(self._setup, self._folder, self._environment)
+                worker = WorkerProcess(self._setup, self._folder, self._environment)
             except OSError as error:
                 self._fail(RuntimeError(f"a verifier process cannot be started: {error}"))
                 return
@@ -271,17 +216,17 @@ class Dispatcher:
             selector.register(worker.outlet, selectors.EVENT_READ, worker)
 
     def _hand_out(self) -> None:
-        """Give each worker as many items as it should finish in `_AHEAD` seconds, and no more than its share."""
-        ready = [worker for worker in self._workers if worker.ready and not worker.closed]
+        """Give each worker as many items as it should finish in `AHEAD` seconds, and no more than its share."""
+        ready = [worker for worker in self._workers if worker.ready and not worker.closed and not worker.heavy]
         for position, worker in enumerate(ready):
             share = -(-len(self._pending) // (len(ready) - position))
-            depth = min(self._chunk, max(1, int(_AHEAD / worker.pace)))
-            room = min(share, depth - len(worker.queue), self._recycle_after - worker.served - len(worker.queue))
+            depth = min(self._limits.chunk, max(1, int(AHEAD / worker.pace)))
+            room = min(share, depth - len(worker.queue), self._limits.recycle_after - worker.served - len(worker.queue))
             if len(worker.queue) > depth // 2:  # refill in portions, not one by one
                 continue
             while room > 0 and self._pending and worker.unsent < _SENT_AHEAD:
                 item = self._pending.popleft()
-                if item.done or item.call.abandoned:
+                if item.done or item.call.ended is not None:
                     continue
                 line = self._encode(item)
                 if line is not None:
@@ -291,12 +236,11 @@ class Dispatcher:
     def _encode(self, item: Item) -> bytes | None:
         if self._encoded[0] is not item.problem:  # the responses to one problem come one after the other
             try:
-                self._encoded = (item.problem, _problem_bytes(item.problem))
+                self._encoded = (item.problem, problem_to_bytes(item.problem))
             except (TypeError, ValueError) as error:
-                item.call.abandoned = True
-                item.call.arrived.put(InputError(f"problem {item.problem.id}: its meta must hold JSON values only: {error}"))
+                self._end([item.call], InputError(f"problem {item.problem.id}: its meta must hold JSON values only: {error}"))
                 return None
-        return b'{"problem":%b,"response":%b}\n' % (self._encoded[1], _bytes(item.response))
+        return b'{"problem":%b,"response":%b}\n' % (self._encoded[1], to_bytes(item.response))
 
     def _flush(self, selector: selectors.BaseSelector) -> None:
         for worker in self._workers:
@@ -307,20 +251,22 @@ class Dispatcher:
             elif registered and (not worker.unsent or worker.closed):
                 selector.unregister(worker.inlet)
 
-    def _receive(self, worker: _Worker) -> None:
+    def _receive(self, worker: WorkerProcess) -> None:
         """Take in all that a worker has sent."""
         by_call: dict[Call, list[Result]] = {}
         for line in worker.read():
             try:
-                reply = json.loads(line.decode("utf-8", "surrogatepass"))
+                reply = from_bytes(line)
             except ValueError:  # a reward got hold of the descriptor
                 worker.closed = True
                 break
             worker.since = time.monotonic()
             if "ready" in reply:
                 worker.ready = True
+                worker.light = worker.resident()
             elif "loading" in reply:
                 worker.loading = reply["loading"]
+                worker.light = worker.resident()
             elif "error" in reply:
                 worker.failed = True
                 self._fail(InputError(reply["error"]))
@@ -328,57 +274,108 @@ class Dispatcher:
                 item, _ = worker.queue.popleft()
                 worker.served += 1
                 worker.pace += 0.3 * (max(reply["seconds"], 1e-5) - worker.pace)
+                if self._lost:
+                    self._lost.pop(self._verifier(item), None)
                 if not item.done:
                     item.done = True
-                    by_call.setdefault(item.call, []).append((item.index, _verdict(reply), reply["seconds"]))
+                    by_call.setdefault(item.call, []).append((item.index, verdict_from(reply), reply["seconds"]))
         for call, results in by_call.items():
-            call.arrived.put(results)
+            self._deliver(call, results)
+
+    def _deliver(self, call: Call, results: list[Result]) -> None:
+        if call.ended is None:
+            self._counts.verdicts.update(verdict.status for _, verdict, _ in results)
+            call.deliver(results)
 
     def _judge(self, selector: selectors.BaseSelector, *, quiet: bool) -> None:
         """Dismiss the workers that are dead, that have served their time, or that have passed a deadline."""
         for worker in list(self._workers):
-            limit = self._deadline if worker.ready and not worker.loading else self._start_deadline
+            limit = self._limits.deadline if worker.ready and not worker.loading else self._limits.start_deadline
             late = worker.busy and time.monotonic() - worker.since > limit
             if late or (quiet and worker.process.poll() is not None):
                 self._receive(worker)  # what has arrived by now counts
                 late = worker.busy and time.monotonic() - worker.since > limit
+            self._weigh(worker)
             if worker.closed or worker.process.returncode is not None:
                 self._bury(worker, selector)
             elif late:
                 self._expire(worker, limit, selector)
-            elif worker.served >= self._recycle_after and not worker.queue:
+            elif self._in_vain(worker):
+                self._counts.freed += 1
+                self._dismiss(worker, selector)
+                self._requeue(list(worker.queue))
+            elif (worker.heavy or worker.served >= self._limits.recycle_after) and not worker.queue:
+                self._counts.recycled += 1
                 self._dismiss(worker, selector)
 
-    def _bury(self, worker: _Worker, selector: selectors.BaseSelector) -> None:
+    def _weigh(self, worker: WorkerProcess) -> None:
+        """Note whether its memory has grown too much: now and then while it works, and once when it has fallen idle."""
+        now = time.monotonic()
+        if worker.served == worker.weighed or now - worker.weighed_at < _TICK:
+            return
+        worker.weighed, worker.weighed_at = worker.served, now
+        limit = self._limits.recycle_above
+        worker.heavy = limit is not None and worker.resident() - worker.light > limit
+
+    def _in_vain(self, worker: WorkerProcess) -> bool:
+        """Whether it is still at an item of a call that ended a while ago; an import is let finish, the next caller will need it."""
+        if not worker.queue or worker.loading:
+            return False
+        ended = worker.queue[0][0].call.ended
+        return ended is not None and time.monotonic() - ended > _GRACE
+
+    def _bury(self, worker: WorkerProcess, selector: selectors.BaseSelector) -> None:
+        self._counts.died += 1
         how = self._dismiss(worker, selector)
         if worker.ready:
-            self._requeue(worker, Status.CRASH, f"worker died: {how}")
+            self._blame(worker, Status.CRASH, f"worker died: {how}")
         elif not worker.failed:  # else it said why, and the calls of that time have heard
             self._fail(InputError(f"a reward worker died while it loaded the rewards: {how}; its standard error may say more"))
 
-    def _expire(self, worker: _Worker, limit: float, selector: selectors.BaseSelector) -> None:
+    def _expire(self, worker: WorkerProcess, limit: float, selector: selectors.BaseSelector) -> None:
+        self._counts.killed += 1
         self._dismiss(worker, selector)
         if worker.ready:
             what = f"loading {worker.queue[0][0].problem.verifier} took" if worker.loading else "no verdict: the verifier took"
-            self._requeue(worker, Status.TIMEOUT, f"{what} longer than {limit:g} s")
+            self._blame(worker, Status.TIMEOUT, f"{what} longer than {limit:g} s")
         else:
             self._fail(InputError(f"loading the rewards took longer than {limit:g} s; make their imports faster or raise start_deadline"))
 
-    def _requeue(self, worker: _Worker, status: Status, detail: str) -> None:
-        """The item that a dead worker was at gets the blame, the others another worker."""
+    def _blame(self, worker: WorkerProcess, status: Status, detail: str) -> None:
+        """The item that a dead worker was at gets no verdict, the others another worker."""
         if not worker.queue:
             return
         (blamed, _), *others = worker.queue
-        if not blamed.done:
-            blamed.done = True
-            blamed.call.arrived.put([(blamed.index, Verdict(None, status, detail), time.monotonic() - worker.since)])
-        for item, _ in reversed(others):
+        self._requeue(others)
+        if blamed.done or blamed.call.ended is not None:
+            return
+        self._count_lost(blamed, detail)
+        blamed.done = True
+        self._deliver(blamed.call, [(blamed.index, Verdict(None, status, detail), time.monotonic() - worker.since)])
+
+    def _requeue(self, entries: list[tuple[Item, int]]) -> None:
+        for item, _ in reversed(entries):
             item.copies -= 1
             if not item.done and item.copies == 0:
                 item.copies = 1
                 self._pending.appendleft(item)
 
-    def _dismiss(self, worker: _Worker, selector: selectors.BaseSelector) -> str:
+    def _count_lost(self, item: Item, detail: str) -> None:
+        """End the calls that wait for a verifier which never gives a verdict: each item would cost a deadline, and teach nothing."""
+        verifier = self._verifier(item)
+        self._lost[verifier] += 1
+        limit = self._limits.give_up_after * self._limits.workers
+        if limit and self._lost[verifier] >= limit:
+            self._lost[verifier] = limit - 1  # one more will do, unless a verdict comes first
+            text = f"{verifier} gave no verdict on {limit} responses one after the other (the last one: {detail})"
+            error = InputError(f"{text}; mend the verifier or raise the deadline; give_up_after=0 would go on")
+            self._end([item.call], error)  # instead of its verdict, which may be the last that it waits for
+            self._fail(error, verifier)
+
+    def _verifier(self, item: Item) -> str:
+        return self._rewards or item.problem.verifier
+
+    def _dismiss(self, worker: WorkerProcess, selector: selectors.BaseSelector) -> str:
         self._workers.remove(worker)
         for descriptor in (worker.inlet, worker.outlet):
             if descriptor in selector.get_map():
@@ -387,41 +384,28 @@ class Dispatcher:
         self._ending.append(worker.process)
         return how
 
-    def _fail(self, error: Exception) -> None:
-        """End every call with an exception."""
+    def _fail(self, error: Exception, verifier: str | None = None) -> None:
+        """End every call that has items in hand, or those only that wait for `verifier`."""
         items = [*self._pending, *(item for worker in self._workers for item, _ in worker.queue)]
-        self._pending.clear()
-        for call in {item.call for item in items if not item.done}:
-            if not call.abandoned:
-                call.abandoned = True
-                call.arrived.put(error)
+        if verifier is not None:
+            items = [item for item in items if self._verifier(item) == verifier]
+        self._end({item.call for item in items if not item.done}, error)
+        self._pending = deque(item for item in self._pending if item.call.ended is None)
+
+    def _end(self, calls: Iterable[Call], error: Exception) -> None:
+        for call in calls:
+            if call.ended is None:
+                call.ended = time.monotonic()
+                call.deliver(error)
 
 
-def _environment() -> dict[str, str]:
-    """This process's, with our own packages importable, and string hashes fixed so that a verdict does not depend on the worker."""
-    ours = str(Path(__file__).resolve().parent.parent)
-    paths = [ours, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {"PYTHONHASHSEED": "0", **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+_dispatchers: "weakref.WeakSet[Dispatcher]" = weakref.WeakSet()
 
 
-def _bytes(value: object) -> bytes:
-    """JSON that keeps lone surrogates, which model output may hold."""
-    return json.dumps(value, ensure_ascii=False, default=_json_value).encode("utf-8", "surrogatepass")
+def _forget_all() -> None:
+    for dispatcher in list(_dispatchers):
+        dispatcher.forget()
 
 
-def _json_value(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "tolist"):  # numpy
-        return value.tolist()
-    raise TypeError(f"{value!r:.60} is a {type(value).__name__}")
-
-
-def _problem_bytes(problem: Problem) -> bytes:
-    fields = ("id", "prompt", "answer", "verifier", "meta")
-    return _bytes({name: getattr(problem, name) for name in fields})
-
-
-def _verdict(reply: dict[str, Any]) -> Verdict:
-    steps = tuple(StepScore(end, score) for end, score in reply["steps"])
-    return Verdict(reply["score"], Status(reply["status"]), reply["detail"], MappingProxyType(reply["parts"]), steps)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

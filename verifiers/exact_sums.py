@@ -212,8 +212,10 @@ def atoms(value: Expr) -> set[str]:
 
 
 def symbols(value: Expr) -> set[str]:
-    """The free variables: every atom that is no constant, number or call."""
-    return {name for name in atoms(value) if not isinstance(name, Call) and name not in _NOT_SYMBOLS and not name.isdigit()}
+    """The free variables: every atom that is no constant, number or call, nor a variable that an integral or sum binds (#0)."""
+    return {
+        name for name in atoms(value) if not isinstance(name, Call) and name not in _NOT_SYMBOLS and not name.isdigit() and name[0] != "#"
+    }
 
 
 def substitute(value: Expr, new: dict[str, Expr]) -> Expr:

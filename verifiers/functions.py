@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from verifiers.certified import Evaluation, Interval, Undefined
-from verifiers.exact_sums import Expr, Unreadable, atom, call, divide, power, rational, scale
+from verifiers.exact_sums import Call, Expr, Unreadable, add, atom, call, divide, multiply, power, rational, scale, sum_of, symbols
 
 MAX_FACTORIAL = 400
 MAX_BINOMIAL = 2000
@@ -19,6 +19,7 @@ MAX_INTEGER = 10**60
 ARITY = {
     "sin": 1, "cos": 1, "tan": 1, "cot": 1, "sec": 1, "csc": 1, "arcsin": 1, "arccos": 1, "arctan": 1, "sinh": 1, "cosh": 1, "tanh": 1,
     "log": 1, "ln": 1, "exp": 1, "sgn": 1, "abs": 1, "floor": 1, "ceil": 1, "factorial": 1, "binom": 2, "mod": 2,
+    "cis": 1, "re": 1, "im": 1,
 }  # fmt: skip
 VARIADIC = frozenset({"gcd", "lcm", "max", "min"})
 INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
@@ -33,13 +34,17 @@ def apply(head: str, *args: Expr) -> Expr:
         return rational((math.floor if head == "floor" else math.ceil)(exact[0]))
     if head == "exp":
         return power(atom("e"), args[0])
-    if head in VARIADIC or head in ("binom", "factorial", "mod"):
+    if head == "cis":
+        return add(apply("cos", args[0]), multiply(atom("i"), apply("sin", args[0])))
+    if head in ("re", "im"):
+        return _part(head, args[0])
+    if head in VARIADIC or head in ("binom", "factorial", "factorial2", "mod"):
         whole = [int(value) for value in exact if value is not None and value.denominator == 1 and abs(value) <= MAX_INTEGER]
         if len(whole) == len(args):
             return rational(_integer(head, whole))
         if head in ("max", "min") and all(value is not None for value in exact):
             return rational((max if head == "max" else min)(value for value in exact if value is not None))
-        if head == "factorial" and exact[0] is not None:
+        if head == "factorial2" or (head == "factorial" and exact[0] is not None):
             raise Unreadable
     if head in ("ln", "log") and exact[0] is not None:
         if exact[0] <= 0:
@@ -49,6 +54,14 @@ def apply(head: str, *args: Expr) -> Expr:
     if head == "ln" and args[0] == atom("e"):
         return rational(1)
     return call(head, *args)
+
+
+def _part(head: str, value: Expr) -> Expr:
+    """The real or imaginary part of a number whose i stands outside all functions."""
+    if symbols(value) or any(isinstance(name, Call) for monomial, _ in value.terms for name, _ in monomial):
+        raise Unreadable
+    kept = [(m, c) for m, c in value.terms if (("i", Fraction(1)) in m) == (head == "im")]
+    return sum_of((tuple(part for part in m if part[0] != "i"), c) for m, c in kept)
 
 
 def log_to_base(base: Expr, value: Expr) -> Expr:
@@ -70,6 +83,8 @@ def _integer(head: str, values: list[int]) -> int:
     match head, values:
         case "factorial", [n] if 0 <= n <= MAX_FACTORIAL:
             return math.factorial(n)
+        case "factorial2", [n] if 0 <= n <= MAX_FACTORIAL:
+            return math.prod(range(n, 0, -2))
         case "binom", [n, k] if 0 <= n <= MAX_BINOMIAL:
             return math.comb(n, k) if 0 <= k <= n else 0
         case "mod", [a, m] if m > 0:

@@ -1,17 +1,32 @@
 r"""Sets of real numbers: unions of intervals and points, from interval notation, inequalities, set-builder notation and set algebra.
 
-Ends are exact and compared with certainty; ends with variables only by equality, in the order written. `real_set` is None for what is
-not such a set, and for inequalities that are not linear in one variable. A pair (a,b) is an open interval only beside something that
-can be nothing but a set.
+Ends are exact and compared with certainty; ends with variables only by equality, in the order written. `real_set` is None for what is not
+such a set, and for inequalities other than of a linear or quadratic polynomial in one variable, or of the absolute value of a linear one.
+A pair (a,b) is an open interval only beside something that can be nothing but a set.
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 from verifiers.certified import difference_sign, same, sign
-from verifiers.exact_sums import Expr, Monomial, Unreadable, atom, atoms, divide, rational, scale, subtract, sum_of, symbols
-from verifiers.latex_expressions import bare_symbol
-from verifiers.math_values import Builder, Group, Named, Relation, SetOf, Value
+from verifiers.exact_sums import (
+    Call,
+    Expr,
+    Monomial,
+    Unreadable,
+    add,
+    atom,
+    atoms,
+    divide,
+    multiply,
+    power,
+    rational,
+    scale,
+    subtract,
+    sum_of,
+    symbols,
+)  # fmt: skip
+from verifiers.math_values import Builder, Group, Named, Relation, SetOf, Value, bare_symbol
 
 INFINITY = atom("∞")
 MINUS_INFINITY = scale(INFINITY, Fraction(-1))
@@ -37,6 +52,8 @@ class RealSet:
     variable: str = ""
 
 
+_CLOSED_AT_ZERO = {"R>=": Piece(rational(0), INFINITY, True, False)}
+_TURNED = {"<": ">", "\\le": "\\ge", ">": "<", "\\ge": "\\le", "=": "=", "\\ne": "\\ne"}
 LINE = Piece(MINUS_INFINITY, INFINITY, False, False)
 
 
@@ -49,11 +66,18 @@ def is_set(value: Value) -> bool:
             return True
         case Group(opening="", closing="or" | "and"):
             return True
+        case Group(opening=""):
+            return _excludes(value)
         case Group(opening="\\{", items=()):
             return True
         case Named(value=inner):
             return is_set(inner)
     return False
+
+
+def _excludes(value: Group) -> bool:
+    r"""x \\ne 1, x \\ne 2: all of it holds."""
+    return len(value.items) > 1 and all(isinstance(item, Relation) and item.ops == ("\\ne",) for item in value.items)
 
 
 def real_set(value: Value) -> RealSet | None:
@@ -85,6 +109,10 @@ def _read(value: Value) -> RealSet:
         case Group(opening="set", closing=name) if name in _NUMBER_SETS:
             low, high = _NUMBER_SETS[name]
             return RealSet((Piece(low, high, False, False),))
+        case Group(opening="set", closing=name) if name in _CLOSED_AT_ZERO:
+            return RealSet((_CLOSED_AT_ZERO[name],))
+        case Group(opening="", items=items) if _excludes(value):
+            return _together([_read(item) for item in items], union=False)
         case Group(opening="\\{", items=items):
             return RealSet(_union([Piece(_real(item), _real(item), True, True) for item in items]))
         case Group(opening="(" | "[", items=(low_, high_)):
@@ -178,7 +206,11 @@ def _link(left: Expr, op: str, right: Expr, name: str) -> tuple[Piece, ...]:
         if (left == MINUS_INFINITY or right == INFINITY) and op in ("<", "\\le"):
             return (LINE,)
         raise Unreadable
-    slope, rest = linear(subtract(left, right), name)
+    difference = subtract(left, right)
+    try:
+        slope, rest = linear(difference, name)
+    except Unreadable:
+        return _bent(difference, op, name)
     direction = sign(slope)
     if not direction:
         raise Unreadable
@@ -186,9 +218,82 @@ def _link(left: Expr, op: str, right: Expr, name: str) -> tuple[Piece, ...]:
     if op in ("=", "\\ne"):
         point = (Piece(bound, bound, True, True),)
         return point if op == "=" else (Piece(MINUS_INFINITY, bound, False, False), Piece(bound, INFINITY, False, False))
+    if op not in _TURNED:
+        raise Unreadable
     closed = op in ("\\le", "\\ge")
     below = (direction == 1) == (op in ("<", "\\le"))
     return (Piece(MINUS_INFINITY, bound, False, closed) if below else Piece(bound, INFINITY, closed, False),)
+
+
+def _bent(difference: Expr, op: str, name: str) -> tuple[Piece, ...]:
+    """Where difference op 0, for a difference a|L| + b with L linear, or a polynomial of second degree with known coefficients."""
+    calls = [inner for monomial, _ in difference.terms for inner, _ in monomial if isinstance(inner, Call) and name in symbols(atom(inner))]
+    if len(set(calls)) == 1 and calls[0].head == "abs":
+        factor, rest = linear(difference, calls[0])
+        if (direction := sign(factor)) in (None, 0) or name in symbols(rest):
+            raise Unreadable
+        bound = scale(divide(rest, factor), Fraction(-1))
+        op = op if direction == 1 else _TURNED[op]
+        inner = calls[0].args[0]
+        above, below = _link(inner, op, bound, name), _link(inner, _TURNED[op], scale(bound, Fraction(-1)), name)
+        if op in ("<", "\\le"):
+            return tuple(piece for a in above for b in below for piece in _meet(a, b))
+        return _by_size(bound, op, above, below)
+    a, b, c = _coefficients(difference, name)
+    if (direction := sign(a)) in (None, 0):
+        raise Unreadable
+    op = op if direction == 1 else _TURNED[op]
+    discriminant = subtract(multiply(b, b), scale(multiply(a, c), Fraction(4)))
+    size = sign(discriminant)
+    if size is None:
+        raise Unreadable
+    if size < 0:
+        return (LINE,) if op in (">", "\\ge", "\\ne") else ()
+    root, middle, width = power(discriminant, rational(Fraction(1, 2))), scale(b, Fraction(-1)), scale(a, Fraction(direction * 2))
+    middle = scale(middle, Fraction(direction))
+    low, high = divide(subtract(middle, root), width), divide(add(middle, root), width)
+    closed = op in ("\\le", "\\ge", "=")
+    if op in ("<", "\\le"):
+        return (Piece(low, high, closed, closed),) if size or closed else ()
+    if op == "=":
+        return (Piece(low, low, True, True), Piece(high, high, True, True)) if size else (Piece(low, low, True, True),)
+    if op == "\\ne":
+        return tuple(_union_of_gaps(low, high, size))
+    return _union([Piece(MINUS_INFINITY, low, False, closed), Piece(high, INFINITY, closed, False)])
+
+
+def _by_size(bound: Expr, op: str, above: tuple[Piece, ...], below: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """|L| > bound, >= or = or \\ne it: both sides of it, everything where the bound is negative."""
+    size = sign(bound)
+    if size is None:
+        raise Unreadable
+    if op == "=":
+        return _union([*above, *below]) if size >= 0 else ()
+    if size < 0:
+        return (LINE,)
+    if op == "\\ne":
+        return tuple(piece for a in above for b in below for piece in _meet(a, b))
+    return _union([*above, *below])
+
+
+def _union_of_gaps(low: Expr, high: Expr, size: int) -> list[Piece]:
+    outer = [Piece(MINUS_INFINITY, low, False, False), Piece(high, INFINITY, False, False)]
+    return [outer[0], Piece(low, high, False, False), outer[1]] if size else outer
+
+
+def _coefficients(value: Expr, name: str) -> tuple[Expr, Expr, Expr]:
+    """a, b, c of a x² + b x + c."""
+    found: list[list[tuple[Monomial, Fraction]]] = [[], [], []]
+    for monomial, coefficient in value.terms:
+        powers = dict(monomial)
+        exponent = powers.pop(name, Fraction(0))
+        if exponent not in (0, 1, 2):
+            raise Unreadable
+        found[2 - int(exponent)].append((tuple(sorted(powers.items())), coefficient))
+    a, b, c = (sum_of(terms) for terms in found)
+    if any(symbols(part) for part in (a, b, c)):
+        raise Unreadable
+    return a, b, c
 
 
 def linear(value: Expr, name: str) -> tuple[Expr, Expr]:

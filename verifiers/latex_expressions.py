@@ -8,10 +8,29 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 
-from verifiers.exact_sums import CONSTANTS, Expr, Unreadable, add, atom, call, multiply, power, rational, scale, subtract, sum_of, symbols
+from verifiers.exact_sums import (
+    CONSTANTS,
+    Expr,
+    Unreadable,
+    add,
+    atom,
+    atoms,
+    call,
+    multiply,
+    power,
+    rational,
+    scale,
+    substitute,
+    subtract,
+    sum_of,
+    symbols,
+)  # fmt: skip
 from verifiers.functions import ARITY, INVERSE, MAX_FACTORIAL, VARIADIC, apply, log_to_base
-from verifiers.latex_tokens import Token, numeral
-from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value
+from verifiers.latex_tokens import Token, in_base, numeral
+from verifiers.latex_units import CURRENCIES, UNIT_WORDS, UnitReader
+from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value, bare_symbol, expression, finite
+from verifiers.matrices import determinant, is_matrix, plus, times, to_power, transposed
+from verifiers.units import read_unit
 
 MAX_DEPTH = 30  # nested brackets and arguments: under ten Python frames each
 MAX_DIGITS = 400  # of one number as written
@@ -20,28 +39,23 @@ MAX_STEPS = 2000  # primaries read in one answer, those of a sum's terms counted
 MAX_ITEMS = 64  # of a list
 MAX_ROWS = 12  # of cases
 
-UNIT_WORDS = (
-    "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",
-    "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm",
-)  # fmt: skip
-_CLOSING = {"(": (")", "]"), "[": (")", "]", "["), "\\{": ("\\}",), "{": ("}",)}
+_CLOSING = {"(": (")", "]", "["), "[": (")", "]", "["), "]": ("[", "]", ")"), "\\{": ("\\}",), "{": ("}",)}
 _CONDITION_WORDS = frozenset({"if", "for", "when", "where"})
 _OTHERWISE = frozenset({"otherwise", "else", "if otherwise"})
-_NO_UNIT = frozenset({"for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else"})
+_DIVISIBLE = ((("time", 1),), (("length", 1),), (("mass", 1),), (("money", 1),), (("volume", 1),))
 _RELATION_KIND = {"<": 0, "\\le": 1, "=": 2, "\\ne": 4}
 _FLIPPED = {">": "<", "\\ge": "\\le"}
 
 
-class ExpressionParser:
+class ExpressionParser(UnitReader):
     """Recursive descent. Every method reads from `self.at` and raises `Unreadable` where the grammar ends."""
 
     def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = tokens
-        self.at = 0
+        super().__init__(tokens)
         self.depth = 0
         self.sign = 1  # how a plus-minus sign is read this time
         self.forks = 0  # plus-minus signs met
-        self.money = False
+        self.money = ""
         self.work = 0
         self.steps = 0
         self.bars = 0  # absolute values open
@@ -52,119 +66,109 @@ class ExpressionParser:
         """One item between brackets: `latex_parse.py` allows more than a quantity."""
         return self._quantity()
 
-    def _peek(self, ahead: int = 0) -> Token:
-        at = self.at + ahead
-        return self.tokens[at] if at < len(self.tokens) else Token("end", "", False)
-
-    def _skip(self) -> bool:
-        self.at += 1
-        return True
-
-    def _next_op(self, *texts: str) -> bool:
-        token = self._peek()
-        return token.kind in ("op", "matrix") and token.text in texts
-
-    def _take(self, *texts: str) -> bool:
-        self.at += (found := self._next_op(*texts))
-        return found
-
-    def _expect(self, *texts: str) -> str:
-        if not self._take(*texts):
-            raise Unreadable
-        return self.tokens[self.at - 1].text
-
     def _quantity(self) -> Value:
         """A sum or a structure; behind a sum without variables, its unit. Infinity stands alone: nothing is computed with it."""
         signed = self._peek().text in ("+", "-") and self._peek(1).text == "∞"
         if signed or self._next_op("∞"):
             self.at += 1 + signed
             return scale(atom("∞"), Fraction(-1 if signed and self.tokens[self.at - 2].text == "-" else 1))
-        self.money = False
+        self.money = ""
         value = self._sum()
         if not isinstance(value, Expr):
             return value
-        unit = "$" * self.money
+        unit = self.money
         if value.terms and all(("°", Fraction(1)) in monomial for monomial, _ in value.terms):
             value, unit = multiply(value, atom("°", Fraction(-1))), "°"
         if all(atom in CONSTANTS or atom.isdigit() for monomial, _ in value.terms for atom, _ in monomial):
             unit += self._unit()
+            if unit and (self._peek().kind == "num" or (self._next_op("and") and self._peek(1).kind == "num")):
+                return self._with_parts(Quantity(value, unit))
         return Quantity(value, unit) if unit else value
 
-    def _unit(self) -> str:
-        words: list[str] = []
-        while True:
-            if self._take("%") or (self._peek().text in ("pct", "percent", "percentage") and self._skip()):
-                words.append("%")
-            elif words and self._take("^"):
-                words[-1] += f"^{self._argument().rational}"
-            elif self._at_unit_word() or (words and self._next_op("/")):
-                words.append(self._peek().text)
-                self.at += 1
-            else:
-                return " ".join(words)
-
-    def _at_unit_word(self) -> bool:
-        kind, text, spaced = self._peek()
-        if kind == "func":
-            return text == "min" and self._peek(1).text not in ("(", "{", "\\{", "=", ":")
-        plain = text.replace("^2", "").replace("^3", "")
-        if not any(c.isalpha() for c in text) or any(c.isdigit() for c in plain) or _NO_UNIT & set(text.split()):
-            return False  # "5 or 6" is two answers, whatever it is set in
-        return kind == "text" or (kind == "word" and (text in UNIT_WORDS or (spaced and len(text) > 3)))
+    def _with_parts(self, whole: Quantity) -> Quantity:
+        """6 hours 30 minutes, 5 ft 6 in, 1 hour and 20 minutes: what follows is a smaller unit of the same kind."""
+        size, dimension = read_unit(whole.unit)
+        start = self.at
+        self._take("and")
+        number = expression(self._primary())
+        unit = self._unit()
+        part, same_kind = read_unit(unit)
+        if (
+            same_kind != dimension
+            or part >= size
+            or dimension not in _DIVISIBLE
+            or number.rational is None
+            or whole.number.rational is None
+        ):
+            self.at = start
+            return whole
+        return Quantity(sum_of([*whole.number.terms, *scale(number, part / size).terms]), whole.unit)
 
     def _sum(self) -> Value:
         value = self._product()
-        while isinstance(value, Expr) and self._next_op("+", "-", "±"):
-            sign = self._sign()
-            value = sum_of([*expression(value).terms, *scale(expression(self._product()), sign).terms])
+        while (isinstance(value, Expr) or is_matrix(value)) and self._next_op("+", "-", "±", "∓"):
+            sign, term = self._sign(), self._product()
+            if isinstance(value, Expr) and isinstance(term, Expr):
+                value = sum_of([*finite(value).terms, *scale(finite(term), sign).terms])
+            else:
+                value = plus(value, term, sign)
         return value
 
     def _sign(self) -> Fraction:
-        text = self._expect("+", "-", "±")
-        self.forks += text == "±"
-        return Fraction({"+": 1, "-": -1, "±": self.sign}[text])
+        text = self._expect("+", "-", "±", "∓")
+        self.forks += text in ("±", "∓")
+        return Fraction({"+": 1, "-": -1, "±": self.sign, "∓": -self.sign}[text])
 
     def _product(self) -> Value:
         sign = Fraction(1)
-        while self._next_op("+", "-", "±", "$"):
-            if self._take("$"):
-                self.money = True
+        while self._next_op("+", "-", "±", "∓", *CURRENCIES):
+            if self._next_op(*CURRENCIES):
+                self.money = self._expect(*CURRENCIES)
             else:
                 sign *= self._sign()
         value = self._factor()
         if sign == -1:
-            value = scale(expression(value), sign)
+            value = self._times(rational(-1), value) if is_matrix(value) else scale(expression(value), sign)
         while True:
             if self._take("*"):
                 value = self._times(value, self._signed_factor())
             elif self._take("/"):
-                value = self._times(value, power(self._signed_factor(), rational(-1)))
+                value = self._times(value, power(expression(self._signed_factor()), rational(-1)))
             elif not self.congruence and self._take("mod"):
                 value = apply("mod", expression(value), expression(self._factor()))
             elif self._at_factor():
-                value = self._times(value, expression(self._factor()))
+                value = self._times(value, self._factor())
             else:
                 return value
 
-    def _times(self, left: Value, right: Expr) -> Expr:
-        self.work += len(expression(left).terms) * len(right.terms)
+    def _times(self, left: Value, right: Value) -> Value:
+        if is_matrix(left) or is_matrix(right):
+            self._works(MAX_WORK // 16)
+            return times(left, right)
+        self._works(len(finite(left).terms) * len(finite(right).terms))
+        return multiply(expression(left), expression(right))
+
+    def _works(self, amount: int) -> None:
+        self.work += amount
         if self.work > MAX_WORK:
             raise Unreadable
-        return multiply(expression(left), right)
 
-    def _signed_factor(self) -> Expr:
+    def _signed_factor(self) -> Value:
         sign = self._sign() if self._next_op("+", "-") else Fraction(1)
-        return scale(expression(self._factor()), sign)
+        value = self._factor()
+        return value if sign == 1 else self._times(rational(-1), value)
 
     def _at_factor(self) -> bool:
         """Whether what follows multiplies without a sign. A number never does: "3 4" is not a product."""
         kind, text, _ = self._peek()
         if kind == "word":
-            return len(text) <= 3 and text not in UNIT_WORDS
+            return len(text) <= 3 and text not in UNIT_WORDS and self.tokens[self.at - 1].kind != "word"
         if kind == "op" and text == "|":
             return not self.bars
         if text == "(" and self._peek(1).text in ("mod", "pmod"):
             return False
+        if kind == "matrix":
+            return text.startswith("\\begin") and "matrix" in text
         return kind == "sym" or (kind == "func" and not self._at_unit_word()) or (kind == "op" and text in _OPENERS)
 
     def _factor(self) -> Value:
@@ -176,20 +180,37 @@ class ExpressionParser:
             elif self._take("!"):
                 if (n := expression(value).rational) is not None and n > MAX_FACTORIAL:
                     raise Unreadable
-                value = apply("factorial", expression(value))
+                double = self._next_op("!") and not self._peek().spaced and self._take("!")
+                value = apply("factorial2" if double else "factorial", expression(value))
             elif self._take("^"):
-                sign = self._sign() if self._next_op("+", "-") else Fraction(1)
-                value = power(expression(value), scale(self._argument(), sign))
+                value = self._powered(value)
                 if self._next_op("^"):  # TeX refuses a double superscript, and readers disagree on it
                     raise Unreadable
         return value
+
+    def _powered(self, base: Value) -> Value:
+        sign = self._sign() if self._next_op("+", "-") else Fraction(1)
+        if is_matrix(base):
+            self._works(MAX_WORK // 4)
+            if sign == 1 and (length := self._transpose_mark()):
+                self.at += length
+                return transposed(base)
+            return to_power(base, scale(self._argument(), sign))
+        return power(finite(base), scale(self._argument(), sign))
+
+    def _transpose_mark(self) -> int:
+        r"""How many tokens of T, \top or \mathsf T stand here."""
+        ahead = [self._peek(i).text for i in range(4)]
+        inner = ahead[1:] if ahead[0] == "{" else ahead
+        length = 1 if inner[0] in ("T", "\\top", "t") else 2 if inner[0] in ("\\mathsf", "\\intercal") and inner[1] == "T" else 0
+        return length and length + (2 if ahead[0] == "{" else 0)
 
     def _argument(self, longest: int = MAX_DIGITS) -> Expr:
         """What follows a command: a braced item, or one primary; a number of at most `longest` digits."""
         kind, text, _ = self._peek()
         if kind == "mixed" or (kind == "num" and len(text) > longest):
             raise Unreadable
-        return expression(self._primary())
+        return finite(self._primary())
 
     def _primary(self) -> Value:
         """All recursion passes through here, where its depth is counted."""
@@ -207,24 +228,29 @@ class ExpressionParser:
         if kind in ("num", "repeating", "mixed"):
             if kind == "mixed" and self._next_op("^", "!"):
                 raise Unreadable
-            return _number(text)
+            if len(text) > MAX_DIGITS or (number := numeral(text)) is None:
+                raise Unreadable
+            return rational(*number)
         if kind == "sym":
             return self._symbol(text)
         if kind == "word" and len(text) <= 3 and len(self.tokens) > 1:
             if self._next_op("^", "!", "°"):  # in xy^2 the exponent is y's: from here on these are letters
                 self.tokens[self.at - 1 : self.at] = [Token("sym", letter, False) for letter in text]
                 return self._symbol(text[0])
-            return reduce(multiply, (atom(letter) for letter in text))
+            return reduce(multiply, (self.bound.get(letter, atom(letter)) for letter in text))
         if kind == "based":
             digits, _, base = text.partition("_")
-            return Quantity(rational(in_base(digits, int(base))), f"base {int(base)}")
+            value = in_base(digits, int(base)) if len(digits) <= MAX_DIGITS else None
+            if value is None:
+                raise Unreadable
+            return Quantity(rational(value), f"base {int(base)}")
         if kind == "set":
             return Group("set", text, ())
         if kind == "func":
             return self._function(text)
         if kind == "matrix" and text.startswith("\\begin"):
-            return self._cases() if "cases" in text else self._matrix()
-        if kind == "op" and text in ("(", "[", "\\{", "{"):
+            return self._cases() if "cases" in text else determinant(self._matrix()) if "vmatrix" in text else self._matrix()
+        if kind == "op" and text in ("(", "[", "\\{", "{", "]"):
             return self._group(text)
         if kind == "op" and text in _COMMANDS:
             return _COMMANDS[text](self)
@@ -233,9 +259,15 @@ class ExpressionParser:
     def _symbol(self, text: str) -> Expr:
         if text in self.bound:
             return self.bound[text]
+        if text.startswith("C_") and text[2:].isdigit() and self._next_op("^"):  # C_5^2 chooses two of five
+            start, self.at = self.at, self.at + 1
+            chosen = self._argument(1)
+            if chosen.rational is not None and 0 <= chosen.rational <= int(text[2:]):
+                return apply("binom", rational(int(text[2:])), chosen)
+            self.at = start
         if text == "f" and self._next_op("("):  # an unknown function is a symbol for each argument
             argument = self._group_expression("(")
-            return atom(f"f({argument.terms!r:.300})" if not _bare(argument) else f"f({_bare(argument)})")
+            return atom(f"f({argument.terms!r:.300})" if not bare_symbol(argument) else f"f({bare_symbol(argument)})")
         return atom(text)
 
     def _group_expression(self, opening: str) -> Expr:
@@ -247,8 +279,11 @@ class ExpressionParser:
         self.depth -= 1
         return value
 
-    def _fraction(self) -> Expr:
-        return multiply(self._argument(1), power(self._argument(1), rational(-1)))
+    def _fraction(self) -> Value:
+        kind, text, _ = self._peek()
+        if kind == "mixed" or (kind == "num" and len(text) > 1):
+            raise Unreadable
+        return self._times(self._primary(), power(self._argument(1), rational(-1)))
 
     def _binomial(self) -> Expr:
         return apply("binom", self._argument(1), self._argument(1))
@@ -272,6 +307,8 @@ class ExpressionParser:
 
     def _function(self, name: str) -> Expr:
         r"""name ["_" base] ["^" exponent] argument; \sin^{-1} is the inverse, every other exponent is the value's."""
+        if name == "det":
+            return determinant(self._primary())
         base = exponent = None
         while self._next_op("_", "^"):
             if self._take("_"):
@@ -318,7 +355,7 @@ class ExpressionParser:
         else:
             value = expression(self._factor())
             while self._at_factor() and self._peek().kind != "func" and not (self._next_op("(") and symbols(value)):
-                value = self._times(value, expression(self._factor()))
+                value = expression(self._times(value, self._factor()))
             if self._next_op("/") and self._peek(1).kind != "func":
                 raise Unreadable
         self.depth -= 1
@@ -399,10 +436,10 @@ class ExpressionParser:
                 raise Unreadable
         closing = self._expect(*_CLOSING[opening])
         if opening == "\\{" or (len(items) > 1 and opening != "{"):
-            return Group(opening, ")" if closing == "[" else closing, tuple(items))
+            return Group("(" if opening == "]" else opening, ")" if closing == "[" else closing, tuple(items))
         if len(items) > 1:
             return Group("\\{", "\\}", tuple(items))
-        if len(items) != 1 or opening + closing not in ("()", "[]", "{}"):
+        if len(items) != 1 or opening + closing not in ("()", "[]", "{}"):  # (1,2[ has two items
             raise Unreadable
         return items[0]
 
@@ -432,8 +469,11 @@ class ExpressionParser:
     def _square_root(self) -> Expr:
         index = Fraction(2)
         if self._take("["):
-            index = expression(self._item()).rational or Fraction(0)
+            written = expression(self._item())
             self._expect("]")
+            if bare_symbol(written):
+                return power(self._argument(), power(written, rational(-1)))
+            index = written.rational or Fraction(0)
         if index.denominator != 1 or not 2 <= index <= 99:
             raise Unreadable
         value = self._argument()
@@ -442,45 +482,18 @@ class ExpressionParser:
         return power(value, rational(1 / index))
 
 
-def expression(value: Value) -> Expr:
-    if not isinstance(value, Expr):
+def _conjugate(parser: ExpressionParser) -> Expr:
+    r"""\overline{3+4i}: of a number; over letters or digits the bar means something else."""
+    value = parser._argument()
+    if symbols(value) or "i" not in atoms(value):
         raise Unreadable
-    return value
-
-
-def _bare(value: Expr) -> str:
-    """The symbol that this is, if it is one."""
-    if len(value.terms) == 1 and value.terms[0][1] == 1 and len(value.terms[0][0]) == 1:
-        name, exponent = value.terms[0][0][0]
-        return name if exponent == 1 else ""
-    return ""
-
-
-bare_symbol = _bare
-
-
-def in_base(digits: str, base: int) -> int:
-    if not 2 <= base <= 36 or len(digits) > MAX_DIGITS:
-        raise Unreadable
-    value = 0
-    for digit in digits:
-        if (n := int(digit, 36)) >= base:
-            raise Unreadable
-        value = value * base + n
-    return value
-
-
-def _number(text: str) -> Expr:
-    read = numeral(text) if len(text) <= MAX_DIGITS else None
-    if read is None:
-        raise Unreadable
-    return rational(*read)
+    return substitute(value, {"i": scale(atom("i"), Fraction(-1))})
 
 
 _COMMANDS: dict[str, Callable[[ExpressionParser], Value]] = {
     "frac": ExpressionParser._fraction, "binom": ExpressionParser._binomial, "sqrt": ExpressionParser._square_root,
     "|": ExpressionParser._absolute, "⌊": ExpressionParser._rounded_down, "⌈": ExpressionParser._rounded_up,
     "sum": lambda parser: parser._repeated(add, 0), "prod": lambda parser: parser._repeated(multiply, 1),
-    "\\emptyset": lambda parser: EMPTY_SET,
+    "\\emptyset": lambda parser: EMPTY_SET, "\\overline": _conjugate, "\\bar": _conjugate,
 }  # fmt: skip
 _OPENERS = frozenset(_COMMANDS.keys() - {"\\emptyset", "|"}) | {"(", "{"}

@@ -4,17 +4,20 @@ A recursive-descent parser, and nothing that runs the text. Expressions (`latex_
 what an answer makes of them: lists, names, equations, inequalities and their chains, congruences, ratios, sets of numbers and how they
 are combined. Length, depth, digits, exponents and sizes are bounded before anything is evaluated; what is beyond a bound, or outside the
 grammar, is `Unparsed` as a whole: an answer is never cut down to the part of it that could be read. Left out, and so compared as tokens:
-integrals, limits, sums with symbolic bounds, ellipses, statements in words.
+ellipses, statements in words.
 """
 
 import re
+from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 
+from verifiers.calculus import CalculusParser
 from verifiers.certified import same
-from verifiers.exact_sums import Expr, Unreadable, rational, symbols
-from verifiers.latex_expressions import MAX_ITEMS, ExpressionParser, bare_symbol
-from verifiers.latex_tokens import normalise, tokenize
-from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
+from verifiers.exact_sums import CONSTANTS, Expr, Monomial, Unreadable, rational, sum_of, symbols
+from verifiers.latex_expressions import MAX_ITEMS
+from verifiers.latex_tokens import UNIT_VECTORS, normalise, tokenize
+from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
 from verifiers.rounding import is_rounding
 
 __all__ = ["MAX_LENGTH", "Group", "Named", "Quantity", "Unparsed", "Value", "parse"]
@@ -30,32 +33,34 @@ _TAIL_WORDS = frozenset(_TAIL.split())
 _NAME_ENDS = ("=", "∈", ":", "≈")
 
 
-class _Parser(ExpressionParser):
+class _Parser(CalculusParser):
     def answer(self) -> Value:
         """item (("," | and | or) item)* [for all ...]; an item with a plus-minus sign is two items."""
         self._skip_words()
         items: list[Value] = []
         joints: set[str] = set()
+        breaks: dict[str, list[int]] = {}
         while True:
-            items += self._forked()
+            items += map(_as_vector, self._forked())
             if len(items) > MAX_ITEMS:
                 raise Unreadable
             parameters = self._tail()
             if self.at == len(self.tokens):
-                return _with_parameters(self._joined(items, joints), parameters)
-            comma = self._take(",", ";")
+                return _with_parameters(self._joined(_nested(items, breaks), joints), parameters)
+            comma, mark = self._peek().text, self._take(",", ";")
             word = self._peek().text
             if self._take("and", "or"):
                 joints.add(word)
-            elif not comma:
+            elif not mark:
                 raise Unreadable
+            breaks.setdefault(word if word in ("and", "or") else comma, []).append(len(items))
             if (parameters := self._tail()) and self.at == len(self.tokens):
-                return _with_parameters(self._joined(items, joints), parameters)
+                return _with_parameters(self._joined(_nested(items, breaks), joints), parameters)
 
     def _joined(self, items: list[Value], joints: set[str]) -> Value:
         if isinstance(items[0], Everywhere) and len(items) == 2:
             return Everywhere(items[0].condition, items[1])
-        if len(items) == 1:
+        if len(items) == 1 or (joints == {"or"} and all(_same_constant(items[0], item) for item in items)):
             return items[0]
         word = joints.pop() if len(joints) == 1 and any(isinstance(item, Relation) for item in items) else ""
         return Group("", word, tuple(items))
@@ -95,8 +100,10 @@ class _Parser(ExpressionParser):
             sides.append(self._side())
             if len(sides) > MAX_ITEMS:
                 raise Unreadable
+        if not (ops or name) and (self._next_op("pmod") or (self._next_op("(") and self._peek(1).text in ("mod", "pmod"))):
+            return self._congruence([Unparsed(""), *sides])  # 3 (mod 7), of a number that has no name
         if "≡" in ops:
-            return self._congruence(sides, ops)
+            return self._congruence(sides)
         if ops and ops[-1] == "≈" and set(ops[:-1]) <= {"="}:
             return self._approximation(name, sides, ops)
         if set(ops) <= {"="}:
@@ -127,37 +134,63 @@ class _Parser(ExpressionParser):
             raise Unreadable
         return self._equation(name, sides[:-1])
 
-    def _congruence(self, sides: list[Value], ops: list[str]) -> Value:
+    def _congruence(self, sides: list[Value]) -> Value:
+        r"""x \equiv 1 \pmod 5; x \equiv 1, 2 \pmod 5 is two of them."""
+        while self._take(",", "or", "and"):
+            sides.append(self._side())
         bracket = self._take("(")
         if not self._take("mod", "pmod"):
             raise Unreadable
         modulus = self._side()
         if bracket:
             self._expect(")")
-        if len(sides) != 2:
+        if not 2 <= len(sides) <= MAX_ITEMS:
             raise Unreadable
-        return Relation((*sides, modulus), ("≡",))
+        found = tuple(Relation((sides[0], residue, modulus), ("≡",)) for residue in sides[1:])
+        return found[0] if len(found) == 1 else Group("", "or", found)
 
     def _leading_name(self) -> str:
-        """The name before "=", "∈" or ":": a symbol or a word, f(x), or a tuple of symbols."""
+        """The name before "=", "∈" or ":": a symbol or a word, f(x), f'(x), P(X = 2), dy/dx, or a tuple of symbols."""
         kind, text, _ = self._peek()
         ahead = 1 if kind in ("sym", "word", "text") or (kind == "func" and text in ("min", "max")) else 0
-        if ahead and [self._peek(1).text, self._peek(2).kind, self._peek(3).text] == ["(", "sym", ")"]:
-            ahead = 4
+        if ahead:
+            ahead = self._applied(ahead)
+        elif text == "frac" and re.fullmatch(r"frac\{d\w?\}\{d\w\}", "".join(self._peek(i).text for i in range(7))):
+            ahead = 7
+        elif text == "[" and self._peek(2).text == "]" and self._peek(1).text.isupper():
+            ahead = 3  # the area of a polygon
         elif text == "(" and self._peek(1).kind == "sym":
             ahead = self._tuple_of_names()
         end = self._peek(ahead)
         if not ahead or end.kind != "op" or end.text not in _NAME_ENDS:
             return ""
-        if end.text == ":" and (kind not in ("word", "text", "func") or ahead != 1):
+        if end.text == ":" and (kind not in ("word", "text", "func") or ahead != 1 or any(t.text == "=" for t in self.tokens)):
             return ""
-        if end.text == "≈" and not (kind == "sym" and ahead == 1):
+        if end.text == "≈" and not (kind == "sym" and ahead == 1 and text not in CONSTANTS):
             return ""
         if end.text == ":" or end.text == "≈" or self._peek(ahead + 1).kind != "end":
-            name = "".join(self._peek(i).text for i in range(ahead))
+            name = "".join(self._peek(i).text for i in range(ahead)).replace("overline:", "")
             self.at += ahead + 1
             return name
         return ""
+
+    def _applied(self, ahead: int) -> int:
+        """How many tokens a name is with its primes, its ^{-1} and its arguments in brackets."""
+        while self._peek(ahead).text == "'":
+            ahead += 1
+        inverse = [self._peek(ahead + i).text for i in range(6)] == ["^", "{", "-", "1", "}", "("]
+        start = end = ahead + 5 * inverse
+        if self._peek(start).text not in ("(", "["):
+            return ahead
+        while self._peek(end).text not in (")", "]"):
+            end += 1
+            token = self._peek(end)
+            probability = self._peek().text in ("P", "E", "Pr", "Var")
+            if end - start > 8 or not (
+                token.kind == "sym" or token.text in (")", "]", ",") or (probability and token.kind in ("num", "op"))
+            ):
+                return ahead
+        return end + 1
 
     def _tuple_of_names(self) -> int:
         """How many tokens (x, y) or (f(n), g(n)) are; 0 if this is neither."""
@@ -214,6 +247,33 @@ class _Parser(ExpressionParser):
             if len(conditions) > MAX_ITEMS:
                 raise Unreadable
         return Builder(head, tuple(conditions))
+
+
+def _nested(items: list[Value], breaks: dict[str, list[int]]) -> list[Value]:
+    """x = 1, y = 2; x = 3, y = 4 as two lists: a semicolon, or an "or" between names, parts what commas and "and" join."""
+    named = all(isinstance(item, Named) for item in items)
+    strong = ";" if ";" in breaks else "or" if "or" in breaks and named else ""
+    if not strong or not {",", "and"} & breaks.keys():
+        return items
+    ends = [0, *breaks[strong], len(items)]
+    chunks = [tuple(items[start:end]) for start, end in pairwise(ends)]
+    return [chunk[0] if len(chunk) == 1 else Group("", "", chunk) for chunk in chunks]
+
+
+def _as_vector(value: Value) -> Value:
+    """2i + 3j in unit vectors as the tuple (2, 3); without j or k, how many coordinates there are is not known."""
+    if isinstance(value, Named):
+        return Named(value.name, _as_vector(value.value))
+    if not isinstance(value, Expr) or not symbols(value) & set(UNIT_VECTORS[1:]):
+        return value
+    parts: dict[str, list[tuple[Monomial, Fraction]]] = {name: [] for name in UNIT_VECTORS}
+    for monomial, coefficient in value.terms:
+        along = [name for name, exponent in monomial if name in UNIT_VECTORS and exponent == 1]
+        if len(along) != 1:
+            return value
+        parts[along[0]].append((tuple(part for part in monomial if part[0] != along[0]), coefficient))
+    used = UNIT_VECTORS if parts[UNIT_VECTORS[2]] else UNIT_VECTORS[:2]
+    return Group("(", ")", tuple(sum_of(parts[name]) for name in used))
 
 
 def _with_parameters(value: Value, names: tuple[str, ...]) -> Value:

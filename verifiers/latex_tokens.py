@@ -10,6 +10,8 @@ from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
 
+from verifiers.units import spelled
+
 
 class Token(NamedTuple):
     kind: str  # "num", "mixed", "repeating", "based", "sym", "word", "text", "func", "matrix" or "op"
@@ -19,43 +21,52 @@ class Token(NamedTuple):
 
 _FUNCTIONS = frozenset((
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln", "exp", "gcd", "lcm",
-    "max", "min", "sgn",
+    "max", "min", "sgn", "cis", "det", "re", "im", "abs",
 ))  # fmt: skip
-_FUNCTION_NAMES = {"tg": "tan", "ctg": "cot", "cosec": "csc", "arctg": "arctan", "lg": "log10", "sign": "sgn", "mcm": "lcm"}
+_FUNCTION_NAMES = {"tg": "tan", "ctg": "cot", "cosec": "csc", "arctg": "arctan", "lg": "log10", "sign": "sgn", "mcm": "lcm",
+    "atan": "arctan", "asin": "arcsin",
+                   "acos": "arccos", "Re": "re", "Im": "im"}  # fmt: skip
 _GREEK = {
     "pi": "π", "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ϵ", "theta": "θ", "lambda": "λ",
     "mu": "μ", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "varphi": "ϕ", "omega": "ω", "Delta": "Δ", "ell": "ℓ", "Omega": "Ω",
     "eta": "η", "xi": "ξ", "nu": "ν", "psi": "ψ", "kappa": "κ", "zeta": "ζ",
 }  # fmt: skip
 _COMMANDS = {
-    "times": "*", "cdot": "*", "div": "/", "in": "∈", "pm": "±", "infty": "∞", "infinity": "∞", "inf": "∞", "leq": "\\le",
+    "times": "*", "cdot": "*", "div": "/", "in": "∈", "pm": "±", "mp": "∓", "infty": "∞", "infinity": "∞", "inf": "∞", "leq": "\\le",
     "leqslant": "\\le", "geq": "\\ge", "geqslant": "\\ge", "dfrac": "frac", "frac": "frac", "tfrac": "frac", "cfrac": "frac",
     "sqrt": "sqrt", "{": "\\{", "}": "\\}", "lbrace": "\\{", "rbrace": "\\}", "%": "%", "$": "$", "varnothing": "\\emptyset",
     "leqq": "\\le", "geqq": "\\ge", "lt": "<", "gt": ">", "neq": "\\ne", "cup": "∪", "bigcup": "∪", "cap": "∩", "setminus": "∖",
     "backslash": "∖", "smallsetminus": "∖", "mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "lfloor": "⌊", "rfloor": "⌋",
     "lceil": "⌈", "rceil": "⌉", "binom": "binom", "dbinom": "binom", "tbinom": "binom", "langle": "(", "rangle": ")", "lor": "or",
     "vee": "or", "land": "and", "wedge": "and", "colon": ":", "approx": "≈", "equiv": "≡", "bmod": "mod", "pmod": "pmod", "mod": "mod",
-    "forall": "∀", "sum": "sum", "prod": "prod", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "to": "→", "ast": "*",
+    "forall": "∀", "dots": "…", "ldots": "…", "cdots": "…", "dotsc": "…", "dotsb": "…", "sum": "sum", "prod": "prod", "lbrack": "[",
+    "rbrack": "]", "lparen": "(", "rparen": ")", "to": "→", "ast": "*",
 }  # fmt: skip
 _UNICODE = str.maketrans(
     {"−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": r"\div ", "≤": r"\le ", "≥": r"\ge ", "∪": r"\cup ",
-     "∈": r"\in ", "√": r"\sqrt ", "∞": r"\infty ", "±": r"\pm ", "∅": r"\emptyset ", "…": r"\ldots ", "⩽": r"\le ", "⩾": r"\ge ",
+     "∈": r"\in ", "√": r"\sqrt ", "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp ", "∅": r"\emptyset ", "…": r"\ldots ", "⩽": r"\le ",
+     "⩾": r"\ge ",
      "≠": r"\ne ", "∩": r"\cap ", "∖": r"\setminus ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}",
      "ℂ": r"\mathbb{C}", "≡": r"\equiv ", "≈": r"\approx ", "∀": r"\forall ", "∣": "|", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
-     "⌈": r"\lceil ", "⌉": r"\rceil ", "∑": r"\sum ", "∧": r"\land ", "∨": r"\lor ", "￥": "¥"}
+     "⁄": "/", "⟨": r"\langle ", "⟩": r"\rangle ", "∠": r"\angle ", "△": r"\triangle ", "∴": " ", "⌈": r"\lceil ", "⌉": r"\rceil ",
+     "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "∧": r"\land ", "∨": r"\lor ", "￥": "¥"}
     | {sign: rf"\{name} " for name, sign in _GREEK.items()}
 )  # fmt: skip
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿ", "0123456789-n")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
 _SKIPPED = (
     r"(?:\s|~|\\[,;:! ]|\\(?:left|right)\s*\.|"
-    r"\\q?quad|\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|boxed|fbox|rm|bf|it|nolimits)(?![A-Za-z]))+"
+    r"\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|boxed|fbox|rm|bf|it|nolimits|therefore)(?![A-Za-z]))+"
 )
 
 
 _MIXED = r"(?:\s|~|\\[,;:! ])*\\[dtc]?frac\s*\{(\d+)\}\s*\{(\d+)\}|\s+(\d+)/(\d+)"
 
 
-_NUMBER_SET = r"(?:\{\s*[RZNQC]\s*\}|[RZNQC](?![A-Za-z]))(?:\s*(?:\^|_)\s*(?:\{\s*(?:[-+*]|[><]\s*0)\s*\}|[-+*]))?"
+_NUMBER_SET = r"(?:\{\s*[RZNQC]\s*\}|[RZNQC](?![A-Za-z]))(?:\s*(?:\^|_)\s*(?:\{\s*(?:[-+*]|[><]\s*0|\\geq?\s*0)\s*\}|[-+*]))?"
+_SET_NAMES = {"N*": "Z+", "N+": "Z+", "Z>": "Z+", "R>": "R+"}
+_CORNERS = r"\\(?:angle|triangle|widehat|overarc|overline)\s*(?:\{\s*[A-Z]{1,4}\s*\}|[A-Z]{1,4}(?![A-Za-z]))"
+_ACCENT = r"\\(?:vec|overrightarrow|hat|bar|tilde|mathbf|boldsymbol|bm)(?:\s*\{\s*(?:\\[ij]math|[A-Za-z]|[A-Z]{2})\s*\}|\s+[A-Za-z])"
 
 
 def _token_pattern(separators: str) -> re.Pattern[str]:
@@ -67,11 +78,14 @@ def _token_pattern(separators: str) -> re.Pattern[str]:
         "based": r"\d[0-9A-Z]*_(?:\{\d{1,2}\}|\d{1,2})",
         "num": rf"{integer}(?:\.\d+)?(?:[eE][+-]?\d{{1,3}}(?![\w.]))?|\.\d+",
         "set": rf"\\(?:mathbb|mathbf|Bbb)\s*{_NUMBER_SET}|\\R(?![A-Za-z])",
+        "corners": _CORNERS,
+        "accent": _ACCENT,
         "text": r"\\(?:text|textbf|textit|textrm|textup|textnormal|mbox|mathrm|mathbf|mathit|boldsymbol|operatorname\*?)\s*\{[^{}]*\}",
-        "matrix": r"\\(?:begin|end)\s*\{(?:[pb]matrix|cases)\}|\\\\",
+        "matrix": r"\\(?:begin|end)\s*\{(?:[pbv]matrix|cases)\}|\\\\",
+        "quad": r"\\q?quad",
         "command": r"\\(?:[A-Za-z]+|.)",
         "word": r"[A-Za-z]{2,}",
-        "sym": r"[A-Za-z](?:_(?:[A-Za-z0-9]|\{[A-Za-z0-9]+\}))?",
+        "sym": r"[A-Za-z](?:_(?:[A-Za-z0-9]|\{[A-Za-z0-9+, -]{1,30}\}))?",
         "op": r".",
     }
     return re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in kinds.items()), re.DOTALL | re.ASCII)
@@ -84,14 +98,17 @@ def _pattern(nested: bool) -> re.Pattern[str]:
     return _token_pattern(separators if nested else separators + "|,")
 
 
+UNIT_VECTORS = ("i⃗", "j⃗", "k⃗")
+_PLAIN_WORDS = {"sqrt": "sqrt", "infinity": "∞", "inf": "∞", "oo": "∞", "union": "∪"}
 _ESCAPED = {"\f": r"\f", "\b": r"\b", "\t": r"\t", "\r": r"\r", "\v": r"\v"}  # what a JSON or Python string makes of \frac, \text ...
-_PLAIN_OPERATORS = {"<=": r"\le ", ">=": r"\ge ", "=<": r"\le ", "!=": r"\ne ", "&lt;": "<", "&gt;": ">"}
+_PLAIN_OPERATORS = {"<=": r"\le ", ">=": r"\ge ", "=<": r"\le ", "!=": r"\ne ", "=>": "=>", "&lt;": "<", "&gt;": ">"}
 
 
 def normalise(source: str) -> str:
     """Delimiters of mathematics, unicode signs, plain-text operators and TeX's brace-less arguments, all as plain LaTeX."""
     if not source.isascii():
-        source = re.sub(r"[⁰¹²³⁴-⁹⁻]+", lambda m: "^{" + m[0].translate(_SUPERSCRIPTS) + "}", source)
+        source = re.sub(r"[⁰¹²³⁴-⁹⁻ⁿ]+", lambda m: "^{" + m[0].translate(_SUPERSCRIPTS) + "}", source)
+        source = re.sub(r"[₀-₉ₙ]+", lambda m: "_{" + m[0].translate(_SUBSCRIPTS) + "}", source)
         source = re.sub(r"[¼-¾⅐-⅞]", _vulgar_fraction, source)
         source = re.sub(r"√(\d+|[a-z])", r"\\sqrt{\1}", source)
         source = unicodedata.normalize("NFKC", source.translate(_UNICODE))
@@ -106,11 +123,30 @@ def normalise(source: str) -> str:
         source = re.sub(r"<(/?)sup>", lambda m: "}" if m[1] else "^{", source)
         source = re.sub(r"<=|>=|=<|(?<![\d)])!=|&[lg]t;", lambda m: _PLAIN_OPERATORS[m[0]], source)
     source = re.sub(r"(?<=\d)\s?(?:\^\s?\{?\s?\\(?:text|mathrm)\s?\{\s?(?:st|nd|rd|th)\s?\}\s?\}?|(?:st|nd|rd|th)\b)", " ", source)
-    source = source.replace("...", r"\ldots ")
+    source = _plain_forms(source.replace("...", r"\ldots "))
     source = re.sub(r"\.(?=\s*(?:\\right)?\s*[\])])", "", source)  # punctuation that slipped inside the brackets
+    source = spelled(source.rstrip(" ."))
     while source and not source.endswith("\\\\") and (source[-1] in ".,; " or source.endswith("\\!")):
         source = source[: -2 if source[-2:-1] == "\\" else -1]
     return source.strip()
+
+
+def _plain_forms(source: str) -> str:
+    """Emphasis, ** for a power, 3x10^8, prices with a decimal comma, U between intervals; ≈ or = before everything."""
+    if "*" in source:
+        source = re.sub(r"^\*\*([^*]{1,200})\*\*$", r"\1", source.strip()).replace("**", "^")
+    if "10" in source:
+        source = re.sub(r"(?<=\d)\s?[xX]\s?(?=10\s?\^)", r"\\times ", source)
+    if "," in source and any(sign in source for sign in "$€£"):
+        price = r"((?:\\?\$|€|£)\s?\d{1,9}),(\d\d)(?![\d,])|(?<![\d,.])(\d{1,9}),(\d\d)(?=\s?(?:\\?\$|€|£)(?!\s?\d))"
+        source = re.sub(price, lambda m: ".".join(part for part in m.groups() if part), source)
+    if "U" in source:
+        source = re.sub(r"(?<=[\])}])\s?U\s?(?=[\[(\\{])", r"\\cup ", source)
+    if "°" in source:
+        source = re.sub(r"°\s*(?:\\(?:text|mathrm)\s*\{\s*([CF])\s*\}|([CF])(?![A-Za-z]))", r"\\text{°\1\2}", source)
+    if " in " in source:
+        source = re.sub(r"^([A-Za-z]) in (?=[\[({\\])", r"\1 \\in ", source)
+    return re.sub(r"^\s*(?:=|\\approx(?![a-z])|≈)(?=[^=])", "", source)
 
 
 def _normalise_commands(source: str) -> str:
@@ -120,34 +156,78 @@ def _normalise_commands(source: str) -> str:
         source = re.sub(r"(?:\\left\s*[\[(]\s*)\\begin\s*\{array\}(?:\{[^{}]*\})?", r"\\begin{bmatrix}", source)
         source = re.sub(r"\\left\s*\\\{\s*\\begin\s*\{(?:array|aligned)\}(?:\{[^{}]*\})?", r"\\begin{cases}", source)
         source = re.sub(r"\\end\s*\{(?:array|aligned)\}\s*(?:\\right\s*[\])])?", r"\\end{pmatrix}", source)
-        source = re.sub(r"(\\(?:begin|end)\s*)\{d?[Bbpv]?(matrix|cases)\*?\}", _environment, source)
+        source = re.sub(r"(\\(?:begin|end)\s*)\{d?([Bbpv]?)(matrix|cases)\*?\}", _environment, source)
     source = re.sub(r"\\\\|\\[()\[\]]", lambda m: m[0] if m[0] == "\\\\" else " ", source)
+    if r"\prime" in source:
+        source = re.sub(r"\^\s*(?:\{\s*((?:\\prime\s*){1,3})\}|\\prime(?![a-z]))", lambda m: "'" * max(1, m[0].count("prime")), source)
     source = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])", "°", source)
     source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(\d)", r"\1{\2}{\3}", source)
     source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(?=[{\\])", r"\1{\2}", source)
+    if r"\choose" in source:
+        source = re.sub(r"\{([^{}\\]{1,60})\\choose(?![a-z])([^{}\\]{1,60})\}", r"\\binom{\1}{\2}", source)
+    if r"\angle" in source or r"\triangle" in source:
+        source = re.sub(r"(?:(?<![A-Za-z])m\s?)?\\angle", r"\\angle", re.sub(r"_\s*\{\s*\\triangle\s*([A-Z]{1,4})\s*\}", r"_{\1}", source))
+    source = _unwrapped(source)
     return re.sub(r"(\\log\s*_)\s*(\d)", r"\1{\2}", source)
 
 
+def _unwrapped(source: str) -> str:
+    r"""Numbers and capitals that stand in \text{...} or under other emphasis, without it; \color{red} and \mathrm{m\,s^{-1}} plain."""
+    if r"\color" in source or r"\textcolor" in source:
+        source = re.sub(r"\\(?:text)?color\s*\{[a-zA-Z]{1,20}\}", "", source)
+    if r"\under" in source:
+        source = re.sub(r"\\underline\s*\{([^{}]*)\}", r"{\1}", source)
+    source = re.sub(
+        r"(\\(?:text|mathrm|mbox|textbf|textit|textrm)\s*\{[^{}\\]*)\\(?:text|mathrm|textbf|textit)\s*\{([^{}]*)\}\s*\}", r"\1\2}", source
+    )
+    return re.sub(r"\\(?:text|textbf|mathbf|mathrm|textit|mbox)\s*\{([\d.,/%+ -]*|[A-Z](?:, ?[A-Z])+)\}", r" \1 ", source)
+
+
 def _environment(match: re.Match[str]) -> str:
-    return match[1] + ("{cases}" if match[2] == "cases" else "{pmatrix}")
+    if match[2] == "V":  # a norm
+        return match[0]
+    return match[1] + ("{cases}" if match[3] == "cases" else "{vmatrix}" if match[2] == "v" else "{pmatrix}")
 
 
 def tokenize(source: str) -> list[Token]:
     found: list[Token] = []
-    position, depth, spaced = 0, 0, False
+    position, depth, spaced, quad = 0, 0, False, -1
     while position < len(source):
         match = _pattern(depth > 0).match(source, position)
         assert match is not None  # the last alternative takes any character
         position, kind, text = match.end(), str(match.lastgroup), match[0]
-        if kind != "space":
-            found.append(_token(kind, text, spaced))
-            depth = max(0, depth + (text in ("(", "[", "\\{")) - (text in (")", "]", "\\}")))
-        spaced = kind == "space"
+        if kind == "quad":
+            quad = len(found)
+        elif kind != "space":
+            if quad == len(found) and depth == 0 and found and _is_item_end(found[-1]) and (text[0].isalnum() or text in _ITEM_STARTS):
+                found.append(Token("op", ",", True))
+            token = _token(kind, text, spaced)
+            if (
+                kind == "text"
+                and token.kind == "sym"
+                and token.text.isupper()
+                and found
+                and found[-1].kind in ("num", "mixed", "repeating")
+            ):
+                token = Token("text", token.text, spaced)  # 20\text{ N} is newtons, \text{N} alone a choice
+            found.append(token)
+            depth = max(0, depth + (text in ("(", "[", "\\{") or (text == "]" and not depth)) - (text in (")", "]", "\\}") and depth > 0))
+        spaced = kind in ("space", "quad")
     return found
+
+
+_ITEM_STARTS = ("(", "-", "\\frac", "\\dfrac", "\\tfrac", "\\sqrt", "\\pi", "\\left")
+
+
+def _is_item_end(token: Token) -> bool:
+    """Whether wide space behind this separates two answers, as in "2 \\quad 3"; behind a comma or a word it only sets them apart."""
+    return token.kind in ("num", "mixed", "repeating", "sym", "set") or token.text in (")", "]", "}", "\\}")
 
 
 def _token(kind: str, text: str, spaced: bool) -> Token:
     name = text
+    if kind in ("corners", "accent"):
+        return _named(text, spaced)
     if kind == "text":
         name = " ".join(text[text.index("{") + 1 : -1].split())
         if re.fullmatch(r"\(?([A-Z])\)?|[ei]", name) or (len(name) == 1 and text.startswith(("\\mathbf", "\\bold", "\\mathit"))):
@@ -157,18 +237,35 @@ def _token(kind: str, text: str, spaced: bool) -> Token:
         if name in _GREEK:
             return Token("sym", name, spaced)
         text = _COMMANDS.get(name, text)
-    elif kind == "word" and text in ("pi", "sqrt", "infinity", "inf"):
-        return Token("sym" if text == "pi" else "op", _COMMANDS.get(text, text), spaced)
-    elif kind in ("sym", "based"):
-        text = text.replace("{", "").replace("}", "")
+    elif kind == "word" and text in _PLAIN_WORDS:
+        return Token("op", _COMMANDS.get(text, _PLAIN_WORDS[text]), spaced)
+    elif kind == "word" and text in _GREEK:
+        return Token("sym", text, spaced)
+    elif kind in ("sym", "based") and "{" in text:
+        text = "".join(text.split())
+        text = text if any(c in text for c in "+-,") else text.replace("{", "").replace("}", "")
     if kind in ("text", "word") and name in ("and", "or", "mod"):
         return Token("op", name, spaced)
+    if kind == "word" and name in ("re", "im", "det"):  # only as commands
+        return Token(kind, text, spaced)
     name = _FUNCTION_NAMES.get(name, name)
     if name in _FUNCTIONS or name == "log10":
         return Token("func", name, spaced)
     if kind == "set":
-        return Token("set", "".join(c for c in text if c in "RZNQC+-*><"), spaced)
+        name = "".join(c for c in text.replace("\\ge", ">=").replace("Bbb", "") if c in "RZNQC+-*><=")
+        return Token("set", _SET_NAMES.get(name, name), spaced)
     return Token(kind, name if kind == "text" else text, spaced)
+
+
+def _named(text: str, spaced: bool) -> Token:
+    r"""A letter under an accent, and the points of a segment, angle or arc, as one symbol; bold or hatted i, j, k are unit vectors."""
+    command = text[1 : re.search(r"[\s{]", text).start()]  # type: ignore[union-attr]
+    letters = re.sub(r"[\s{}]|\\|math", "", text[1 + len(command) :])
+    if letters in ("i", "j", "k") and command not in ("bar", "tilde"):
+        return Token("sym", UNIT_VECTORS["ijk".index(letters)], spaced)
+    if command in ("mathbf", "boldsymbol", "bm"):
+        return Token("sym" if len(letters) == 1 else "word", letters, spaced)
+    return Token("sym", f"{command}:{letters}", spaced)
 
 
 def _vulgar_fraction(match: re.Match[str]) -> str:
@@ -197,6 +294,18 @@ def numeral(text: str) -> tuple[Fraction, int] | None:
         decimals = len(digits.partition(".")[2])
         return Fraction(f"0{digits}0") + Fraction(int(repeated), (10 ** len(repeated) - 1) * 10**decimals), 0
     return Fraction(digits), 0 if "e" in digits.lower() else len(digits.partition(".")[2])
+
+
+def in_base(digits: str, base: int) -> int | None:
+    """None where a digit is none of this base."""
+    if not 2 <= base <= 36:
+        return None
+    value = 0
+    for digit in digits:
+        if (n := int(digit, 36)) >= base:
+            return None
+        value = value * base + n
+    return value
 
 
 def _continued(digits: str) -> tuple[Fraction, int] | None:

@@ -1,14 +1,21 @@
-r"""Is the final answer of a response the gold one? By string, exact rational number, structure and certified numerics, in that order.
+r"""Is the final answer of a response the gold one?
 
-A wrong answer accepted teaches the policy to be wrong, so everything here errs towards "different": no floating point, no tolerance
-(one stated exception, `rounding`), and no part of an answer ever stands for the whole. Policies that a reader might want otherwise:
+A ladder decides, and the first step that knows the answer ends it: the same string; the same exact rational number; the same exact sum
+or structure; certified numerics (`certified.py`); the tolerance; and for integrals, limits, derivatives and sums with symbolic bounds an
+algebra system in a process of its own (`simplify.py`). `explain` says which step it was.
 
+A wrong answer accepted teaches the policy to be wrong, so everything here errs towards "different": no floating point, no tolerance but
+the stated one, and no part of an answer ever stands for the whole. Policies that a reader might want otherwise:
+
+- tolerance: 0.3333 is 1/3 and 3.1416 is pi, 3.14 and 3.1415 are not; `math_policy.py` defines this and the other tolerances;
 - percent: 50 = 50\% and 1/2 = 50\%, but 50 and 0.5 differ; `percent="strict"` wants the sign on both sides or on neither;
-- rounding: 0.3333 is 1/3 and 3.1416 is pi, 3.14 is not: a decimal of at least `rounding` significant digits, two of them behind the
-  point, that rounds a number which no decimal can equal; `rounding=0` wants exact answers;
-- closed form: where one side is written as a sum, product, gcd, maximum, integral or limit and the other is not, they differ, as such an
-  answer may only restate the question; `require_closed_form=False` compares values;
 - units: one side may lack its unit, two different units are converted where they measure the same thing and differ otherwise;
+  `units="match"` wants the same unit where both have one (cm and centimetres are the same, cm and m are not); `units="ignore"` drops
+  units of measure from both sides, but no percent sign, base or "million";
+- closed form: where one side is written as a sum, product, gcd, maximum, remainder, integral, derivative or limit and the other is not,
+  they differ, as such an answer may only restate the question; so do 2x + 1 = 11 and x = 5, of which only one is solved.
+  `require_closed_form=False` compares values. A power, a binomial coefficient or a product of two numbers may restate a question too,
+  and is let through;
 - names: x = 5 is 5, but x = 5 is not y = 5; a list of differently named values keeps its order against a list without names;
 - letters: f(t) = t^2 is f(x) = x^2; a parameter has any name where an answer says "for all integers k", or beside pi;
 - lists and sets have no order but do have multiplicities; tuples and intervals have order and brackets; an inequality is the interval
@@ -19,46 +26,52 @@ Left out: what `latex_parse.py` leaves out, statements in words, and whether the
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
-from typing import Literal
 
-from verifiers.answer_words import read, same_choice
+from verifiers.answer_words import read, read_beside, same_choice
 from verifiers.answers import DEFAULT_EXTRACTORS, Extractor, extract_answer
+from verifiers.calculus import is_open_form, needs_algebra
 from verifiers.certified import ratio_sign, same
 from verifiers.exact_sums import PI, Expr, Unreadable, divide, multiply, scale
 from verifiers.intervals import is_set, real_set, same_set
-from verifiers.latex_expressions import bare_symbol
 from verifiers.latex_parse import parse
-from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
+from verifiers.math_policy import DEFAULT_TOLERANCE, Percent, Policy, Units, make_policy
+from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
 from verifiers.problem import Problem
-from verifiers.relations import equation, gives, one_letter_apart, renamed, same_equation, same_relation
+from verifiers.relations import (
+    apart,
+    as_tuple,
+    equation,
+    gives,
+    named_quantity,
+    one_letter_apart,
+    renamed,
+    root_name,
+    same_equation,
+    same_relation,
+)
 from verifiers.relations import letters as letters_of
-from verifiers.rounding import is_rounding
-from verifiers.units import read_unit
+from verifiers.rounding import is_rounding, is_within, rounds_to
+from verifiers.solved import is_unsolved
+from verifiers.units import Dimension, read_unit
 from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
 
-Percent = Literal["either", "strict"]
-
 _PLAIN = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?", re.ASCII)
-_OPEN_FORM = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|gcd|lcm|max|min|bmod|mod|det)(?![A-Za-z])|(?:gcd|lcm|max|min|[∑∏∫])\W")
 _EXTREMES = frozenset({"min", "max", "Min", "Max", "Minimum", "Maximum", "minimum", "maximum"})
 
 
-@dataclass(frozen=True)
-class Policy:
-    percent: Percent = "either"
-    rounding: int = 4
-    """Least significant digits of a decimal that may stand for the number it rounds; 0 for none."""
-    require_closed_form: bool = True
-
-
-DEFAULT_POLICY = Policy()
-
-
-def verify(problem: Problem, response: str) -> Verdict:
-    """The default policy: the answer is looked for as `answers.DEFAULT_EXTRACTORS` says, and judged by `equivalent`."""
-    return judge(problem, response)
+def verify(
+    problem: Problem,
+    response: str,
+    *,
+    percent: Percent = "either",
+    tolerance: str = DEFAULT_TOLERANCE,
+    units: Units = "convert",
+    require_closed_form: bool = True,
+) -> Verdict:
+    """The answer is looked for as `answers.DEFAULT_EXTRACTORS` says, and judged by `equivalent` under the policy given."""
+    return judge(problem, response, percent=percent, tolerance=tolerance, units=units, require_closed_form=require_closed_form)
 
 
 def judge(
@@ -67,39 +80,93 @@ def judge(
     *,
     extractors: tuple[Extractor, ...] = DEFAULT_EXTRACTORS,
     percent: Percent = "either",
-    rounding: int = 4,
+    tolerance: str = DEFAULT_TOLERANCE,
+    units: Units = "convert",
     require_closed_form: bool = True,
 ) -> Verdict:
-    """`verify` with its policy as arguments; `functools.partial` makes a verifier of it."""
+    """`verify` with its policy as arguments; `functools.partial` makes a verifier of it. InputError where a policy is unknown."""
+    policy = make_policy(percent, tolerance, units, require_closed_form)
     gold = problem.answer.strip()
-    if not gold or (not _PLAIN.fullmatch(gold) and parse(gold) == Unparsed("")):
+    if _says_nothing(gold):
         return bad_gold(f"nothing to compare with in the gold answer {gold!r:.80}")
     answer = extract_answer(response, extractors)
     if answer is None:
         return no_answer("no answer found by " + ", ".join(extractor.__name__ for extractor in extractors))
-    same_ = equivalent(gold, answer.text, percent=percent, rounding=rounding, require_closed_form=require_closed_form)
+    same_, _ = decide(gold, answer.text, policy)
     detail = f"{answer.place}: {answer.text!r:.120} {'equals' if same_ else 'is not'} {gold!r:.120}"
     return right(detail) if same_ else wrong(detail)
 
 
-def equivalent(gold: str, answer: str, *, percent: Percent = "either", rounding: int = 4, require_closed_form: bool = True) -> bool:
-    """Whether two answers are the same. Symmetric. False where either cannot be read, unless they are the same tokens."""
+def explain(
+    problem: Problem,
+    response: str,
+    *,
+    extractors: tuple[Extractor, ...] = DEFAULT_EXTRACTORS,
+    percent: Percent = "either",
+    tolerance: str = DEFAULT_TOLERANCE,
+    units: Units = "convert",
+    require_closed_form: bool = True,
+) -> Verdict:
+    """The verdict of `judge`; its detail has one line each for what was extracted, how both sides were read, and what decided."""
+    from verifiers.math_explain import reasons
+
+    policy = make_policy(percent, tolerance, units, require_closed_form)
+    verdict = judge(
+        problem,
+        response,
+        extractors=extractors,
+        percent=percent,
+        tolerance=tolerance,
+        units=units,
+        require_closed_form=require_closed_form,
+    )
+    return replace(verdict, detail=reasons(verdict, problem.answer.strip(), extract_answer(response, extractors), policy))
+
+
+def equivalent(
+    gold: str,
+    answer: str,
+    *,
+    percent: Percent = "either",
+    tolerance: str = DEFAULT_TOLERANCE,
+    units: Units = "convert",
+    require_closed_form: bool = True,
+) -> bool:
+    """Whether two answers are the same. False where either cannot be read, unless they are the same tokens.
+
+    Symmetric, except under the tolerances that `math_policy.py` calls otherwise.
+    """
+    return decide(gold, answer, make_policy(percent, tolerance, units, require_closed_form))[0]
+
+
+def decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
+    """Whether two answers are the same, and which step of the ladder said so; no step where only the policy's trace knows it."""
     gold, answer = gold.strip(), answer.strip()
     if not gold or not answer:
-        return False
+        return False, "nothing to compare"
     if gold == answer:
-        return True
-    if _PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer):
-        return _canonical(gold) == _canonical(answer)
+        return True, "string"
+    if policy.symmetric and _PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer):
+        return _canonical(gold) == _canonical(answer), "exact rational"
     left, right_ = read(gold), read(answer)
+    left, right_ = read_beside(gold, left, right_), read_beside(answer, right_, left)
     if Unparsed("") in (left, right_):
-        return False
-    if require_closed_form and bool(_OPEN_FORM.search(gold)) != bool(_OPEN_FORM.search(answer)):
-        return False
+        return False, "nothing to compare"
+    if policy.require_closed_form:
+        if is_open_form(gold) != is_open_form(answer):
+            return False, "closed form"
+        if is_unsolved(left) != is_unsolved(right_):
+            return False, "unsolved"
     try:
-        return _same(left, right_, Policy(percent, rounding)) or same_choice(gold, answer)
+        if _same(left, right_, policy):
+            return True, ""
+        return (True, "choice") if same_choice(gold, answer) else (False, "")
     except Unreadable:
-        return False
+        return False, "beyond a bound"
+
+
+def _says_nothing(gold: str) -> bool:
+    return not gold or (not _PLAIN.fullmatch(gold) and parse(gold) == Unparsed(""))
 
 
 def _canonical(number: str) -> str:
@@ -125,27 +192,32 @@ def _same(left: Value, right: Value, policy: Policy) -> bool:
 
 def _same_value(left: Value, right: Value, policy: Policy) -> bool:
     if left == right:
-        return True
+        return policy.note("exact rational" if isinstance(left, Expr) and left.rational is not None else "structure", left, right)
+    if (isinstance(left, Relation) and left.ops == ("=",)) != (isinstance(right, Relation) and right.ops == ("=",)):
+        left, right = named_quantity(left) or left, named_quantity(right) or right
     if isinstance(left, Named) and isinstance(right, Named):
+        if apart(left, right):
+            a, b = equation(left), equation(right)
+            return a is not None and b is not None and same_equation(a, b)
         left, right = _same_parameter(left, right)
         if left.name != right.name:
             return False
     if is_set(left) or is_set(right):
-        return _same_set(left, right, policy) or _same_order(left, right) or _same_order(right, left)
+        found = _same_set(left, right, policy) or _same_order(left, right) or _same_order(right, left)
+        return found and policy.note("structure", left, right)
     if (statements := _same_statement(left, right)) is not None:
-        return statements
+        return statements and policy.note("structure", left, right)
     left, right = _by_name(left, right), _by_name(right, left)
     left, right = _unnamed(left), _unnamed(right)
     match left, right:
         case (Expr() | Quantity(), Expr() | Quantity()):
             return _same_number(_with_unit(left), _with_unit(right), policy)
         case Group(), Group():
-            return _same_group(left, right, policy)
-        case (Group(opening=":", items=(Expr() as a, Expr() as b)), Expr() as c) | (
-            Expr() as c,
-            Group(opening=":", items=(Expr() as a, Expr() as b)),
-        ):
-            return _same_number((divide(a, b), ""), (c, ""), policy)
+            return _same_group(left, right, policy) and policy.note("structure", left, right)
+        case Group(opening=":", items=(Expr() as a, Expr() as b)), Expr():
+            return _same_amount(divide(a, b), right, policy)
+        case Expr(), Group(opening=":", items=(Expr() as a, Expr() as b)):
+            return _same_amount(left, divide(a, b), policy)
         case Everywhere(), Everywhere():
             return _same_value(left.condition, right.condition, policy) and _same_value(left.value, right.value, policy)
     return False
@@ -225,47 +297,81 @@ def _with_unit(value: Expr | Quantity) -> tuple[Expr, str]:
     return (value, "") if isinstance(value, Expr) else (value.number, value.unit)
 
 
-def _same_number(left: tuple[Expr, str], right: tuple[Expr, str], policy: Policy) -> bool:
-    (a, unit), (b, other) = left, right
+def _same_number(gold: tuple[Expr, str], answer: tuple[Expr, str], policy: Policy) -> bool:
+    (a, unit), (b, other) = gold, answer
     if unit.startswith("base") or other.startswith("base"):
         return unit[:4] == other[:4] and a == b
     (factor, dimension), (other_factor, other_dimension) = read_unit(unit), read_unit(other)
+    if policy.units == "ignore":
+        factor, dimension = _bare(unit, factor, dimension)
+        other_factor, other_dimension = _bare(other, other_factor, other_dimension)
     if dimension == other_dimension:
+        if policy.units == "match" and dimension and factor / _multiplier(unit) != other_factor / _multiplier(other):
+            return False
         return _same_amount(_times(a, factor), _times(b, other_factor), policy)
     if dimension and other_dimension:
-        if _is_angle(other_dimension, dimension):
-            a, b, dimension, other_dimension = b, a, other_dimension, dimension
-        return _is_angle(dimension, other_dimension) and same(multiply(scale(a, Fraction(1, 180)), PI), b)
-    if other_dimension:
-        a, b, dimension, factor, other_factor, unit = b, a, other_dimension, other_factor, factor, other
-    # From here on only `a` has a unit, and the size of its unit says nothing beside a bare number: 5 cm is 5.
-    b = _times(b, other_factor)
-    if dimension == (("percent", 1),):
-        return policy.percent == "either" and (_same_amount(a, b, policy) or _same_amount(scale(a, Fraction(1, 100)), b, policy))
-    if dimension == (("angle", 1),) and same(multiply(scale(a, Fraction(1, 180)), PI), b):
+        if policy.units == "match" or {dimension, other_dimension} != {_DEGREES, _RADIANS}:
+            return False
+        a, b = _in_radians(a) if dimension == _DEGREES else a, _in_radians(b) if other_dimension == _DEGREES else b
+        return _same_amount(a, b, policy)
+    # From here on one side has no unit, and the size of the other's says nothing beside a bare number: 5 cm is 5.
+    a, b = (_times(value, _multiplier(words)) for value, words in ((a, unit), (b, other)))
+    if "percent" in (percents := dict(dimension or other_dimension)):
+        if policy.percent != "either" or percents["percent"] != 1:
+            return False
+        as_parts = [_times(value, Fraction(1, 100)) if found else value for value, found in ((a, dimension), (b, other_dimension))]
+        return _same_amount(a, b, policy) or _same_amount(as_parts[0], as_parts[1], policy)
+    radians = policy.units == "convert" and _DEGREES in (dimension, other_dimension)
+    if radians and _same_amount(_in_radians(a) if dimension else a, _in_radians(b) if other_dimension else b, policy):
         return True
-    return _same_amount(_times(a, _multiplier(unit)), b, policy)
+    return _same_amount(a, b, policy)
 
 
-def _is_angle(left: object, right: object) -> bool:
-    return left == (("angle", 1),) and right == (("radian", 1),)
+_DEGREES: Dimension = (("angle", 1),)
+_RADIANS: Dimension = (("radian", 1),)
+
+
+def _in_radians(degrees: Expr) -> Expr:
+    return multiply(scale(degrees, Fraction(1, 180)), PI)
+
+
+def _bare(unit: str, factor: Fraction, dimension: Dimension) -> tuple[Fraction, Dimension]:
+    """The unit without what it measures; a percent sign stays."""
+    return (factor, dimension) if dimension == (("percent", 1),) else (_multiplier(unit), ())
 
 
 def _multiplier(unit: str) -> Fraction:
     """The "million" of a unit."""
-    return read_unit(" ".join(word for word in unit.split() if read_unit(word)[1] == ()))[0]
+    return read_unit(" ".join(word for word in unit.split() if read_unit(word)[1] == ()))[0] if unit else Fraction(1)
 
 
 def _times(value: Expr, factor: Fraction) -> Expr:
     return value if factor == 1 else scale(value, factor)
 
 
-def _same_amount(a: Expr, b: Expr, policy: Policy) -> bool:
-    return same(a, b) or _rounds(a, b, policy) or _rounds(b, a, policy)
+def _same_amount(gold: Expr, answer: Expr, policy: Policy) -> bool:
+    """Two numbers or expressions: the steps of the ladder above structure."""
+    if same(gold, answer):
+        return policy.note(_exact_step(gold, answer), gold, answer)
+    if policy.rounded and (_rounds(gold, answer, policy) or _rounds(answer, gold, policy)):
+        return policy.note("tolerance", gold, answer)
+    if (policy.to_gold_digits and rounds_to(answer, gold)) or (policy.relative and is_within(answer, gold, policy.relative)):
+        return policy.note("tolerance", gold, answer)
+    if needs_algebra(gold) or needs_algebra(answer):
+        from verifiers.simplify import same_by_algebra
+
+        return same_by_algebra(gold, answer) and policy.note("sympy", gold, answer)
+    return False
+
+
+def _exact_step(gold: Expr, answer: Expr) -> str:
+    if gold != answer:
+        return "certified numerics"
+    return "exact rational" if gold.rational is not None else "structure"
 
 
 def _rounds(decimal: Expr, exact: Expr, policy: Policy) -> bool:
-    return bool(policy.rounding) and decimal.decimals >= 2 and not exact.decimals and is_rounding(decimal, exact, digits=policy.rounding)
+    return decimal.decimals >= 2 and not exact.decimals and is_rounding(decimal, exact, digits=policy.rounded)
 
 
 # ---------------------------------------------------------------- structures
@@ -279,9 +385,11 @@ def _same_group(left: Group, right: Group, policy: Policy) -> bool:
     if left.opening == right.opening == ":":
         return _proportional(left, right)
     left, right = _without_extremes(left), _without_extremes(right)
+    if {left.opening, right.opening} == {"", "("}:
+        left, right = as_tuple(left), as_tuple(right)
     unordered = {"", "\\{"}
     if left.opening in unordered and right.opening in unordered:
-        names = [{item.name for item in group.items if isinstance(item, Named)} for group in (left, right)]
+        names = [{root_name(item) for item in group.items if isinstance(item, Named)} for group in (left, right)]
         if all(names) or max(len(found) for found in names) < 2:
             return _matched(left.items, right.items, policy)
     elif (left.opening, left.closing) != (right.opening, right.closing):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from verifiers.exact_sums import Expr
+from verifiers.exact_sums import Expr, Unreadable
 
 
 @dataclass(frozen=True)
@@ -84,3 +84,26 @@ class Unparsed:
 Value = Expr | Quantity | Group | Named | Relation | SetOf | Builder | Everywhere | Family | Unparsed
 
 EMPTY_SET = Group("\\{", "\\}", ())
+
+
+def expression(value: Value) -> Expr:
+    """The value, if one can compute with it; else raises Unreadable."""
+    if not isinstance(value, Expr):
+        raise Unreadable
+    return value
+
+
+def finite(value: Value) -> Expr:
+    """What may be computed with: infinity over infinity is nothing."""
+    found = expression(value)
+    if any(name == "∞" for monomial, _ in found.terms for name, _ in monomial):
+        raise Unreadable
+    return found
+
+
+def bare_symbol(value: Expr) -> str:
+    """The symbol that this is, if it is one."""
+    if len(value.terms) == 1 and value.terms[0][1] == 1 and len(value.terms[0][0]) == 1:
+        name, exponent = value.terms[0][0][0]
+        return name if exponent == 1 else ""
+    return ""

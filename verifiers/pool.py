@@ -2,7 +2,7 @@
 
 A verifier may hang in C, exhaust its stack or crash its interpreter, so it runs in a process of its own and a limit is enforced
 by killing that process (and its group) from outside. One thread owns the workers and their pipes; callers hand it items and
-receive verdicts, so any number of threads may use one pool.
+receive verdicts, so any number of threads and event loops may use one pool.
 
 Items are sent ahead of need, as many as a worker is expected to finish within a twentieth of a second, and a deadline counts
 from the arrival of the worker's previous verdict. Pipes are drained before a deadline is judged: a parent that was busy, or
@@ -10,21 +10,34 @@ suspended, does not turn verdicts that are already there into time-outs. When a 
 is to blame; the others go to another worker. A verdict is delivered exactly once, but an item that was queued behind a slow one
 may be *run* twice: a reward with side effects must bear that.
 
-Not covered: a reward's child processes that leave its process group survive it, and workers run with the user's rights.
+A call ends early when its stream is closed or its task is cancelled. What it has in the queues is dropped, nothing more of it is
+delivered, and a worker that is still at one of its items a quarter of a second later is killed, so that the next caller does not
+wait for what nobody wants. A verifier that hangs or dies on everything ends its calls too, with InputError, after `give_up_after`
+items for each worker: a training run would otherwise pay a deadline for every completion, and learn nothing from any.
+
+Not covered: a reward's child processes that leave its process group survive it, and workers run with the user's rights. Calls
+are served first come, first served: a small one waits behind a large one. An iterator of items that blocks cannot be
+interrupted: a call that ends early leaves its thread waiting for the next item, in vain.
 """
 
-import json
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn
 
-from verifiers.dispatch import Call, Dispatcher, Fed, Item, Result
+from verifiers.calls import Arrival, Call, Fed, Item, PoolStats, Result, to_bytes
+from verifiers.dispatch import Dispatcher, Limits
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.problem_file import gold_response
 from verifiers.verdict import Status, Verdict, as_verdict
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class VerifierPool:
@@ -32,12 +45,16 @@ class VerifierPool:
 
     `rewards` are `name` or `name=weight` specs for all problems (see `reward_function.compose_rewards`), resolved against the
     current folder; without any, each problem's own `verifier` runs. `deadline` is in seconds for one verdict, `start_deadline`
-    for importing the rewards; a worker is replaced after `recycle_after` verdicts (leaks); at most `chunk` items are sent to a
-    worker ahead; `memory_limit` in bytes limits a worker's address space. Processes start when first needed, and end with
-    `close()`, with the `with` block, or with this process, even if it is killed.
+    for importing the rewards. A worker is replaced after `recycle_after` verdicts, and when its resident memory has grown by more
+    than `recycle_above` bytes since it imported its verifier (None: never; nor on systems without /proc); what one verdict may
+    take is `memory_limit`'s business, the bytes of a worker's address space. At most `chunk` items are sent to a worker ahead.
+    After `give_up_after` x `workers` items in a row without a verdict, in time-outs and dead workers, the calls that wait for
+    that verifier end with InputError, as does every next item it loses until it gives a verdict; 0 turns this off. Processes
+    start when first needed, and end with `close()`, with the `with` block, or with this process, even if it is killed.
 
-    Every method may raise InputError with the worker's own text if the rewards cannot be loaded, or a problem's `meta` holds
-    something that JSON cannot carry; and RuntimeError after `close()`.
+    A pool cannot be pickled and does not survive a fork: make it inside the Ray actor or the process that uses it. Every method
+    may raise InputError with the worker's own text if the rewards cannot be loaded, or a problem's `meta` holds something that
+    JSON cannot carry; and RuntimeError after `close()`, or in a forked child.
     """
 
     def __init__(
@@ -48,16 +65,24 @@ class VerifierPool:
         deadline: float = 10.0,
         start_deadline: float = 120.0,
         recycle_after: int = 100_000,
+        recycle_above: int | None = 1 << 30,
         chunk: int = 128,
         memory_limit: int | None = None,
+        give_up_after: int = 20,
     ) -> None:
         if min(workers, recycle_after, chunk) < 1 or min(deadline, start_deadline) <= 0:
             raise InputError("workers, recycle_after and chunk must be at least 1, and the deadlines above 0 seconds")
+        if give_up_after < 0 or (recycle_above is not None and recycle_above < 1):
+            raise InputError("give_up_after must be at least 0, and recycle_above at least 1 byte, or None")
         self.deadline = deadline
         self._window = 2 * workers * chunk
         specs = [rewards] if isinstance(rewards, str) else list(rewards)
         setup = {"rewards": specs, "sys_path": [entry or str(Path.cwd()) for entry in sys.path], "memory_limit": memory_limit}
-        self._dispatcher = Dispatcher(json.dumps(setup).encode() + b"\n", workers, (deadline, start_deadline), recycle_after, chunk)
+        limits = Limits(workers, deadline, start_deadline, recycle_after, recycle_above, give_up_after, chunk)
+        self._dispatcher = Dispatcher(to_bytes(setup) + b"\n", ", ".join(specs), limits)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a VerifierPool cannot be pickled, its workers belong to this process: make one inside the actor that uses it")
 
     def __enter__(self) -> "VerifierPool":
         return self
@@ -78,20 +103,71 @@ class VerifierPool:
         """(index, verdict, seconds) of each (problem, response), as they finish, in any order.
 
         An iterator is read in a thread of its own, no further ahead than `2 * workers * chunk` items of what was taken from this
-        stream. If it raises, the verdicts of the items before come first and then its exception.
+        stream, and may block: what it gave before is judged meanwhile. If it raises, the verdicts of the items before come first
+        and then its exception. Closing the stream cancels what is left.
         """
-        call = Call()
+        arrived: SimpleQueue[Arrival] = SimpleQueue()
+        call = Call(arrived.put)
         window = threading.Semaphore(self._window)
+        intake = _Intake()
+        self._dispatcher.open(call)
         try:
-            if isinstance(items, Sequence):
-                self._dispatcher.submit([Item(call, n, problem, response) for n, (problem, response) in enumerate(items)])
-                call.arrived.put(Fed(len(items), None))
-            else:
-                threading.Thread(target=self._feed, args=(call, iter(items), window), name="reckon-items", daemon=True).start()
-            yield from _results(call, window)
+            self._start(call, items, window)
+            while intake.open:
+                for result in intake.take(arrived.get()):
+                    yield result
+                    window.release()
+            intake.finish()
         finally:
-            call.abandoned = True
+            self._dispatcher.withdraw(call, finished=not intake.open)
             window.release()
+
+    async def averify_many(self, items: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        """`verify_many` for an event loop, which goes on meanwhile. Cancelling the task cancels what is left."""
+        async with aclosing(self.astream(items)) as stream:
+            verdicts = {index: verdict async for index, verdict, _ in stream}
+        return [verdicts[index] for index in range(len(items))]
+
+    async def astream(self, items: Iterable[tuple[Problem, str]] | AsyncIterable[tuple[Problem, str]]) -> AsyncGenerator[Result, None]:
+        """`stream` for an event loop; the items may be an asynchronous iterator too, which is read by a task on the same loop.
+
+        Whoever leaves the `async for` early should hold the stream in `contextlib.aclosing`, or it ends only when it is collected.
+        """
+        import asyncio  # slow to import, and most callers have threads
+
+        loop = asyncio.get_running_loop()
+        arrived: asyncio.Queue[Arrival] = asyncio.Queue()
+
+        def deliver(arrival: Arrival) -> None:
+            with suppress(RuntimeError):  # the loop was closed under us: nobody waits any more
+                loop.call_soon_threadsafe(arrived.put_nowait, arrival)
+
+        call = Call(deliver)
+        intake = _Intake()
+        self._dispatcher.open(call)
+        feeding: asyncio.Task[None] | None = None
+        window = threading.Semaphore(self._window)
+        room = asyncio.Semaphore(self._window)
+        try:
+            if isinstance(items, AsyncIterable):
+                feeding = loop.create_task(self._afeed(call, items, room))
+            else:
+                self._start(call, items, window)
+            while intake.open:
+                for result in intake.take(await arrived.get()):
+                    yield result
+                    window.release()
+                    room.release()
+            intake.finish()
+        finally:
+            self._dispatcher.withdraw(call, finished=not intake.open)
+            window.release()
+            if feeding is not None:
+                feeding.cancel()
+
+    def stats(self) -> PoolStats:
+        """What it is doing and has done, for progress and logs; costs microseconds and may be called at any time, from any thread."""
+        return self._dispatcher.stats()
 
     def probe(self, problem: Problem) -> Verdict:
         """The verdict on the problem's own gold answer as the response: the check before a run that rewards work at all.
@@ -106,35 +182,63 @@ class VerifierPool:
             raise InputError(f"{verdict.detail} on problem {problem.id} with its gold answer; make it faster or raise the deadline")
         return verdict
 
+    def _start(self, call: Call, items: Iterable[tuple[Problem, str]], window: threading.Semaphore) -> None:
+        if isinstance(items, Sequence):
+            self._dispatcher.submit([Item(call, n, problem, response) for n, (problem, response) in enumerate(items)])
+            call.deliver(Fed(len(items), None))
+        else:
+            threading.Thread(target=self._feed, args=(call, iter(items), window), name="reckon-items", daemon=True).start()
+
     def _feed(self, call: Call, items: Iterator[tuple[Problem, str]], window: threading.Semaphore) -> None:
         count = 0
         try:
             for problem, response in items:
                 window.acquire()
-                if call.abandoned:
+                if call.ended is not None:
                     return
                 self._dispatcher.submit([Item(call, count, problem, response)])
                 count += 1
-        except Exception as error:  # noqa: BLE001  # not swallowed: handed to the thread that reads the stream
-            call.arrived.put(Fed(count, error))
+        except BaseException as error:  # noqa: BLE001  # not swallowed: handed to the thread that reads the stream
+            call.deliver(Fed(count, error))
         else:
-            call.arrived.put(Fed(count, None))
+            call.deliver(Fed(count, None))
+
+    async def _afeed(self, call: Call, items: AsyncIterable[tuple[Problem, str]], room: "asyncio.Semaphore") -> None:
+        count = 0
+        try:
+            async for problem, response in items:
+                await room.acquire()
+                self._dispatcher.submit([Item(call, count, problem, response)])
+                count += 1
+        except BaseException as error:  # not swallowed: handed to the task that reads the stream
+            call.deliver(Fed(count, error))
+            if not isinstance(error, Exception):  # a cancelled task must end as one
+                raise
+        else:
+            call.deliver(Fed(count, None))
 
 
-def _results(call: Call, window: threading.Semaphore) -> Iterator[Result]:
-    """What arrives for a call, until as many results as items were fed."""
-    received = 0
-    fed: Fed | None = None
-    while fed is None or received < fed.total:
-        arrived = call.arrived.get()
-        if isinstance(arrived, Fed):
-            fed = arrived
-        elif isinstance(arrived, Exception):
-            raise arrived
-        else:
-            for result in arrived:
-                received += 1
-                yield result
-                window.release()
-    if fed.error is not None:
-        raise fed.error
+class _Intake:
+    """How much of a call has arrived, and how much there is to come."""
+
+    def __init__(self) -> None:
+        self._received = 0
+        self._fed: Fed | None = None
+
+    @property
+    def open(self) -> bool:
+        return self._fed is None or self._received < self._fed.total
+
+    def take(self, arrival: Arrival) -> list[Result]:
+        if isinstance(arrival, Exception):
+            raise arrival
+        if isinstance(arrival, Fed):
+            self._fed = arrival
+            return []
+        self._received += len(arrival)
+        return arrival
+
+    def finish(self) -> None:
+        """Raise what the iterator of items raised, if it did."""
+        if self._fed is not None and self._fed.error is not None:
+            raise self._fed.error

@@ -4,6 +4,8 @@
     {"question": ..., "answer": "... #### 72"}                          GSM8K: the gold answer is what follows the last ####
     {"problem": ..., "solution": "... \\boxed{72} ..."}                  MATH: the gold answer is the last \\boxed{}
     {"problem": ..., "answer" or "gold": ...}                           a bare gold answer
+    {"prompt": ..., "canonical_solution" or "code" or "solutions": ...} code, where the verifier is one of code: a program, taken
+                                                                        word for word, or none: it is the tests that decide
 
 A prompt is a string or a list of chat messages. Everything else in a row goes to `meta`, and so does, as `solution`, the text
 that a gold answer was taken from. A gold answer is not judged here: `audit_golds` does that, with the verifier itself.
@@ -12,15 +14,17 @@ that a gold answer was taken from. A gold answer is not judged here: `audit_gold
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verifiers.answers import boxed
 from verifiers.atomic import atomic_path
+from verifiers.code_blocks import fence, fenced_blocks
 from verifiers.input_error import InputError
 from verifiers.problem import Message, Problem, make_problem
-from verifiers.reward_function import own_names
+from verifiers.reward_function import own_names, short_name
 from verifiers.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
 _PROMPT_FIELDS = ("prompt", "question", "problem")
 _ANSWER_FIELDS = ("answer", "gold", "solution")
+_CODE_VERIFIERS = ("python_tests", "program_tests")
+_PROGRAM_FIELDS = ("canonical_solution", "code", "solutions", "solution")
 _AFTER_HASHES = re.compile(r"^####[ \t]*(.*?)\s*\Z", re.MULTILINE)
 
 
@@ -142,12 +148,36 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
 
 def answer_as_response(answer: str, verifier: str) -> str:
     """A response whose final answer is `answer`: boxed for `math_answer`, which looks for a box; plain for every other verifier."""
-    return f"\\boxed{{{answer}}}" if verifier == "math_answer" else answer
+    return f"\\boxed{{{answer}}}" if short_name(verifier) == "math_answer" else answer
 
 
 def gold_response(problem: Problem) -> str:
-    """The response that the problem's own verifier must accept."""
+    """The response that the problem's own verifier must accept.
+
+    `meta["gold_response"]` if there is one, for verifiers whose answer is no response (a pattern, a statement to prove); a block
+    with the reference solution for problems of code; else `answer_as_response`.
+    """
+    given = problem.meta.get("gold_response")
+    if isinstance(given, str):
+        return given
+    if problem.verifier in _CODE_VERIFIERS:
+        program = _reference(problem)
+        return fence(str(problem.meta.get("language") or "python"), program) if program.strip() else ""
     return answer_as_response(problem.answer, problem.verifier)
+
+
+def _reference(problem: Problem) -> str:
+    """The program that a problem of code comes with; "" if it has none. Of several, the first."""
+    for value in (*(problem.meta.get(name) for name in _PROGRAM_FIELDS), problem.answer):
+        if isinstance(value, str) and value.lstrip().startswith("["):  # APPS has the list as JSON text
+            with suppress(ValueError, RecursionError):
+                value = json.loads(value)
+        if isinstance(value, list) and value:
+            value = value[0]
+        if isinstance(value, str) and value.strip() not in ("", "-"):
+            blocks = list(fenced_blocks(value))
+            return blocks[-1][1] if blocks else value
+    return ""
 
 
 def audit_golds(problems: Sequence[Problem], pool: "VerifierPool") -> list[tuple[Problem, Verdict]]:
@@ -171,10 +201,10 @@ class _Mapping:
 
     def problem(self, row: dict[str, Any]) -> Problem:
         prompt_field = self._field(row, self.prompt_field, _PROMPT_FIELDS, "prompt")
+        if row.get("verifier", self.verifier) in _CODE_VERIFIERS:
+            return self._code_problem(row, prompt_field)
         answer_field = self._field(row, self.answer_field, _ANSWER_FIELDS, "answer")
-        rest = {key: value for key, value in row.items() if key not in (prompt_field, answer_field, "verifier", "meta")}
-        meta = row.get("meta")
-        meta = {**rest, **meta} if isinstance(meta, dict) else rest if meta is None else {**rest, "meta": meta}
+        meta = _meta(row, prompt_field, answer_field)
         verifier = row.get("verifier", self.verifier)
         if not isinstance(verifier, str) or not verifier:
             raise InputError(f"'verifier' is {verifier!r:.60}; it should name one, e.g. \"math_answer\"")
@@ -193,6 +223,14 @@ class _Mapping:
             raise _BadGoldError(f"{answer_field!r} is empty")
         return make_problem(_prompt(row[prompt_field], prompt_field), answer, verifier=verifier, meta=meta)
 
+    def _code_problem(self, row: dict[str, Any], prompt_field: str) -> Problem:
+        """A program is not searched for an answer, and a row without one is a problem too."""
+        known = [name for name in (*_ANSWER_FIELDS, *_PROGRAM_FIELDS) if isinstance(row.get(name), str)]
+        answer_field = self._field(row, self.answer_field, (), "answer") if self.answer_field else next(iter(known), "")
+        answer = answer_text(row.get(answer_field), answer_field)
+        meta = _meta(row, prompt_field, answer_field)
+        return make_problem(_prompt(row[prompt_field], prompt_field), answer, verifier=row.get("verifier", self.verifier), meta=meta)
+
     @staticmethod
     def _field(row: dict[str, Any], asked: str | None, known: tuple[str, ...], what: str) -> str:
         for name in known if asked is None else (asked,):
@@ -200,6 +238,13 @@ class _Mapping:
                 return name
         wanted = " or ".join(repr(name) for name in known) if asked is None else repr(asked)
         raise InputError(f"no {wanted} among its fields ({', '.join(row) or 'none'}); say which one it is with --{what}-column")
+
+
+def _meta(row: dict[str, Any], *taken: str) -> dict[str, Any]:
+    """What of a row is neither prompt nor answer."""
+    rest = {key: value for key, value in row.items() if key not in (*taken, "verifier", "meta")}
+    meta = row.get("meta")
+    return {**rest, **meta} if isinstance(meta, dict) else rest if meta is None else {**rest, "meta": meta}
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

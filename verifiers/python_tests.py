@@ -21,45 +21,43 @@ More keys of meta: `partial` (the score is the fraction of tests passed), `time_
 (for all of them, 8), `memory_limit` (MB, 1024), `tolerance` (of numbers in outputs, relative and absolute).
 
 A program that takes too long or too much memory is wrong; a sandbox that fails gives no verdict. The level of isolation is
-`strict`, or what the environment variable RECKON_SANDBOX names. Not covered: functions that work by changing their arguments,
-or that take or return objects of their own classes, generators or functions; and sets of tests too weak to tell right from wrong.
+`strict`, or what the environment variable RECKON_SANDBOX names: `code_sandbox.py`. Where that is a server over HTTP, programs run
+there, and asserts and `check` run here. Not covered: functions that work by changing their arguments, or that take or return
+objects of their own classes, generators or functions; and sets of tests too weak to tell right from wrong. Programs in other
+languages are for `program_tests.py`.
 """
 
 import ast
 import builtins
 import json
-import math
-import os
-import re
-import secrets
 import sys
-import threading
 import time
-from collections.abc import Generator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from verifiers.plain_data import decode, encode
+from verifiers.code_blocks import last_block
+from verifiers.code_sandbox import CHECK, chosen_sandbox, local_sandbox
+from verifiers.plain_data import NotPlainError, encode
 from verifiers.problem import Problem
-from verifiers.sandbox import WARM_MODULES, Level, Limits, Outcome, Program, Run, Sandbox
-from verifiers.verdict import Status, Verdict, bad_gold, no_answer
+from verifiers.remote_sandbox import RemoteSandbox
+from verifiers.sandbox import Outcome, Program, Run
+from verifiers.served import line, literal_calls, serve
+from verifiers.stdin_tests import (
+    BadTestsError,
+    Budget,
+    Complaints,
+    SandboxFailedError,
+    close,
+    judge_outputs,
+    read_pairs,
+    tally,
+    text,
+    within,
+)
+from verifiers.verdict import Verdict, bad_gold, no_answer
 
-_FENCE = re.compile(r"^(?P<fence>```+|~~~+)[ \t]*(?P<language>[\w+.-]*)[^\n]*\n(?P<code>.*?)^(?P=fence)[ \t]*$", re.M | re.S)
-_PYTHON = {"python", "py", "python3"}
-_SERVED, _CHECK = "verifiers.served_program", "verifiers.served_check"
-_LONGEST_LINE = 8 << 20
-
-_lock = threading.Lock()
-_sandboxes: dict[tuple[int, str], Sandbox] = {}
-
-
-class _SandboxError(Exception):
-    """The sandbox failed, which says nothing about the program."""
-
-
-class _BadTestsError(Exception):
-    """The problem's meta holds no tests that can be run."""
+_PYTHON = ("python", "py", "python3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,86 +80,49 @@ def verify(problem: Problem, response: str) -> Verdict:
     Raises InputError where the level of isolation is not to be had.
     """
     try:
-        tests = _read_tests(problem)
-    except (_BadTestsError, SyntaxError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        tests, budget = _read_tests(problem), Budget.read(problem.meta)
+    except (
+        BadTestsError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         return bad_gold(f"no tests that can be run: {error}")
     program = extract_program(response)
     if not program.strip():
         return no_answer("the response holds no program")
     if tests.kind == "check":
         program = _complete(_prompt(problem), program, tests.names[0])
-    meta = problem.meta
-    limits = Limits(wall=float(meta.get("time_limit", 5.0)), memory=int(meta.get("memory_limit", 1024)) << 20)
-    total = float(meta.get("total_limit", 8.0))
-    partial = bool(meta.get("partial", False))
-    judge = {"stdin": _stdin_results, "call": _call_results}.get(tests.kind, _assert_results)
-    results: list[str] = []
-    try:
-        with closing(judge(program, tests, limits, time.monotonic() + total, float(meta.get("tolerance", 0.0)))) as complaints:
-            for complaint in complaints:
-                results.append(complaint)
-                if complaint and not partial:
-                    break
-    except _BadTestsError as error:
-        return bad_gold(str(error))
-    except _SandboxError as error:
-        return Verdict(None, Status.CRASH, f"sandbox error: {error}")
-    return _verdict(results, max(len(tests.cases), len(tests.sources)), partial=partial)
+    judge = {"stdin": _judge_outputs, "call": _judge_calls}.get(tests.kind, _judge_asserts)
+    complaints = judge(program, tests, budget, time.monotonic() + budget.total)
+    return tally(complaints, max(len(tests.cases), len(tests.sources)), partial=budget.partial)
 
 
 def extract_program(response: str) -> str:
     """The last fenced block that says it is Python; else the last that says nothing; else the whole response."""
-    blocks = [(match["language"].lower(), match["code"]) for match in _FENCE.finditer(response)]
-    for wanted in (_PYTHON, {""}):
-        for language, code in reversed(blocks):
-            if language in wanted:
-                return str(code)
-    return response
-
-
-def _verdict(results: list[str], count: int, *, partial: bool) -> Verdict:
-    passed = results.count("")
-    first = next((f"test {n}: {complaint}" for n, complaint in enumerate(results, 1) if complaint), "")
-    if passed == count == len(results):
-        return Verdict(1.0, Status.RIGHT, f"{count} of {count} tests")
-    detail = f"{passed} of {count} tests; {first}" if partial else first or f"{len(results)} of {count} tests were reported"
-    return Verdict(passed / count if partial else 0.0, Status.WRONG, detail)
+    block = last_block(response, _PYTHON)
+    return response if block is None else block
 
 
 def _read_tests(problem: Problem) -> _Tests:
-    """The tests in a problem's meta. Raises _BadTestsError, or what a wrong type raises."""
+    """The tests in a problem's meta. Raises BadTestsError, or what a wrong type raises."""
     meta = problem.meta
     if isinstance(meta.get("test"), str) and meta.get("entry_point"):
         ast.parse(meta["test"])
         return _Tests("check", names=(meta["entry_point"],), setup=_stub(_prompt(problem)), sources=(meta["test"],))
     if meta.get("test_list"):
         return _assert_tests(meta)
-    both = meta.get("input_output", meta)
-    if isinstance(both, str):
-        both = json.loads(both)
-    name = both.get("fn_name") or meta.get("fn_name")
-    if "tests" in both:
-        cases = [(case["input"], case["output"]) for case in both["tests"]]
-    elif "inputs" in both and "outputs" in both:
-        cases = list(zip(both["inputs"], both["outputs"], strict=True))
-    else:
-        raise _BadTestsError("its meta has none of inputs and outputs, tests, input_output, test_list, test and entry_point")
-    if not cases:
-        raise _BadTestsError("there are none")
-    if name:
-        if any(not isinstance(arguments, list) for arguments, _ in cases):
-            raise _BadTestsError("the input of a call must be a list of arguments")
-        return _Tests("call", tuple(cases), (name,))
-    return _Tests("stdin", tuple((_text(given), _text(wanted)) for given, wanted in cases))
-
-
-def _text(value: object) -> str:
-    """Standard input or output as text; some data sets have a list of lines."""
-    if isinstance(value, list):
-        return "\n".join(map(str, value))
-    if not isinstance(value, str):
-        raise _BadTestsError(f"{value!r:.60} is not text")
-    return value
+    name, pairs = read_pairs(meta)
+    if not name:
+        return _Tests("stdin", tuple((text(given), text(wanted)) for given, wanted in pairs))
+    if any(not isinstance(arguments, list) for arguments, _ in pairs):
+        raise BadTestsError("the input of a call must be a list of arguments")
+    return _Tests("call", tuple(pairs), (name,))
 
 
 def _assert_tests(meta: Mapping[str, Any]) -> _Tests:
@@ -181,14 +142,16 @@ def _assert_tests(meta: Mapping[str, Any]) -> _Tests:
     if meta.get("entry_point"):
         names |= {meta["entry_point"]}
     if not names:
-        raise _BadTestsError("the asserts call no function of the program")
+        raise BadTestsError("the asserts call no function of the program")
     return _Tests("assert", names=tuple(sorted(names)), modules=tuple(sorted(modules)), setup=setup, sources=sources)
 
 
 def _prompt(problem: Problem) -> str:
-    if isinstance(problem.meta.get("prompt"), str):
-        return str(problem.meta["prompt"])
-    return problem.prompt if isinstance(problem.prompt, str) else ""
+    """HumanEval's prompt; "" for one that is a task in words, which even a single word is that parses as Python."""
+    prompt = problem.meta.get("prompt", problem.prompt)
+    tree = _parse(prompt) if isinstance(prompt, str) else None
+    words = tree is not None and all(isinstance(node, ast.Expr) for node in tree.body)
+    return prompt if isinstance(prompt, str) and not words else ""
 
 
 def _complete(prompt: str, program: str, name: str) -> str:
@@ -215,54 +178,27 @@ def _parse(code: str) -> ast.Module | None:
         return None
 
 
-def _stdin_results(program: str, tests: _Tests, limits: Limits, deadline: float, tolerance: float) -> Generator[str, None, None]:
+def _judge_outputs(program: str, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
+    sandbox = chosen_sandbox()
+    return judge_outputs(lambda stdin, limits: sandbox.run(program, stdin, limits=limits), tests.cases, budget, deadline)
+
+
+def _judge_calls(program: str, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
     """A complaint about each test, or ""."""
-    sandbox = _sandbox()
-    for given, wanted in tests.cases:
-        run = sandbox.run(program, given.encode("utf-8", "surrogatepass"), limits=_within(limits, deadline))
-        if run.status is Outcome.SANDBOX_ERROR:
-            raise _SandboxError(run.detail)
-        if run.status is not Outcome.OK:
-            yield f"{run.status}: {run.detail}"
-        else:
-            got = run.stdout.decode("utf-8", "replace")
-            yield "" if _same_text(got, wanted, tolerance) else f"printed {got.strip()!r:.100}, expected {wanted.strip()!r:.100}"
-
-
-def _same_text(got: str, wanted: str, tolerance: float) -> bool:
-    """Whether two outputs are the same but for white space at the ends of lines and of the text."""
-    mine, theirs = ([line.rstrip() for line in text.strip().splitlines()] for text in (got, wanted))
-    if mine == theirs or not tolerance or len(mine) != len(theirs):
-        return mine == theirs
-    pairs = [pair for a, b in zip(mine, theirs, strict=True) for pair in _pairs(a.split(), b.split())]
-    return all(a == b or _close(_number(a), _number(b), tolerance) for a, b in pairs)
-
-
-def _pairs(mine: list[str], theirs: list[str]) -> list[tuple[str, str]]:
-    return list(zip(mine, theirs, strict=True)) if len(mine) == len(theirs) else [("", "other length")]
-
-
-def _number(text: str) -> float:
+    name = tests.names[0]
     try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _close(a: float, b: float, tolerance: float) -> bool:
-    return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
-
-
-def _call_results(program: str, tests: _Tests, limits: Limits, deadline: float, tolerance: float) -> Generator[str, None, None]:
-    served = _Served(program, _within(limits, deadline))
+        calls = [(name, encode(list(arguments)), encode({})) for arguments, _ in tests.cases]
+    except (NotPlainError, RecursionError) as error:
+        raise BadTestsError(f"an argument is a {error}, which is not plain data") from None
+    served = serve(chosen_sandbox(), program, budget.limits, deadline, calls)
     try:
-        for arguments, wanted in tests.cases:
-            reply = served.call(tests.names[0], encode(list(arguments)), {"dict": []})
+        for call, (_, wanted) in zip(calls, tests.cases, strict=True):
+            reply = served.call(*call)
             if "raised" in reply:
                 yield "raised {}: {}".format(*reply["raised"])
             elif "lost" in reply:
                 yield str(reply["lost"])
-            elif not _same(reply["decoded"], wanted, tolerance):
+            elif not _same(reply["decoded"], wanted, budget.tolerance):
                 yield f"returned {reply['decoded']!r:.100}, expected {wanted!r:.100}"
             else:
                 yield ""
@@ -280,116 +216,50 @@ def _same(got: Any, wanted: Any, tolerance: float) -> bool:
     if isinstance(got, bool) or isinstance(wanted, bool):
         return got is wanted
     if isinstance(got, int | float) and isinstance(wanted, int | float):
-        return got == wanted or (bool(tolerance) and _close(got, wanted, tolerance))
+        return got == wanted or (bool(tolerance) and close(got, wanted, tolerance))
     return type(got) is type(wanted) and bool(got == wanted)
 
 
-def _assert_results(program: str, tests: _Tests, limits: Limits, deadline: float, tolerance: float) -> Generator[str, None, None]:
+def _judge_asserts(program: str, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
     """The asserts run in one sandbox and the program in another; what passes between them passes through here."""
-    served = _Served(program, _within(limits, deadline))
-    checker = _sandbox().start("", entry=_CHECK, limits=_within(limits, deadline, extra=1.0))
+    check = "check" if tests.kind == "check" else None
+    here = local_sandbox("asserts, unlike standard output and calls by value, need a sandbox on this machine")
+    there, limits, calls = chosen_sandbox(), budget.limits, []
+    if isinstance(there, RemoteSandbox):  # the tests wait for a server, which is not their own time
+        limits = replace(limits, wall=budget.total, cpu=limits.wall)
+        calls = literal_calls(tests.sources, tests.names, check or "")
+    served = serve(there, program, budget.limits, deadline, calls)
     try:
-        check = "check" if tests.kind == "check" else None
-        task = {"setup": tests.setup, "tests": tests.sources, "check": check, "names": tests.names, "modules": tests.modules}
-        checker.write(_line(task))
-        spoilt = ""
-        while (line := checker.read_line()) is not None:
-            message = json.loads(line)
-            if "done" in message:
-                return
-            if "call" in message:
-                reply = served.call(message["call"], message["args"], message["kwargs"])
-                spoilt = spoilt or str(reply.get("lost", ""))
-                reply.pop("decoded", None)
-                checker.write(_line(reply))
-            elif "cannot" in message:
-                raise _BadTestsError(f"test {message['test'] + 1}: {message['cannot']}")
-            else:
-                yield spoilt or ("" if message["passed"] else message["detail"] or "failed")
-                spoilt = ""
+        checker = here.start("", entry=CHECK, limits=within(limits, deadline, extra=1.0))
+        try:
+            task = {"setup": tests.setup, "tests": tests.sources, "check": check, "names": tests.names, "modules": tests.modules}
+            checker.write(line(task))
+            spoilt = ""
+            while (said := checker.read_line()) is not None:
+                message = json.loads(said)
+                if "done" in message:
+                    return
+                if "call" in message:
+                    reply = dict(served.call(message["call"], message["args"], message["kwargs"]))
+                    spoilt = spoilt or str(reply.get("lost", ""))
+                    reply.pop("decoded", None)
+                    checker.write(line(reply))
+                elif "cannot" in message:
+                    raise BadTestsError(f"test {message['test'] + 1}: {message['cannot']}")
+                else:
+                    yield spoilt or ("" if message["passed"] else message["detail"] or "failed")
+                    spoilt = ""
+        finally:
+            run = _end(checker)
     finally:
         served.end()
-        run = _end(checker)
     yield f"the tests did not end: {run.status}" + (f" ({run.detail})" if run.detail else "")
 
 
-class _Served:
-    """A program in the sandbox whose functions can be called. A call after it has ended is answered with why it did."""
-
-    def __init__(self, source: str, limits: Limits) -> None:
-        self._program = _sandbox().start("", entry=_SERVED, limits=limits)
-        self._lost = ""
-        self._ended = False
-        reply = self._ask({"program": source})
-        if "value" not in reply:
-            self._lost = "the program raised {}: {}".format(*reply["raised"]) if "raised" in reply else str(reply["lost"])
-
-    def call(self, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
-        """The reply of `served_program.py`, with the value decoded beside it; {"lost": why} if it is none that can be used."""
-        return {"lost": self._lost} if self._lost else self._ask({"name": name, "args": args, "kwargs": kwargs})
-
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        nonce = secrets.token_hex(16)
-        self._program.write(_line({"nonce": nonce, **request}))
-        line = self._program.read_line()
-        if line is None:
-            run = self._finish()
-            if run.status is Outcome.SANDBOX_ERROR:
-                raise _SandboxError(run.detail)
-            self._lost = f"{run.status}: {run.detail}" if run.detail else "the program ended before the call returned"
-            return {"lost": self._lost}
-        try:
-            return self._read(line, nonce)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError):
-            self._lost = "the program sent something that is no record"
-            return {"lost": self._lost}
-
-    def _read(self, line: bytes, nonce: str) -> dict[str, Any]:
-        """The reply on a line. Raises for anything that `served_program.py` does not write."""
-        reply = json.loads(line)
-        if not secrets.compare_digest(reply["nonce"].encode(), nonce.encode()):
-            raise ValueError("another nonce")
-        if "value" in reply:
-            return {"value": reply["value"], "decoded": decode(reply["value"])}
-        if "not_plain" in reply:
-            return {"lost": f"returned a {str(reply['not_plain'])[:60]}, which is not plain data"}
-        kind, message = reply["raised"]
-        return {"raised": [str(kind)[:100], str(message)[:300]]}
-
-    def _finish(self) -> Run:
-        self._ended = True
-        return self._program.finish()
-
-    def end(self) -> None:
-        if not self._ended:
-            self._program.stop()
-            self._finish()
-
-
-def _end(program: Program) -> Run:
-    program.write(b"", close=True)
-    program.stop()
-    run = program.finish()
+def _end(checker: Program) -> Run:
+    checker.write(b"", close=True)
+    checker.stop()
+    run = checker.finish()
     if run.status is Outcome.SANDBOX_ERROR:
-        raise _SandboxError(run.detail)
+        raise SandboxFailedError(run.detail)
     return run
-
-
-def _line(message: object) -> bytes:
-    return json.dumps(message).encode() + b"\n"
-
-
-def _within(limits: Limits, deadline: float, *, extra: float = 0.0) -> Limits:
-    """The limits, with no more time than is left (and always a little, so that what happens is a time-out)."""
-    wall = max(0.01, min(limits.wall, deadline - time.monotonic())) + extra
-    return Limits(wall=wall, memory=limits.memory, output=_LONGEST_LINE)
-
-
-def _sandbox() -> Sandbox:
-    """This process's sandbox: made when first needed, and again after a fork."""
-    level = os.environ.get("RECKON_SANDBOX", "strict")
-    with _lock:
-        key = (os.getpid(), level)
-        if key not in _sandboxes:
-            _sandboxes[key] = Sandbox(cast(Level, level), preload=(*WARM_MODULES, _SERVED, _CHECK))
-        return _sandboxes[key]

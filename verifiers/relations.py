@@ -8,13 +8,15 @@ from fractions import Fraction
 from functools import reduce
 
 from verifiers.certified import ratio_sign, same
-from verifiers.exact_sums import Expr, Unreadable, atom, atoms, divide, multiply, rational, scale, substitute, subtract, symbols
+from verifiers.exact_sums import Call, Expr, Unreadable, atom, atoms, divide, multiply, rational, scale, substitute, subtract, symbols
 from verifiers.intervals import linear
-from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Value
+from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
 
 _FLIPPED = {">": "<", "\\ge": "\\le", "<": ">", "\\le": "\\ge", "\\ne": "\\ne", "=": "="}
 _INTEGER_LETTERS = frozenset("klmn")
 _CONSTANT_LETTERS = frozenset("ck")
+_ANGLE_LETTERS = frozenset({"alpha", "beta", "gamma", "theta", "phi", "varphi"})
+_FIGURES = ("angle:", "triangle:", "widehat:", "overarc:", "overline:")
 
 
 def equation(value: Value) -> Expr | None:
@@ -32,6 +34,58 @@ def equation(value: Value) -> Expr | None:
         return subtract(left, right)
     except Unreadable:
         return None
+
+
+def named_quantity(value: Value) -> Value | None:
+    r"""What an equation says of a quantity that is only named by its left side: |AB| = 1, AB:CD = 1:2, \\frac{V_1}{V_2} = 3, \\cos A = 1/2.
+
+    Capitals name points, figures and their measures; small letters are unknowns, so that x + y = 7 or x/y = 7 is more than 7. A ratio of
+    letters that equals a ratio of as many numbers names it, in letters of any size.
+    """
+    match value:
+        case Relation(sides=(left, right), ops=("=",)):
+            pass
+        case _:
+            return None
+    if isinstance(left, Group) and left.opening == ":":
+        ratio = isinstance(right, Group) and right.opening == ":" and len(right.items) == len(left.items)
+        bare = all(isinstance(item, Expr) and bare_symbol(item) for item in left.items)
+        return right if (ratio and bare) or all(isinstance(item, Expr) and _is_measure(item) for item in left.items) else None
+    constant = isinstance(right, Expr | Quantity) and not letters(right)
+    return right if constant and isinstance(left, Expr) and _is_measure(left) else None
+
+
+def _is_measure(value: Expr) -> bool:
+    """One product or quotient of capital letters, angles, or one function of them."""
+    if len(value.terms) != 1 or value.terms[0][1] != 1:
+        return False
+    monomial = value.terms[0][0]
+    if len(monomial) == 1 and isinstance(name := monomial[0][0], Call):
+        trigonometric = name.head in ("sin", "cos", "tan", "cot")
+        inner = name.args[0]
+        angle = bare_symbol(inner) in _ANGLE_LETTERS or _is_measure(inner)
+        return monomial[0][1] == 1 and ((trigonometric and angle) or (name.head == "abs" and _is_measure(inner)))
+    return bool(monomial) and all(abs(e) == 1 and (name[0].isupper() or name.startswith(_FIGURES)) for name, e in monomial)
+
+
+def root_name(item: Named) -> str:
+    """x for x_1 and x_2: the roots of an equation have no order; the terms of a sequence a_1, a_2 have one."""
+    base, _, index = item.name.partition("_")
+    return base if base in ("x", "z") and index.isdigit() else item.name
+
+
+def as_tuple(group: Group) -> Group:
+    """x = 1, y = 2 as (1, 2): values of different single letters, in the order of the alphabet."""
+    items = [item for item in group.items if isinstance(item, Named)]
+    names = [item.name for item in items]
+    if group.opening or len(items) != len(group.items) or len(set(names)) != len(names) or any(len(n.partition("_")[0]) > 1 for n in names):
+        return group
+    return Group("(", ")", tuple(item.value for item in sorted(items, key=lambda item: item.name)))
+
+
+def apart(left: Named, right: Named) -> bool:
+    """x = 2y and y = x/2: each name is a letter of the other's value."""
+    return left.name != right.name and left.name in letters(right.value) and right.name in letters(left.value)
 
 
 def same_equation(left: Expr, right: Expr) -> bool:
@@ -60,7 +114,7 @@ def _solution(statement: Expr, name: str) -> Expr | None:
 
 
 def gives(statement: Expr, value: Expr) -> bool:
-    """Whether an equation says that a variable which the value lacks is the value."""
+    """Whether an equation says that a variable which the value lacks is the value: of two variables at least (`solved.py`)."""
     missing = symbols(statement) - symbols(value)
     if len(missing) != 1 or not symbols(value) <= symbols(statement):
         return False
@@ -106,7 +160,7 @@ def _scaled(left: Relation, right: Relation) -> bool:
 
 def _same_congruence(left: Relation, right: Relation) -> bool:
     (x, a, m), (y, b, n) = left.sides, right.sides
-    if x != y or m != n or not (isinstance(a, Expr) and isinstance(b, Expr) and isinstance(m, Expr)):
+    if (x != y and Unparsed("") not in (x, y)) or m != n or not (isinstance(a, Expr) and isinstance(b, Expr) and isinstance(m, Expr)):
         return False
     difference, modulus = subtract(a, b).rational, m.rational
     return difference is not None and modulus is not None and modulus != 0 and (difference / modulus).denominator == 1

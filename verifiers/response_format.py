@@ -4,41 +4,22 @@ Source: arXiv:2501.12948, section 2.2. Only the layout is judged, never what is 
 does. The rule is strict, because each exception is a layout that the policy will find: each of the four tags exactly once, in order.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-
 from verifiers.problem import Problem
 from verifiers.verdict import Verdict, right, wrong
 
 
-@dataclass(frozen=True, slots=True)
-class FormatPolicy:
-    """What the prompt already holds."""
+def verify(problem: Problem, response: str, *, think_prefilled: bool = False) -> Verdict:
+    """1 if the response is <think>...</think><answer>...</answer>, both with content, with only white space around them; else 0.
 
-    think_prefilled: bool = False
-    """The chat template ends the prompt with <think>, so the response must not open it again."""
-
-
-def verify(problem: Problem, response: str) -> Verdict:
-    """1 if the response is <think>...</think><answer>...</answer>, both with content, with only white space around them; else 0."""
-    return check(problem, response, policy=FormatPolicy())
-
-
-def with_policy(policy: FormatPolicy) -> Callable[[Problem, str], Verdict]:
-    """`verify` under another policy."""
-    return partial(check, policy=policy)
-
-
-def check(problem: Problem, response: str, *, policy: FormatPolicy) -> Verdict:
-    """`verify` with its policy as an argument. `problem` is not looked at."""
-    fault = _fault(response, policy)
+    `think_prefilled`: the prompt ends with <think> (a chat template's doing, or --prefill), so the response must not open it again.
+    """
+    fault = _fault(response, think_prefilled=think_prefilled)
     return wrong(fault) if fault else right("thought, then answer")
 
 
-def _fault(response: str, policy: FormatPolicy) -> str:
+def _fault(response: str, *, think_prefilled: bool) -> str:
     """What is wrong, or "". Once every tag is known to be there once, cutting at each in turn finds any wrong order."""
-    if policy.think_prefilled:
+    if think_prefilled:
         if "<think>" in response:
             return "<think> again, though the prompt opened it"
         response = "<think>" + response

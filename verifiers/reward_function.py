@@ -1,5 +1,8 @@
 """From a name to a verifier: `load("math_answer")`, `load("package.module:function")`, `load("path/to/file.py:function")`.
 
+A name may have parameters, `load("math_answer(percent=strict)")`; `reward_spec.py` says how they are written. `gate(a, b)` and
+`minimum(a, b, ...)` make one verifier of several (`compose.py`).
+
 A reward that a user writes is a plain function, and its signature says which of three kinds it is:
 
 * ours, `(problem, response) -> float | bool | Verdict | None`;
@@ -16,20 +19,20 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
-import math
 import os
 import sys
 import threading
 import traceback
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
+from verifiers.reward_spec import Spec, bind, parse, split_weight
 from verifiers.verdict import Verdict, Verifier, as_verdict
 
 # What a TRL trainer has and a lone verdict has not. Its two loggers are not here: they have a stand-in that does nothing.
@@ -45,7 +48,35 @@ class WrongReturnError(TypeError):
 
 def load(spec: str) -> Verifier:
     """The verifier that `spec` names. Raises InputError, in one line, when there is none or it has an unknown signature."""
-    return as_verifier(_find(spec), spec)
+    return _load(parse(spec))
+
+
+def _load(spec: Spec) -> Verifier:
+    if spec.name in _COMPOSITIONS:
+        return _composed(spec)
+    function = _find(spec.name)
+    parameters = bind(function, spec, _load)
+    return as_verifier(partial(function, **parameters) if parameters else function, spec.name)
+
+
+_COMPOSITIONS = ("gate", "minimum")
+
+
+def _composed(spec: Spec) -> Verifier:
+    from verifiers.compose import gate, minimum
+
+    if spec.parameters:
+        raise InputError(f"reward {spec.name}: {spec.parameters[0][0]!r} is no parameter of it; it takes rewards, without weights")
+    if spec.name == "gate":
+        if len(spec.parts) != 2:
+            raise InputError(f"reward gate takes two rewards, gate(GATEKEEPER, REWARD), not {len(spec.parts)}")
+        return gate(_load(spec.parts[0]), _load(spec.parts[1]))
+    if not spec.parts:
+        raise InputError("reward minimum takes rewards, e.g. minimum(math_answer, language)")
+    parts: list[tuple[str, Verifier]] = []
+    for part in spec.parts:
+        parts.append((_unique(short_name(part.name), [name for name, _ in parts]), _load(part)))
+    return minimum(parts)
 
 
 def as_verifier(function: Callable[..., Any], name: str) -> Verifier:
@@ -71,7 +102,9 @@ def as_verifier(function: Callable[..., Any], name: str) -> Verifier:
 
 
 def compose_rewards(specs: Sequence[str]) -> Verifier:
-    """One verifier from `name` or `name=weight` specs: their weighted sum; the first is the primary one, whose status counts.
+    """One verifier from specs such as `name`, `name=weight` or `name(parameter=value)=weight`: their weighted sum.
+
+    The first is the primary one, whose status counts.
 
     Raises InputError for an empty list, a weight that is no number, and whatever `load` objects to.
     """
@@ -79,7 +112,7 @@ def compose_rewards(specs: Sequence[str]) -> Verifier:
         raise InputError("no reward was named: give at least one, e.g. math_answer or my_rewards.py:my_function")
     parts: list[tuple[str, Verifier, float]] = []
     for spec in specs:
-        name, weight = _split_weight(spec)
+        name, weight = split_weight(spec)
         parts.append((_unique(short_name(name), [part[0] for part in parts]), load(name), weight))
     if len(parts) == 1 and parts[0][2] == 1.0:
         return parts[0][1]
@@ -89,21 +122,9 @@ def compose_rewards(specs: Sequence[str]) -> Verifier:
 
 
 def short_name(spec: str) -> str:
-    """The function's name, or the module's where no function is named."""
-    return spec.rpartition(":")[2] or spec
-
-
-def _split_weight(spec: str) -> tuple[str, float]:
-    name, equals, tail = spec.rpartition("=")
-    if not equals or ":" in tail or tail.endswith(".py"):  # no weight, or the sign is part of a path
-        return spec, 1.0
-    try:
-        weight = float(tail)
-    except ValueError:
-        weight = math.nan
-    if not name or not math.isfinite(weight):
-        raise InputError(f"reward {spec!r}: {tail!r} is not a finite number; write NAME=WEIGHT, e.g. math_answer=1.0")
-    return name, weight
+    """The function's name, or the module's where no function is named; without parameters and weight."""
+    name = parse(split_weight(spec)[0]).name
+    return name.rpartition(":")[2] or name
 
 
 def _unique(name: str, taken: Sequence[str]) -> str:
@@ -141,7 +162,9 @@ def _own_verifier(name: str) -> Callable[..., Any]:
         raise InputError(f"reward {name!r}: put a colon before the function, as {':'.join(name.rsplit('.', 1))}")
     known = own_names()
     if name not in known:
-        raise InputError(f"no verifier is called {name!r}; there are {', '.join(known)}; your own is FILE.py:FUNCTION")
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise InputError(f"no verifier is called {name!r}{hint}; there are {', '.join(known)}; your own is FILE.py:FUNCTION")
     return _import_module(f"verifiers.{name}").verify  # type: ignore[no-any-return]  # the source was seen to define it
 
 

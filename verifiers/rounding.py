@@ -1,9 +1,12 @@
-"""Whether a decimal is the rounding of an exact number that no decimal can equal."""
+"""Whether one number stands for another: as the rounding of what no decimal equals, to the digits of a decimal, or within a share of it.
+
+Rational numbers are compared exactly, all others by certified signs: where those do not decide, the answer is no.
+"""
 
 from fractions import Fraction
 
-from verifiers.certified import difference_sign
-from verifiers.exact_sums import Expr, atoms, rational, symbols
+from verifiers.certified import difference_sign, sign
+from verifiers.exact_sums import Expr, atoms, rational, scale, symbols
 
 
 def is_rounding(decimal: Expr, exact: Expr, *, digits: int) -> bool:
@@ -23,6 +26,27 @@ def is_rounding(decimal: Expr, exact: Expr, *, digits: int) -> bool:
     above = difference_sign(exact, rational(value - half))
     below = difference_sign(exact, rational(value + half))
     return above == 1 and below == -1
+
+
+def rounds_to(value: Expr, decimal: Expr) -> bool:
+    """Whether a number, rounded half away from zero to as many decimals as the other is written with, is the other."""
+    written = decimal.rational
+    if written is None or not decimal.decimals:
+        return False
+    half = Fraction(1, 2 * 10**decimal.decimals)
+    above = difference_sign(value, rational(written - half))
+    below = difference_sign(value, rational(written + half))
+    return (above == 1 or (above == 0 and written > 0)) and (below == -1 or (below == 0 and written < 0))
+
+
+def is_within(value: Expr, gold: Expr, share: Fraction) -> bool:
+    """|value - gold| <= share * |gold|"""
+    direction = sign(gold)
+    if not direction:
+        return False
+    low, high = (scale(gold, 1 - share * direction), scale(gold, 1 + share * direction))
+    above, below = difference_sign(value, low), difference_sign(value, high)
+    return above in (0, 1) and below in (0, -1)
 
 
 def _never_ends(fraction: Fraction) -> bool:

@@ -3,6 +3,8 @@
     level       what holds the program
     strict      own user, pid, network, IPC, host name and mount namespaces (a root with the interpreter and the system's libraries
                 only, read-only; no /proc; an empty /tmp of limited size), Landlock, seccomp, limits, no_new_privs
+    bwrap       the same namespaces and root, made by the program `bwrap` (bubblewrap), which may be setuid where users may make
+                no namespaces; seccomp, limits. No Landlock, and every program starts an interpreter of its own
     landlock    no namespaces: Landlock, seccomp, limits. The program sees that files exist, and the host's process ids
     rlimits     limits of memory, time and size alone: it can read what this user can, write there, and call out
 
@@ -11,7 +13,8 @@ A program starts with no environment, no descriptors but its three streams, in i
 started as root, the server becomes the user nobody first. The wall clock is kept from outside and ends in a kill of process 1
 of the pid namespace, which takes every process of the program along.
 
-Warm programs run in a fork of an interpreter that has started already, fresh ones in an interpreter of their own.
+Warm programs run in a fork of an interpreter that has started already, fresh ones in an interpreter of their own. A `Command`
+runs something else than Python, such as a compiler or what it made, behind the same locks.
 
 Not covered, at any level: flaws of the kernel itself, side channels (timing, caches, how busy the machine is), the CPU's and
 disk's bandwidth, and memory in total: each process has its limit, and the sum of what is resident is looked at every 50 ms, so
@@ -44,17 +47,19 @@ from typing import Any, Literal
 
 from verifiers.input_error import InputError
 
-Level = Literal["strict", "landlock", "rlimits"]
-LEVELS: tuple[Level, ...] = ("strict", "landlock", "rlimits")
+Level = Literal["strict", "bwrap", "landlock", "rlimits"]
+LEVELS: tuple[Level, ...] = ("strict", "bwrap", "landlock", "rlimits")
 WARM_MODULES = (
     "bisect", "collections", "copy", "functools", "heapq", "itertools", "json", "math", "operator", "random", "re", "string", "typing",
 )  # fmt: skip
 _LACKS = {
+    "bwrap": "there is no Landlock inside, and each program starts an interpreter of its own",
     "landlock": "files can be seen to exist, and processes share the host's pid and network namespaces",
     "rlimits": "the network, files of this user and other processes are NOT protected",
 }
 _GRACE = 5.0  # seconds past the deadline after which the supervisor itself is given up
 _STDERR_KEPT = 16_384
+_FULL_PIPE = 32  # reads after which the largest pipe that a user may have is empty
 _BOOT = "import sys, json; sys.path.insert(0, {root!r}); from verifiers import sandbox_child; sandbox_child.main({control}, {setup!r})"
 
 
@@ -101,11 +106,24 @@ class Run:
     detail: str
     wall: float
     cpu: float
+    """At the level bwrap, this and `peak_rss` are those of bwrap itself."""
     peak_rss: int
     """Of its largest process, in bytes."""
-    level: Level
+    level: str
+    """Of isolation; "http" for a server elsewhere."""
     exit_code: int | None = field(default=None)
     """Negative for a signal. The program's own word: `os._exit(0)` gives 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to start instead of a Python program, in the folder where that would run."""
+
+    argv: tuple[str, ...]
+    file: str
+    """The name under which the source lies in that folder; it may be executed."""
+    spare_memory: int = 0
+    """Address space beyond the limit of memory, for what a runtime reserves and does not use."""
 
 
 class Program:
@@ -130,8 +148,11 @@ class Program:
         self._outgoing = memoryview(bytes(self._outgoing) + data)
         self._close_stdin = close
 
-    def read_line(self) -> bytes | None:
-        """The next line of standard output without its end; None if the program ends, or is ended, before it is complete."""
+    def read_line(self, until: float = math.inf) -> bytes | None:
+        """The next line of standard output without its end; None if the program ends, or is ended, before it is complete.
+
+        Raises TimeoutError if it is not there at the time `until` of `time.monotonic`; the program runs on.
+        """
         searched = self._taken
         while True:
             end = self._out.find(b"\n", searched)
@@ -145,8 +166,20 @@ class Program:
             searched = len(self._out)
             if self._ended:
                 return None
-            self._pump()
+            if time.monotonic() >= until:
+                raise TimeoutError
+            self._pump(until)
             searched = min(searched, len(self._out))
+
+    def take_errors(self) -> bytes:
+        """What has come on standard error since the last time, its middle left out where it is long; it is in no report any more."""
+        for _ in range(_FULL_PIPE):  # what is there now: another process of the program may write on without end
+            if not self._drain("stderr"):
+                break
+        text = self._errors()
+        self._err.clear()
+        self._err_dropped = 0
+        return text
 
     def stop(self) -> None:
         """Kill the program; `finish` says how it ended."""
@@ -162,8 +195,8 @@ class Program:
         self._sandbox._take_back(self._server, fit=self._reply.endswith(b"\n"))
         return self._report()
 
-    def _pump(self) -> None:
-        """Wait for something to happen, and take it in."""
+    def _pump(self, until: float = math.inf) -> None:
+        """Wait for something to happen, until a time, and take it in."""
         poll = select.poll()
         names = {self._link.fileno(): "link"}
         poll.register(self._link, select.POLLIN)
@@ -171,9 +204,9 @@ class Program:
             if name != "stdin" or self._outgoing or self._close_stdin:
                 poll.register(descriptor, select.POLLOUT if name == "stdin" else select.POLLIN)
                 names[descriptor] = name
-        left = self._give_up - time.monotonic()
+        left = min(self._give_up, until) - time.monotonic()
         events = poll.poll(1000 * left) if left > 0 else []
-        if not events:
+        if not events and time.monotonic() >= self._give_up:
             self._ended = True
         for descriptor, _ in events:
             match names[descriptor]:
@@ -235,24 +268,27 @@ class Program:
         if descriptor is not None:
             os.close(descriptor)
 
-    def _report(self) -> Run:
+    def _errors(self) -> bytes:
         err = bytes(self._err)
         if self._err_dropped:
-            err = err[:_STDERR_KEPT] + b"\n... %d bytes left out ...\n" % self._err_dropped + err[_STDERR_KEPT:]
-        text = err.decode(errors="replace")
+            return err[:_STDERR_KEPT] + b"\n... %d bytes left out ...\n" % self._err_dropped + err[_STDERR_KEPT:]
+        return err
+
+    def _report(self) -> Run:
+        text = self._errors().decode(errors="replace")
         try:
             reply: dict[str, Any] = json.loads(self._reply)
         except ValueError:
             reply = {"error": "the sandbox server died"}
-        status, detail = _outcome(reply, self._excess, text, self._limits)
+        status, detail = _outcome(reply, self._excess, text, self._limits, self._sandbox.level)
         used = (reply.get("wall", 0.0), reply.get("cpu", 0.0), reply.get("rss", 0))
         return Run(status, bytes(self._out[self._taken :]), text, detail, *used, self._sandbox.level, reply.get("code"))
 
 
-def _outcome(reply: dict[str, Any], excess: bool, stderr: str, limits: Limits) -> tuple[Outcome, str]:
+def _outcome(reply: dict[str, Any], excess: bool, stderr: str, limits: Limits, level: Level) -> tuple[Outcome, str]:
     """How a program ended, from its supervisor's report."""
     if "error" in reply:
-        return Outcome.SANDBOX_ERROR, str(reply["error"])
+        return Outcome.SANDBOX_ERROR, str(reply["error"]) or stderr.strip()[-300:] or "the program was not started"
     if excess:
         return Outcome.OUTPUT_LIMIT, f"more than {limits.output} bytes of output"
     last = stderr.rstrip().rpartition("\n")[2]
@@ -264,7 +300,8 @@ def _outcome(reply: dict[str, Any], excess: bool, stderr: str, limits: Limits) -
             return Outcome.MEMORY, f"more than {limits.memory >> 20} MB in all its processes"
         case "gone":
             return Outcome.RUNTIME_ERROR, "stopped"
-    if code in (-signal.SIGKILL, -signal.SIGXCPU) and reply["cpu"] >= _cpu(limits):
+    busy = reply["wall" if level == "bwrap" else "cpu"]  # bwrap does not pass on what its children used
+    if code in (-signal.SIGKILL, -signal.SIGXCPU) and busy >= _cpu(limits):
         return Outcome.TIMEOUT, f"more than {_cpu(limits)} s of CPU"
     if code == -signal.SIGKILL:
         return Outcome.MEMORY, "killed by the kernel"
@@ -318,18 +355,29 @@ class Sandbox:
         for server in servers:
             server.end()
 
-    def run(self, source: str, stdin: bytes = b"", *, limits: Limits | None = None, fresh: bool = False) -> Run:
+    def run(
+        self, source: str | bytes, stdin: bytes = b"", *, limits: Limits | None = None, fresh: bool = False, command: Command | None = None
+    ) -> Run:
         """Run a program to its end."""
-        program = self.start(source, limits=limits, fresh=fresh)
+        program = self.start(source, limits=limits, fresh=fresh, command=command)
         program.write(stdin, close=True)
         return program.finish()
 
-    def start(self, source: str, *, limits: Limits | None = None, fresh: bool = False, entry: str = "") -> Program:
+    def start(
+        self,
+        source: str | bytes,
+        *,
+        limits: Limits | None = None,
+        fresh: bool = False,
+        entry: str = "",
+        command: Command | None = None,
+    ) -> Program:
         """Start a program. With `entry`, a preloaded module whose `main()` runs instead of `source`."""
         limits = limits or Limits()
         settings = asdict(limits) | {"cpu": _cpu(limits)}
-        data = json.dumps({"fresh": fresh, "entry": entry, "limits": settings}).encode()
-        text = _memory_file(source.encode("utf-8", "surrogatepass"))
+        request = {"fresh": fresh, "entry": entry, "limits": settings, "command": command and asdict(command)}
+        data = json.dumps(request).encode()
+        text = _memory_file(source if isinstance(source, bytes) else source.encode("utf-8", "surrogatepass"))
         (their_in, stdin), (stdout, their_out), (stderr, their_err) = (os.pipe() for _ in range(3))
         try:
             server = self._lease([their_in, their_out, their_err, text])

@@ -3,7 +3,8 @@
     server      becomes nobody, makes namespaces; for each program reads its three streams and its limits from the control socket,
                 forks, waits with a deadline, kills, and sends one report: how the program ended and what it used. It sees no
                 output and knows no tests
-    program     process 1 of its namespace: limits, Landlock, seccomp, then the code, in this interpreter or in a fresh one
+    program     process 1 of its namespace: limits, Landlock, seccomp, then the code, in this interpreter or in a fresh one, or a
+                command; at the level bwrap, always what `bwrap` starts
 
 The text of the program comes in a file of its own that the server does not read: no program finds its predecessor's in memory.
 A byte on the control socket while a program runs means that nobody wants its result any more, and it is killed. Everything
@@ -13,10 +14,12 @@ environment.
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
 import os
+import platform
 import resource
 import select
 import shutil
@@ -29,11 +32,16 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from verifiers import landlock, namespaces, seccomp
+from verifiers import bubblewrap, landlock, namespaces, seccomp
 
 _SAMPLE = 0.05  # seconds between looks at the memory of all processes of a program
 _STACK = 64 << 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_PYTHON = ("-s", "-P", "-S", "-X", "utf8")
+_MODULES = "/reckon"  # where a wrapped interpreter finds ours; their own place may be hidden there, under /tmp
+_ENTRY = f"import sys; sys.path.insert(0, {_MODULES!r}); import {{entry}} as module; module.main()"
+_OWN = os.path.dirname(os.path.abspath(__file__))
+_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def main(control: int, setup: dict[str, Any]) -> None:
@@ -74,13 +82,15 @@ class _Host:
         self._level = setup["level"]
         self._proc = namespaces.open_proc()
         self._executable = os.path.realpath(sys.executable)
+        self._paths = list(setup["paths"])
+        self._bwrap = bubblewrap.find() if self._level == "bwrap" else ""
         with open("/proc/self/statm") as file:
             self._mapped = int(file.read().split()[0]) * _PAGE
         self._trees = ["/"]
-        if self._level != "rlimits" and not landlock.version():
+        if self._level in ("strict", "landlock") and not landlock.version():
             raise OSError("Landlock is absent or turned off in this kernel")
         if self._level != "rlimits" and not seccomp.supported():
-            raise OSError("no seccomp filter for this machine")
+            raise OSError(f"no system call filter for {platform.machine()}")
         if self._level == "strict":
             namespaces.enter_new_root(setup["paths"])
         else:
@@ -115,7 +125,7 @@ class _Host:
         begin = time.monotonic()
         program = self._fork()
         if program == 0:
-            self._become(request, streams, folder, tell, others)
+            self._become(request, streams, folder, tell, others)  # does not return
         for descriptor in (*streams, tell):
             os.close(descriptor)
         try:
@@ -128,12 +138,15 @@ class _Host:
             if not strict:
                 _kill_descendants(self._proc)
                 shutil.rmtree(folder, ignore_errors=True)
-        error = os.read(trouble, 4096).decode()
+        told = os.read(trouble, 4096).decode(errors="replace")
         os.close(trouble)
-        if error:
-            return {"error": error}
-        cpu = usage.ru_utime + usage.ru_stime
         code = os.waitstatus_to_exitcode(status)
+        if self._bwrap and (told.startswith("{") or not told):  # bwrap's own words, which hold an exit code if it started the program
+            told = "" if reason or '"exit-code"' in told else "bwrap did not start the program"
+            code = 128 - code if code > 128 else code
+        if told:
+            return {"error": told}
+        cpu = usage.ru_utime + usage.ru_stime
         return {"code": code, "killed": reason, "wall": wall, "cpu": cpu, "rss": usage.ru_maxrss * 1024}
 
     def _watch(self, program: int, link: socket.socket, deadline: float, memory: int) -> str:
@@ -160,26 +173,34 @@ class _Host:
     def _become(self, request: dict[str, Any], streams: list[int], folder: str, tell: int, others: int) -> NoReturn:
         """The program's process: lock the doors, then run it. Does not return."""
         code = 1
+        limits, command = request["limits"], request["command"]
+        alone = command or request["fresh"] or self._bwrap  # in a process image of its own
         try:
             os.setsid()
-            with open(streams[3], "rb") as file:
-                source = file.read().decode("utf-8", "surrogatepass")
+            text = fcntl.fcntl(streams[3], fcntl.F_DUPFD_CLOEXEC, 64)  # out of the way of what comes next
             for target, descriptor in enumerate(streams[:3]):
                 os.dup2(descriptor, target)
             os.dup2(tell, 3, inheritable=False)
-            os.closerange(4, 1 << 20)
+            os.dup2(text, 4, inheritable=False)
+            os.closerange(5, 1 << 20)
             if self._level == "strict":
-                namespaces.private_tmp(request["limits"]["file_size"])
+                namespaces.private_tmp(limits["file_size"])
             os.chdir(folder)
-            _limit(request["limits"], others, self._mapped)
+            _limit(limits, others, self._mapped + (command["spare_memory"] if command else 0))
             namespaces.drop_privileges()
-            if request["fresh"]:
-                _save(source)
+            if self._bwrap:
+                self._wrap(request)
+            if alone:
+                _copy(4, command["file"] if command else "main.py")
+            else:
+                source = _read_all(4).decode("utf-8", "surrogatepass")
+                os.close(4)
             if self._level != "rlimits":
                 landlock.restrict(self._trees, [folder, "/dev/null"])
                 (self._filter or seccomp.Filter(seccomp.build_filter(only_signal=os.getpid()))).install()
-            if request["fresh"]:
-                os.execve(self._executable, [self._executable, "-s", "-P", "-S", "-X", "utf8", "main.py"], {"PYTHONHASHSEED": "0"})
+            if alone:
+                argv = self._argv(request)
+                os.execve(argv[0], argv, self._environment(command, folder))
         except BaseException as error:  # noqa: BLE001  # told to the supervisor: nothing has run yet
             os.write(3, f"{type(error).__name__}: {error}".encode(errors="replace")[:4000] or b"?")
             os._exit(1)
@@ -188,6 +209,46 @@ class _Host:
             code = _run(source, request["entry"])
         finally:
             os._exit(code)
+
+    def _wrap(self, request: dict[str, Any]) -> None:
+        """Become `bwrap`, which becomes the program. Raises OSError."""
+        filter_file = os.memfd_create("filter", 0)
+        os.write(filter_file, seccomp.build_filter())
+        os.lseek(filter_file, 0, os.SEEK_SET)
+        for descriptor in (3, 4, filter_file):
+            os.set_inheritable(descriptor, True)
+        command = request["command"]
+        modules = (_OWN, f"{_MODULES}/verifiers") if request["entry"] else None
+        size, name = request["limits"]["file_size"], command["file"] if command else "main.py"
+        argv = bubblewrap.arguments(
+            self._bwrap, self._paths, self._argv(request), modules=modules, program=(4, name), tmp_size=size,
+            filter_file=filter_file, status=3,
+        )  # fmt: skip
+        os.execve(argv[0], argv, self._environment(command, "/tmp"))
+
+    def _argv(self, request: dict[str, Any]) -> list[str]:
+        """What a program in a process image of its own is started as."""
+        if request["command"]:
+            return list(request["command"]["argv"])
+        if request["entry"]:
+            return [self._executable, *_PYTHON, "-c", _ENTRY.format(entry=request["entry"])]
+        return [self._executable, *_PYTHON, "main.py"]
+
+    def _environment(self, command: dict[str, Any] | None, folder: str) -> dict[str, str]:
+        if command:
+            return {"PATH": _PATH, "HOME": folder, "TMPDIR": folder}
+        return {"PYTHONHASHSEED": "0"} | ({"PYTHONPATH": ":".join(self._paths)} if self._paths else {})
+
+
+def _read_all(descriptor: int) -> bytes:
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read()
+
+
+def _copy(descriptor: int, name: str) -> None:
+    """What a descriptor holds, as a file in this folder that may be executed."""
+    with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700), "wb") as file:
+        file.write(_read_all(descriptor))
 
 
 def _send(link: socket.socket, message: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 r"""Units of measure: names made one, and quantities of one dimension made comparable (1 m = 100 cm, 1 h = 60 min, \$1 = 100 cents).
 
 A unit that is not in the table is a dimension of its own, so that goats are not helicopters. Temperatures are not converted: their scales
-have different zeros.
+have different zeros. Symbols of units in plain text are told from variables by the white space before them: 10 m/s, 2 kg m^2; one letter
+alone (5 m) stays a product, and `lone_unit` offers the other reading of it where it stands outside the signs of mathematics.
 """
 
 import re
@@ -25,7 +26,18 @@ _add("mass", ("lb pound", "0.45359237"), ("oz ounce", "0.028349523125"))
 _add("time", ("s sec second", 1), ("min minute", 60), ("h hr hour", 3600), ("day", 86400), ("week", 604800))
 _add("months", ("month", 1), ("yr year", 12))
 _add("money", ("$ dollar usd", 1), ("¢ cent", "0.01"))
+_add("euro", ("€ euro eur", 1))
+_add("sterling", ("£ gbp", 1))
+_add("yen", ("¥ yen", 1))
 _add("volume", ("l liter litre", 1), ("ml milliliter millilitre", "0.001"))
+_add("force", ("n newton", 1))
+_add("energy", ("j joule", 1), ("kj kilojoule", 1000))
+_add("power", ("w watt", 1), ("kw kilowatt", 1000))
+_add("voltage", ("v volt", 1))
+_add("current", ("a ampere amp", 1))
+_add("frequency", ("hz hertz", 1), ("khz", 1000), ("mhz", 10**6))
+_add("celsius", ("°c celsius", 1))
+_add("fahrenheit", ("°f fahrenheit", 1))
 _add("angle", ("° degree deg", 1))
 _add("percent", ("% percent percentage pct", 1))
 _ALIASES = {"mph": "mile/hour", "rad": "radian"}
@@ -35,11 +47,50 @@ MULTIPLIERS = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6,
 Dimension = tuple[tuple[str, int], ...]
 
 
+_SYMBOL = r"(?:km|cm|mm|kg|mg|ml|mL|kJ|kW|Hz|min|mol|m|s|h|g|N|J|W|V|A|K|L|C)"
+_POWER = r"(?:\s?\^\s?(?:\{\s?-?\d\s?\}|-?\d))?"
+_JOINT = r"\s?(?:/|\\cdot\s|\*|\\,|\s)\s?"
+_SPACE = r"(?<=[\d})])(?:\s|~|\\[,;: ])+"
+
+
+@lru_cache(maxsize=4)
+def _pattern(name: str) -> re.Pattern[str]:
+    """Compiled when first used."""
+    upright = r"\\(?:text|mathrm)\s?\{\s?([A-Za-z]{1,8}(?:\^-?\d)?)\s?\}"
+    return re.compile({
+        "compound": rf"{_SPACE}((?:{_SYMBOL}{_POWER}{_JOINT}){{1,3}}{_SYMBOL}{_POWER})$",
+        "fraction": rf"\\[dt]?frac\s?\{{\s?{upright}\s?\}}\{{\s?{upright}\s?\}}$",
+        "upright": r"(\\(?:text|mathrm)\s?\{[^{}]{0,40})(?:\^\{(-?\d)\}|\\[,; ])([^{}]{0,40}(?:\^\{-?\d\}[^{}]{0,40}){0,3}\})",
+        "lone": rf"([-+\d.,/ ]+)(?:\s|\\[,;: ]|~)+([mshgLNJWVAK])({_POWER})",
+    }[name], re.ASCII)  # fmt: skip
+
+
+def spelled(source: str) -> str:
+    r"""The symbols of a compound unit as \text, so that they are no variables: "10 m/s", "\frac{\mathrm{m}}{\mathrm{s}}", "m\,s^{-1}"."""
+    if "rm" in source or "text" in source:
+        for _ in range(4):
+            source = _pattern("upright").sub(lambda m: m[1] + (f"^{m[2]}" if m[2] else " ") + m[3], source)
+        source = _pattern("fraction").sub(r"\\text{ \1/\2}", source)
+        source = re.sub(r"\}\s?\\cdot(?=\s?\\(?:text|mathrm)\s?\{)", "} ", source)
+    return _pattern("compound").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
+
+
+def lone_unit(text: str) -> str | None:
+    """5 m or 25 m^2, written plainly and with white space, as a quantity."""
+    match = None if "$" in text or "\\(" in text else _pattern("lone").fullmatch(text.strip(" ."))
+    return None if match is None else rf"{match[1]}\text{{ {match[2]}{_plain(match[3])}}}"
+
+
+def _plain(symbols: str) -> str:
+    return re.sub(r"\s?\^\s?|[{}]", lambda m: "^" if "^" in m[0] else "", re.sub(r"\\cdot|\\,|\*", " ", symbols))
+
+
 @lru_cache(maxsize=2048)
 def read_unit(text: str) -> tuple[Fraction, Dimension]:
     """How many base units one such unit is, and of what dimension: "cm^2" is 1/10000 of length²."""
     factor, powers, direction, times = Fraction(1), dict[str, int](), 1, 1
-    words = re.sub(r"(?<=[a-z])([23])\b", r"^\1", text.lower().replace("$", "$ ").replace("/", " / ").replace("-", " "))
+    words = re.sub(r"(?<=[a-z])([23])\b", r"^\1", re.sub(r"([$€£¥])", r"\1 ", text.lower()).replace("/", " / "))
+    words = re.sub(r"(?<!\^)-", " ", re.sub(r"\bdegrees? (?=[cf])", "°", words)).replace("°celsius", "°c").replace("°fahrenheit", "°f")
     for word in " ".join(_ALIASES.get(word, word) for word in words.split()).replace("/", " / ").split():
         if word in ("/", "per"):
             direction = -1

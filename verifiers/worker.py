@@ -77,7 +77,7 @@ def serve(requests: BinaryIO, replies: int) -> None:
     except InputError as error:
         _send(replies, {"error": str(error)})
         return
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # the user's module ran, and may raise anything
+    except BaseException as error:  # noqa: BLE001  # the user's module ran, and may raise anything
         _send(replies, {"error": f"{', '.join(setup['rewards'])} cannot be imported: {_describe(error)}"})
         return
     _send(replies, {"ready": True})
@@ -114,7 +114,7 @@ def _answer(problem: Problem, response: str, verify: Verifier) -> dict[str, Any]
         return {**_plain(verify(problem, response)), "seconds": time.perf_counter() - start}
     except (WrongReturnError, InputError) as error:
         detail = str(error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # the one boundary between a user's code and a verdict
+    except BaseException as error:  # noqa: BLE001  # the one boundary; time-outs of some libraries are no Exception
         detail = _describe(error)
     return {**_plain(Verdict(None, Status.CRASH, detail)), "seconds": time.perf_counter() - start}
 

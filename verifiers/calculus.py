@@ -1,0 +1,281 @@
+r"""Integrals, limits, derivatives and sums with symbolic bounds: read into calls that only an algebra system can decide.
+
+They become calls with heads of `ALGEBRA`, of which the certified evaluator knows nothing. A bound variable is the atom #0, #1, ... by how
+deep its operator stands, so that it is no symbol and its letter does not matter. An integrand ends with its differential, which may stand
+in a numerator; an integral without bounds stands for all its antiderivatives. Left out: multiple integral signs, partial derivatives,
+derivatives of unknown functions, and index sets other than a first and a last integer.
+
+`is_open_form` is the other half of the subject: whether an answer contains such an operation, or another that may only restate a question.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+
+from verifiers.exact_sums import Call as FunctionCall
+from verifiers.exact_sums import Expr, Unreadable, add, atom, atoms, call, multiply, rational, sum_of
+from verifiers.latex_expressions import ExpressionParser
+from verifiers.latex_tokens import Token, normalise, tokenize
+from verifiers.math_values import Value, expression
+
+ALGEBRA = frozenset({"integral", "antiderivative", "limit", "derivative", "series", "product"})
+
+MAX_LISTED = 400  # terms of a sum that are added up one by one; more of them are left to algebra
+MAX_ORDER = 9  # of a derivative
+_ARROWS = ("→", "\\rightarrow", "\\longrightarrow")
+_OPEN_OPERATORS = frozenset({"sum", "prod", "\\int", "\\iint", "\\iiint", "\\oint", "\\lim", "\\det", "∏", "∑", "∫"})
+_LONGEST = 4000  # characters that are looked at: more than are read
+_HINT = re.compile(r"sum|prod|int|lim|gcd|lcm|mcm|max|min|mod|det|[∑∏∫]|d\s?[}^{]")
+
+
+def needs_algebra(value: Expr) -> bool:
+    return any(isinstance(name, FunctionCall) and name.head in ALGEBRA for name in atoms(value))
+
+
+def is_open_form(text: str) -> bool:
+    """Whether an answer contains a sum, product, gcd, extreme, remainder, integral, limit or derivative. A modulus is no remainder."""
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text[:_LONGEST])
+    return bool(_HINT.search(plain)) and _has_open_form(text)
+
+
+@lru_cache(maxsize=1024)
+def _has_open_form(text: str) -> bool:
+    tokens = tokenize(normalise(text[:_LONGEST]))
+    congruence = any(token.text == "≡" for token in tokens)
+    for at, (kind, name, _) in enumerate(tokens):
+        following = tokens[at + 1].text if at + 1 < len(tokens) else ""
+        if kind == "op" and (name in _OPEN_OPERATORS or (name == "mod" and not congruence)):
+            return True
+        if kind == "func" and (name in ("gcd", "lcm") or (name in ("max", "min") and following in ("(", "{", "\\{", "[", "_"))):
+            return True
+        if name == "frac" and _derivative_head(tokens, at + 1) is not None:
+            return True
+    return False
+
+
+# ---------------------------------------------------------------- tokens
+
+
+def mark_integrals(tokens: list[Token]) -> list[Token]:
+    r"""The tokens, with each \int and its differential made one pair: kinds "int" and "diff", the variable as text."""
+    if not any(token.text == "\\int" for token in tokens):
+        return tokens
+    found: list[Token] = []
+    waiting: list[int] = []
+    at = 0
+    while at < len(tokens):
+        kind, text, spaced = tokens[at]
+        if text == "frac" and (head := _derivative_head(tokens, at + 1)) is not None:
+            found += tokens[at : head[2]]
+            at = head[2]
+            continue
+        if text == "\\int":
+            waiting.append(len(found))
+        following = tokens[at + 1] if at + 1 < len(tokens) else Token("end", "", False)
+        before, variable, length = _differential(kind, text, following)
+        if variable:  # one that closes no integral is left over, and refused where it stands
+            found += [Token("sym", letter, False) for letter in before]
+            if waiting:
+                found[waiting.pop()] = Token("int", variable, False)
+            found.append(Token("diff", variable, spaced))
+            at += length
+        else:
+            found.append(tokens[at])
+            at += 1
+    return found
+
+
+def _differential(kind: str, text: str, following: Token) -> tuple[str, str, int]:
+    """What stands before a differential in the same token, its variable, and how many tokens it is: xdx, d x, dθ."""
+    if kind == "word" and 2 <= len(text) <= 3 and text[-2] == "d":
+        return text[:-2], text[-1], 1
+    if text == "d" and kind in ("sym", "text") and following.kind == "sym":
+        return "", following.text, 2
+    return "", "", 0
+
+
+def _derivative_head(tokens: list[Token], at: int) -> tuple[int, str, int] | None:
+    r"""Order, variable and next position, where \frac{d^n}{dx^n} goes on at `at`."""
+    texts = [token.text for token in tokens[at : at + 16]]
+    order, used = 1, 0
+    if texts[:3] == ["{", "d", "}"]:
+        used = 3
+    elif texts[:2] == ["d", "{"]:
+        used = 1
+    elif texts[:3] == ["{", "d", "^"] and texts[4:5] == ["}"] and texts[3].isdigit():
+        order, used = int(texts[3]), 5
+    elif texts[:4] == ["{", "d", "^", "{"] and texts[5:7] == ["}", "}"] and texts[4].isdigit():
+        order, used = int(texts[4]), 7
+    rest = texts[used:]
+    if not used or not 1 <= order <= MAX_ORDER or rest[:1] != ["{"]:
+        return None
+    if len(rest) > 1 and re.fullmatch("d[A-Za-z]", rest[1]):
+        variable, used, rest = rest[1][1], used + 2, rest[2:]
+    elif rest[1:2] == ["d"] and len(rest) > 2 and tokens[at + used + 2].kind == "sym":
+        variable, used, rest = rest[2], used + 3, rest[3:]
+    else:
+        return None
+    written = {1: [["}"]]}.get(order, []) or [["^", str(order), "}"], ["^", "{", str(order), "}", "}"]]
+    for end in written:
+        if rest[: len(end)] == end:
+            return order, variable, at + used + len(end)
+    return None
+
+
+# ---------------------------------------------------------------- grammar
+
+
+class CalculusParser(ExpressionParser):
+    def __init__(self, tokens: list[Token]) -> None:
+        super().__init__(mark_integrals(tokens))
+        self.level = 0  # operators that bind a variable, open here
+        self.differentials: list[tuple[str, str]] = []  # of the open integrals: the variable, and the atom that stands for dx
+
+    def _at_factor(self) -> bool:
+        return super()._at_factor() or self._peek().kind == "int" or self._next_op("\\lim")
+
+    def _product(self) -> Value:
+        """A product may end with the differential of an open integral."""
+        value = super()._product()
+        return self._times(value, self._differential()) if self._peek().kind == "diff" else value
+
+    def _read_primary(self) -> Value:
+        kind, text, _ = self._peek()
+        if kind == "int":
+            self.at += 1
+            return self._integral(text)
+        if kind == "diff":
+            return self._differential()
+        if kind == "op" and text == "\\lim":
+            self.at += 1
+            return self._limit()
+        if kind == "op" and text in ("sum", "prod"):
+            return self._series(text)
+        if kind == "op" and text == "frac":
+            if (head := _derivative_head(self.tokens, self.at + 1)) is not None:
+                return self._derivative(*head)
+            self._refuse_quotient_of_differentials()
+        return super()._read_primary()
+
+    def _refuse_quotient_of_differentials(self) -> None:
+        r"""\frac{dy}{dx} is not y/x."""
+        words = [self._peek(ahead) for ahead in (2, 5)]
+        if all(token.kind == "word" and re.fullmatch("d[A-Za-z]", token.text) for token in words):
+            raise Unreadable
+
+    def _differential(self) -> Expr:
+        if not self.differentials or self.differentials[-1][0] != self._peek().text:
+            raise Unreadable
+        self.at += 1
+        return atom(self.differentials[-1][1])
+
+    def _within(self, variable: str, read: Callable[[], Value]) -> tuple[Expr, Expr]:
+        """A body read with its variable bound, and the atom that the variable is in it."""
+        outer, bound = self.bound, atom(f"#{self.level}")
+        self.bound = outer | {variable: bound}
+        self.level += 1
+        body = expression(read())
+        self.level -= 1
+        self.bound = outer
+        return body, bound
+
+    def _integral(self, variable: str) -> Expr:
+        low = high = None
+        while self._next_op("_", "^"):
+            if self._take("_"):
+                low = self._limit_of_integration()
+            elif self._take("^"):
+                high = self._limit_of_integration()
+        self.differentials.append((variable, f"#d{self.level}"))
+        if low is not None and high is not None:
+            body, bound = self._within(variable, self._integrand)
+            self.differentials.pop()
+            return call("integral", body, bound, low, high)
+        if low is not None or high is not None or variable in self.bound:
+            raise Unreadable
+        body = self._integrand()
+        self.differentials.pop()
+        return call("antiderivative", body, atom(variable))
+
+    def _limit_of_integration(self) -> Expr:
+        if self._next_op("+", "-"):
+            raise Unreadable
+        if self._take("∞"):
+            return atom("∞")
+        return expression(self._primary()) if self._next_op("{") else self._argument()
+
+    def _integrand(self) -> Expr:
+        """Products up to and with the one that holds the differential, which is then taken out."""
+        dx = self.differentials[-1][1]
+        total = rational(0)
+        while True:
+            part = expression(self._product())
+            if dx in atoms(part):
+                break
+            total = add(total, part)
+            if not self._next_op("+", "-"):
+                raise Unreadable
+        if any(dict(monomial).get(dx) != 1 for monomial, _ in part.terms):
+            raise Unreadable
+        taken = sum_of((tuple(factor for factor in monomial if factor[0] != dx), c) for monomial, c in part.terms)
+        if dx in atoms(taken):
+            raise Unreadable
+        return add(total, taken)
+
+    def _limit(self) -> Expr:
+        r"""_{x \to a} body, or a^+ and a^-."""
+        self._expect("_")
+        self._expect("{")
+        variable = self._peek()
+        self.at += 1
+        if variable.kind != "sym" or not self._take(*_ARROWS):
+            raise Unreadable
+        ends = ([text for text in ("+", "-") if [self._peek(1).text, self._peek(2).text] == ["^", text]] or [""])[0]
+        if ends:
+            target, side = expression(self._primary()), ends
+            self.at += 2
+        else:
+            target, side = expression(self._quantity()), ""
+            if self._next_op("^") and self._peek(1).text in ("+", "-"):
+                side = self._peek(1).text
+                self.at += 2
+        self._expect("}")
+        body, bound = self._within(variable.text, self._product)
+        return call("limit", body, bound, target, rational({"+": 1, "-": -1, "": 0}[side]))
+
+    def _series(self, name: str) -> Value:
+        """A sum or product; with few enough terms and integers as bounds it is added up where it is read."""
+        start = self.at
+        self.at += 1
+        self._expect("_")
+        self._expect("{")
+        index = self._peek()
+        self.at += 1
+        self._expect("=")
+        low = expression(self._quantity())
+        self._expect("}")
+        self._expect("^")
+        high = self._limit_of_integration()
+        first, last = low.rational, high.rational
+        whole = first is not None and last is not None and first.denominator == last.denominator == 1
+        if whole and first is not None and last is not None and last - first <= MAX_LISTED:
+            self.at = start
+            return super()._read_primary()
+        if index.kind != "sym" or (first is not None and first.denominator != 1) or (last is not None and last.denominator != 1):
+            raise Unreadable
+        body, bound = self._within(index.text, self._product)
+        return call("series" if name == "sum" else "product", body, bound, low, high)
+
+    def _derivative(self, order: int, variable: str, body: int) -> Expr:
+        self.at = body
+        if variable in self.bound:
+            raise Unreadable
+        value = expression(self._primary()) if self._next_op("(", "[", "\\{") else expression(self._factors())
+        return call("derivative", value, atom(variable), rational(order))
+
+    def _factors(self) -> Expr:
+        value = expression(self._factor())
+        while self._at_factor():
+            value = multiply(value, expression(self._factor()))
+        return value

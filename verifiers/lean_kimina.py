@@ -1,0 +1,119 @@
+"""Lean behind HTTP: a server with the Kimina Lean Server's interface (`POST /api/check`, as its client 0.2.1 calls it).
+
+The audit command is indented by a number of columns that is drawn for each request. Its answer is the message of that column
+below all others: the place is our nonce, which a proof cannot know, and the text plays no part. (Line numbers will not do:
+servers count them from different places.) A server that is busy or fails (429, 5xx, a connection that breaks) is asked again,
+with growing pauses, until the deadline. Left out: batches, since each proof has its own deadline, and info trees.
+"""
+
+import json
+import math
+import random
+import secrets
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from typing import Any
+
+from verifiers.input_error import InputError
+from verifiers.lean_transport import LeanFailure, LeanTimeout, Message, Reply, read_reply
+
+_ATTEMPTS = 6
+_LONGEST_REPLY = 16 << 20
+_SLACK = 5.0  # seconds that the server's own limit ends before ours, so that it is the server that says "timed out"
+
+
+class LeanKimina:
+    """Asks the server at `url`; `api_key` is sent as a bearer token. `first_pause` is in seconds and doubles."""
+
+    def __init__(self, url: str, *, api_key: str = "", first_pause: float = 0.5) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise InputError(f"{url!r} is no URL of a Lean server; write http://HOST:PORT")
+        self._url = url.rstrip("/") + "/api/check"
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
+        self._first_pause = first_pause
+
+    def check(self, header: str, body: str, audit: str, deadline: float) -> Reply:
+        column = 100 + secrets.randbelow(900)
+        code = f"{header}\n{body}\n{' ' * column}{audit}\n"
+        identifier = secrets.token_hex(8)
+        left = deadline - time.monotonic()
+        limit = max(1, math.floor(left - min(_SLACK, left / 4)))
+        request = {"snippets": [{"id": identifier, "code": code}], "timeout": limit, "debug": False, "reuse": True, "infotree": None}
+        answer = self._post(json.dumps(request).encode(), deadline)
+        return apart(read_answer(answer, identifier), column)
+
+    def _post(self, data: bytes, deadline: float) -> Any:
+        """The JSON that the server answers with, asked again while it is busy and there is time."""
+        pause, trouble = self._first_pause, ""
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                wait = pause * (0.5 + random.random())
+                pause *= 2
+                if time.monotonic() + wait >= deadline:
+                    break
+                time.sleep(wait)
+            try:
+                return self._ask(data, deadline)
+            except urllib.error.HTTPError as error:
+                trouble = f"HTTP {error.code} {error.reason}"
+                error.close()
+                if error.code != 429 and error.code < 500:
+                    raise LeanFailure(f"the Lean server at {self._url} refuses the request: {trouble}") from None
+            except TimeoutError:
+                raise LeanTimeout(f"the Lean server at {self._url} did not answer in time") from None
+            except (OSError, HTTPException) as error:
+                if isinstance(getattr(error, "reason", None), TimeoutError):
+                    raise LeanTimeout(f"the Lean server at {self._url} did not answer in time") from None
+                trouble = str(getattr(error, "reason", error)) or type(error).__name__
+        raise LeanFailure(f"the Lean server at {self._url} does not serve: {trouble}")
+
+    def _ask(self, data: bytes, deadline: float) -> Any:
+        """One request. The time of each read is limited by what is left, and so is the number of reads."""
+        request = urllib.request.Request(self._url, data=data, headers=self._headers, method="POST")
+        pieces, size = [], 0
+        with urllib.request.urlopen(request, timeout=_left(deadline)) as response:
+            while piece := response.read1(1 << 16):
+                pieces.append(piece)
+                size += len(piece)
+                _left(deadline)
+                if size > _LONGEST_REPLY:
+                    raise LeanFailure(f"the Lean server at {self._url} sends more than {_LONGEST_REPLY} bytes")
+        try:
+            return json.loads(b"".join(pieces))
+        except (ValueError, RecursionError):
+            raise LeanFailure(f"the Lean server at {self._url} does not answer in JSON") from None
+
+
+def read_answer(answer: Any, identifier: str) -> Reply:
+    """The one reply in a server's answer, to `/api/check` or to the older `/verify`. Raises LeanTimeout and LeanFailure."""
+    results = answer.get("results") if isinstance(answer, dict) else None
+    if not isinstance(results, list) or len(results) != 1 or not isinstance(results[0], dict):
+        raise LeanFailure(f"the Lean server's answer does not have one result: {answer!r:.120}")
+    [result] = results
+    if result.get("id", result.get("custom_id")) != identifier:
+        raise LeanFailure("the Lean server's answer is to another request")
+    if error := result.get("error"):
+        if "timed out" in str(error):
+            raise LeanTimeout(f"the Lean server says: {error!s:.200}")
+        raise LeanFailure(f"the Lean server says: {error!s:.300}")
+    return read_reply(result.get("response"))
+
+
+def apart(reply: Reply, column: int) -> Reply:
+    """The reply with what was said at the audit's column, below every other message, set apart."""
+    last = max((message.line for message in reply.messages), default=0)
+    audit = tuple(message for message in reply.messages if _is_audit(message, last, column))
+    return Reply(tuple(message for message in reply.messages if not _is_audit(message, last, column)), reply.sorries, audit)
+
+
+def _is_audit(message: Message, last: int, column: int) -> bool:
+    return message.line == last and message.column == column
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

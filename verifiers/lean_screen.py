@@ -1,0 +1,206 @@
+r"""What a Lean proof may not contain, found by reading its tokens: before Lean sees it, and without Lean.
+
+A proof that a policy wrote is one term (mostly `by` and tactics) that follows our `:=`. Lean ends a declaration where the next
+command begins, and every command that could change what the theorem means, or what may be assumed, begins with a reserved word.
+So the rule is: no reserved word of a command anywhere in the proof, whatever its column, except `open ... in` and a few
+`set_option ... in`. Nothing can then be declared before, beside or after the theorem. The other words refused are those that leave
+a goal unproved (`sorry`, `admit`, `apply?`), trust the compiler (`native_decide`), or run code of the policy's in the elaborator.
+
+Words count where Lean would read them: not in comments, strings or characters. Where reading alike is uncertain (a string with a
+brace, which may be interpolated code; a comment or a quote glued to an operator; a number that runs into a refused word; a doc
+comment) the proof is refused as a whole. This is a screen, not the judge: Lean's errors, the `sorries` it reports and the axioms
+it lists decide (`lean_proof.py`). Left out: notation that the problem's own preamble or Mathlib defines.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+MAX_PROOF = 200_000
+"""Characters of a proof."""
+MAX_HEARTBEATS = 1_000_000
+"""The most that `set_option maxHeartbeats` in a proof may ask for; 0, which is without limit, is refused."""
+_MAX_OPTIONS = {"maxHeartbeats": MAX_HEARTBEATS, "synthInstance.maxHeartbeats": MAX_HEARTBEATS, "maxRecDepth": 100_000}
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+UNPROVED = _words("sorry admit stop sorryAx lcProof lcUnreachable apply? exact? rw? rewrites? observe? have?")
+COMPILED = _words("native_decide ofReduceBool ofReduceNat reduceBool reduceNat trustCompiler")
+ELABORATOR = _words(
+    "run_tac run_conv by_elab Elab unsafe unsafeCast unsafeIO implemented_by extern csimp include_str dbg_trace skipKernelTC"
+)
+COMMANDS = _words(
+    """abbrev add_aesop_rules add_decl_doc alias assert_exists assert_not_exists attribute axiom axioms binder_predicate
+    builtin_dsimproc builtin_initialize builtin_simproc class coinductive count_heartbeats declare_aesop_rule_sets
+    declare_syntax_cat def deriving dsimproc dsimproc_decl elab elab_rules end erase_aesop_rules example export
+    gen_injective_theorems grind_pattern import include inductive infix infixl infixr init_quot initialize
+    initialize_simps_projections instance irreducible_def lemma library_note local macro macro_rules meta
+    mk_iff_of_inductive_prop mutual namespace noncomputable nonrec notation notation3 omit opaque open_locale partial postfix
+    prefix prelude private proof_wanted protected public recall register_builtin_option register_error_explanation
+    register_label_attr register_linter_set register_option register_simp_attr register_tactic_tag register_try?_tactic run_cmd
+    run_elab run_meta scoped seal section simproc simproc_decl structure suppress_compilation syntax tactic_extension theorem
+    unif_hint universe unseal unsuppress_compilation variable variable? whatsnew"""
+)
+"""Reserved words that begin a command, or a modifier of one. `open` and `set_option` are looked at more closely."""
+HASH_COMMANDS = _words(
+    """eval eval! check check_failure check_simp check_tactic exit print reduce synth guard guard_msgs guard_expr help where find
+    find_home import lint simp norm_num conv ring_nf push_cast unify widget html test sample instances explode loogle moogle
+    leansearch min_imports count_heartbeats long_names show_deprecated_to redundant_imports aesop_rules version dump_async
+    discr_tree_key discr_tree_simp_key grind_lint info_trees"""
+)
+_NAMES = UNPROVED | COMPILED | ELABORATOR  # refused in any part of a dotted name: `Lean.ofReduceBool`, «sorryAx»
+_WHOLE = COMMANDS | {"#" + word for word in HASH_COMMANDS}
+_IN_NUMBERS = tuple(sorted(_NAMES | COMMANDS))
+
+_LETTER = r"[^\W\d]|[\u2080-\u2089\u2090-\u209c\u1d62-\u1d6a]"
+_PART = rf"(?:(?:{_LETTER})(?:{_LETTER}|[\d'!?])*|«[^«»\n]*»)"
+_TOKEN = re.compile(
+    rf"""(?P<space>[ \n]+) | (?P<line>--[^\n]*) | (?P<block>/-)
+    | (?P<raw>r(?P<hashes>\#{{0,32}})") | (?P<string>"(?:[^"\\]|\\.)*(?P<closed>")?)
+    | (?P<word>{_PART}(?:\.{_PART})*)
+    | (?P<number>\d\w*(?:\.\d\w*)?)
+    | (?P<prime>''|(?:⁻¹|[∑∏∐⋃⋂⨆⨅])') | (?P<char>'(?:[^'\\\n]|\\(?:x[0-9a-fA-F]{{2}}|u[0-9a-fA-F]{{4}}|[^xu\n]))')
+    | (?P<hash>\#[A-Za-z_]+[!?]?) | (?P<symbol>:=|.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_BLOCK_EDGE = re.compile(r"/-|-/")
+_CONTROL = re.compile(r"[^\n\x20-\x7e\x80-\U0010ffff]|[\u2028\u2029\ud800-\udfff]")
+_ASCII_PIECE = re.compile(r"[A-Za-z_][A-Za-z_0-9'!?]*")
+_APART = frozenset([*"()[]{}⟨⟩,;·", ":="])  # what may stand right before a comment or a quote: no longer token begins so
+
+
+class Token(NamedTuple):
+    text: str
+    kind: str
+    """word, number, string, char, hash or symbol."""
+    begin: int
+    end: int
+
+
+class ScreenError(Exception):
+    """What is refused, and on which line."""
+
+
+def tokens(text: str) -> list[Token]:
+    """The tokens of Lean text without comments and spaces. Raises ScreenError where it cannot be read with certainty.
+
+    Operators come as single characters, `:=` excepted. Linear in the length of the text.
+    """
+    if len(text) > MAX_PROOF:
+        raise ScreenError(f"{len(text)} characters, more than {MAX_PROOF}")
+    if bad := _CONTROL.search(text):
+        raise ScreenError(_at(text, bad.start(), f"the character {bad[0]!r}, which Lean does not read"))
+    found: list[Token] = []
+    place = 0
+    while place < len(text):
+        match = _TOKEN.match(text, place)
+        assert match is not None  # the last alternative takes any character
+        kind, end = str(match.lastgroup), match.end()
+        before = found[-1] if found else None
+        glued = before is not None and before.end == place and before.kind in ("symbol", "hash") and before.text not in _APART
+        if kind in ("line", "block", "char") and glued:
+            raise ScreenError(_at(text, place, f"{match[0][:3]!r} right behind an operator, which can be read in two ways"))
+        if kind == "block":
+            end = _block_end(text, place)
+        elif kind == "raw":
+            end = _raw_end(text, match)
+            kind = "string"
+        elif kind == "string":
+            _check_string(text, match)
+        elif kind == "symbol" and match[0] in "'«»`":
+            raise ScreenError(_at(text, place, f"a {match[0]} that belongs to no name or character"))
+        if kind not in ("space", "line", "block"):
+            found.append(Token(text[place:end], "symbol" if kind == "prime" else kind, place, end))
+        place = end
+    return found
+
+
+def screen(proof: str) -> None:
+    """Raises ScreenError, naming line and word, if the proof holds anything that it may not."""
+    read = tokens(proof)
+    for index, token in enumerate(read):
+        word = _refused(token)
+        if token.text in ("open", "set_option"):
+            word = _not_local(read, index)
+        elif token.text == "scoped" and index and read[index - 1].text == "open":
+            word = ""  # open scoped Name in
+        elif token.text == "[" and index and read[index - 1] == ("@", "symbol", token.begin - 1, token.begin):
+            word = "@["
+        elif token.text == "%" and index and read[index - 1].text in ("eval", "sorry"):
+            word = read[index - 1].text + "%"
+        elif token.text == "native" and token.kind == "word":
+            word = "native"  # decide +native, and (config := {native := true})
+        if word:
+            raise ScreenError(_at(proof, token.begin, f"{word} is not allowed in a proof"))
+
+
+def _refused(token: Token) -> str:
+    """The refused word that a token is or holds, or ""."""
+    if token.kind == "hash":
+        return token.text if token.text in _WHOLE else ""
+    if token.kind == "number":
+        return next((word for word in _IN_NUMBERS if word in token.text), "")
+    if token.kind != "word":
+        return ""
+    if token.text in _WHOLE:
+        return token.text
+    parts = [part.strip("«»") for part in token.text.split(".")]
+    if not token.text.isascii():  # Lean may end a name where we do not
+        pieces = _ASCII_PIECE.findall(token.text)
+        if "«" not in token.text and (hit := COMMANDS.intersection(pieces)):
+            return min(hit)
+        parts += pieces
+    return next((part for part in parts if part in _NAMES), "")
+
+
+def _not_local(read: Sequence[Token], index: int) -> str:
+    """What is wrong with an `open` or a `set_option`: it must end in `in`, and the option must be harmless."""
+    keyword = read[index].text
+    rest = [token.text for token in read[index + 1 : index + 40]]
+    if keyword == "open":
+        names = rest[: rest.index("in")] if "in" in rest else []
+        local = bool(names) and all(_PLAIN_NAME.fullmatch(name) for name in names) and len(rest) > len(names) + 1
+        return "" if local else "open without `in` and something after it"
+    name, value, after, there = (*rest, "", "", "", "")[:4]
+    if name not in _MAX_OPTIONS:
+        return f"set_option {name}"
+    if not value.isascii() or not value.isdigit() or len(value) > 9 or not 0 < int(value) <= _MAX_OPTIONS[name]:
+        return f"set_option {name} {value[:12]} (allowed are 1 to {_MAX_OPTIONS[name]})"
+    return "" if after == "in" and there else "set_option without `in` and something after it"
+
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_][\w.']*|[()]")
+
+
+def _block_end(text: str, begin: int) -> int:
+    """Where the comment that begins here ends; comments nest."""
+    if text[begin + 2 : begin + 3] in ("-", "!"):
+        raise ScreenError(_at(text, begin, f"{text[begin : begin + 3]} begins a doc comment, which belongs to a declaration"))
+    depth = 1
+    for edge in _BLOCK_EDGE.finditer(text, begin + 2):
+        depth += 1 if edge[0] == "/-" else -1
+        if depth == 0:
+            return edge.end()
+    raise ScreenError(_at(text, begin, "a comment that does not end"))
+
+
+def _raw_end(text: str, match: re.Match[str]) -> int:
+    close = '"' + match["hashes"]
+    end = text.find(close, match.end())
+    if end < 0:
+        raise ScreenError(_at(text, match.start(), "a string that does not end"))
+    return end + len(close)
+
+
+def _check_string(text: str, match: re.Match[str]) -> None:
+    if not match["closed"]:
+        raise ScreenError(_at(text, match.start(), "a string that does not end"))
+    if "{" in match[0]:
+        raise ScreenError(_at(text, match.start(), "a string with {, which may be interpolated code"))
+
+
+def _at(text: str, place: int, what: str) -> str:
+    return f"line {text.count(chr(10), 0, place) + 1}: {what}"

@@ -1,0 +1,84 @@
+"""Does the program in a response, in C++, JavaScript or Python, print what the tests expect for their input?
+
+    meta: {"language": "cpp", "inputs": [text, ...], "outputs": [text, ...]}
+
+and the other spellings of standard input tests that `python_tests.py` reads, with the same options and rules: the program only
+produces bytes, and they are compared here. `language` is `cpp`, `javascript` or `python`, or another name that the block of code
+may carry (`c++`, `js`). The program is the last block in that language, else the last that names none; a response whose blocks are
+all in other languages has no answer, and one without blocks is the program.
+
+A program that does not compile is wrong; compiling counts in `total_limit`. A machine without the compiler or the interpreter gives
+no verdict, and says which to install. Not covered: tests that call functions (Python only), C++ beyond the standard library and
+C++17, and npm packages.
+"""
+
+import time
+from functools import partial
+
+from verifiers.code_blocks import fenced_blocks, last_block
+from verifiers.code_sandbox import chosen_sandbox
+from verifiers.languages import LANGUAGES, PYTHON, Language, ToolMissingError, find_tool, prepare, tool_folders
+from verifiers.problem import Problem
+from verifiers.remote_sandbox import RemoteSandbox
+from verifiers.sandbox import Outcome, Run
+from verifiers.stdin_tests import BadTestsError, Budget, Complaints, SandboxFailedError, judge_outputs, read_pairs, tally, text
+from verifiers.verdict import Status, Verdict, bad_gold, no_answer
+
+
+def verify(problem: Problem, response: str) -> Verdict:
+    """Right if the program passes every test; with `partial` in the problem's meta, the score is the fraction passed.
+
+    Raises InputError where the level of isolation is not to be had.
+    """
+    try:
+        language = _language(problem)
+        name, pairs = read_pairs(problem.meta)
+        if name:
+            raise BadTestsError("tests that call a function are for python_tests")
+        cases = [(text(given), text(wanted)) for given, wanted in pairs]
+        budget = Budget.read(problem.meta)
+    except (BadTestsError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        return bad_gold(f"no tests that can be run: {error}")
+    program = _extract(response, language)
+    if not program.strip():
+        return no_answer(f"the response holds no {language.name} program")
+    try:
+        return tally(_judge(program, language, cases, budget), len(cases), partial=budget.partial)
+    except ToolMissingError as error:
+        return Verdict(None, Status.CRASH, str(error))
+
+
+def _language(problem: Problem) -> Language:
+    name = problem.meta.get("language")
+    if not isinstance(name, str) or name.lower() not in LANGUAGES:
+        raise BadTestsError(f"its language is {name!r:.40}, not one of cpp, javascript, python")
+    return LANGUAGES[name.lower()]
+
+
+def _extract(response: str, language: Language) -> str:
+    block = last_block(response, language.tags)
+    if block is not None:
+        return block
+    return "" if any(fenced_blocks(response)) else response
+
+
+def _judge(program: str, language: Language, cases: list[tuple[str, str]], budget: Budget) -> Complaints:
+    """A complaint about each test, or "". What a program that does not compile gets, it gets for every test."""
+    deadline = time.monotonic() + budget.total  # a compiler that is kept busy must not outlast whoever waits for the verdict
+    sandbox = chosen_sandbox()
+    if isinstance(sandbox, RemoteSandbox):
+        there = partial(sandbox.run, program, language=language.remote, spare_memory=language.spare_memory)
+        yield from judge_outputs(lambda stdin, limits: there(stdin, limits=limits), cases, budget, deadline)
+        return
+    if language is not PYTHON and (folders := tool_folders(find_tool(language))):
+        sandbox = chosen_sandbox(folders)
+        assert not isinstance(sandbox, RemoteSandbox)
+    prepared = prepare(sandbox, language, program, deadline)
+    if isinstance(prepared, Run):
+        if prepared.status is Outcome.SANDBOX_ERROR:
+            raise SandboxFailedError(prepared.detail)
+        why = next((part for part in prepared.stderr.splitlines() if "error" in part), prepared.detail)
+        for _ in cases:
+            yield f"does not compile: {why}"[:300]
+        return
+    yield from judge_outputs(prepared, cases, budget, deadline)

@@ -1,0 +1,223 @@
+"""How a reward is written on the command line and in data: `name`, `name(parameter=value)`, `gate(first, second)`, each with `=weight`.
+
+    math_answer                                            a verifier as it is
+    math_answer(percent=strict, tolerance=exact)           with two of its parameters
+    length(limit=4096, unit=words)=0.2                     with a parameter and a weight in the sum
+    gate(response_format(think_prefilled=true), math_answer)
+    my_rewards.py:brief(limit=500)
+
+A parameter is a keyword of the function; what its annotation says decides how the text is read. Text with commas, parentheses or
+equals signs is quoted ("a, b"). Parts without a keyword are rewards themselves. Only the writing is known here: `reward_function.py`
+finds what is named. Nothing is evaluated. Left out: weights inside parentheses, and values other than text, numbers, true and false.
+"""
+
+import difflib
+import inspect
+import math
+import re
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from verifiers.input_error import InputError
+from verifiers.verdict import Verifier
+
+_KEYWORD = re.compile(r"([A-Za-z_]\w{0,80})\s*=\s*", re.ASCII)
+_MOST = 4000  # characters of a spec
+_DEEPEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One reward as it was written, without its weight."""
+
+    name: str
+    parts: tuple["Spec", ...] = ()
+    """Rewards inside its parentheses."""
+    parameters: tuple[tuple[str, str], ...] = ()
+    """Keyword and value, as text; quotes are still there."""
+
+
+def split_weight(text: str) -> tuple[str, float]:
+    """A spec and its weight, 1 unless it ends in `=number`. Raises InputError for a weight that is no finite number."""
+    name, equals, tail = text.rpartition("=")
+    if not equals or ":" in tail or tail.endswith((".py", ")")):  # no weight, or the sign is part of a path or inside parentheses
+        return text, 1.0
+    try:
+        weight = float(tail)
+    except ValueError:
+        weight = math.nan
+    if not name or not math.isfinite(weight):
+        raise InputError(f"reward {text!r}: {tail!r} is not a finite number; write NAME=WEIGHT, e.g. math_answer=1.0")
+    return name, weight
+
+
+def parse(text: str, depth: int = 0) -> Spec:
+    """The Spec of a text without weight. Raises InputError, in one line, for text that is none."""
+    text = text.strip()
+    if len(text) > _MOST or depth > _DEEPEST:
+        raise InputError(f"reward {text[:60]!r}: longer than {_MOST} characters, or nested deeper than {_DEEPEST}; write it as a function")
+    opening = _opening(text)
+    if opening < 0:
+        if depth and not text:
+            raise InputError("an empty part between commas or parentheses; name a reward there, or remove the comma")
+        return Spec(text)
+    parts: list[Spec] = []
+    parameters: list[tuple[str, str]] = []
+    for argument in _arguments(text[opening + 1 : -1]):
+        if keyword := _KEYWORD.match(argument):
+            if keyword[1] in dict(parameters):
+                raise InputError(f"reward {text!r}: {keyword[1]!r} is given twice; leave one out")
+            parameters.append((keyword[1], argument[keyword.end() :].strip()))
+        else:
+            parts.append(parse(argument, depth + 1))
+    return Spec(text[:opening].strip(), tuple(parts), tuple(parameters))
+
+
+def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec], Verifier]) -> dict[str, Any]:
+    """The spec's parts and parameters as keyword arguments of `function`, converted; `load` makes a verifier of a part.
+
+    Parts go, in order, to the parameters that are annotated as a `Verifier`. Raises InputError for a keyword that the function
+    does not have (naming the nearest one) or a value that is not of its kind.
+    """
+    if not (spec.parts or spec.parameters):
+        return {}
+    known = _parameters(function)
+    takes = ", ".join(known) or "none"
+    values: dict[str, Any] = {}
+    slots = [name for name, (hint, _) in known.items() if _takes_verifier(hint) and name not in dict(spec.parameters)]
+    if len(spec.parts) > len(slots):
+        extra = spec.parts[len(slots)].name
+        raise InputError(
+            f"reward {spec.name}: {extra!r} has no place; it takes {len(slots)} reward(s); write parameters as name=value ({takes})"
+        )
+    for slot, part in zip(slots, spec.parts, strict=False):  # the slots left over keep their defaults
+        values[slot] = load(part)
+    for name, text in spec.parameters:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            raise InputError(
+                f"reward {spec.name} has no parameter {name!r}" + (f"; did you mean {close[0]!r}?" if close else f"; it has {takes}")
+            )
+        hint, default = known[name]
+        if _takes_verifier(hint):
+            values[name] = load(parse(text, 1))
+        else:
+            values[name] = _value(text, hint, default, f"reward {spec.name}: {name}")
+    return values
+
+
+# Cutting the text
+
+
+def _opening(text: str) -> int:
+    """Where the parenthesis opens that the last character closes; -1 for a bare name. Raises InputError where they do not match."""
+    if not text.endswith(")"):
+        if re.search(r"^[\w.:/-]+\(", text) and "=" in text:
+            raise InputError(f"reward {text!r}: the parenthesis is not closed, or something stands behind it; write NAME(PARAMETER=VALUE)")
+        return -1
+    depth, opening, quote = 0, -1, ""
+    for at, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif depth and character in "\"'":
+            quote = character
+        elif character == "(":
+            opening = at if depth == 0 else opening
+            depth += 1
+        elif character == ")":
+            depth -= 1
+            if depth < 0:
+                break
+    if depth or quote or opening < 1:
+        raise InputError(f"reward {text!r}: parentheses or quotes do not match; write NAME(PARAMETER=VALUE, ...)")
+    return opening
+
+
+def _arguments(text: str) -> list[str]:
+    """Cut at the commas that are outside quotes and parentheses."""
+    pieces, start, depth, quote = [], 0, 0, ""
+    for at, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+        elif character == "," and not depth:
+            pieces.append(text[start:at].strip())
+            start = at + 1
+    last = text[start:].strip()
+    return [*pieces, last] if pieces or last else []
+
+
+# Reading values
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """What a spec may set: annotation and default of each parameter that has a default, but for problem and response."""
+    try:
+        hints = typing.get_type_hints(inspect.unwrap(function))
+    except (NameError, TypeError, AttributeError):
+        hints = {}
+    return {
+        name: (hints.get(name, parameter.empty), parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        and (parameter.default is not parameter.empty or parameter.kind is parameter.KEYWORD_ONLY)
+        and name not in ("problem", "response")
+    }
+
+
+def _takes_verifier(hint: Any) -> bool:
+    return hint == Verifier or Verifier in typing.get_args(hint)
+
+
+def _value(text: str, hint: Any, default: Any, where: str) -> Any:
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    bare = text[1:-1] if quoted else text
+    if hint is inspect.Parameter.empty or hint is Any:
+        hint = type(default) if isinstance(default, bool | int | float | str) else str if quoted else float | int | bool | str
+    if typing.get_origin(hint) is Literal:
+        choices = [str(choice) for choice in typing.get_args(hint)]
+        if bare not in choices:
+            close = difflib.get_close_matches(bare, choices, n=1)
+            hint_ = f"; did you mean {close[0]!r}?" if close else ""
+            raise InputError(f"{where} is one of {', '.join(choices)}, not {bare!r:.60}{hint_}")
+        return typing.get_args(hint)[choices.index(bare)]
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union else (hint,)
+    for kind in (type(None), bool, int, float, str):
+        if kind in kinds:
+            try:
+                return _as(kind, bare)
+            except ValueError:
+                continue
+    wanted = [_NAMES[kind] for kind in kinds if kind in _NAMES]
+    if not wanted:
+        raise InputError(f"{where} cannot be set in a reward's text; write a function of your own that calls the verifier")
+    raise InputError(f"{where} must be {' or '.join(wanted)}, not {bare!r:.60}")
+
+
+_NAMES: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "none"}
+
+
+def _as(kind: type, text: str) -> Any:
+    """Raises ValueError if `text` does not denote a value of the kind."""
+    if kind is type(None):
+        if text.lower() != "none":
+            raise ValueError
+        return None
+    if kind is bool:
+        return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else _refuse()
+    if kind is int:
+        return int(text) if len(text) < 30 else _refuse()
+    if kind is float:
+        number = float(text)
+        return number if math.isfinite(number) else _refuse()
+    return text
+
+
+def _refuse() -> Any:
+    raise ValueError

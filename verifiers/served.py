@@ -1,0 +1,205 @@
+"""Functions of a program that runs in a sandbox, to be called from here; `served_program.py` is the other side.
+
+Each call's arguments go in, and the returned value comes out as plain data behind a nonce drawn for that call. Whatever else the
+program sends, and a record that does not come, ends it: all its later calls are answered with why.
+
+`LocalServed` talks with a program on this machine. A server that runs one program to its end cannot be talked with, and
+`RemoteServed` sends the calls together: those that the tests are seen to make, and where a test makes another one, all calls made
+so far and the new one, in a program started afresh. That is the same to a program whose functions depend on their arguments
+and on earlier calls, and not to one that draws numbers or looks at the clock. Where so many batches take all the time that the tests
+have, there is no verdict: it may be the server that is slow, and not the program.
+"""
+
+import ast
+import json
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from verifiers.code_sandbox import SERVED
+from verifiers.plain_data import NotPlainError, decode, encode
+from verifiers.remote_sandbox import RemoteSandbox
+from verifiers.sandbox import Limits, Outcome, Run, Sandbox
+from verifiers.stdin_tests import SandboxFailedError, within
+
+_LONGEST_LINE = 8 << 20
+_MOST_REQUESTS = 200
+_TOO_OFTEN = "the tests call the program with computed arguments too often for a server over HTTP; run them with RECKON_SANDBOX=strict"
+_DRIVER = f"import os, sys\nsys.path.insert(0, os.getcwd())\nimport {SERVED} as served\nserved.main()\n"
+
+Call = tuple[str, Any, Any]
+"""A name, and the arguments as `encode` writes them: a list and a dict."""
+
+
+class Served(Protocol):
+    def call(self, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
+        """{"value": data, "decoded": value}, {"raised": [type, message]}, or {"lost": why} where there is nothing that can be used."""
+
+    def end(self) -> None:
+        """No more calls."""
+
+
+def line(message: object) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
+def serve(sandbox: Sandbox | RemoteSandbox, source: str, limits: Limits, deadline: float, expected: Sequence[Call] = ()) -> Served:
+    """A program, started. `expected` are calls that will probably be made, in that order. Raises SandboxFailedError."""
+    if isinstance(sandbox, RemoteSandbox):
+        return RemoteServed(sandbox, source, limits, deadline, expected)
+    return LocalServed(sandbox, source, within(limits, deadline))
+
+
+class LocalServed:
+    """A program on this machine that waits for calls."""
+
+    def __init__(self, sandbox: Sandbox, source: str, limits: Limits) -> None:
+        limits = Limits(wall=limits.wall, memory=limits.memory, output=_LONGEST_LINE)
+        self._program = sandbox.start("", entry=SERVED, limits=limits)
+        self._ended = False
+        self._lost = _trouble(self._ask({"program": source}))
+
+    def call(self, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
+        if self._lost:
+            return {"lost": self._lost}
+        reply = self._ask({"name": name, "args": args, "kwargs": kwargs})
+        if "lost" in reply and not reply.pop("goes_on", False):
+            self._lost = str(reply["lost"])
+        return reply
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        nonce = secrets.token_hex(16)
+        self._program.write(line({"nonce": nonce, **request}))
+        answer = self._program.read_line()
+        if answer is not None:
+            return _read(answer, nonce)
+        self._ended = True
+        return {"lost": _why(self._program.finish())}
+
+    def end(self) -> None:
+        if not self._ended:
+            self._program.stop()
+            self._program.finish()
+
+
+class RemoteServed:
+    """A program at a server, started anew for each batch of calls."""
+
+    def __init__(self, sandbox: RemoteSandbox, source: str, limits: Limits, deadline: float, expected: Sequence[Call]) -> None:
+        self._sandbox, self._source, self._limits, self._deadline = sandbox, source, limits, deadline
+        self._made: list[Call] = []
+        self._asked = list(expected)
+        self._requests = 0
+        self._lost = ""
+        self._replies = self._ask_all(self._asked)
+
+    def call(self, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
+        call = (name, args, kwargs)
+        self._made.append(call)
+        index = len(self._made) - 1
+        if not self._lost and (index >= len(self._asked) or self._asked[index] != call):
+            self._asked = list(self._made)
+            self._replies = self._ask_all(self._asked)
+        return {"lost": self._lost} if self._lost else self._replies[index]
+
+    def _ask_all(self, calls: Sequence[Call]) -> list[dict[str, Any]]:
+        """A reply for each call. Sets `_lost` where the program does not even load."""
+        self._requests += 1
+        left = self._deadline - time.monotonic()
+        again = self._requests > 1
+        if again and (self._requests > _MOST_REQUESTS or left <= 0):
+            raise SandboxFailedError(_TOO_OFTEN)
+        requests = [{"program": self._source}, *({"name": name, "args": args, "kwargs": kwargs} for name, args, kwargs in calls)]
+        nonces = [secrets.token_hex(16) for _ in requests]
+        stdin = b"".join(line({"nonce": nonce, **request}) for nonce, request in zip(nonces, requests, strict=True))
+        run = self._sandbox.run(_DRIVER, stdin, limits=within(self._limits, self._deadline), files=_driver_files())
+        if run.status is Outcome.SANDBOX_ERROR:
+            raise SandboxFailedError(run.detail)
+        if run.status is Outcome.TIMEOUT and again and left < self._limits.wall:
+            raise SandboxFailedError(_TOO_OFTEN)
+        answers = run.stdout.split(b"\n")[:-1]
+        replies = [_read(answer, nonce) for answer, nonce in zip(answers, nonces, strict=False)]
+        for index, reply in enumerate(replies):
+            if "lost" in reply and not reply.pop("goes_on", False):
+                del replies[index + 1 :]
+                break
+        replies += [replies[-1] if replies and "lost" in replies[-1] else {"lost": _why(run)}] * (len(requests) - len(replies))
+        self._lost = _trouble(replies[0])
+        return replies[1:]
+
+    def end(self) -> None:
+        """Nothing runs."""
+
+
+def _driver_files() -> dict[str, bytes]:
+    own = Path(__file__).parent
+    return {"verifiers/__init__.py": b"\n"} | {
+        f"verifiers/{name}": (own / name).read_bytes() for name in ("plain_data.py", "served_program.py")
+    }
+
+
+def _trouble(reply: dict[str, Any]) -> str:
+    """Why a program did not load, from the reply to it; "" if it did."""
+    if "value" in reply:
+        return ""
+    return "the program raised {}: {}".format(*reply["raised"]) if "raised" in reply else str(reply["lost"])
+
+
+def _why(run: Run) -> str:
+    """Why a program is gone. Raises SandboxFailedError where it is not the program's doing."""
+    if run.status is Outcome.SANDBOX_ERROR:
+        raise SandboxFailedError(run.detail)
+    return f"{run.status}: {run.detail}" if run.detail else "the program ended before the call returned"
+
+
+def _read(answer: bytes, nonce: str) -> dict[str, Any]:
+    """The reply on a line. What `served_program.py` does not write is lost; a value that is not plain data too, but the program goes on."""
+    try:
+        reply = json.loads(answer)
+        if not secrets.compare_digest(reply["nonce"].encode(), nonce.encode()):
+            raise ValueError("another nonce")
+        if "value" in reply:
+            return {"value": reply["value"], "decoded": decode(reply["value"])}
+        if "not_plain" in reply:
+            return {"lost": f"returned a {str(reply['not_plain'])[:60]}, which is not plain data", "goes_on": True}
+        kind, message = reply["raised"]
+        return {"raised": [str(kind)[:100], str(message)[:300]]}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError):
+        return {"lost": "the program sent something that is no record"}
+
+
+def literal_calls(sources: Sequence[str], names: Sequence[str], alias: str = "") -> list[Call]:
+    """The calls of `names` with constant arguments in the tests' text, in its order: what they will make if they run straight through.
+
+    With `alias`, the first of `names` is called by whatever name the function of that name gives its first parameter.
+    """
+    calls = []
+    for source in sources:
+        tree = ast.parse(source)
+        known = {name: name for name in names}
+        for node in ast.walk(tree):
+            if alias and isinstance(node, ast.FunctionDef) and node.name == alias and node.args.args:
+                known[node.args.args[0].arg] = names[0]
+        for node in _in_order(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in known:
+                try:
+                    args = encode([ast.literal_eval(argument) for argument in node.args])
+                    kwargs = encode({keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords})
+                except (ValueError, TypeError, SyntaxError, NotPlainError, MemoryError, RecursionError):
+                    continue
+                calls.append((known[node.func.id], args, kwargs))
+    return calls
+
+
+def _in_order(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a tree, each after those inside it, as they are evaluated."""
+    waiting = [(tree, False)]
+    while waiting:
+        node, entered = waiting.pop()
+        if entered:
+            yield node
+        else:
+            waiting.append((node, True))
+            waiting += [(child, False) for child in reversed(list(ast.iter_child_nodes(node)))]

@@ -1,0 +1,91 @@
+"""An interpreter that keeps its state from one piece of code to the next: this runs inside the sandbox, around that code.
+
+    in:   {"nonce": ..., "code": text, "seconds": number}
+    out:  {"nonce": ..., "ended": "ok" or "error" or "timeout"}, after everything that the code printed has been written
+
+Lines are JSON. What the code prints, on either stream and from whatever process, goes out on standard error as it comes, with the
+value of a last expression and the traceback of an exception, as at a prompt. Code that takes too long is interrupted, once; to
+insist is the business of the other side. The code shares this process and may do to it what it likes.
+"""
+
+import ast
+import contextlib
+import json
+import linecache
+import os
+import signal
+import sys
+import traceback
+import types
+from typing import Any
+
+_CELL = "<cell {}>"
+
+
+class Interrupt(BaseException):
+    """Raised in the code when its time is over."""
+
+
+def main() -> None:
+    """Answer until there is nothing more to run."""
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that both streams come in the order of writing
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"] = module
+    vars(module).update(__builtins__=__builtins__)
+    signal.signal(signal.SIGALRM, _interrupt)
+    for count, line in enumerate(requests, 1):
+        request = json.loads(line)
+        ended = _run(request["code"], _CELL.format(count), vars(module), request["seconds"])
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(BaseException):  # the code may have put anything in its place
+                stream.flush()
+        os.write(replies, json.dumps({"nonce": request["nonce"], "ended": ended}).encode() + b"\n")
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise Interrupt
+
+
+def _run(code: str, name: str, names: dict[str, Any], seconds: float) -> str:
+    linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)  # so that a traceback can quote it
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            _evaluate(code, name, names)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except Interrupt:
+        return "timeout"
+    except BaseException as error:  # noqa: BLE001  # whatever the code raises is shown, SystemExit too
+        try:
+            _show(error)
+        except BaseException:  # noqa: BLE001  # its own __str__, or a patched module
+            os.write(2, b"an exception that cannot be shown\n")
+        return "error"
+    return "ok"
+
+
+def _evaluate(code: str, name: str, names: dict[str, Any]) -> None:
+    """Run the statements; a last one that is an expression has its value shown, unless it ends in a semicolon."""
+    tree = ast.parse(code, name)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) and not code.rstrip().endswith(";") else None
+    exec(compile(tree, name, "exec"), names)  # noqa: S102  # inside the sandbox
+    if isinstance(last, ast.Expr):
+        value = eval(compile(ast.Expression(last.value), name, "eval"), names)  # noqa: S307  # inside the sandbox
+        if value is not None:
+            names["_"] = value
+            print(repr(value))
+
+
+def _show(error: BaseException) -> None:
+    """The traceback from the code's first frame on; a syntax error in it has none."""
+    trace = error.__traceback__
+    while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(_CELL[:5]):
+        trace = trace.tb_next
+    traceback.print_exception(type(error), error, trace)

@@ -1,0 +1,160 @@
+"""The last step of the ladder: an algebra system, in another process, where every request is killed at its deadline.
+
+Reached only by expressions that hold an integral, a limit, a derivative or a sum with symbolic bounds (`calculus.py`), and under the
+default policy only where both sides do; plain numbers never are. There is one worker for each process (`simplify_worker.py`), started
+when first needed (the import of sympy, about a second, does not count); a child of fork() starts its own, and it ends with this process.
+Threads take turns. What is not decided in time, in memory or at all is not the same.
+
+Left out: a guarantee. sympy's rules are trusted where they end in 0.
+"""
+
+import atexit
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from verifiers.certified import size_of
+from verifiers.exact_sums import Call, Expr
+
+DEADLINE = 2.0  # seconds of one request, from its turn
+START_DEADLINE = 60.0  # seconds to import sympy on a busy machine
+GRACE = 1.0  # seconds after which a worker that is silent past the deadline is killed itself
+MAX_SIZE = 200  # atoms and terms of both sides together
+_ROOT = str(Path(__file__).resolve().parent.parent)
+
+
+def same_by_algebra(left: Expr, right: Expr) -> bool:
+    """Whether the algebra system says that the two are the same; the order does not matter."""
+    if size_of(left) + size_of(right) > MAX_SIZE:
+        return False
+    return _decided(*sorted((left, right), key=repr)) is True
+
+
+@lru_cache(maxsize=1024)
+def _decided(left: Expr, right: Expr) -> bool | None:
+    return WORKER.ask(tree_of(left), tree_of(right))
+
+
+def tree_of(value: Expr) -> list[Any]:
+    return [[str(c), [[_atom(name), str(exponent)] for name, exponent in monomial]] for monomial, c in value.terms]
+
+
+def _atom(name: str) -> Any:
+    return {"head": name.head, "args": [tree_of(arg) for arg in name.args]} if isinstance(name, Call) else name
+
+
+class Simplifier:
+    """One worker process and the lock for it."""
+
+    def __init__(self, deadline: float = DEADLINE) -> None:
+        self.deadline = deadline
+        self._forget()
+
+    def _forget(self) -> None:
+        """In a child of fork(): the worker and the state of the lock are the parent's."""
+        self._lock = threading.Lock()
+        self._not_ours = getattr(self, "process", None)  # kept, as its finaliser would wait for what is no child of ours
+        self.process: subprocess.Popen[bytes] | None = None
+        self._ready = False
+        self._buffer = b""
+
+    def ask(self, left: list[Any], right: list[Any]) -> bool | None:
+        """True, False, or None where that is not known after the deadline."""
+        with self._lock:
+            for _ in range(2):  # a worker that somebody killed since the last request is replaced
+                if not self._started():
+                    return None
+                end = time.monotonic() + self.deadline + GRACE
+                reply = self._request({"left": left, "right": right, "seconds": self.deadline}, end)
+                if reply is not None:
+                    same: bool | None = reply["same"]
+                    return same
+                self._end()
+                if time.monotonic() >= end:
+                    return None
+            return None
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _started(self) -> bool:
+        if self.process is None or self.process.poll() is not None:
+            self._end()
+            self._start()
+        if not self._ready:
+            self._ready = self._read(time.monotonic() + START_DEADLINE) is not None
+            if not self._ready:
+                self._end()
+        return self._ready
+
+    def _start(self) -> None:
+        command = [sys.executable, "-P", "-m", "verifiers.simplify_worker"]
+        environment = {"PYTHONPATH": os.pathsep.join([_ROOT, *filter(None, sys.path)]), "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, bufsize=0, env=environment, cwd=_ROOT, start_new_session=True
+        )
+        self._ready, self._buffer = False, b""
+
+    def _end(self) -> None:
+        process, self.process, self._ready = self.process, None, False
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+    def _request(self, message: dict[str, Any], end: float) -> dict[str, Any] | None:
+        assert self.process is not None
+        assert self.process.stdin is not None
+        try:
+            rest = memoryview(json.dumps(message).encode() + b"\n")
+            while rest:  # a request fits the pipe of a worker that reads; one that does not read is killed
+                if not _ready(self.process.stdin.fileno(), select.POLLOUT, end):
+                    return None
+                rest = rest[os.write(self.process.stdin.fileno(), rest[:4096]) :]
+        except OSError:
+            return None
+        return self._read(end)
+
+    def _read(self, end: float) -> dict[str, Any] | None:
+        """The next line of the worker; None at the deadline and where the worker has ended."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        descriptor = self.process.stdout.fileno()
+        while b"\n" not in self._buffer:
+            if not _ready(descriptor, select.POLLIN, end):
+                return None
+            data = os.read(descriptor, 65536)
+            if not data:
+                return None
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+def _ready(descriptor: int, event: int, end: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    return bool(poll.poll(1000 * max(0.0, end - time.monotonic())))
+
+
+WORKER = Simplifier()
+_at_fork: Callable[[], None] = WORKER._forget
+os.register_at_fork(after_in_child=_at_fork)
+atexit.register(WORKER.close)

@@ -1,0 +1,140 @@
+"""Tests of a program by what it prints, whatever language it is in; and the count that becomes a verdict.
+
+Standard input goes in, standard output comes out, and this process compares the text: no exit code and nothing that the program
+says of itself counts. What decides is a list of complaints, one a test, "" where there is nothing to complain of.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from verifiers.sandbox import Limits, Outcome, Run
+from verifiers.verdict import Status, Verdict, bad_gold
+
+Complaints = Generator[str, None, None]
+
+
+class SandboxFailedError(Exception):
+    """The sandbox failed, which says nothing about the program."""
+
+
+class BadTestsError(Exception):
+    """The problem's meta holds no tests that can be run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a problem's tests may use, and how strict they are."""
+
+    limits: Limits
+    """Of one test."""
+    total: float
+    """Seconds for all tests together."""
+    partial: bool
+    tolerance: float
+
+    @classmethod
+    def read(cls, meta: Mapping[str, Any]) -> "Budget":
+        """From a problem's meta. Raises ValueError or TypeError for what is no number or no limit."""
+        limits = Limits(wall=float(meta.get("time_limit", 5.0)), memory=int(meta.get("memory_limit", 1024)) << 20)
+        total, tolerance = float(meta.get("total_limit", 8.0)), float(meta.get("tolerance", 0.0))
+        if not (0 < total < math.inf and 0 <= tolerance < math.inf):
+            raise ValueError(f"total_limit {total} or tolerance {tolerance} cannot be")
+        return cls(limits, total, bool(meta.get("partial", False)), tolerance)
+
+
+def within(limits: Limits, deadline: float, *, extra: float = 0.0) -> Limits:
+    """The limits, with no more time than is left (and always a little, so that what happens is a time-out)."""
+    return replace(limits, wall=max(0.01, min(limits.wall, deadline - time.monotonic())) + extra)
+
+
+def read_pairs(meta: Mapping[str, Any]) -> tuple[str, list[tuple[Any, Any]]]:
+    """The function that the tests call, "" if none, and (input, output) of each test. Raises BadTestsError, or what a wrong type raises."""
+    both = meta.get("input_output", meta)
+    if isinstance(both, str):
+        both = json.loads(both)
+    name = both.get("fn_name") or meta.get("fn_name") or ""
+    if "tests" in both:
+        pairs = [(case["input"], case["output"]) for case in both["tests"]]
+    elif "inputs" in both and "outputs" in both:
+        if not (isinstance(both["inputs"], list | tuple) and isinstance(both["outputs"], list | tuple)):
+            raise BadTestsError("inputs and outputs must be lists")
+        pairs = list(zip(both["inputs"], both["outputs"], strict=True))
+    else:
+        raise BadTestsError("its meta has none of inputs and outputs, tests, input_output, test_list, test and entry_point")
+    if not pairs:
+        raise BadTestsError("there are none")
+    return str(name), pairs
+
+
+def text(value: object) -> str:
+    """Standard input or output as text; some data sets have a list of lines."""
+    if isinstance(value, list):
+        return "\n".join(map(str, value))
+    if not isinstance(value, str):
+        raise BadTestsError(f"{value!r:.60} is not text")
+    return value
+
+
+def judge_outputs(
+    run_with: Callable[[bytes, Limits], Run], cases: Sequence[tuple[str, str]], budget: Budget, deadline: float
+) -> Complaints:
+    """A complaint about each test, or ""."""
+    for given, wanted in cases:
+        run = run_with(given.encode("utf-8", "surrogatepass"), within(budget.limits, deadline))
+        if run.status is Outcome.SANDBOX_ERROR:
+            raise SandboxFailedError(run.detail)
+        if run.status is not Outcome.OK:
+            yield f"{run.status}: {run.detail}"
+        else:
+            got = run.stdout.decode("utf-8", "replace")
+            yield "" if same_text(got, wanted, budget.tolerance) else f"printed {got.strip()!r:.100}, expected {wanted.strip()!r:.100}"
+
+
+def same_text(got: str, wanted: str, tolerance: float) -> bool:
+    """Whether two outputs are the same but for white space at the ends of lines and of the text."""
+    mine, theirs = ([line.rstrip() for line in part.strip().splitlines()] for part in (got, wanted))
+    if mine == theirs or not tolerance or len(mine) != len(theirs):
+        return mine == theirs
+    pairs = [pair for a, b in zip(mine, theirs, strict=True) for pair in _pairs(a.split(), b.split())]
+    return all(a == b or close(_number(a), _number(b), tolerance) for a, b in pairs)
+
+
+def _pairs(mine: list[str], theirs: list[str]) -> list[tuple[str, str]]:
+    return list(zip(mine, theirs, strict=True)) if len(mine) == len(theirs) else [("", "other length")]
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan
+
+
+def close(a: float, b: float, tolerance: float) -> bool:
+    return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
+
+
+def tally(complaints: Complaints, count: int, *, partial: bool) -> Verdict:
+    """Right if there are `count` results and no complaint; with `partial`, the score is the fraction of tests passed."""
+    results: list[str] = []
+    try:
+        with closing(complaints):
+            for complaint in complaints:
+                results.append(complaint)
+                if complaint and not partial:
+                    break
+    except BadTestsError as error:
+        return bad_gold(str(error))
+    except SandboxFailedError as error:
+        return Verdict(None, Status.CRASH, f"sandbox error: {error}")
+    passed = results.count("")
+    first = next((f"test {n}: {complaint}" for n, complaint in enumerate(results, 1) if complaint), "")
+    if passed == count == len(results):
+        return Verdict(1.0, Status.RIGHT, f"{count} of {count} tests")
+    detail = f"{passed} of {count} tests; {first}" if partial else first or f"{len(results)} of {count} tests were reported"
+    return Verdict(passed / count if partial else 0.0, Status.WRONG, detail)

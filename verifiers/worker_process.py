@@ -1,0 +1,148 @@
+"""The parent's side of a worker process: its pipes, what it was sent and has not answered, and the clock of what it does now.
+
+Writing never blocks and reading never stops, so responses of any size pass. When to give it what, and when to end it, is
+decided in `dispatch.py`; the child's side is `worker.py`.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from verifiers.calls import Item
+
+AHEAD = 0.05  # seconds of work that a worker is given in advance
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class WorkerProcess:
+    """One worker process, started by the constructor, which raises OSError where that is impossible."""
+
+    def __init__(self, setup: bytes, folder: str, environment: Mapping[str, str]) -> None:
+        lifeline, self._lifeline = os.pipe()
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "verifiers.worker", str(lifeline)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,  # a group to kill, and no Ctrl-C from the terminal
+            pass_fds=(lifeline,),
+        )
+        os.close(lifeline)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.inlet, self.outlet = self.process.stdin.fileno(), self.process.stdout.fileno()
+        os.set_blocking(self.inlet, False)
+        os.set_blocking(self.outlet, False)
+        self.ready = False
+        self.loading = False
+        self.failed = False
+        self.closed = False
+        """Whether it has closed its end of the pipe: it is dead, or as good as."""
+        self.queue: deque[tuple[Item, int]] = deque()
+        """Items not yet answered, each with the number of bytes written once it is sent completely."""
+        self.served = 0
+        self.pace = AHEAD
+        """Seconds for one verdict, a moving average."""
+        self.since = time.monotonic()
+        """When it last began something: its start, a verdict, or the arrival of a new one's last byte."""
+        self.weighed = 0
+        """How many verdicts it had served when its memory was last looked at."""
+        self.weighed_at = self.since
+        self.light = 0
+        """Bytes of resident memory when it had imported what it runs: what it grows from."""
+        self.heavy = False
+        self._outgoing: deque[memoryview] = deque()
+        self._queued = self._written = 0
+        self._partial = b""
+        self.send(setup)
+
+    @property
+    def unsent(self) -> int:
+        return self._queued - self._written
+
+    @property
+    def busy(self) -> bool:
+        return not self.ready or bool(self.queue)
+
+    def resident(self) -> int:
+        """Bytes of its resident memory now; 0 where the system has no /proc, or the process is gone."""
+        try:
+            with open(f"/proc/{self.process.pid}/statm", "rb") as file:
+                return int(file.read().split()[1]) * _PAGE
+        except (OSError, IndexError):
+            return 0
+
+    def send(self, data: bytes) -> None:
+        self._outgoing.append(memoryview(data))
+        self._queued += len(data)
+
+    def give(self, item: Item, line: bytes) -> None:
+        if not self.queue:
+            self.since = time.monotonic()
+        self.send(line)
+        self.queue.append((item, self._queued))
+
+    def write(self) -> None:
+        """Write what the pipe takes now."""
+        with suppress(BlockingIOError, BrokenPipeError):  # its death is seen where it is read from
+            while self._outgoing:
+                if len(self._outgoing) > 1 and len(self._outgoing[0]) < 4096:  # few system calls for many small items
+                    self._outgoing = deque([memoryview(b"".join(self._outgoing))])
+                count = os.write(self.inlet, self._outgoing[0])
+                if self.queue and self._written < self.queue[0][1]:
+                    self.since = time.monotonic()
+                self._written += count
+                self._outgoing[0] = self._outgoing[0][count:]
+                if not self._outgoing[0]:
+                    self._outgoing.popleft()
+
+    def read(self) -> list[bytes]:
+        """The complete lines that have arrived."""
+        pieces = [self._partial]
+        while not self.closed:
+            try:
+                data = os.read(self.outlet, 1 << 18)
+            except BlockingIOError:
+                break
+            pieces.append(data)
+            self.closed = not data
+        *lines, self._partial = b"".join(pieces).split(b"\n")
+        return lines
+
+    def kill(self) -> str:
+        """End the whole process group and say how the worker ended: by itself, if it was already dead."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=1.0 if self.closed else 0.0)  # give the exit code of a dying one time to appear
+        code = self.process.returncode
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.let_go()
+        if code is None:
+            return "it closed its pipe to the parent"
+        if code >= 0:
+            return f"exit code {code}"
+        names = {member.value: member.name for member in signal.Signals}
+        return f"signal {names.get(-code, -code)}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
+
+    def let_go(self) -> None:
+        """Close our ends of its pipes. A forked child must, or the worker would outlive the parent that it belongs to."""
+        os.close(self._lifeline)
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
+def environment() -> dict[str, str]:
+    """This process's, with our own packages importable, and string hashes fixed so that a verdict does not depend on the worker."""
+    ours = str(Path(__file__).resolve().parent.parent)
+    paths = [ours, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {"PYTHONHASHSEED": "0", **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
