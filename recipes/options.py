@@ -17,7 +17,7 @@ import tyro
 
 from verifiers.input_error import InputError
 
-EngineName = Literal["auto", "hf", "vllm"]
+EngineName = Literal["auto", "hf", "vllm", "server"]
 AlgorithmName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl"]
 Reward = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 EngineOption = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
@@ -99,13 +99,17 @@ class Options:
     """Sampling temperature; log-probabilities are at the same temperature everywhere."""
 
     engine: EngineName = "auto"
-    """What samples: vllm, or hf (transformers' generate, from the policy in place); auto takes vllm when it is installed."""
+    """What samples: vllm, a vLLM server, or hf (transformers' generate, from the policy in place); auto is vllm where it is installed."""
     engine_memory: float | None = None
     """vLLM: share of the GPU's memory, which the policy needs too (default 0.4)."""
     engine_sleep: bool = False
     """vLLM on a GPU: give that memory back while the policy updates."""
     engine_option: EngineOption = ()
     """vLLM: any argument of vllm.LLM as name=value, such as quantization=fp8; repeatable."""
+    server_url: str | None = None
+    """Server: its address (default http://127.0.0.1:8000)."""
+    server_folder: Path | None = None
+    """Server: a folder that it sees too, where weights are handed over (default: this machine's memory)."""
 
     lr: float = 1e-6
     """Peak learning rate (AdamW)."""

@@ -1,4 +1,4 @@
-"""A vLLM server without vLLM, so that a run over HTTP can be tested in milliseconds: any engine behind the endpoints that `VLLMServer` uses.
+"""A vLLM server without vLLM, so that a run over HTTP is tested in milliseconds: any engine behind the endpoints of `VLLMServer`.
 
 It answers as vLLM 0.32 does. Weights that are sent to it are looked at and thrown away. `trouble` is asked before each answer and may
 spoil it, which is how faults are planted.
@@ -58,10 +58,10 @@ class FakeVLLMServer:
         class Handler(BaseHTTPRequestHandler):
             disable_nagle_algorithm = True  # headers and body are two writes: the second would wait 40 ms for the first one's receipt
 
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 server._serve(self, None)
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 server._serve(self, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
             def log_message(self, *words: Any) -> None:
@@ -80,7 +80,8 @@ class FakeVLLMServer:
     def _answer(self, path: str, body: Any) -> tuple[int, Any]:
         card = {"id": "policy", "parent": None, "max_model_len": self.max_model_len}
         simple: Mapping[str, Any] = {
-            "/health": None, "/version": {"version": self.version}, "/v1/models": {"data": [card]}, "/reset_prefix_cache": {"success": True},
+            "/health": None, "/version": {"version": self.version}, "/v1/models": {"data": [card]},
+            "/reset_prefix_cache": {"success": True},
         }  # fmt: skip
         if path in simple:
             return 200, simple[path]
@@ -117,8 +118,8 @@ class FakeVLLMServer:
             return 404, _error(f"The model `{body['model']}` does not exist.")
         prompt, chosen = body["prompt"], body.get("logprob_token_ids") or []
         sampling = Sampling(
-            max_tokens=body["max_tokens"], completions=body["n"], temperature=body["temperature"], stop_ids=tuple(body.get("stop_token_ids", ())),
-            stop_texts=tuple(body.get("stop", ())), seed=body["seed"],
+            max_tokens=body["max_tokens"], completions=body["n"], temperature=body["temperature"],
+            stop_ids=tuple(body.get("stop_token_ids", ())), stop_texts=tuple(body.get("stop", ())), seed=body["seed"],
         )  # fmt: skip
         temperature = body["temperature"] if self.processed else 1.0
         (group,) = self.engine.generate([prompt], sampling)

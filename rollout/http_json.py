@@ -111,7 +111,11 @@ class JsonServer:
             except TimeoutError:
                 status, passing, said = None, False, f"did not answer {path} within {timeout:g} s"
             except (OSError, http.client.HTTPException) as error:
-                status, passing, said = None, True, f"cannot be reached ({getattr(error, 'strerror', None) or error or type(error).__name__})"
+                status, passing, said = (
+                    None,
+                    True,
+                    f"cannot be reached ({getattr(error, 'strerror', None) or error or type(error).__name__})",
+                )
             except ValueError:
                 status, passing, said = None, True, f"answered {path} with something that is not JSON"
             if not passing or attempt == len(pauses):
@@ -120,7 +124,9 @@ class JsonServer:
             calls.wait(pauses[attempt])
         raise AssertionError("the loop returns or raises")
 
-    def ask_each(self, path: str, bodies: Sequence[Mapping[str, Any]], *, timeout: float, at_once: int) -> Generator[tuple[int, Any], None, None]:
+    def ask_each(
+        self, path: str, bodies: Sequence[Mapping[str, Any]], *, timeout: float, at_once: int
+    ) -> Generator[tuple[int, Any], None, None]:
         """(index, answer) of each body, as they come; `at_once` of them at a time. To be closed: what is still asked is called off."""
         calls = Calls()
         pool = ThreadPoolExecutor(max(1, min(at_once, len(bodies))))

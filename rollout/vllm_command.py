@@ -1,5 +1,7 @@
 """The command line of a vLLM server that `VLLMServer` can work with, as words to run or as one line to copy.
 
+On vLLM's CPU build, a LoRA of a model whose output head is not tied needs `--lora-target-modules` with the layers that are adapted as well:
+its wrapper of such a head cannot score prompts. A GPU does not need it.
 `python -m` and not `vllm serve`: the two are the same server, and the `vllm` command of the CPU build (0.32) does not start.
 """
 
@@ -58,5 +60,7 @@ def lora_room(rank: int) -> int:
     """The smallest --max-lora-rank that an adapter of this rank fits in."""
     fitting = [each for each in LORA_RANKS if each >= rank]
     if not fitting:
-        raise InputError(f"a LoRA of rank {rank} is above the largest that vLLM takes, {LORA_RANKS[-1]}; lower --lora-rank or use --engine hf")
+        raise InputError(
+            f"a LoRA of rank {rank} is above the largest that vLLM takes, {LORA_RANKS[-1]}; lower --lora-rank or use --engine hf"
+        )
     return fitting[0]

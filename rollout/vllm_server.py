@@ -68,7 +68,7 @@ class VLLMServer:
         self._stamp: str | None = None
         self._version = -1
         self._vocabulary = 0
-        self._remedy = f"start it with: {server_line('MODEL', port=self._server.port)}"
+        self._served = "MODEL"
         self.version_of_vllm, self.model, self.max_model_len = self._look()
 
     def _look(self) -> tuple[str, str, int]:
@@ -81,11 +81,13 @@ class VLLMServer:
             if fault.status in (401, 403):
                 raise InputError(f"{fault}; set VLLM_API_KEY to the server's --api-key") from fault
             if fault.status in (404, 405):
-                raise InputError(f"{fault}; this is no vLLM server; {self._remedy}") from fault
-            raise InputError(f"no vLLM server is ready there: {fault}; {self._remedy}") from fault
+                raise InputError(f"{fault}; this is no vLLM server; {self._remedy()}") from fault
+            raise InputError(f"no vLLM server is ready there: {fault}; {self._remedy()}") from fault
         numbers = version_numbers(version)
         if numbers and numbers < OLDEST:
-            raise InputError(f"{self.url} is vLLM {version}, older than {_dotted(OLDEST)}, the first that this engine works with; upgrade it")
+            raise InputError(
+                f"{self.url} is vLLM {version}, older than {_dotted(OLDEST)}, the first that this engine works with; upgrade it"
+            )
         if numbers and numbers > NEWEST_TESTED:
             warnings.warn(
                 f"{self.url} is vLLM {version}, newer than {_dotted(NEWEST_TESTED)}, the newest that was tested; each sync is checked all "
@@ -93,8 +95,12 @@ class VLLMServer:
             )  # fmt: skip
         own = [card for card in cards or [] if isinstance(card, dict) and not card.get("parent")]
         if not own or not isinstance(own[0].get("max_model_len"), int):
-            raise InputError(f"{self.url} serves no model with a known context length; {self._remedy}")
+            raise InputError(f"{self.url} serves no model with a known context length; {self._remedy()}")
+        self._served = str(own[0].get("root") or own[0]["id"])
         return version, str(own[0]["id"]), int(own[0]["max_model_len"])
+
+    def _remedy(self, lora_rank: int | None = None) -> str:
+        return f"start it with: {server_line(self._served, port=self._server.port, lora_rank=lora_rank)}"
 
     # --- weights ---
 
@@ -128,7 +134,7 @@ class VLLMServer:
         return moved
 
     def _no_adapter(self, fault: ServerFault, rank: int, room: int) -> InputError:
-        start = f"start it with: {server_line(self.model, port=self._server.port, lora_rank=rank)}"
+        start = self._remedy(rank)
         if fault.status == 404 and "adapter" not in str(fault):
             return InputError(f"{self.url} takes no adapters: VLLM_ALLOW_RUNTIME_LORA_UPDATING is not set there; {start}")
         if "max_lora_rank" in str(fault):
@@ -167,7 +173,7 @@ class VLLMServer:
         try:
             answer = self._server.ask("/collective_rpc", {"method": method, "kwargs": arguments}, timeout=self.timeout, errors_pass=False)
         except ServerFault as fault:
-            start = f"start it with: {server_line(self.model, port=self._server.port)}"
+            start = self._remedy()
             if fault.status == 404:
                 raise InputError(f"{self.url} takes no weights: VLLM_SERVER_DEV_MODE is not set there; {start}") from fault
             if "has no attribute" in str(fault):
@@ -198,8 +204,8 @@ class VLLMServer:
         uniform = all(abs(each + math.log(self._vocabulary)) < 1e-3 for each in warm)  # then they are the same at any temperature
         if not uniform and all(abs(a - b) < 1e-6 for a, b in zip(warm, cold, strict=True)):
             raise InputError(
-                f"{self.url} reports log-probabilities that ignore the temperature: it was started without --logprobs-mode processed_logprobs; "
-                f"start it with: {server_line(self.model, port=self._server.port)}"
+                f"{self.url} reports log-probabilities that ignore the temperature: --logprobs-mode processed_logprobs is missing; "
+                f"{self._remedy()}"
             )
 
     # --- sampling ---
@@ -290,7 +296,9 @@ class VLLMServer:
                     choices, asked = _item(answer, "choices"), bodies[index]["n"]
                     if not isinstance(choices, list) or len(choices) != asked:
                         found = len(choices) if isinstance(choices, list) else "no"
-                        raise InputError(f"{self.url} (vLLM {self.version_of_vllm}) answered with {found} completions where {asked} were asked for")
+                        raise InputError(
+                            f"{self.url} (vLLM {self.version_of_vllm}) answered with {found} completions where {asked} were asked for"
+                        )
                     if not all(isinstance(_item(choice, "token_ids"), list) for choice in choices):
                         raise self._too_old("token ids (return_token_ids)")
                     yield index, choices
@@ -316,22 +324,26 @@ class VLLMServer:
         try:
             self._server.ask("/detokenize", {"model": self.model, "tokens": [0]}, timeout=GLANCE_SECONDS)
         except ServerFault as fault:
-            raise InputError(f"stop texts need a tokenizer, and the server has none: {fault}; start it without --skip-tokenizer-init") from fault
+            raise InputError(
+                f"stop texts need a tokenizer, and the server has none: {fault}; start it without --skip-tokenizer-init"
+            ) from fault
 
     def _require_stamp(self) -> None:
         """Full weights must still be those of the last sync. (An adapter's name says it by itself.)"""
         if self._stamp and set(self._in_workers("reckon_stamp", {})) != {self._stamp}:
             raise InputError(
-                f"{self.url} no longer has policy version {self._version}: it was started again, or another run uses it; give each run a server "
-                "of its own, and continue this one with --resume"
+                f"{self.url} no longer has policy version {self._version}: it was started again, or another run uses it; give each run a "
+                "server of its own, and continue this one with --resume"
             )
 
     def _lost(self, fault: ServerFault) -> InputError:
         if fault.status == 404:
-            return InputError(f"{fault}; the server was started again and lost policy version {self._version}; continue this run with --resume")
+            return InputError(
+                f"{fault}; the server was started again and lost policy version {self._version}; continue this run with --resume"
+            )
         if fault.status is not None and fault.status < 500:
             return InputError(f"{fault}; the server does not take what this engine asks: is it vLLM {_dotted(OLDEST)} or newer?")
-        return InputError(f"{fault}; see the server's log, start it again and continue this run with --resume; {self._remedy}")
+        return InputError(f"{fault}; see the server's log, start it again and continue this run with --resume; {self._remedy()}")
 
     def _too_old(self, lacking: str) -> InputError:
         return InputError(f"{self.url} (vLLM {self.version_of_vllm}) does not report {lacking}; use vLLM {_dotted(OLDEST)} or newer")
