@@ -60,6 +60,8 @@ class VLLMServer:
         `pauses`: seconds before each retry of what may pass.
         """
         self._server = JsonServer(url, key=key or os.environ.get("VLLM_API_KEY"), pauses=pauses)
+        if shared_folder is not None and not shared_folder.is_dir():
+            raise InputError(f"the shared folder {shared_folder} does not exist; make it, where the server sees it too")
         self.shared_folder, self.at_once, self.timeout = shared_folder, at_once, timeout
         self.url = self._server.url
         self._owner = f"reckon-{uuid.uuid4().hex[:8]}"
@@ -135,7 +137,7 @@ class VLLMServer:
 
     def _no_adapter(self, fault: ServerFault, rank: int, room: int) -> InputError:
         start = self._remedy(rank)
-        if fault.status == 404 and "adapter" not in str(fault):
+        if fault.status == 404 and "No adapter found" not in str(fault):
             return InputError(f"{self.url} takes no adapters: VLLM_ALLOW_RUNTIME_LORA_UPDATING is not set there; {start}")
         if "max_lora_rank" in str(fault):
             return InputError(f"{self.url} has no room for a LoRA of rank {rank}: it needs --max-lora-rank {room}; {start}")
@@ -313,8 +315,8 @@ class VLLMServer:
         for index, prompt in enumerate(prompts):
             if len(prompt) + new_tokens > limit:
                 raise InputError(
-                    f"prompt {index} has {len(prompt)} tokens and may get {new_tokens} more: {len(prompt) + new_tokens} do not fit into the "
-                    f"server's --max-model-len of {limit}; shorten one of them, or start {self.url} with more"
+                    f"prompt {index} has {len(prompt)} tokens and may get {new_tokens} more: {len(prompt) + new_tokens} do not fit into "
+                    f"the server's --max-model-len of {limit}; shorten one of them, or start it with more"
                 )
             if not all(0 <= token < self._vocabulary for token in prompt):
                 raise ValueError(f"prompt {index} has a token outside of the vocabulary of {self._vocabulary}")
