@@ -291,6 +291,15 @@ def test_a_server_without_what_is_needed_is_named_with_the_remedy(
         engine.load_policy(Policy(make_qwen2(), lora=lora, device="cpu").weights(), 0)
 
 
+def test_a_context_that_leaves_all_open_does_not_hide_a_missing_temperature(weights: Any, serve: Any) -> None:
+    server = serve(processed=False)
+    server.engine.table[12] = [0.0] * VOCABULARY  # uniform, as after a padding token: the same at any temperature
+    with pytest.raises(InputError, match="processed_logprobs is missing"):
+        VLLMServer(server.url).load_policy(weights, 0)
+    server.engine.table = [[0.0] * VOCABULARY] * VOCABULARY  # nothing can be told
+    VLLMServer(server.url).load_policy(weights, 0)
+
+
 def test_what_does_not_fit_is_not_sent(serve: Any, weights: Any) -> None:
     server = serve(max_model_len=16)
     engine = engine_of(server, weights)
@@ -301,7 +310,7 @@ def test_what_does_not_fit_is_not_sent(serve: Any, weights: Any) -> None:
         engine.generate([[3], [4] * 10], replace(SAMPLING, max_tokens=7))
     with pytest.raises(ValueError, match="prompt 0 has a token outside of the vocabulary of 24"):
         engine.generate([[3, 24]], SAMPLING)
-    with pytest.raises(InputError, match="temperature 0 or from 0.01 up"):
+    with pytest.raises(InputError, match=r"temperature 0 or from 0\.01 up"):
         engine.generate([[3]], replace(SAMPLING, temperature=0.001))
     assert len(server.asked) == asked
     assert len(engine.score([[5] * 16])[0]) == 16
