@@ -19,6 +19,7 @@ AnyOptions = TypeVar("AnyOptions", bound=Options)
 OBEYED_BY = {  # option -> the engines that obey it
     **dict.fromkeys(("engine_memory", "engine_sleep", "engine_option"), ("vllm", "ray")),
     **dict.fromkeys(("engines", "ray_engine", "ray_address"), ("ray",)),
+    **dict.fromkeys(("server_url", "server_folder"), ("server",)),
 }
 
 
@@ -69,6 +70,13 @@ def make_engine(options: Options, *, policy: "Policy", chat: "Chat", max_sequenc
         factory = _factory(kind, options, chat, max_sequences=max_sequences, longest=longest)
         tolerance = 1e-3 if policy.autocast is None else 0.75  # the canary's own bounds come on top
         engine = RayEngines(factory, count=options.engines or 2, address=options.ray_address, tolerance=tolerance)
+    elif options.engine == "server":
+        from rollout.vllm_server import VLLMServer
+
+        server = VLLMServer(options.server_url or "http://127.0.0.1:8000", shared_folder=options.server_folder)
+        if server.max_model_len < longest:
+            raise InputError(f"{server.url} has --max-model-len {server.max_model_len} and the run needs {longest}; start it with that")
+        engine = server
     else:
         engine = _factory(options.engine, options, chat, max_sequences=max_sequences, longest=longest)()
     engine.load_policy(policy.weights(), policy.version)

@@ -17,7 +17,7 @@ import tyro
 
 from verifiers.input_error import InputError
 
-EngineName = Literal["auto", "hf", "vllm", "ray"]
+EngineName = Literal["auto", "hf", "vllm", "server", "ray"]
 AlgorithmName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl"]
 Reward = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 EngineOption = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
@@ -102,8 +102,8 @@ class Options:
     """Sampling temperature; log-probabilities are at the same temperature everywhere."""
 
     engine: EngineName = "auto"
-    """What samples: vllm; hf (transformers' generate, from the policy in place); ray (several of these, each an actor with a GPU or a
-    core of its own). auto takes vllm when it is installed."""
+    """What samples: vllm; server (a running vLLM server); hf (transformers' generate, from the policy in place); ray (several of vllm or
+    hf, each an actor with a GPU or a core of its own). auto takes vllm when it is installed."""
     engine_memory: float | None = None
     """vLLM: share of the GPU's memory, which the policy needs too (default 0.4)."""
     engine_sleep: bool = False
@@ -116,6 +116,10 @@ class Options:
     """Ray: what each of them is (default: vllm when it is installed)."""
     ray_address: str | None = None
     """Ray: a running cluster's address, or "auto" for this machine's; default: Ray starts here, for this run."""
+    server_url: str | None = None
+    """Server: its address (default http://127.0.0.1:8000)."""
+    server_folder: Path | None = None
+    """Server: a folder that it sees too, where weights are handed over (default: this machine's memory)."""
 
     lr: float = 1e-6
     """Peak learning rate (AdamW)."""

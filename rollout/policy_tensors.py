@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rollout.engine import PolicyWeights
+
 SHARD_BYTES = 4 * 2**30
 MEMORY_FOLDER = Path("/dev/shm")
 
@@ -23,6 +25,14 @@ MEMORY_FOLDER = Path("/dev/shm")
 def base_model(module: nn.Module) -> Any:
     """The transformers model itself, with or without peft around it."""
     return module.get_base_model() if hasattr(module, "get_base_model") else module
+
+
+def computing_dtype(weights: PolicyWeights) -> torch.dtype:
+    """In which an engine of its own should hold the policy."""
+    if weights.autocast:
+        found: torch.dtype = getattr(torch, weights.autocast)
+        return found
+    return next(weights.module.parameters()).dtype
 
 
 def plain_adapter(module: nn.Module) -> Any | None:

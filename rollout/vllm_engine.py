@@ -3,7 +3,7 @@
 It starts from the first policy that it is given (model folder or made in memory, it does not matter) and takes later ones in
 place: a plain LoRA as its adapter, everything else as full weights through vLLM's own reload. Log-probabilities are those of the
 distribution that was sampled from (`processed_logprobs`), and the model's own generation defaults are ignored. All of it is
-vLLM's public interface but one repair, `_repack_tied_head`. The prefix cache lives for one call: cached prefixes belong to old
+vLLM's public interface but one repair, `repack_tied_head`. The prefix cache lives for one call: cached prefixes belong to old
 weights, and a cache that is warm or not would decide the last bits of a log-probability.
 
 Decisions and limits. A completion's seed is a function of (`Sampling.seed`, place of the prompt, place in the group), so a call
@@ -15,7 +15,6 @@ but in `rollout/canary.py`, at every sync.
 
 import contextlib
 import gc
-import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -30,11 +29,19 @@ from typing import Any
 import torch
 
 from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
-from rollout.policy_tensors import adapted_modules, full_tensors, handover_folder, plain_adapter, save_adapter, save_model_folder, size_of
+from rollout.policy_tensors import (
+    adapted_modules,
+    computing_dtype,
+    full_tensors,
+    handover_folder,
+    plain_adapter,
+    save_adapter,
+    save_model_folder,
+    size_of,
+)
+from rollout.vllm_facts import LOWEST_TEMPERATURE, NEWEST_TESTED, OLDEST, repack_tied_head, request_seed
 from verifiers.input_error import InputError
 
-OLDEST, NEWEST_TESTED = (0, 22), (0, 32)
-LOWEST_TEMPERATURE = 0.01  # vLLM raises what is lower to this, with a warning in its log
 CPU_KV_CACHE_GIB = 1.0
 ADAPTER = ("policy", 1)
 QUIET = {  # read when vLLM is imported or started; what the user has set stays
@@ -108,7 +115,7 @@ class VLLMEngine:
     def _dtype(self, weights: PolicyWeights) -> torch.dtype:
         if self.dtype != "auto":
             return typing.cast(torch.dtype, getattr(torch, self.dtype))
-        return getattr(torch, weights.autocast) if weights.autocast else next(weights.module.parameters()).dtype
+        return computing_dtype(weights)
 
     def _start(self, weights: PolicyWeights, dtype: torch.dtype, config: Any | None) -> int:
         """vLLM with the policy's full weights, an adapter left out. Returns the bytes handed over."""
@@ -215,7 +222,7 @@ class VLLMEngine:
         with _kept_as_they_are():
             self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": counted()})
             if _on_cpu():
-                self._llm.apply_model(_repack_tied_head)
+                self._llm.apply_model(repack_tied_head)
         return moved
 
     def _forget_prefixes(self) -> None:
@@ -246,7 +253,7 @@ class VLLMEngine:
         return SamplingParams(
             n=sampling.completions if drawn else 1,
             temperature=sampling.temperature,
-            seed=_seed(sampling.seed, index) if drawn else None,
+            seed=request_seed(sampling.seed, index) if drawn else None,
             max_tokens=sampling.max_tokens,
             stop_token_ids=list(sampling.stop_ids),
             ignore_eos=True,  # stop_ids decide
@@ -410,21 +417,6 @@ def _on_cpu() -> bool:
     from vllm.platforms import current_platform
 
     return bool(current_platform.is_cpu())
-
-
-def _repack_tied_head(model: torch.nn.Module) -> None:
-    """vLLM's CPU build multiplies by a packed copy of a tied output head that its reload leaves as it was: pack it again."""
-    from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
-
-    head: Any = getattr(model, "lm_head", None)
-    if head is not None and hasattr(head, "cpu_linear"):
-        dispatch_cpu_unquantized_gemm(head, remove_weight=False)
-
-
-def _seed(seed: int, index: int) -> int:
-    """Of one prompt's request; vLLM adds a completion's place in its group. Far apart, so that no two completions share one."""
-    digest = hashlib.blake2b(f"{seed}:{index}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 2
 
 
 def _free_memory() -> int:

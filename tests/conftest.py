@@ -5,8 +5,16 @@ Models come from factories (`make_qwen2`, `make_llama`) so that a test can have 
 would forgive a wrong temperature or position.
 """
 
+import contextlib
+import importlib.util
 import os
-from collections.abc import Callable
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +128,45 @@ def tiny_qwen2(make_qwen2: Callable[..., Any]) -> Any:
 @pytest.fixture
 def tiny_llama(make_llama: Callable[..., Any]) -> Any:
     return make_llama()
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """(model, lora_rank) -> the address of a real vLLM server on this machine that serves it, as `server_command` starts it."""
+    from rollout.vllm_command import server_command, server_environment
+
+    if importlib.util.find_spec("vllm") is None:
+        pytest.skip("vLLM is not installed")
+    processes = []
+
+    def start(model: Any, lora_rank: int | None = None, options: tuple[str, ...] = ()) -> str:
+        folder = tmp_path_factory.mktemp("served")
+        model.save_pretrained(folder)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        small = ("--skip-tokenizer-init", "--dtype", "float32", "--kv-cache-memory-bytes", str(2**28), *options)
+        command = server_command(str(folder), port=port, lora_rank=lora_rank, cpu=True, python=sys.executable, options=small)
+        quiet = {"VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
+        with (folder / "log.txt").open("wb") as log:
+            process = subprocess.Popen(
+                command, env=os.environ | server_environment() | quiet, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        processes.append(process)
+        url = f"http://127.0.0.1:{port}"
+        until = time.monotonic() + 240
+        while time.monotonic() < until:
+            assert process.poll() is None, (folder / "log.txt").read_text()[-3000:]
+            with contextlib.suppress(OSError), urllib.request.urlopen(url + "/health", timeout=5):
+                return url
+            time.sleep(0.5)
+        raise AssertionError(f"no server after 240 s: {(folder / 'log.txt').read_text()[-3000:]}")
+
+    yield start
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(30)
 
 
 CHAT_TEMPLATE = (

@@ -234,7 +234,7 @@ def lost(patch: pytest.MonkeyPatch, engine: VLLMEngine) -> None:
 
 
 def stale_tied_head(patch: pytest.MonkeyPatch, engine: VLLMEngine) -> None:
-    patch.setattr(vllm_engine, "_repack_tied_head", id)  # anything but the repair
+    patch.setattr(vllm_engine, "repack_tied_head", id)  # anything but the repair
 
 
 def swapped(patch: pytest.MonkeyPatch, engine: VLLMEngine) -> None:
