@@ -98,7 +98,7 @@ class RayEngines:
         self._version = -1
 
     def close(self) -> None:
-        for actor in getattr(self, "_actors", []):
+        for actor in getattr(self, "_actors", []) if ray.is_initialized() else ():
             ray.kill(actor)
         self._actors = []
         if self._started_ray and ray.is_initialized():
@@ -134,6 +134,8 @@ class RayEngines:
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
         self._require_weights()
+        if not all(prompts):
+            raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
         groups: list[list[Completion]] = [[] for _ in prompts]
         waiting = deque(_chunks(prompts, self.chunk))
         running: dict[Any, tuple[int, tuple[int, list[int]]]] = {}

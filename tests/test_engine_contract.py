@@ -8,6 +8,7 @@ skipped where vLLM is not installed. Expectations come from the table, from the 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -111,6 +112,20 @@ def real_server(name: str, **build: Any) -> Callable[[pytest.FixtureRequest], Su
     return make
 
 
+def two_actors(name: str, **build: Any) -> Callable[[pytest.FixtureRequest], Subject]:
+    def make(request) -> Subject:
+        pytest.importorskip("ray", reason="Ray is not installed")
+        from rollout.ray_engines import RayEngines
+
+        request.getfixturevalue("close_shared")
+        subject = of_policy(request, "make_qwen2", **build)
+        if name not in SHARED:
+            SHARED[name] = RayEngines(partial(HFEngine, pad_id=0), count=2, cpus=0.5, chunk=2, timeout=120.0)
+        return replace(subject, engine=SHARED[name], shared=True)
+
+    return make
+
+
 ENGINES: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "fake": fake,
     "hf": lambda request: of_policy(request, "make_qwen2"),
@@ -122,6 +137,8 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "vllm": vllm("vllm"),
     "vllm lora": vllm("vllm lora", lora=Lora(rank=4, alpha=8.0)),
     "vllm llama lora": vllm("vllm llama lora", "make_vllm_llama", lora=Lora(rank=4, alpha=8.0)),
+    "ray": two_actors("ray"),
+    "ray lora": two_actors("ray lora", lora=Lora(rank=4, alpha=8.0)),
     "server (fake)": behind_a_server,
     "server": real_server("server"),
     "server lora": real_server("server lora", lora=Lora(rank=4, alpha=8.0)),
