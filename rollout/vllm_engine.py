@@ -22,7 +22,7 @@ import random
 import shutil
 import typing
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -237,13 +237,16 @@ class VLLMEngine:
         if 0 < sampling.temperature < LOWEST_TEMPERATURE:
             raise InputError(f"vLLM samples at temperature 0 or from {LOWEST_TEMPERATURE} up, not at {sampling.temperature}")
         self._ready(prompts, sampling.max_tokens)
-        outputs = self._ask(prompts, [self._parameters(sampling, index) for index in range(len(prompts))])
         # greedy completions of one prompt are one and the same
         copies = sampling.completions if sampling.temperature == 0 else 1
-        groups = [[self._completion(each) for each in output.outputs for _ in range(copies)] for output in outputs]
-        if on_group:
-            for index, group in enumerate(groups):
-                on_group(index, group)
+        groups: list[list[Completion]] = [[] for _ in prompts]
+
+        def finished(index: int, output: Any) -> None:
+            groups[index] = [self._completion(each) for each in output.outputs for _ in range(copies)]
+            if on_group:
+                on_group(index, groups[index])
+
+        self._ask(prompts, [self._parameters(sampling, index) for index in range(len(prompts))], finished)
         return groups
 
     def _parameters(self, sampling: Sampling, index: int) -> Any:
@@ -313,13 +316,35 @@ class VLLMEngine:
                 )
         self._wake()
 
-    def _ask(self, prompts: Sequence[Sequence[int]], parameters: Sequence[Any]) -> list[Any]:
+    def _ask(
+        self,
+        prompts: Sequence[Sequence[int]],
+        parameters: Sequence[Any],
+        finished: Callable[[int, Any], None] = lambda index, output: None,
+    ) -> list[Any]:
+        """vLLM's output for each prompt; `finished` is told each as soon as it is there."""
+        from vllm.sampling_params import RequestOutputKind
+
         if not prompts:
             return []
         self._forget_prefixes()
-        requests = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
-        with _randomness_kept():
-            outputs: list[Any] = self._llm.generate(requests, list(parameters), use_tqdm=False, lora_request=self._adapter)
+        engine = self._llm.llm_engine
+        outputs: list[Any] = [None] * len(prompts)
+        numbers: list[str] = []
+        try:
+            with _randomness_kept():
+                for index, (prompt, each) in enumerate(zip(prompts, parameters, strict=True)):
+                    each.output_kind = RequestOutputKind.FINAL_ONLY
+                    numbers.append(str(index))
+                    engine.add_request(str(index), {"prompt_token_ids": list(prompt)}, each, lora_request=self._adapter)
+                while engine.has_unfinished_requests():
+                    for output in engine.step():
+                        if output.finished:
+                            outputs[int(output.request_id)] = output
+                            finished(int(output.request_id), output)
+        except BaseException:
+            engine.abort_request(numbers)  # what is left of them would be sampled in the next call
+            raise
         return outputs
 
     # --- memory ---

@@ -19,7 +19,7 @@ from recipes.options import Options
 from rl.policy import Lora, Policy
 from rl.run_folder import read_lines
 from rollout import vllm_engine
-from rollout.engine import Sampling
+from rollout.engine import Completion, Sampling
 from rollout.policy_tensors import full_tensors, plain_adapter, save_adapter, save_model_folder
 from rollout.vllm_engine import VLLMEngine, installed
 from verifiers.input_error import InputError
@@ -282,3 +282,23 @@ def test_engine_options_are_json_where_they_can_be() -> None:
 def test_truncated_sampling_is_refused_with_the_reason(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["quickstart", option, "0.9"]) == 2
     assert "truncated distribution while the loss sees the whole one, which biases the gradient" in capsys.readouterr().err
+
+
+@needs_vllm
+def test_a_group_is_told_while_others_are_still_sampled(start: Any) -> None:
+    engine = start(max_num_seqs=2)  # so that the last prompts wait
+    unfinished = []
+
+    def told(index: int, group: list[Completion]) -> None:
+        unfinished.append(engine._llm.llm_engine.has_unfinished_requests())
+
+    engine.generate([[3], [4], [5], [6]], Sampling(max_tokens=8, seed=1), told)
+    assert unfinished[0] is True
+    assert unfinished[-1] is False
+
+    def fails(index: int, group: list[Completion]) -> None:
+        raise KeyError(index)
+
+    with pytest.raises(KeyError):
+        engine.generate([[3], [4], [5], [6]], Sampling(max_tokens=8, seed=1), fails)
+    assert [len(group) for group in engine.generate([[3]], Sampling(max_tokens=8, completions=2))] == [2], "nothing is left behind"
