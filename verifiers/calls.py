@@ -91,7 +91,7 @@ class Answer(NamedTuple):
 
 def to_bytes(value: object) -> bytes:
     """JSON that keeps lone surrogates, which model output may hold."""
-    return json.dumps(value, ensure_ascii=False, default=_json_value).encode("utf-8", "surrogatepass")
+    return _JSON.encode(value).encode("utf-8", "surrogatepass")
 
 
 def problem_to_bytes(problem: Problem) -> bytes:
@@ -121,3 +121,6 @@ def _json_value(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy
         return value.tolist()
     raise TypeError(f"{value!r:.60} is a {type(value).__name__}")
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, default=_json_value)  # once, not for every item

@@ -28,7 +28,8 @@ from verifiers.reward_function import WrongReturnError, compose_rewards, load, w
 from verifiers.verdict import Status, Verdict, Verifier
 
 _LONGEST_DETAIL = 600  # characters of a crash's description
-_PROCESS = os.getpid()
+_WORKER = os.getpid()
+_JSON = json.JSONEncoder(ensure_ascii=False)  # once, not for every verdict
 
 
 def main() -> None:
@@ -87,7 +88,9 @@ def serve(requests: BinaryIO, replies: int) -> None:
     verify = composed or _NamedVerifiers(replies)
     for line in requests:
         number, _, request = line.partition(b" ")
-        _send(replies, {"item": int(number), **_answer(request, verify)})
+        answer = _answer(request, verify)
+        answer["item"] = int(number)
+        _send(replies, answer)
 
 
 class _NamedVerifiers:
@@ -155,7 +158,7 @@ def _describe(error: BaseException) -> str:
 
 def _end_if_forked(error: BaseException | None) -> None:
     """End a child that a reward has forked, with the exit status of a script that `error` ended; its parent may ask for it."""
-    if os.getpid() == _PROCESS:
+    if os.getpid() == _WORKER:
         return
     status = 0 if error is None else 1
     if isinstance(error, SystemExit):
@@ -169,7 +172,7 @@ def _end_if_forked(error: BaseException | None) -> None:
 
 def _send(replies: int, message: dict[str, Any]) -> None:
     _end_if_forked(sys.exception())
-    left = memoryview(json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+    left = memoryview(_JSON.encode(message).encode("utf-8", "surrogatepass") + b"\n")
     while left:
         left = left[os.write(replies, left) :]
 
