@@ -107,8 +107,8 @@ def test_a_forked_child_ends_with_the_status_of_a_script() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [forged(0), forged(999), forged(4)[:-1], "7", "null", "[]", "{}", '{"item": 4}', '["item"]', "[" * 50_000, '{"score": 1.0}'],
-    ids=["an earlier item", "a later item", "cut off", "number", "null", "list", "empty", "no verdict", "list of keys", "deep", "no item"],
+    [forged(0), forged(999), forged(4)[:-1], "7", "{}", '{"item": 4}', '["item"]', "[" * 50_000],
+    ids=["an earlier item", "a later item", "cut off", "number", "empty", "no verdict", "list", "deep"],
 )
 def test_a_reply_that_nobody_asked_for_costs_its_worker_and_shifts_no_verdict(line: str) -> None:
     numbers = [n / 100 for n in range(20)]
