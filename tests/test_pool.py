@@ -1,6 +1,7 @@
 """What a verifier may do to its worker, and what the pool makes of it: nothing lost, nothing doubled, nobody waits for long."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -65,6 +66,8 @@ def whole(problem, response):
 def _rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "rewards.py").write_text(REWARDS)
     monkeypatch.chdir(tmp_path)
+    root = str(Path(__file__).resolve().parents[1])  # for the processes that tests start: this tree, not an installed one
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")])))
 
 
 @pytest.fixture(scope="module")

@@ -78,25 +78,41 @@ class PoolStats:
         return sum(self.verdicts.values()) / self.busy_seconds if self.busy_seconds else 0.0
 
 
+_OTHER_MESSAGES = frozenset({"ready", "loading", "error"})
+
+
+class Answer(NamedTuple):
+    """What a worker says of the item that it was given as its `number`-th, from 0."""
+
+    number: int
+    verdict: Verdict
+    seconds: float
+
+
 def to_bytes(value: object) -> bytes:
     """JSON that keeps lone surrogates, which model output may hold."""
-    return json.dumps(value, ensure_ascii=False, default=_json_value).encode("utf-8", "surrogatepass")
-
-
-def from_bytes(line: bytes) -> Any:
-    """What `to_bytes` wrote. Raises ValueError for anything else."""
-    return json.loads(line.decode("utf-8", "surrogatepass"))
+    return _JSON.encode(value).encode("utf-8", "surrogatepass")
 
 
 def problem_to_bytes(problem: Problem) -> bytes:
-    """Raises TypeError or ValueError for a `meta` that JSON cannot carry."""
+    """Raises TypeError, ValueError or RecursionError for a `meta` that JSON cannot carry, or what its objects raise themselves."""
     fields = ("id", "prompt", "answer", "verifier", "meta")
     return to_bytes({name: getattr(problem, name) for name in fields})
 
 
-def verdict_from(reply: dict[str, Any]) -> Verdict:
-    steps = tuple(StepScore(end, score) for end, score in reply["steps"])
-    return Verdict(reply["score"], Status(reply["status"]), reply["detail"], MappingProxyType(reply["parts"]), steps)
+def message_from(line: bytes) -> Answer | dict[str, Any]:
+    """A line of a worker: its answer to an item, or another of its messages as it is. Raises ValueError for what no worker says."""
+    try:
+        reply = json.loads(line.decode("utf-8", "surrogatepass"))
+        if not isinstance(reply, dict):
+            raise TypeError(f"expected an object, not {type(reply).__name__}")
+        if not _OTHER_MESSAGES.isdisjoint(reply):
+            return reply
+        steps = tuple(StepScore(end, score) for end, score in reply["steps"])
+        verdict = Verdict(reply["score"], Status(reply["status"]), reply["detail"], MappingProxyType(reply["parts"]), steps)
+        return Answer(reply["item"], verdict, float(reply["seconds"]))
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _json_value(value: Any) -> Any:
@@ -105,3 +121,6 @@ def _json_value(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy
         return value.tolist()
     raise TypeError(f"{value!r:.60} is a {type(value).__name__}")
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, default=_json_value)  # once, not for every item

@@ -14,8 +14,9 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from verifiers.calls import Call, Item, PoolStats, Result, from_bytes, problem_to_bytes, to_bytes, verdict_from
+from verifiers.calls import Answer, Call, Item, PoolStats, Result, message_from, problem_to_bytes, to_bytes
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict
@@ -228,19 +229,20 @@ class Dispatcher:
                 item = self._pending.popleft()
                 if item.done or item.call.ended is not None:
                     continue
-                line = self._encode(item)
+                line = self._encode(worker.given, item)
                 if line is not None:
                     worker.give(item, line)
                     room -= 1
 
-    def _encode(self, item: Item) -> bytes | None:
-        if self._encoded[0] is not item.problem:  # the responses to one problem come one after the other
-            try:
+    def _encode(self, number: int, item: Item) -> bytes | None:
+        try:
+            if self._encoded[0] is not item.problem:  # the responses to one problem come one after the other
                 self._encoded = (item.problem, problem_to_bytes(item.problem))
-            except (TypeError, ValueError) as error:
-                self._end([item.call], InputError(f"problem {item.problem.id}: its meta must hold JSON values only: {error}"))
-                return None
-        return b'{"problem":%b,"response":%b}\n' % (self._encoded[1], to_bytes(item.response))
+            return b'%d {"problem":%b,"response":%b}\n' % (number, self._encoded[1], to_bytes(item.response))
+        except Exception as error:  # noqa: BLE001  # a meta's objects raise what they like, and the other calls must not suffer
+            text = f"problem {item.problem.id}: its meta must hold JSON values only: {error or type(error).__name__}"
+            self._end([item.call], InputError(text))
+            return None
 
     def _flush(self, selector: selectors.BaseSelector) -> None:
         for worker in self._workers:
@@ -256,31 +258,38 @@ class Dispatcher:
         by_call: dict[Call, list[Result]] = {}
         for line in worker.read():
             try:
-                reply = from_bytes(line)
+                message = message_from(line)
             except ValueError:  # a reward got hold of the descriptor
-                worker.closed = True
+                worker.distrust()
                 break
             worker.since = time.monotonic()
-            if "ready" in reply:
-                worker.ready = True
-                worker.light = worker.resident()
-            elif "loading" in reply:
-                worker.loading = reply["loading"]
-                worker.light = worker.resident()
-            elif "error" in reply:
-                worker.failed = True
-                self._fail(InputError(reply["error"]))
-            else:
-                item, _ = worker.queue.popleft()
-                worker.served += 1
-                worker.pace += 0.3 * (max(reply["seconds"], 1e-5) - worker.pace)
-                if self._lost:
-                    self._lost.pop(self._verifier(item), None)
-                if not item.done:
-                    item.done = True
-                    by_call.setdefault(item.call, []).append((item.index, verdict_from(reply), reply["seconds"]))
+            if not isinstance(message, Answer):
+                self._hear(worker, message)
+                continue
+            if not worker.queue or message.number != worker.served:  # whose verdict is it? nobody's, rather than another item's
+                worker.distrust()
+                break
+            item, _ = worker.queue.popleft()
+            worker.served += 1
+            worker.pace += 0.3 * (max(message.seconds, 1e-5) - worker.pace)
+            if self._lost:
+                self._lost.pop(self._verifier(item), None)
+            if not item.done:
+                item.done = True
+                by_call.setdefault(item.call, []).append((item.index, message.verdict, message.seconds))
         for call, results in by_call.items():
             self._deliver(call, results)
+
+    def _hear(self, worker: WorkerProcess, message: dict[str, Any]) -> None:
+        if "ready" in message:
+            worker.ready = True
+            worker.light = worker.resident()
+        elif "loading" in message:
+            worker.loading = message["loading"]
+            worker.light = worker.resident()
+        else:
+            worker.failed = True
+            self._fail(InputError(message["error"]))
 
     def _deliver(self, call: Call, results: list[Result]) -> None:
         if call.ended is None:
@@ -373,7 +382,7 @@ class Dispatcher:
             self._fail(error, verifier)
 
     def _verifier(self, item: Item) -> str:
-        return self._rewards or item.problem.verifier
+        return self._rewards or str(item.problem.verifier)
 
     def _dismiss(self, worker: WorkerProcess, selector: selectors.BaseSelector) -> str:
         self._workers.remove(worker)

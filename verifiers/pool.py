@@ -8,7 +8,8 @@ Items are sent ahead of need, as many as a worker is expected to finish within a
 from the arrival of the worker's previous verdict. Pipes are drained before a deadline is judged: a parent that was busy, or
 suspended, does not turn verdicts that are already there into time-outs. When a worker dies, the item at the front of its queue
 is to blame; the others go to another worker. A verdict is delivered exactly once, but an item that was queued behind a slow one
-may be *run* twice: a reward with side effects must bear that.
+may be *run* twice: a reward with side effects must bear that. Verdicts and items are numbered: a worker that answers what it was
+not asked, because a reward wrote to its pipe, counts as dead. A reward may fork; its child gives no verdicts.
 
 A call ends early when its stream is closed or its task is cancelled. What it has in the queues is dropped, nothing more of it is
 delivered, and a worker that is still at one of its items a quarter of a second later is killed, so that the next caller does not
@@ -54,7 +55,7 @@ class VerifierPool:
 
     A pool cannot be pickled and does not survive a fork: make it inside the Ray actor or the process that uses it. Every method
     may raise InputError with the worker's own text if the rewards cannot be loaded, or a problem's `meta` holds something that
-    JSON cannot carry; and RuntimeError after `close()`, or in a forked child.
+    JSON cannot carry, or an item is no problem with a string; and RuntimeError after `close()`, or in a forked child.
     """
 
     def __init__(
@@ -184,7 +185,7 @@ class VerifierPool:
 
     def _start(self, call: Call, items: Iterable[tuple[Problem, str]], window: threading.Semaphore) -> None:
         if isinstance(items, Sequence):
-            self._dispatcher.submit([Item(call, n, problem, response) for n, (problem, response) in enumerate(items)])
+            self._dispatcher.submit([_item(call, n, problem, response) for n, (problem, response) in enumerate(items)])
             call.deliver(Fed(len(items), None))
         else:
             threading.Thread(target=self._feed, args=(call, iter(items), window), name="reckon-items", daemon=True).start()
@@ -196,7 +197,7 @@ class VerifierPool:
                 window.acquire()
                 if call.ended is not None:
                     return
-                self._dispatcher.submit([Item(call, count, problem, response)])
+                self._dispatcher.submit([_item(call, count, problem, response)])
                 count += 1
         except BaseException as error:  # noqa: BLE001  # not swallowed: handed to the thread that reads the stream
             call.deliver(Fed(count, error))
@@ -208,7 +209,7 @@ class VerifierPool:
         try:
             async for problem, response in items:
                 await room.acquire()
-                self._dispatcher.submit([Item(call, count, problem, response)])
+                self._dispatcher.submit([_item(call, count, problem, response)])
                 count += 1
         except BaseException as error:  # not swallowed: handed to the task that reads the stream
             call.deliver(Fed(count, error))
@@ -216,6 +217,13 @@ class VerifierPool:
                 raise
         else:
             call.deliver(Fed(count, None))
+
+
+def _item(call: Call, index: int, problem: object, response: object) -> Item:
+    """Refuses here, where the caller's mistake is the caller's alone, what no worker could take."""
+    if not isinstance(problem, Problem) or not isinstance(response, str):
+        raise InputError(f"item {index}: expected a Problem and a string, not {type(problem).__name__} and {type(response).__name__}")
+    return Item(call, index, problem, response)
 
 
 class _Intake:

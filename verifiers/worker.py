@@ -5,11 +5,12 @@ pipes. They arrive as standard input and output, are moved to private descriptor
 and standard error, so that a reward that prints, reads or closes them cannot disturb the protocol.
 
     parent: {"rewards": [...], "sys_path": [...], "memory_limit": bytes or null}        worker: {"ready": true} or {"error": text}
-    parent: {"problem": {...}, "response": text}, one for each verdict                  worker: a verdict and its seconds, in order
+    parent: NUMBER {"problem": {...}, "response": text}, one for each verdict           worker: {"item": NUMBER, a verdict, its seconds}
                                       worker: {"loading": bool} around the import of a verifier that a problem names
 
 This is the one place where any exception is caught: here it becomes a verdict. Time limits are the parent's business, which
-kills; nothing here guards against code that means harm (it runs with the user's rights).
+kills; nothing here guards against code that means harm (it runs with the user's rights). A reward may fork: a child that comes
+back here ends as a script would, and never answers. An answer names its item, so that one which went astray is seen.
 """
 
 import json
@@ -17,6 +18,7 @@ import os
 import random
 import sys
 import time
+import traceback
 from contextlib import suppress
 from typing import Any, BinaryIO
 
@@ -26,6 +28,8 @@ from verifiers.reward_function import WrongReturnError, compose_rewards, load, w
 from verifiers.verdict import Status, Verdict, Verifier
 
 _LONGEST_DETAIL = 600  # characters of a crash's description
+_WORKER = os.getpid()
+_JSON = json.JSONEncoder(ensure_ascii=False)  # once, not for every verdict
 
 
 def main() -> None:
@@ -83,8 +87,10 @@ def serve(requests: BinaryIO, replies: int) -> None:
     _send(replies, {"ready": True})
     verify = composed or _NamedVerifiers(replies)
     for line in requests:
-        item = json.loads(line.decode("utf-8", "surrogatepass"))
-        _send(replies, _answer(_problem(item["problem"]), item["response"], verify))
+        number, _, request = line.partition(b" ")
+        answer = _answer(request, verify)
+        answer["item"] = int(number)
+        _send(replies, answer)
 
 
 class _NamedVerifiers:
@@ -106,16 +112,18 @@ class _NamedVerifiers:
         return verify(problem, response)
 
 
-def _answer(problem: Problem, response: str, verify: Verifier) -> dict[str, Any]:
+def _answer(request: bytes, verify: Verifier) -> dict[str, Any]:
     """The verdict as JSON values, with its seconds; whatever goes wrong is a CRASH that says what, and where."""
-    _reseed(problem, response)
     start = time.perf_counter()
     try:
+        item = json.loads(request.decode("utf-8", "surrogatepass"))
+        problem, response = _problem(item["problem"]), item["response"]
+        _reseed(problem, response)
+        start = time.perf_counter()  # the seconds are the verifier's own
         return {**_plain(verify(problem, response)), "seconds": time.perf_counter() - start}
-    except (WrongReturnError, InputError) as error:
-        detail = str(error)
     except BaseException as error:  # noqa: BLE001  # the one boundary; time-outs of some libraries are no Exception
-        detail = _describe(error)
+        _end_if_forked(error)
+        detail = str(error) if isinstance(error, WrongReturnError | InputError) else _describe(error)
     return {**_plain(Verdict(None, Status.CRASH, detail)), "seconds": time.perf_counter() - start}
 
 
@@ -148,8 +156,23 @@ def _describe(error: BaseException) -> str:
     return text[:_LONGEST_DETAIL] + where_raised(error)[:_LONGEST_DETAIL]
 
 
+def _end_if_forked(error: BaseException | None) -> None:
+    """End a child that a reward has forked, with the exit status of a script that `error` ended; its parent may ask for it."""
+    if os.getpid() == _WORKER:
+        return
+    status = 0 if error is None else 1
+    if isinstance(error, SystemExit):
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+    with suppress(OSError, ValueError, AttributeError):  # the reward may have closed it, or put None there
+        sys.stdout.flush()
+    os._exit(status & 0xFF)
+
+
 def _send(replies: int, message: dict[str, Any]) -> None:
-    left = memoryview(json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+    _end_if_forked(sys.exception())
+    left = memoryview(_JSON.encode(message).encode("utf-8", "surrogatepass") + b"\n")
     while left:
         left = left[os.write(replies, left) :]
 

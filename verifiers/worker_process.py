@@ -45,7 +45,8 @@ class WorkerProcess:
         self.loading = False
         self.failed = False
         self.closed = False
-        """Whether it has closed its end of the pipe: it is dead, or as good as."""
+        """Whether it has closed its end of the pipe, or said what makes no sense: it is dead, or as good as."""
+        self._garbled = False
         self.queue: deque[tuple[Item, int]] = deque()
         """Items not yet answered, each with the number of bytes written once it is sent completely."""
         self.served = 0
@@ -71,6 +72,11 @@ class WorkerProcess:
     @property
     def busy(self) -> bool:
         return not self.ready or bool(self.queue)
+
+    @property
+    def given(self) -> int:
+        """How many items it was given so far: the number of the next one."""
+        return self.served + len(self.queue)
 
     def resident(self) -> int:
         """Bytes of its resident memory now; 0 where the system has no /proc, or the process is gone."""
@@ -117,14 +123,20 @@ class WorkerProcess:
         *lines, self._partial = b"".join(pieces).split(b"\n")
         return lines
 
+    def distrust(self) -> None:
+        """It said what is no answer to what it was asked: nothing more that it says can be believed."""
+        self.closed = self._garbled = True
+
     def kill(self) -> str:
         """End the whole process group and say how the worker ended: by itself, if it was already dead."""
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=1.0 if self.closed else 0.0)  # give the exit code of a dying one time to appear
+            self.process.wait(timeout=1.0 if self.closed and not self._garbled else 0.0)  # give the exit code of a dying one time to appear
         code = self.process.returncode
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.let_go()
+        if self._garbled:
+            return "it sent what answers nothing that it was asked (did a reward write to its pipe?)"
         if code is None:
             return "it closed its pipe to the parent"
         if code >= 0:
