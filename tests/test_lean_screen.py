@@ -158,7 +158,10 @@ ALLOWED = {
     "congruences": "by exact (h : a ≡ b [MOD 3]).trans (k : a ≡ b [ZMOD n])",
     "names glued to arrows": "by rw [←h_def, ←hdef, -x_end, ↑prefix_of]",
     "a plain configuration": "by simp (config := {decide := true, maxSteps := 3})",
-    "plain configurations": "by\n  norm_num (config := { decide := true })\n  congr! (config := .unfoldSameFun)\n  simp (config := { zeta := false\n    arith := true })",
+    "plain configurations": (
+        "by\n  norm_num (config := { decide := true })\n  congr! (config := .unfoldSameFun)"
+        "\n  simp (config := { zeta := false\n    arith := true })"
+    ),
     "a configuration with another": "by simp (config := { Simp.neutralConfig with arith := true })",
     "occurrences": "by rw (config := {occs := .pos [1, 3]}) [h]; rw (occs := Occurrences.pos [2]) [h]; simp (maxDepth := some 3)",
     "settings": "by simp (arith := true) (maxSteps := 100000) [h]; linarith (splitNe := true); aesop (rule_sets := [A, -default])",
@@ -166,8 +169,12 @@ ALLOWED = {
     "dischargers": "by simp (disch := first | assumption | positivity) [h]; linear_combination (norm := (field_simp; ring)) (exp := 2) h",
     "named arguments": "by\n  have h := foo (n := 3) (x := y)\n  exact bar (m := 2)",
     "computed named arguments": "by\n  have h := foo (n := k + 1)\n  exact lt_of_lt (p := fun x => x + 1) (h := by simp) h",
-    "computed named arguments in lists": "by nlinarith [sq_nonneg (x := a - b), foo (n := k + 1), mul_pos h (bar (y := f x))]; rw [← foo (n := k + 1)]",
-    "computed named arguments elsewhere": "by\n  refine ⟨foo (n := k + 1), fun x => bar (y := x + 1), h.le (c := a + b)⟩\n  simpa using @foo a b (n := k + 1)",
+    "computed named arguments in lists": (
+        "by nlinarith [sq_nonneg (x := a - b), foo (n := k + 1), mul_pos h (bar (y := f x))]; rw [← foo (n := k + 1)]"
+    ),
+    "computed named arguments elsewhere": (
+        "by\n  refine ⟨foo (n := k + 1), fun x => bar (y := x + 1), h.le (c := a + b)⟩\n  simpa using @foo a b (n := k + 1)"
+    ),
     "a computed motive": "by\n  induction n using Nat.rec (motive := fun n => n = n) with\n  | zero => rfl\n  | succ k ih => simp",
     "a nested named argument": "by exact foo (h := bar (n := k + 1))",
     "a computed argument on its own line": "by\n  have h :=\n    foo a b\n      (n := k + 1)\n  exact (h (x := a + b)).le",

@@ -7,8 +7,9 @@ A problem says in `meta` what is to be proved, and its `answer` is a proof that 
 
 The statement ends with `:=`, and the proof is a term; or with `:= by`, and the proof is tactics, or a term that begins with `by`
 (a `sorry` at its end is taken off). The proof is looked for in the last ```lean block, else in the last block of any kind, the
-last <answer>, or is the whole response. One that restates the theorem must do so token by token, and what it says
-before and of the theorem is dropped, and so is what follows the proof from a `#check` or `end` at a line's beginning; a restatement that differs is WRONG. The statement that Lean sees is always the problem's own text.
+last <answer>, or is the whole response. One that restates the theorem must do so token by token, and what it says before and of the
+theorem is dropped, and so is what follows from a line that begins with `#check` (any such command) or `end`; a restatement that
+differs is WRONG. The statement that Lean sees is always the problem's own text.
 
 Then, in this order: `lean_screen.py` refuses words that a proof has no use for; Lean must report no error, no `sorry` (by its
 list of sorries, and by the warning in both its spellings) and, asked by us for the axioms of the theorem, none but those allowed.

@@ -159,9 +159,8 @@ def _refused(token: Token) -> str:
         return ""
     if token.text in _WHOLE:
         return token.text
-    if not token.text.isascii():  # should a version of Lean end a name where we do not
-        if hit := (COMMANDS | _NAMES).intersection(_BROKEN_OFF.findall(token.text)):
-            return min(hit)
+    if not token.text.isascii() and (hit := (COMMANDS | _NAMES).intersection(_BROKEN_OFF.findall(token.text))):
+        return min(hit)  # should a version of Lean end a name where we do not
     return next((part for part in token.text.replace("«", "").replace("»", "").split(".") if part in _NAMES), "")
 
 

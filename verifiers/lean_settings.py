@@ -18,11 +18,12 @@ _MAX_TOKENS = 200
 """How far a value, or what stands before it, is read; beyond that it is refused."""
 _OPEN, _CLOSE = "([{⟨", ")]}⟩"
 _TERM_WORDS = frozenset(
-    """exact exacts apply refine refine' eapply use exists convert rcases cases cases' induction specialize from using show change trans
-    calc obtain suffices have""".split()
+    ["exact", "exacts", "apply", "refine", "refine'", "eapply", "use", "exists", "convert", "rcases", "cases", "cases'", "induction"]
+    + ["specialize", "from", "using", "show", "change", "trans", "calc", "obtain", "suffices", "have"]
 )
 """What a term follows, after which a setting could only stand at once."""
-_NO_TERM = frozenset("by then else in do with at only generalizing".split())
+_NO_TERM = frozenset({"by", "then", "else", "in", "do", "with", "at", "only", "generalizing"})
+"""What ends a walk backwards: a tactic may follow, or what came before is no application."""
 _TERM_SYMBOLS = frozenset(":=≠≤≥<∣/^*∧∨→↔←▸∘∈∉⊆≡↦¬$↑×")
 _TAKES_ARGUMENT = frozenset({"pos", "neg", "some"})
 
@@ -90,7 +91,7 @@ def _in_term(text: str, read: Sequence[Token], index: int, opener: Mapping[int, 
         same_line = "\n" not in text[token.end : after.begin]
         if token.text in _NO_TERM:
             return False
-        if begins_term(read, place, around, same_line):
+        if _begins_term(read, place, around, same_line):
             if not (token.text == ":=" and place > 1 and read[place - 1].kind == "word" and read[place - 2].text == "("):
                 return head or not need_head
             if read[place - 1].text in _TACTIC_BLOCKS | NEVER_COMPUTED:
@@ -111,7 +112,7 @@ def _in_term(text: str, read: Sequence[Token], index: int, opener: Mapping[int, 
     return False
 
 
-def begins_term(read: Sequence[Token], place: int, around: Sequence[int], same_line: bool) -> bool:
+def _begins_term(read: Sequence[Token], place: int, around: Sequence[int], same_line: bool) -> bool:
     """Whether what follows this token can only be a term."""
     token, before = read[place], read[place - 1] if place else None
     if token.kind == "word":
