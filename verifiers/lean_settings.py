@@ -17,10 +17,10 @@ _TACTIC_BLOCKS = frozenset({"disch", "norm"})
 _MAX_TOKENS = 200
 """How far a value, or what stands before it, is read; beyond that it is refused."""
 _OPEN, _CLOSE = "([{⟨", ")]}⟩"
-_TERM_WORDS = frozenset(
-    ["exact", "exacts", "apply", "refine", "refine'", "eapply", "use", "exists", "convert", "rcases", "cases", "cases'", "induction"]
-    + ["specialize", "from", "using", "show", "change", "trans", "calc", "obtain", "suffices", "have"]
-)
+_TERM_WORDS = frozenset({
+    "exact", "exacts", "apply", "refine", "refine'", "eapply", "use", "exists", "convert", "rcases", "cases", "cases'", "induction",
+    "specialize", "from", "using", "show", "change", "trans", "calc", "obtain", "suffices", "have",
+})  # fmt: skip
 """What a term follows, after which a setting could only stand at once."""
 _NO_TERM = frozenset({"by", "then", "else", "in", "do", "with", "at", "only", "generalizing"})
 """What ends a walk backwards: a tactic may follow, or what came before is no application."""
@@ -65,6 +65,8 @@ def _plain(read: Sequence[Token], begin: int) -> bool:
         token, before, after = read[index], read[index - 1], read[index + 1]
         if token.text == ")":
             return depth == 0
+        if token.text in ("by", "do", "fun", "match"):
+            return False
         if token.text in "{[":
             depth += 1
         elif token.text in "]}":
@@ -77,7 +79,7 @@ def _plain(read: Sequence[Token], begin: int) -> bool:
         field = after.text == ":=" or token.text == "with" or before.text == "with"
         if ends and begins and not field and not glued and before.text.split(".")[-1] not in _TAKES_ARGUMENT:
             return False
-    return begin < len(read) and read[-1].text == ")" and len(read) - begin <= _MAX_TOKENS and depth == 0
+    return read[-1].text == ")" and len(read) - begin <= _MAX_TOKENS and depth == 0  # the proof's last token is not in the loop
 
 
 def _in_term(text: str, read: Sequence[Token], index: int, opener: Mapping[int, int], around: Sequence[int]) -> bool:
