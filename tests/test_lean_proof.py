@@ -30,6 +30,7 @@ from verifiers.lean_proof import (
 )
 from verifiers.lean_repl import LeanRepl
 from verifiers.lean_replay import LeanRecorder, LeanReplay
+from verifiers.lean_screen import ScreenError
 from verifiers.lean_transport import LeanFailure, LeanTimeout, Message, Reply, read_reply
 from verifiers.verdict import Status
 
@@ -260,6 +261,19 @@ def test_a_proof_keeps_its_columns():
     assert attach(statement, ":= by simp\n       rfl") == bare[1] + "\n   by simp\n       rfl\n"
     restated = "import Mathlib\n/-- two -/\ntheorem  two :\n 1 + 1 = 2 := by simp\n  rfl"
     assert attach(statement, restated) == bare[1] + "\n" + " " * 14 + "by simp\n  rfl\n"
+
+
+@pytest.mark.parametrize("tail", ["#check two", "#print axioms two", "end", "end Two", "#eval 1\naxiom a : False"])
+def test_what_follows_a_restated_theorem_is_cut_off(tail):
+    statement = read_statement(STATEMENT)
+    restated = "theorem two : 1 + 1 = 2 := by\n  norm_num\n"
+    assert attach(statement, f"{restated}\n{tail}\n") == attach(statement, restated)
+
+
+@pytest.mark.parametrize("tail", ["\naxiom a : False", " #check two", "\n  end Two", "\nsection\nend"])
+def test_what_else_follows_a_restated_theorem_is_refused(tail):
+    with pytest.raises(ScreenError):
+        attach(read_statement(STATEMENT), f"theorem two : 1 + 1 = 2 := by norm_num{tail}")
 
 
 def test_without_by_in_the_statement_the_proof_is_a_term():

@@ -7,8 +7,9 @@ A problem says in `meta` what is to be proved, and its `answer` is a proof that 
 
 The statement ends with `:=`, and the proof is a term; or with `:= by`, and the proof is tactics, or a term that begins with `by`
 (a `sorry` at its end is taken off). The proof is looked for in the last ```lean block, else in the last block of any kind, the
-last <answer>, or is the whole response. One that restates the theorem must do so token by token, and what it says
-before and of the theorem is dropped; a restatement that differs is WRONG. The statement that Lean sees is always the problem's own text.
+last <answer>, or is the whole response. One that restates the theorem must do so token by token, and what it says before and of the
+theorem is dropped, and so is what follows from a line that begins with `#check` (any such command) or `end`; a restatement that
+differs is WRONG. The statement that Lean sees is always the problem's own text.
 
 Then, in this order: `lean_screen.py` refuses words that a proof has no use for; Lean must report no error, no `sorry` (by its
 list of sorries, and by the warning in both its spellings) and, asked by us for the axioms of the theorem, none but those allowed.
@@ -41,7 +42,8 @@ from verifiers.input_error import InputError
 from verifiers.lean_kimina import LeanKimina
 from verifiers.lean_repl import LeanRepl
 from verifiers.lean_replay import LeanReplay
-from verifiers.lean_screen import COMMANDS, MAX_PROOF, ScreenError, Token, screen, tokens
+from verifiers.lean_screen import COMMANDS, HASH_COMMANDS, MAX_PROOF, ScreenError, screen, tokens
+from verifiers.lean_settings import Token
 from verifiers.lean_transport import LeanFailure, LeanMissing, LeanTimeout, Message, Reply, Transport
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict, bad_gold, no_answer, right, wrong
@@ -226,7 +228,7 @@ def attach(statement: Statement, block: str) -> str:
     if len(block) > MAX_PROOF:
         raise ScreenError(f"{len(block)} characters, more than {MAX_PROOF}")
     begin = _proof_begin(statement, block)
-    proof = block[begin:].rstrip()
+    proof = (_without_tail(block[begin:]) if begin else block).rstrip()
     start = len(proof) - len(proof.lstrip(" \n"))
     begin, proof = begin + start, proof[start:]
     screen(proof)
@@ -260,6 +262,22 @@ def _proof_begin(statement: Statement, block: str) -> int:
     if any(read[index].text in ("theorem", "lemma", "example") for index in declared):
         raise ScreenError(f"it states another theorem than {statement.name}: a restatement must be the problem's, token by token")
     raise ScreenError(f"{token.text} is not allowed in a proof")
+
+
+def _without_tail(proof: str) -> str:
+    """The proof up to a `#check`, `#print` or `end Name` at the beginning of a line, as often follows a restated theorem.
+
+    Such a word there ends the declaration, whatever comes after it, and Lean is never sent what is cut off.
+    """
+    try:
+        read = tokens(proof)
+    except ScreenError:  # says it again, with the line, when the proof is screened
+        return proof
+    for token in read[1:]:
+        command = (token.kind == "word" and token.text == "end") or (token.kind == "hash" and token.text[1:] in HASH_COMMANDS)
+        if command and proof[token.begin - 1] == "\n":
+            return proof[: token.begin]
+    return proof
 
 
 def _declares(token: Token) -> bool:

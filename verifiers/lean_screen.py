@@ -5,6 +5,8 @@ command begins, and every command that could change what the theorem means, or w
 So the rule is: no reserved word of a command anywhere in the proof, whatever its column, except `open ... in` and a few
 `set_option ... in`. Nothing can then be declared before, beside or after the theorem. The other words refused are those that leave
 a goal unproved (`sorry`, `admit`, `apply?`), trust the compiler (`native_decide`), or run code of the policy's in the elaborator.
+A tactic's setting, `simp (maxSteps := term)`, is such code, for Lean compiles and runs the term: a value in `(name := value)` must be
+a plain one (numbers, names, lists and structures of them), unless all before it shows that it is an argument of a term.
 
 Words count where Lean would read them: not in comments, strings or characters. Where reading alike is uncertain (a string with a
 brace, which may be interpolated code; a comment or a quote glued to an operator; a number that runs into a refused word; a doc
@@ -14,7 +16,8 @@ it lists decide (`lean_proof.py`). Left out: notation that the problem's own pre
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from verifiers.lean_settings import Token, computed_setting
 
 MAX_PROOF = 200_000
 """Characters of a proof."""
@@ -30,7 +33,9 @@ def _words(text: str) -> frozenset[str]:
 UNPROVED = _words("sorry admit stop sorryAx lcProof lcUnreachable apply? exact? rw? rewrites? observe? have?")
 COMPILED = _words("native_decide ofReduceBool ofReduceNat reduceBool reduceNat trustCompiler")
 ELABORATOR = _words(
-    "run_tac run_conv by_elab Elab unsafe unsafeCast unsafeIO implemented_by extern csimp include_str dbg_trace skipKernelTC"
+    """run_tac run_conv by_elab Elab unsafe unsafeCast unsafeIO implemented_by extern csimp include_str dbg_trace skipKernelTC
+    IO EIO BaseIO RealWorld unsafeBaseIO unsafeEIO setEnv modifyEnv addDecl addAndCompile evalExpr evalConst TacticM MetaM CoreM
+    TermElabM CommandElabM plausible slim_check polyrith with_panel_widgets"""
 )
 COMMANDS = _words(
     """abbrev add_aesop_rules add_decl_doc alias assert_exists assert_not_exists attribute axiom axioms binder_predicate
@@ -55,29 +60,28 @@ _NAMES = UNPROVED | COMPILED | ELABORATOR  # refused in any part of a dotted nam
 _WHOLE = COMMANDS | {"#" + word for word in HASH_COMMANDS}
 _IN_NUMBERS = tuple(sorted(_NAMES | COMMANDS))
 
-_LETTER = r"[^\W\d]|[\u2080-\u2089\u2090-\u209c\u1d62-\u1d6a]"
-_PART = rf"(?:(?:{_LETTER})(?:{_LETTER}|[\d'!?])*|«[^«»\n]*»)"
+# Lean's own letters of names, not Python's: not λ, Π, Σ, ᶜ, and subscripts only behind the first letter.
+_FIRST = (
+    r"A-Za-z_\u0391-\u039f\u03a1\u03a2\u03a4-\u03a9\u03b1-\u03ba\u03bc-\u03c9\u03ca-\u03fb\u1f00-\u1ffe\u2100-\u214f\U0001d49c-\U0001d59f"
+)
+_PART = rf"(?:[{_FIRST}][{_FIRST}\d'!?\u2080-\u2089\u2090-\u209c\u1d62-\u1d6a]*|«[^«»\n]*»)"
 _TOKEN = re.compile(
     rf"""(?P<space>[ \n]+) | (?P<line>--[^\n]*) | (?P<block>/-)
-    | (?P<raw>r(?P<hashes>\#{{0,32}})") | (?P<string>"(?:[^"\\]|\\.)*(?P<closed>")?)
+    | (?P<raw>r(?P<hashes>\#{{0,32}})") | (?P<string>"(?:[^"\\]|\\(?:x[0-9a-fA-F]{{2}}|u[0-9a-fA-F]{{4}}|[\\"'nrt]))*(?P<closed>")?)
     | (?P<word>{_PART}(?:\.{_PART})*)
-    | (?P<number>\d\w*(?:\.\d\w*)?)
-    | (?P<prime>''|(?:⁻¹|[∑∏∐⋃⋂⨆⨅])') | (?P<char>'(?:[^'\\\n]|\\(?:x[0-9a-fA-F]{{2}}|u[0-9a-fA-F]{{4}}|[^xu\n]))')
-    | (?P<hash>\#[A-Za-z_]+[!?]?) | (?P<symbol>:=|.)""",
+    | (?P<number>[0-9]\w*(?:\.(?:[0-9]|[eE][0-9])\w*)?)
+    | (?P<prime>''|(?:⁻¹|[∑∏∐⋃⋂⨆⨅])')
+    | (?P<char>'(?:[^'\\\n]|\\(?:x[0-9a-fA-F]{{2}}|u[0-9a-fA-F]{{4}}|[\\"'nrt]))')
+    | (?P<hash>\#[A-Za-z_]+[!?]?) | (?P<symbol>:=|.)""".replace(r"\w", "[0-9A-Za-z_]").replace(r"\d", "0-9"),
     re.VERBOSE | re.DOTALL,
 )
+_LATER_LETTER = re.compile(r"[À-ÖØ-öø-ſⱼ](?![ \n()\[\]{}⟨⟩,;·]|\Z)")  # a letter of names in newer versions of Lean only
 _BLOCK_EDGE = re.compile(r"/-|-/")
 _CONTROL = re.compile(r"[^\n\x20-\x7e\x80-\U0010ffff]|[\u2028\u2029\ud800-\udfff]")
-_ASCII_PIECE = re.compile(r"[A-Za-z_][A-Za-z_0-9'!?]*")
+_QUOTE_BEHIND = re.compile(r"'(?:[^\\\n]'|\\)")  # the prime of an operator that might begin a character
+_SWALLOWED = re.compile(r"[A-Z]?MOD|_+|[A-Za-z]")  # how an operator can go on in letters: ⊤_, →o, [MOD
+_BROKEN_OFF = re.compile(r"(?<=[^\x00-\x7f»])[A-Za-z_][A-Za-z_0-9'!?]*")  # what follows a letter outside ASCII
 _APART = frozenset([*"()[]{}⟨⟩,;·", ":="])  # what may stand right before a comment or a quote: no longer token begins so
-
-
-class Token(NamedTuple):
-    text: str
-    kind: str
-    """word, number, string, char, hash or symbol."""
-    begin: int
-    end: int
 
 
 class ScreenError(Exception):
@@ -101,8 +105,10 @@ def tokens(text: str) -> list[Token]:
         kind, end = str(match.lastgroup), match.end()
         before = found[-1] if found else None
         glued = before is not None and before.end == place and before.kind in ("symbol", "hash") and before.text not in _APART
-        if kind in ("line", "block", "char") and glued:
-            raise ScreenError(_at(text, place, f"{match[0][:3]!r} right behind an operator, which can be read in two ways"))
+        if (kind in ("line", "block", "char", "raw") and glued) or (
+            kind in ("char", "raw", "string") and before is not None and before.end == place and before.kind == "number"
+        ):
+            raise ScreenError(_at(text, place, f"{match[0][:3]!r} right behind an operator or a number, which can be read in two ways"))
         if kind == "block":
             end = _block_end(text, place)
         elif kind == "raw":
@@ -110,6 +116,10 @@ def tokens(text: str) -> list[Token]:
             kind = "string"
         elif kind == "string":
             _check_string(text, match)
+        elif kind == "prime" and _QUOTE_BEHIND.match(text, end - 1):
+            raise ScreenError(_at(text, place, "a ' that may belong to an operator or begin a character"))
+        elif kind == "symbol" and _LATER_LETTER.match(text, place):
+            raise ScreenError(_at(text, place, f"{match[0]} within a word, which versions of Lean read in two ways"))
         elif kind == "symbol" and match[0] in "'«»`":
             raise ScreenError(_at(text, place, f"a {match[0]} that belongs to no name or character"))
         if kind not in ("space", "line", "block"):
@@ -122,7 +132,7 @@ def screen(proof: str) -> None:
     """Raises ScreenError, naming line and word, if the proof holds anything that it may not."""
     read = tokens(proof)
     for index, token in enumerate(read):
-        word = _refused(token)
+        word = _refused(token) or _behind_operator(read, index)
         if token.text in ("open", "set_option"):
             word = _not_local(read, index)
         elif token.text == "scoped" and index and read[index - 1].text == "open":
@@ -135,6 +145,8 @@ def screen(proof: str) -> None:
             word = "native"  # decide +native, and (config := {native := true})
         if word:
             raise ScreenError(_at(proof, token.begin, f"{word} is not allowed in a proof"))
+    if setting := computed_setting(proof, read):
+        raise ScreenError(_at(proof, setting.begin, f"({setting.text} := ...) with a value that may be code is not allowed in a proof"))
 
 
 def _refused(token: Token) -> str:
@@ -147,13 +159,22 @@ def _refused(token: Token) -> str:
         return ""
     if token.text in _WHOLE:
         return token.text
-    parts = [part.strip("«»") for part in token.text.split(".")]
-    if not token.text.isascii():  # Lean may end a name where we do not
-        pieces = _ASCII_PIECE.findall(token.text)
-        if "«" not in token.text and (hit := COMMANDS.intersection(pieces)):
-            return min(hit)
-        parts += pieces
-    return next((part for part in parts if part in _NAMES), "")
+    if not token.text.isascii() and (hit := (COMMANDS | _NAMES).intersection(_BROKEN_OFF.findall(token.text))):
+        return min(hit)  # should a version of Lean end a name where we do not
+    return next((part for part in token.text.replace("«", "").replace("»", "").split(".") if part in _NAMES), "")
+
+
+def _behind_operator(read: Sequence[Token], index: int) -> str:
+    """The refused word that is left of a word if the operator right before it is a longer one: `→orun_cmd` may be `→o run_cmd`."""
+    token, before = read[index], read[index - 1] if index else None
+    if token.kind != "word" or before is None or before.end != token.begin or before.kind != "symbol" or before.text == "←":
+        return ""
+    if before.text in _APART and before.text != "[":
+        return ""
+    first = token.text.split(".")[0]
+    swallowed = _SWALLOWED.match(first)
+    rests = (first[swallowed.end() :] if swallowed else "", first[2:] if first[:2].isalpha() else "")  # two letters: →co
+    return next((rest for rest in rests if rest in _NAMES or rest in COMMANDS), "")
 
 
 def _not_local(read: Sequence[Token], index: int) -> str:
@@ -197,7 +218,7 @@ def _raw_end(text: str, match: re.Match[str]) -> int:
 
 def _check_string(text: str, match: re.Match[str]) -> None:
     if not match["closed"]:
-        raise ScreenError(_at(text, match.start(), "a string that does not end"))
+        raise ScreenError(_at(text, match.start(), "a string that does not end, or with an escape that Lean does not know"))
     if "{" in match[0]:
         raise ScreenError(_at(text, match.start(), "a string with {, which may be interpolated code"))
 
