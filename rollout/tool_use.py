@@ -219,8 +219,11 @@ class ToolEngine:
         """Append a reply, or end the completion."""
         episode.errors += reply.error
         episode.reward += reply.reward or 0.0
-        if reply.done:
+        if not math.isfinite(episode.reward):
+            episode.fail(f"its rewards add up to {episode.reward}")
+        elif reply.done:
             episode.finish = "stop"
+        if episode.finish:
             return
         tokens = self._encode(_shortened(reply.text, self.max_reply), as_turn=after_stop or not self.stop_texts, after_stop=after_stop)
         opening = not episode.tokens

@@ -347,6 +347,16 @@ def test_a_reward_that_is_no_number_aborts_its_completion_and_no_other(when, rew
     assert (fine.finish, fine.verdict.score) == ("stop", 0.5)
 
 
+def test_rewards_that_add_up_to_no_number_abort_the_completion():
+    class Generous(Echo):
+        def step(self, text):
+            return Reply("on", reward=1e308)
+
+    _, _, (completion,) = play({"a": ["x</python>", "y</python>", "z<eos>"]}, Generous, scores=True, **TAGS)
+    assert (completion.finish, completion.verdict.status) == ("abort", Status.CRASH)
+    assert "add up to inf" in completion.verdict.detail
+
+
 def test_calls_run_at_once_up_to_the_bound_and_keep_their_order():
     lock, now, most = threading.Lock(), [0], [0]
 
