@@ -244,9 +244,7 @@ class ToolEngine:
 
     def _completion(self, e: _Episode) -> Completion:
         assert e.finish is not None
-        verdict = as_verdict(e.reward) if self.scores else None
-        if e.failure:
-            verdict = Verdict(None, Status.CRASH, e.failure)
+        verdict = Verdict(None, Status.CRASH, e.failure) if e.failure else as_verdict(e.reward) if self.scores else None
         return Completion(e.tokens, e.logprobs, e.sampled, e.finish, self._version, e.errors, verdict)
 
     def _close(self, episodes: Sequence[_Episode]) -> None:
