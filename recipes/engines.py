@@ -100,5 +100,6 @@ def _factory(kind: str, options: Options, chat: "Chat", *, max_sequences: int, l
         max_num_seqs=max_sequences,
         gpu_memory_utilization=0.4 if options.engine_memory is None else options.engine_memory,
         sleep_between_uses=options.engine_sleep,
+        tokenizer=chat.tokenizer,
         options=engine_options(options),
     )

@@ -180,13 +180,13 @@ class ToolEngine:
         return False
 
     def _reset(self, episodes: Sequence[_Episode], problems: Sequence[Problem], limit: int) -> None:
-        def begin(episode: _Episode) -> Any:
+        def begin(episode: _Episode) -> Reply | None:
             environment = self.make_environment()
             if episode.finish:  # it took so long to make that the episode was given up
                 _close(environment)
                 return None
             episode.environment = environment
-            return environment.reset(problems[episode.group])
+            return _checked(environment.reset(problems[episode.group]))
 
         openings = call_all([partial(begin, episode) for episode in episodes], deadline=self.deadline, at_once=self.at_once)
         for episode, opening in zip(episodes, openings, strict=True):
@@ -198,10 +198,13 @@ class ToolEngine:
                     episode.fail("its opening leaves the policy nothing to say")
 
     def _reply(self, turned: Sequence[_Episode], limit: int) -> None:
+        def step(environment: Environment, said: str) -> Reply | None:
+            return _checked(environment.step(said))
+
         calls = []
         for episode in turned:
             assert episode.environment is not None
-            calls.append(partial(episode.environment.step, self.chat.said(episode.tokens[episode.turn :])))
+            calls.append(partial(step, episode.environment, self.chat.said(episode.tokens[episode.turn :])))
         replies = call_all(calls, deadline=self.deadline, at_once=self.at_once)
         for episode, reply in zip(turned, replies, strict=True):
             after_stop = episode.tokens[-1] in self.chat.stop_ids
@@ -212,29 +215,24 @@ class ToolEngine:
             else:
                 self._take(episode, reply, limit, after_stop=after_stop)
 
-    def _take(self, episode: _Episode, reply: Any, limit: int, *, after_stop: bool) -> None:
+    def _take(self, episode: _Episode, reply: Reply, limit: int, *, after_stop: bool) -> None:
         """Append a reply, or end the completion."""
-        if isinstance(reply, str):
-            reply = Reply(reply)
-        if not isinstance(reply, Reply) or not isinstance(reply.text, str):
-            return episode.fail(f"it returned {reply!r:.80}; a reply is a text, a Reply or None")
-        reward = 0.0 if reply.reward is None else float(reply.reward)
-        if not math.isfinite(reward):
-            return episode.fail(f"its reward is {reward}")
-        episode.errors += bool(reply.error)
-        episode.reward += reward
-        if reply.done:
+        episode.errors += reply.error
+        episode.reward += reply.reward or 0.0
+        if not math.isfinite(episode.reward):
+            episode.fail(f"its rewards add up to {episode.reward}")
+        elif reply.done:
             episode.finish = "stop"
-            return None
+        if episode.finish:
+            return
         tokens = self._encode(_shortened(reply.text, self.max_reply), as_turn=after_stop or not self.stop_texts, after_stop=after_stop)
         opening = not episode.tokens
         if len(episode.tokens) + len(tokens) >= limit or (not opening and episode.replies >= self.max_turns):
             episode.finish = "length"
-            return None
+            return
         episode.replies += not opening
         episode.give(tokens)
         episode.turn = len(episode.tokens)
-        return None
 
     def _encode(self, text: str, *, as_turn: bool, after_stop: bool) -> list[int]:
         if not text and not after_stop:
@@ -246,9 +244,7 @@ class ToolEngine:
 
     def _completion(self, e: _Episode) -> Completion:
         assert e.finish is not None
-        verdict = as_verdict(e.reward) if self.scores else None
-        if e.failure:
-            verdict = Verdict(None, Status.CRASH, e.failure)
+        verdict = Verdict(None, Status.CRASH, e.failure) if e.failure else as_verdict(e.reward) if self.scores else None
         return Completion(e.tokens, e.logprobs, e.sampled, e.finish, self._version, e.errors, verdict)
 
     def _close(self, episodes: Sequence[_Episode]) -> None:
@@ -263,6 +259,30 @@ def _close(environment: Environment) -> None:
     close = getattr(environment, "close", None)
     if close is not None:
         close()
+
+
+def _checked(returned: Any) -> Reply | None:
+    """What an environment returned, in plain types. Asked within its call, so that whatever this raises is the environment's failure."""
+    if returned is None:
+        return None
+    reply = Reply(returned) if isinstance(returned, str) else returned
+    if not isinstance(reply, Reply) or not isinstance(reply.text, str):
+        raise TypeError(f"it returned {reply!r:.80}; a reply is a text, a Reply or None")
+    reward = None if reply.reward is None else _number(reply.reward)
+    return Reply(reply.text, error=bool(reply.error), done=bool(reply.done), reward=reward)
+
+
+def _number(reward: Any) -> float:
+    """As a float; numpy's and torch's scalars are numbers too, a text is none."""
+    if isinstance(reward, (str, bytes, bytearray)):
+        raise TypeError(f"its reward is {reward!r:.80}, which is no number")
+    try:
+        number = float(reward)
+    except Exception as error:  # a user's class
+        raise TypeError(f"its reward is of type {type(reward).__name__} and no number: {error}") from error
+    if not math.isfinite(number):
+        raise ValueError(f"its reward is {number}")
+    return number
 
 
 def _of_like_room(live: Sequence[_Episode], limit: int) -> list[list[_Episode]]:

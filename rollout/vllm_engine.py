@@ -8,6 +8,7 @@ weights, and a cache that is warm or not would decide the last bits of a log-pro
 
 Decisions and limits. A completion's seed is a function of (`Sampling.seed`, place of the prompt, place in the group), so a call
 repeats itself exactly; in other company, batches have other shapes, and a token may differ where two are nearly equally likely.
+Stop texts are found by vLLM's own detokenizer, which needs the tokenizer; everything else is token ids, and nothing else decodes.
 Engines in one process share vLLM's process group, which ends when the first of them is closed. `tensor_parallel_size` above 1,
 quantisation and sleeping need a GPU and have not been run: the tests use vLLM's CPU build. The proof that all this works is not here
 but in `rollout/canary.py`, at every sync.
@@ -50,7 +51,8 @@ QUIET = {  # read when vLLM is imported or started; what the user has set stays
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the trainer's threads are the same ones
 }
 FREE = {"enable_prefix_caching": True, "disable_log_stats": True, "use_tqdm_on_load": False, "seed": 0}
-FIXED = {"logprobs_mode": "processed_logprobs", "generation_config": "vllm", "skip_tokenizer_init": True}
+FIXED = {"logprobs_mode": "processed_logprobs", "generation_config": "vllm"}
+TOKENIZERS_OWN = ("tokenizer", "skip_tokenizer_init")  # follow from the engine's `tokenizer`
 MEMORY_WORDS = ("KV cache", "cache blocks", "Free memory", "memory utilization", "vailable memory", "out of memory")
 
 
@@ -69,6 +71,7 @@ class VLLMEngine:
         quantization: str | None = None,
         enforce_eager: bool | None = None,
         sleep_between_uses: bool = False,
+        tokenizer: Any = None,
         options: Mapping[str, Any] | None = None,
     ):
         """Nothing starts before the first `load_policy`. Raises InputError where vLLM is missing or too old.
@@ -76,7 +79,7 @@ class VLLMEngine:
         `dtype`: "auto" is what the policy computes in. `max_model_len`: prompt and completion together (default: the model's
         context). `gpu_memory_utilization`: of the whole GPU, which the policy shares. `kv_cache_gib`: that much instead (on a CPU:
         1). `enforce_eager`: default on a CPU only. `sleep_between_uses`: whether `sleep` gives memory back (never on a CPU).
-        `options`: passed on to `vllm.LLM` as they are.
+        `tokenizer`: a transformers tokenizer, needed for stop texts only. `options`: passed on to `vllm.LLM` as they are.
         """
         self.version_of_vllm = _installed_version()
         self.dtype, self.max_model_len, self.enforce_eager, self.kv_cache_gib = dtype, max_model_len, enforce_eager, kv_cache_gib
@@ -85,10 +88,13 @@ class VLLMEngine:
             "tensor_parallel_size": tensor_parallel_size,
         }  # fmt: skip
         self.sleeps = sleep_between_uses
+        self.tokenizer = tokenizer
         self.options = dict(options or {})
         fixed = sorted(self.options.keys() & FIXED.keys())
         if fixed:
             raise InputError(f"the engine option {fixed[0]} cannot be given: log-probabilities would not be those that the loss needs")
+        if own := [name for name in TOKENIZERS_OWN if name in self.options]:
+            raise InputError(f"the engine option {own[0]} cannot be given: vLLM starts with the tokenizer of the run")
         self._llm: Any = None
         self._adapter_folder: Path | None = None
         self._adapter: Any = None
@@ -122,6 +128,8 @@ class VLLMEngine:
         folder = handover_folder(size_of(weights.module, dtype))
         try:
             moved = save_model_folder(weights.module, folder, dtype, adapter=config is None)
+            if self.tokenizer is not None:
+                self.tokenizer.save_pretrained(folder)
             with _kept_as_they_are():
                 self._llm = self._build(folder, dtype, config, weights.module)
                 self._probe()
@@ -153,7 +161,7 @@ class VLLMEngine:
         settings |= self.options
         self._owns_process_group = not torch.distributed.is_initialized()
         try:
-            return vllm.LLM(str(folder), **(FREE | settings | FIXED))
+            return vllm.LLM(str(folder), **(FREE | settings | FIXED), skip_tokenizer_init=self.tokenizer is None)
         except (ValueError, RuntimeError, TypeError) as error:
             self.close()
             raise _start_error(error) from error
@@ -165,6 +173,11 @@ class VLLMEngine:
         except RuntimeError as error:
             self.close()
             raise InputError(f"vLLM cannot run this model on this machine: {_first_line(error)}; use --engine hf") from error
+        if self.tokenizer is not None:
+            ids = sorted(self.tokenizer.get_vocab().values())
+            if self._llm.get_tokenizer().decode(ids) != self.tokenizer.decode(ids):
+                self.close()
+                raise InputError("vLLM reads this tokenizer's files as another tokenizer, and would not find stop texts; use --engine hf")
 
     def _adapter_room(self, rank: int) -> int:
         """The smallest rank that vLLM can make room for and that the adapter fits in."""
@@ -236,6 +249,8 @@ class VLLMEngine:
             raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
         if 0 < sampling.temperature < LOWEST_TEMPERATURE:
             raise InputError(f"vLLM samples at temperature 0 or from {LOWEST_TEMPERATURE} up, not at {sampling.temperature}")
+        if sampling.stop_texts and self.tokenizer is None:
+            raise ValueError(f"stop texts {sampling.stop_texts} need an engine that was made with `tokenizer`")
         self._ready(prompts, sampling.max_tokens)
         # greedy completions of one prompt are one and the same
         copies = sampling.completions if sampling.temperature == 0 else 1
@@ -260,8 +275,11 @@ class VLLMEngine:
             max_tokens=sampling.max_tokens,
             stop_token_ids=list(sampling.stop_ids),
             ignore_eos=True,  # stop_ids decide
+            stop=list(sampling.stop_texts) or None,
+            include_stop_str_in_output=True,  # and with it the token that completes the text
             logprobs=0,
-            detokenize=False,
+            detokenize=bool(sampling.stop_texts),
+            skip_special_tokens=False,
         )
 
     def _completion(self, output: Any) -> Completion:

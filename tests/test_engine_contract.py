@@ -33,6 +33,24 @@ PROMPTS = [[3, 4, 5], [6], [7, 8, 9, 10, 11, 12, 2], [6, 6]]
 TEMPERATURES = [0.7, 1.0, 1.3]
 
 
+LETTERS = [*"abcdefghijkl", *(first + second for first, second in zip("abcdefghijkl", "bcdefghijklm", strict=True))]
+
+
+def spell(tokens) -> str:
+    """The first half of the tokens are letters, the others two letters each."""
+    return "".join(LETTERS[token] for token in tokens)
+
+
+def letters() -> Any:
+    """`spell` as a tokenizer. Token 1 is a special one."""
+    from tokenizers import Tokenizer, decoders, models
+    from transformers import PreTrainedTokenizerFast
+
+    inner = Tokenizer(models.WordLevel({text: i for i, text in enumerate(LETTERS)}, unk_token=LETTERS[0]))
+    inner.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(tokenizer_object=inner, eos_token=LETTERS[1])
+
+
 @dataclass
 class Subject:
     """An engine with the policy's weights loaded as version 7."""
@@ -72,7 +90,7 @@ def vllm(name: str, make: str = "make_vllm_qwen2", **build: Any) -> Callable[[py
         request.getfixturevalue("close_shared")
         subject = of_policy(request, make, **build)
         if name not in SHARED:
-            SHARED[name] = VLLMEngine(kv_cache_gib=0.25)
+            SHARED[name] = VLLMEngine(kv_cache_gib=0.25, tokenizer=letters())
         return replace(subject, engine=SHARED[name], shared=True)
 
     return make_subject
@@ -436,34 +454,40 @@ def test_without_weights_there_is_nothing_to_sample_from():
         engine.generate([[3]], Sampling(max_tokens=1))
 
 
-def spell(tokens):
-    return "".join(chr(ord("a") + token) for token in tokens)
-
-
-@pytest.fixture(params=["fake", "hf", "server (fake)"])
+@pytest.fixture(params=["fake", "hf", "server (fake)", "vllm", "vllm lora"])
 def spelling(request):
     """An engine that knows the letters of its tokens."""
     subject = ENGINES[request.param](request)
-    subject.engine.decode = spell
+    if not isinstance(subject.engine, VLLMEngine):
+        subject.engine.decode = spell
     subject.engine.load_policy(subject.policy.weights(), 7)
     return subject
 
 
 def test_a_stop_text_ends_a_completion_with_the_token_that_completes_it(spelling):
-    free = replace(Sampling(max_tokens=12, completions=40, temperature=1.3, seed=9), stop_ids=(1,))
-    seen = Counter(
-        spell(c.tokens[:-1])[i : i + 2] for c in flat(spelling.engine.generate([[3, 4]], free)) for i in range(len(c.tokens) - 2)
+    free = replace(Sampling(max_tokens=12, completions=80, temperature=1.3, seed=9), stop_ids=(1,))
+    seen = Counter(  # texts that two tokens share, and that end inside the second
+        f"{spell([one])[-1]}{spell([two])[0]}"
+        for completion in flat(spelling.engine.generate([[3, 4]], free))
+        for one, two in zip(completion.tokens, completion.tokens[1:], strict=False)
+        if len(spell([two])) == 2
     )
     pair = seen.most_common(1)[0][0]
     stopped = flat(spelling.engine.generate([[3, 4], [6]], replace(free, stop_texts=(pair, "zz"))))
-    ends = [completion for completion in stopped if spell(completion.tokens).endswith(pair)]
+    ends = [spell(completion.tokens) for completion in stopped if pair in spell(completion.tokens)]
     assert len(ends) > 3
+    assert not all(text.endswith(pair) for text in ends), "none ends inside a token"
     for completion in stopped:
-        text = spell(completion.tokens)
-        assert pair not in text[:-1]
-        assert (completion.finish == "stop") == (text.endswith((pair, spell([1]))))
+        *before, last = completion.tokens
+        assert pair not in spell(before)
+        assert (completion.finish == "stop") == (last == 1 or pair in spell(completion.tokens))
         assert len(completion.logprobs) == len(completion.sampled) == len(completion.tokens)
         assert completion.finish == "stop" or len(completion.tokens) == 12
+    for completion, score in zip(
+        stopped, spelling.engine.score([[*prompt, *c.tokens] for prompt, c in zip(80 * [[3, 4]] + 80 * [[6]], stopped, strict=True)],
+                                       temperature=1.3), strict=True,
+    ):  # fmt: skip
+        assert completion.logprobs == pytest.approx(score[-len(completion.tokens) :], abs=1e-5)
 
 
 def test_stop_texts_need_a_tokenizer(make_qwen2):

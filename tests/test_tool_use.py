@@ -320,6 +320,43 @@ def test_an_environment_that_raises_hangs_or_answers_nonsense_has_no_verdict_and
     assert rollout_metrics(groups, [])["tools/aborted"] == 5
 
 
+def reply_with(reward, **fields) -> Reply:
+    """Past the type check that only tests have."""
+    reply = Reply(**fields)
+    object.__setattr__(reply, "reward", reward)
+    return reply
+
+
+@pytest.mark.parametrize(
+    "reward", ["x", "1", b"1", [1.0], object(), 1j, 10**5000, float("inf"), torch.ones(2)], ids=lambda r: type(r).__name__
+)
+@pytest.mark.parametrize("when", ["opening", "last"])
+def test_a_reward_that_is_no_number_aborts_its_completion_and_no_other(when, reward):
+    class Odd(Echo):
+        def reset(self, problem):
+            self.odd = problem.prompt == "odd"
+            return reply_with(reward, text="go") if self.odd and when == "opening" else None
+
+        def step(self, text):
+            return reply_with(reward if self.odd else torch.tensor(0.5), done=True)
+
+    scripts = {"odd": ["x</python>"], "fine": ["x</python>"]}
+    _, _, (odd, fine) = play(scripts, Odd, scores=True, **TAGS)
+    assert (odd.finish, odd.verdict.status, odd.verdict.score) == ("abort", Status.CRASH, None)
+    assert "its reward is" in odd.verdict.detail
+    assert (fine.finish, fine.verdict.score) == ("stop", 0.5)
+
+
+def test_rewards_that_add_up_to_no_number_abort_the_completion():
+    class Generous(Echo):
+        def step(self, text):
+            return Reply("on", reward=1e308)
+
+    _, _, (completion,) = play({"a": ["x</python>", "y</python>", "z<eos>"]}, Generous, scores=True, **TAGS)
+    assert (completion.finish, completion.verdict.status) == ("abort", Status.CRASH)
+    assert "add up to inf" in completion.verdict.detail
+
+
 def test_calls_run_at_once_up_to_the_bound_and_keep_their_order():
     lock, now, most = threading.Lock(), [0], [0]
 

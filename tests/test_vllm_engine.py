@@ -140,6 +140,15 @@ def test_without_weights_there_is_nothing_to_sample_from(monkeypatch: pytest.Mon
         VLLMEngine().generate([[3]], Sampling(max_tokens=1))
 
 
+def test_stop_texts_without_a_tokenizer_are_refused_and_not_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "0.32.0")
+    with pytest.raises(ValueError, match=r"stop texts \('x',\) need an engine that was made with `tokenizer`"):
+        VLLMEngine().generate([[3]], Sampling(max_tokens=1, stop_texts=("x",)))
+    for option in ({"skip_tokenizer_init": True}, {"tokenizer": "another"}):
+        with pytest.raises(InputError, match="cannot be given: vLLM starts with the tokenizer of the run"):
+            VLLMEngine(options=option)
+
+
 @pytest.fixture
 def start(make_vllm_qwen2: Callable[..., Any]) -> Any:
     """(lora, settings) -> an engine with a policy loaded; closed afterwards."""
