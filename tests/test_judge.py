@@ -106,6 +106,29 @@ def test_the_reply_may_have_a_thought_a_fence_and_latex(server: Server) -> None:
     )
 
 
+LATEX = [
+    r"\frac{1}{2}",
+    r"3\times10^5",
+    r"5\text{ cm}",
+    r"x\neq 2",
+    r"2\beta",
+    r"\rho",
+    r"\underline{3}",
+    r"\unit{3}",
+    r"\sqrt{2}",
+    r"a\\b",
+]
+
+
+@pytest.mark.parametrize("latex", LATEX)
+@pytest.mark.parametrize("escaped", [False, True])
+def test_a_judge_may_copy_latex_with_or_without_escaping_it(server: Server, latex: str, escaped: bool) -> None:
+    copied = json.dumps(latex) if escaped else f'"{latex}"'
+    verdict = server.ask(rf"So it is $\boxed{{{latex}}}$.", say(f'{{"answer": {copied}, "reason": "equal", "score": 1}}'))
+    assert (verdict.score, verdict.status) == (1.0, Status.RIGHT), verdict.detail
+    assert server.ask("So it is 7.", say(f'{{"answer": {copied}, "score": 1}}')).status is Status.NO_ANSWER
+
+
 @pytest.mark.parametrize(
     "response", [":", "Thought process:", "Solution", "Let's solve this problem step by step.", "解", "", "...", "<think>42</think>"]
 )
