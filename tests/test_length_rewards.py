@@ -80,6 +80,14 @@ def test_l1_by_hand(mode: str, response: str, score: float) -> None:
     assert verdict.score == pytest.approx(score)
 
 
+@pytest.mark.parametrize("n", [1, 100, 5000])
+def test_no_length_makes_a_penalty_smaller(n: int) -> None:
+    def penalty(problem: object, response: str) -> Verdict:
+        return Verdict(-0.75, Status.WRONG)
+
+    assert length_budget.verify(ONE, "x" * n, verifier=penalty, budget=100).score == -0.75
+
+
 def test_length_rewards_pass_on_that_there_is_no_verdict() -> None:
     def crash(problem: object, response: str) -> Verdict:
         return Verdict(None, Status.CRASH, "boom")

@@ -93,7 +93,7 @@ def test_a_name_for_the_log_lacks_parameters_and_weight() -> None:
         ("length_budget(exact, exact)", "takes 1 reward"),
         ("exact(x=1)", "no parameter 'x'; it has none"),
         ("gate(exact)", "gate takes two rewards"),
-        ("gate(exact, exact, n=1)", "'n' is no parameter"),
+        ("gate(exact, exact, n=1)", "no parameter 'n'; it has refused"),
         ("minimum()", "minimum takes rewards"),
         ("minimum(exact,)", "an empty part"),
         ("length(limit=3", "not closed"),

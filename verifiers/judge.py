@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from verifiers.chat_endpoint import EndpointFailure, EndpointTimeout, complete
+from verifiers.chat_endpoint import EndpointFailure, EndpointTimeout, address, complete, usable_key
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict, no_answer
@@ -94,7 +94,7 @@ def verify(
 ) -> Verdict:
     """The judge's score. `endpoint` and `model` default to the environment; `least` is in letters and digits besides openers.
 
-    Raises InputError where no endpoint or model is named, or the rubric cannot be read.
+    Raises InputError where no endpoint or model is named, endpoint or key cannot be used, or the rubric cannot be read.
     """
     seconds = timeout / 2 if control else timeout
     judge = _Judge(*_place(endpoint, model), _rubric(rubric, rubric_file), mode, threshold, seconds, attempts, max_tokens)
@@ -145,7 +145,7 @@ def _ask(judge: _Judge, problem: Problem, said: str) -> _Opinion:
         body |= {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
     else:
         body |= {"max_tokens": judge.max_tokens}
-    reply = complete(judge.endpoint, body, key=os.environ.get("RECKON_JUDGE_API_KEY", ""), timeout=judge.timeout, attempts=judge.attempts)
+    reply = complete(judge.endpoint, body, key=_key(), timeout=judge.timeout, attempts=judge.attempts)
     usage = _usage(reply)
     try:
         choice = reply["choices"][0]
@@ -237,7 +237,13 @@ def _place(endpoint: str, model: str) -> tuple[str, str]:
     if not endpoint or not model:
         missing = "endpoint" if not endpoint else "model"
         raise InputError(f"judge: no {missing} is named; set RECKON_JUDGE_{missing.upper()}, or write judge({missing}=...)")
+    address(endpoint)  # and the key: to know at the first response, and not at the first that is sent
+    usable_key(_key())
     return endpoint, model
+
+
+def _key() -> str:
+    return os.environ.get("RECKON_JUDGE_API_KEY", "")
 
 
 def _rubric(rubric: str, rubric_file: str) -> str:
