@@ -6,7 +6,7 @@ import pytest
 
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
-from verifiers.reward_function import compose_rewards, load, short_name
+from verifiers.reward_function import compose_rewards, load, own_names, short_name
 from verifiers.reward_spec import Spec, parse, split_weight
 
 ONE = make_problem("?", "1")
@@ -116,3 +116,9 @@ def test_nothing_in_a_spec_is_evaluated(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(InputError):
             load(f"length(limit={value})")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_table_of_rewards_has_a_row_for_each_verifier() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "rewards.md").read_text(encoding="utf-8")
+    rows = [line.partition("`")[2].partition("`")[0].partition("(")[0] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(rows) == sorted([*own_names(), "gate", "minimum"])
