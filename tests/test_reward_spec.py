@@ -80,6 +80,12 @@ def test_a_name_for_the_log_lacks_parameters_and_weight() -> None:
     ]
 
 
+def test_the_table_of_rewards_has_a_row_for_each_verifier() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "rewards.md").read_text(encoding="utf-8")
+    rows = [line.partition("`")[2].partition("`")[0].partition("(")[0] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(rows) == sorted([*own_names(), "gate", "minimum"])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -116,9 +122,3 @@ def test_nothing_in_a_spec_is_evaluated(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(InputError):
             load(f"length(limit={value})")
     assert not list(tmp_path.iterdir())
-
-
-def test_the_table_of_rewards_has_a_row_for_each_verifier() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "rewards.md").read_text(encoding="utf-8")
-    rows = [line.partition("`")[2].partition("`")[0].partition("(")[0] for line in page.splitlines() if line.startswith("| `")]
-    assert sorted(rows) == sorted([*own_names(), "gate", "minimum"])

@@ -54,8 +54,8 @@ def _tokenizer(place: str) -> Any:
 
     try:
         tokenizer = Tokenizer.from_file(str(path))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
     except Exception as error:  # noqa: BLE001  # the library raises bare Exception for a file that it cannot read
         raise InputError(f"length: {path} is no tokenizer ({error!s:.120}); name a tokenizer.json") from None
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer

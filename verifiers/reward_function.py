@@ -25,7 +25,6 @@ import threading
 import traceback
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -71,7 +70,7 @@ def _composed(spec: Spec) -> Verifier:
     if spec.name == "gate":
         if len(spec.parts) != 2:
             raise InputError(f"reward gate takes two rewards, gate(GATEKEEPER, REWARD), not {len(spec.parts)}")
-        return gate(_load(spec.parts[0]), _load(spec.parts[1]), **bind(gate, replace(spec, parts=()), _load))
+        return gate(_load(spec.parts[0]), _load(spec.parts[1]), **bind(gate, Spec("gate", (), spec.parameters), _load))
     if not spec.parts:
         raise InputError("reward minimum takes rewards, e.g. minimum(math_answer, language)")
     parts: list[tuple[str, Verifier]] = []
