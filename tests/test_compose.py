@@ -6,7 +6,9 @@ import pytest
 
 from verifiers import exact, math_answer, response_format
 from verifiers.compose import gate, minimum, weighted_sum
+from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
+from verifiers.reward_function import load
 from verifiers.verdict import Status, StepScore, Verdict, Verifier
 
 PROBLEM = make_problem("?", "1")
@@ -59,6 +61,24 @@ def test_gate() -> None:
     assert gate(fixed(0.5, Status.WRONG), RIGHT)(PROBLEM, "").score == 0.0
     assert gate(CRASH, RIGHT)(PROBLEM, "").detail == "gate: boom"
     assert gate(RIGHT, CRASH)(PROBLEM, "").detail == "score: boom"
+
+
+def test_a_gate_can_make_being_refused_the_worst() -> None:
+    costly = fixed(-1.0, Status.WRONG)
+    assert gate(RIGHT, costly, refused=-1.5)(PROBLEM, "").score == -1.0
+    closed = gate(WRONG, costly, refused=-1.5)(PROBLEM, "")
+    assert (closed.score, closed.status) == (-1.5, Status.WRONG)
+    with pytest.raises(ValueError, match="finite"):
+        gate(RIGHT, RIGHT, refused=float("nan"))
+    written = load("gate(response_format, length_cosine(exact), refused=-1)")
+    assert (written(PROBLEM, "2").score, written(PROBLEM, "2").status) == (-1.0, Status.WRONG)
+    passed = written(PROBLEM, "<think>a</think><answer>2</answer>")
+    assert passed.score is not None
+    assert -1 < passed.score < -0.9
+    with pytest.raises(InputError, match="refuse"):
+        load("gate(exact, exact, refusd=-1)")
+    with pytest.raises(InputError, match="must be a number"):
+        load("gate(exact, exact, refused=low)")
 
 
 def test_a_closed_gate_does_not_run_the_verifier() -> None:

@@ -106,6 +106,29 @@ def test_the_reply_may_have_a_thought_a_fence_and_latex(server: Server) -> None:
     )
 
 
+LATEX = [
+    r"\frac{1}{2}",
+    r"3\times10^5",
+    r"5\text{ cm}",
+    r"x\neq 2",
+    r"2\beta",
+    r"\rho",
+    r"\underline{3}",
+    r"\unit{3}",
+    r"\sqrt{2}",
+    r"a\\b",
+]
+
+
+@pytest.mark.parametrize("latex", LATEX)
+@pytest.mark.parametrize("escaped", [False, True])
+def test_a_judge_may_copy_latex_with_or_without_escaping_it(server: Server, latex: str, escaped: bool) -> None:
+    copied = json.dumps(latex) if escaped else f'"{latex}"'
+    verdict = server.ask(rf"So it is $\boxed{{{latex}}}$.", say(f'{{"answer": {copied}, "reason": "equal", "score": 1}}'))
+    assert (verdict.score, verdict.status) == (1.0, Status.RIGHT), verdict.detail
+    assert server.ask("So it is 7.", say(f'{{"answer": {copied}, "score": 1}}')).status is Status.NO_ANSWER
+
+
 @pytest.mark.parametrize(
     "response", [":", "Thought process:", "Solution", "Let's solve this problem step by step.", "解", "", "...", "<think>42</think>"]
 )
@@ -245,6 +268,54 @@ def test_place_key_and_rubric_come_from_where_they_should(server: Server, monkey
     assert "Be kind." in server.requests[0]["messages"][0]["content"]
     assert server.keys == ["Bearer secret"]
     assert "secret" not in json.dumps(server.requests)
+
+
+@pytest.mark.parametrize("space", ["\r", "\n", " \r\n"])
+def test_the_white_space_around_a_key_is_not_sent(server: Server, monkeypatch: pytest.MonkeyPatch, space: str) -> None:
+    monkeypatch.setenv("RECKON_JUDGE_API_KEY", "sk-secret" + space)
+    assert server.ask("It is 42.").score == 1.0
+    assert server.keys == ["Bearer sk-secret"]
+
+
+@pytest.mark.parametrize("key", ["sk-secret\nX: y", "sk-secret\u2019", "sk secret"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_quoted(server: Server, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("RECKON_JUDGE_API_KEY", key)
+    with pytest.raises(InputError, match="RECKON_JUDGE_API_KEY") as caught:
+        server.ask("")  # even where nothing is sent
+    assert "secret" not in str(caught.value)
+    assert server.requests == []
+
+
+def test_a_key_that_the_server_repeats_is_not_in_the_verdict(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECKON_JUDGE_API_KEY", "sk-secret")
+    verdict = server.ask("It is 42.", send(401, "Incorrect API key: sk-secret"))
+    assert verdict.status is Status.CRASH
+    assert "Incorrect API key: (the key)" in verdict.detail
+
+
+@pytest.mark.parametrize("endpoint", ["http://[::1", "http://h:port/v1", "http://", "http://a b/v1", "http://h\u00e9/v1", "http://h/\x00"])
+def test_an_endpoint_that_is_no_address_is_one_line(endpoint: str) -> None:
+    with pytest.raises(InputError, match="is no http"):
+        judge.verify(PROBLEM, "", endpoint=endpoint, model="m")
+
+
+def test_a_password_in_the_endpoint_is_refused_and_not_quoted() -> None:
+    with pytest.raises(InputError, match="leave it out") as caught:
+        judge.verify(PROBLEM, "42", endpoint="http://me:secret@127.0.0.1:9/v1", model="m")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_busy_server_whose_text_never_comes_is_asked_again(server: Server) -> None:
+    def stall(handler: BaseHTTPRequestHandler, request: dict[str, Any]) -> None:
+        send(503, "abc", length=100)(handler, request)
+        handler.wfile.flush()
+        time.sleep(1.5)
+
+    verdict = server.ask("It is 42.", stall, verdict_of("42", 1), timeout=3)
+    assert (verdict.score, len(server.requests)) == (1.0, 2)
+    start = time.monotonic()
+    verdict = server.ask("It is 42.", send(400, "abc", length=100), timeout=1)
+    assert (verdict.status, time.monotonic() - start < 3) == (Status.CRASH, True)
 
 
 def test_a_pool_judges_with_a_written_spec(server: Server) -> None:

@@ -36,6 +36,24 @@ def test_a_length_is_in_characters_words_or_tokens(tmp_path: Path) -> None:
     assert length.measure("a\ud800", str(tmp_path)) == 2  # half a character, which only a broken decoder gives
 
 
+def test_a_tokenizers_truncation_and_padding_do_not_change_a_length(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "?": 1}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_truncation(16)
+    tokenizer.enable_padding(length=12, pad_token="?", pad_id=1)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert length.measure("a " * 1000, str(tmp_path)) == 1000
+    assert length.measure("a", str(tmp_path)) == 1
+
+
+def test_a_word_has_at_most_twenty_characters() -> None:
+    assert [length.measure("x" * n, "words") for n in (1, 20, 21, 40, 41)] == [1, 1, 2, 2, 3]
+    assert length.measure("a-b_" * 1000, "words") == 200
+    assert length.measure("incomprehensibilities 设 " + "y" * 30, "words") == 5  # 21, 1 and 30 characters
+
+
 def test_a_unit_that_is_nothing_is_named(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     for unit, said in (("wrods", "neither characters nor words"), (str(tmp_path), "is no tokenizer")):
@@ -78,6 +96,14 @@ def test_l1_by_hand(mode: str, response: str, score: float) -> None:
     problem = make_problem("?", "1", meta={"budget": 100})
     verdict = length_budget.verify(problem, response, verifier=exact, mode=mode, alpha=0.001, budget=7)  # type: ignore[arg-type]
     assert verdict.score == pytest.approx(score)
+
+
+@pytest.mark.parametrize("n", [1, 100, 5000])
+def test_no_length_makes_a_penalty_smaller(n: int) -> None:
+    def penalty(problem: object, response: str) -> Verdict:
+        return Verdict(-0.75, Status.WRONG)
+
+    assert length_budget.verify(ONE, "x" * n, verifier=penalty, budget=100).score == -0.75
 
 
 def test_length_rewards_pass_on_that_there_is_no_verdict() -> None:

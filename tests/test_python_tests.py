@@ -38,6 +38,20 @@ def test_right_programs_are_right(form: str):
     assert verify(FORMS[form], f"I think:\n```python\nraise ValueError\n```\nNo:\n```python\n{program}\n```\nDone.").score == 1.0
 
 
+@pytest.mark.parametrize("language", ["cpp", "C++", "javascript", "js"])
+def test_a_row_in_another_language_names_the_verifier_for_it(language: str):
+    meta = {"language": language, "inputs": ["3"], "outputs": ["9"]}
+    verdict = verify(make_problem("?", "-", meta=meta), "int main() {}")
+    assert verdict.status is Status.BAD_GOLD
+    assert "program_tests" in verdict.detail
+
+
+@pytest.mark.parametrize("language", ["python", "Python3", "en", 7])
+def test_a_row_in_python_or_in_english_is_read(language: object):
+    meta = {"language": language, "inputs": ["3"], "outputs": ["9"]}
+    assert verify(make_problem("?", "-", meta=meta), "").status is Status.NO_ANSWER
+
+
 @pytest.mark.parametrize("level", ["bwrap", "landlock", "rlimits"])
 def test_every_level_judges_alike(level: Level, monkeypatch: pytest.MonkeyPatch):
     if missing := probe(level):

@@ -6,7 +6,7 @@ import pytest
 
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
-from verifiers.reward_function import compose_rewards, load, short_name
+from verifiers.reward_function import compose_rewards, load, own_names, short_name
 from verifiers.reward_spec import Spec, parse, split_weight
 
 ONE = make_problem("?", "1")
@@ -80,6 +80,12 @@ def test_a_name_for_the_log_lacks_parameters_and_weight() -> None:
     ]
 
 
+def test_the_table_of_rewards_has_a_row_for_each_verifier() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "rewards.md").read_text(encoding="utf-8")
+    rows = [line.partition("`")[2].partition("`")[0].partition("(")[0] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(rows) == sorted([*own_names(), "gate", "minimum"])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -93,7 +99,7 @@ def test_a_name_for_the_log_lacks_parameters_and_weight() -> None:
         ("length_budget(exact, exact)", "takes 1 reward"),
         ("exact(x=1)", "no parameter 'x'; it has none"),
         ("gate(exact)", "gate takes two rewards"),
-        ("gate(exact, exact, n=1)", "'n' is no parameter"),
+        ("gate(exact, exact, n=1)", "no parameter 'n'; it has refused"),
         ("minimum()", "minimum takes rewards"),
         ("minimum(exact,)", "an empty part"),
         ("length(limit=3", "not closed"),

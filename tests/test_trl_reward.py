@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from verifiers import math_answer
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.trl_reward import trl_reward
@@ -39,6 +40,47 @@ def test_a_named_verifier_runs_in_processes_of_its_own() -> None:
     reward = trl_reward("math_answer")
     assert reward.__name__ == "math_answer"
     assert reward(prompts=PROMPTS, completions=[r"\boxed{2.0}", "none at all", ""], answer=ANSWERS) == [1.0, 0.0, 0.0]
+
+
+def test_a_missing_gold_is_no_verdict_and_never_the_word_none() -> None:
+    logged: dict[str, float] = {}
+    reward = trl_reward(math_answer.verify)
+    completions = [r"\boxed{4}", "None", r"\boxed{4}", r"\boxed{4}"]
+    answers = [None, None, " ", 4]
+    assert reward(completions, [*PROMPTS, "2 + 2?"], answer=answers, log_metric=logged.__setitem__) == [None, None, None, 1.0]
+    assert logged == {"math_answer/no_verdict": 0.75}
+    with pytest.raises(InputError, match="a string or a number"):
+        reward(["4"], answer=[["4"]])
+
+
+@pytest.mark.parametrize("gold", ["He sold 48/2 = 24 clips.\n#### 72", r"48 + 24 = \boxed{72}, which is the sum", "72"])
+def test_a_gold_answer_is_read_as_it_is_from_a_file(gold: str) -> None:
+    assert trl_reward(math_answer.verify)([r"\boxed{72}", r"\boxed{24}"], answer=[gold, gold]) == [1.0, 0.0]
+
+
+def test_programs_need_no_gold_answer() -> None:
+    seen: list[str] = []
+
+    def python_tests(problem: Problem, response: str) -> Verdict:
+        seen.append(problem.answer)
+        return right()
+
+    assert trl_reward(python_tests)(["x", "y"], answer=[None, "#### 1"]) == [1.0, 1.0]
+    assert seen == ["", "#### 1"]
+
+
+def test_conversations_that_are_empty_or_in_parts() -> None:
+    said: list[tuple[object, str]] = []
+
+    def note(problem: Problem, response: str) -> Verdict:
+        said.append((problem.prompt[-1]["content"], response))  # type: ignore[index]
+        return right()
+
+    parts = [{"type": "image"}, {"type": "text", "text": "4"}, {"type": "text", "text": "2"}]
+    prompts = [[{"role": "user", "content": parts}]] * 4
+    completions = [[], [{"role": "assistant", "content": parts}], [{"role": "assistant", "content": None}], [{"role": "assistant"}]]
+    assert trl_reward(note)(completions, prompts, answer=["4"] * 4) == [1.0] * 4
+    assert said == [("42", ""), ("42", "42"), ("42", ""), ("42", "")]
 
 
 def test_it_trains_in_trl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

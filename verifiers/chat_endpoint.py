@@ -1,17 +1,20 @@
 """One chat completion from an OpenAI-compatible endpoint, over the standard library's HTTP: retried, bounded in time and size.
 
 Retried with doubling pauses (or the server's Retry-After): 429, 5xx, refused and broken connections. All tries together have one time
-limit. Redirects are not followed, because they would carry the key to another host; replies are read up to 4 MB. Left out: streaming,
-concurrency (the verifier pool runs many processes), and proxies other than the environment's.
+limit. Redirects are not followed, because they would carry the key to another host; replies are read up to 4 MB. No message quotes the
+key. Left out: streaming, concurrency (the verifier pool runs many processes), and proxies other than the environment's.
 """
 
 import http.client
 import json
 import random
+import re
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from verifiers.input_error import InputError
 
@@ -33,18 +36,36 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def address(endpoint: str) -> str:
-    """The URL to post to. Raises InputError for what is not http(s)."""
-    if not endpoint.startswith(("http://", "https://")):
+    """The URL to post to. Raises InputError for what is not http(s), or holds a password, which every message would quote."""
+    base = endpoint.strip().rstrip("/")
+    try:
+        parts = urlsplit(base)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and re.fullmatch(r"[!-~]+", base)
+    except ValueError:  # a bracket that is not closed, a port that is no number
+        parts, good = urlsplit(""), None
+    if parts.username is not None:
+        raise InputError("judge: the endpoint holds a user name or password; leave it out, and set RECKON_JUDGE_API_KEY")
+    if not good:
         raise InputError(
             f"judge: endpoint {endpoint!r:.80} is no http:// or https:// address; give the base, e.g. http://localhost:8000/v1"
         )
-    base = endpoint.rstrip("/")
     return base if base.endswith("/chat/completions") else base + "/chat/completions"
 
 
+def usable_key(key: str) -> str:
+    """The key without the white space of the file it came from. Raises InputError, not quoting it, if it cannot stand in a header."""
+    key = key.strip()
+    if not re.fullmatch(r"[!-~]*", key):
+        raise InputError("judge: RECKON_JUDGE_API_KEY holds a space or a character that is not plain ASCII; set it again")
+    return key
+
+
 def complete(endpoint: str, body: dict[str, Any], *, key: str, timeout: float, attempts: int) -> dict[str, Any]:
-    """The reply to `body`, a JSON object. Raises EndpointTimeout after `timeout` seconds in all, EndpointFailure for the rest."""
-    url = address(endpoint)
+    """The reply to `body`, a JSON object. Raises EndpointTimeout after `timeout` seconds in all, EndpointFailure for the rest.
+
+    An endpoint or a key that cannot be used is an InputError.
+    """
+    url, key = address(endpoint), usable_key(key)
     end = time.monotonic() + timeout
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     data = json.dumps(body).encode("utf-8", "replace")  # ASCII: lone surrogates are escaped
@@ -53,8 +74,8 @@ def complete(endpoint: str, body: dict[str, Any], *, key: str, timeout: float, a
         try:
             return _object(url, _post(url, data, headers, end))
         except urllib.error.HTTPError as error:
-            with error:
-                said = error.read(200).decode("utf-8", "replace").strip()
+            with error:  # what a busy server says besides is not read: it may never come
+                said = "" if error.code in _RETRIED else _complaint(error, key)
                 wait = error.headers.get("Retry-After", "") if error.headers else ""
             if error.code not in _RETRIED:
                 raise EndpointFailure(f"{url} answered {error.code}: {said!r:.200}; {_remedy(error.code)}") from None
@@ -93,6 +114,15 @@ def _post(url: str, data: bytes, headers: dict[str, str], end: float) -> bytes:
             if time.monotonic() > end:
                 raise TimeoutError
     return b"".join(pieces)
+
+
+def _complaint(error: urllib.error.HTTPError, key: str) -> str:
+    """The start of an error's text, without the key, which some servers repeat; "" if it does not come."""
+    said = b""
+    with suppress(OSError, http.client.HTTPException, AttributeError):
+        said = error.fp.read1(4096)  # type: ignore[attr-defined]  # an HTTPResponse has it; one read cannot be made to drip
+    text = said.decode("utf-8", "replace").strip()
+    return (text.replace(key, "(the key)") if key else text)[:200]
 
 
 def _object(url: str, data: bytes) -> dict[str, Any]:

@@ -29,22 +29,27 @@ def minimum(parts: Sequence[tuple[str, Verifier]]) -> Verifier:
     return partial(_combine, _named(parts), min)
 
 
-def gate(gatekeeper: Verifier, verifier: Verifier) -> Verifier:
-    """The verifier's score where the gatekeeper is right, else 0; the verifier then does not run.
+def gate(gatekeeper: Verifier, verifier: Verifier, *, refused: float = 0.0) -> Verifier:
+    """The verifier's score where the gatekeeper is right, else `refused`; the verifier then does not run.
+
+    A verifier whose score can be below `refused` pays for being refused: a response that it would score -1 earns more with the
+    gatekeeper's no. Give `refused` its lowest score (`length_cosine`: -1), or less.
 
     The status is that of the last that ran: a response that the gatekeeper refuses has the gatekeeper's status, any other the
     verifier's, so that "right" means right by both. Logged as "gate" and "score".
     """
-    return partial(_gated, gatekeeper, verifier)
+    if not math.isfinite(refused):
+        raise ValueError(f"refused must be a finite number, not {refused}")
+    return partial(_gated, gatekeeper, verifier, refused)
 
 
-def _gated(gatekeeper: Verifier, verifier: Verifier, problem: Problem, response: str) -> Verdict:
+def _gated(gatekeeper: Verifier, verifier: Verifier, refused: float, problem: Problem, response: str) -> Verdict:
     first = as_verdict(gatekeeper(problem, response))
     if first.score is None:
         return _without_verdict("gate", first)
     gate_part = _scores([("gate", first)])
     if first.status is not Status.RIGHT:
-        return Verdict(0.0, first.status, _details([("gate", first)]), gate_part)
+        return Verdict(refused, first.status, _details([("gate", first)]), gate_part)
     second = as_verdict(verifier(problem, response))
     if second.score is None:
         return _without_verdict("score", second)

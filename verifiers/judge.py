@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from verifiers.chat_endpoint import EndpointFailure, EndpointTimeout, complete
+from verifiers.chat_endpoint import EndpointFailure, EndpointTimeout, address, complete, usable_key
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict, no_answer
@@ -42,6 +42,9 @@ _OPENERS = re.compile(
     r"|解|答案|解答|答|思考过程|かいせつ|解説|respuesta|solución|réponse|antwort|lösung|ответ|решение)(?!\w)",
     re.IGNORECASE,
 )
+# A backslash, together with the rest of its escape if it starts one of JSON's
+_ESCAPES = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))|\\')
+_FEWEST_ESCAPES = re.compile(r'(\\["\\])|\\')
 _LONGEST = 40_000  # characters of a response; of a longer one the judge sees the end
 _REMEMBERED = 4096
 _SECRET = secrets.token_bytes(16)
@@ -63,7 +66,8 @@ class _Judge:
 @dataclass(frozen=True, slots=True)
 class _Opinion:
     score: float
-    quote: str
+    quotes: tuple[str, ...]
+    """The final answer as the judge copied it: what its reply can be read as saying, the likeliest first."""
     usage: dict[str, float]
 
 
@@ -90,7 +94,7 @@ def verify(
 ) -> Verdict:
     """The judge's score. `endpoint` and `model` default to the environment; `least` is in letters and digits besides openers.
 
-    Raises InputError where no endpoint or model is named, or the rubric cannot be read.
+    Raises InputError where no endpoint or model is named, endpoint or key cannot be used, or the rubric cannot be read.
     """
     seconds = timeout / 2 if control else timeout
     judge = _Judge(*_place(endpoint, model), _rubric(rubric, rubric_file), mode, threshold, seconds, attempts, max_tokens)
@@ -128,8 +132,9 @@ def _judged(judge: _Judge, problem: Problem, said: str, *, control: bool) -> Ver
             None, Status.CRASH, f"the judge {judge.model} at {judge.endpoint} gave no verdict: {error}; try another model or rubric"
         )
     parts = {"calls": 1.0 + control, **opinion.usage}
-    detail = f"judge: {opinion.score:g} for {opinion.quote!r:.120}"
-    if judge.mode == "verdict" and opinion.score > 0 and not _quoted(opinion.quote, said):
+    found = next((quote for quote in opinion.quotes if _quoted(quote, said)), None)
+    detail = f"judge: {opinion.score:g} for {opinion.quotes[0] if found is None else found!r:.120}"
+    if judge.mode == "verdict" and opinion.score > 0 and found is None:
         return Verdict(0.0, Status.NO_ANSWER, f"{detail}, which is not in the response", parts)
     return Verdict(opinion.score, Status.RIGHT if opinion.score >= judge.threshold else Status.WRONG, detail, parts)
 
@@ -140,17 +145,17 @@ def _ask(judge: _Judge, problem: Problem, said: str) -> _Opinion:
         body |= {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
     else:
         body |= {"max_tokens": judge.max_tokens}
-    reply = complete(judge.endpoint, body, key=os.environ.get("RECKON_JUDGE_API_KEY", ""), timeout=judge.timeout, attempts=judge.attempts)
+    reply = complete(judge.endpoint, body, key=_key(), timeout=judge.timeout, attempts=judge.attempts)
     usage = _usage(reply)
     try:
         choice = reply["choices"][0]
         if judge.mode == "logprobs":
-            return _Opinion(_yes_share(choice["logprobs"]["content"][0]["top_logprobs"]), "", usage)
+            return _Opinion(_yes_share(choice["logprobs"]["content"][0]["top_logprobs"]), ("",), usage)
         content = choice["message"]["content"]
     except (KeyError, IndexError, TypeError):
         raise _Unreadable(f"the reply has no {'logprobs' if judge.mode == 'logprobs' else 'content'}: {json.dumps(reply)[:120]}") from None
-    quote, score = _read(content)
-    return _Opinion(score, quote, usage)
+    quotes, score = _read(content)
+    return _Opinion(score, quotes, usage)
 
 
 def messages(problem: Problem, said: str, rubric: str, mode: str) -> list[dict[str, str]]:
@@ -175,25 +180,31 @@ def messages(problem: Problem, said: str, rubric: str, mode: str) -> list[dict[s
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]
 
 
-def _read(content: object) -> tuple[str, float]:
-    """The quote and the score in a judge's reply: one JSON object, perhaps after a thought, perhaps in a code fence."""
+def _read(content: object) -> tuple[tuple[str, ...], float]:
+    """The quote, in both readings, and the score in a judge's reply: one JSON object, perhaps after a thought, perhaps in a code fence.
+
+    Judges copy LaTeX without escaping it. A backslash that starts no escape of JSON is one of the text; one that does may be either
+    (\times is a tab and "imes"), so there is a second reading in which all but \" and \\ are of the text.
+    """
     if not isinstance(content, str):
         raise _Unreadable("its content is no text")
     text = content.rpartition("</think>")[2].strip()
     if text.startswith("```"):
         text = text.removeprefix("```").removeprefix("json").removesuffix("```").strip()
-    try:
-        # strict=False, and a backslash of LaTeX that JSON does not know is one of the text
-        found = json.loads(re.sub(r'\\(?![\\"/bfnrtu])', r"\\\\", text), strict=False)
-    except (ValueError, RecursionError):
-        raise _Unreadable(f"not one JSON object: {text!r:.120}") from None
+    readings = []
+    for escapes in (_ESCAPES, _FEWEST_ESCAPES):
+        try:
+            readings.append(json.loads(escapes.sub(lambda match: match[1] or r"\\", text), strict=False))
+        except (ValueError, RecursionError):
+            raise _Unreadable(f"not one JSON object: {text!r:.120}") from None
+    found = readings[0]
     score = found.get("score") if isinstance(found, dict) else None
     if not isinstance(score, int | float) or isinstance(score, bool) or not 0 <= score <= 1:
         raise _Unreadable(f"no score from 0 to 1: {text!r:.120}")
-    quote = found.get("answer")
-    if not isinstance(quote, str):
+    quotes = tuple(reading.get("answer") for reading in readings)
+    if not all(isinstance(quote, str) for quote in quotes):
         raise _Unreadable(f"no answer copied from the response: {text!r:.120}")
-    return quote, float(score)
+    return quotes, float(score)
 
 
 def _yes_share(top: list[dict[str, Any]]) -> float:
@@ -226,7 +237,13 @@ def _place(endpoint: str, model: str) -> tuple[str, str]:
     if not endpoint or not model:
         missing = "endpoint" if not endpoint else "model"
         raise InputError(f"judge: no {missing} is named; set RECKON_JUDGE_{missing.upper()}, or write judge({missing}=...)")
+    address(endpoint)  # and the key: to know at the first response, and not at the first that is sent
+    usable_key(_key())
     return endpoint, model
+
+
+def _key() -> str:
+    return os.environ.get("RECKON_JUDGE_API_KEY", "")
 
 
 def _rubric(rubric: str, rubric_file: str) -> str:

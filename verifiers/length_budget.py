@@ -1,7 +1,7 @@
 """Was the length that the prompt asked for kept? L1's two rewards, which depend on another verifier's score s (0 or 1).
 
     mode=exact    score = s - alpha |budget - n|
-    mode=max      score = s clip(alpha (budget - n) + delta, 0, 1)
+    mode=max      score = s clip(alpha (budget - n) + delta, 0, 1), and s where s is below 0: no length makes a penalty smaller
 
 Source: L1, arXiv:2503.04697, section 3: alpha = 0.0003 a token, delta = 0.5. n is in units of `length.py`, and so is alpha: a token is
 about four characters of English, so with the default unit the default alpha is stricter than the paper's, and `unit` should be a
@@ -41,6 +41,8 @@ def verify(
     length = measure(response, unit)
     if mode == "exact":
         score = inner.score - alpha * abs(wanted - length)
+    elif inner.score < 0:
+        score = inner.score
     else:
         score = inner.score * min(1.0, max(0.0, alpha * (wanted - length) + delta))
     return Verdict(

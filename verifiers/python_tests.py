@@ -38,6 +38,7 @@ from typing import Any
 
 from verifiers.code_blocks import last_block
 from verifiers.code_sandbox import CHECK, chosen_sandbox, local_sandbox
+from verifiers.languages import LANGUAGES, PYTHON
 from verifiers.plain_data import NotPlainError, encode
 from verifiers.problem import Problem
 from verifiers.remote_sandbox import RemoteSandbox
@@ -80,6 +81,9 @@ def verify(problem: Problem, response: str) -> Verdict:
     Raises InputError where the level of isolation is not to be had.
     """
     try:
+        language = problem.meta.get("language")  # of a name that is no programming language's, as "en", nothing follows
+        if isinstance(language, str) and LANGUAGES.get(language.lower(), PYTHON) is not PYTHON:
+            return bad_gold(f"its language is {language!r}; the verifier for it is program_tests")
         tests, budget = _read_tests(problem), Budget.read(problem.meta)
     except (
         BadTestsError,

@@ -65,12 +65,12 @@ _COMPOSITIONS = ("gate", "minimum")
 def _composed(spec: Spec) -> Verifier:
     from verifiers.compose import gate, minimum
 
-    if spec.parameters:
+    if spec.parameters and spec.name != "gate":
         raise InputError(f"reward {spec.name}: {spec.parameters[0][0]!r} is no parameter of it; it takes rewards, without weights")
     if spec.name == "gate":
         if len(spec.parts) != 2:
             raise InputError(f"reward gate takes two rewards, gate(GATEKEEPER, REWARD), not {len(spec.parts)}")
-        return gate(_load(spec.parts[0]), _load(spec.parts[1]))
+        return gate(_load(spec.parts[0]), _load(spec.parts[1]), **bind(gate, Spec("gate", (), spec.parameters), _load))
     if not spec.parts:
         raise InputError("reward minimum takes rewards, e.g. minimum(math_answer, language)")
     parts: list[tuple[str, Verifier]] = []
