@@ -36,7 +36,7 @@ import tyro
 from recipes.answer_types import UNPARSED, answer_type
 from recipes.audit_report import KINDS, FindingFiles, draw, print_report
 from recipes.census import Census, Repeat, given_away, quantiles
-from recipes.explanation import judges_answers
+from recipes.explanation import judges_answers, print_anywhere
 from recipes.options import Reward
 from recipes.problem_source import data_set_rows, is_file
 from recipes.row_stream import Row, large_size, open_rows, progress, rows_of
@@ -116,6 +116,7 @@ def run(config: Config) -> int:
             raise InputError(f"{config.data} holds no problem; it should have one JSON object a line")
         result = _result(census, tally, findings, time.perf_counter() - start) | {"out": str(folder)}
         _write(folder, result, findings, census)
+    print_anywhere()
     print_report(config.data, result, findings)
     print("RESULT", json.dumps(result), flush=True)
     return 1 if config.strict and (findings.counts["gold_fails"] or findings.counts["conflict"]) else 0

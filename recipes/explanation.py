@@ -6,7 +6,9 @@ detail of several lines "key: value". Rewards without one, users' own among them
 """
 
 import dataclasses
+import io
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,3 +78,9 @@ def block(title: str, verdict: Verdict, lines: Sequence[str]) -> str:
 def printable(text: str) -> str:
     """The text without what a terminal would obey: escape sequences, line ends, marks that turn the direction of writing."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def print_anywhere() -> None:
+    """Standard output escapes the characters that its encoding lacks: a log or a terminal may know ASCII only."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

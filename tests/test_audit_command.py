@@ -292,3 +292,11 @@ def test_the_two_rows_of_math_without_a_gold_answer(data_dir: Path, capfd: pytes
         if not json.loads(line)["gold"].strip()
     }
     assert result["types"]["integer"]["verified"] > 4000
+
+
+def test_what_ascii_cannot_show_is_escaped_in_the_report() -> None:
+    command = [sys.executable, "-m", "recipes.cli", "audit", written({"problem": "é?", "answer": "3é + )"})]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert r"3\xe9 + )" in done.stdout

@@ -97,6 +97,7 @@ def test_a_name_for_the_log_lacks_parameters_and_weight() -> None:
         ("minimum()", "minimum takes rewards"),
         ("minimum(exact,)", "an empty part"),
         ("length(limit=3", "not closed"),
+        ("math_answer(percent=strict", "not closed"),
         ("length(limit=1,limit=2)", "given twice"),
         ("length(unit='a)", "do not match"),
         ("gate(" * 12 + ")" * 12, "nested deeper"),
@@ -116,3 +117,9 @@ def test_nothing_in_a_spec_is_evaluated(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(InputError):
             load(f"length(limit={value})")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["math_answer(percent=strict", "length(limit=3", "gate(response_format, math_answer=0.5"])
+def test_a_parenthesis_that_is_not_closed_is_no_weight(text: str) -> None:
+    with pytest.raises(InputError, match="the parenthesis is not closed"):
+        compose_rewards([text])

@@ -258,3 +258,26 @@ def _read(descriptor: int) -> bytes:
         return os.read(descriptor, 65536)
     except OSError:  # the other end is closed
         return b""
+
+
+def test_what_ascii_cannot_show_is_escaped() -> None:
+    arguments = ["--gold", "é", "--pred", "é", "--verifier", "exact", "--explain"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"'\xe9'" in done.stdout
+
+
+def test_a_folder_is_no_out(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("there").mkdir()
+    assert main(["verify", written({"gold": "1", "pred": "1"}), "--out", "there"]) == 2
+    assert "there is a folder" in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir() if "partial" in path.name] == []
+
+
+@pytest.mark.parametrize("deadline", ["nan", "inf", "0"])
+def test_a_deadline_is_a_number_of_seconds(deadline: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "--gold", "1", "--pred", "1", "--deadline", deadline]) == 2
+    assert "the deadlines finite and above 0 seconds" in capsys.readouterr().err

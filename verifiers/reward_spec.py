@@ -25,6 +25,7 @@ from verifiers.input_error import InputError
 from verifiers.verdict import Verifier
 
 _KEYWORD = re.compile(r"([A-Za-z_]\w{0,80})\s*=\s*", re.ASCII)
+_CALL = re.compile(r"[\w.:/-]+\(")
 _MOST = 4000  # characters of a spec
 _DEEPEST = 8
 
@@ -45,6 +46,8 @@ def split_weight(text: str) -> tuple[str, float]:
     name, equals, tail = text.rpartition("=")
     if not equals or ":" in tail or tail.endswith((".py", ")")):  # no weight, or the sign is part of a path or inside parentheses
         return text, 1.0
+    if _CALL.match(name) and not name.endswith(")") and name.count("(") > name.count(")"):
+        return text, 1.0  # a parenthesis that is not closed, which `parse` says: the sign is a parameter's
     try:
         weight = float(tail)
     except ValueError:
@@ -115,7 +118,7 @@ def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec], Verifi
 def _opening(text: str) -> int:
     """Where the parenthesis opens that the last character closes; -1 for a bare name. Raises InputError where they do not match."""
     if not text.endswith(")"):
-        if re.search(r"^[\w.:/-]+\(", text) and "=" in text:
+        if _CALL.match(text) and "=" in text:
             raise InputError(f"reward {text!r}: the parenthesis is not closed, or something stands behind it; write NAME(PARAMETER=VALUE)")
         return -1
     depth, opening, quote = 0, -1, ""
