@@ -45,6 +45,7 @@ from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
 from verifiers.problem_file import answer_as_response, gold_response, row_reader
+from verifiers.reward_function import load, own_names
 from verifiers.verdict import Status
 
 _MANY_ROWS = 10_000  # of a data set whose progress is worth showing
@@ -133,6 +134,7 @@ class _Reader:
             answer_field=config.answer_column,
             trust_verifiers=config.trust_data_verifiers,
         )
+        self._loaded: set[str] = set()
         self.pending: dict[int, _Pending] = {}
         self.rows = 0
 
@@ -142,6 +144,7 @@ class _Reader:
             self.rows += 1
             try:
                 problem = self._read(fields)
+                self._check_verifier(problem)
             except InputError as error:
                 raise InputError(f"{self._config.data}, {place}: {error}") from None
             name = str(fields.get("id", "" if isinstance(problem, str) else problem.id))
@@ -157,6 +160,14 @@ class _Reader:
             self.pending[index] = _Pending(place, name, end, kind)
             index += 1
             yield problem, gold_response(problem)
+
+    def _check_verifier(self, problem: Problem | str) -> None:
+        """Raises InputError where one of our verifiers, named by a row, lacks what it needs: no gold would pass, and none is at fault."""
+        if self._config.verifier or isinstance(problem, str) or problem.verifier in self._loaded:
+            return
+        self._loaded.add(problem.verifier)
+        if problem.verifier in own_names():  # other code runs in the pool's processes only
+            load(problem.verifier)
 
     def _note(self, repeat: Repeat) -> None:
         if repeat.exact:

@@ -300,3 +300,20 @@ def test_what_ascii_cannot_show_is_escaped_in_the_report() -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert r"3\xe9 + )" in done.stdout
+
+
+@pytest.mark.parametrize("by_row", [True, False])
+def test_a_service_that_is_missing_is_one_line_and_no_gold_is_blamed(
+    by_row: bool, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RECKON_LEAN_REPL", "RECKON_LEAN_URL", "RECKON_LEAN_REPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    rows = [ROWS[0], {"problem": "Prove it.", "answer": "by simp", "statement": "theorem t : True := by"}]
+    data = written(*(row | {"verifier": "lean_proof"} if by_row and "statement" in row else row for row in rows))
+    assert main(["audit", data, *([] if by_row else ["--verifier", "lean_proof"])]) == 2
+    out, error = capfd.readouterr()
+    assert "RESULT" not in out
+    assert "no Lean to ask" in error
+    assert ("line 2" in error) is by_row
+    assert error.count("\n") == 1
+    assert not Path("audits").exists()

@@ -281,3 +281,20 @@ def test_a_folder_is_no_out(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_deadline_is_a_number_of_seconds(deadline: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "--gold", "1", "--pred", "1", "--deadline", deadline]) == 2
     assert "the deadlines finite and above 0 seconds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("verifier", "said"),
+    [("length(limit=1000)", "cache"), ("judge", "no endpoint"), ("lean_proof", "no Lean"), ("language(least=5)", "least")],
+    [("length(limit=1000)", "cache"), ("judge", "no endpoint"), ("lean_proof", "no Lean"), ("language(least=5)", "least")],
+)
+def test_a_verifier_that_can_judge_nothing_is_one_line(
+    verifier: str, said: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RECKON_JUDGE_ENDPOINT", "RECKON_LEAN_REPL", "RECKON_LEAN_URL", "RECKON_LEAN_REPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["verify", written({"gold": "1", "pred": "1"}), "--verifier", verifier]) == 2
+    out, error = capfd.readouterr()
+    assert out == ""
+    assert said in error
+    assert error.count("\n") == 1

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from verifiers.input_error import InputError
-from verifiers.problem import Problem
+from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict
 
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\s\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
@@ -53,3 +53,8 @@ def _tokenizer(place: str) -> Any:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # noqa: BLE001  # the library raises bare Exception for a file that it cannot read
         raise InputError(f"length: {path} is no tokenizer ({error!s:.120}); name a tokenizer.json") from None
+
+
+def check(*, limit: int, cache: int, unit: str) -> None:
+    """Raises InputError for parameters that no response could be measured by."""
+    verify(make_problem("", ""), "", limit=limit, cache=cache, unit=unit)

@@ -9,6 +9,9 @@ A reward that a user writes is a plain function, and its signature says which of
 * the same as `async def`: awaited on one event loop per thread, so that a client kept between calls stays usable;
 * TRL's, `fn(completions, **columns) -> list[float | None]`: called with one completion at a time.
 
+One of our own modules may define `check` beside `verify`: called when the verifier is loaded, it refuses parameters that no response
+could be judged with, and says which service or package is missing.
+
 This module imports the user's code in the process that calls `load`. Whatever that code raises while it is imported or run is
 not caught here, except for what has a clear cause (no such file, a syntax error, a missing module); the worker is the boundary
 that turns the rest into a verdict.
@@ -56,7 +59,19 @@ def _load(spec: Spec) -> Verifier:
         return _composed(spec)
     function = _find(spec.name)
     parameters = bind(function, spec, _load)
+    _check(function, spec.name, parameters)
     return as_verifier(partial(function, **parameters) if parameters else function, spec.name)
+
+
+def _check(function: Callable[..., Any], name: str, parameters: Mapping[str, Any]) -> None:
+    """Let one of our verifiers object to its parameters, and to a service that is missing, now and not at every response.
+
+    Its module may define `check`, which is called with all parameters of `verify`, those left at their defaults included.
+    """
+    check = None if ":" in name else getattr(sys.modules[function.__module__], "check", None)
+    if check is not None:
+        defaults = {key: p.default for key, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
+        check(**defaults | dict(parameters))
 
 
 _COMPOSITIONS = ("gate", "minimum")
