@@ -7,7 +7,6 @@ detail of several lines "key: value". Rewards without one, users' own among them
 
 import dataclasses
 import io
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,16 +14,8 @@ from pathlib import Path
 import verifiers
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem
-from verifiers.reward_function import own_names
+from verifiers.reward_function import own_verifiers
 from verifiers.verdict import Verdict
-
-_OWN_NAME = re.compile(r"(?<![\w.:/=?&])([a-z]\w*)(?![\w.:/])")
-
-
-def own_verifiers(specs: Sequence[str]) -> list[str]:
-    """Those of our verifiers that specs name, however weighted or combined; a user's FILE.py:FUNCTION is none of them."""
-    named = [name for spec in specs for name in _OWN_NAME.findall(spec) if name in own_names()]
-    return list(dict.fromkeys(named))
 
 
 def judges_answers(specs: Sequence[str]) -> bool:

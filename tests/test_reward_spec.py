@@ -177,3 +177,8 @@ def test_a_level_of_isolation_that_there_is_not_is_refused_when_it_is_loaded(mon
     for name in ("python_tests", "program_tests"):
         with pytest.raises(InputError, match="no isolation level 'strickt'"):
             load(name)
+
+
+@pytest.mark.parametrize("text", ["exact", "a.py:f", "length(limit=9, unit=words)", "gate(a, minimum(b(x='1, (2)'), c:d), v=e(f))"])
+def test_a_spec_as_text_is_that_spec(text: str) -> None:
+    assert parse(str(parse(text))) == parse(text)

@@ -15,6 +15,7 @@ from recipes import explanation
 from recipes.cli import main
 from recipes.verify import Config, run
 from verifiers.input_error import InputError
+from verifiers.reward_function import own_verifiers
 
 REWARD = """
 import time
@@ -182,11 +183,17 @@ def test_math_answer_explains_itself(capfd: pytest.CaptureFixture[str]) -> None:
         (["mine.py:exact=0.5", "math_answer=1.0", "exact"], ["math_answer", "exact"]),
         (["package.math_answer:verify", "./exact/mine.py:f"], []),
         (["gate(response_format,math_answer)"], ["response_format", "math_answer"]),
-        (["math_answer?tolerance=exact=0.5"], ["math_answer"]),
+        (["math_answer(tolerance=exact)=0.5"], ["math_answer"]),
+        (["length_cosine"], ["length_cosine", "math_answer"]),
+        (["length_budget(unit=words)=2"], ["length_budget", "math_answer"]),
+        (["length_cosine(exact)", "length_budget(verifier=judge)"], ["length_cosine", "exact", "length_budget", "judge"]),
+        (["gate(language(target=en), minimum(length_cosine, mine.py:f(regex)))"], ["language", "length_cosine", "math_answer", "regex"]),
+        (["judge(rubric='Is it exact, or a regex?')"], ["judge"]),
+        (["no( spec", "exact"], ["exact"]),
     ],
 )
 def test_our_verifiers_are_found_in_specs(specs: list[str], own: list[str]) -> None:
-    assert explanation.own_verifiers(specs) == own
+    assert own_verifiers(specs) == own
 
 
 def test_out_appears_when_it_is_complete(capfd: pytest.CaptureFixture[str]) -> None:
@@ -286,7 +293,6 @@ def test_a_deadline_is_a_number_of_seconds(deadline: str, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("verifier", "said"),
     [("length(limit=1000)", "cache"), ("judge", "no endpoint"), ("lean_proof", "no Lean"), ("language(least=5)", "least")],
-    [("length(limit=1000)", "cache"), ("judge", "no endpoint"), ("lean_proof", "no Lean"), ("language(least=5)", "least")],
 )
 def test_a_verifier_that_can_judge_nothing_is_one_line(
     verifier: str, said: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -298,3 +304,11 @@ def test_a_verifier_that_can_judge_nothing_is_one_line(
     assert out == ""
     assert said in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("verifier", ["length_cosine", "length_budget(alpha=0.01)=0.5", "gate(length(limit=4096), length_cosine)"])
+def test_a_length_reward_judges_math_answers_unless_told_otherwise(verifier: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(Config(gold="1/2", pred="0.5", verifier=(verifier,))) == 0
+    [line], _ = verdicts(capfd.readouterr().out)
+    assert line["status"] == "right", line["detail"]
+    assert line["score"] > 0

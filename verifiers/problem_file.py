@@ -24,7 +24,7 @@ from verifiers.atomic import atomic_path
 from verifiers.code_blocks import fence, fenced_blocks
 from verifiers.input_error import InputError
 from verifiers.problem import Message, Problem, make_problem
-from verifiers.reward_function import own_names, short_name
+from verifiers.reward_function import own_names, own_verifiers
 from verifiers.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
 
 
 def answer_as_response(answer: str, verifier: str) -> str:
-    """A response whose final answer is `answer`: boxed for `math_answer`, which looks for a box; plain for every other verifier."""
-    return f"\\boxed{{{answer}}}" if short_name(verifier) == "math_answer" else answer
+    """A response whose final answer is `answer`: boxed where `math_answer` looks for a box, be it inside; plain for all other verifiers."""
+    return f"\\boxed{{{answer}}}" if "math_answer" in own_verifiers([verifier]) else answer
 
 
 def gold_response(problem: Problem) -> str:

@@ -40,6 +40,10 @@ class Spec:
     parameters: tuple[tuple[str, str], ...] = ()
     """Keyword and value, as text; quotes are still there."""
 
+    def __str__(self) -> str:
+        inside = [*map(str, self.parts), *(f"{name}={value}" for name, value in self.parameters)]
+        return f"{self.name}({', '.join(inside)})" if inside else self.name
+
 
 def split_weight(text: str) -> tuple[str, float]:
     """A spec and its weight, 1 unless it ends in `=number`. Raises InputError for a weight that is no finite number."""
@@ -110,6 +114,16 @@ def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec], Verifi
         else:
             values[name] = _value(text, hint, default, f"reward {spec.name}: {name}")
     return values
+
+
+def inner(function: Callable[..., Any], spec: Spec) -> list[Spec]:
+    """The rewards that `function` would call: those in the spec, and for the rest its defaults that are verifiers of ours."""
+    slots = {name: default for name, (hint, default) in _parameters(function).items() if _takes_verifier(hint)}
+    given = dict(spec.parameters)
+    unset = [name for name in slots if name not in given][len(spec.parts) :]
+    defaults = [getattr(slots[name], "__module__", "") for name in unset if getattr(slots[name], "__name__", "") == "verify"]
+    named = [parse(given[name], 1) for name in slots if name in given]
+    return [*spec.parts, *named, *(Spec(module.rpartition(".")[2]) for module in defaults)]
 
 
 # Cutting the text
