@@ -44,7 +44,7 @@ from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
-from verifiers.problem_file import answer_as_response, gold_response, row_reader
+from verifiers.problem_file import answer_as_response, gold_judges, gold_response, row_reader
 from verifiers.reward_function import load, own_names
 from verifiers.verdict import Status
 
@@ -67,7 +67,7 @@ class Config:
     """Column of the gold answer (default: answer, gold or solution)."""
     verifier: Reward = ()
     """Judge every row by this, as in `reckon verify`, optionally `=weight`; repeatable. Default: each row's own verifier, and
-    math_answer for rows that name none."""
+    math_answer for rows that name none. Of a composed reward the first math_answer or exact in it, which golds must satisfy."""
     trust_data_verifiers: bool = False
     """Let the data name code as a verifier (file.py:function), which then runs here."""
     workers: int = 2
@@ -107,7 +107,7 @@ def run(config: Config) -> int:
     with ExitStack() as stack:
         findings = stack.enter_context(FindingFiles())
         rows, size = _source(config, stack)
-        pool = stack.enter_context(VerifierPool(config.verifier, workers=config.workers, deadline=config.deadline))
+        pool = stack.enter_context(VerifierPool(_judge_of_golds(config), workers=config.workers, deadline=config.deadline))
         census, tally = Census(), _Tally()
         repeats: list[Repeat] = []
         with progress(size) as show:
@@ -256,6 +256,11 @@ def _source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
 def _row_verifier(config: Config) -> str:
     """What rows that name no verifier are taken to have: it decides whether their gold is boxed to be a response."""
     return "math_answer" if not config.verifier or judges_answers(config.verifier) else config.verifier[0]
+
+
+def _judge_of_golds(config: Config) -> tuple[str, ...]:
+    """What the golds are judged by: what reads answers in the first reward, if anything does; () for each row's own verifier."""
+    return tuple(gold_judges(config.verifier[:1])[:1]) or config.verifier
 
 
 def _name(config: Config) -> str:

@@ -317,3 +317,16 @@ def test_a_service_that_is_missing_is_one_line_and_no_gold_is_blamed(
     assert ("line 2" in error) is by_row
     assert error.count("\n") == 1
     assert not Path("audits").exists()
+
+
+@pytest.mark.parametrize("verifier", ["gate(response_format, math_answer)", "length_cosine(limit=4)=0.5", "length_cosine(exact)"])
+def test_of_a_composed_reward_the_verifier_that_reads_answers_judges_the_golds(verifier: str, capfd: pytest.CaptureFixture[str]) -> None:
+    rows = [{"problem": "One half?", "answer": "1/2"}, {"problem": "Long?", "answer": "123456789"}]
+    assert run(Config(written(*rows), verifier=(verifier, "response_format"), strict=True)) == 0
+    assert result_of(capfd.readouterr().out)["findings"]["gold_fails"] == 0
+
+
+def test_a_gold_fails_behind_a_gate_too(capfd: pytest.CaptureFixture[str]) -> None:
+    run(Config(written(ROWS[0], ROWS[4]), verifier=("gate(response_format, math_answer)",)))
+    assert next((finding["kind"], finding["line"]) for finding in findings()) == ("gold_fails", 2)
+    assert result_of(capfd.readouterr().out)["findings"]["gold_fails"] == 1

@@ -194,6 +194,52 @@ def test_golds_that_their_verifier_rejects_are_listed_or_dropped(
 
 
 @pytest.mark.parametrize(
+    "rewards",
+    [["math_answer"], ["gate(response_format, math_answer)"], ["length_cosine"], ["response_format", "math_answer(percent=strict)=0.5"]],
+)
+def test_golds_are_tried_on_what_reads_answers_in_the_rewards(
+    rewards: list[str], model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"prompt": "2+2?", "answer": "4"}, {"prompt": "Half?", "answer": "\\frac{1"}]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ["grpo-math", "--model", model_folder, "--data", tmp_path / "data.jsonl", "--run", tmp_path / "run", *SMALL]
+    given = [argument for reward in rewards for argument in ("--reward", reward)]
+    one_line_error(capsys, [*arguments, *given], "1 of 2 gold answers are rejected", "frac{1", "--skip-bad-gold")
+
+
+@pytest.mark.parametrize(
+    ("reward", "expected"),
+    [
+        ("gate(response_format, judge)", "no endpoint is named"),
+        ("gate(response_format, minimum(math_answer, mine.py:broken))", "ZeroDivisionError"),
+        ("gate(response_format, judge(endpoint='http://127.0.0.1:1/v1', model=m, timeout=1))", "127.0.0.1:1"),
+    ],
+)
+def test_what_stands_behind_a_gate_is_tried_too(
+    reward: str,
+    expected: str,
+    model_folder: Path,
+    gsm8k: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("RECKON_JUDGE_ENDPOINT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def broken(problem, response):\n    return 1 / 0\n")
+    arguments = ["--model", model_folder, "--data", gsm8k, "--run", tmp_path / "run", "--reward", reward, *SMALL]
+    one_line_error(capsys, ["grpo-math", *arguments], expected)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_reward_may_rely_on_the_gate_before_it(model_folder: Path, gsm8k: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def inside(problem, response):\n    return len(response.split('<answer>')[1]) > 0\n")
+    arguments = ["--model", model_folder, "--data", gsm8k, "--run", tmp_path / "run", "--reward", "gate(response_format, mine.py:inside)"]
+    assert grpo_math(*arguments, *SMALL) == 0
+
+
+@pytest.mark.parametrize(
     ("code", "expected"),
     [
         ("def fn(problem, response):\n    return 'abc'\n", ("'abc'", "str")),
