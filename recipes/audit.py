@@ -36,7 +36,7 @@ import tyro
 from recipes.answer_types import UNPARSED, answer_type
 from recipes.audit_report import KINDS, FindingFiles, draw, print_report
 from recipes.census import Census, Repeat, given_away, quantiles
-from recipes.explanation import judges_answers
+from recipes.explanation import judges_answers, print_anywhere
 from recipes.options import Reward
 from recipes.problem_source import data_set_rows, is_file
 from recipes.row_stream import Row, large_size, open_rows, progress, rows_of
@@ -44,7 +44,8 @@ from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
-from verifiers.problem_file import answer_as_response, gold_response, row_reader
+from verifiers.problem_file import answer_as_response, gold_judges, gold_response, row_reader
+from verifiers.reward_function import load, own_names
 from verifiers.verdict import Status
 
 _MANY_ROWS = 10_000  # of a data set whose progress is worth showing
@@ -66,7 +67,7 @@ class Config:
     """Column of the gold answer (default: answer, gold or solution)."""
     verifier: Reward = ()
     """Judge every row by this, as in `reckon verify`, optionally `=weight`; repeatable. Default: each row's own verifier, and
-    math_answer for rows that name none."""
+    math_answer for rows that name none. Of a composed reward the first math_answer or exact in it, which golds must satisfy."""
     trust_data_verifiers: bool = False
     """Let the data name code as a verifier (file.py:function), which then runs here."""
     workers: int = 2
@@ -106,7 +107,7 @@ def run(config: Config) -> int:
     with ExitStack() as stack:
         findings = stack.enter_context(FindingFiles())
         rows, size = _source(config, stack)
-        pool = stack.enter_context(VerifierPool(config.verifier, workers=config.workers, deadline=config.deadline))
+        pool = stack.enter_context(VerifierPool(_judge_of_golds(config), workers=config.workers, deadline=config.deadline))
         census, tally = Census(), _Tally()
         repeats: list[Repeat] = []
         with progress(size) as show:
@@ -116,6 +117,7 @@ def run(config: Config) -> int:
             raise InputError(f"{config.data} holds no problem; it should have one JSON object a line")
         result = _result(census, tally, findings, time.perf_counter() - start) | {"out": str(folder)}
         _write(folder, result, findings, census)
+    print_anywhere()
     print_report(config.data, result, findings)
     print("RESULT", json.dumps(result), flush=True)
     return 1 if config.strict and (findings.counts["gold_fails"] or findings.counts["conflict"]) else 0
@@ -132,6 +134,7 @@ class _Reader:
             answer_field=config.answer_column,
             trust_verifiers=config.trust_data_verifiers,
         )
+        self._loaded: set[str] = set()
         self.pending: dict[int, _Pending] = {}
         self.rows = 0
 
@@ -141,6 +144,7 @@ class _Reader:
             self.rows += 1
             try:
                 problem = self._read(fields)
+                self._check_verifier(problem)
             except InputError as error:
                 raise InputError(f"{self._config.data}, {place}: {error}") from None
             name = str(fields.get("id", "" if isinstance(problem, str) else problem.id))
@@ -156,6 +160,14 @@ class _Reader:
             self.pending[index] = _Pending(place, name, end, kind)
             index += 1
             yield problem, gold_response(problem)
+
+    def _check_verifier(self, problem: Problem | str) -> None:
+        """Raises InputError where one of our verifiers, named by a row, lacks what it needs: no gold would pass, and none is at fault."""
+        if self._config.verifier or isinstance(problem, str) or problem.verifier in self._loaded:
+            return
+        self._loaded.add(problem.verifier)
+        if problem.verifier in own_names():  # other code runs in the pool's processes only
+            load(problem.verifier)
 
     def _note(self, repeat: Repeat) -> None:
         if repeat.exact:
@@ -244,6 +256,11 @@ def _source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
 def _row_verifier(config: Config) -> str:
     """What rows that name no verifier are taken to have: it decides whether their gold is boxed to be a response."""
     return "math_answer" if not config.verifier or judges_answers(config.verifier) else config.verifier[0]
+
+
+def _judge_of_golds(config: Config) -> tuple[str, ...]:
+    """What the golds are judged by: what reads answers in the first reward, if anything does; () for each row's own verifier."""
+    return tuple(gold_judges(config.verifier[:1])[:1]) or config.verifier
 
 
 def _name(config: Config) -> str:

@@ -6,23 +6,16 @@ detail of several lines "key: value". Rewards without one, users' own among them
 """
 
 import dataclasses
-import re
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import verifiers
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem
-from verifiers.reward_function import own_names
+from verifiers.reward_function import own_verifiers
 from verifiers.verdict import Verdict
-
-_OWN_NAME = re.compile(r"(?<![\w.:/=?&])([a-z]\w*)(?![\w.:/])")
-
-
-def own_verifiers(specs: Sequence[str]) -> list[str]:
-    """Those of our verifiers that specs name, however weighted or combined; a user's FILE.py:FUNCTION is none of them."""
-    named = [name for spec in specs for name in _OWN_NAME.findall(spec) if name in own_names()]
-    return list(dict.fromkeys(named))
 
 
 def judges_answers(specs: Sequence[str]) -> bool:
@@ -76,3 +69,9 @@ def block(title: str, verdict: Verdict, lines: Sequence[str]) -> str:
 def printable(text: str) -> str:
     """The text without what a terminal would obey: escape sequences, line ends, marks that turn the direction of writing."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def print_anywhere() -> None:
+    """Standard output escapes the characters that its encoding lacks: a log or a terminal may know ASCII only."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

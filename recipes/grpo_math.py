@@ -214,14 +214,21 @@ def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
 def _with_good_golds(
     config: Config, problems: "Sequence[Problem]", held_out: "Sequence[Problem]", pool: Any
 ) -> "tuple[list[Problem], list[Problem]]":
-    """Every verifier accepts its own gold, checked over all the data, where a verifier that reads answers decides what is right."""
-    from verifiers.problem_file import audit_golds
-    from verifiers.reward_function import short_name
+    """Every verifier accepts its own gold, checked over all the data: each problem's own, or those that read answers in the rewards.
 
-    if config.reward and short_name(config.reward[0]) not in ("math_answer", "exact"):
-        return list(problems), list(held_out)  # a reward of the user's own need not accept the bare gold answer
+    A reward of the user's own need not accept the bare gold answer, and neither must one of format or length.
+    """
+    from verifiers.pool import VerifierPool
+    from verifiers.problem_file import audit_golds, gold_judges
+
     every = [*problems, *held_out]
-    bad = audit_golds(every, pool)
+    if config.reward:
+        judged = [replace(problem, verifier=judge) for judge in gold_judges(config.reward) for problem in every]
+        with VerifierPool(workers=config.workers, deadline=config.deadline) as own:
+            found = audit_golds(judged, own)
+    else:
+        found = audit_golds(every, pool)
+    bad = list({problem.id: (problem, verdict) for problem, verdict in reversed(found)}.values())[::-1]
     if bad and not config.skip_bad_gold:
         listed = "; ".join(f"{problem.answer!r:.60} ({verdict.status}: {verdict.detail:.80})" for problem, verdict in bad[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""

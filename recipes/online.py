@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from recipes.options import Options, check, to_json
@@ -28,6 +28,8 @@ from rollout.engine import Engine, Sampling
 from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem
+from verifiers.problem_file import gold_response
+from verifiers.reward_function import rewards_in
 from verifiers.verdict import Status, as_verdict
 
 TRIALS = 3
@@ -191,8 +193,27 @@ def verifier_pool(options: Options, problems: Sequence[Problem]) -> VerifierPool
         for (problem, response), verdict in zip(wrong, pool.verify_many(wrong), strict=True):
             if verdict.status is Status.CRASH and verdict.detail != DECLINED:
                 raise InputError(f"{verdict.detail}, on problem {problem.id} with the response {response!r}")
+        for problem in problems[:1]:
+            _try_inside(options, problem)
         stack.pop_all()
     return pool
+
+
+def _try_inside(options: Options, problem: Problem) -> None:
+    """Each reward that another one runs, alone: a gate, which refuses a bare gold answer, would hide that it works on nothing.
+
+    It may rely on the gate before it, so it is tried on the gold answer and on the same in tags, and one verdict is enough.
+    """
+    specs = options.reward or (problem.verifier,)
+    inside = dict.fromkeys(str(reward) for spec in specs for reward in rewards_in(spec))
+    trials = [replace(problem, verifier=reward) for reward in inside if reward not in specs]
+    with VerifierPool(workers=1, deadline=options.deadline) as pool:
+        for trial in trials:
+            gold = gold_response(trial)
+            verdicts = pool.verify_many([(trial, gold), (trial, f"<think>\n{gold}\n</think>\n<answer>\n{gold}\n</answer>")])
+            if all(verdict.status in (Status.CRASH, Status.TIMEOUT) and verdict.detail != DECLINED for verdict in verdicts):
+                where = f"on problem {problem.id} with its gold answer as the response"
+                raise InputError(f"{trial.verifier}, which {' and '.join(specs)} runs: {verdicts[0].detail}, {where}")
 
 
 def summary(outcome: Outcome, run: RunFolder) -> str:

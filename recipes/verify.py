@@ -29,7 +29,7 @@ from typing import Any, TextIO
 
 import tyro
 
-from recipes.explanation import Explainer, block, judges_answers
+from recipes.explanation import Explainer, block, judges_answers, print_anywhere
 from recipes.options import Reward
 from recipes.row_stream import Row, large_size, open_rows, progress, rows_of
 from verifiers.input_error import InputError
@@ -79,6 +79,7 @@ class _Waiting:
 def run(config: Config) -> int:
     """Print the verdicts; the exit code is 0 whatever they are. Raises InputError for a row, after the verdicts on those before."""
     specs = config.verifier or ("math_answer",)
+    print_anywhere()
     try:
         with ExitStack() as stack:
             rows, size = _source(config, stack)
@@ -192,6 +193,8 @@ def _output(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give --out the name of a file in it")
     partial = path.with_name(path.name + ".partial")  # stays, with the rows so far, if a row cannot be read
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -292,3 +292,41 @@ def test_the_two_rows_of_math_without_a_gold_answer(data_dir: Path, capfd: pytes
         if not json.loads(line)["gold"].strip()
     }
     assert result["types"]["integer"]["verified"] > 4000
+
+
+def test_what_ascii_cannot_show_is_escaped_in_the_report() -> None:
+    command = [sys.executable, "-m", "recipes.cli", "audit", written({"problem": "é?", "answer": "3é + )"})]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert r"3\xe9 + )" in done.stdout
+
+
+@pytest.mark.parametrize("by_row", [True, False])
+def test_a_service_that_is_missing_is_one_line_and_no_gold_is_blamed(
+    by_row: bool, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RECKON_LEAN_REPL", "RECKON_LEAN_URL", "RECKON_LEAN_REPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    rows = [ROWS[0], {"problem": "Prove it.", "answer": "by simp", "statement": "theorem t : True := by"}]
+    data = written(*(row | {"verifier": "lean_proof"} if by_row and "statement" in row else row for row in rows))
+    assert main(["audit", data, *([] if by_row else ["--verifier", "lean_proof"])]) == 2
+    out, error = capfd.readouterr()
+    assert "RESULT" not in out
+    assert "no Lean to ask" in error
+    assert ("line 2" in error) is by_row
+    assert error.count("\n") == 1
+    assert not Path("audits").exists()
+
+
+@pytest.mark.parametrize("verifier", ["gate(response_format, math_answer)", "length_cosine(limit=4)=0.5", "length_cosine(exact)"])
+def test_of_a_composed_reward_the_verifier_that_reads_answers_judges_the_golds(verifier: str, capfd: pytest.CaptureFixture[str]) -> None:
+    rows = [{"problem": "One half?", "answer": "1/2"}, {"problem": "Long?", "answer": "123456789"}]
+    assert run(Config(written(*rows), verifier=(verifier, "response_format"), strict=True)) == 0
+    assert result_of(capfd.readouterr().out)["findings"]["gold_fails"] == 0
+
+
+def test_a_gold_fails_behind_a_gate_too(capfd: pytest.CaptureFixture[str]) -> None:
+    run(Config(written(ROWS[0], ROWS[4]), verifier=("gate(response_format, math_answer)",)))
+    assert next((finding["kind"], finding["line"]) for finding in findings()) == ("gold_fails", 2)
+    assert result_of(capfd.readouterr().out)["findings"]["gold_fails"] == 1

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes.cli import main
+from recipes.grpo_math import Config, _with_good_golds
+from recipes.online import verifier_pool
+from recipes.options import Options
 from rl.run_folder import read_lines
+from verifiers.input_error import InputError
+from verifiers.problem import make_problem
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--steps", "2", "--problems-per-step", "2", "--completions-per-problem", "3", "--max-completion-length", "6", "--workers", "1"]
@@ -191,6 +197,50 @@ def test_golds_that_their_verifier_rejects_are_listed_or_dropped(
     one_line_error(capsys, arguments, "1 of 2 gold answers are rejected", "'six'", "--skip-bad-gold")
     assert main([str(a) for a in [*arguments, "--skip-bad-gold"]]) == 0
     assert json.loads((tmp_path / "run" / "config.json").read_text())["problems"] == 1
+
+
+@pytest.mark.parametrize(
+    "rewards",
+    [["math_answer"], ["gate(response_format, math_answer)"], ["length_cosine"], ["response_format", "math_answer(percent=strict)=0.5"]],
+)
+def test_golds_are_tried_on_what_reads_answers_in_the_rewards(rewards: list[str]) -> None:
+    config = Config(data="here", reward=tuple(rewards), workers=1)
+    good, broken = make_problem("2+2?", "4"), make_problem("Half?", r"\frac{1")
+    with pytest.raises(InputError, match=r"1 of 2 gold answers are rejected .*frac\{1.*--skip-bad-gold"):
+        _with_good_golds(config, [good, broken], [], None)
+    assert _with_good_golds(replace(config, skip_bad_gold=True), [good, broken], [broken], None) == ([good], [])
+
+
+def test_a_gate_does_not_hide_bad_golds_or_a_missing_judge_from_the_command(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RECKON_JUDGE_ENDPOINT", raising=False)
+    (tmp_path / "data.jsonl").write_text('{"prompt": "2+2?", "answer": "4"}\n{"prompt": "Half?", "answer": "\\\\frac{1"}\n')
+    arguments = ["grpo-math", "--model", model_folder, "--data", tmp_path / "data.jsonl", "--run", tmp_path / "run", *SMALL]
+    one_line_error(capsys, [*arguments, "--reward", "gate(response_format, math_answer)"], "1 of 2 gold answers are rejected")
+    one_line_error(capsys, [*arguments, "--reward", "gate(response_format, judge)"], "no endpoint is named")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("reward", "expected"),
+    [
+        ("gate(response_format, minimum(math_answer, mine.py:broken))", "^mine.py:broken, which gate.* ZeroDivisionError"),
+        ("gate(response_format, judge(endpoint='http://127.0.0.1:1/v1', model=m, timeout=1))", "127.0.0.1:1"),
+    ],
+)
+def test_what_stands_behind_a_gate_is_tried_too(reward: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def broken(problem, response):\n    return 1 / 0\n")
+    with pytest.raises(InputError, match=expected):
+        verifier_pool(Options(reward=(reward,), workers=1), [make_problem("2+2?", "4")])
+
+
+def test_a_reward_may_rely_on_the_gate_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def inside(problem, response):\n    return len(response.split('<answer>')[1]) > 0\n")
+    with verifier_pool(Options(reward=("gate(response_format, mine.py:inside)",), workers=1), [make_problem("2+2?", "4")]) as pool:
+        assert pool.verify_many([(make_problem("2+2?", "4"), "<think>a</think><answer>4</answer>")])[0].score == 1.0
 
 
 @pytest.mark.parametrize(

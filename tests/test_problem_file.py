@@ -160,6 +160,19 @@ def test_code_without_a_reference_program_is_a_problem_and_its_audit_says_so(pat
         read_problems(path, verifier="python_tests", answer_field="reference")
 
 
+@pytest.mark.parametrize(
+    ("verifier", "response"),
+    [
+        ("math_answer(percent=strict)", r"\boxed{4}"),
+        ("length_cosine", r"\boxed{4}"),
+        ("length_cosine(exact)", "4"),
+        ("mine.py:math_answer", "4"),
+    ],
+)
+def test_a_gold_is_boxed_where_math_answer_will_look_at_it(verifier: str, response: str) -> None:
+    assert gold_response(make_problem("?", "4", verifier=verifier)) == response
+
+
 def test_a_gold_response_may_be_given_for_any_verifier() -> None:
     assert gold_response(make_problem("?", "^a+$", verifier="exact", meta={"gold_response": "aaa"})) == "aaa"
     assert gold_response(make_problem("?", "4", meta={"gold_response": "It is 4."})) == "It is 4."

@@ -103,6 +103,7 @@ def test_the_table_of_rewards_has_a_row_for_each_verifier() -> None:
         ("minimum()", "minimum takes rewards"),
         ("minimum(exact,)", "an empty part"),
         ("length(limit=3", "not closed"),
+        ("math_answer(percent=strict", "not closed"),
         ("length(limit=1,limit=2)", "given twice"),
         ("length(unit='a)", "do not match"),
         ("gate(" * 12 + ")" * 12, "nested deeper"),
@@ -122,3 +123,68 @@ def test_nothing_in_a_spec_is_evaluated(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(InputError):
             load(f"length(limit={value})")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["math_answer(percent=strict", "length(limit=3", "gate(response_format, math_answer=0.5"])
+def test_a_parenthesis_that_is_not_closed_is_no_weight(text: str) -> None:
+    with pytest.raises(InputError, match="the parenthesis is not closed"):
+        compose_rewards([text])
+
+
+@pytest.fixture
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JUDGE_ENDPOINT", "JUDGE_MODEL", "LEAN_REPL", "LEAN_URL", "LEAN_REPLAY", "LEAN_MEMORY", "SANDBOX"):
+        monkeypatch.delenv(f"RECKON_{name}", raising=False)
+
+
+OUT_OF_RANGE = [
+    ("length(limit=1000)", "cache must be from 1 to limit, not 2048 with limit 1000"),
+    ("length(unit=wrods)", "'wrods' is neither characters nor words"),
+    ("length_cosine(limit=0)", "limit must be at least 1"),
+    ("length_cosine(unit=wrods)", "'wrods' is neither"),
+    ("length_budget(alpha=0)", "alpha must be above 0"),
+    ("length_budget(budget=0)", "the budget 0 is no number above 0"),
+    ("repetition(n=0)", "n must be at least 1"),
+    ("regex(flags=q)", "no flag is called 'q'"),
+    ("language(target=cn)", "did you mean 'zh'"),
+    ("language(target=promt)", "did you mean 'prompt'"),
+    ("language(least=5)", "from 0 to 1, not 5"),
+    ("judge", "no endpoint is named; set RECKON_JUDGE_ENDPOINT"),
+    ("judge(endpoint='http://h/v1')", "no model is named"),
+    ("judge(endpoint='http://h/v1', model=m, threshold=2)", "threshold above 0"),
+    ("judge(endpoint='http://h/v1', model=m, least=-1)", "least must be at least 0"),
+    ("judge(endpoint='http://h/v1', model=m, rubric_file=none.txt)", "rubric_file none.txt cannot be read"),
+    ("lean_proof", "no Lean to ask"),
+]
+
+
+@pytest.mark.usefixtures("nothing_set")
+@pytest.mark.parametrize("form", ["{}", "gate(response_format, {})", "minimum(exact, length_cosine({}))"])
+@pytest.mark.parametrize(("text", "said"), OUT_OF_RANGE)
+def test_what_no_response_could_be_judged_with_is_refused_when_it_is_loaded(text: str, said: str, form: str) -> None:
+    with pytest.raises(InputError, match=r"\A[^\n]+\Z") as caught:
+        load(form.format(text))
+    assert said in str(caught.value)
+
+
+@pytest.mark.usefixtures("nothing_set")
+def test_what_is_in_order_is_loaded_without_asking_anyone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RECKON_LEAN_URL", "http://127.0.0.1:1")  # nobody answers
+    for text in ("language(target=zh, least=1)", "language(target=yue)", "judge(endpoint='http://127.0.0.1:1', model=m)", "lean_proof"):
+        load(text)
+    monkeypatch.delenv("RECKON_LEAN_URL")
+    monkeypatch.setenv("RECKON_LEAN_REPL", f"{tmp_path}/lake env repl")
+    with pytest.raises(InputError, match="there is no program"):
+        load("lean_proof")
+
+
+def test_a_level_of_isolation_that_there_is_not_is_refused_when_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECKON_SANDBOX", "strickt")
+    for name in ("python_tests", "program_tests"):
+        with pytest.raises(InputError, match="no isolation level 'strickt'"):
+            load(name)
+
+
+@pytest.mark.parametrize("text", ["exact", "a.py:f", "length(limit=9, unit=words)", "gate(a, minimum(b(x='1, (2)'), c:d), v=e(f))"])
+def test_a_spec_as_text_is_that_spec(text: str) -> None:
+    assert parse(str(parse(text))) == parse(text)

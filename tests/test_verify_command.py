@@ -15,6 +15,7 @@ from recipes import explanation
 from recipes.cli import main
 from recipes.verify import Config, run
 from verifiers.input_error import InputError
+from verifiers.reward_function import own_verifiers
 
 REWARD = """
 import time
@@ -182,11 +183,17 @@ def test_math_answer_explains_itself(capfd: pytest.CaptureFixture[str]) -> None:
         (["mine.py:exact=0.5", "math_answer=1.0", "exact"], ["math_answer", "exact"]),
         (["package.math_answer:verify", "./exact/mine.py:f"], []),
         (["gate(response_format,math_answer)"], ["response_format", "math_answer"]),
-        (["math_answer?tolerance=exact=0.5"], ["math_answer"]),
+        (["math_answer(tolerance=exact)=0.5"], ["math_answer"]),
+        (["length_cosine"], ["length_cosine", "math_answer"]),
+        (["length_budget(unit=words)=2"], ["length_budget", "math_answer"]),
+        (["length_cosine(exact)", "length_budget(verifier=judge)"], ["length_cosine", "exact", "length_budget", "judge"]),
+        (["gate(language(target=en), minimum(length_cosine, mine.py:f(regex)))"], ["language", "length_cosine", "math_answer", "regex"]),
+        (["judge(rubric='Is it exact, or a regex?')"], ["judge"]),
+        (["no( spec", "exact"], ["exact"]),
     ],
 )
 def test_our_verifiers_are_found_in_specs(specs: list[str], own: list[str]) -> None:
-    assert explanation.own_verifiers(specs) == own
+    assert own_verifiers(specs) == own
 
 
 def test_out_appears_when_it_is_complete(capfd: pytest.CaptureFixture[str]) -> None:
@@ -258,3 +265,50 @@ def _read(descriptor: int) -> bytes:
         return os.read(descriptor, 65536)
     except OSError:  # the other end is closed
         return b""
+
+
+def test_what_ascii_cannot_show_is_escaped() -> None:
+    arguments = ["--gold", "é", "--pred", "é", "--verifier", "exact", "--explain"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"'\xe9'" in done.stdout
+
+
+def test_a_folder_is_no_out(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("there").mkdir()
+    assert main(["verify", written({"gold": "1", "pred": "1"}), "--out", "there"]) == 2
+    assert "there is a folder" in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir() if "partial" in path.name] == []
+
+
+@pytest.mark.parametrize("deadline", ["nan", "inf", "0"])
+def test_a_deadline_is_a_number_of_seconds(deadline: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "--gold", "1", "--pred", "1", "--deadline", deadline]) == 2
+    assert "the deadlines finite and above 0 seconds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("verifier", "said"),
+    [("length(limit=1000)", "cache"), ("judge", "no endpoint"), ("lean_proof", "no Lean"), ("language(least=5)", "least")],
+)
+def test_a_verifier_that_can_judge_nothing_is_one_line(
+    verifier: str, said: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RECKON_JUDGE_ENDPOINT", "RECKON_LEAN_REPL", "RECKON_LEAN_URL", "RECKON_LEAN_REPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["verify", written({"gold": "1", "pred": "1"}), "--verifier", verifier]) == 2
+    out, error = capfd.readouterr()
+    assert out == ""
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("verifier", ["length_cosine", "length_budget(alpha=0.01)=0.5", "gate(length(limit=4096), length_cosine)"])
+def test_a_length_reward_judges_math_answers_unless_told_otherwise(verifier: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(Config(gold="1/2", pred="0.5", verifier=(verifier,))) == 0
+    [line], _ = verdicts(capfd.readouterr().out)
+    assert line["status"] == "right", line["detail"]
+    assert line["score"] > 0

@@ -29,7 +29,7 @@ from typing import Any, Literal
 
 from verifiers.chat_endpoint import EndpointFailure, EndpointTimeout, address, complete, usable_key
 from verifiers.input_error import InputError
-from verifiers.problem import Problem
+from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict, no_answer
 
 RUBRIC = (
@@ -260,3 +260,10 @@ def _rubric(rubric: str, rubric_file: str) -> str:
 def _digest(problem: Problem, said: str, judge: _Judge, control: bool) -> bytes:
     content = repr((problem.prompt, problem.answer, said, judge, control))
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def check(*, least: int, **parameters: Any) -> None:
+    """Raises InputError where no judge is named, the rubric cannot be read, or a parameter is out of range. The judge is not asked."""
+    if least < 0:
+        raise InputError(f"judge: least must be at least 0, not {least}")
+    verify(make_problem("", ""), "", least=1, **parameters)  # a blank response is refused before it is sent

@@ -17,6 +17,7 @@ languages of one script, near relatives (Cantonese and Wu count as Chinese; Bosn
 one or two to a formula, fewer than eight in a row in code.
 """
 
+import difflib
 import re
 import unicodedata
 from collections import Counter
@@ -223,3 +224,17 @@ def _detector() -> Any:
 
 def _question(problem: Problem) -> str:
     return problem.prompt if isinstance(problem.prompt, str) else problem.prompt[-1]["content"]
+
+
+_COUNTRIES = {"cn": "zh", "jp": "ja", "kr": "ko", "gr": "el", "cz": "cs", "dk": "da", "se": "sv", "ua": "uk", "us": "en", "gb": "en"}
+
+
+def check(*, target: str, least: float, **_: Any) -> None:
+    """Raises InputError for a target that the model does not know, a share that is none, and a model that is not installed."""
+    if not 0 <= least <= 1:
+        raise InputError(f"language: least is a share of the words, from 0 to 1, not {least:g}")
+    known = sorted({str(found["lang"]) for found in _detector().detect("a", model="lite", k=1000, threshold=-1.0)} | _SAME.keys())
+    if target != "prompt" and target not in known:
+        close = _COUNTRIES.get(target) or next(iter(difflib.get_close_matches(target, ["prompt", *known], n=1)), "")
+        hint = f"; did you mean {close!r}?" if close else ""
+        raise InputError(f"language: target {target!r:.20} is neither prompt nor a language that the model knows, as en, zh or de{hint}")

@@ -30,6 +30,8 @@ screen bars every known way to that; for results that matter, replay the compile
 
 import os
 import re
+import shlex
+import shutil
 import threading
 import time
 from collections.abc import Mapping
@@ -151,6 +153,17 @@ def check_available(header: str = "", *, limit: float = 120.0) -> None:
     verdict = judge(reply, "reckon_probe", USUAL_AXIOMS)
     if verdict.status is not Status.RIGHT:
         raise InputError(f"Lean does not prove True here: {verdict.detail}")
+
+
+def check() -> None:
+    """Raises InputError where it can be seen without starting Lean or asking a server that there is none to ask."""
+    try:
+        transport()
+    except LeanMissing as error:
+        raise InputError(str(error)) from None
+    command = shlex.split(os.environ.get("RECKON_LEAN_REPL", ""))
+    if command and shutil.which(command[0]) is None:
+        raise InputError(f"RECKON_LEAN_REPL: there is no program {command[0]!r} to start; give the whole path, or install it")
 
 
 # ---------------------------------------------------------------- what is to be proved

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from verifiers.input_error import InputError
-from verifiers.problem import Problem
+from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict
 
 _LONGEST_WORD = 20  # characters
@@ -59,3 +59,8 @@ def _tokenizer(place: str) -> Any:
         return tokenizer
     except Exception as error:  # noqa: BLE001  # the library raises bare Exception for a file that it cannot read
         raise InputError(f"length: {path} is no tokenizer ({error!s:.120}); name a tokenizer.json") from None
+
+
+def check(*, limit: int, cache: int, unit: str) -> None:
+    """Raises InputError for parameters that no response could be measured by."""
+    verify(make_problem("", ""), "", limit=limit, cache=cache, unit=unit)

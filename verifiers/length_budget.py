@@ -9,13 +9,13 @@ tokenizer to reproduce it. The budget is the problem's meta["budget"], else the 
 which is the data's business.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from verifiers import math_answer
 from verifiers.input_error import InputError
 from verifiers.length import measure
-from verifiers.problem import Problem
-from verifiers.verdict import Verdict, Verifier, as_verdict, bad_gold
+from verifiers.problem import Problem, make_problem
+from verifiers.verdict import Verdict, Verifier, as_verdict, bad_gold, no_answer
 
 
 def verify(
@@ -48,3 +48,10 @@ def verify(
     return Verdict(
         score, inner.status, f"{length} {unit} of {wanted}; {inner.detail}", {"score": inner.score, "length": float(length)}, inner.steps
     )
+
+
+def check(*, verifier: Verifier, **parameters: Any) -> None:
+    """Raises InputError for parameters that no response could be scored by. The inner verifier, which was loaded already, does not run."""
+    verdict = verify(make_problem("", ""), "", verifier=lambda problem, response: no_answer(), **parameters)
+    if not verdict.valid:
+        raise InputError(f"length_budget: {verdict.detail}")

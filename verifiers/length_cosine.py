@@ -10,12 +10,13 @@ n is in units of `length.py`.
 """
 
 import math
+from typing import Any
 
 from verifiers import math_answer
 from verifiers.input_error import InputError
 from verifiers.length import measure
-from verifiers.problem import Problem
-from verifiers.verdict import Status, Verdict, Verifier, as_verdict
+from verifiers.problem import Problem, make_problem
+from verifiers.verdict import Status, Verdict, Verifier, as_verdict, no_answer
 
 
 def verify(
@@ -46,3 +47,8 @@ def verify(
     return Verdict(
         score, inner.status, f"{length} {unit} of {limit}; {inner.detail}", {"score": inner.score, "length": float(length)}, inner.steps
     )
+
+
+def check(*, verifier: Verifier, **parameters: Any) -> None:
+    """Raises InputError for parameters that no response could be scored by. The inner verifier, which was loaded already, does not run."""
+    verify(make_problem("", ""), "", verifier=lambda problem, response: no_answer(), **parameters)

@@ -21,6 +21,7 @@ are served first come, first served: a small one waits behind a large one. An it
 interrupted: a call that ends early leaves its thread waiting for the next item, in vain.
 """
 
+import math
 import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
@@ -71,8 +72,8 @@ class VerifierPool:
         memory_limit: int | None = None,
         give_up_after: int = 20,
     ) -> None:
-        if min(workers, recycle_after, chunk) < 1 or min(deadline, start_deadline) <= 0:
-            raise InputError("workers, recycle_after and chunk must be at least 1, and the deadlines above 0 seconds")
+        if min(workers, recycle_after, chunk) < 1 or not all(0 < seconds < math.inf for seconds in (deadline, start_deadline)):
+            raise InputError("workers, recycle_after and chunk must be at least 1, and the deadlines finite and above 0 seconds")
         if give_up_after < 0 or (recycle_above is not None and recycle_above < 1):
             raise InputError("give_up_after must be at least 0, and recycle_above at least 1 byte, or None")
         self.deadline = deadline

@@ -24,7 +24,7 @@ from verifiers.atomic import atomic_path
 from verifiers.code_blocks import fence, fenced_blocks
 from verifiers.input_error import InputError
 from verifiers.problem import Message, Problem, make_problem
-from verifiers.reward_function import own_names, short_name
+from verifiers.reward_function import own_names, own_verifiers, rewards_in
 from verifiers.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
 
 
 def answer_as_response(answer: str, verifier: str) -> str:
-    """A response whose final answer is `answer`: boxed for `math_answer`, which looks for a box; plain for every other verifier."""
-    return f"\\boxed{{{answer}}}" if short_name(verifier) == "math_answer" else answer
+    """A response whose final answer is `answer`: boxed where `math_answer` looks for a box, be it inside; plain for all other verifiers."""
+    return f"\\boxed{{{answer}}}" if "math_answer" in own_verifiers([verifier]) else answer
 
 
 def gold_response(problem: Problem) -> str:
@@ -184,6 +184,15 @@ def audit_golds(problems: Sequence[Problem], pool: "VerifierPool") -> list[tuple
     """The problems whose gold answer, given as the response, is not judged right, each with that verdict."""
     verdicts = pool.verify_many([(problem, gold_response(problem)) for problem in problems])
     return [(problem, verdict) for problem, verdict in zip(problems, verdicts, strict=True) if verdict.status is not Status.RIGHT]
+
+
+def gold_judges(rewards: Iterable[str]) -> list[str]:
+    """Of the rewards that these run, those that a bare gold answer must satisfy, as texts to load: `math_answer` and `exact`.
+
+    They may stand behind a gate or inside a length reward, which a gold that is no more than an answer could not satisfy.
+    """
+    inside = [reward for text in rewards for reward in rewards_in(text)]
+    return list(dict.fromkeys(str(reward) for reward in inside if reward.name in ("math_answer", "exact")))
 
 
 class _BadGoldError(InputError):

@@ -82,3 +82,8 @@ def _judge(program: str, language: Language, cases: list[tuple[str, str]], budge
             yield f"does not compile: {why}"[:300]
         return
     yield from judge_outputs(prepared, cases, budget, deadline)
+
+
+def check() -> None:
+    """Raises InputError where the level of isolation is not to be had on this machine."""
+    chosen_sandbox()

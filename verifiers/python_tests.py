@@ -267,3 +267,8 @@ def _end(checker: Program) -> Run:
     if run.status is Outcome.SANDBOX_ERROR:
         raise SandboxFailedError(run.detail)
     return run
+
+
+def check() -> None:
+    """Raises InputError where the level of isolation is not to be had on this machine."""
+    chosen_sandbox()

@@ -9,11 +9,11 @@ Such a problem needs meta["gold_response"], a text that the pattern accepts, whe
 import re
 import warnings
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from verifiers.answers import boxed, extract_answer, tagged
 from verifiers.input_error import InputError
-from verifiers.problem import Problem
+from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
 
 LONGEST_PATTERN = 10_000
@@ -56,3 +56,8 @@ def _compiled(pattern: str, flags: str) -> re.Pattern[str] | str:
             return re.compile(pattern, combined)
     except (re.error, OverflowError, RecursionError) as error:
         return f"the gold pattern {pattern!r:.80} is not a regular expression: {error}"
+
+
+def check(**parameters: Any) -> None:
+    """Raises InputError for flags that are none."""
+    verify(make_problem("", ""), "", **parameters)

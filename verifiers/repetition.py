@@ -8,9 +8,10 @@ that wants an answer. Left out: paraphrase, and a phrase that comes back with ot
 """
 
 import re
+from typing import Any
 
 from verifiers.input_error import InputError
-from verifiers.problem import Problem
+from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict
 
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -57,3 +58,8 @@ def _units(text: str) -> list[str]:
         run = match[0]
         units += [run] if len(run) <= _LONGEST else run
     return units
+
+
+def check(**parameters: Any) -> None:
+    """Raises InputError for parameters that no response could be scored by."""
+    verify(make_problem("", ""), "", **parameters)

@@ -9,6 +9,9 @@ A reward that a user writes is a plain function, and its signature says which of
 * the same as `async def`: awaited on one event loop per thread, so that a client kept between calls stays usable;
 * TRL's, `fn(completions, **columns) -> list[float | None]`: called with one completion at a time.
 
+One of our own modules may define `check` beside `verify`: called when the verifier is loaded, it refuses parameters that no response
+could be judged with, and says which service or package is missing.
+
 This module imports the user's code in the process that calls `load`. Whatever that code raises while it is imported or run is
 not caught here, except for what has a clear cause (no such file, a syntax error, a missing module); the worker is the boundary
 that turns the rest into a verdict.
@@ -24,7 +27,8 @@ import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +36,7 @@ from typing import Any
 
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
-from verifiers.reward_spec import Spec, bind, parse, split_weight
+from verifiers.reward_spec import Spec, bind, inner, parse, split_weight
 from verifiers.verdict import Verdict, Verifier, as_verdict
 
 # What a TRL trainer has and a lone verdict has not. Its two loggers are not here: they have a stand-in that does nothing.
@@ -56,7 +60,19 @@ def _load(spec: Spec) -> Verifier:
         return _composed(spec)
     function = _find(spec.name)
     parameters = bind(function, spec, _load)
+    _check(function, spec.name, parameters)
     return as_verifier(partial(function, **parameters) if parameters else function, spec.name)
+
+
+def _check(function: Callable[..., Any], name: str, parameters: Mapping[str, Any]) -> None:
+    """Let one of our verifiers object to its parameters, and to a service that is missing, now and not at every response.
+
+    Its module may define `check`, which is called with all parameters of `verify`, those left at their defaults included.
+    """
+    check = None if ":" in name else getattr(sys.modules[function.__module__], "check", None)
+    if check is not None:
+        defaults = {key: p.default for key, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
+        check(**defaults | dict(parameters))
 
 
 _COMPOSITIONS = ("gate", "minimum")
@@ -125,6 +141,32 @@ def short_name(spec: str) -> str:
     """The function's name, or the module's where no function is named; without parameters and weight."""
     name = parse(split_weight(spec)[0]).name
     return name.rpartition(":")[2] or name
+
+
+@lru_cache(maxsize=1024)
+def rewards_in(text: str) -> tuple[Spec, ...]:
+    """The rewards that `name`, `name(...)=weight` and the like run, outermost first; gate and minimum are none themselves.
+
+    Those that one of our verifiers has as a default are among them. The user's code is not imported, so of what stands in its
+    parentheses only rewards without a keyword are seen. Raises InputError for text that is no spec.
+    """
+    return tuple(_rewards_in(parse(split_weight(text)[0])))
+
+
+def _rewards_in(spec: Spec) -> Iterator[Spec]:
+    if spec.name not in _COMPOSITIONS:
+        yield spec
+    for part in inner(_own_verifier(spec.name), spec) if spec.name in own_names() else spec.parts:
+        yield from _rewards_in(part)
+
+
+def own_verifiers(specs: Iterable[str]) -> list[str]:
+    """Those of our verifiers that specs run, however weighted or combined; text that is no spec names none."""
+    names: list[str] = []
+    for text in specs:
+        with suppress(InputError):  # loading it says what is wrong
+            names += [reward.name for reward in rewards_in(text) if reward.name in own_names()]
+    return list(dict.fromkeys(names))
 
 
 def _unique(name: str, taken: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ from verifiers.input_error import InputError
 from verifiers.verdict import Verifier
 
 _KEYWORD = re.compile(r"([A-Za-z_]\w{0,80})\s*=\s*", re.ASCII)
+_CALL = re.compile(r"[\w.:/-]+\(")
 _MOST = 4000  # characters of a spec
 _DEEPEST = 8
 
@@ -39,12 +40,18 @@ class Spec:
     parameters: tuple[tuple[str, str], ...] = ()
     """Keyword and value, as text; quotes are still there."""
 
+    def __str__(self) -> str:
+        inside = [*map(str, self.parts), *(f"{name}={value}" for name, value in self.parameters)]
+        return f"{self.name}({', '.join(inside)})" if inside else self.name
+
 
 def split_weight(text: str) -> tuple[str, float]:
     """A spec and its weight, 1 unless it ends in `=number`. Raises InputError for a weight that is no finite number."""
     name, equals, tail = text.rpartition("=")
     if not equals or ":" in tail or tail.endswith((".py", ")")):  # no weight, or the sign is part of a path or inside parentheses
         return text, 1.0
+    if _CALL.match(name) and not name.endswith(")") and name.count("(") > name.count(")"):
+        return text, 1.0  # a parenthesis that is not closed, which `parse` says: the sign is a parameter's
     try:
         weight = float(tail)
     except ValueError:
@@ -109,13 +116,23 @@ def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec], Verifi
     return values
 
 
+def inner(function: Callable[..., Any], spec: Spec) -> list[Spec]:
+    """The rewards that `function` would call: those in the spec, and for the rest its defaults that are verifiers of ours."""
+    slots = {name: default for name, (hint, default) in _parameters(function).items() if _takes_verifier(hint)}
+    given = dict(spec.parameters)
+    unset = [name for name in slots if name not in given][len(spec.parts) :]
+    defaults = [getattr(slots[name], "__module__", "") for name in unset if getattr(slots[name], "__name__", "") == "verify"]
+    named = [parse(given[name], 1) for name in slots if name in given]
+    return [*spec.parts, *named, *(Spec(module.rpartition(".")[2]) for module in defaults)]
+
+
 # Cutting the text
 
 
 def _opening(text: str) -> int:
     """Where the parenthesis opens that the last character closes; -1 for a bare name. Raises InputError where they do not match."""
     if not text.endswith(")"):
-        if re.search(r"^[\w.:/-]+\(", text) and "=" in text:
+        if _CALL.match(text) and "=" in text:
             raise InputError(f"reward {text!r}: the parenthesis is not closed, or something stands behind it; write NAME(PARAMETER=VALUE)")
         return -1
     depth, opening, quote = 0, -1, ""
