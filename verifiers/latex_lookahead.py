@@ -12,6 +12,7 @@ from verifiers.latex_units import UNIT_WORDS, UnitReader
 
 MAX_WORK = 1000  # products of two monomials in one answer
 
+_QUANTIFIERS = ("for", "all", "any")  # no letters, though they are as short
 _OPENERS = frozenset({"frac", "binom", "sqrt", "⌊", "⌈", "sum", "prod", "\\overline", "\\bar", "(", "{"})
 
 
@@ -46,7 +47,7 @@ class LookAhead(UnitReader):
             exponent = spaced and before.kind == "num" and self.at > 1 and self.tokens[self.at - 2].text == "^"
             return self._peek(1).text == "^" and (before.kind == "sym" or before.text in (")", "}", "!") or exponent)
         if kind == "word":
-            return len(text) <= 3 and text not in UNIT_WORDS and self.tokens[self.at - 1].kind != "word"
+            return len(text) <= 3 and text not in UNIT_WORDS and text not in _QUANTIFIERS and self.tokens[self.at - 1].kind != "word"
         if kind == "op" and text == "|":
             return not self.bars
         if text == "(" and self._peek(1).text in ("mod", "pmod"):

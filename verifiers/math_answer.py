@@ -33,6 +33,7 @@ from verifiers.answer_words import read, read_beside, same_choice
 from verifiers.answers import DEFAULT_EXTRACTORS, Extractor, extract_answer
 from verifiers.calculus import is_open_form, needs_algebra
 from verifiers.certified import ratio_sign, same
+from verifiers.domains import compatible
 from verifiers.exact_sums import PI, Expr, Unreadable, divide, multiply, scale
 from verifiers.intervals import is_set, real_set, same_set
 from verifiers.latex_parse import parse
@@ -58,6 +59,7 @@ from verifiers.units import Dimension, read_unit
 from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
 
 _PLAIN = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?", re.ASCII)
+_VARIABLES = frozenset("xtnmzsuyk")
 _EXTREMES = frozenset({"min", "max", "Min", "Max", "Minimum", "Maximum", "minimum", "maximum"})
 
 
@@ -182,7 +184,9 @@ def _canonical(number: str) -> str:
 
 
 def _same(left: Value, right: Value, policy: Policy) -> bool:
-    """Two whole answers; a letter that stands for anything may differ."""
+    """Two whole answers; a letter that stands for anything may differ, but not what it ranges over."""
+    if not compatible(left, right):
+        return False
     letters = one_letter_apart(left, right)
     left, right = (side.value if isinstance(side, Family) else side for side in (left, right))
     if letters:
@@ -224,9 +228,10 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
 
 
 def _same_parameter(left: Named, right: Named) -> tuple[Named, Named]:
-    """f(x) and f(t) as functions of one letter."""
+    """f(x) and f(t) as functions of one letter: a usual variable, or one that the value has. P(A) and f(a) are values at a point."""
     (f, x), (g, t) = (named.name.rstrip(")").partition("(")[::2] for named in (left, right))
-    if f and f == g and len(x) == len(t) == 1 and x != t:
+    free = all(letter in _VARIABLES or (letter.islower() and letter in letters_of(side.value)) for letter, side in ((x, left), (t, right)))
+    if f and f == g and len(x) == len(t) == 1 and x != t and free:
         return Named(f"{f}(·)", renamed(left.value, x, "·")), Named(f"{g}(·)", renamed(right.value, t, "·"))
     return left, right
 
