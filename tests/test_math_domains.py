@@ -3,6 +3,8 @@ r"""What answers say beside their value, and the forms in which a question comes
 The tables are lines "gold ~ answer", judged in both directions under the default policy.
 """
 
+import time
+
 import pytest
 
 from verifiers.math_answer import equivalent
@@ -35,6 +37,32 @@ f(x)=ax+b ~ f(x)=ax+b, a,b\in\mathbb{R}
 f(x)=3 ~ f(t)=3
 f(x)=x^2 ~ f(n)=n^2
 f(a)=a^2 ~ f(b)=b^2
+# open forms: transposes, multiples, unions of intervals and roundings of variables are answers
+\begin{pmatrix}1\\2\\3\end{pmatrix} ~ \begin{pmatrix}1&2&3\end{pmatrix}^{\mathsf T}
+\begin{pmatrix}2&4\\6&8\end{pmatrix} ~ 2\begin{pmatrix}1&2\\3&4\end{pmatrix}
+\lfloor n/2\rfloor ~ \left\lfloor \frac{n}{2}\right\rfloor
+(0,1)\cup(2,3) ~ (2,3)\cup(0,1)
+\{1\}\cup(2,3) ~ (2,3)\cup\{1\}
+\lfloor\sqrt{2023}\rfloor ~ \left\lfloor\sqrt{2023}\right\rfloor
+# solved statements
+\frac{6-3x}{2} ~ y=\frac{6-3x}{2}
+3x+2y=6 ~ y=\frac{6-3x}{2}
+xy=6 ~ \frac{6}{x}
+5 ~ 5=x
+|z|=1 ~ |z|=1.0
+|x|<1 ~ 1>|x|
+1\le|z|\le 2 ~ z\in[-2,-1]\cup[1,2]
+y+1=-(2x-1)^2 ~ -4x^2+4x-2
+# readings on which all agree
+\sin \omega t ~ \sin(\omega t)
+\sin xy ~ \sin(xy)
+\cos n\theta ~ \cos(n\theta)
+(1/2)x ~ x/2
+3/4\pi ~ \frac{3\pi}{4}
+5/2cm ~ 2.5 cm
+x=1,y=2 ~ \{x=1,y=2\}
+x=1,x=2 ~ \{1,2\}
+x_1=1,x_2=2 ~ \{1,2\}
 """
 
 DIFFERENT = r"""
@@ -69,6 +97,38 @@ P(A)=1/2 ~ P(B)=1/2
 N(A)=3 ~ N(B)=3
 f(a)=3 ~ f(b)=3
 P(x)=3 ~ P(A)=3
+# open forms
+-2 ~ \begin{vmatrix}1&2\\3&4\end{vmatrix}
+\begin{pmatrix}7&10\\15&22\end{pmatrix} ~ \begin{pmatrix}1&2\\3&4\end{pmatrix}^2
+\begin{pmatrix}7&10\\15&22\end{pmatrix} ~ \left(\begin{matrix}1&2\\3&4\end{matrix}\right)^2
+\begin{pmatrix}19&22\\43&50\end{pmatrix} ~ \begin{pmatrix}1&2\\3&4\end{pmatrix}\begin{pmatrix}5&6\\7&8\end{pmatrix}
+\begin{pmatrix}19&22\\43&50\end{pmatrix} ~ \begin{bmatrix}1&2\\3&4\end{bmatrix} \cdot \begin{bmatrix}5&6\\7&8\end{bmatrix}
+\begin{pmatrix}-2&1\\3/2&-1/2\end{pmatrix} ~ \begin{pmatrix}1&2\\3&4\end{pmatrix}^{-1}
+\begin{pmatrix}2&4\\6&8\end{pmatrix} ~ \begin{pmatrix}1&2\\3&4\end{pmatrix}\cdot 2
+\{1,2\}\cup\{2,3\} ~ \{1,2,3\}
+\{1,2\}\cap\{2,3\} ~ \{2\}
+(0,2)\cap(1,3) ~ (1,2)
+44 ~ \lfloor\sqrt{2023}\rfloor
+45 ~ \lceil\sqrt{2023}\rceil
+2 ~ 2^{100}-7\lfloor 2^{100}/7\rfloor
+# statements that are not solved
+5 ~ x+y=5+y
+5 ~ x+0=5
+3 ~ -x=-3
+x>-5 ~ -x<5
+x<1 ~ -x>-1
+x\in(-1,1) ~ |x|<1
+\frac{6-3x}{2} ~ 3x+2y=6
+6-x ~ x+y=6
+# what readers read differently
+\sin x y ~ \sin(xy)
+\sin x y ~ y\sin x
+1/2x ~ \frac{x}{2}
+1/2x ~ \frac{1}{2x}
+a/bc ~ \frac{a}{bc}
+a/bc ~ \frac{ac}{b}
+# names are no set
+x=1,y=2 ~ \{1,2\}
 """
 
 
@@ -87,3 +147,10 @@ def test_the_same_answer_passes_in_both_directions(gold: str, answer: str) -> No
 def test_a_near_miss_passes_in_neither_direction(gold: str, answer: str) -> None:
     assert not equivalent(gold, answer)
     assert not equivalent(answer, gold)
+
+
+def test_a_long_union_is_sorted_once() -> None:
+    pieces = [rf"({2 * i},{2 * i + 1})" for i in range(60)]
+    start = time.process_time()
+    assert equivalent(r"\cup".join(pieces), r"\cup".join(reversed(pieces)))
+    assert time.process_time() - start < 1.0

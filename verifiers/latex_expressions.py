@@ -28,7 +28,7 @@ from verifiers.exact_sums import (
 from verifiers.functions import ARITY, INVERSE, MAX_FACTORIAL, VARIADIC, apply, log_to_base
 from verifiers.latex_lookahead import MAX_WORK, LookAhead
 from verifiers.latex_tokens import Token, in_base, numeral
-from verifiers.latex_units import CURRENCIES
+from verifiers.latex_units import CURRENCIES, UNIT_WORDS
 from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value, bare_symbol, expression, finite
 from verifiers.matrices import determinant, is_matrix, plus, times, to_power, transposed
 from verifiers.units import read_unit
@@ -116,7 +116,7 @@ class ExpressionParser(LookAhead):
             if self._take("*"):
                 value = self._times(value, self._signed_factor())
             elif self._take("/"):
-                value = self._times(value, power(expression(self._signed_factor()), rational(-1)))
+                value = self._times(value, power(expression(self._divisor()), rational(-1)))
             elif not self.congruence and self._take("mod"):
                 value = apply("mod", expression(value), expression(self._factor()))
             elif self._at_factor():
@@ -130,6 +130,16 @@ class ExpressionParser(LookAhead):
             return times(left, right)
         self._works(len(finite(left).terms) * len(finite(right).terms))
         return multiply(expression(left), expression(right))
+
+    def _divisor(self) -> Value:
+        """What follows a slash. 1/2x and a/bc are (1/2)x or 1/(2x), as the reader likes."""
+        token, following = self._peek(), self._peek(1)
+        letters = following.kind in ("sym", "word") and not (following.text in CONSTANTS or following.text in UNIT_WORDS)
+        if token.kind == "num" and letters and not following.spaced:
+            raise Unreadable
+        if token.kind == "word" and len(token.text) <= 3:
+            raise Unreadable
+        return self._signed_factor()
 
     def _signed_factor(self) -> Value:
         sign = self._sign() if self._next_op("+", "-") else Fraction(1)
@@ -313,13 +323,18 @@ class ExpressionParser(LookAhead):
         else:
             value = expression(self._factor())
             while self._at_factor() and self._peek().kind != "func" and not (self._next_op("(") and symbols(value)):
-                if self._peek().kind == "num":  # \sin x 2^n
+                if self._peek().kind == "num" or self._at_another_letter():  # \sin x 2^n, \sin x y
                     raise Unreadable
                 value = expression(self._times(value, self._factor()))
             if self._next_op("/") and self._peek(1).kind != "func":
                 raise Unreadable
         self.depth -= 1
         return value
+
+    def _at_another_letter(self) -> bool:
+        """Whether white space parts two Latin letters here: \\sin x y may end at x; \\sin \\omega t and \\sin xy do not."""
+        before, token = self.tokens[self.at - 1], self._peek()
+        return token.spaced and all(len(t.text.partition("_")[0]) == 1 and t.kind == "sym" for t in (before, token))
 
     def _repeated(self, join: Callable[[Expr, Expr], Expr], empty: int) -> Expr:
         """A sum or product from an integer to an integer, its body read once for each."""

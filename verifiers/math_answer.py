@@ -15,7 +15,8 @@ the stated one, and no part of an answer ever stands for the whole. Policies tha
 - closed form: where one side is written as a sum, product, gcd, maximum, remainder, integral, derivative or limit and the other is not,
   they differ, as such an answer may only restate the question; so do 2x + 1 = 11 and x = 5, of which only one is solved.
   `require_closed_form=False` compares values. A power, a binomial coefficient or a product of two numbers may restate a question too,
-  and is let through;
+  and is let through. So is a question of conversion that is only repeated: 10 m/s is 36 km/h, 0.25 is 25\%, pi/4 is 45 degrees. Where
+  problems ask for conversions, choose units="match" and percent="strict";
 - names: x = 5 is 5, but x = 5 is not y = 5; a list of differently named values keeps its order against a list without names;
 - letters: f(t) = t^2 is f(x) = x^2; a parameter has any name where an answer says "for all integers k", or beside pi;
 - lists and sets have no order but do have multiplicities; tuples and intervals have order and brackets; an inequality is the interval
@@ -54,7 +55,7 @@ from verifiers.relations import (
 )
 from verifiers.relations import letters as letters_of
 from verifiers.rounding import is_rounding, is_within, rounds_to
-from verifiers.solved import is_unsolved
+from verifiers.solved import is_unsolved, needs_solving
 from verifiers.units import Dimension, read_unit
 from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
 
@@ -157,7 +158,7 @@ def decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
     if policy.require_closed_form:
         if is_open_form(gold) != is_open_form(answer):
             return False, "closed form"
-        if is_unsolved(left) != is_unsolved(right_):
+        if is_unsolved(left) != is_unsolved(right_) or needs_solving(left, right_) or needs_solving(right_, left):
             return False, "unsolved"
     try:
         if _same(left, right_, policy):
@@ -397,6 +398,8 @@ def _same_group(left: Group, right: Group, policy: Policy) -> bool:
         names = [{root_name(item) for item in group.items if isinstance(item, Named)} for group in (left, right)]
         if all(names) or max(len(found) for found in names) < 2:
             return _matched(left.items, right.items, policy)
+        if "\\{" in (left.opening, right.opening):  # x = 1, y = 2 is no set
+            return False
     elif (left.opening, left.closing) != (right.opening, right.closing):
         return False
     return all(_same_value(a, b, policy) for a, b in zip(left.items, right.items, strict=True))
