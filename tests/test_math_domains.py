@@ -63,6 +63,15 @@ y+1=-(2x-1)^2 ~ -4x^2+4x-2
 x=1,y=2 ~ \{x=1,y=2\}
 x=1,x=2 ~ \{1,2\}
 x_1=1,x_2=2 ~ \{1,2\}
+# an identity, a chain of names, constants of integration
+f(x)=0 ~ f(x) \equiv 0
+(1,1,1) ~ a=b=c=1
+(2,2) ~ p=q=2
+x=2,y=2 ~ x=y=2
+Ce^x ~ c_1e^x
+C_1e^x+C_2e^{-x} ~ Ae^x+Be^{-x}
+C_1e^x+C_2e^{-x} ~ c_2e^x+c_1e^{-x}
+x\equiv 1\pmod 5 ~ x \equiv 6 \pmod{5}
 """
 
 DIFFERENT = r"""
@@ -129,6 +138,22 @@ a/bc ~ \frac{a}{bc}
 a/bc ~ \frac{ac}{b}
 # names are no set
 x=1,y=2 ~ \{1,2\}
+# an identity, a chain of names, constants of integration
+f(x)=0 ~ f(x) \equiv 1
+x\equiv 1\pmod 5 ~ x=1
+(1,1,1) ~ a=b=1
+(1,1,2) ~ a=b=c=1
+(1,2) ~ a=b=1
+5 ~ x=y=5
+Ax+B ~ Bx+A
+c_1 x+c_2 ~ c_1 x+c_1
+f(x)=cx ~ f(x)=kx^2
+f(x)=cx ~ f(x)=c+x
+Ae^{x} ~ ke^{x}
+2k ~ 2c
+f(x)=cx ~ f(x)=kx
+Ce^{kx} ~ ke^{Cx}
+C_1e^x+C_2e^{-x} ~ Ce^x+Ce^{-x}
 """
 
 

@@ -18,6 +18,10 @@ _OPENERS = frozenset({"frac", "binom", "sqrt", "⌊", "⌈", "sum", "prod", "\\o
 
 class LookAhead(UnitReader):
     def __init__(self, tokens: list[Token]) -> None:
+        if (
+            tokens and tokens[0].text in ("f", "g", "h") and not any(token.text in ("mod", "pmod") for token in tokens)
+        ):  # f(x) \equiv 0 says of a function what "=" says
+            tokens = [token._replace(text="=") if token.text == "≡" else token for token in tokens]
         super().__init__(tokens)
         self.depth = 0
         self.sign = 1  # how a plus-minus sign is read this time

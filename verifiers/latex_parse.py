@@ -131,6 +131,9 @@ class _Parser(CalculusParser):
         first = sides[0]
         if all(_same_constant(first, side) for side in sides[1:]):
             return Named(name, first) if name else first
+        names = [name, *(bare_symbol(side) if isinstance(side, Expr) else "" for side in sides[:-1])]
+        if len(names) > 1 and all(_is_letter(part) for part in names) and len(set(names)) == len(names) and _is_constant(sides[-1]):
+            return Group("", "", tuple(Named(part, sides[-1]) for part in names))  # a = b = c = 1
         if len(sides) == 2 and not name and not (_is_constant(sides[0]) and _is_constant(sides[1])):
             return Relation((sides[0], sides[1]), ("=",))
         raise Unreadable
@@ -299,6 +302,10 @@ def _with_parameters(value: Value, said: Parameters) -> Value:
             found = Parameters(tuple(names), (*said.domains, of_set(last.value.closing)))
             return _with_parameters(rest[0] if len(rest) == 1 else Group("", value.closing, rest), found)
     return Family(tuple(sorted(set(said.names))), value, said.domains) if said.names or said.domains else value
+
+
+def _is_letter(name: str) -> bool:
+    return len(name.partition("_")[0]) == 1
 
 
 def _is_constant(value: Value) -> bool:

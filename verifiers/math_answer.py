@@ -36,6 +36,7 @@ from verifiers.calculus import is_open_form, needs_algebra
 from verifiers.certified import ratio_sign, same
 from verifiers.domains import compatible
 from verifiers.exact_sums import PI, Expr, Unreadable, divide, multiply, scale
+from verifiers.free_constants import under_other_names
 from verifiers.intervals import is_set, real_set, same_set
 from verifiers.latex_parse import parse
 from verifiers.math_policy import DEFAULT_TOLERANCE, Percent, Policy, Units, make_policy
@@ -192,7 +193,7 @@ def _same(left: Value, right: Value, policy: Policy) -> bool:
     left, right = (side.value if isinstance(side, Family) else side for side in (left, right))
     if letters:
         right = renamed(right, letters[1], letters[0])
-    return _same_value(left, right, policy)
+    return _same_value(left, right, policy) or any(_same_value(left, other, policy) for other in under_other_names(left, right))
 
 
 def _same_value(left: Value, right: Value, policy: Policy) -> bool:

@@ -25,7 +25,7 @@ def needs_solving(value: Value, statement: Value) -> bool:
 def _is_shifted(side: Expr, name: str) -> bool:
     """y or y + 1"""
     rest = [(monomial, factor) for monomial, factor in side.terms if monomial]
-    return symbols(side) == {name} and rest == [(((name, Fraction(1)),), 1)]
+    return symbols(side) == {name} and rest == [(((name, Fraction(1)),), Fraction(1))]
 
 
 def is_unsolved(value: Value) -> bool:
