@@ -19,7 +19,7 @@ SAME: dict[str, Pairs] = {
         (r"\begin{pmatrix}1&3\\2&4\end{pmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}^T"),
         (r"\begin{pmatrix}1&3\\2&4\end{pmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}^{\top}"),
         (r"\begin{pmatrix}1\\2\\3\end{pmatrix}", r"\begin{pmatrix}1&2&3\end{pmatrix}^{\mathsf T}"),
-        ("-2", r"\det\begin{pmatrix}1&2\\3&4\end{pmatrix}"), ("-2", r"\begin{vmatrix}1&2\\3&4\end{vmatrix}"),
+        ("-2", r"\det\begin{pmatrix}1&2\\3&4\end{pmatrix}"), ("-2", r"\begin{vmatrix}1&2\\3&4\end{vmatrix}"), ("3", r"\lfloor 3.7\rfloor"),
         ("ad-bc", r"\begin{vmatrix}a&b\\c&d\end{vmatrix}"), (r"\begin{pmatrix}-1\\0\end{pmatrix}", r"-\begin{pmatrix}1\\0\end{pmatrix}"),
         (r"\begin{pmatrix}1+2t\\3-t\end{pmatrix}", r"\begin{pmatrix}1\\3\end{pmatrix}+t\begin{pmatrix}2\\-1\end{pmatrix}"),
         (r"\begin{pmatrix}\frac12\\1\end{pmatrix}", r"\frac{\begin{pmatrix}1\\2\end{pmatrix}}{2}"),
@@ -33,7 +33,7 @@ SAME: dict[str, Pairs] = {
         ("(1,2)", r"\vec{v}=(1,2)"), (r"\mathbf{v}=\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix}"),
     ],
     "inequalities that are not linear": [
-        ("(-2,2)", "x^2<4"), ("[-2,2]", r"x^2\le4"), ("[-2,2]", r"|x|\le2"), (r"(-\infty,-2)\cup(2,\infty)", "|x|>2"),
+        ("-x>-1", "x<1"), ("(-2,2)", "x^2<4"), ("[-2,2]", r"x^2\le4"), ("[-2,2]", r"|x|\le2"), (r"(-\infty,-2)\cup(2,\infty)", "|x|>2"),
         (r"(-\infty,-2]\cup[2,\infty)", r"x^2 \ge 4"), (r"-2 \le x \le 2", r"|x| \le 2"), ("-1<x<3", "|x-1|<2"),
         (r"1\leq|z|\leq \frac{3}{2}", r"z \in \left[-\frac{3}{2}, -1\right] \cup \left[1, \frac{3}{2}\right]"),
         ("0<|x|<1", r"(-1,0)\cup(0,1)"), (r"1\le x^2\le 4", r"[-2,-1]\cup[1,2]"), (r"(-\infty,1)\cup(2,\infty)", "x^2-3x+2>0"),

@@ -13,8 +13,8 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
+from verifiers.exact_sums import CONSTANTS, Expr, Unreadable, add, atom, atoms, call, multiply, rational, sum_of
 from verifiers.exact_sums import Call as FunctionCall
-from verifiers.exact_sums import Expr, Unreadable, add, atom, atoms, call, multiply, rational, sum_of
 from verifiers.latex_expressions import ExpressionParser
 from verifiers.latex_tokens import Token, normalise, tokenize
 from verifiers.math_values import Value, expression
@@ -24,9 +24,10 @@ ALGEBRA = frozenset({"integral", "antiderivative", "limit", "derivative", "serie
 MAX_LISTED = 400  # terms of a sum that are added up one by one; more of them are left to algebra
 MAX_ORDER = 9  # of a derivative
 _ARROWS = ("→", "\\rightarrow", "\\longrightarrow")
-_OPEN_OPERATORS = frozenset({"sum", "prod", "\\int", "\\iint", "\\iiint", "\\oint", "\\lim", "\\det", "∏", "∑", "∫"})
+_OPEN_OPERATORS = frozenset({"sum", "prod", "\\int", "\\iint", "\\iiint", "\\oint", "\\lim", "\\det", "∏", "∑", "∫", "∩"})
+_ROUNDED = {"⌊": "⌋", "⌈": "⌉"}
 _LONGEST = 4000  # characters that are looked at: more than are read
-_HINT = re.compile(r"sum|prod|int|lim|gcd|lcm|mcm|max|min|mod|det|[∑∏∫]|d\s?[}^{]")
+_HINT = re.compile(r"sum|prod|int|lim|gcd|lcm|mcm|max|min|mod|det|[∑∏∫∪∩⌊⌈]|d\s?[}^{]|matrix|array|cup|cap|floor|ceil")
 
 
 def needs_algebra(value: Expr) -> bool:
@@ -34,7 +35,8 @@ def needs_algebra(value: Expr) -> bool:
 
 
 def is_open_form(text: str) -> bool:
-    """Whether an answer contains a sum, product, gcd, extreme, remainder, integral, limit or derivative. A modulus is no remainder."""
+    """Whether an answer contains a sum, product, gcd, extreme, remainder, integral, limit or derivative (a modulus is no remainder); a
+    determinant, a power or product of matrices, an intersection, a union of lists of elements, or a rounded constant."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text[:_LONGEST])
     return bool(_HINT.search(plain)) and _has_open_form(text)
 
@@ -51,7 +53,36 @@ def _has_open_form(text: str) -> bool:
             return True
         if name == "frac" and _derivative_head(tokens, at + 1) is not None:
             return True
+        if kind == "matrix" and (name.endswith("{vmatrix}") or (name == "\\end{pmatrix}" and _computes_on(tokens, at + 1))):
+            return True
+        if kind == "op" and name == "∪" and at and (tokens[at - 1].text, following) == ("\\}", "\\{"):
+            return True
+        if kind == "op" and name in _ROUNDED and _is_constant(tokens, at + 1, _ROUNDED[name]):
+            return True
     return False
+
+
+def _computes_on(tokens: list[Token], at: int) -> bool:
+    r"""Whether a matrix goes on as a power or product with another matrix or a number; ^T only sets a column as a row."""
+    cursor = ExpressionParser(tokens)
+    cursor.at = at
+    while cursor._next_op(")"):
+        cursor.at += 1
+    if cursor._take("^"):
+        return not cursor._transpose_mark()
+    while cursor._next_op("*", "("):
+        cursor.at += 1
+    token = cursor._peek()
+    return token.kind in ("num", "mixed") or token.text.startswith("\\begin")
+
+
+def _is_constant(tokens: list[Token], at: int, closing: str) -> bool:
+    """Whether no letter but those of constants stands up to the closing bracket."""
+    while at < len(tokens) and tokens[at].text != closing:
+        if tokens[at].kind in ("word", "text") or (tokens[at].kind == "sym" and tokens[at].text not in CONSTANTS):
+            return False
+        at += 1
+    return True
 
 
 # ---------------------------------------------------------------- tokens

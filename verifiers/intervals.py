@@ -7,6 +7,7 @@ A pair (a,b) is an open interval only beside something that can be nothing but a
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cmp_to_key
 
 from verifiers.certified import difference_sign, same, sign
 from verifiers.exact_sums import (
@@ -128,13 +129,22 @@ def _read(value: Value) -> RealSet:
         case Named(name=name, value=inner):
             return RealSet(_read(inner).pieces, name)
         case SetOf(op=op, left=left, right=right):
-            a, b = _read(left), _read(right)
             if op == "∪":
-                return _together([a, b], union=True)
+                return _together([_read(part) for part in _parts(value)], union=True)
+            a, b = _read(left), _read(right)
             return _together([a, b if op == "∩" else RealSet(_complement(b.pieces), b.variable)], union=False)
         case Builder(head=head, conditions=conditions):
             return _built(head, conditions)
     raise Unreadable
+
+
+def _parts(value: Value) -> list[Value]:
+    """What a chain of unions joins, so that it is sorted once."""
+    parts: list[Value] = []
+    while isinstance(value, SetOf) and value.op == "∪":
+        parts.append(value.right)
+        value = value.left
+    return [value, *reversed(parts)]
 
 
 def _real(value: Value) -> Expr:
@@ -169,6 +179,8 @@ def _compare(a: Expr, b: Expr) -> int | None:
         return -1
     if a == INFINITY or b == MINUS_INFINITY:
         return 1
+    if (x := a.rational) is not None and (y := b.rational) is not None:
+        return (x > y) - (x < y)
     return difference_sign(a, b)
 
 
@@ -338,18 +350,16 @@ def _meet(a: Piece, b: Piece) -> list[Piece]:
     return [Piece(low, high, low_closed, high_closed)] if size < 0 or (size == 0 and low_closed and high_closed) else []
 
 
+def _by_low(a: Piece, b: Piece) -> int:
+    return _known(a.low, b.low)
+
+
 def _union(pieces: list[Piece]) -> tuple[Piece, ...]:
     """Sorted, and what touches is one. Pieces whose ends have variables stay as they are."""
     if any(symbols(end) for piece in pieces for end in (piece.low, piece.high)):
         return tuple(pieces)
-    merged: list[Piece] = []
-    for piece in pieces:
-        place = 0
-        while place < len(merged) and _known(merged[place].low, piece.low) < 0:
-            place += 1
-        merged.insert(place, piece)
     found: list[Piece] = []
-    for piece in merged:
+    for piece in sorted(pieces, key=cmp_to_key(_by_low)):
         last = found[-1] if found else None
         if last is not None:
             gap = _known(last.high, piece.low)

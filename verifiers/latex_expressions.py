@@ -26,15 +26,15 @@ from verifiers.exact_sums import (
     symbols,
 )  # fmt: skip
 from verifiers.functions import ARITY, INVERSE, MAX_FACTORIAL, VARIADIC, apply, log_to_base
+from verifiers.latex_lookahead import MAX_WORK, LookAhead
 from verifiers.latex_tokens import Token, in_base, numeral
-from verifiers.latex_units import CURRENCIES, UNIT_WORDS, UnitReader
+from verifiers.latex_units import CURRENCIES, UNIT_WORDS
 from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value, bare_symbol, expression, finite
 from verifiers.matrices import determinant, is_matrix, plus, times, to_power, transposed
 from verifiers.units import read_unit
 
 MAX_DEPTH = 30  # nested brackets and arguments: under ten Python frames each
 MAX_DIGITS = 400  # of one number as written
-MAX_WORK = 1000  # products of two monomials in one answer
 MAX_STEPS = 2000  # primaries read in one answer, those of a sum's terms counted each time
 MAX_ITEMS = 64  # of a list
 MAX_ROWS = 12  # of cases
@@ -47,20 +47,8 @@ _RELATION_KIND = {"<": 0, "\\le": 1, "=": 2, "\\ne": 4}
 _FLIPPED = {">": "<", "\\ge": "\\le"}
 
 
-class ExpressionParser(UnitReader):
+class ExpressionParser(LookAhead):
     """Recursive descent. Every method reads from `self.at` and raises `Unreadable` where the grammar ends."""
-
-    def __init__(self, tokens: list[Token]) -> None:
-        super().__init__(tokens)
-        self.depth = 0
-        self.sign = 1  # how a plus-minus sign is read this time
-        self.forks = 0  # plus-minus signs met
-        self.money = ""
-        self.work = 0
-        self.steps = 0
-        self.bars = 0  # absolute values open
-        self.congruence = any(token.text == "≡" for token in tokens)
-        self.bound: dict[str, Expr] = {}  # the index of a sum being read
 
     def _item(self) -> Value:
         """One item between brackets: `latex_parse.py` allows more than a quantity."""
@@ -114,11 +102,6 @@ class ExpressionParser(UnitReader):
                 value = plus(value, term, sign)
         return value
 
-    def _sign(self) -> Fraction:
-        text = self._expect("+", "-", "±", "∓")
-        self.forks += text in ("±", "∓")
-        return Fraction({"+": 1, "-": -1, "±": self.sign, "∓": -self.sign}[text])
-
     def _product(self) -> Value:
         sign = Fraction(1)
         while self._next_op("+", "-", "±", "∓", *CURRENCIES):
@@ -133,7 +116,7 @@ class ExpressionParser(UnitReader):
             if self._take("*"):
                 value = self._times(value, self._signed_factor())
             elif self._take("/"):
-                value = self._times(value, power(expression(self._signed_factor()), rational(-1)))
+                value = self._times(value, power(expression(self._divisor()), rational(-1)))
             elif not self.congruence and self._take("mod"):
                 value = apply("mod", expression(value), expression(self._factor()))
             elif self._at_factor():
@@ -148,28 +131,20 @@ class ExpressionParser(UnitReader):
         self._works(len(finite(left).terms) * len(finite(right).terms))
         return multiply(expression(left), expression(right))
 
-    def _works(self, amount: int) -> None:
-        self.work += amount
-        if self.work > MAX_WORK:
+    def _divisor(self) -> Value:
+        """What follows a slash. 1/2x and a/bc are (1/2)x or 1/(2x), as the reader likes."""
+        token, following = self._peek(), self._peek(1)
+        letters = following.kind in ("sym", "word") and not (following.text in CONSTANTS or following.text in UNIT_WORDS)
+        if token.kind == "num" and letters and not following.spaced:
             raise Unreadable
+        if token.kind == "word" and len(token.text) <= 3:
+            raise Unreadable
+        return self._signed_factor()
 
     def _signed_factor(self) -> Value:
         sign = self._sign() if self._next_op("+", "-") else Fraction(1)
         value = self._factor()
         return value if sign == 1 else self._times(rational(-1), value)
-
-    def _at_factor(self) -> bool:
-        """Whether what follows multiplies without a sign. A number never does: "3 4" is not a product."""
-        kind, text, _ = self._peek()
-        if kind == "word":
-            return len(text) <= 3 and text not in UNIT_WORDS and self.tokens[self.at - 1].kind != "word"
-        if kind == "op" and text == "|":
-            return not self.bars
-        if text == "(" and self._peek(1).text in ("mod", "pmod"):
-            return False
-        if kind == "matrix":
-            return text.startswith("\\begin") and "matrix" in text
-        return kind == "sym" or (kind == "func" and not self._at_unit_word()) or (kind == "op" and text in _OPENERS)
 
     def _factor(self) -> Value:
         """primary ("°" | "!" | "^" exponent)*"""
@@ -197,13 +172,6 @@ class ExpressionParser(UnitReader):
                 return transposed(base)
             return to_power(base, scale(self._argument(), sign))
         return power(finite(base), scale(self._argument(), sign))
-
-    def _transpose_mark(self) -> int:
-        r"""How many tokens of T, \top or \mathsf T stand here."""
-        ahead = [self._peek(i).text for i in range(4)]
-        inner = ahead[1:] if ahead[0] == "{" else ahead
-        length = 1 if inner[0] in ("T", "\\top", "t") else 2 if inner[0] in ("\\mathsf", "\\intercal") and inner[1] == "T" else 0
-        return length and length + (2 if ahead[0] == "{" else 0)
 
     def _argument(self, longest: int = MAX_DIGITS) -> Expr:
         """What follows a command: a braced item, or one primary; a number of at most `longest` digits."""
@@ -355,11 +323,18 @@ class ExpressionParser(UnitReader):
         else:
             value = expression(self._factor())
             while self._at_factor() and self._peek().kind != "func" and not (self._next_op("(") and symbols(value)):
+                if self._peek().kind == "num" or self._at_another_letter():  # \sin x 2^n, \sin x y
+                    raise Unreadable
                 value = expression(self._times(value, self._factor()))
             if self._next_op("/") and self._peek(1).kind != "func":
                 raise Unreadable
         self.depth -= 1
         return value
+
+    def _at_another_letter(self) -> bool:
+        """Whether white space parts two Latin letters here: \\sin x y may end at x; \\sin \\omega t and \\sin xy do not."""
+        before, token = self.tokens[self.at - 1], self._peek()
+        return token.spaced and all(len(t.text.partition("_")[0]) == 1 and t.kind == "sym" for t in (before, token))
 
     def _repeated(self, join: Callable[[Expr, Expr], Expr], empty: int) -> Expr:
         """A sum or product from an integer to an integer, its body read once for each."""
@@ -496,4 +471,3 @@ _COMMANDS: dict[str, Callable[[ExpressionParser], Value]] = {
     "sum": lambda parser: parser._repeated(add, 0), "prod": lambda parser: parser._repeated(multiply, 1),
     "\\emptyset": lambda parser: EMPTY_SET, "\\overline": _conjugate, "\\bar": _conjugate,
 }  # fmt: skip
-_OPENERS = frozenset(_COMMANDS.keys() - {"\\emptyset", "|"}) | {"(", "{"}

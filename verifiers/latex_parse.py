@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from verifiers.calculus import CalculusParser
 from verifiers.certified import same
+from verifiers.domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, in_words, of_set
 from verifiers.exact_sums import CONSTANTS, Expr, Monomial, Unreadable, rational, sum_of, symbols
 from verifiers.latex_expressions import MAX_ITEMS
 from verifiers.latex_tokens import UNIT_VECTORS, normalise, tokenize
@@ -25,11 +26,6 @@ __all__ = ["MAX_LENGTH", "Group", "Named", "Quantity", "Unparsed", "Value", "par
 MAX_LENGTH = 1000  # characters of one answer
 
 _RELATIONS = ("=", "<", ">", "\\le", "\\ge", "\\ne", "≈", "≡")
-_TAIL = (
-    "for where with all any every each some is are an a the positive negative nonnegative non real integer integers natural number numbers "
-    "value values of constant constants arbitrary nonzero rational whole and be can in belongs to"
-)
-_TAIL_WORDS = frozenset(_TAIL.split())
 _NAME_ENDS = ("=", "∈", ":", "≈")
 
 
@@ -46,7 +42,7 @@ class _Parser(CalculusParser):
                 raise Unreadable
             parameters = self._tail()
             if self.at == len(self.tokens):
-                return _with_parameters(self._joined(_nested(items, breaks), joints), parameters)
+                return _with_parameters(self._joined(_nested(items, breaks), joints), parameters or Parameters())
             comma, mark = self._peek().text, self._take(",", ";")
             word = self._peek().text
             if self._take("and", "or"):
@@ -69,25 +65,41 @@ class _Parser(CalculusParser):
         if self._peek().kind in ("text", "word") and self._peek().text.lower() in ("only", "only if", "just"):
             self.at += 1
 
-    def _tail(self) -> tuple[str, ...]:
-        r"""The letters of "for all integers k", "where k is an integer", "(k \in \mathbb Z)" up to the end; otherwise nothing is read."""
-        start, found = self.at, []
+    def _tail(self) -> Parameters | None:
+        r"""What "for all integers k", "where k is an integer", "(k \in \mathbb Z)" or \forall k say of letters, up to the end."""
+        start = self.at
         ahead = self._peek(self._next_op("("))
         quantified = ahead.kind in ("text", "word") and ahead.text.lower().split()[:1] in (["for"], ["where"], ["with"])
-        if not quantified and not (self._next_op("(") and self._peek(1).kind == "sym" and self._peek(2).text == "∈" and self.at):
-            return ()
+        bracketed = self._next_op("(") and self._peek(1).kind == "sym" and self._peek(2).text == "∈"
+        if not self.at or not (quantified or bracketed or self._next_op("∀")):
+            return None
+        names: list[str] = []
+        said: list[str] = []
+        sets: list[str] = []
         while self.at < len(self.tokens):
             kind, text, _ = self._peek()
-            words = re.split(r"[\s,-]+", text.lower().strip(" .()"))
+            words = [word for word in re.split(r"[\s,-]+", text.lower().strip(" .()")) if word]
             if kind == "sym":
-                found.append(text)
-            elif not (
-                kind == "set" or text in ("(", ")", ",", "∈") or (kind in ("text", "word", "op") and set(words) <= _TAIL_WORDS | {""})
-            ):
+                names.append(text)
+                said.append("")
+                sets += self._from_zero_or_one(text)
+            elif kind == "set":
+                sets.append(of_set(text))
+            elif kind in ("text", "word", "op") and (text in ("(", ")", ",", "∈", "∀", "-") or set(words) <= TAIL_WORDS):
+                said += words
+            else:
                 self.at = start
-                return ()
+                return None
             self.at += 1
-        return tuple(found)
+        return Parameters(tuple(names), (*in_words(said), *sets))
+
+    def _from_zero_or_one(self, name: str) -> list[str]:
+        r"""n \ge 0 and n \ge 1 behind "for all": no more than where a sequence starts."""
+        op, number = self._peek(1).text, self._peek(2).text
+        if not (name in WHOLE_LETTERS and (op, number) in (("\\ge", "0"), ("\\ge", "1"), (">", "0"))):
+            return []
+        self.at += 2
+        return ["Z>=" if (op, number) == ("\\ge", "0") else "Z+"]
 
     def _item(self) -> Value:
         """[name "="] side (relation side)*; or ∀ item"""
@@ -119,6 +131,9 @@ class _Parser(CalculusParser):
         first = sides[0]
         if all(_same_constant(first, side) for side in sides[1:]):
             return Named(name, first) if name else first
+        names = [name, *(bare_symbol(side) if isinstance(side, Expr) else "" for side in sides[:-1])]
+        if len(names) > 1 and all(_is_letter(part) for part in names) and len(set(names)) == len(names) and _is_constant(sides[-1]):
+            return Group("", "", tuple(Named(part, sides[-1]) for part in names))  # a = b = c = 1
         if len(sides) == 2 and not name and not (_is_constant(sides[0]) and _is_constant(sides[1])):
             return Relation((sides[0], sides[1]), ("=",))
         raise Unreadable
@@ -276,14 +291,21 @@ def _as_vector(value: Value) -> Value:
     return Group("(", ")", tuple(sum_of(parts[name]) for name in used))
 
 
-def _with_parameters(value: Value, names: tuple[str, ...]) -> Value:
-    """The value, and which of its letters stand for anything; k in Z at the end of a list says the same."""
+def _with_parameters(value: Value, said: Parameters) -> Value:
+    """The value, and which of its letters stand for anything of which kind; k in Z at the end of a list says the same."""
     if isinstance(value, Group) and value.opening == "" and len(value.items) > 1:
         last = value.items[-1]
         if isinstance(last, Named) and isinstance(last.value, Group) and last.value.opening == "set" and len(last.name) == 1:
-            rest = value.items[:-1]
-            return _with_parameters(rest[0] if len(rest) == 1 else Group("", value.closing, rest), (*names, last.name))
-    return Family(tuple(sorted(set(names))), value) if names else value
+            rest, names = value.items[:-1], [*said.names, last.name]
+            while len(rest) > 1 and isinstance(rest[-1], Expr) and len(name := bare_symbol(rest[-1])) == 1:  # a, b in R
+                rest, names = rest[:-1], [*names, name]
+            found = Parameters(tuple(names), (*said.domains, of_set(last.value.closing)))
+            return _with_parameters(rest[0] if len(rest) == 1 else Group("", value.closing, rest), found)
+    return Family(tuple(sorted(set(said.names))), value, said.domains) if said.names or said.domains else value
+
+
+def _is_letter(name: str) -> bool:
+    return len(name.partition("_")[0]) == 1
 
 
 def _is_constant(value: Value) -> bool:

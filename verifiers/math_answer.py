@@ -15,7 +15,8 @@ the stated one, and no part of an answer ever stands for the whole. Policies tha
 - closed form: where one side is written as a sum, product, gcd, maximum, remainder, integral, derivative or limit and the other is not,
   they differ, as such an answer may only restate the question; so do 2x + 1 = 11 and x = 5, of which only one is solved.
   `require_closed_form=False` compares values. A power, a binomial coefficient or a product of two numbers may restate a question too,
-  and is let through;
+  and is let through. So is a question of conversion that is only repeated: 10 m/s is 36 km/h, 0.25 is 25\%, pi/4 is 45 degrees. Where
+  problems ask for conversions, choose units="match" and percent="strict";
 - names: x = 5 is 5, but x = 5 is not y = 5; a list of differently named values keeps its order against a list without names;
 - letters: f(t) = t^2 is f(x) = x^2; a parameter has any name where an answer says "for all integers k", or beside pi;
 - lists and sets have no order but do have multiplicities; tuples and intervals have order and brackets; an inequality is the interval
@@ -33,7 +34,9 @@ from verifiers.answer_words import read, read_beside, same_choice
 from verifiers.answers import DEFAULT_EXTRACTORS, Extractor, extract_answer
 from verifiers.calculus import is_open_form, needs_algebra
 from verifiers.certified import ratio_sign, same
+from verifiers.domains import compatible
 from verifiers.exact_sums import PI, Expr, Unreadable, divide, multiply, scale
+from verifiers.free_constants import under_other_names
 from verifiers.intervals import is_set, real_set, same_set
 from verifiers.latex_parse import parse
 from verifiers.math_policy import DEFAULT_TOLERANCE, Percent, Policy, Units, make_policy
@@ -53,11 +56,12 @@ from verifiers.relations import (
 )
 from verifiers.relations import letters as letters_of
 from verifiers.rounding import is_rounding, is_within, rounds_to
-from verifiers.solved import is_unsolved
+from verifiers.solved import is_unsolved, needs_solving
 from verifiers.units import Dimension, read_unit
 from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
 
 _PLAIN = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?", re.ASCII)
+_VARIABLES = frozenset("xtnmzsuyk")
 _EXTREMES = frozenset({"min", "max", "Min", "Max", "Minimum", "Maximum", "minimum", "maximum"})
 
 
@@ -155,7 +159,7 @@ def decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
     if policy.require_closed_form:
         if is_open_form(gold) != is_open_form(answer):
             return False, "closed form"
-        if is_unsolved(left) != is_unsolved(right_):
+        if is_unsolved(left) != is_unsolved(right_) or needs_solving(left, right_) or needs_solving(right_, left):
             return False, "unsolved"
     try:
         if _same(left, right_, policy):
@@ -182,12 +186,14 @@ def _canonical(number: str) -> str:
 
 
 def _same(left: Value, right: Value, policy: Policy) -> bool:
-    """Two whole answers; a letter that stands for anything may differ."""
+    """Two whole answers; a letter that stands for anything may differ, but not what it ranges over."""
+    if not compatible(left, right):
+        return False
     letters = one_letter_apart(left, right)
     left, right = (side.value if isinstance(side, Family) else side for side in (left, right))
     if letters:
         right = renamed(right, letters[1], letters[0])
-    return _same_value(left, right, policy)
+    return _same_value(left, right, policy) or any(_same_value(left, other, policy) for other in under_other_names(left, right))
 
 
 def _same_value(left: Value, right: Value, policy: Policy) -> bool:
@@ -224,9 +230,10 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
 
 
 def _same_parameter(left: Named, right: Named) -> tuple[Named, Named]:
-    """f(x) and f(t) as functions of one letter."""
+    """f(x) and f(t) as functions of one letter: a usual variable, or one that the value has. P(A) and f(a) are values at a point."""
     (f, x), (g, t) = (named.name.rstrip(")").partition("(")[::2] for named in (left, right))
-    if f and f == g and len(x) == len(t) == 1 and x != t:
+    free = all(letter in _VARIABLES or (letter.islower() and letter in letters_of(side.value)) for letter, side in ((x, left), (t, right)))
+    if f and f == g and len(x) == len(t) == 1 and x != t and free:
         return Named(f"{f}(·)", renamed(left.value, x, "·")), Named(f"{g}(·)", renamed(right.value, t, "·"))
     return left, right
 
@@ -392,6 +399,8 @@ def _same_group(left: Group, right: Group, policy: Policy) -> bool:
         names = [{root_name(item) for item in group.items if isinstance(item, Named)} for group in (left, right)]
         if all(names) or max(len(found) for found in names) < 2:
             return _matched(left.items, right.items, policy)
+        if "\\{" in (left.opening, right.opening):  # x = 1, y = 2 is no set
+            return False
     elif (left.opening, left.closing) != (right.opening, right.closing):
         return False
     return all(_same_value(a, b, policy) for a, b in zip(left.items, right.items, strict=True))

@@ -205,8 +205,8 @@ def renamed(value: Value, old: str, new: str) -> Value:
             return SetOf(op, change(a), change(b))
         case Builder(head=head, conditions=conditions):
             return Builder(change(head), tuple(map(change, conditions)))
-        case Family(names=names, value=inner):
-            return Family(names, change(inner))
+        case Family(names=names, value=inner, domains=domains):
+            return Family(names, change(inner), domains)
         case Everywhere(condition=a, value=b):
             return Everywhere(change(a), change(b))
     return value
