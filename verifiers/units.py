@@ -40,9 +40,13 @@ _add("celsius", ("°c celsius", 1))
 _add("fahrenheit", ("°f fahrenheit", 1))
 _add("angle", ("° degree deg", 1))
 _add("percent", ("% percent percentage pct", 1))
-_ALIASES = {"mph": "mile/hour", "rad": "radian"}
+_ALIASES = {"mph": "mile/hour", "rad": "radian", "people": "person", "men": "man", "women": "woman", "children": "child", "ω": "ohm"}
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
-MULTIPLIERS = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+MULTIPLIERS = {
+    "dozen": 12, "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7, "billion": 10**9, "trillion": 10**12,
+    "tens": 10,
+}  # fmt: skip
+MULTIPLIERS |= {f"{name}s": size for name, size in MULTIPLIERS.items() if name != "tens"}
 
 Dimension = tuple[tuple[str, int], ...]
 
