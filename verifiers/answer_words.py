@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 
 from verifiers.answer_names import is_the_answer, is_the_solution, is_unsafe, letter_named, names_a_quantity
+from verifiers.answer_phrases import meant, parity
 from verifiers.exact_sums import Expr, rational, symbols
 from verifiers.latex_parse import MAX_LENGTH, parse
 from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
@@ -39,6 +40,7 @@ _SUCH_NUMBERS = r"all real numbers ([a-z]) (?:such that|with|where|satisfying|fo
 _SENTENCE = r"((?:[A-Za-z]+,? ){1,10})(?:is|are|equals)(?: equal to| exactly| only|:)? (.+)"
 _THERE = r"(?:so |thus |therefore |hence )?there (?:is|are|were|will be|would be)(?: exactly| only| a total of)? (.+)"
 _FILLER = r"(?:exactly|therefore|thus|hence|so|answer)[,:]? (.+)"
+_ONLY = r"([^,;]{1,200}?)\s(?:only|\\text\s?\{\s?only\s?\})\.?"
 _SIGNS = {"": "", "positive": "+", "negative": "-", "nonnegative": ">=", "non-negative": ">="}
 _KINDS = {
     "integer": "Z", "integers": "Z", "whole numbers": "Z", "real numbers": "R", "real number": "R", "reals": "R", "real": "R",
@@ -68,6 +70,8 @@ def read(text: str) -> Value:
     if (" " in text or ":" in text) and (text[:1].isalnum() or text.startswith("\\t")) and (moment := _moment(text)) is not None:
         return moment
     value = parse(text)
+    if isinstance(value, Unparsed) and (only := _pattern(_ONLY).fullmatch(text)):
+        value = parse(text := only[1])
     if isinstance(value, Expr) and bare_symbol(value).startswith("overline:"):
         return read(bare_symbol(value).removeprefix("overline:"))  # a segment is named with or without its line
     return _read_words(text, value) if isinstance(value, Unparsed) else value
@@ -112,10 +116,14 @@ def _read_words(text: str, value: Unparsed) -> Value:
     lower = words.lower()
     if (found := _word_set(lower)) is not None:
         return found
+    if (of := parity(plain)) is not None:
+        return Named(of[0], Group("set", f"{of[1]} Z", ()))
     number = number_in_words(words)
     if number is not None:
         return rational(number)
-    return Unparsed(_SYNONYMS.get(lower, lower if lower in ("yes", "no", "true", "false") else words))
+    found_words = meant(lower)
+    words = words if found_words == lower else found_words
+    return Unparsed(_SYNONYMS.get(words.lower(), words.lower() if words.lower() in ("yes", "no", "true", "false") else words))
 
 
 def _word_set(words: str) -> Value | None:
