@@ -12,9 +12,7 @@ from verifiers.answer_names import is_unsafe
 _ECHO = r"(?:it|this|that|they|there|he|she|we|one|you) (?:is|are|does|do|can|will|exists?)"
 _YES = rf"yes,? {_ECHO}(?: (?:possible|true|correct|so|indeed|exist))?"
 _NO = rf"no,? (?:{_ECHO} not(?: (?:possible|true|correct|exist))?|it is (?:impossible|false)|it (?:isn't|cannot|can't|doesn't))"
-_WINNER = (
-    r"((?:the )?[a-z]+(?: player)?) (?:(?:always |can always |can |will |will always )?wins?(?: the game)?|(?:always )?has (?:a|the) winning strategy)"
-)
+_WINNER = r"((?:the )?[a-z]+(?: player)?) (?:(?:always |can always |can |will |will always )?wins?(?: the game)?|(?:always )?has (?:a|the) winning strategy)"
 _IT_IS = r"(?:it is|it's|it's|this is|that is|they are)(?: an?| the)? ([a-z]+(?: [a-z]+)?)"
 _PARITY = r"(?:all )?(?:(odd|even) ([a-z])|([a-z]) (?:is |are )?(?:an )?(odd|even)(?: (?:number|integer))?)"
 _MEANS = {"not possible": "impossible", "converges": "convergent", "diverges": "divergent", "it converges": "convergent",

@@ -190,7 +190,9 @@ def _whole_number(text: str, found: re.Match[str]) -> str | None:
         return "-" + found[0]
     if found[0][0] in "-−" and before[-1:].isalnum():
         before += "-"
-    if _searched(_PART_BEHIND).match(text, found.end()) or (_searched(_PART_BEFORE).search(before) and not _searched(_MARKUP).search(before)):
+    if _searched(_PART_BEHIND).match(text, found.end()) or (
+        _searched(_PART_BEFORE).search(before) and not _searched(_MARKUP).search(before)
+    ):
         return None
     return found[0]
 

@@ -39,7 +39,7 @@ _add("current", ("a ampere amp", 1))
 _add("frequency", ("hz hertz", 1), ("khz", 1000), ("mhz", 10**6))
 _add("celsius", ("°c celsius", 1))
 _add("fahrenheit", ("°f fahrenheit", 1))
-_add("angle", ("° degree deg", 1), ("arcminute", "1/60"), ("arcsecond", "1/3600"))
+_add("angle", ("° degree deg", 1))
 _add("percent", ("% percent percentage pct", 1))
 _ALIASES = {"mph": "mile/hour", "rad": "radian", "people": "person", "men": "man", "women": "woman", "children": "child", "ω": "ohm"}
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
@@ -68,7 +68,7 @@ def _pattern(name: str) -> re.Pattern[str]:
         "upright": r"(\\(?:text|mathrm)\s?\{[^{}]{0,40})(?:\^\{(-?\d)\}|\\[,; ])([^{}]{0,40}(?:\^\{-?\d\}[^{}]{0,40}){0,3}\})",
         "micro": rf"{_SPACE}(?:\\mu\s?|μ)(?:\\(?:text|mathrm)\s?\{{\s?m\s?\}}|m)$",
         "ohm": rf"{_SPACE}(?:\\(?:text|mathrm)\s?\{{\s?\\Omega\s?\}}|\\Omega)\s?$",
-        "minutes": r"°\s?(\d{1,2})\s?['′](?:\s?(\d{1,2})\s?(?:''|′′|\"))?",
+        "minutes": r"(\d{1,3})°\s?(\d{1,2})\s?['′](?:\s?(\d{1,2})\s?(?:''|′′|\"))?",
         "lone": rf"([-+\d.,/ ]+)(?:\s|\\[,;: ]|~)+([mshgLNJWVAK])({_POWER})",
     }[name], re.ASCII)  # fmt: skip
 
@@ -81,7 +81,7 @@ def spelled(source: str) -> str:
         source = _pattern("fraction").sub(r"\\text{ \1/\2}", source)
         source = re.sub(r"\}\s?\\cdot(?=\s?\\(?:text|mathrm)\s?\{)", "} ", source)
     if "°" in source:
-        source = _pattern("minutes").sub(lambda m: rf"° {60 * int(m[1]) + int(m[2] or 0)}\text{{ arcseconds}}", source)
+        source = _pattern("minutes").sub(lambda m: rf"({m[1]}+\frac{{{60 * int(m[2]) + int(m[3] or 0)}}}{{3600}})°", source)
     if "\\Omega" in source:
         source = _pattern("ohm").sub(r"\\text{ ohm}", source)
     if "\\mu" in source:
