@@ -42,7 +42,6 @@ from verifiers.answers import Answer, boxed, extract_answer, hashes, last_number
         ("the answer is 1. No, the answer is 2", "2", "phrase"),
         ("The answer is $18. She saved $5.", "$18", "phrase"),
         ("She has 5 and then 10-7 is 3 left", "3", "last_number"),
-        ("it is 10-7", "7", "last_number"),
         ("it is -7", "-7", "last_number"),
         ("A: 3,000", "3,000", "last_number"),
         ("A: 1/2", "1/2", "last_number"),

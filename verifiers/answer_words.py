@@ -8,6 +8,8 @@ harmless is compared as words. Left out: what sentences mean.
 import re
 from functools import lru_cache
 
+from verifiers.answer_names import is_the_answer, is_the_solution, is_unsafe, letter_named, names_a_quantity
+from verifiers.answer_phrases import meant, parity
 from verifiers.exact_sums import Expr, rational, symbols
 from verifiers.latex_parse import MAX_LENGTH, parse
 from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
@@ -38,10 +40,7 @@ _SUCH_NUMBERS = r"all real numbers ([a-z]) (?:such that|with|where|satisfying|fo
 _SENTENCE = r"((?:[A-Za-z]+,? ){1,10})(?:is|are|equals)(?: equal to| exactly| only|:)? (.+)"
 _THERE = r"(?:so |thus |therefore |hence )?there (?:is|are|were|will be|would be)(?: exactly| only| a total of)? (.+)"
 _FILLER = r"(?:exactly|therefore|thus|hence|so|answer)[,:]? (.+)"
-_UNSAFE = (
-    r"\b(?:not|no|never|none|nor|neither|either|or|if|unless|except|than|least|most|may|might|could|cannot|nothing|false|wrong|incorrect"
-    r"|impossible)\b"
-)
+_ONLY = r"([^,;]{1,200}?)\s(?:only|\\text\s?\{\s?only\s?\})\.?"
 _SIGNS = {"": "", "positive": "+", "negative": "-", "nonnegative": ">=", "non-negative": ">="}
 _KINDS = {
     "integer": "Z", "integers": "Z", "whole numbers": "Z", "real numbers": "R", "real number": "R", "reals": "R", "real": "R",
@@ -71,6 +70,8 @@ def read(text: str) -> Value:
     if (" " in text or ":" in text) and (text[:1].isalnum() or text.startswith("\\t")) and (moment := _moment(text)) is not None:
         return moment
     value = parse(text)
+    if isinstance(value, Unparsed) and (only := _pattern(_ONLY).fullmatch(text)):
+        value = parse(text := only[1])
     if isinstance(value, Expr) and bare_symbol(value).startswith("overline:"):
         return read(bare_symbol(value).removeprefix("overline:"))  # a segment is named with or without its line
     return _read_words(text, value) if isinstance(value, Unparsed) else value
@@ -115,10 +116,14 @@ def _read_words(text: str, value: Unparsed) -> Value:
     lower = words.lower()
     if (found := _word_set(lower)) is not None:
         return found
+    if (of := parity(plain)) is not None:
+        return Named(of[0], Group("set", f"{of[1]} Z", ()))
     number = number_in_words(words)
     if number is not None:
         return rational(number)
-    return Unparsed(_SYNONYMS.get(lower, lower if lower in ("yes", "no", "true", "false") else words))
+    found_words = meant(lower)
+    words = words if found_words == lower else found_words
+    return Unparsed(_SYNONYMS.get(words.lower(), words.lower() if words.lower() in ("yes", "no", "true", "false") else words))
 
 
 def _word_set(words: str) -> Value | None:
@@ -166,17 +171,20 @@ def _sentence(plain: str) -> Value | None:
     lowered = plain if plain[1:2] == " " else plain[:1].lower() + plain[1:]
     match = _pattern(_THERE).fullmatch(lowered) or _pattern(_FILLER).fullmatch(lowered)
     if match:
-        value = _value_of(match[1])
-        return None if value is None or _pattern(_UNSAFE).search(lowered) else value
+        if (value := _value_of(match[1])) is not None:
+            return None if is_unsafe(lowered) else value
     match = _pattern(_SENTENCE).fullmatch(lowered)
-    if match is None or _pattern(_UNSAFE).search(match[1].lower()):
+    if match is None:
         return None
-    value = _value_of(match[2])
     name = match[1].strip()
     name = name if len(name) == 1 else " ".join(name.lower().split())
-    if value is None or isinstance(value, Named):
+    if not names_a_quantity(name):
         return None
-    return value if name in ("the answer", "answer", "the final answer") else Named(name, value)
+    formula = match[2].startswith("$") and not match[2][1:2].isdigit()  # its closing sign is stripped by now; $5 is money
+    value = _value_of(match[2] + "$" * formula)
+    if value is None or (isinstance(value, Named) and not is_the_solution(name)):
+        return None
+    return value if isinstance(value, Named) or is_the_answer(name) else Named(letter_named(name) or name, value)
 
 
 def _value_of(text: str) -> Value | None:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
+from verifiers.answer_names import names_a_quantity
+
 
 class Answer(NamedTuple):
     text: str
@@ -28,6 +30,21 @@ _NUMBER = re.compile(
     r"(?:\s?/\s?\d+)?(?:\s?\\?%|\s(?:thousand|million|billion|trillion)\b)?",
     re.ASCII,
 )
+_LOOK = 60  # characters around a number that say whether it is one
+_SINGLE_IS = r"([^\d=<>]{1,120}?) is (.+)"
+_JOINING = r"\s*(?:%|\\%|,?\s*(?:or|and|if|unless|minus|plus|times|thousand|million|billion|trillion)\b|,\s*\$|[-+*/^:])"
+_EXTRACTED = r"\s(?:or|and|if|unless|not|never)\s"
+_PART_BEFORE = (  # what stands before a number that is only a part of the answer
+    r"(?:[\^√{<≤≥≠~≈]|(?<=[^\s=\->])>|[<>!]=|\\(?:le|ge|ne|leq|geq|neq|lt|gt|approx|sim|pm|sqrt))\s?$"  # x < 4, 2^{10}, √2
+    r"|[A-Za-z\d)}\]]_\s?$|(?:\d[,;:]|\d\s[:;])\s?$"  # (3, 4), 3:4
+    r"|(?:[\d)}\]]\s?|(?<![A-Za-z])[A-Za-z]\s?|[A-Za-z])[-−–+*/×·÷]\s?$"  # 10 - 7, x - 4
+    r"|\b(?:minus|negative|not|never|cannot|than|least|most|nor|or|times|plus|over)\s{1,3}\$?$|n't\s$"
+    r"|\b(?:not|never|cannot|can't|isn't)(?:\s[a-z]{1,12}){1,2}\s$"  # not equal to 5
+    r"|\d[^\s\w]{0,4}\s(?:and|or)\s(?:\$|\\\(|\\\[)?\s?(?:[A-Za-z]\s?=\s?)?$|\d[^.\d\n]{0,20}\sor\s[^.\d\n]{0,20}$"  # x = 3 or x = 4
+)
+_PART_BEHIND = r"\s?(?:√|\^|\\(?:sqrt|pi|times|cdot)|π|[xyzn](?![A-Za-z])|:\s?\d|(?:is|was)\s(?:not|wrong|incorrect))"
+_MINUS = r"(?:^|=|\bis)[\s$(]{0,4}[-−]\s{0,3}$"
+_MARKUP = r"</?[A-Za-z]{1,10}>$"
 _SPACING = r"\s|[$.]|\\[()\[\];, !]|\\q?quad"
 _BETWEEN_BOXES = {
     "joined": rf"(?:{_SPACING})*(?:,|;|and|or|\\text\s?\{{\s*(?:and|or)\s*\}})(?:{_SPACING}|,|and|or)*",
@@ -45,6 +62,12 @@ _BETWEEN = 200  # characters from one box of a list to the next
 _PHRASE_LENGTH = 300
 _TAIL = 2000
 _NEAR = 120
+
+
+@cache
+def _searched(source: str) -> re.Pattern[str]:
+    """Compiled when first used."""
+    return re.compile(source, re.ASCII | re.DOTALL)
 
 
 @cache
@@ -119,8 +142,11 @@ def phrase(response: str) -> str | None:
     stop = _SENTENCE_END.search(text)
     text = (text[: stop.start()] if stop else text).strip("* ")
     if text.startswith("$") and (closing := text.find("$", 1)) > 1:
-        return text[1:closing]
-    return text.rpartition(" is ")[2]  # "Final answer: the largest n is 34"
+        return text if _searched(_JOINING).match(text, closing + 1) else text[1:closing]
+    named = None if _searched(_EXTRACTED).search(text) or text.count(" is ") != 1 else _searched(_SINGLE_IS).fullmatch(text)
+    if named and names_a_quantity(re.sub(r"\\[()]|\$", "", named[1]).strip().lower()):
+        return named[2]  # "Final answer: the largest n is 34"
+    return text
 
 
 def last_formula(response: str) -> str | None:
@@ -132,24 +158,43 @@ def last_formula(response: str) -> str | None:
     last = max(tail.rfind("$"), tail.rfind("\\)"), tail.rfind("\\]"))
     if last < 0 or _NUMBER.search(tail, last + 1):
         return None
-    found = None
+    found, before = None, 0
     for match in _FORMULA.finditer(tail):
-        found = match
+        found, before = match, 0 if found is None else found.end()
     if found is None or _NUMBER.search(tail, found.end()):
         return None
+    if before and _between("joined", tail[before : found.start()]):
+        return None  # $x=3$ or $x=4$
     return next((part for part in found.groups() if part), None)
 
 
 def last_number(response: str) -> str | None:
-    """The last number of the last 2000 characters, with its sign, denominator, percent sign or "million"."""
+    """The last number of the last 2000 characters, with its sign, denominator, percent sign or "million".
+
+    None where it is a part of something else (2^{10}, (3, 4), x - 4, n < 4) or is denied: no other number is taken in its place.
+    """
     tail = response[-_TAIL:]
     for begin in (max(0, len(tail) - _NEAR), 0):  # mostly it stands at the very end
         found = None
         for match in _NUMBER.finditer(tail, begin):
             found = match
         if found is not None and (begin == 0 or found.start() > begin + _NEAR // 4):
-            return found[0]
+            return _whole_number(tail, found)
     return None
+
+
+def _whole_number(text: str, found: re.Match[str]) -> str | None:
+    """The number, with a minus sign that stands apart; None where what is around it shows that it is not the answer."""
+    before = text[max(0, found.start() - _LOOK) : found.start()]
+    if found[0][0] not in "-−" and _searched(_MINUS).search(before) and (found.start() <= _LOOK or "=" in before or "is" in before):
+        return "-" + found[0]
+    if found[0][0] in "-−" and before[-1:].isalnum():
+        before += "-"
+    if _searched(_PART_BEHIND).match(text, found.end()) or (
+        _searched(_PART_BEFORE).search(before) and not _searched(_MARKUP).search(before)
+    ):
+        return None
+    return found[0]
 
 
 DEFAULT_EXTRACTORS: tuple[Extractor, ...] = (boxed, tagged, hashes, phrase, last_formula, last_number)

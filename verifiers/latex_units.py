@@ -11,13 +11,18 @@ from verifiers.latex_tokens import Token
 UNIT_WORDS = (
     "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",
     "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm", "per", "sq",
+    "atm", "Pa", "kPa", "kWh", "ohm", "ohms",
 )  # fmt: skip
 _NO_UNIT = frozenset((
     "for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else", "squared", "cubed",
     "factorial",
     "times", "plus", "minus", "over", "choose", "more", "less", "fewer", "than", "divided", "modulo", "base", "is", "out", "to", "through",
     "half", "halves", "thirds", "fourths", "fifths", "sixths", "sevenths", "eighths", "ninths", "tenths", "hundredths", "thousandths",
-    "wrong", "incorrect",
+    "wrong", "incorrect", "false", "invalid", "unknown", "missing", "short", "away", "guess", "error", "unless", "maybe", "perhaps", "almost",
+    "nearly", "about", "around", "without", "within", "excluding", "except", "below", "above", "under", "beyond", "before", "after", "from",
+    "until", "since", "between", "among", "against", "versus", "instead", "never", "none", "nor", "neither", "cannot", "because", "while",
+    "assuming", "given", "down", "least", "most", "by", "double", "triple", "twice", "thrice", "again", "negative", "positive", "inverse",
+    "reciprocal", "score", "gross", "grand", "quarter", "quarters", "fourth", "third", "fifth", "sixth", "eighth", "tenth",
 ))  # fmt: skip
 CURRENCIES = ("$", "€", "£", "¥", "¢")
 
@@ -68,8 +73,10 @@ class UnitReader:
         if kind == "func":
             return text == "min" and self._peek(1).text not in ("(", "{", "\\{", "=", ":")
         plain = re.sub(r"\^-?\d", "", text)
-        if not any(c.isalpha() for c in text) or any(c.isdigit() for c in plain) or _NO_UNIT & set(text.split()):
+        if not any(c.isalpha() for c in text) or any(c.isdigit() for c in plain) or _changes_the_number(text):
             return False  # "5 or 6" is two answers, whatever it is set in
+        if _is_participle(text.split()[-1].lower()) and self._peek(1).kind not in ("word", "text"):
+            return False  # 5 doubled, but 5 shaded squares
         return kind == "text" or (kind == "word" and (text in UNIT_WORDS or (spaced and len(text) > 3)))
 
     def _unit_power(self) -> str:
@@ -81,3 +88,13 @@ class UnitReader:
         if digit.kind != "num" or len(digit.text) > 1 or (braced and not self._take("}")):
             raise Unreadable
         return sign + digit.text
+
+
+def _changes_the_number(text: str) -> bool:
+    """Whether a word here asks for more than the number: a scale, a comparison, a doubt. Adverbs (roughly, allegedly) are doubts."""
+    words = re.findall(r"[a-z]+", text.lower())
+    return any(word in _NO_UNIT or (word.endswith("ly") and len(word) > 5 and word != "family") for word in words)
+
+
+def _is_participle(word: str) -> bool:
+    return len(word) > 5 and word.endswith("ed") and not word.endswith("eed") and word != "hundred"

@@ -30,6 +30,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from verifiers.answer_phrases import same_word_list
 from verifiers.answer_words import read, read_beside, same_choice
 from verifiers.answers import DEFAULT_EXTRACTORS, Extractor, extract_answer
 from verifiers.calculus import is_open_form, needs_algebra
@@ -164,7 +165,9 @@ def decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
     try:
         if _same(left, right_, policy):
             return True, ""
-        return (True, "choice") if same_choice(gold, answer) else (False, "")
+        if same_choice(gold, answer):
+            return True, "choice"
+        return (True, "words") if same_word_list(gold, answer) else (False, "")
     except Unreadable:
         return False, "beyond a bound"
 

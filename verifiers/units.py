@@ -20,6 +20,7 @@ def _add(dimension: str, *units: tuple[str, str | int]) -> None:
 
 _add("length", ("m meter metre", 1), ("cm centimeter centimetre", "0.01"), ("mm millimeter millimetre", "0.001"))
 _add("length", ("km kilometer kilometre", 1000), ("nm nanometer", "1e-9"), ("inch inche in", "0.0254"), ("ft foot feet", "0.3048"))
+_add("length", ("um micrometer micrometre micron", "1e-6"))
 _add("length", ("yd yard", "0.9144"), ("mi mile", "1609.344"))
 _add("mass", ("kg kilogram", 1), ("g gram", "0.001"), ("mg milligram", "0.000001"))
 _add("mass", ("lb pound", "0.45359237"), ("oz ounce", "0.028349523125"))
@@ -40,9 +41,13 @@ _add("celsius", ("°c celsius", 1))
 _add("fahrenheit", ("°f fahrenheit", 1))
 _add("angle", ("° degree deg", 1))
 _add("percent", ("% percent percentage pct", 1))
-_ALIASES = {"mph": "mile/hour", "rad": "radian"}
+_ALIASES = {"mph": "mile/hour", "rad": "radian", "people": "person", "men": "man", "women": "woman", "children": "child", "ω": "ohm"}
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
-MULTIPLIERS = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+MULTIPLIERS = {
+    "dozen": 12, "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7, "billion": 10**9, "trillion": 10**12,
+    "tens": 10,
+}  # fmt: skip
+MULTIPLIERS |= {f"{name}s": size for name, size in MULTIPLIERS.items() if name != "tens"}
 
 Dimension = tuple[tuple[str, int], ...]
 
@@ -61,6 +66,9 @@ def _pattern(name: str) -> re.Pattern[str]:
         "compound": rf"{_SPACE}((?:{_SYMBOL}{_POWER}{_JOINT}){{1,3}}{_SYMBOL}{_POWER})$",
         "fraction": rf"\\[dt]?frac\s?\{{\s?{upright}\s?\}}\{{\s?{upright}\s?\}}$",
         "upright": r"(\\(?:text|mathrm)\s?\{[^{}]{0,40})(?:\^\{(-?\d)\}|\\[,; ])([^{}]{0,40}(?:\^\{-?\d\}[^{}]{0,40}){0,3}\})",
+        "micro": rf"{_SPACE}(?:\\mu\s?|μ)(?:\\(?:text|mathrm)\s?\{{\s?m\s?\}}|m)$",
+        "ohm": rf"{_SPACE}(?:\\(?:text|mathrm)\s?\{{\s?\\Omega\s?\}}|\\Omega)\s?$",
+        "minutes": r"(\d{1,3})°\s?(\d{1,2})\s?['′](?:\s?(\d{1,2})\s?(?:''|′′|\"))?",
         "lone": rf"([-+\d.,/ ]+)(?:\s|\\[,;: ]|~)+([mshgLNJWVAK])({_POWER})",
     }[name], re.ASCII)  # fmt: skip
 
@@ -72,6 +80,15 @@ def spelled(source: str) -> str:
             source = _pattern("upright").sub(lambda m: m[1] + (f"^{m[2]}" if m[2] else " ") + m[3], source)
         source = _pattern("fraction").sub(r"\\text{ \1/\2}", source)
         source = re.sub(r"\}\s?\\cdot(?=\s?\\(?:text|mathrm)\s?\{)", "} ", source)
+    if "°" in source:
+        source = _pattern("minutes").sub(lambda m: rf"({m[1]}+\frac{{{60 * int(m[2]) + int(m[3] or 0)}}}{{3600}})°", source)
+    if "\\Omega" in source:
+        source = _pattern("ohm").sub(r"\\text{ ohm}", source)
+    if "\\mu" in source:
+        source = _pattern("micro").sub(r"\\text{ um}", source)
+    if "sq" in source or "cu." in source:
+        source = re.sub(r"\b(sq|cu)\.\s?(?=[a-z])", r"\1 ", source)
+        source = re.sub(r"\bper (second|sec|minute|hour|foot|meter|metre) squared\b", r"per \1^2", source)
     return _pattern("compound").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
 
 

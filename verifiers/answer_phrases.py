@@ -1,0 +1,73 @@
+r"""Short sentences brought to the words that they mean, and lists of words compared: "Yes, it is possible" is yes, "Alice wins" is Alice.
+
+Each form is a whole sentence of fixed words around one free part; a sentence with anything else in it stays as it is. A list of words has no
+order where "and" joins it on one side ("red and blue"), and keeps its order between commas alone, as a ranking does.
+"""
+
+import re
+from functools import lru_cache
+
+from verifiers.answer_names import is_unsafe
+
+_ECHO = r"(?:it|this|that|they|there|he|she|we|one|you) (?:is|are|does|do|can|will|exists?)"
+_YES = rf"yes,? {_ECHO}(?: (?:possible|true|correct|so|indeed|exist))?"
+_NO = rf"no,? (?:{_ECHO} not(?: (?:possible|true|correct|exist))?|it is (?:impossible|false)|it (?:isn't|cannot|can't|doesn't))"
+_WINNER = r"((?:the )?[a-z]+(?: player)?) (?:(?:always |can always |can |will |will always )?wins?(?: the game)?|(?:always )?has (?:a|the) winning strategy)"
+_IT_IS = r"(?:it is|it's|it's|this is|that is|they are)(?: an?| the)? ([a-z]+(?: [a-z]+)?)"
+_PARITY = r"(?:all )?(?:(odd|even) ([a-z])|([a-z]) (?:is |are )?(?:an )?(odd|even)(?: (?:number|integer))?)"
+_MEANS = {"not possible": "impossible", "converges": "convergent", "diverges": "divergent", "it converges": "convergent",
+    "it diverges": "divergent", "the series converges": "convergent", "the series diverges": "divergent"}  # fmt: skip
+_WRAPPED = r"\\(?:text|textbf|textrm|mbox|mathrm)\s*\{([^{}]*)\}"
+_ITEM = r"[A-Za-z][A-Za-z'-]{0,30}(?: [A-Za-z][A-Za-z'-]{0,30}){0,2}"
+_NO_ITEM = r"\b(?:is|are|was|were|then|but|yes|only|for|when|where|with|all|both|it|they|by|to|of|in)\b"
+_MAX_ITEMS = 20
+
+
+@lru_cache(maxsize=16)
+def _pattern(source: str) -> re.Pattern[str]:
+    """Compiled when first used."""
+    return re.compile(source, re.IGNORECASE)
+
+
+def parity(words: str) -> tuple[str, str] | None:
+    """ "n is even", "even n" as ("n", "even")."""
+    match = _pattern(_PARITY).fullmatch(words)
+    return None if match is None else (match[2] or match[3], (match[1] or match[4]).lower())
+
+
+def meant(words: str) -> str:
+    """The words that a short sentence means; the words themselves where it is none."""
+    if words in _MEANS:
+        return _MEANS[words]
+    if _pattern(_YES).fullmatch(words):
+        return "yes"
+    if _pattern(_NO).fullmatch(words):
+        return "no"
+    match = _pattern(_WINNER).fullmatch(words) or _pattern(_IT_IS).fullmatch(words)
+    if match and not is_unsafe(match[1]):
+        words = match[1]
+    elif match:
+        return _MEANS.get(match[1], words)
+    article, _, rest = words.partition(" ")
+    return rest if article in ("the", "a", "an") and len(rest) > 1 else words
+
+
+def same_word_list(left: str, right: str) -> bool:
+    """Ann, Bob and Carl; I and III: the same items, in the same order unless "and" says that there is none."""
+    (a, joined), (b, joined_too) = _items(left), _items(right)
+    return len(a) > 1 and (sorted(a) == sorted(b) if joined or joined_too else a == b)
+
+
+def _items(text: str) -> tuple[list[str], bool]:
+    """The items of a list of words, none where this is no such list, and whether "and" joins it."""
+    if len(text) > 300:
+        return [], False
+    plain = " ".join(re.sub(_WRAPPED, r" \1 ", text).strip(" .$\n").split())
+    parts = re.split(r" ?, ?(?:and )?| and | & ", plain)
+    if not 1 < len(parts) <= _MAX_ITEMS or not all(_pattern(_ITEM).fullmatch(part) for part in parts):
+        return [], False
+    if is_unsafe(plain) or _pattern(_NO_ITEM).search(plain):
+        return [], False
+    return [part[:1].lower() + part[1:] if len(part) > 1 and not part.isupper() else part for part in parts], bool(
+        re.search(r"\band\b|&", plain)
+    )
