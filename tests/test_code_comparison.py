@@ -48,3 +48,40 @@ def test_values_beyond_every_float_are_not_close():
     assert not close(float("inf"), 10**400, 0.5)
     assert not close(1_000_000_000, 1_000_000_007, 1e-6)
     assert close(7, 7.0000001, 1e-6)
+
+
+def outcome(value: str, wanted: object, **options: Any) -> tuple[float | None, Status]:
+    verdict = verify(problem({"fn_name": "f", "inputs": [[]], "outputs": [wanted]}, **options), f"def f(): return {value}")
+    return verdict.score, verdict.status
+
+
+WRONG, RIGHT = (0.0, Status.WRONG), (1.0, Status.RIGHT)
+
+
+@needs_sandbox
+@pytest.mark.parametrize("value", ["10**5000", "[10**5000]", "{10**5000: 1}", "{(10**5000,): 1}", "{1: {10**5000}}"])
+def test_an_integer_too_long_to_show_is_wrong_and_no_error(value: str):
+    for wanted in (1, [1], {"1": 1}):
+        assert outcome(value, wanted) == WRONG
+        assert outcome(value, wanted, tolerance=1e-6) == WRONG
+
+
+@needs_sandbox
+def test_a_number_beyond_every_float_is_wrong_with_a_tolerance():
+    assert outcome("10**400", 1.5, tolerance=1e-6) == WRONG
+    assert outcome("float('inf')", 10**400, tolerance=1e-6) == WRONG
+    assert outcome("10**400", 10**400, tolerance=1e-6) == RIGHT
+    assert outcome("1000000000", 1000000007, tolerance=1e-6) == WRONG
+
+
+@needs_sandbox
+def test_an_expected_value_too_long_to_show_is_no_error():
+    assert outcome("1", 10**5000) == WRONG
+    assert outcome("1", {"1": 10**5000}) == WRONG
+
+
+@needs_sandbox
+def test_keys_that_are_spelt_alike_are_not_one():
+    assert outcome("{1: 99, '1': 2}", {"1": 2}) == WRONG
+    assert outcome("{'1': 2, 1: 2}", {"1": 2}) == WRONG
+    assert outcome("{1: 2}", {"1": 2}) == RIGHT

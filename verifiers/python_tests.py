@@ -18,7 +18,8 @@ walk over frames or the garbage collector, a patched builtin, an exit with code 
 expected value. A record that is missing is a test that failed.
 
 More keys of meta: `partial` (the score is the fraction of tests passed), `time_limit` (seconds for one test, 5), `total_limit`
-(for all of them, 8), `memory_limit` (MB, 1024), `tolerance` (of numbers in outputs, relative and absolute).
+(for all of them, 8), `memory_limit` (MB, 1024), `tolerance` (of numbers in outputs, relative and absolute; two
+integers must be equal all the same).
 
 A program that takes too long or too much memory is wrong; a sandbox that fails gives no verdict. The level of isolation is
 `strict`, or what the environment variable RECKON_SANDBOX names: `code_sandbox.py`. Where that is a server over HTTP, programs run
@@ -199,7 +200,7 @@ def _judge_calls(program: str, tests: _Tests, budget: Budget, deadline: float) -
             elif "lost" in reply:
                 yield str(reply["lost"])
             elif not _same(reply["decoded"], wanted, budget.tolerance):
-                yield f"returned {reply['decoded']!r:.100}, expected {wanted!r:.100}"
+                yield f"returned {_shown(reply['decoded'])}, expected {_shown(wanted)}"
             else:
                 yield ""
     finally:
@@ -211,13 +212,30 @@ def _same(got: Any, wanted: Any, tolerance: float) -> bool:
     if isinstance(got, list | tuple) and isinstance(wanted, list | tuple):
         return len(got) == len(wanted) and all(_same(a, b, tolerance) for a, b in zip(got, wanted, strict=True))
     if isinstance(got, dict) and isinstance(wanted, dict):
-        keys = {key if isinstance(key, str) else json.dumps(key) if isinstance(key, int | float) else repr(key): key for key in got}
-        return keys.keys() == wanted.keys() and all(_same(got[keys[key]], wanted[key], tolerance) for key in wanted)
+        try:
+            keys = {_spelling(key): key for key in got}
+        except (ValueError, RecursionError):  # as long as no key of the tests is
+            return False
+        same_keys = len(got) == len(keys) and keys.keys() == wanted.keys()  # 1 and "1" are two
+        return same_keys and all(_same(got[keys[key]], wanted[key], tolerance) for key in wanted)
     if isinstance(got, bool) or isinstance(wanted, bool):
         return got is wanted
     if isinstance(got, int | float) and isinstance(wanted, int | float):
         return got == wanted or (bool(tolerance) and close(got, wanted, tolerance))
     return type(got) is type(wanted) and bool(got == wanted)
+
+
+def _spelling(key: Any) -> str:
+    """A key as JSON has it. Raises ValueError for an integer too long to be written."""
+    return key if isinstance(key, str) else json.dumps(key) if isinstance(key, int | float) else repr(key)
+
+
+def _shown(value: Any) -> str:
+    """The beginning of plain data, for a complaint."""
+    try:
+        return f"{value!r:.100}"
+    except (ValueError, RecursionError, MemoryError):  # an integer of more digits than Python will write
+        return "a value too long to show"
 
 
 def _judge_asserts(program: str, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
