@@ -107,7 +107,7 @@ def verify(problem: Problem, response: str) -> Verdict:
 def extract_program(response: str) -> str:
     """The last fenced block that says it is Python; else the last that says nothing; else the whole response."""
     block = last_block(response, _PYTHON)
-    return response if block is None else block
+    return (response if block is None else block).removeprefix("\ufeff")
 
 
 def _read_tests(problem: Problem) -> _Tests:

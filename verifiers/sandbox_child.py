@@ -13,6 +13,7 @@ environment.
 """
 
 import atexit
+import builtins
 import contextlib
 import fcntl
 import gc
@@ -39,7 +40,12 @@ _STACK = 64 << 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PYTHON = ("-s", "-P", "-S", "-X", "utf8")
 _MODULES = "/reckon"  # where a wrapped interpreter finds ours; their own place may be hidden there, under /tmp
-_ENTRY = f"import sys; sys.path.insert(0, {_MODULES!r}); import {{entry}} as module; module.main()"
+_EXITS = "import builtins, sys; builtins.exit = builtins.quit = sys.exit; "  # as `site` has it, which is left out
+_ENTRY = f"{_EXITS}sys.path.insert(0, {_MODULES!r}); import {{entry}} as module; module.main()"
+_FRESH = (
+    f"{_EXITS}sys.argv[:] = ['main.py']; __file__ = 'main.py'; del builtins, sys; "
+    "exec(compile(open(__file__, 'rb').read(), __file__, 'exec'))"
+)
 _OWN = os.path.dirname(os.path.abspath(__file__))
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -232,7 +238,7 @@ class _Host:
             return list(request["command"]["argv"])
         if request["entry"]:
             return [self._executable, *_PYTHON, "-c", _ENTRY.format(entry=request["entry"])]
-        return [self._executable, *_PYTHON, "main.py"]
+        return [self._executable, *_PYTHON, "-c", _FRESH]
 
     def _environment(self, command: dict[str, Any] | None, folder: str) -> dict[str, str]:
         if command:
@@ -300,6 +306,7 @@ def _run(source: str, entry: str) -> int:
     os.environ.clear()
     gc.enable()
     sys.argv = ["main.py"]
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # what `site` would have added
     for name in [name for name in sys.modules if name.split(".")[0] == "verifiers"]:
         if not entry:
             del sys.modules[name]
@@ -311,7 +318,7 @@ def _run(source: str, entry: str) -> int:
             module = types.ModuleType("__main__")
             sys.modules["__main__"] = module
             vars(module).update(__file__="main.py", __builtins__=__builtins__)
-            exec(compile(source, "main.py", "exec"), vars(module))  # noqa: S102  # what all these locks are for
+            exec(compile(source.removeprefix("\ufeff"), "main.py", "exec"), vars(module))  # noqa: S102  # what all these locks are for
     except SystemExit as end:
         code = _exit_code(end)
     except BaseException as error:  # noqa: BLE001  # the program's: printed, as Python does
