@@ -113,3 +113,33 @@ def test_a_dataclass_with_postponed_annotations_is_found_by_its_module():
         "@dataclass\nclass P:\n    x: int\ndef f(x): return pickle.loads(pickle.dumps(P(x))).x"
     )
     assert call(source, [5], 5).score == 1.0
+
+
+HEADER = "from typing import List\n\ndef total(x: List[int]) -> int:\n"
+WHOLE = "def total(x: List[int]) -> int:\n    return sum(x)\n"
+FUTURE = "from __future__ import annotations"
+
+
+@pytest.mark.parametrize("prompt", [HEADER, HEADER + '    """The sum."""\n', f"{FUTURE}\n{HEADER}", "Write total(x)."])
+@pytest.mark.parametrize(
+    "response",
+    [
+        f"{FUTURE}\n{WHOLE}",
+        f'"""Sums."""\n{FUTURE}; import math\n{WHOLE}',
+        f"# é\n\x0c\n{FUTURE}  # so that names may come later\r\nimport math\r\n{WHOLE}",
+        f"from __future__ import (annotations,\n    division)\n{FUTURE}\n{WHOLE}",
+        WHOLE,
+    ],
+)
+def test_a_response_that_defines_the_function_anew_may_begin_as_any_program(prompt: str, response: str):
+    meta = {"test": "def check(candidate):\n    assert candidate([1, 2]) == 3\n", "entry_point": "total"}
+    assert verify(problem(meta, prompt), response).score == 1.0
+    assert verify(problem(meta, prompt), response.replace("sum(x)", "max(x)")).score == 0.0
+
+
+def test_what_the_prompt_imports_and_defines_is_there_for_a_whole_function():
+    prompt = "import statistics\n\ndef half(n):\n    return n / 2\n\ndef total(x):\n"
+    meta = {"test": "def check(candidate):\n    assert candidate([1, 3]) == 1\n", "entry_point": "total"}
+    for head in (prompt, prompt + '    """Half the mean."""\n'):
+        assert verify(problem(meta, head), f"{FUTURE}\ndef total(x):\n    return half(statistics.mean(x))\n").score == 1.0
+        assert verify(problem(meta, head), "    return half(statistics.mean(x))\n").score == 1.0

@@ -30,6 +30,7 @@ languages are for `program_tests.py`.
 
 import ast
 import builtins
+import io
 import json
 import sys
 import time
@@ -158,13 +159,26 @@ def _prompt(problem: Problem) -> str:
 def _complete(prompt: str, program: str, name: str) -> str:
     """HumanEval's prompt and its completion, or, where the response defines the function itself, the one after the other.
 
-    A prompt that is no Python, but a task in words, is left out.
+    A prompt that is no Python, but a task in words, is left out; a header without a docstring gets a body where it needs one.
     """
     tree = _parse(program)
     defines = tree is not None and any(isinstance(node, ast.FunctionDef) and node.name == name for node in tree.body)
-    if _parse(prompt) is None and (defines or _parse(prompt + program) is None):
-        return program
-    return f"{prompt}\n\n{program}" if defines else prompt + program
+    if tree is not None and defines:
+        head, rest = _split(program, tree)
+        return f"{head}\n{_stub(prompt)}\n\n{rest}"
+    return program if _parse(prompt) is None and _parse(prompt + program) is None else prompt + program
+
+
+def _split(program: str, tree: ast.Module) -> tuple[str, str]:
+    """A program after its last `from __future__ import`, before which nothing else may come."""
+    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    if not future:
+        return "", program
+    lines = io.StringIO(program, newline="").readlines()  # as the parser counts them
+    row, column = future[-1].end_lineno or 0, future[-1].end_col_offset or 0
+    last = lines[row - 1].encode()
+    head = "".join(lines[: row - 1]) + last[:column].decode()
+    return head, last[column:].decode().lstrip(" \t;") + "".join(lines[row:])
 
 
 def _stub(prompt: str) -> str:
