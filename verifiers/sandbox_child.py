@@ -389,14 +389,14 @@ def _tree(proc: int, pid: str) -> Iterator[str]:
 
 
 def _resident(proc: int, pid: str) -> int:
-    """Bytes in memory that a process shares with no file."""
-    with contextlib.suppress(OSError, IndexError):
-        file = os.open(f"{pid}/statm", os.O_RDONLY, dir_fd=proc)
+    """Bytes in memory that a process has of its own or shares with others, but not with a file on disk."""
+    with contextlib.suppress(OSError, ValueError):
+        file = os.open(f"{pid}/status", os.O_RDONLY, dir_fd=proc)
         try:
-            fields = os.read(file, 256).split()
+            lines = os.read(file, 1 << 14).splitlines()
         finally:
             os.close(file)
-        return (int(fields[1]) - int(fields[2])) * _PAGE
+        return sum(int(line.split()[1]) << 10 for line in lines if line.startswith((b"RssAnon:", b"RssShmem:")))
     return 0
 
 
