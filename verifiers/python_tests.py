@@ -208,6 +208,7 @@ def _judge_calls(program: str, tests: _Tests, budget: Budget, deadline: float) -
     served = serve(chosen_sandbox(), program, budget.limits, deadline, calls)
     try:
         for call, (_, wanted) in zip(calls, tests.cases, strict=True):
+            served.next_test()
             reply = served.call(*call)
             if "raised" in reply:
                 yield "raised {}: {}".format(*reply["raised"])
@@ -256,9 +257,8 @@ def _judge_asserts(program: str, tests: _Tests, budget: Budget, deadline: float)
     """The asserts run in one sandbox and the program in another; what passes between them passes through here."""
     check = "check" if tests.kind == "check" else None
     here = local_sandbox("asserts, unlike standard output and calls by value, need a sandbox on this machine")
-    there, limits, calls = chosen_sandbox(), budget.limits, []
+    there, limits, calls = chosen_sandbox(), replace(budget.limits, wall=budget.total), []
     if isinstance(there, RemoteSandbox):  # the tests wait for a server, which is not their own time
-        limits = replace(limits, wall=budget.total, cpu=limits.wall)
         calls = literal_calls(tests.sources, tests.names, check or "")
     served = serve(there, program, budget.limits, deadline, calls)
     try:
@@ -281,6 +281,7 @@ def _judge_asserts(program: str, tests: _Tests, budget: Budget, deadline: float)
                 else:
                     yield spoilt or ("" if message["passed"] else message["detail"] or "failed")
                     spoilt = ""
+                    served.next_test()
         finally:
             run = _end(checker)
     finally:
