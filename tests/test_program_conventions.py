@@ -10,7 +10,7 @@ from tests.hostile_programs import FORMS, problem
 from verifiers import program_tests
 from verifiers.problem import make_problem
 from verifiers.python_tests import verify
-from verifiers.sandbox import Outcome, Run, Sandbox, probe
+from verifiers.sandbox import Limits, Run, Sandbox, probe
 from verifiers.verdict import Status, Verdict
 
 MISSING = probe("strict")
@@ -143,3 +143,23 @@ def test_what_the_prompt_imports_and_defines_is_there_for_a_whole_function():
     for head in (prompt, prompt + '    """Half the mean."""\n'):
         assert verify(problem(meta, head), f"{FUTURE}\ndef total(x):\n    return half(statistics.mean(x))\n").score == 1.0
         assert verify(problem(meta, head), "    return half(statistics.mean(x))\n").score == 1.0
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_standard_input_can_be_opened_as_a_file(sandbox: Sandbox, fresh: bool):
+    source = "import os, sys\nprint(open('/dev/stdin').read() + input() + sys.stdin.read(), os.listdir('/tmp') in ([], ['main.py']))"
+    assert sandbox.run(source, b"3\n4", fresh=fresh).stdout == b"3\n434 True\n"
+    assert sandbox.run("print(repr(open('/dev/stdin').read()))", fresh=fresh).stdout == b"''\n"
+    large = b"x" * (9 << 20)
+    assert sandbox.run("print(len(open('/dev/stdin').read()))", large, limits=Limits(file_size=8 << 20), fresh=fresh).stdout == b"9437184\n"
+    refused = "for mode in 'wa':\n    try: open('/dev/stdin', mode)\n    except OSError: print('HELD')"
+    assert sandbox.run(refused, b"x", fresh=fresh).stdout == b"HELD\nHELD\n"
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
+def test_javascript_reads_standard_input_as_it_does_at_judges():
+    meta = {"language": "javascript", "inputs": ["3"], "outputs": ["9"]}
+    for place in ("'/dev/stdin'", "0"):
+        source = f"const n = Number(require('fs').readFileSync({place}, 'utf8')); console.log(n * n)"
+        verdict = program_tests.verify(make_problem("?", "-", verifier="program_tests", meta=meta), source)
+        assert verdict.score == 1.0, verdict

@@ -170,6 +170,7 @@ def test_signals_to_the_parent(attack):
     attack(source)
     assert attack("print(1)").stdout == b"1\n"
 
+
 @pytest.mark.parametrize("how", ["one process", "descriptors in flight"])
 def test_files_in_memory_that_no_process_maps_are_refused(attack, how: str):
     one = "fd = os.memfd_create('x')\nos.write(fd, bytes(60 << 20))\n"

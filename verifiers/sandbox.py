@@ -360,7 +360,7 @@ class Sandbox:
         self, source: str | bytes, stdin: bytes = b"", *, limits: Limits | None = None, fresh: bool = False, command: Command | None = None
     ) -> Run:
         """Run a program to its end."""
-        program = self.start(source, limits=limits, fresh=fresh, command=command)
+        program = self.start(source, limits=limits, fresh=fresh, command=command, whole_stdin=True)
         program.write(stdin, close=True)
         return program.finish()
 
@@ -370,13 +370,17 @@ class Sandbox:
         *,
         limits: Limits | None = None,
         fresh: bool = False,
+        whole_stdin: bool = False,
         entry: str = "",
         command: Command | None = None,
     ) -> Program:
-        """Start a program. With `entry`, a preloaded module whose `main()` runs instead of `source`."""
+        """Start a program. With `entry`, a preloaded module whose `main()` runs instead of `source`.
+
+        `whole_stdin` says that all input is written and closed before output is awaited; at `strict` it is then in /dev/stdin too.
+        """
         limits = limits or Limits()
         settings = asdict(limits) | {"cpu": _cpu(limits)}
-        request = {"fresh": fresh, "entry": entry, "limits": settings, "command": command and asdict(command)}
+        request = {"fresh": fresh, "entry": entry, "limits": settings, "command": command and asdict(command), "whole_stdin": whole_stdin}
         data = json.dumps(request).encode()
         text = _memory_file(source if isinstance(source, bytes) else source.encode("utf-8", "surrogatepass"))
         (their_in, stdin), (stdout, their_out), (stderr, their_err) = (os.pipe() for _ in range(3))

@@ -190,7 +190,11 @@ class _Host:
             os.dup2(text, 4, inheritable=False)
             os.closerange(5, 1 << 20)
             if self._level == "strict":
-                namespaces.private_tmp(limits["file_size"])
+                stdin = _read_all(0) if request["whole_stdin"] else b""
+                namespaces.private_tmp(limits["file_size"] + len(stdin))
+                if stdin:
+                    namespaces.present_stdin(stdin)
+                del stdin  # its memory is not the program's
             os.chdir(folder)
             _limit(limits, others, self._mapped + (command["spare_memory"] if command else 0))
             namespaces.drop_privileges()

@@ -3,11 +3,12 @@
 Each call's arguments go in, and the returned value comes out as plain data behind a nonce drawn for that call. Whatever else the
 program sends, and a record that does not come, ends it: all its later calls are answered with why.
 
-`LocalServed` talks with a program on this machine, and keeps the time of each test. A server that runs one program to its end cannot be talked with, and
-`RemoteServed` sends the calls together: those that the tests are seen to make, and where a test makes another one, all calls made
-so far and the new one, in a program started afresh. That is the same to a program whose functions depend on their arguments
-and on earlier calls, and not to one that draws numbers or looks at the clock. Where so many batches take all the time that the tests
-have, there is no verdict: it may be the server that is slow, and not the program. The time for one test is, there, that for a batch.
+`LocalServed` talks with a program on this machine, and keeps the time of each test. A server that runs one program to its end
+cannot be talked with, and `RemoteServed` sends the calls together: those that the tests are seen to make, and where a test makes
+another one, all calls made so far and the new one, in a program started afresh. That is the same to a program whose functions
+depend on their arguments and on earlier calls, and not to one that draws numbers or looks at the clock. Where so many batches take
+all the time that the tests have, there is no verdict: it may be the server that is slow, and not the program. The time for one test
+is, there, that for a batch.
 """
 
 import ast
