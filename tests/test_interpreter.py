@@ -227,3 +227,11 @@ def test_a_session_starts_in_milliseconds():
             session.run("1")
         times.append(time.perf_counter() - begin)
     assert statistics.median(times) < 0.1  # 10 ms on a quiet machine; 100 where a new interpreter is started each time
+
+
+@pytest.mark.parametrize("code", ["import sys; sys.stdout.close()", "import sys; sys.stderr.close()", "import sys; sys.stdout = None"])
+def test_what_code_does_to_its_streams_ends_with_it(code: str):
+    with Session() as session:
+        session.run(code)
+        assert session.run("6 * 7").output == "42\n"
+        assert "ZeroDivisionError" in session.run("1 / 0").output

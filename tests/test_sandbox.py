@@ -20,6 +20,7 @@ from verifiers.sandbox import Command, Limits, Outcome, Run, Sandbox, probe
 MISSING = probe("strict")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"no strict sandbox on this machine: {MISSING}")
 QUICK = Limits(wall=5.0, memory=256 << 20, file_size=8 << 20, output=1 << 20)
+SMALL = Limits(wall=5.0, memory=128 << 20, file_size=8 << 20)
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +169,38 @@ def test_signals_to_the_parent(attack):
         source += f"try: os.kill({target}, signal.SIGKILL)\nexcept OSError: pass\n"
     attack(source)
     assert attack("print(1)").stdout == b"1\n"
+
+
+@pytest.mark.parametrize("how", ["one process", "descriptors in flight"])
+def test_files_in_memory_that_no_process_maps_are_refused(attack, how: str):
+    one = "fd = os.memfd_create('x')\nos.write(fd, bytes(60 << 20))\n"
+    send = "a, b = socket.socketpair()\nsocket.send_fds(a, [b'x'], [fd])\nos.close(fd)\n" if how != "one process" else ""
+    body = "".join(f"    {line}\n" for line in (one + send).splitlines())
+    run = attack(f"import os, socket\nkept = []\nfor _ in range(12):\n{body}    kept.append(locals().get('a'))\nprint('ESCAPED')", SMALL)
+    assert run.status == Outcome.RUNTIME_ERROR
+    assert "PermissionError" in run.stderr
+
+
+def test_memory_that_children_share_with_nobody_else_counts(attack):
+    source = (
+        "import mmap, os, time\n"
+        "for _ in range(6):\n"
+        "    if os.fork() == 0:\n"
+        "        block = mmap.mmap(-1, 100 << 20)\n"
+        "        for place in range(0, 100 << 20, 4096): block[place] = 1\n"
+        "        time.sleep(3)\n"
+        "        os._exit(0)\n"
+        "time.sleep(3)\nprint('ESCAPED')"
+    )
+    assert attack(source, SMALL).status == Outcome.MEMORY
+
+
+def test_one_shared_block_within_the_limit_is_no_offence(attack):
+    source = (
+        "import mmap, os\nblock = mmap.mmap(-1, 20 << 20)\nchildren = []\n"
+        "if os.fork() == 0:\n    block[:] = bytes([7]) * (20 << 20)\n    os._exit(0)\nos.wait()\nprint(block[-1])"
+    )
+    assert attack(source, SMALL).stdout == b"7\n"
 
 
 def test_ptrace_and_other_processes_memory(attack):

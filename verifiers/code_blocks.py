@@ -13,7 +13,7 @@ _PLAIN = ""
 
 def fenced_blocks(text: str) -> Iterator[tuple[str, str]]:
     """(language in lower case, "" if none is given; content) of each block, in order."""
-    lines = text.split("\n")
+    lines = text.removeprefix("\ufeff").split("\n")
     closing = [_closing(line) for line in lines]
     longest_later = {"`": [0] * (len(lines) + 1), "~": [0] * (len(lines) + 1)}
     for index in range(len(lines) - 1, -1, -1):

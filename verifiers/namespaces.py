@@ -23,6 +23,7 @@ _DETACH = 2
 _MOUNT_SETATTR, _AT_RECURSIVE, _ATTR_RDONLY_NOSUID = 442, 0x8000, 3
 _DEATH_SIGNAL, _SET_DUMPABLE, _SET_NO_NEW_PRIVS, _SUBREAPER = 1, 4, 38, 36
 _DEVICES = ("null", "zero", "full", "random", "urandom")
+_STDIN = "/dev/stdin"  # elsewhere a link into /proc, which is not there
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/alternatives")
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -64,6 +65,7 @@ def enter_new_root(paths: Iterable[str]) -> None:
             _bind(tree)
     for device in _DEVICES:
         _bind(f"/dev/{device}")
+    os.close(os.open(_STDIN, os.O_CREAT | os.O_WRONLY, 0o644))  # empty, and where `present_stdin` mounts a program's
     os.mkdir("/tmp")
     _call("umount2", b"/old", _DETACH)
     os.rmdir("/old")
@@ -120,6 +122,18 @@ def private_tmp(size: int) -> None:
     """A mount namespace with an empty /tmp of at most `size` bytes, which ends with this process. Raises OSError."""
     _call("unshare", _NEWNS)
     _mount("tmpfs", "/tmp", "tmpfs", _NOSUID | _NODEV, b"size=%d,nr_inodes=4096,mode=700,uid=%d" % (size, NOBODY))
+
+
+def present_stdin(data: bytes) -> None:
+    """Show standard input as the file /dev/stdin too, out of /tmp, and make it descriptor 0; ends with `private_tmp`. Raises OSError."""
+    place = "/tmp/stdin"
+    with open(place, "xb") as file:
+        file.write(data)
+    _mount(place, _STDIN, None, _BIND)
+    os.unlink(place)
+    file_descriptor = os.open(_STDIN, os.O_RDONLY)
+    os.dup2(file_descriptor, 0)
+    os.close(file_descriptor)
 
 
 def _map_ids(proc: int, uid: int, gid: int) -> None:

@@ -18,7 +18,8 @@ walk over frames or the garbage collector, a patched builtin, an exit with code 
 expected value. A record that is missing is a test that failed.
 
 More keys of meta: `partial` (the score is the fraction of tests passed), `time_limit` (seconds for one test, 5), `total_limit`
-(for all of them, 8), `memory_limit` (MB, 1024), `tolerance` (of numbers in outputs, relative and absolute).
+(for all of them, 8), `memory_limit` (MB, 1024), `tolerance` (of numbers in outputs, relative and absolute; two
+integers must be equal all the same).
 
 A program that takes too long or too much memory is wrong; a sandbox that fails gives no verdict. The level of isolation is
 `strict`, or what the environment variable RECKON_SANDBOX names: `code_sandbox.py`. Where that is a server over HTTP, programs run
@@ -29,6 +30,7 @@ languages are for `program_tests.py`.
 
 import ast
 import builtins
+import io
 import json
 import sys
 import time
@@ -110,7 +112,7 @@ def verify(problem: Problem, response: str) -> Verdict:
 def extract_program(response: str) -> str:
     """The last fenced block that says it is Python; else the last that says nothing; else the whole response."""
     block = last_block(response, _PYTHON)
-    return response if block is None else block
+    return (response if block is None else block).removeprefix("\ufeff")
 
 
 def _read_tests(problem: Problem) -> _Tests:
@@ -161,13 +163,26 @@ def _prompt(problem: Problem) -> str:
 def _complete(prompt: str, program: str, name: str) -> str:
     """HumanEval's prompt and its completion, or, where the response defines the function itself, the one after the other.
 
-    A prompt that is no Python, but a task in words, is left out.
+    A prompt that is no Python, but a task in words, is left out; a header without a docstring gets a body where it needs one.
     """
     tree = _parse(program)
     defines = tree is not None and any(isinstance(node, ast.FunctionDef) and node.name == name for node in tree.body)
-    if _parse(prompt) is None and (defines or _parse(prompt + program) is None):
-        return program
-    return f"{prompt}\n\n{program}" if defines else prompt + program
+    if tree is not None and defines:
+        head, rest = _split(program, tree)
+        return f"{head}\n{_stub(prompt)}\n\n{rest}"
+    return program if _parse(prompt) is None and _parse(prompt + program) is None else prompt + program
+
+
+def _split(program: str, tree: ast.Module) -> tuple[str, str]:
+    """A program after its last `from __future__ import`, before which nothing else may come."""
+    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    if not future:
+        return "", program
+    lines = io.StringIO(program, newline="").readlines()  # as the parser counts them
+    row, column = future[-1].end_lineno or 0, future[-1].end_col_offset or 0
+    last = lines[row - 1].encode()
+    head = "".join(lines[: row - 1]) + last[:column].decode()
+    return head, last[column:].decode().lstrip(" \t;") + "".join(lines[row:])
 
 
 def _stub(prompt: str) -> str:
@@ -197,13 +212,14 @@ def _judge_calls(program: str, tests: _Tests, budget: Budget, deadline: float) -
     served = serve(chosen_sandbox(), program, budget.limits, deadline, calls)
     try:
         for call, (_, wanted) in zip(calls, tests.cases, strict=True):
+            served.next_test()
             reply = served.call(*call)
             if "raised" in reply:
                 yield "raised {}: {}".format(*reply["raised"])
             elif "lost" in reply:
                 yield str(reply["lost"])
             elif not _same(reply["decoded"], wanted, budget.tolerance):
-                yield f"returned {reply['decoded']!r:.100}, expected {wanted!r:.100}"
+                yield f"returned {_shown(reply['decoded'])}, expected {_shown(wanted)}"
             else:
                 yield ""
     finally:
@@ -215,8 +231,12 @@ def _same(got: Any, wanted: Any, tolerance: float) -> bool:
     if isinstance(got, list | tuple) and isinstance(wanted, list | tuple):
         return len(got) == len(wanted) and all(_same(a, b, tolerance) for a, b in zip(got, wanted, strict=True))
     if isinstance(got, dict) and isinstance(wanted, dict):
-        keys = {key if isinstance(key, str) else json.dumps(key) if isinstance(key, int | float) else repr(key): key for key in got}
-        return keys.keys() == wanted.keys() and all(_same(got[keys[key]], wanted[key], tolerance) for key in wanted)
+        try:
+            keys = {_spelling(key): key for key in got}
+        except (ValueError, RecursionError):  # as long as no key of the tests is
+            return False
+        same_keys = len(got) == len(keys) and keys.keys() == wanted.keys()  # 1 and "1" are two
+        return same_keys and all(_same(got[keys[key]], wanted[key], tolerance) for key in wanted)
     if isinstance(got, bool) or isinstance(wanted, bool):
         return got is wanted
     if isinstance(got, int | float) and isinstance(wanted, int | float):
@@ -224,13 +244,25 @@ def _same(got: Any, wanted: Any, tolerance: float) -> bool:
     return type(got) is type(wanted) and bool(got == wanted)
 
 
+def _spelling(key: Any) -> str:
+    """A key as JSON has it. Raises ValueError for an integer too long to be written."""
+    return key if isinstance(key, str) else json.dumps(key) if isinstance(key, int | float) else repr(key)
+
+
+def _shown(value: Any) -> str:
+    """The beginning of plain data, for a complaint."""
+    try:
+        return f"{value!r:.100}"
+    except (ValueError, RecursionError, MemoryError):  # an integer of more digits than Python will write
+        return "a value too long to show"
+
+
 def _judge_asserts(program: str, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
     """The asserts run in one sandbox and the program in another; what passes between them passes through here."""
     check = "check" if tests.kind == "check" else None
     here = local_sandbox("asserts, unlike standard output and calls by value, need a sandbox on this machine")
-    there, limits, calls = chosen_sandbox(), budget.limits, []
+    there, limits, calls = chosen_sandbox(), replace(budget.limits, wall=budget.total), []
     if isinstance(there, RemoteSandbox):  # the tests wait for a server, which is not their own time
-        limits = replace(limits, wall=budget.total, cpu=limits.wall)
         calls = literal_calls(tests.sources, tests.names, check or "")
     served = serve(there, program, budget.limits, deadline, calls)
     try:
@@ -253,6 +285,7 @@ def _judge_asserts(program: str, tests: _Tests, budget: Budget, deadline: float)
                 else:
                     yield spoilt or ("" if message["passed"] else message["detail"] or "failed")
                     spoilt = ""
+                    served.next_test()
         finally:
             run = _end(checker)
     finally:

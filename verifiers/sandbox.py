@@ -18,7 +18,8 @@ runs something else than Python, such as a compiler or what it made, behind the 
 
 Not covered, at any level: flaws of the kernel itself, side channels (timing, caches, how busy the machine is), the CPU's and
 disk's bandwidth, and memory in total: each process has its limit, and the sum of what is resident is looked at every 50 ms, so
-many processes together may exceed it for that long. /tmp counts as memory of the machine, up to `file_size`. A warm program can
+many processes together may exceed it for that long. Memory that processes share counts once for each that has it mapped, and not
+where all that touched it have ended. /tmp counts as memory of the machine, up to `file_size`. A warm program can
 inspect the interpreter that it shares code, but no data of value, with. Programs that follow each other in one server share the
 addresses of that interpreter and, with nothing in them to share, its user, network, IPC and host name namespaces; the pid and
 mount namespaces are each program's own. At `landlock`, whether a path exists, its size and owner (`stat`) are visible, and on a
@@ -359,7 +360,7 @@ class Sandbox:
         self, source: str | bytes, stdin: bytes = b"", *, limits: Limits | None = None, fresh: bool = False, command: Command | None = None
     ) -> Run:
         """Run a program to its end."""
-        program = self.start(source, limits=limits, fresh=fresh, command=command)
+        program = self.start(source, limits=limits, fresh=fresh, command=command, whole_stdin=True)
         program.write(stdin, close=True)
         return program.finish()
 
@@ -369,13 +370,17 @@ class Sandbox:
         *,
         limits: Limits | None = None,
         fresh: bool = False,
+        whole_stdin: bool = False,
         entry: str = "",
         command: Command | None = None,
     ) -> Program:
-        """Start a program. With `entry`, a preloaded module whose `main()` runs instead of `source`."""
+        """Start a program. With `entry`, a preloaded module whose `main()` runs instead of `source`.
+
+        `whole_stdin` says that all input is written and closed before output is awaited; at `strict` it is then in /dev/stdin too.
+        """
         limits = limits or Limits()
         settings = asdict(limits) | {"cpu": _cpu(limits)}
-        request = {"fresh": fresh, "entry": entry, "limits": settings, "command": command and asdict(command)}
+        request = {"fresh": fresh, "entry": entry, "limits": settings, "command": command and asdict(command), "whole_stdin": whole_stdin}
         data = json.dumps(request).encode()
         text = _memory_file(source if isinstance(source, bytes) else source.encode("utf-8", "surrogatepass"))
         (their_in, stdin), (stdout, their_out), (stderr, their_err) = (os.pipe() for _ in range(3))

@@ -13,6 +13,7 @@ environment.
 """
 
 import atexit
+import builtins
 import contextlib
 import fcntl
 import gc
@@ -39,7 +40,12 @@ _STACK = 64 << 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PYTHON = ("-s", "-P", "-S", "-X", "utf8")
 _MODULES = "/reckon"  # where a wrapped interpreter finds ours; their own place may be hidden there, under /tmp
-_ENTRY = f"import sys; sys.path.insert(0, {_MODULES!r}); import {{entry}} as module; module.main()"
+_EXITS = "import builtins, sys; builtins.exit = builtins.quit = sys.exit; "  # as `site` has it, which is left out
+_ENTRY = f"{_EXITS}sys.path.insert(0, {_MODULES!r}); import {{entry}} as module; module.main()"
+_FRESH = (
+    f"{_EXITS}sys.argv[:] = ['main.py']; __file__ = 'main.py'; del builtins, sys; "
+    "exec(compile(open(__file__, 'rb').read(), __file__, 'exec'))"
+)
 _OWN = os.path.dirname(os.path.abspath(__file__))
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -184,7 +190,11 @@ class _Host:
             os.dup2(text, 4, inheritable=False)
             os.closerange(5, 1 << 20)
             if self._level == "strict":
-                namespaces.private_tmp(limits["file_size"])
+                stdin = _read_all(0) if request["whole_stdin"] else b""
+                namespaces.private_tmp(limits["file_size"] + len(stdin))
+                if stdin:
+                    namespaces.present_stdin(stdin)
+                del stdin  # its memory is not the program's
             os.chdir(folder)
             _limit(limits, others, self._mapped + (command["spare_memory"] if command else 0))
             namespaces.drop_privileges()
@@ -232,7 +242,7 @@ class _Host:
             return list(request["command"]["argv"])
         if request["entry"]:
             return [self._executable, *_PYTHON, "-c", _ENTRY.format(entry=request["entry"])]
-        return [self._executable, *_PYTHON, "main.py"]
+        return [self._executable, *_PYTHON, "-c", _FRESH]
 
     def _environment(self, command: dict[str, Any] | None, folder: str) -> dict[str, str]:
         if command:
@@ -300,6 +310,7 @@ def _run(source: str, entry: str) -> int:
     os.environ.clear()
     gc.enable()
     sys.argv = ["main.py"]
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # what `site` would have added
     for name in [name for name in sys.modules if name.split(".")[0] == "verifiers"]:
         if not entry:
             del sys.modules[name]
@@ -311,7 +322,7 @@ def _run(source: str, entry: str) -> int:
             module = types.ModuleType("__main__")
             sys.modules["__main__"] = module
             vars(module).update(__file__="main.py", __builtins__=__builtins__)
-            exec(compile(source, "main.py", "exec"), vars(module))  # noqa: S102  # what all these locks are for
+            exec(compile(source.removeprefix("\ufeff"), "main.py", "exec"), vars(module))  # noqa: S102  # what all these locks are for
     except SystemExit as end:
         code = _exit_code(end)
     except BaseException as error:  # noqa: BLE001  # the program's: printed, as Python does
@@ -382,14 +393,14 @@ def _tree(proc: int, pid: str) -> Iterator[str]:
 
 
 def _resident(proc: int, pid: str) -> int:
-    """Bytes in memory that a process shares with no file."""
-    with contextlib.suppress(OSError, IndexError):
-        file = os.open(f"{pid}/statm", os.O_RDONLY, dir_fd=proc)
+    """Bytes in memory that a process has of its own or shares with others, but not with a file on disk."""
+    with contextlib.suppress(OSError, ValueError):
+        file = os.open(f"{pid}/status", os.O_RDONLY, dir_fd=proc)
         try:
-            fields = os.read(file, 256).split()
+            lines = os.read(file, 1 << 14).splitlines()
         finally:
             os.close(file)
-        return (int(fields[1]) - int(fields[2])) * _PAGE
+        return sum(int(line.split()[1]) << 10 for line in lines if line.startswith((b"RssAnon:", b"RssShmem:")))
     return 0
 
 

@@ -3,11 +3,12 @@
 Each call's arguments go in, and the returned value comes out as plain data behind a nonce drawn for that call. Whatever else the
 program sends, and a record that does not come, ends it: all its later calls are answered with why.
 
-`LocalServed` talks with a program on this machine. A server that runs one program to its end cannot be talked with, and
-`RemoteServed` sends the calls together: those that the tests are seen to make, and where a test makes another one, all calls made
-so far and the new one, in a program started afresh. That is the same to a program whose functions depend on their arguments
-and on earlier calls, and not to one that draws numbers or looks at the clock. Where so many batches take all the time that the tests
-have, there is no verdict: it may be the server that is slow, and not the program.
+`LocalServed` talks with a program on this machine, and keeps the time of each test. A server that runs one program to its end
+cannot be talked with, and `RemoteServed` sends the calls together: those that the tests are seen to make, and where a test makes
+another one, all calls made so far and the new one, in a program started afresh. That is the same to a program whose functions
+depend on their arguments and on earlier calls, and not to one that draws numbers or looks at the clock. Where so many batches take
+all the time that the tests have, there is no verdict: it may be the server that is slow, and not the program. The time for one test
+is, there, that for a batch.
 """
 
 import ast
@@ -37,6 +38,9 @@ class Served(Protocol):
     def call(self, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
         """{"value": data, "decoded": value}, {"raised": [type, message]}, or {"lost": why} where there is nothing that can be used."""
 
+    def next_test(self) -> None:
+        """The calls that follow belong to another test, which has the time of one to itself."""
+
     def end(self) -> None:
         """No more calls."""
 
@@ -49,17 +53,23 @@ def serve(sandbox: Sandbox | RemoteSandbox, source: str, limits: Limits, deadlin
     """A program, started. `expected` are calls that will probably be made, in that order. Raises SandboxFailedError."""
     if isinstance(sandbox, RemoteSandbox):
         return RemoteServed(sandbox, source, limits, deadline, expected)
-    return LocalServed(sandbox, source, within(limits, deadline))
+    return LocalServed(sandbox, source, limits, deadline)
 
 
 class LocalServed:
-    """A program on this machine that waits for calls."""
+    """A program on this machine that waits for calls. It loads in the time of one test, and each test has as much again."""
 
-    def __init__(self, sandbox: Sandbox, source: str, limits: Limits) -> None:
-        limits = Limits(wall=limits.wall, memory=limits.memory, output=_LONGEST_LINE)
+    def __init__(self, sandbox: Sandbox, source: str, limits: Limits, deadline: float) -> None:
+        self._each = limits.wall
+        limits = Limits(wall=max(0.01, deadline - time.monotonic()), memory=limits.memory, output=_LONGEST_LINE)
         self._program = sandbox.start("", entry=SERVED, limits=limits)
         self._ended = False
+        self.next_test()
         self._lost = _trouble(self._ask({"program": source}))
+        self.next_test()
+
+    def next_test(self) -> None:
+        self._until = time.monotonic() + self._each
 
     def call(self, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
         if self._lost:
@@ -72,7 +82,11 @@ class LocalServed:
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         nonce = secrets.token_hex(16)
         self._program.write(line({"nonce": nonce, **request}))
-        answer = self._program.read_line()
+        try:
+            answer = self._program.read_line(until=self._until)
+        except TimeoutError:
+            self.end()
+            return {"lost": f"{Outcome.TIMEOUT}: not done after {self._each:g} s"}
         if answer is not None:
             return _read(answer, nonce)
         self._ended = True
@@ -80,6 +94,7 @@ class LocalServed:
 
     def end(self) -> None:
         if not self._ended:
+            self._ended = True
             self._program.stop()
             self._program.finish()
 
@@ -128,6 +143,9 @@ class RemoteServed:
         replies += [replies[-1] if replies and "lost" in replies[-1] else {"lost": _why(run)}] * (len(requests) - len(replies))
         self._lost = _trouble(replies[0])
         return replies[1:]
+
+    def next_test(self) -> None:
+        """The server has one time for all calls of a batch."""
 
     def end(self) -> None:
         """Nothing runs."""

@@ -68,11 +68,18 @@ def main() -> None:
             link.send(test=index, cannot=str(error)[:300])
             continue
         except AssertionError as error:
-            detail = f"assertion failed: {error}" if str(error) else "assertion failed"
+            detail = f"assertion failed: {_text(error)}" if _text(error) else "assertion failed"
         except BaseException as error:  # noqa: BLE001  # whatever ends a test early fails it
-            detail = f"{type(error).__name__}: {error}"
+            detail = f"{type(error).__name__}: {_text(error)}"
         link.send(test=index, passed=passed, detail=detail[:300])
     link.send(done=True)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except ValueError:  # about an integer of more digits than Python will write
+        return "a message that cannot be shown"
 
 
 def _names(task: dict[str, Any], link: _Link) -> dict[str, Any]:

@@ -5,17 +5,37 @@
                                                                   or {"nonce": ..., "raised": [type, message]}
                                                                   or {"nonce": ..., "not_plain": type}
 
+The program is imported rather than run: its `__name__` is not `__main__`, so that what it would do with standard input at a judge does
+not happen. The names that judges import for such programs (typing's, the usual modules and what is in them) are there unless it
+defines them itself.
+
 Every line is JSON; arguments and values are as in `plain_data.py`. The program shares this process and may do to it what it
 likes, forged replies included: a reply is only ever taken for what the function returned, and no expected value is in here.
 """
 
+import bisect
+import builtins
+import collections
+import copy
+import functools
+import heapq
+import itertools
 import json
+import math
+import operator
 import os
+import random
+import re
+import string
 import sys
 import types
+import typing
 from typing import Any
 
 from verifiers.plain_data import NotPlainError, decode, encode
+
+_MODULES = (bisect, collections, copy, functools, heapq, itertools, json, math, operator, random, re, string, sys, typing)
+_OPENED = (collections, functools, heapq, itertools, math, bisect, typing)  # of one name in two, the first is meant
 
 
 def main() -> None:
@@ -26,8 +46,9 @@ def main() -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)  # what the program prints is not an answer
-    module = types.ModuleType("__main__")
-    sys.modules["__main__"] = module
+    module = types.ModuleType("main")
+    sys.modules["main"] = sys.modules["__main__"] = module  # dataclasses and pickle look for it
+    _preset()
     vars(module).update(__file__="main.py", __builtins__=__builtins__)
     for line in calls:
         request = json.loads(line)
@@ -40,6 +61,17 @@ def main() -> None:
         data = memoryview(json.dumps({"nonce": request["nonce"], **reply}).encode() + b"\n")
         while data:
             data = data[os.write(replies, data) :]
+
+
+def _preset() -> None:
+    """Put the usual names where a program's own come first, and where `_find` does not take them for functions of the program."""
+    names = {module.__name__: module for module in _MODULES}
+    for module in _OPENED:
+        for name in getattr(module, "__all__", dir(module)):
+            if not name.startswith("_"):
+                names.setdefault(name, getattr(module, name))
+    for name, value in names.items():
+        vars(builtins).setdefault(name, value)
 
 
 def _serve(request: dict[str, Any], names: dict[str, Any]) -> Any:

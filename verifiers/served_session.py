@@ -39,13 +39,25 @@ def main() -> None:
     sys.modules["__main__"] = module
     vars(module).update(__builtins__=__builtins__)
     signal.signal(signal.SIGALRM, _interrupt)
+    streams = sys.stdout, sys.stderr
     for count, line in enumerate(requests, 1):
         request = json.loads(line)
+        sys.stdout, sys.stderr = streams = tuple(map(_usable, streams, (1, 2)))
         ended = _run(request["code"], _CELL.format(count), vars(module), request["seconds"])
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(BaseException):  # the code may have put anything in its place
                 stream.flush()
         os.write(replies, json.dumps({"nonce": request["nonce"], "ended": ended}).encode() + b"\n")
+
+
+def _usable(stream: Any, descriptor: int) -> Any:
+    """The stream, or a new one if the code has closed it: what one cell does to it must not silence the next."""
+    if not stream.closed:
+        return stream
+    with contextlib.suppress(OSError):
+        os.fstat(descriptor)
+        return os.fdopen(descriptor, "w", buffering=1, closefd=False, encoding="utf-8", errors="backslashreplace")
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 def _interrupt(number: int, frame: Any) -> None:

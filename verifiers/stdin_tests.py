@@ -6,6 +6,7 @@ says of itself counts. What decides is a list of complaints, one a test, "" wher
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -16,6 +17,8 @@ from verifiers.sandbox import Limits, Outcome, Run
 from verifiers.verdict import Status, Verdict, bad_gold
 
 Complaints = Generator[str, None, None]
+
+_INTEGER = re.compile(r"([+-]?)([0-9]+)", re.ASCII)
 
 
 class SandboxFailedError(Exception):
@@ -96,27 +99,53 @@ def judge_outputs(
 
 
 def same_text(got: str, wanted: str, tolerance: float) -> bool:
-    """Whether two outputs are the same but for white space at the ends of lines and of the text."""
+    """Whether two outputs are the same but for white space at the ends of lines and of the text.
+
+    With a tolerance, words that are numbers may differ by it, unless both are integers.
+    """
     mine, theirs = ([line.rstrip() for line in part.strip().splitlines()] for part in (got, wanted))
     if mine == theirs or not tolerance or len(mine) != len(theirs):
         return mine == theirs
     pairs = [pair for a, b in zip(mine, theirs, strict=True) for pair in _pairs(a.split(), b.split())]
-    return all(a == b or close(_number(a), _number(b), tolerance) for a, b in pairs)
+    return all(a == b or _same_number(a, b, tolerance) for a, b in pairs)
 
 
 def _pairs(mine: list[str], theirs: list[str]) -> list[tuple[str, str]]:
     return list(zip(mine, theirs, strict=True)) if len(mine) == len(theirs) else [("", "other length")]
 
 
+def _same_number(a: str, b: str, tolerance: float) -> bool:
+    integers = _integer(a), _integer(b)
+    if all(integers):
+        return integers[0] == integers[1]
+    x, y = _number(a), _number(b)
+    return math.isfinite(x) and math.isfinite(y) and close(x, y, tolerance)
+
+
+def _integer(word: str) -> str:
+    """The canonical digits of an integer, which may be too long for `int`; "" for any other word."""
+    match = _INTEGER.fullmatch(word)
+    if not match:
+        return ""
+    digits = match[2].lstrip("0") or "0"
+    return f"-{digits}" if match[1] == "-" and digits != "0" else digits
+
+
 def _number(word: str) -> float:
     try:
-        return float(word)
+        return float(word) if word.isascii() and "_" not in word else math.nan
     except ValueError:
         return math.nan
 
 
 def close(a: float, b: float, tolerance: float) -> bool:
-    return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
+    """Whether two numbers differ by no more than the tolerance, relative or absolute. Two integers must be equal."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a == b
+    try:
+        return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def tally(complaints: Complaints, count: int, *, partial: bool) -> Verdict:
