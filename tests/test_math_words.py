@@ -201,7 +201,8 @@ def test_what_is_extracted(response: str, text: str) -> None:
 @pytest.mark.parametrize(
     "response",
     [
-        "3√2", "2^{10}", "3x^2", "(3, 4)", "The ratio is 3:4", "12:30", "minus 4", "negative 4", "n < 4", "n >= 4", "a_3", "x - 4", "10 - 7",
+        "3√2", "2^{10}", "3x^2", "(3, 4)", "The ratio is 3:4", "12:30", "minus 4", "negative 4", "n < 4", "n >= 4", "a_3", "x - 4",
+        "10 - 7",
         "it is 10-7", "3 times 4", "5x", r"\frac{1}{2}", "It is definitely not 5", "it is not equal to 5", "$x=3$ or $x=4$", "$3$ and $4$",
         r"\(3\) and \(4\)", "n is 3 or n is 4", "x ≈ 5", "3, 4",
     ],

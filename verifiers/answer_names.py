@@ -1,8 +1,8 @@
 r"""Whether the words before "is 5" only name what was asked for, so that the sentence gives it the value 5.
 
 "The area is 5" answers a question about the area, and so it is the answer 5. "Twice the area is 5" gives 2.5 to whatever was asked, "an
-estimate is 5" gives nothing. No problem is at hand here, so a noun phrase is taken to name what was asked, unless a word of it computes with
-that, hedges it, or says that there are others. Left out: whether the noun is the right one.
+estimate is 5" gives nothing. No problem is at hand here, so a noun phrase is taken to name what was asked, unless a word of it computes
+with that, hedges it, or says that there are others. Left out: whether the noun is the right one.
 """
 
 import re
@@ -11,14 +11,16 @@ from functools import lru_cache
 _ANSWER = r"(?:so |thus |therefore |hence )?(?:(?:the|our|my) )?(?:(?:final|correct|right|required|desired) )?(?:answer|result)"
 _ANSWER_WORDS = r"\b(?:answers?|results?)\b"
 _COMPUTES = (
-    r"\b(?:twice|thrice|half|(?<!number of )times|plus|minus|multiplied|divided|raised|doubled|tripled|halved|squared|cubed|increased|decreased"
-    r"|double|triple|(?:square|cube|negative|negation|opposite|reciprocal|inverse|complement|third|quarter|factorial|log|logarithm|exponential"
-    r"|sine|cosine|tangent|floor|ceiling|rounding|absolute value) of|(?:square|cube|cubic|fourth) root of|more|less|fewer|modulo|mod)\b"
+    r"\b(?:twice|thrice|half|(?<!number of )times|plus|minus|multiplied|divided|raised|doubled|tripled|halved|squared|cubed"
+    r"|increased|decreased|double|triple|(?:square|cube|negative|negation|opposite|reciprocal|inverse|complement|third|quarter"
+    r"|factorial|log|logarithm|exponential|sine|cosine|tangent|floor|ceiling|rounding|absolute value) of|(?:square|cube"
+    r"|cubic|fourth) root of|more|less|fewer|modulo|mod)\b"
     r"|^(?:the |its )?(?:square|cube|negative|reciprocal|opposite|inverse)$"
 )
 _HEDGES = (
     r"\b(?:approximations?|approximate(?:ly)?|estimates?|estimated|estimation|guess(?:es|ed)?|bounds?|conjectures?|conjectured|candidates?"
-    r"|assumption|assumed|supposed?|attempts?|(?:upper|lower) limit|almost|nearly|about|roughly|around|maybe|perhaps|possibly|probably|likely"
+    r"|assumption|assumed|supposed?|attempts?|(?:upper|lower) limit|almost|nearly|about|roughly|around|maybe|perhaps"
+    r"|possibly|probably|likely"
     r"|mistakes?|mistaken|sometimes|rarely|hardly|instead|another|but|is|are|was|were|be|been|equals)\b"
 )
 _COUNT = r"(?:the )?(?:total |minimum |maximum )?number of .*"
@@ -31,7 +33,7 @@ _UNSAFE = (
     r"|impossible)\b"
 )
 _VALUE_OF = r"(?:the )?(?:value of|number|variable|unknown|integer) ([a-z])"
-_ONLY = r"(?:the|our) (?:only |unique |general )?(?:such )?(?:solution|function|answer|pair|triple|possibility|value|polynomial|number|integer)s?"
+_ONLY = r"(?:the|our) (?:only |unique |general )?(?:such )?(?:solution|function|answer|pair|triple|value|polynomial|number|integer)s?"
 
 
 @lru_cache(maxsize=16)

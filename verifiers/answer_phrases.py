@@ -1,7 +1,7 @@
 r"""Short sentences brought to the words that they mean, and lists of words compared: "Yes, it is possible" is yes, "Alice wins" is Alice.
 
-Each form is a whole sentence of fixed words around one free part; a sentence with anything else in it stays as it is. A list of words has no
-order where "and" joins it on one side ("red and blue"), and keeps its order between commas alone, as a ranking does.
+Each form is a whole sentence of fixed words around one free part; a sentence with anything else in it stays as it is. A list of words has
+no order where "and" joins it on one side ("red and blue"), and keeps its order between commas alone, as a ranking does.
 """
 
 import re
@@ -12,8 +12,9 @@ from verifiers.answer_names import is_unsafe
 _ECHO = r"(?:it|this|that|they|there|he|she|we|one|you) (?:is|are|does|do|can|will|exists?)"
 _YES = rf"yes,? {_ECHO}(?: (?:possible|true|correct|so|indeed|exist))?"
 _NO = rf"no,? (?:{_ECHO} not(?: (?:possible|true|correct|exist))?|it is (?:impossible|false)|it (?:isn't|cannot|can't|doesn't))"
-_WINNER = r"((?:the )?[a-z]+(?: player)?) (?:(?:always |can always |can |will |will always )?wins?(?: the game)?|(?:always )?has (?:a|the) winning strategy)"
-_IT_IS = r"(?:it is|it's|it's|this is|that is|they are)(?: an?| the)? ([a-z]+(?: [a-z]+)?)"
+_WINS = r"(?:always |can always |can |will |will always )?wins?(?: the game)?"
+_WINNER = rf"((?:the )?[a-z]+(?: player)?) (?:{_WINS}|(?:always )?has (?:a|the) winning strategy)"
+_IT_IS = r"(?:it is|it's|this is|that is|they are)(?: an?| the)? ([a-z]+(?: [a-z]+)?)"
 _PARITY = r"(?:all )?(?:(odd|even) ([a-z])|([a-z]) (?:is |are )?(?:an )?(odd|even)(?: (?:number|integer))?)"
 _MEANS = {"not possible": "impossible", "converges": "convergent", "diverges": "divergent", "it converges": "convergent",
     "it diverges": "divergent", "the series converges": "convergent", "the series diverges": "divergent"}  # fmt: skip

@@ -170,9 +170,8 @@ def _sentence(plain: str) -> Value | None:
     """The value of a sentence, with the words before its verb as its name; in "there are 5 ways" nothing is named."""
     lowered = plain if plain[1:2] == " " else plain[:1].lower() + plain[1:]
     match = _pattern(_THERE).fullmatch(lowered) or _pattern(_FILLER).fullmatch(lowered)
-    if match:
-        if (value := _value_of(match[1])) is not None:
-            return None if is_unsafe(lowered) else value
+    if match and (value := _value_of(match[1])) is not None:
+        return None if is_unsafe(lowered) else value
     match = _pattern(_SENTENCE).fullmatch(lowered)
     if match is None:
         return None

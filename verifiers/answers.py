@@ -39,9 +39,13 @@ _PART_BEFORE = (  # what stands before a number that is only a part of the answe
     r"|[A-Za-z\d)}\]]_\s?$|(?:\d[,;:]|\d\s[:;])\s?$"  # (3, 4), 3:4
     r"|(?:[\d)}\]]\s?|(?<![A-Za-z])[A-Za-z]\s?|[A-Za-z])[-−–+*/×·÷]\s?$"  # 10 - 7, x - 4
     r"|\b(?:minus|negative|not|never|cannot|than|least|most|nor|or|times|plus|over)\s{1,3}\$?$|n't\s$"
-    r"|\b(?:not|never|cannot|can't|isn't)(?:\s[a-z]{1,12}){1,2}\s$"  # not equal to 5
+)
+_NEAR_WORDS = 14
+_FAR_BEFORE = (  # looked for only behind one of these words
+    r"\b(?:not|never|cannot|can't|isn't)(?:\s[a-z]{1,12}){1,2}\s$"  # not equal to 5
     r"|\d[^\s\w]{0,4}\s(?:and|or)\s(?:\$|\\\(|\\\[)?\s?(?:[A-Za-z]\s?=\s?)?$|\d[^.\d\n]{0,20}\sor\s[^.\d\n]{0,20}$"  # x = 3 or x = 4
 )
+_FAR_WORDS = ("not", "never", "can", "isn", "and", "or")
 _PART_BEHIND = r"\s?(?:√|\^|\\(?:sqrt|pi|times|cdot)|π|[xyzn](?![A-Za-z])|:\s?\d|(?:is|was)\s(?:not|wrong|incorrect))"
 _MINUS = r"(?:^|=|\bis)[\s$(]{0,4}[-−]\s{0,3}$"
 _MARKUP = r"</?[A-Za-z]{1,10}>$"
@@ -190,9 +194,12 @@ def _whole_number(text: str, found: re.Match[str]) -> str | None:
         return "-" + found[0]
     if found[0][0] in "-−" and before[-1:].isalnum():
         before += "-"
-    if _searched(_PART_BEHIND).match(text, found.end()) or (
-        _searched(_PART_BEFORE).search(before) and not _searched(_MARKUP).search(before)
-    ):
+    if _searched(_PART_BEHIND).match(text, found.end()):
+        return None
+    near = before[-_NEAR_WORDS:]
+    if _searched(_PART_BEFORE).search(near) and not _searched(_MARKUP).search(near):
+        return None
+    if any(word in before for word in _FAR_WORDS) and _searched(_FAR_BEFORE).search(before):
         return None
     return found[0]
 
