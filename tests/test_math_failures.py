@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.hostile_answers import PAYLOADS
 from verifiers.answers import extract_answer
 from verifiers.math_answer import equivalent, judge, verify
 from verifiers.problem import make_problem
@@ -232,26 +233,7 @@ def test_44_memory_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("number", [49, 50, 51, 52])
-@pytest.mark.parametrize(
-    "payload",
-    [
-        "__import__('pathlib').Path('{path}').touch()",
-        "open('{path}','w') or \\pi",
-        "[open('{path}','w')]",
-        r"\begin{{pmatrix}}open('{path}','w')\end{{pmatrix}}",
-        "'__gl'+'obals__'",
-        "(lambda: open('{path}','w'))()",
-        "eval(\"open('{path}','w')\")",
-        r"\sin(open('{path}','w'))",
-        r"\{{x | open('{path}','w')\}}",
-        "().__class__.__base__.__subclasses__()",
-        "x=open('{path}','w')",
-        r"\text{{open('{path}','w')}}",
-        "%s'%open('{path}','w')",
-        "{{0.__class__}}",
-        "os.system('touch {path}')",
-    ],
-)
+@pytest.mark.parametrize("payload", PAYLOADS)
 def test_code_is_text(number: int, payload: str, tmp_path: Path) -> None:
     text = payload.format(path=tmp_path / "ran")
     for gold in ("3", r"\pi", r"\sin x", "[0,1)"):
