@@ -2,11 +2,12 @@
 
     score = words in the target language / words        arXiv:2501.12948, section 2.3.2, which says no more than this
 
-What a word is in, is decided here, by `language_id.py` (20 microseconds a sentence, nothing fetched): formulas, code, tags, links, commands and numbers are masked, but not the prose in them (see
-`_prose`), nor what follows a fence or bracket that nothing closes; what is left is cut where the script changes and at the ends of
-sentences, short sentences are joined with the next of their script, and each piece gets one language. A piece of fewer than three
-words, or one that the model is less than half sure of, counts as the target's language if it is written in one of its scripts: no one
-is punished for "Q.E.D.", nor rewarded for a foreign script. Two Chinese, Japanese or Thai characters are one word, there being no spaces.
+What a word is in, is decided here, by `language_id.py` (20 microseconds a sentence, nothing fetched): formulas, code, tags, links, commands
+and numbers are masked, but not the prose in them (see `_prose`), nor what follows a fence or bracket that nothing closes; what is left is
+cut where the script changes and at the ends of sentences, short sentences are joined with the next of their script, and each piece gets one
+language. A piece of fewer than three words, or one that the model is less than half sure of, counts as the target's language if it is
+written in one of its scripts: no one is punished for "Q.E.D.", nor rewarded for a foreign script. Two Chinese, Japanese or Thai characters
+are one word, there being no spaces.
 
 The thought is what stands before the last </think>, else the whole response. Its target is the parameter, else the language of the
 last message of the prompt: of most of its words; else, in a short prompt, of all of it as one piece; else the likeliest language of its
