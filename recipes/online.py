@@ -5,7 +5,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -172,7 +172,8 @@ def train_online(
             )  # fmt: skip
         except (Diverged, UnfitReward, SamplerIsNotThePolicy) as error:
             run.write_manifest(status="diverged", detail=str(error))
-            write_report(run)
+            with suppress(InputError):  # before the first step there is nothing to draw, and `error` is the news
+                write_report(run)
             raise InputError(f"the run stopped: {error}") from error
         except InputError as error:  # a verifier or an engine that gave up; the checkpoint and its rollouts are whole
             run.write_manifest(status="stopped", detail=str(error))

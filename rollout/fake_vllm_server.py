@@ -36,13 +36,14 @@ class FakeVLLMServer:
         max_model_len: int = 4096,
         tokenizer: bool = True,
         processed: bool = True,
+        dtype: str = "float32",
         missing: tuple[str, ...] = (),
         trouble: Trouble | None = None,
     ):
         """`processed`: whether log-probabilities are at the temperature; `missing`: paths that this server does not have."""
         self.engine, self.version, self.max_model_len = engine, version, max_model_len
         self.tokenizer, self.processed, self.missing, self.trouble = tokenizer, processed, missing, trouble
-        self.stamp = ""
+        self.stamp, self.dtype = "", dtype
         self.adapters: list[str] = []
         self.asked: list[tuple[str, Any]] = []
         """(path, body) of every request."""
@@ -104,7 +105,7 @@ class FakeVLLMServer:
                 return 500, _error(f"the server sees no weights in {arguments['folder']}")
             self.stamp = arguments["stamp"]
             return 200, {"results": [None]}
-        return 200, {"results": [self.stamp]}
+        return 200, {"results": [self.dtype if method == "reckon_dtype" else self.stamp]}
 
     def _lora(self, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
         name = body["lora_name"]

@@ -21,11 +21,13 @@ def server_command(
     port: int = 8000,
     lora_rank: int | None = None,
     max_model_len: int | None = None,
+    dtype: str | None = None,
     cpu: bool = False,
     python: str = "python",
     options: tuple[str, ...] = (),
 ) -> list[str]:
-    """To serve `model`, a hub id or a folder. `lora_rank`: of the adapters to come; `cpu`: for vLLM's CPU build. `options`: further words.
+    """To serve `model`, a hub id or a folder. `lora_rank`: of the adapters to come; `dtype`: what the policy computes in
+    (vLLM's own choice is bfloat16, which a float32 policy on a CPU differs from by more than the canary allows); `cpu`: for vLLM's CPU build. `options`: further words.
 
     Only this machine is listened to: `--host` and VLLM_SERVER_DEV_MODE together let whoever reaches the port replace the weights.
     Raises InputError for a rank that vLLM has no room for.
@@ -34,6 +36,8 @@ def server_command(
     words += ["--logprobs-mode", "processed_logprobs", "--generation-config", "vllm", "--worker-extension-cls", WORKER]
     if max_model_len is not None:
         words += ["--max-model-len", str(max_model_len)]
+    if dtype is not None:
+        words += ["--dtype", dtype]
     if lora_rank is not None:
         words += ["--enable-lora", "--max-loras", "1", "--max-lora-rank", str(lora_room(lora_rank))]
     if cpu:  # a seeded request whose prompt is cut in two needs a generator that can go back, which a CPU's cannot
@@ -50,10 +54,10 @@ def server_environment() -> dict[str, str]:
     }
 
 
-def server_line(model: str, *, port: int | None = None, lora_rank: int | None = None, max_model_len: int | None = None) -> str:
+def server_line(model: str, *, port: int | None = None, lora_rank: int | None = None, dtype: str | None = None) -> str:
     """Both as one line of shell."""
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in server_environment().items())
-    return f"{variables} {shlex.join(server_command(model, port=port or 8000, lora_rank=lora_rank, max_model_len=max_model_len))}"
+    return f"{variables} {shlex.join(server_command(model, port=port or 8000, lora_rank=lora_rank, dtype=dtype))}"
 
 
 def lora_room(rank: int) -> int:

@@ -71,6 +71,7 @@ class VLLMServer:
         self._version = -1
         self._vocabulary = 0
         self._served = "MODEL"
+        self._dtype: str | None = None
         self.version_of_vllm, self.model, self.max_model_len = self._look()
 
     def _look(self) -> tuple[str, str, int]:
@@ -102,13 +103,15 @@ class VLLMServer:
         return version, str(own[0]["id"]), int(own[0]["max_model_len"])
 
     def _remedy(self, lora_rank: int | None = None) -> str:
-        return f"start it with: {server_line(self._served, port=self._server.port, lora_rank=lora_rank)}"
+        return f"start it with: {server_line(self._served, port=self._server.port, lora_rank=lora_rank, dtype=self._dtype)}"
 
     # --- weights ---
 
     def load_policy(self, weights: PolicyWeights, version: int) -> int:
         config = plain_adapter(weights.module)
         first = self._version < 0
+        if first:
+            self._check_dtype(computing_dtype(weights), config.r if config else None)
         moved = self._send_adapter(weights, config, version) if config else self._send_everything(weights, version)
         self._version = version
         self._vocabulary = int(base_model(weights.module).config.get_text_config().vocab_size)
@@ -198,6 +201,18 @@ class VLLMServer:
             if pause is not None:
                 time.sleep(pause)
         raise InputError(f"{self.url} did not reset its prefix cache: somebody else's requests are running in it")
+
+    def _check_dtype(self, dtype: Any, lora_rank: int | None) -> None:
+        """Raises for a server that computes in another dtype than the policy, and in a coarser one than float32."""
+        self._dtype = str(dtype).removeprefix("torch.")
+        try:
+            question = {"method": "reckon_dtype", "kwargs": {}}
+            theirs = _item(self._server.ask("/collective_rpc", question, timeout=GLANCE_SECONDS, retry=False), "results")
+        except ServerFault:
+            return  # adapters need neither that endpoint nor our class there; the canary compares all the same
+        for found in theirs if isinstance(theirs, list) else []:
+            if found not in (self._dtype, "float32"):
+                raise InputError(f"{self.url} computes in {found} and the policy in {self._dtype}; {self._remedy(lora_rank)}")
 
     def _check_temperature(self) -> None:
         """Raises for a server that reports log-probabilities at temperature 1 whatever it sampled at."""

@@ -29,6 +29,11 @@ class PolicyWorker:
             repack_tied_head(worker.get_model())
         self.reckon_stamp_of_weights = stamp
 
+    def reckon_dtype(self) -> str:
+        """What the server computes in, such as "bfloat16"."""
+        worker: Any = self
+        return str(worker.vllm_config.model_config.dtype).removeprefix("torch.")
+
     def reckon_stamp(self) -> str:
         """Of the last weights that were taken; empty since the server's start."""
         return self.reckon_stamp_of_weights

@@ -427,6 +427,12 @@ def test_the_command_has_what_the_engine_needs() -> None:
         lora_room(513)
 
 
+def test_a_server_that_computes_in_another_dtype_is_refused_with_the_command_that_cures_it(serve: Any, weights: Any) -> None:
+    with pytest.raises(InputError, match=r"computes in bfloat16 and the policy in float32; start it with: .*--dtype float32"):
+        engine_of(serve(dtype="bfloat16"), weights)
+    engine_of(serve(dtype="float32"), weights)
+
+
 def test_the_recipes_take_a_server_and_refuse_its_options_elsewhere() -> None:
     assert with_engine(Options(engine="server", server_url="http://h:1")).engine == "server"
     with pytest.raises(InputError, match="--server-url would be ignored with --engine hf; leave it out, or use --engine server"):
