@@ -26,9 +26,10 @@ def server_command(
     python: str = "python",
     options: tuple[str, ...] = (),
 ) -> list[str]:
-    """To serve `model`, a hub id or a folder. `lora_rank`: of the adapters to come; `dtype`: what the policy computes in
-    (vLLM's own choice is bfloat16, which a float32 policy on a CPU differs from by more than the canary allows); `cpu`: for vLLM's CPU build. `options`: further words.
+    """To serve `model`, a hub id or a folder.
 
+    `lora_rank`: of the adapters to come. `dtype`: what the policy computes in; vLLM's own choice is bfloat16, from which a float32 policy
+    differs by more than the canary allows. `cpu`: for vLLM's CPU build. `options`: further words.
     Only this machine is listened to: `--host` and VLLM_SERVER_DEV_MODE together let whoever reaches the port replace the weights.
     Raises InputError for a rank that vLLM has no room for.
     """
