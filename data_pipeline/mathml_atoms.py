@@ -7,7 +7,7 @@ that stretches waits as an atom of kind open, middle or close until its partner 
 from dataclasses import dataclass
 
 from data_pipeline.mathml_tables import DELIMITERS, MATRICES
-from data_pipeline.tex_symbols import ends_in_word, symbol
+from data_pipeline.tex_symbols import ends_in_word, kind, symbol
 
 _FANCY = frozenset({"script", "root", "over", "phantom"})
 
@@ -70,8 +70,8 @@ def settled(atom: Atom) -> Atom:
     """A waiting fence that will not grow: the plain symbol, with its scripts."""
     if atom.kind not in ("open", "middle", "close"):
         return atom
-    kind = "spaced" if atom.kind == "middle" and atom.char not in ("|", "‖", "∣", "∥") else "ord"
-    return Atom(atom.tex + atom.script, kind, atom.char, not atom.script)
+    name = kind(atom.char) if atom.kind == "middle" and len(atom.char) == 1 else "ord"
+    return Atom(atom.tex + atom.script, {"rel": "spaced", "bin": "spaced", "op": "op"}.get(name, "ord"), atom.char, not atom.script)
 
 
 def delimit(atoms: list[Atom], *, structure: bool) -> list[Atom]:

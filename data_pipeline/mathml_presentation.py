@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from data_pipeline import mathml_tables as tables
 from data_pipeline.mathml_atoms import EMPTY, Atom, base, delimit, environment, group, render, settled
-from data_pipeline.mathml_content import CONTENT, content_to_tex
+from data_pipeline.mathml_content import content_to_tex
+from data_pipeline.mathml_content_tables import CONTENT
 from data_pipeline.mathml_tree import Element
 from data_pipeline.tex_symbol_table import ACCENTS_OVER, ACCENTS_UNDER, EXTENDED, SPACES
 from data_pipeline.tex_symbols import ALPHABETS, join, kind, symbol, text_mode, token
@@ -18,7 +19,6 @@ from data_pipeline.tex_symbols import ALPHABETS, join, kind, symbol, text_mode, 
 _SPACELIKE = frozenset({"mtext", "mspace", "maligngroup", "malignmark"})
 _SPACELIKE_ROWS = frozenset({"mrow", "mstyle", "mphantom", "mpadded"})
 _IGNORED = frozenset({"merror", "annotation", "annotation-xml", "maligngroup", "malignmark", "none", "mprescripts", "script", "style"})
-_PRIMES = {"′": "'", "″": "''", "‴": "'''", "⁗": "''''"}
 _MAX_COLUMNS = 200
 
 
@@ -49,7 +49,8 @@ def convert_math(root: Element, *, structure: bool) -> str:
     place = Place(structure, inherited=_inheritable(root))
     if root.tag != "math" and root.tag not in ("mrow", "mstyle", "semantics"):
         return settled(_convert(root, place)).tex.strip()
-    return render(_row(root.children, place)).strip(" ")
+    atoms = _row(root.children, place)
+    return (_one(atoms, place).tex if len(atoms) == 1 else render(atoms)).strip(" ")
 
 
 def _inheritable(element: Element) -> tuple[tuple[str, str], ...]:
@@ -66,8 +67,8 @@ def _convert(element: Element, place: Place) -> Atom:
     if element.tag in _IGNORED:
         return EMPTY
     if element.tag in CONTENT:
-        tex = content_to_tex(element)
-        return Atom(tex, "group" if len(tex) > 1 else "ord", flat=False) if tex else EMPTY
+        tex = content_to_tex(element, lambda children: render(_row(children, Place(place.structure))).strip(" "))
+        return Atom(tex, "group" if len(tex) > 1 else "ord") if tex else EMPTY
     return _mrow(element, place)
 
 
@@ -115,7 +116,7 @@ def _one(atoms: list[Atom], place: Place) -> Atom:
     if not atoms:
         return EMPTY
     if len(atoms) == 1:
-        return atoms[0]
+        return Atom(atoms[0].tex[1:-1], "group") if atoms[0].kind == "braced" else atoms[0]
     if place.structure and any(atom.kind == "middle" for atom in atoms):
         return Atom(_loose(atoms))
     return Atom(render(atoms), "group", flat=not place.structure and all(atom.flat for atom in atoms))
@@ -233,7 +234,7 @@ def _mo(element: Element, place: Place) -> Atom:
     if stretches and not place.script and tex:
         return Atom(tex, side if side in ("open", "close") else "middle", text)
     accent = place.attribute(element, "accent")
-    if text in tables.ACCENTS if accent is None else accent.strip() == "true":
+    if (text in tables.ACCENTS if accent is None else accent.strip() == "true") or text in tables.ALWAYS_ACCENTS:
         return Atom(tex, "accent", text, True)
     if side in ("open", "close"):
         return Atom(tex, "ord", text)
@@ -258,8 +259,8 @@ def _side(text: str, form: str, place: Place) -> str:
 def _operator(text: str, place: Place) -> str:
     """An operator's TeX."""
     if len(text) == 1:
-        if not place.structure and text in _PLAIN_OPERATORS:
-            return _PLAIN_OPERATORS[text]
+        if not place.structure:
+            return _PLAIN_OPERATORS.get(text) or EXTENDED.get(text) or symbol(text)
         return symbol(text)
     if not place.structure and len(text) == 2 and text[1] == "\u0338":
         return "\\not" + symbol(text[0])
@@ -309,24 +310,25 @@ def _text(text: str, variant: str) -> Atom:
     if len(text) == 1 and text in tables.CHARACTER_SPACES and variant == "normal":
         tex = tables.space(tables.CHARACTER_SPACES[text])
         return Atom(tex, "space", flat=True) if tex else EMPTY
+    return Atom(_styled_text(text, variant), "text")
+
+
+def _styled_text(text: str, variant: str) -> str:
     tex = text_mode(text)
     for command in reversed(tables.TEXT_VARIANTS.get(variant, ("\\text",))):
         tex = f"{command}{{{tex}}}"
-    return Atom(tex, "text")
+    return tex
 
 
 def _ms(element: Element, place: Place) -> Atom:
     left, right = place.attribute(element, "lquote"), place.attribute(element, "rquote")
-    quoted = ("“" if left is None else left) + (element.content() or _blank(element)) + ("”" if right is None else right)
-    return _text(quoted, place.attribute(element, "mathvariant") or "normal") if quoted else EMPTY
-
-
-def _blank(element: Element) -> str:
-    return "\u00a0" if "\u00a0" in "".join(part for part in element.text if isinstance(part, str)) else ""
+    quoted = ("“" if left is None else left) + element.content() + ("”" if right is None else right)
+    return Atom(_styled_text(quoted, place.attribute(element, "mathvariant") or "normal"), "text") if quoted else EMPTY
 
 
 def _mspace(element: Element, place: Place) -> Atom:
-    tex = tables.space(tables.length(element.attributes.get("width", "0")))
+    width = element.attributes.get("width", "0")
+    tex = "" if place.structure and width.strip().endswith("px") else tables.space(tables.length(width))
     return Atom(tex, "space", flat=True) if tex else EMPTY
 
 
@@ -349,7 +351,7 @@ def _mfrac(element: Element, place: Place) -> Atom:
     above, below = (_argument(child, place._replace(form="")) for child in element.children)
     thickness = place.attribute(element, "linethickness")
     if thickness is not None and thickness.strip() and not thickness.strip().strip("0.").rstrip("emxptcin%"):
-        return Atom(f"\\binom{{{above}}}{{{below}}}", "binomial", rows=(above, below))
+        return Atom(f"\\genfrac{{}}{{}}{{0pt}}{{}}{{{above}}}{{{below}}}", "binomial", rows=(above, below))
     return Atom(f"\\frac{{{above}}}{{{below}}}", "frac")
 
 
@@ -434,7 +436,7 @@ def _script(mark: str, atom: Atom, place: Place) -> str:
     tex = atom.tex.strip(" ")
     if not tex and not place.structure:
         return ""
-    if mark == "^" and (atom.char in _PRIMES or (not place.structure and tex and not tex.strip("'"))):
+    if mark == "^" and (atom.char == "′" or (not place.structure and tex and not tex.strip("'"))):
         return tex
     return f"{mark}{{{tex}}}"
 

@@ -20,7 +20,9 @@ STRETCHY = frozenset(
 ACCENTS = frozenset("^_`¨¯°´¸ˆˇˉˊˋˍ˘˙˚˜˝˷‾⎴⎵⏜⏝⏞⏟⏠⏡←→↔↼⇀⥎⥐\u0302\u0311\u20db\u20dc\u20d7")
 """Operators that are accents when they stand over or under something."""
 
-LIMITS = frozenset({"lim", "liminf", "limsup", "max", "min", "sup", "inf", "det", "gcd", "Pr"})
+ALWAYS_ACCENTS = frozenset("⎴⎵⏞⏟\u0302\u0303\u20db\u20dc\u20d7\u0332\u0307\u0308\u030a\u030c\u0304")
+"""Accents whatever the attributes say: there is no other use of them."""
+
 FUNCTIONS = frozenset(
     "arccos arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf ker lg lim liminf limsup ln log max min Pr sec sin sinh"
     " sup tan tanh".split()

@@ -9,7 +9,7 @@ escape. Pairs are separated by spaces; where two commands fit, the one that othe
 _TABLE = {
     "rel": r"""
 ≤ \leq ≥ \geq ≠ \neq ≡ \equiv ∼ \sim ≃ \simeq ≈ \approx ≅ \cong ∝ \propto ≪ \ll ≫ \gg ≺ \prec ≻ \succ ⪯ \preceq ⪰ \succeq ⊂ \subset
-⊃ \supset ⊆ \subseteq ⊇ \supseteq ⊏ \sqsubset ⊐ \sqsupset ⊑ \sqsubseteq ⊒ \sqsupseteq ∈ \in ∋ \ni ∉ \notin ⊢ \vdash ⊦ \vdash ∹ -: ⊣ \dashv
+⊃ \supset ⊆ \subseteq ⊇ \supseteq ⊑ \sqsubseteq ⊒ \sqsupseteq ∈ \in ∋ \ni ∉ \notin ⊢ \vdash ⊦ \vdash ∹ -: ⊣ \dashv
 ⊨ \vDash ⊧ \models ∣ \mid ∥ \parallel ∤ \nmid ∦ \nparallel ⟂ \perp ⋈ \bowtie ⌢ \frown ⌣ \smile ≍ \asymp ≐ \doteq ≑ \Doteq
 ≒ \fallingdotseq ≓ \risingdotseq ≗ \circeq ≖ \eqcirc ≜ \triangleq ≏ \bumpeq ≎ \Bumpeq ≊ \approxeq ∽ \backsim ⋍ \backsimeq ≂ \eqsim
 ≲ \lesssim ≳ \gtrsim ≶ \lessgtr ≷ \gtrless ⋚ \lesseqgtr ⋛ \gtreqless ≦ \leqq ≧ \geqq ⩽ \leqslant ⩾ \geqslant ⪅ \lessapprox
@@ -47,7 +47,7 @@ _TABLE = {
     "fence": r"‖ \|",
     "punct": r"… \ldots ⋯ \cdots ⋮ \vdots ⋱ \ddots",
     "accent": r"""
-ˆ \hat ̀ \grave ́ \acute ̂ \hat ̃ \tilde ̄ \bar ̅ \overline ̆ \breve ̇ \dot ̈ \ddot ̊ \mathring ̌ \check ⃗ \vec ⃖ \overleftarrow ⃡ \overleftrightarrow
+̀ \grave ́ \acute ̂ \hat ̃ \tilde ̄ \bar ̅ \overline ̆ \breve ̇ \dot ̈ \ddot ̊ \mathring ̌ \check ⃗ \vec ⃖ \overleftarrow ⃡ \overleftrightarrow
 ⃛ \dddot ⃜ \ddddot ̸ \not ⏞ \overbrace ⏟ \underbrace ̲ \underline
 """,
     "ord": r"""
@@ -59,7 +59,7 @@ _TABLE = {
 ♡ \heartsuit ♢ \diamondsuit ♣ \clubsuit ♭ \flat ♮ \natural ♯ \sharp □ \square ■ \blacksquare ◻ \square ◼ \blacksquare ∎ \blacksquare
  ▵ \vartriangle ▿ \triangledown
  ◃ \triangleleft ▹ \triangleright ◊ \lozenge ⬨ \lozenge ⧫ \blacklozenge ⬧ \blacklozenge ◎ \circledcirc ◇ \Diamond ★ \bigstar
- ° {^\circ} ı \imath ȷ \jmath 𝚤 \imath 𝚥 \jmath ⅁ \Game Ⅎ \Finv ϒ \mathrm{\Upsilon} K K Å \mathring{\mathrm{A}}
+ ° {^\circ} ˆ \hat{} ı \imath ȷ \jmath 𝚤 \imath 𝚥 \jmath ⅁ \Game Ⅎ \Finv ϒ \mathrm{\Upsilon} K K Å \mathring{\mathrm{A}}
 Ω \mathrm{\Omega} ‼ !! ⁇ ?? ⁒ ./. ⁄ / ∕ \slash ∶ : £ \pounds “ `` ” "
 """,
 }  # fmt: skip
@@ -69,7 +69,7 @@ _EXTENDED = r"""
 ≴ \not\lesssim ≵ \not\gtrsim ≸ \not\lessgtr ≹ \not\gtrless ≔ \coloneqq ≕ \eqqcolon ≝ \overset{\mathrm{def}}{=} ≟ \overset{?}{=}
 ≙ \overset{\wedge}{=} ∯ \oiint ∰ \oiiint ℧ \mho ħ \hbar ⌜ \ulcorner ⌝ \urcorner ⌞ \llcorner ⌟ \lrcorner ⎰ \lmoustache ⎱ \rmoustache ⟮ \lgroup ⟯ \rgroup ▪ \blacksquare ▲ \blacktriangle
 ▴ \blacktriangle ▼ \blacktriangledown ▾ \blacktriangledown ◂ \blacktriangleleft ▸ \blacktriangleright ✓ \checkmark ✠ \maltese
-® \circledR Ⓢ \circledS ¥ \yen § \S ¶ \P ╱ \diagup ╲ \diagdown ⪵ \precneqq ⪶ \succneqq ϝ \digamma ⁗ '''' ⟦ \llbracket ⟧ \rrbracket ⟪ \langle\!\langle
+® \circledR Ⓢ \circledS ¥ \yen § \S ¶ \P ╱ \diagup ╲ \diagdown ⪵ \precneqq ⪶ \succneqq ϝ \digamma ⁗ '''' ⊏ \sqsubset ⊐ \sqsupset ⟦ \llbracket ⟧ \rrbracket ⟪ \langle\!\langle
 ⟫ \rangle\!\rangle ↯ \lightning ⇠ \dashleftarrow ⇢ \dashrightarrow ↝ \leadsto ⇾ \rightarrow ≛ \overset{*}{=}
 ½ \frac{1}{2} ⅓ \frac{1}{3} ⅔ \frac{2}{3} ¼ \frac{1}{4} ¾ \frac{3}{4} ⅕ \frac{1}{5} ⅖ \frac{2}{5} ⅗ \frac{3}{5} ⅘ \frac{4}{5}
 ⅙ \frac{1}{6} ⅚ \frac{5}{6} ⅐ \frac{1}{7} ⅛ \frac{1}{8} ⅜ \frac{3}{8} ⅝ \frac{5}{8} ⅞ \frac{7}{8} ⅑ \frac{1}{9} ⅒ \frac{1}{10}

@@ -24,10 +24,13 @@ def _alphabets() -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for code in [*range(0x2100, 0x2150), *range(0x1D400, 0x1D800)]:
         name = unicodedata.name(chr(code), "")
-        plain = unicodedata.normalize("NFKC", chr(code))
-        if len(plain) != 1 or plain == chr(code):
+        mark, _, plain = unicodedata.decomposition(chr(code)).partition(" ")
+        if mark != "<font>" or " " in plain:
             continue
+        plain = chr(int(plain, 16))
         font = _font(name)
+        if font == "" and 0x391 <= ord(plain) <= 0x3A9:
+            font = "\\mathit"
         if font is not None:
             found[chr(code)] = (font, plain)
     return found
@@ -87,6 +90,8 @@ def symbol(char: str) -> str:
     letter = ALPHABETS.get(char)
     if letter is not None:
         plain = symbol(letter[1])
+        if char == "𝕜":
+            return "\\Bbbk"
         return f"{letter[0]}{{{plain}}}" if letter[0] else plain
     if char in RADICALS:
         return RADICALS[char] + "{}"
@@ -111,8 +116,8 @@ def text_mode(text: str) -> str:
     return "".join(_TEXT_ESCAPES.get(char, char) for char in text)
 
 
-_TEXT_ESCAPES = {"#": "\\#", "$": "\\$", "%": "\\%", "&": "\\&", "_": "\\_", "{": "\\{", "}": "\\}", "~": "\\sim", "\\": "\\backslash ",
-                 "^": "\\char`\\^", "\u00a0": "~"}  # fmt: skip
+_TEXT_ESCAPES = {"#": "\\#", "$": "\\$", "%": "\\%", "&": "\\&", "_": "\\_", "{": "\\{", "}": "\\}", "~": "\\textasciitilde ", "\\": "\\textbackslash ",
+                 "^": "\\textasciicircum ", "\u00a0": "~"}  # fmt: skip
 
 
 def to_tex(characters: str) -> str:
