@@ -50,8 +50,8 @@ def mathml_string_to_tex(xml: str, *, structure: bool = True) -> str:
         return ""
 
 
-def from_lexbor(node: LexborNode) -> Element:
-    """The element tree of a parsed node. Raises TooLargeError beyond the bounds."""
+def from_lexbor(node: LexborNode, *, max_depth: int = MAX_DEPTH, math: bool = True) -> Element:
+    """The element tree of a parsed node; `math` repairs what unclosed elements swallowed. Raises TooLargeError beyond the bounds."""
     root = Element(local_name(node.tag or ""), _attributes(node))
     open_elements: list[tuple[Element, LexborNode | None]] = [(root, node.child)]
     count = 0
@@ -62,7 +62,7 @@ def from_lexbor(node: LexborNode) -> Element:
                 parent.text.append(at.text_content or "")
             elif at.is_element_node:
                 count += 1
-                if count > MAX_NODES or len(open_elements) >= MAX_DEPTH:
+                if count > MAX_NODES or len(open_elements) >= max_depth:
                     raise TooLargeError
                 child = Element(local_name(at.tag or ""), _attributes(at))
                 parent.children.append(child)
@@ -72,7 +72,8 @@ def from_lexbor(node: LexborNode) -> Element:
                     parent, at = child, at.child
                     continue
             at = at.next
-        place(parent)
+        if math:
+            place(parent)
     return root
 
 
@@ -118,7 +119,7 @@ def _from_xml(xml: str) -> Element | None:
 
     def end(_name: str) -> None:
         if stack:
-            place(stack.pop(), html=False)
+            stack.pop()
 
     def characters(data: str) -> None:
         if stack:

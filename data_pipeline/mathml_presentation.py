@@ -77,7 +77,31 @@ def _convert(element: Element, place: Place) -> Atom:
 
 def _row(children: list[Element], place: Place) -> list[Atom]:
     """The atoms of a row, fences matched."""
-    return delimit(_items(children, place), structure=place.structure)
+    atoms = _items(children, place)
+    return delimit(atoms if place.structure else _tidy(atoms), structure=place.structure)
+
+
+def _tidy(atoms: list[Atom]) -> list[Atom]:
+    """Signs without an operand on their left stand close to the right one; letters of one font share its command."""
+    out: list[Atom] = []
+    for atom in atoms:
+        before = out[-1] if out else None
+        if atom.kind == "spaced" and atom.tex in _SIGNS:
+            if before is None or before.kind in ("spaced", "open", "op", "space") or before.tex in _BEFORE_SIGN:
+                atom = Atom(atom.tex, "ord", atom.char, atom.flat)
+        elif before is not None and before.kind in ("ord", "style") and atom.kind in ("ord", "style") and atom.tex[-1:] == "}":
+            font, brace, rest = atom.tex.partition("{")
+            letters = rest[:-1]
+            if font in _FONTS and before.tex.startswith(font + brace) and letters.isalnum() and before.tex[len(font) + 1 : -1].isalnum():
+                out[-1] = Atom(before.tex[:-1] + rest, before.kind, "", True)
+                continue
+        out.append(atom)
+    return out
+
+
+_SIGNS = frozenset({"-", "+", "\\pm", "\\mp"})
+_BEFORE_SIGN = frozenset({"(", "[", "\\{", ",", ";", "\\lbrack", ":"})
+_FONTS = frozenset({"\\mathrm", "\\mathbf", "\\mathit", "\\mathsf", "\\mathtt"})
 
 
 def _items(children: list[Element], place: Place) -> list[Atom]:
@@ -268,7 +292,7 @@ def _operator(text: str, place: Place) -> str:
 
 
 _PLAIN_OPERATORS = {"[": "[", "]": "]", "∗": "*", "ⅆ": "\\mathrm{d}", "ⅇ": "\\mathrm{e}", "ⅈ": "\\mathrm{i}", "^": "\\wedge", "∧": "\\wedge",
-                    "\u0302": "\\hat{}", "‐": "-", "–": "-", "≔": "\\coloneqq", "∕": "/"}  # fmt: skip
+                    "\u0302": "\\hat{}", "‐": "-", "–": "-", "≔": "\\coloneqq", "∕": "/", "⊨": "\\models", "∥": "\\|", "△": "\\triangle"}  # fmt: skip
 
 
 def _symbol(text: str, tex: str, place: Place) -> Atom:
@@ -302,7 +326,9 @@ def _symbol(text: str, tex: str, place: Place) -> Atom:
 def _mtext(element: Element, place: Place) -> Atom:
     text = _plain(element.content(), place)
     if not text:
-        return Atom("", "empty")
+        return EMPTY
+    if not place.structure and len(text) > 1:
+        text = text.replace("\u00a0", " ")
     return _text(text, place.attribute(element, "mathvariant") or "normal")
 
 
@@ -547,10 +573,10 @@ def _over(kernel: Atom, over: Atom, place: Place) -> Atom:
     if not over.tex and not place.structure:
         return kernel
     command = ACCENTS_OVER.get(over.char) if over.kind == "accent" else None
-    if command is None and not place.structure:
-        command = tables.OVER_EXTRA.get(over.char)
-        if command and len(kernel.tex) > 1 and kernel.kind not in ("ord", "style"):
-            command = {"\\vec": "\\overrightarrow", "\\bar": "\\overline", "\\tilde": "\\widetilde"}.get(command, command)
+    if not place.structure:
+        command = command or tables.OVER_EXTRA.get(over.char)
+        narrow = kernel.kind in ("ord", "style") and (len(kernel.char) == 1 or kernel.kind == "style" or len(kernel.tex) == 1)
+        command = (tables.NARROW if narrow else tables.WIDE).get(command or "", command)
     if command is not None:
         return Atom(f"{command}{{{kernel.tex}}}", "over", flat=not place.structure and kernel.flat)
     arrow = _arrow(kernel, place)

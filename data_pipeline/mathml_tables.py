@@ -70,8 +70,11 @@ TEXT_VARIANTS = {
 OVER_EXTRA = {"~": "\\tilde", "¨": "\\ddot", "˙": "\\dot", "˚": "\\mathring", "ˉ": "\\bar", "-": "\\bar", "−": "\\bar", "_": "\\bar", "→": "\\vec",
               "⟶": "\\overrightarrow", "←": "\\overleftarrow", "⟵": "\\overleftarrow", "↔": "\\overleftrightarrow", "⇀": "\\vec",
               ".": "\\dot", "⋅": "\\dot", "·": "\\dot", "..": "\\ddot", "⏜": "\\overparen", "―": "\\overline", "—": "\\overline"}  # fmt: skip
-UNDER_EXTRA = {"¯": "\\underline", "‾": "\\underline", "-": "\\underline", "−": "\\underline", "→": "\\underrightarrow",
+UNDER_EXTRA = {"¯": "\\underline", "–": "\\underline", "_": "\\underline", "‾": "\\underline", "-": "\\underline", "−": "\\underline", "→": "\\underrightarrow",
                "←": "\\underleftarrow", "―": "\\underline", "⏝": "\\underparen"}  # fmt: skip
+NARROW = {"\\widehat": "\\hat", "\\widetilde": "\\tilde", "\\overline": "\\bar", "\\overrightarrow": "\\vec"}
+WIDE = {"\\hat": "\\widehat", "\\tilde": "\\widetilde", "\\bar": "\\overline", "\\vec": "\\overrightarrow"}
+"""The spelling of an accent over one symbol and over several."""
 """Accents that only the plain spelling uses: characters people put over a letter where TeX has an accent."""
 
 DELIMITERS = frozenset(

@@ -57,10 +57,8 @@ def local_name(name: str) -> str:
     return name.lower()
 
 
-def place(parent: Element, *, html: bool = True) -> None:
+def place(parent: Element) -> None:
     """Puts children in their place once `parent` is complete: an HTML parser's swallowed siblings come back out."""
-    if not html:
-        return
     for index in range(len(parent.children) - 1, -1, -1):
         child = parent.children[index]
         if child.children:
