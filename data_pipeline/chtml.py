@@ -57,7 +57,7 @@ def _label(tree: Element) -> str:
         at = pending.pop()
         text = at.attributes.get("aria-label", "").strip()
         if text and ("mjx-math" in classes(at) or "math" in classes(at)) and any(mark in text for mark in "\\^_{="):
-            return text
+            return text.replace("%\n", "").removeprefix("\\displaystyle").strip()
         pending.extend(at.children[:2])
     return ""
 
@@ -344,6 +344,8 @@ def _font(node: Element) -> str:
             break
         at = pending.pop()
         mark = f"{at.attributes.get('class', '')} {at.attributes.get('style', '')}".lower()
+        if "font-weight: bold" in mark or "font-weight:bold" in mark:
+            return "bold"
         if "tex-" in mark or "mathjax_" in mark or "stixgeneral" in mark or "mjx-n" in mark or "mjx-b" in mark:
             for part, variant in _FONTS:
                 if part in mark:
