@@ -35,7 +35,7 @@ angle \angle triangle \triangle perp \perp hbar \hbar prime ' ' ' ! ! , , ; ; : 
 alpha \alpha beta \beta gamma \gamma Gamma \Gamma delta \delta Delta \Delta epsi \varepsilon epsilon \varepsilon varepsilon \varepsilon zeta \zeta eta \eta theta \theta
 Theta \Theta vartheta \vartheta iota \iota kappa \kappa lambda \lambda Lambda \Lambda mu \mu nu \nu xi \xi Xi \Xi pi \pi Pi \Pi rho \rho
 sigma \sigma Sigma \Sigma tau \tau upsilon \upsilon phi \phi varphi \varphi Phi \Phi chi \chi psi \psi Psi \Psi omega \omega Omega \Omega
-if \text{if} otherwise \text{otherwise} and \text{and} or \text{or} dx dx dy dy dz dz dt dt
+dx dx dy dy dz dz dt dt
 """
 _FUNCTIONS = (
     "sin cos tan sec csc cot arcsin arccos arctan sinh cosh tanh coth exp log ln det dim gcd lim max min Lim sech csch mod lcm lub glb f g"
@@ -57,10 +57,13 @@ _LEFT = {"(": "(", "[": "[", "{": "\\{", "(:": "\\langle", "<<": "\\langle", "la
 _RIGHT = {")": ")", "]": "]", "}": "\\}", ":)": "\\rangle", ">>": "\\rangle", "rangle": "\\rangle", ":}": ".", ":|": "|"}
 _TALL = ("\\frac", "\\sum", "\\int", "\\prod", "\\begin", "\\overset", "\\underset", "\\sqrt")
 _TEXT = {"text", "mbox"}
+_OF_ANYTHING = frozenset("sin cos tan sec csc cot arcsin arccos arctan sinh cosh tanh coth exp log ln sech csch det".split())
+"""Functions that take the next expression as their argument, bracketed or not."""
 
 _TABLE: dict[str, str] = {}
 _words = _SYMBOLS.split()
 _TABLE.update(zip(_words[::2], _words[1::2], strict=True))
+_TABLE.update({"if": "\\text{if }", "otherwise": "\\text{otherwise}", "and": "\\text{ and }", "or": "\\text{ or }"})
 _NAMES = {*_TABLE, *_FUNCTIONS, *_WRAPPERS, *_UNARY, *_BINARY, *_LEFT, *_RIGHT, *_TEXT, "/", "_", "^", "|"}
 _LONGEST = max(map(len, _NAMES))
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
@@ -72,10 +75,8 @@ class Piece(NamedTuple):
     tex: str
     inside: str | None = None
     """The contents of a bracketed group."""
-    left: str = ""
     cells: tuple[str, ...] = ()
     """The contents of a group at its top-level commas."""
-    limits: bool = False
 
 
 def asciimath_to_tex(text: str) -> str:
@@ -186,10 +187,10 @@ class _Parser:
         scripted = False
         if self.peek() == "_":
             self.at += 1
-            sub, scripted = _argument(self.simple(depth, stops)), True
+            sub, scripted = self.script(depth, stops), True
         if self.peek() == "^":
             self.at += 1
-            sup, scripted = _argument(self.simple(depth, stops)), True
+            sup, scripted = self.script(depth, stops), True
         if not scripted:
             return base
         if base.tex.startswith(("\\underbrace", "\\overbrace")) or not any(mark in base.tex for mark in "^_") or base.inside is not None:
@@ -238,9 +239,21 @@ class _Parser:
         return Piece(f"{_BINARY[token]}{{{first}}}{{{second}}}")
 
     def function(self, token: str, depth: int, stops: frozenset[str]) -> Piece:
-        """A function's name; the argument follows by itself, brackets and all."""
+        """A function with its argument, so that `sin(x)/x` is a fraction; with scripts the name alone."""
         name = _FUNCTION_TEX.get(token, "\\" + token)
-        return Piece(name)
+        following = self.peek()
+        if not following or following in _RIGHT or following in stops or following in ("_", "^", "/", "|", ","):
+            return Piece(name)
+        if following not in _LEFT and token not in _OF_ANYTHING:
+            return Piece(name)
+        return Piece(join([name, self.simple(depth + 1, stops).tex]))
+
+    def script(self, depth: int, stops: frozenset[str]) -> str:
+        """What `_` or `^` applies to: one expression, or a sign and a number."""
+        if self.peek() == "-" and self.at + 1 < len(self.tokens) and (self.tokens[self.at + 1][0].isalnum()):
+            self.at += 1
+            return "-" + _argument(self.simple(depth, stops))
+        return _argument(self.simple(depth, stops))
 
     def group(self, opening: str, depth: int) -> Piece:
         row = self.expression(depth + 1, frozenset())
@@ -249,7 +262,7 @@ class _Parser:
         matrix = _matrix(left, right, row.cells)
         if matrix is not None:
             return Piece(matrix)
-        return Piece(_fence(left, row.tex, right), inside=row.tex if left in ("(", "[", "\\{", ".") else None, left=left, cells=row.cells)
+        return Piece(_fence(left, row.tex, right), inside=row.tex if left in ("(", "[", "\\{", ".") else None)
 
     def bars(self, depth: int, stops: frozenset[str]) -> Piece:
         """`|x|`: bars around what follows if a second one comes before the group ends, a single bar otherwise."""
@@ -319,11 +332,13 @@ def _spaced(parts: list[str]) -> str:
     for part in parts:
         if not part:
             continue
-        if part in _APART:
-            out.append(f" {part} " if out and not out[-1].endswith((" ", "(")) else f"{part} " if part != "-" or out else part)
+        if part in ("-", "+", "\\pm", "\\mp") and (not out or out[-1].endswith((" ", "("))):
+            out.append(part)
+        elif part in _APART:
+            out.append(f" {part} " if out and not out[-1].endswith((" ", "(")) else f"{part} ")
         elif part.startswith("\\text{"):
-            out.append(part if not out else " " + part)
-        elif out and out[-1].startswith("\\text{"):
+            out.append(part if not out or part.startswith("\\text{ ") else " " + part)
+        elif out and out[-1].startswith("\\text{") and not out[-1].endswith(" }"):
             out.append(" " + part)
         else:
             out.append(part)

@@ -39,9 +39,16 @@ def chtml_to_tex(node: LexborNode) -> str:
     tree = tree_of(node)
     if tree is None:
         return ""
-    label = _label(tree)
-    if label:
-        return label
+    return _label(tree) or _rebuilt(tree)
+
+
+def glyphs_to_tex(node: LexborNode) -> str:
+    """The same from the glyphs alone, labels not looked at."""
+    tree = tree_of(node)
+    return _rebuilt(tree) if tree is not None else ""
+
+
+def _rebuilt(tree: Element) -> str:
     try:
         return finished(element("math", _Reader().children(tree)))
     except RecursionError:
