@@ -61,7 +61,9 @@ def base(atom: Atom, *, structure: bool) -> str:
     """An atom as the base of a script: in braces where the script would attach to a part of it."""
     if atom.kind in _FANCY or atom.kind == "group" or not atom.tex:
         return group(atom.tex)
-    if not structure and (atom.kind in ("frac", "style-row") or (atom.kind == "spaced" and len(atom.tex) > 1 and not atom.tex.startswith("\\"))):
+    if not structure and (
+        atom.kind in ("frac", "style-row") or (atom.kind == "spaced" and len(atom.tex) > 1 and not atom.tex.startswith("\\"))
+    ):
         return group(atom.tex)
     return atom.tex
 
@@ -115,7 +117,11 @@ def fenced(opening: Atom | None, body: list[Atom], closing: Atom | None, *, stru
         if structure:
             plain = plain and left in ("(", "[", "|") and right in (")", "]", "|")
         if not body and structure:
-            done = group(render([atom for atom in (opening, closing) if atom is not None])) if opening and closing else (opening or closing or EMPTY).tex
+            done = (
+                group(render([atom for atom in (opening, closing) if atom is not None]))
+                if opening and closing
+                else (opening or closing or EMPTY).tex
+            )
         elif plain or (not structure and not (left and right)):
             inner = [settled(atom) for atom in body]
             done = (opening.tex if opening else "") + lead

@@ -101,7 +101,9 @@ def symbol(char: str) -> str:
 def kind(char: str) -> str:
     """The class of a character: "rel", "bin", "op", "open", "close", "punct", "accent" or "ord"."""
     if char < "\x7f":
-        return {"=": "rel", "<": "rel", ">": "rel", "+": "bin", "-": "bin", ",": "punct", ";": "punct", ":": "punct", "!": "punct"}.get(char, "ord")
+        return {"=": "rel", "<": "rel", ">": "rel", "+": "bin", "-": "bin", ",": "punct", ";": "punct", ":": "punct", "!": "punct"}.get(
+            char, "ord"
+        )
     known = BASE.get(char)
     return known[1] if known is not None else "ord"
 
@@ -116,7 +118,8 @@ def text_mode(text: str) -> str:
     return "".join(_TEXT_ESCAPES.get(char, char) for char in text)
 
 
-_TEXT_ESCAPES = {"#": "\\#", "$": "\\$", "%": "\\%", "&": "\\&", "_": "\\_", "{": "\\{", "}": "\\}", "~": "\\textasciitilde ", "\\": "\\textbackslash ",
+_TEXT_ESCAPES = {"#": "\\#", "$": "\\$", "%": "\\%", "&": "\\&", "_": "\\_", "{": "\\{", "}": "\\}",
+    "~": "\\textasciitilde ", "\\": "\\textbackslash ",
                  "^": "\\textasciicircum ", "\u00a0": "~"}  # fmt: skip
 
 
