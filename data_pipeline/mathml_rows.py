@@ -12,6 +12,7 @@ from data_pipeline.mathml_atoms import EMPTY, Atom, delimit, group, render, sett
 from data_pipeline.mathml_content import content_to_tex
 from data_pipeline.mathml_content_tables import CONTENT
 from data_pipeline.mathml_tree import Element
+from data_pipeline.tex_symbols import kind
 
 _SPACELIKE = frozenset({"mtext", "mspace", "maligngroup", "malignmark"})
 _SPACELIKE_ROWS = frozenset({"mrow", "mstyle", "mphantom", "mpadded"})
@@ -75,6 +76,8 @@ def _tidy(atoms: list[Atom]) -> list[Atom]:
     out: list[Atom] = []
     for atom in atoms:
         before = out[-1] if out else None
+        if atom.kind == "accent" and len(atoms) > 1 and kind(atom.char[:1]) == "rel":
+            atom = Atom(atom.tex, "spaced", atom.char, True)
         if atom.kind == "spaced" and atom.tex in _SIGNS:
             if before is None or before.kind in ("spaced", "open", "op", "space") or before.tex in _BEFORE_SIGN:
                 atom = Atom(atom.tex, "ord", atom.char, atom.flat)

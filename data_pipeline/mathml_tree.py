@@ -4,6 +4,8 @@ Made once per formula: namespace prefixes are gone, names are lower case, text a
 here too. HTML parsers do not close `<mml:mspace/>`, so `place` hands what such an element swallowed back to its parent.
 """
 
+from functools import lru_cache
+
 
 def words(text: str) -> frozenset[str]:
     """The words of a text: how sets of names are written in these modules."""
@@ -56,6 +58,7 @@ class Element:
         return "".join(part if isinstance(part, str) else part.spelling() for part in self.text)
 
 
+@lru_cache(maxsize=1024)
 def local_name(name: str) -> str:
     """An element or attribute name without its prefix, in lower case."""
     if ":" in name:
