@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from data_pipeline.mathml_tables import DELIMITERS, MATRICES
 from data_pipeline.tex_symbols import ends_in_word, kind, symbol
 
+_NO_BASES = ("\\overset", "\\underset", "\\xrightarrow", "\\xleftarrow", "\\underbrace", "\\overbrace")
+"""Commands whose result a script would take for limits, or that a script does not attach to as a whole."""
 _FANCY = frozenset({"script", "root", "over", "phantom"})
 
 
@@ -59,6 +61,8 @@ def group(tex: str) -> str:
 
 def base(atom: Atom, *, structure: bool) -> str:
     """An atom as the base of a script: in braces where the script would attach to a part of it."""
+    if not structure and atom.kind in ("over", "root") and not atom.tex.startswith(_NO_BASES):
+        return atom.tex
     if atom.kind in _FANCY or atom.kind == "group" or not atom.tex:
         return group(atom.tex)
     if not structure and (

@@ -134,9 +134,10 @@ def _over(kernel: Atom, over: Atom, place: Place) -> Atom:
         return kernel
     command = ACCENTS_OVER.get(over.char) if over.kind == "accent" else None
     if not place.structure:
-        command = command or tables.OVER_EXTRA.get(over.char)
+        command = command or ACCENTS_OVER.get(over.char) or tables.OVER_EXTRA.get(over.char)
         narrow = kernel.kind in ("ord", "style") and (len(kernel.char) == 1 or kernel.kind == "style" or len(kernel.tex) == 1)
-        command = (tables.NARROW if narrow else tables.WIDE).get(command or "", command)
+        if over.kind == "accent" or command != "\\overline":
+            command = (tables.NARROW if narrow else tables.WIDE).get(command or "", command)
     if command is not None:
         return Atom(f"{command}{{{kernel.tex}}}", "over", flat=not place.structure and kernel.flat)
     arrow = _arrow(kernel, place)
@@ -150,7 +151,7 @@ def _under(kernel: Atom, under: Atom, place: Place) -> Atom:
         return kernel
     command = ACCENTS_UNDER.get(under.char) if under.kind == "accent" else None
     if command is None and not place.structure:
-        command = tables.UNDER_EXTRA.get(under.char)
+        command = ACCENTS_UNDER.get(under.char) or tables.UNDER_EXTRA.get(under.char)
     if command is not None:
         return Atom(f"{command}{{{kernel.tex}}}", "over")
     if not place.structure and kernel.tex.startswith("\\underbrace{"):

@@ -83,7 +83,8 @@ WIDE = {"\\hat": "\\widehat", "\\tilde": "\\widetilde", "\\bar": "\\overline", "
 """Accents that only the plain spelling uses: characters people put over a letter where TeX has an accent."""
 
 DELIMITERS = frozenset(
-    ["(", ")", "\\lbrack", "\\rbrack", "|", "\\|", "\\{", "\\}", "\\lceil", "\\rceil", "\\langle", "\\rangle", "\\lfloor", "\\rfloor"]
+    ["(", ")", "[", "]"]
+    + ["\\lbrack", "\\rbrack", "|", "\\|", "\\{", "\\}", "\\lceil", "\\rceil", "\\langle", "\\rangle", "\\lfloor", "\\rfloor"]
 )
 """What may follow `\\left` and `\\right`."""
 MATRICES = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("{", "}"): "Bmatrix", ("∣", "∣"): "vmatrix", ("∥", "∥"): "Vmatrix"}

@@ -159,8 +159,15 @@ def mtext(element: Element, place: Place) -> Atom:
     if not text:
         return EMPTY
     if not place.structure and len(text) > 1:
-        text = text.replace("\u00a0", " ")
+        text = _outer_spaces(element, text).replace("\u00a0", " ")
     return _text(text, place.attribute(element, "mathvariant") or "normal")
+
+
+def _outer_spaces(element: Element, text: str) -> str:
+    """The text with a space at an end that had one: MathML drops it, but whoever wrote `if ` meant it; line breaks are layout."""
+    raw = "".join(part for part in element.text if isinstance(part, str))
+    before, after = raw[: len(raw) - len(raw.lstrip(" \t\r\n"))], raw[len(raw.rstrip(" \t\r\n")) :]
+    return (" " if before == " " else "") + text + (" " if after == " " else "")
 
 
 def _text(text: str, variant: str) -> Atom:

@@ -67,7 +67,7 @@ def test_version_2_commonhtml_is_read_from_classes() -> None:
         '<span class="mjx-mfrac"><span class="mjx-box"><span class="mjx-numerator">'
         f'{power}</span><span class="mjx-denominator">{v2("y")}</span><span class="mjx-line"></span></span></span>'
     )
-    markup = f'<span class="mjx-chtml"><span class="mjx-math" LABEL><span class="mjx-mrow">'
+    markup = '<span class="mjx-chtml"><span class="mjx-math" LABEL><span class="mjx-mrow">'
     markup += f"{fraction}{v2('=', 'mo')}{v2('d', 'mi', 'TeX-main-R')}"
     assert chtml_to_tex(first(markup.replace("LABEL", ""), ".mjx-chtml")) == r"\frac{x^{2}}{y} = \mathrm{d}"
     labelled = first(markup.replace("LABEL", r'aria-label="\tfrac{x^2}{y}=d"'), ".mjx-chtml")
