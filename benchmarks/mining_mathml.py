@@ -7,7 +7,8 @@ commands, `\\left`, `\\right`, font and name commands, braces, `$`, `&` and back
 `strict` drops only white space and braces; `literal` only white space. The bar is on `loose` and shown for all. Pairs are converted as
 strings (the author's structure kept); the last line of the first table is the plain spelling that pages get.
 
-MathML of real pages (plain spelling) is compared with its own annotation. Rendered formulas: KaTeX spans and MathJax CHTML of real pages are converted from their glyphs alone and compared, spelling variants of
+MathML of real pages (plain spelling) is compared with its own annotation.
+Rendered formulas (KaTeX spans, MathJax CHTML of real pages) are converted from their glyphs alone and compared, spelling variants of
 the same symbol aside, with the TeX that the page keeps elsewhere (annotation, label).
 """
 

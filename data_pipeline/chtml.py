@@ -136,7 +136,7 @@ class _Reader:
         """msub, msup, msubsup of every renderer."""
         if "data-mml-node" in node.attributes:
             return [self.placed(node, "msub", "msup", "msubsup")]
-        if _descendant(node, ("mjx-script",)) is not None:
+        if any(child.tag == "mjx-script" for child in node.children):
             return [self.scripts_v3(node)]
         if _descendant(node, ("mjx-base",)) is not None:
             sub, sup = _descendant(node, ("mjx-sub",)), _descendant(node, ("mjx-sup",))

@@ -82,10 +82,7 @@ WIDE = {"\\hat": "\\widehat", "\\tilde": "\\widetilde", "\\bar": "\\overline", "
 """The spelling of an accent over one symbol and over several."""
 """Accents that only the plain spelling uses: characters people put over a letter where TeX has an accent."""
 
-DELIMITERS = frozenset(
-    ["(", ")", "[", "]"]
-    + ["\\lbrack", "\\rbrack", "|", "\\|", "\\{", "\\}", "\\lceil", "\\rceil", "\\langle", "\\rangle", "\\lfloor", "\\rfloor"]
-)
+DELIMITERS = words(r"( ) [ ] \lbrack \rbrack | \| \{ \} \lceil \rceil \langle \rangle \lfloor \rfloor")
 """What may follow `\\left` and `\\right`."""
 MATRICES = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("{", "}"): "Bmatrix", ("∣", "∣"): "vmatrix", ("∥", "∥"): "Vmatrix"}
 
