@@ -217,13 +217,19 @@ class _Reader:
         if box is not None:
             inside = row(self.children(box))
         elif "data-mml-node" in node.attributes:
-            parts = [child for child in node.children if child.tag == "g" and not (_name(child) == "mo" and _glyphs(child).startswith("√"))]
+            parts = [
+                child
+                for child in node.children
+                if child.tag == "g" and not (_name(child) == "mo" and _glyphs(child).startswith(("√", "⎷")))
+            ]
             inside = row(self.read(parts[0])) if parts else element("mrow")
             if len(parts) > 1:
                 return [element("mroot", [inside, row(self.read(parts[1]))])]
         else:
             parts_ = [
-                row(content) for _, child in _positioned(node) if (content := self.children(child)) and not _glyphs(child).startswith("√")
+                row(content)
+                for _, child in _positioned(node)
+                if (content := self.children(child)) and not _glyphs(child).startswith(("√", "⎷"))
             ]
             inside = parts_[0] if parts_ else element("mrow")
             if _name(node) == "mroot" and len(parts_) > 1:
@@ -235,15 +241,24 @@ class _Reader:
     def table(self, node: Element) -> list[Element]:
         rows = _all(node, ("mtr", "mlabeledtr"))
         if rows:
-            made = [element("mtr", [element("mtd", self.children(cell)) for cell in _all(each, ("mtd",))]) for each in rows]
+            made = [element("mtr", [self.cell(cell) for cell in _all(each, ("mtd",))]) for each in rows]
         else:
             made = self.columns(node)
         align = node.attributes.get("columnalign") or node.attributes.get("data-columnalign", "")
         return [element("mtable", made, attributes={"columnalign": align} if align else {})]
 
+    def cell(self, node: Element) -> Element:
+        """A cell with the alignment that its style gives it."""
+        style = node.attributes.get("style", "").replace(" ", "")
+        align = next((side for side in ("left", "right") if f"text-align:{side}" in style), "")
+        return element("mtd", self.children(node), attributes={"columnalign": align} if align else {})
+
     def columns(self, node: Element) -> list[Element]:
         """Version 2 HTML-CSS sets tables by columns: cells stand beside each other by their place in a column."""
-        columns = [_all(child, ("mtd",)) for _, child in _positioned(node)]
+        parts = [child for _, child in _positioned(node)]
+        columns = [_all(child, ("mtd",)) for child in parts]
+        if len({style_length(child, "left") for child in parts}) == 1:
+            columns = [[cell for column in columns for cell in column]]
         columns = [column for column in columns if column]
         height = max(map(len, columns), default=0)
         return [
