@@ -110,7 +110,7 @@ class _Reader:
         if not name and not node.children and (text := _glyphs(node)):
             return [letters(text, _font(node))]
         inside = self.children(node)
-        return [row(inside)] if inside and name == "texatom" and len(inside) > 1 else inside
+        return [row(inside)] if inside and name in ("texatom", "mrow") and len(inside) > 1 else inside
 
     def token(self, name: str, node: Element) -> Element:
         text = _glyphs(node)

@@ -83,6 +83,8 @@ def settled(atom: Atom) -> Atom:
 def delimit(atoms: list[Atom], *, structure: bool) -> list[Atom]:
     """The row with its fences matched. A fence without a partner embraces the rest of the row (`\\left( .. \\right.`) in `structure`,
     and is a plain symbol otherwise."""
+    if not structure and sum(atom.char == "|" for atom in atoms) > 2:
+        atoms = [Atom(atom.tex + atom.script, "ord", flat=not atom.script) if atom.char == "|" else atom for atom in atoms]
     if not any(atom.kind in ("open", "close") for atom in atoms):
         return [settled(atom) for atom in atoms] if len(atoms) == 1 or not structure else atoms
     stack: list[tuple[Atom | None, list[Atom]]] = [(None, [])]
@@ -118,6 +120,9 @@ def fenced(opening: Atom | None, body: list[Atom], closing: Atom | None, *, stru
     done = _environment(left, right, body, structure=structure) if not lead else None
     if done is None:
         plain = all(atom.flat and atom.kind not in ("middle", "open", "close") for atom in body)
+        if not structure and all(atom.flat or atom.kind == "middle" for atom in body):
+            plain = True
+            body = [Atom("\\mid", "spaced", flat=True) if atom.kind == "middle" and atom.char == "|" else atom for atom in body]
         if structure:
             plain = plain and left in ("(", "[", "|") and right in (")", "]", "|")
         if not body and structure:

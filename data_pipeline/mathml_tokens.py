@@ -135,7 +135,7 @@ def _symbol(text: str, tex: str, place: Place) -> Atom:
         if text in SPACES:
             return Atom(tex, "space", text, True)
         classes = {"rel": "spaced", "bin": "spaced", "op": "op", "accent": "accent"}
-        return Atom(tex, classes.get(name, "ord"), text, name not in ("open", "close", "fence", "accent"))
+        return Atom(tex, "ord" if tex == "\\|" else classes.get(name, "ord"), text, name not in ("open", "close", "fence", "accent"))
     if text in tables.DICTIONARY_WORDS:
         return Atom(tex, "ord" if place.structure else "spaced", text, True)
     name = text.replace(" ", "").replace("\u2009", "").replace("\u00a0", "")

@@ -78,6 +78,14 @@ def ci(*names: str) -> str:
             "{}_{c}X_{a}^{b}",
         ),
         ("<mi>a</mi><mspace width='1em'></mspace><mi>b</mi>", r"a\quad b"),
+        ("<mo>|</mo><mi>x</mi><mo>|</mo><mo>+</mo><mo>|</mo><mi>y</mi><mo>|</mo>", "|x| + |y|"),
+        ("<mo>{</mo><mi>x</mi><mo>|</mo><mi>x</mi><mo>&gt;</mo><mn>0</mn><mo>}</mo>", r"\{x \mid x > 0\}"),
+        (
+            "<mi>P</mi><mo>(</mo><mfrac><mi>A</mi><mi>C</mi></mfrac><mo>|</mo><mi>B</mi><mo>)</mo>",
+            r"P\left( \frac{A}{C} \middle| B \right)",
+        ),
+        ("<mtext>if </mtext><mi>x</mi><mo>&#x21D2;</mo><mi>y</mi>", r"\text{if }x \Rightarrow y"),
+        ("<mover><mi>X</mi><mo accent='false'>&#xAF;</mo></mover>", r"\overline{X}"),
         ("<merror><mtext>broken</mtext></merror>", ""),
     ],
 )
