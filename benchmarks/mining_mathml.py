@@ -45,7 +45,7 @@ WRONG_TRUTH = {
     "00080_C1_Controls_and_Latin-1_Supplement": "keeps the soft hyphen, which prints nothing",
     "02000_General_Punctuation": "keeps invisible characters and bare spaces",
     "0FE70_Arabic_Presentation_Forms-B": "keeps a byte order mark",
-    "n": "keeps a word joiner, \\hspace{0pt} for negative spaces", "p": "bare space characters",
+    "n": "keeps a word joiner, \\hspace{0pt} for negative spaces",
 }  # fmt: skip
 """Pairs whose truth says something else than its MathML, or is no TeX; they count as failures all the same."""
 

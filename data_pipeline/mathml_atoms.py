@@ -65,9 +65,7 @@ def base(atom: Atom, *, structure: bool) -> str:
         return atom.tex
     if atom.kind in _FANCY or atom.kind == "group" or not atom.tex:
         return group(atom.tex)
-    if not structure and (
-        atom.kind in ("frac", "style-row") or (atom.kind == "spaced" and len(atom.tex) > 1 and not atom.tex.startswith("\\"))
-    ):
+    if not structure and (atom.kind == "frac" or (atom.kind == "spaced" and len(atom.tex) > 1 and not atom.tex.startswith("\\"))):
         return group(atom.tex)
     return atom.tex
 
