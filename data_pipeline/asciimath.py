@@ -13,7 +13,7 @@ from data_pipeline.mathml_tree import words
 from data_pipeline.tex_symbols import join, text_mode, to_tex
 
 _MAX_DEPTH = 60
-_MAX_LENGTH = 20_000
+_MAX_LENGTH = 8_000
 
 _SYMBOLS = r"""
 * \cdot ** * *** \star // / \\ \backslash xx \times -: \div |>< \ltimes ><| \rtimes |><| \bowtie @ \circ o+ \oplus ox \otimes o. \odot

@@ -143,14 +143,14 @@ def test_katex_spans_are_read_in_the_order_of_their_heights(inside: str, tex: st
 
 
 def test_endless_nesting_of_spans_gives_nothing() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for selector, name in ((".katex-html", "katex-html mord"), (".MathJax", "MathJax mrow")):
         node = first(f'<span class="{name}">' * 5_000 + "x", selector)
         assert katex_html_to_tex(node) == ""
         assert chtml_to_tex(node) == ""
     bad = '<mjx-container><mjx-math><mjx-mo><mjx-c class="mjx-cFFFFFF"></mjx-c></mjx-mo></mjx-math></mjx-container>'
     assert chtml_to_tex(first(bad, "mjx-container")) == ""
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_formulas_of_real_pages_come_back_from_their_glyphs(data_dir: Path) -> None:
