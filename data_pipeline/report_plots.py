@@ -78,16 +78,18 @@ def rounds(figures: Sequence[Mapping[str, Any]], path: Path) -> Path:
     overlap = axes.twinx()
     overlap.plot(numbers, [100 * row["overlap"] for row in figures], color=RED, marker="o")
     overlap.set_ylim(0, 105)
-    overlap.set_ylabel("% of them already in the round before", color=RED)
+    overlap.set_ylabel("% already collected before", color=RED)
     return _saved(figure, path)
 
 
 def calibration(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    """Share of mathematics among documents of a score, on sources that training did not see."""
+    """Share of mathematics among documents of a score, on sources that training did not see; the area of a point is its documents."""
     figure, axes = _figure(height=3)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
-    axes.plot([row["mean_score"] for row in rows], [row["share_positive"] for row in rows], color=BLUE, marker="o")
-    axes.set_xlabel("score")
+    filled = [row for row in rows if row["documents"]]
+    sizes = [20 + 200 * row["documents"] / sum(row["documents"] for row in filled) for row in filled]
+    axes.scatter([row["mean_score"] for row in filled], [row["share_positive"] for row in filled], s=sizes, color=BLUE)
+    axes.set_xlabel("score, on sources that training did not see")
     axes.set_ylabel("share that is mathematics")
     return _saved(figure, path)
 
