@@ -1,8 +1,9 @@
 """A mining run as one page: `report.html`, with the funnel, the rounds, what was found, sample pages before and after, and what it cost.
 
 Everything is read from the run's own files, so it can be drawn again at any time (`reckon mine report OUT`), of an unfinished run too:
-what is not there is left out. One file without scripts or links, so that it can be mailed; whatever comes from a page is escaped. The cost of a billion pages is the
-measured seconds of this run on this machine, multiplied: an estimate for the same kind of pages, at a price that is stated.
+what is not there is left out. One file without scripts or links, so that it can be mailed; whatever comes from a page is escaped. The
+cost of a billion pages is the measured seconds of this run on this machine, multiplied: an estimate for the same kind of pages, at a
+price that is stated.
 """
 
 import base64

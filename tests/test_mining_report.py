@@ -6,15 +6,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from data_pipeline.shards import write_shards
 
 from data_pipeline.doc import Doc, Origin, to_line
 from data_pipeline.report import write_report
-from data_pipeline.shards import write_shards
 from verifiers.input_error import InputError
 
 HOSTILE = "<script>alert(1)</script>"
 FUNNEL = [
-    {"step": "extract", "unit": "pages", "in": 100, "out": 90, "dropped": {"extract: too slow": 7, "extract: empty": 3}, "seconds": 2.0, "processes": 2},
+    {"step": "extract", "unit": "pages", "in": 100, "out": 90, "dropped": {"extract: too slow": 7, "extract: empty": 3}, "seconds": 2.0,
+     "processes": 2},
     {"step": "round-01", "unit": "pages", "in": 90, "out": 40, "dropped": {"round: not collected": 50}, "seconds": 5.0},
 ]  # fmt: skip
 
@@ -35,7 +36,8 @@ def make_run(out: Path, *, archive: str = "gone.warc.gz") -> Path:
     (folder / "training.json").write_text(json.dumps({"held_out_sources": {"calibration": calibration}}))
     pq.write_table(pa.table({"score": [0.1, 0.9], "collected": [False, True]}), folder / "scores.parquet")
     docs = [
-        Doc("0" * 16, "https://a.org/1", f"The square of the sum {HOSTILE} is $x^2$", Origin(archive, 0), formulas={"script": 3}, scores={"math": 0.9}),
+        Doc("0" * 16, "https://a.org/1", f"The square of the sum {HOSTILE} is $x^2$", Origin(archive, 0), formulas={"script": 3},
+            scores={"math": 0.9}),
         Doc("1" * 16, "https://a.org/2", "Nothing but words here", Origin(archive, 9), dropped="quality: too short"),
     ]  # fmt: skip
     write_shards(docs, out / "corpus", format="parquet")
