@@ -25,6 +25,7 @@ COMMANDS = {  # name -> (module with a `Config` dataclass and `run(config) -> ex
     "verify": ("recipes.verify", "one verdict for each row of a JSONL file or a pipe"),
     "audit": ("recipes.audit", "golds that fail, conflicts, duplicates, leaks and answer types of a data set"),
     "plot": ("recipes.plot", "draw the plots of a run again"),
+    "mine": ("data_pipeline.cli", "mathematics out of web archives: extract, classify, by domain, in rounds; to a corpus and to problems"),
 }
 
 

@@ -1,0 +1,217 @@
+"""A mining run as one page: `report.html`, with the funnel, the rounds, what was found, sample pages before and after, and what it cost.
+
+Everything is read from the run's own files, so it can be drawn again at any time (`reckon mine report OUT`), of an unfinished run too:
+what is not there is left out. One file without scripts or links, so that it can be mailed; whatever comes from a page is escaped. The
+cost of a billion pages is the measured seconds of this run on this machine, multiplied: an estimate for the same kind of pages, at a
+price that is stated.
+"""
+
+import base64
+import html
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from data_pipeline import report_plots as plots
+from data_pipeline.doc import Doc
+from data_pipeline.shards import read_docs
+from verifiers.atomic import atomic_path
+from verifiers.input_error import InputError
+
+STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}
+table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .8rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
+td.n{text-align:right;font-variant-numeric:tabular-nums}pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font-size:12px}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1rem;align-items:start}img{width:100%}
+.pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}.pair pre{max-height:26rem;overflow:auto;background:#f6f6f4;padding:.6rem}"""
+DOLLARS_A_CORE_HOUR = (0.02, 0.04)
+"""What a core cost for an hour, spot and on demand, when this was written (2026)."""
+SAMPLED = 20_000
+"""Documents of the corpus that formulas are counted over and samples drawn from."""
+SAMPLES, REJECTS = 4, 4
+EXCERPT = 1600
+HAYSTACK = 2_000_000
+
+
+def write_report(out: Path) -> Path:
+    """Draw the plots of the run in `out` and write report.html beside them; its path. Raises InputError where no step is finished."""
+    steps = _json(out / "funnel.json").get("steps", [])
+    if not steps:
+        raise InputError(f"{out}: holds no funnel.json with a finished step; nothing to report yet")
+    figures = [_json(path) for path in sorted(out.glob("round-*/figures.json"))]
+    docs = list(islice(_corpus(out), SAMPLED))
+    pictures = list(_draw(out, steps, figures, docs))
+    parts = [
+        f"<h1>{html.escape(out.resolve().name)}</h1>",
+        _funnel(steps),
+        '<div class="plots">' + "".join(_image(path) for path in pictures) + "</div>",
+        _rounds(figures),
+        _domains(out, figures),
+        _cost(steps),
+        _kept(docs),
+        _rejected(out),
+        f"<h2>Configuration</h2><pre>{html.escape(json.dumps(_json(out / 'config.json'), indent=1, ensure_ascii=False))}</pre>",
+    ]
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(out.resolve().name)}</title><style>{STYLE}</style>'
+    with atomic_path(out / "report.html") as temporary:
+        temporary.write_text(head + "\n".join(parts) + "</html>\n", encoding="utf-8", errors="replace")
+    return out / "report.html"
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object of a file; {} where there is none yet. Raises InputError for one that is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(f"{path}: damaged ({error}); delete it and run the step again") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _corpus(out: Path) -> Iterator[Doc]:
+    if (out / "corpus" / "manifest.json").is_file():
+        yield from read_docs(out / "corpus")
+
+
+def _draw(out: Path, steps: Sequence[Mapping[str, Any]], figures: Sequence[Mapping[str, Any]], docs: Sequence[Doc]) -> Iterator[Path]:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    folder = out / "plots"
+    yield plots.funnel([step for step in steps if not step["step"].startswith("corpus")], folder / "funnel.png")
+    counts: Counter[str] = Counter()
+    for doc in docs:
+        counts.update(doc.formulas)
+    if counts:
+        yield plots.families(counts, folder / "families.png")
+    if not figures:
+        return
+    yield plots.rounds(figures, folder / "rounds.png")
+    tables = {row["round"]: pq.read_table(_round(out, row) / "scores.parquet", columns=["score", "collected"]) for row in figures}
+    yield plots.scores(
+        {number: (table["score"].to_numpy(), table["collected"].to_numpy().astype(np.bool_)) for number, table in tables.items()},
+        folder / "scores.png",
+    )
+    yield plots.domains(_json(_round(out, figures[-1]) / "domains.json").get("domains", []), folder / "domains.png")
+    bins = (_json(_round(out, figures[-1]) / "training.json").get("held_out_sources") or {}).get("calibration")
+    if bins:
+        yield plots.calibration(bins, folder / "calibration.png")
+
+
+def _round(out: Path, figures: Mapping[str, Any]) -> Path:
+    return out / f"round-{figures['round']:02d}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Numbers to the right, everything else escaped and to the left."""
+
+    def cell(value: Any) -> str:
+        if isinstance(value, int | float):
+            return f'<td class="n">{value:,.4g}' if isinstance(value, float) else f'<td class="n">{value:,}'
+        return f"<td>{html.escape(str(value))}"
+
+    lines = ["<tr>" + "".join(f"<th>{html.escape(name)}" for name in head)]
+    lines += ["<tr>" + "".join(map(cell, row)) for row in rows]
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _funnel(steps: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [step["step"], step["unit"], step["in"], step["out"], ", ".join(f"{why} {count:,}" for why, count in step["dropped"].items())]
+        for step in steps
+    ]
+    return "<h2>Funnel</h2>" + _table(["step", "unit", "in", "out", "dropped"], rows)
+
+
+def _rounds(figures: Sequence[Mapping[str, Any]]) -> str:
+    if not figures:
+        return ""
+    names = ("round", "positives", "negatives", "threshold", "collected", "collected_tokens", "overlap", "domains", "patterns_accepted")
+    return "<h2>Rounds</h2>" + _table(
+        [name.replace("_", " ") for name in names], [[row.get(name, "") for name in names] for row in figures]
+    )
+
+
+def _domains(out: Path, figures: Sequence[Mapping[str, Any]]) -> str:
+    if not figures:
+        return ""
+    rows = sorted(
+        _json(_round(out, figures[-1]) / "domains.json").get("domains", []), key=lambda row: (-row["collected"], -row["pages"], row["host"])
+    )[: plots.MOST_BARS]
+    body = [
+        [r["host"], r["pages"], r["collected"], f"{r['collected'] / max(1, r['pages']):.0%}", r["mathematical"] and "yes"] for r in rows
+    ]
+    return "<h2>Domains</h2>" + _table(["domain", "pages", "collected", "share", "mathematical"], body)
+
+
+def _cost(steps: Sequence[Mapping[str, Any]]) -> str:
+    """Core-hours for a billion pages, from the seconds of this run; extraction ran on several processes."""
+    rows, total = [], 0.0
+    pages = max((step["in"] for step in steps if step["step"] == "extract"), default=0)
+    for step in steps:
+        if not pages or step["step"].startswith("corpus"):
+            continue
+        cores = int(step.get("processes", 1))
+        hours = step["seconds"] * cores / pages * 1e9 / 3600
+        total += hours
+        rows.append([step["step"], step["seconds"], step["in"] / max(step["seconds"], 1e-9), cores, round(hours), _dollars(hours)])
+    rows.append(["all", "", "", "", round(total), _dollars(total)])
+    note = (
+        f"Measured here on {pages:,} pages and multiplied; small runs overstate it, since starting and training do not grow with the pages."
+    )
+    head = ["step", "seconds", "pages a second", "processes", "core-hours for 1e9 pages", "at $0.02-0.04 a core-hour"]
+    return f"<h2>Cost of a billion pages</h2><p>{note}</p>" + _table(head, rows)
+
+
+def _dollars(hours: float) -> str:
+    return " - ".join(f"${hours * price:,.0f}" for price in DOLLARS_A_CORE_HOUR)
+
+
+def _kept(docs: Sequence[Doc]) -> str:
+    """A few pages spread over the scores, as they came and as they are now."""
+    ranked = sorted(docs, key=lambda doc: (-doc.scores.get("math", 0.0), doc.id))
+    chosen = [ranked[round(i * (len(ranked) - 1) / max(1, SAMPLES - 1))] for i in range(min(SAMPLES, len(ranked)))]
+    parts = []
+    for doc in chosen:
+        score = f"score {doc.scores['math']:.3f}, " if "math" in doc.scores else ""
+        about = f"{score}{sum(doc.formulas.values())} formulas, {doc.language or 'no language'}"
+        pair = f"<pre>{html.escape(_before(doc))}</pre><pre>{html.escape(doc.text[:EXCERPT])}</pre>"
+        parts.append(f'<h3>{html.escape(doc.url[:200])}</h3><p>{about}</p><div class="pair">{pair}</div>')
+    return "<h2>Pages before and after</h2>" + "".join(parts) if parts else ""
+
+
+def _before(doc: Doc) -> str:
+    """The page as the archive holds it, from a little before where the document's text begins; why not, where it cannot be read again."""
+    from data_pipeline.charset import decode
+    from data_pipeline.warc import read_pages
+
+    with suppress(InputError, OSError):
+        for page in read_pages(doc.origin.archive, start=doc.origin.offset, outcomes=Counter()):
+            raw = decode(page)[:HAYSTACK]
+            words = [line.strip("# ")[:25] for line in doc.text.splitlines() if len(line) > 20 and "$" not in line[:40]]
+            found = next((place for line in words[:5] if (place := raw.find(line)) >= 0), max(0, raw.find("<body")))
+            return raw[max(0, found - 300) : found + EXCERPT]
+    return f"({doc.origin.archive} is not where it was)"
+
+
+def _rejected(out: Path) -> str:
+    """Of each reason a few addresses; the text only where the run keeps it."""
+    shown: dict[str, list[Doc]] = {}
+    if (out / "rejected.jsonl.zst").is_file():
+        for doc in islice(read_docs(out / "rejected.jsonl.zst"), SAMPLED):
+            examples = shown.setdefault(doc.dropped or "", [])
+            if len(examples) < REJECTS:
+                examples.append(doc)
+    rows = [[reason, doc.url[:120], doc.text[:200]] for reason, docs in sorted(shown.items()) for doc in docs]
+    return "<h2>Dropped</h2>" + _table(["reason", "address", "text"], rows) if rows else ""
+
+
+def _image(path: Path) -> str:
+    return f'<img alt="{html.escape(path.stem)}" src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
