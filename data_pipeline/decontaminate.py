@@ -7,9 +7,12 @@ be looked for: they are counted in `Benchmarks.too_short`.
 What goes is the segment, a paragraph between blank lines; all those that the words touch, as n-grams run on across them. What is left has
 no hit, also not across the gaps. Or the whole document (`unit="document"`); a row of training data always goes whole.
 
+Ten words of which fewer than 3 belong to a language tell nothing ("1 2 3 4 5 6 7 8 9 10", "x 1 x 2 x 3 x 4 x 5", a row of a matrix): they
+are looked for only where their problem has no others, and then those with the most such words.
+
 Phrases that benchmarks share with half of mathematics ("express your answer as a common fraction in lowest terms") are hits by this rule
-and in the paper, and are here: a lost paragraph costs nothing, a leaked problem an evaluation. With `common=N`, words in a row that stand
-in more than N problems are ignored, as they tell none of these apart; short problems never are.
+and in the paper, and are here: a lost paragraph costs little, a leaked problem an evaluation. With `common=N`, 10 words that stand in more
+than N problems are ignored, as they tell none of these apart; short problems never are.
 
 N-grams are looked up by 64-bit hashes, then compared word by word: no hit is an accident of hashing. Paraphrases, translations and changed
 numbers are not found.
@@ -17,7 +20,7 @@ numbers are not found.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -26,19 +29,20 @@ import numpy.typing as npt
 
 from data_pipeline.doc import Doc, Stage
 from data_pipeline.shards import document_files, read_rows
-from data_pipeline.spelling import DROPPED, has_hyphens, raw_words, spellings, words
+from data_pipeline.spelling import DROPPED, has_hyphens, is_language, raw_words, spellings, words
 from verifiers.input_error import InputError
 
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 
 NGRAM, SHORTEST = 10, 3
+LANGUAGE = 3  # words of a language that an n-gram must have, if its problem has such n-grams
 PROBLEM_FIELDS = ("problem", "question", "prompt", "input", "instruction")
 SOLUTION_FIELDS = ("solution", "answer", "rationale", "response", "completion")
 CHAT_FIELDS = ("messages", "conversations", "conversation", "chat")
 _UNKNOWN, _NO_WORD = 0, -1
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
-_SIEVE_BITS = 22
+_FACTOR = 0x9E3779B97F4A7C15
+_LONG_BITS, _SHORT_BITS = 22, 16  # tables of 4 MB and 64 kB
 _ROUNDS = 8
 _GAP = re.compile(r"(\n[ \t\r]*\n\s*)")
 
@@ -56,13 +60,9 @@ class Hit(NamedTuple):
     last_segment: int
 
 
-@dataclass(frozen=True)
-class _Grams:
-    """The n-grams of one length: sorted hashes, and for each where its words begin in the benchmarks."""
-
-    hashes: U64
-    starts: I64
-    sieve: npt.NDArray[np.bool_]
+class _Ids(dict[str, int]):
+    def __missing__(self, word: str) -> int:
+        return _UNKNOWN
 
 
 class Benchmarks:
@@ -74,16 +74,18 @@ class Benchmarks:
         self._places = [(name, row) for name, row, _ in texts]
         spelled = [words(text) for _, _, text in texts]
         vocabulary = sorted({word for problem in spelled for word in problem})
-        self._ids = dict.fromkeys(DROPPED, _NO_WORD)
+        self._ids = _Ids(dict.fromkeys(DROPPED, _NO_WORD))
         number = {word: index for index, word in enumerate(vocabulary, start=1)}
-        self._ids |= {raw: index for word, index in number.items() for raw in spellings(word)}
+        self._ids.update({raw: index for word, index in number.items() for raw in spellings(word)})
         self._values = np.random.default_rng(0).integers(1, 1 << 63, len(vocabulary) + 1, np.uint64) | np.uint64(1)
         self._vocabulary = ["", *vocabulary]
+        self._language = np.array([is_language(word) for word in self._vocabulary], np.int64)
         self._tokens = np.array([number[word] for problem in spelled for word in problem], np.int64)
         lengths = np.array([len(problem) for problem in spelled], np.int64)
         self._bounds = np.concatenate([[0], np.cumsum(lengths)])
         self.too_short = int((lengths < SHORTEST).sum())
-        self._grams = {length: grams for length in range(SHORTEST, NGRAM + 1) if (grams := self._index(length, lengths, common))}
+        self._index_long(lengths, common)
+        self._index_short(lengths)
 
     @classmethod
     def load(cls, paths: Iterable[Path], *, solutions: bool = False, common: int | None = None) -> "Benchmarks":
@@ -133,42 +135,48 @@ class Benchmarks:
             kept = []  # made to be so: nothing of it is wanted
         return "".join(gaps[index] * (place > 0) + paragraphs[index] for place, index in enumerate(kept)), hits
 
-    def _index(self, length: int, lengths: I64, common: int | None) -> _Grams | None:
-        """All n-grams of the problems of NGRAM words or more; below that, the problems that are `length` words long."""
-        owners = np.flatnonzero(lengths >= length if length == NGRAM else lengths == length)
-        counts = lengths[owners] - length + 1
-        if not len(owners):
-            return None
-        owner = np.repeat(owners, counts)
-        first = np.repeat(np.cumsum(counts) - counts, counts)
-        starts = self._bounds[owner] + np.arange(len(owner)) - first
-        hashes = self._rolled(self._tokens, {length})[length][starts]
-        if common is not None and length == NGRAM:
-            pairs = np.unique(np.stack([hashes, owner.astype(np.uint64)], axis=1), axis=0)
+    def _index_long(self, lengths: I64, common: int | None) -> None:
+        """Sorted hashes of the 10-grams of all problems, and for each where its words begin in the benchmarks."""
+        counts = np.maximum(lengths - NGRAM + 1, 0)
+        owner = np.repeat(np.arange(len(lengths)), counts)
+        starts = self._bounds[owner] + np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+        hashes = self._hashes(self._tokens)[1]
+        telling = self._telling(starts, owner, len(lengths))
+        starts, owner = starts[telling], owner[telling]
+        if common is not None:
+            pairs = np.unique(np.stack([hashes[starts], owner.astype(np.uint64)], axis=1), axis=0)
             values, holders = np.unique(pairs[:, 0], return_counts=True)
-            rare = np.isin(hashes, values[holders <= common])
-            hashes, starts = hashes[rare], starts[rare]
-        distinct, at = np.unique(hashes, return_index=True)  # the first of equal ones: the lowest row
-        sieve = np.zeros(1 << _SIEVE_BITS, np.bool_)
-        sieve[distinct >> np.uint64(64 - _SIEVE_BITS)] = True
-        return _Grams(distinct, starts[at], sieve)
+            starts = starts[np.isin(hashes[starts], values[holders <= common])]
+        self._long, at = np.unique(hashes[starts], return_index=True)  # the first of equal ones: the lowest row
+        self._long_starts, self._long_sieve = starts[at], _sieve(self._long, _LONG_BITS)
 
-    def _rolled(self, ids: I64, wanted: Iterable[int]) -> dict[int, U64]:
-        """{length: the hashes of all n-grams of that length}."""
-        values = self._values[ids]
-        rolled, out = values.copy(), {}
-        for length in range(2, max(wanted, default=0) + 1):
-            if len(values) < length:
-                break
-            rolled = rolled[: len(values) - length + 1] * _FACTOR
-            rolled += values[length - 1 :]
-            if length in wanted:
-                out[length] = rolled ^ (rolled >> np.uint64(32))
-        return out
+    def _index_short(self, lengths: I64) -> None:
+        """The problems of 3 to 9 words by their words, and a sieve of their openings."""
+        owners = np.flatnonzero((lengths >= SHORTEST) & (lengths < NGRAM))
+        starts, ends = self._bounds[owners].tolist(), self._bounds[owners + 1].tolist()
+        self._short = {self._tokens[start:end].tobytes(): start for start, end in reversed(list(zip(starts, ends, strict=True)))}
+        self._short_lengths = sorted(set(lengths[owners].tolist()))
+        self._short_sieve = _sieve(self._hashes(self._tokens)[0][np.array(starts, np.int64)], _SHORT_BITS)
+
+    def _telling(self, starts: I64, owner: I64, problems: int) -> npt.NDArray[np.bool_]:
+        """The n-grams with enough words of a language; of a problem that has none of these, those with the most."""
+        total = np.concatenate([[0], np.cumsum(self._language[self._tokens])])
+        content = np.minimum(total[starts + NGRAM] - total[starts], LANGUAGE)
+        most = np.zeros(problems, np.int64)
+        np.maximum.at(most, owner, content)
+        telling: npt.NDArray[np.bool_] = content == most[owner]
+        return telling
+
+    def _hashes(self, ids: I64) -> tuple[U64, U64]:
+        """The hashes of all 3-grams and of all 10-grams."""
+        one = self._values[ids]
+        two = _joined(one, 1, one, 1)
+        four = _joined(two, 2, two, 2)
+        return _mixed(_joined(two, 2, one, 1)), _mixed(_joined(_joined(four, 4, four, 4), 8, two, 2))
 
     def _word_ids(self, text: str, join_hyphens: bool = False) -> I64:
-        get = self._ids.get
-        ids: I64 = np.array([get(word, _UNKNOWN) for word in raw_words(text, join_hyphens=join_hyphens)], np.int64)
+        raw = raw_words(text, join_hyphens=join_hyphens)
+        ids: I64 = np.fromiter(map(self._ids.__getitem__, raw), np.int64, len(raw))
         return np.extract(ids != _NO_WORD, ids)
 
     def _found(self, text: str) -> bool:
@@ -178,16 +186,39 @@ class Benchmarks:
 
     def _matches(self, ids: I64) -> Iterator[tuple[int, int, int]]:
         """(place in the text, length, place in the benchmarks) of every n-gram that stands in both."""
-        for length, hashes in self._rolled(ids, self._grams.keys()).items():
-            grams = self._grams[length]
-            places = np.flatnonzero(grams.sieve[hashes >> np.uint64(64 - _SIEVE_BITS)])
-            if not len(places):
-                continue
-            at = np.minimum(np.searchsorted(grams.hashes, hashes[places]), len(grams.hashes) - 1)
-            equal = grams.hashes[at] == hashes[places]
-            for place, start in zip(places[equal].tolist(), grams.starts[at[equal]].tolist(), strict=True):
-                if np.array_equal(ids[place : place + length], self._tokens[start : start + length]):
+        openings, hashes = self._hashes(ids)
+        for place in np.flatnonzero(self._short_sieve[openings >> np.uint64(64 - _SHORT_BITS)]).tolist():
+            for length in self._short_lengths:
+                start = self._short.get(ids[place : place + length].tobytes())
+                if start is not None and place + length <= len(ids):
                     yield place, length, start
+        places = np.flatnonzero(self._long_sieve[hashes >> np.uint64(64 - _LONG_BITS)])
+        if len(places):
+            at = np.minimum(np.searchsorted(self._long, hashes[places]), len(self._long) - 1)
+            equal = self._long[at] == hashes[places]
+            for place, start in zip(places[equal].tolist(), self._long_starts[at[equal]].tolist(), strict=True):
+                if np.array_equal(ids[place : place + NGRAM], self._tokens[start : start + NGRAM]):
+                    yield place, NGRAM, start
+
+
+def _joined(left: U64, words_left: int, right: U64, words_right: int) -> U64:
+    """The hashes of n-grams from those of their first and last words: polynomials modulo 2^64."""
+    count = max(0, len(right) - words_left)
+    joined: U64 = left[:count] * np.uint64(pow(_FACTOR, words_right, 1 << 64))
+    joined += right[words_left:]
+    return joined
+
+
+def _mixed(hashes: U64) -> U64:
+    """The high bits, which the sieves look at, made to depend on all."""
+    mixed: U64 = (hashes ^ (hashes >> np.uint64(29))) * np.uint64(_FACTOR)
+    return mixed
+
+
+def _sieve(hashes: U64, bits: int) -> npt.NDArray[np.bool_]:
+    sieve = np.zeros(1 << bits, np.bool_)
+    sieve[hashes >> np.uint64(64 - bits)] = True
+    return sieve
 
 
 def decontaminate(
