@@ -49,7 +49,7 @@ def test_a_file_of_several_frames_is_read_to_its_end(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".zst", ".gz"])
 def test_a_truncated_file_is_one_line_with_its_place(tmp_path, suffix):
-    data = "".join(f"{to_line(make(number, text='%x' % hash((number, 1)) * 50))}" for number in range(3000)).encode()
+    data = "".join(f"{to_line(make(number, text=str(hash((number, 1))) * 50))}" for number in range(3000)).encode()
     path = tmp_path / f"docs.jsonl{suffix}"
     packed = zstandard.compress(data) if suffix == ".zst" else gzip.compress(data)
     path.write_bytes(packed[: len(packed) // 2])
