@@ -7,8 +7,8 @@ be looked for: they are counted in `Benchmarks.too_short`.
 What goes is the segment, a paragraph between blank lines; all those that the words touch, as n-grams run on across them. What is left has
 no hit, also not across the gaps. Or the whole document (`unit="document"`); a row of training data always goes whole.
 
-Ten words of which fewer than 3 belong to a language tell nothing ("1 2 3 4 5 6 7 8 9 10", "x 1 x 2 x 3 x 4 x 5", a row of a matrix): they
-are looked for only where their problem has no others, and then those with the most such words.
+Ten words of which none belongs to a language tell nothing ("1 2 3 4 5 6 7 8 9 10", "x 1 x 2 x 3 x 4 x 5", the rows of a matrix, a
+figure's coordinates): they are looked for only where their problem has no others.
 
 Phrases that benchmarks share with half of mathematics ("express your answer as a common fraction in lowest terms") are hits by this rule
 and in the paper, and are here: a lost paragraph costs little, a leaked problem an evaluation. With `common=N`, 10 words that stand in more
@@ -36,7 +36,7 @@ U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 
 NGRAM, SHORTEST = 10, 3
-LANGUAGE = 3  # words of a language that an n-gram must have, if its problem has such n-grams
+LANGUAGE = 1  # words of a language that 10 words must hold, if any 10 of their problem do
 PROBLEM_FIELDS = ("problem", "question", "prompt", "input", "instruction")
 SOLUTION_FIELDS = ("solution", "answer", "rationale", "response", "completion")
 CHAT_FIELDS = ("messages", "conversations", "conversation", "chat")
