@@ -134,21 +134,23 @@ def dedup(
     settings: Dedup = Dedup(),
     *,
     normalise: Callable[[str], str] | None = None,
+    seen_pairs: Callable[[list[list[int]]], None] | None = None,
 ) -> Duplicates:
     """Find the copies among the documents of the inputs that are not dropped yet, and write `work/duplicates.jsonl`.
 
     A line is {"id", "reason", "of", "kept"}: `of` is the document that it is a copy of, `kept` the one that stays in the end (another,
-    where `of` is itself a copy by another criterion). normalise: `urls.normalise_url` if not given.
+    where `of` is itself a copy by another criterion). normalise: `urls.normalise_url` if not given. seen_pairs: gets the pairs of
+    near-duplicates that were found, as places of documents in the input, in several lists.
     """
-    if normalise is None:
+    if settings.by_url and normalise is None:
         from data_pipeline.urls import normalise_url
 
         normalise = normalise_url
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-dedup-", dir=work) as scratch:
         index = _Index(Path(scratch), settings)
-        index.read(_alive(inputs), normalise)
-        verdicts = _decide(index, settings, lambda: (doc.text for doc in _alive(inputs)))
+        index.read(_alive(inputs), normalise or (lambda url: url))
+        verdicts = _decide(index, settings, lambda: (doc.text for doc in _alive(inputs)), seen_pairs or (lambda pairs: None))
         write_lines(work / "duplicates.jsonl", (json.dumps(row, ensure_ascii=False) for row in index.lines(*verdicts)))
     return Duplicates(work / "duplicates.jsonl")
 
@@ -234,7 +236,9 @@ def _keys(doc: Doc, normalise: Callable[[str], str]) -> dict[str, Any]:
     }
 
 
-def _decide(index: _Index, settings: Dedup, texts: Callable[[], Iterator[str]]) -> tuple[I64, Codes, I64]:
+def _decide(
+    index: _Index, settings: Dedup, texts: Callable[[], Iterator[str]], seen_pairs: Callable[[list[list[int]]], None]
+) -> tuple[I64, Codes, I64]:
     """(order, codes, of): the places by rank; by rank, 0 for a document that is kept or 1 + its reason, and the rank that it copies."""
     order = index.order()
     codes, of = np.zeros(index.count, np.uint8), np.arange(index.count)
@@ -245,6 +249,7 @@ def _decide(index: _Index, settings: Dedup, texts: Callable[[], Iterator[str]]) 
     if settings.near and index.count:
         ranking = Ranking(order, (codes == 0) & index.column("words")[order])
         for pairs in near_pairs(index.signatures, ranking, texts, settings.threshold, verify=settings.verify):
+            seen_pairs(order[pairs].tolist())
             for better, worse in pairs.tolist():
                 if not codes[better] and not codes[worse]:
                     codes[worse], of[worse] = 1 + REASONS.index("near"), better
