@@ -20,7 +20,7 @@ from functools import cache
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _NUMBER = "[0-9]{1,3}(?=(?:[0-9]{3}){0,4}(?![0-9]))|[0-9]+"  # threes from the right; a run of more than 15 digits is one word
 _ASCII_WORD = re.compile(rf"\\?[a-z]+|{_NUMBER}")
-_LINK = re.compile(r"\]\((?:https?:|www\.|[/#.])[^()\s]*\)")
+_LINK = re.compile(r"\]\((?:https?:|www\.|[/#.])[^()\s]*(?:\([^()\s]{0,200}\)[^()\s]*)?\)")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)[\s{,\\]{1,8}[a-z]{1,20}")
 _FRACTION = re.compile(r"(\\[dtc]?frac) ?([0-9])")
 _HYPHEN = re.compile(r"[-‐](?<=[^\W\d_].) ?\r?\n[ \t>]{0,8}(?=[^\W\d_])")
