@@ -35,36 +35,28 @@ _XHTML = re.compile(rb"<html\b|http://www\.w3\.org/1999/xhtml", re.IGNORECASE)
 _MARKUP = tuple(
     re.compile(pattern, re.DOTALL)
     for pattern in (
-        # the name of a system, an element or a class: "math" that is not the word, and not JavaScript's Math
+        # "math" that is not the word, and not JavaScript's Math: a system's name, an element, a class, a media type
         rb"math(?:jax|quill|type\b|ml\b|tex\b|/(?:tex|asciimath|mml|latex)|[_-](?:tex|inline|display|block|container|formula|jax|node|element|renderer)"
-        rb"|field\b|cal\{|bb\{|rm\{|frak\{|bf\{|(?<=<math)[\s>]|(?<=[a-z0-9]:math)[\s>]|(?<=[\"' =](?:class|lasse)math)\b)",
-        rb"class=\"(?:[\w -]{0,80}[ -])?(?:math|tex|latex|formula|equation|eqn|mjx|katex|texhtml|asciimath|amath|jax)\b",
-        rb"class='(?:[\w -]{0,80}[ -])?(?:math|tex|latex|formula|equation|eqn|mjx|katex|texhtml|asciimath|amath|jax)\b",
-        rb"class=(?:math|tex|latex|formula|equation|katex|jax)\b",
-        rb"tex(?:(?<=katex)|(?<=mimetex)[./]|(?<=wp-latex)|\.cgi|\.php\?|vc\b|(?<=\[tex)\]|(?<=\[latex)\]|(?<=\[itex)\]|(?<=<tex)>|(?<=<latex)[> ]"
-        rb"|(?<=\$latex)[ \\]|(?<=data-tex)[=\"'-]|(?<=data-latex)[=\"'-]|(?<=latex)(?:\.php|\.codecogs|code|-image|it\b|math|render)"
-        rb"|(?<=x-tex)\b|(?<=/tex)[?/]|(?<=tex)zilla|2jax|(?<=application/x-latex))",
-        rb"codecogs\.com",
-        rb"mjx-",
-        rb"mwe-math",
-        rb"ltx_(?:math|eqn|equation)",
-        rb"asciimath",
-        rb"chart\.apis\.google\.com/chart\?(?:[^\"' ]{0,200}&(?:amp;)?)?cht=tx",
-        rb"\[/?(?:math|eq|imath|dmath|m|itex)\]",
-        rb"alttext=",
-        rb"data-(?:equation|formula|eeimg|mathml|asciimath|expr=)",
-        rb"eeimg=",
-        rb"am(?:math|sref)\b",
-        rb"jax-(?:formula|inline|display)",
-        # TeX itself
-        rb"\\begin\{(?:equation|align|eqnarray|gather|multline|displaymath|math|array|cases|[bpvs]?[bpv]?matrix|split|aligned|flalign|tikz|theorem|proof)",
-        rb"\\(?:d?frac|tfrac|sqrt|sum|prod|int|infty|alpha|beta(?=[^a-z])|gamma|delta|epsilon|varepsilon|theta|lambda|sigma|omega|varphi|partial|nabla|"
-        rb"cdot|cdots|ldots|dots|leq|geq|neq|approx|equiv|rightarrow|leftarrow|mapsto|subset|subseteq|cup|cap|forall|exists|mathbb|mathbf|mathcal|"
-        rb"mathrm|mathfrak|operatorname|left[(\[|\\]|right[)\]|\\]|overline|hat\{|vec\{|bar\{|binom|lim_|quad|displaystyle|pmod|boxed)(?![a-z])",
-        rb"\\\((?<![\\/|\"'(]\\\()(?!\[|\.|\?|\\[sdwb(\[.?*+/|)])[^\n\"'/|?\[]{1,200}?\\\)",
-        rb"\\\[(?<![\\/|\"'()a-z^*+]\\\[)\s{0,100}(?![\^\\\]'\"])[^\"'/|?]{1,300}?[=^_{+][^\"'/|?]{0,300}?\\\]",
-        rb"\$\$(?=[^$\"';]{0,500}[\\^_=])[^$\"';]{1,2000}\$\$",
-        rb"\$(?<![\w$'\"]\$)(?=[a-z\\(|\[-])[^$\n<>\"';`]{0,100}(?:\\[a-z]|[\^_=])[^$\n<>\"';`]{0,100}\$(?![\w$({])",
+        rb"|field\b|cal\{|bb\{|rm\{|frak\{|bf\{|(?<=<math)[\s>]|(?<=<[a-z]:math)[\s>]|(?<=<[a-z][a-z]:math)[\s>]|(?<=<[a-z]{3}:math)[\s>]"
+        rb"|(?<=class=\"math)[\s\"-]|(?<=class='math)[\s'-]|(?<=class=math)[\s>]|(?<=class=\"mathblock)|(?<= math)[\"'][ >]|(?<=classname=\"math)"
+        rb"|(?<=mwe-math)|(?<=ltx_math)|(?<=asciimath)|(?<=mjx-math)|(?<=\[math)\]|(?<=\[imath)\]|(?<=\[dmath)\]|(?<=\bamath)\b)",
+        # "tex" that is not text: systems, scripts that draw formulas, tags of forums, attributes
+        rb"tex(?!t[^=]|u)(?:(?<=katex)|(?<=mimetex)[./]|(?<=mathtex)[./]|(?<=wp-latex)|\.cgi|\.php\?|vc\b|zilla|2jax|html\b|render"
+        rb"|(?<=\[tex)\]|(?<=\[latex)\]|(?<=\[itex)\]|(?<=<tex)>|(?<=<latex)[> ]|(?<=\$latex)[ \\]|(?<=[?&;]tex)=|(?<=[?&;]latex)="
+        rb"|(?<=data-tex)[=\"'-]|(?<=data-latex)[=\"'-]|(?<=latex)(?:\.php|\.codecogs|code|-image|it\b|math|render)|(?<=\.latex)\?"
+        rb"|(?<=class=\"tex)[\s\"]|(?<=class=\"latex)[\s\"]|(?<=class='tex)[\s']|(?<=class='latex)[\s']|(?<= tex)\"[ >]|(?<= latex)\"[ >]"
+        rb"|(?<=application/x-tex)\b|(?<=alttex)t=|(?<=text/tex)\b|(?<=text/x-latex)|(?<=application/x-latex))",
+        # TeX itself: environments, commands that nothing else has, delimiters around what is no regular expression of JavaScript
+        rb"\\(?:begin\{(?:equation|align|eqnarray|gather|multline|displaymath|math|array|cases|[bpvs]?[bpv]?matrix|split|aligned|flalign|tikz|theorem|proof)"
+        rb"|(?:[dt]?frac|sqrt|sum|prod|int|infty|alpha|beta|gamma|delta|epsilon|varepsilon|theta|lambda|sigma|omega|varphi|partial|nabla|"
+        rb"cdots?|ldots|dots|leq|geq|neq|approx|equiv|rightarrow|leftarrow|mapsto|subseteq|subset|cup|cap|forall|exists|mathbb|mathbf|mathcal|"
+        rb"mathrm|mathfrak|operatorname|overline|binom|lim_|quad|displaystyle|pmod|boxed)(?![a-z])|(?:(?:hat|vec|bar|text)\{|left[(\[|\\]|right[)\]|\\])"
+        rb"|\((?<![\\/|\"'(]\\\()(?!\[|\.|\?|\\[sdwb(\[.?*+/|)])[^\n\"'/|?\[]{1,200}?\\\)"
+        rb"|\[(?<![\\/|\"'()a-z^*+]\\\[)\s{0,100}(?![\^\\\]'\"])[^\"'/|?]{1,300}?[=^_{+][^\"'/|?]{0,300}?\\\])",
+        # dollars around what has a command, a power, an index or an equation
+        rb"\$(?:\$(?=[^$\"';]{0,500}[\\^_=])[^$\"';]{1,2000}\$\$"
+        rb"|(?<![\w$'\"]\$)(?=[a-z\\(\[-])[^$\n<>\"';`]{0,100}(?:\\[a-z]|[\^_=])[^$\n<>\"';`]{0,100}\$(?![\w$({]))",
+        rb"chart\?cht=tx",
     )
 )
 

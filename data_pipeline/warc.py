@@ -23,7 +23,11 @@ from data_pipeline.inputs import HTML, TEXT, expand, is_index
 from data_pipeline.sources import Source, is_remote, local_path, open_source
 from verifiers.input_error import InputError
 
-__all__ = ["LARGEST", "expand", "pages_of", "read_pages", "starts_by_count"]
+__all__ = ["LARGEST", "NoArchive", "expand", "pages_of", "read_pages", "starts_by_count"]
+
+class NoArchive(InputError):
+    """A file that is there and can be read, but holds no records: no later attempt will find any."""
+
 
 LARGEST = 10_000_000
 """Bytes of a page, stored or decompressed; larger ones are counted as "too large"."""
@@ -72,11 +76,11 @@ def _archive(source: str, stored: Source, start: int, outcomes: Counter[str], li
     reader = Reader(iter(stream), _begins_record, start)
     if reader.ended():
         if start == 0 and not sure and not outcomes["truncated archive"] + outcomes["broken member"]:
-            raise InputError(f"{source}: is empty, no WARC, WET or ARC file")
+            raise NoArchive(f"{source}: is empty, no WARC, WET or ARC file")
         return
     head = reader.peek(8192).lstrip(b"\r\n")
     if not (sure or start or begins_warc(head) or begins_arc(head) or b"\nWARC/1." in head or _is_named_archive(source)):
-        raise InputError(f"{source}: is no WARC, WET or ARC file; it begins with {head[:20]!r}")
+        raise NoArchive(f"{source}: is no WARC, WET or ARC file; it begins with {head[:20]!r}")
     if begins_arc(head) or (source.lower().removesuffix(".gz").endswith(".arc") and not begins_warc(head)):
         reader.begins = begins_arc
         records = arc_records(reader, outcomes, limit)
@@ -142,7 +146,7 @@ def _html_files(folder: Path) -> list[Path]:
     """All HTML files below a folder, by name; links to folders are not followed."""
     found = [Path(root, name) for root, _, names in os.walk(folder) for name in names if name.lower().endswith(HTML)]
     if not found:
-        raise InputError(f"{folder}: no {', '.join(HTML)} file in it")
+        raise NoArchive(f"{folder}: no {', '.join(HTML)} file in it")
     return sorted(found)
 
 
