@@ -67,7 +67,7 @@ def _zstd(dictionary: bytes | None) -> Callable[[], _Decoder]:
     import zstandard
 
     shared = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW, **({"dict_data": shared} if shared else {}))
+    decompressor = zstandard.ZstdDecompressor(dict_data=shared, max_window_size=_ZSTD_WINDOW)
 
     def make() -> _Decoder:
         decoder: Any = decompressor.decompressobj()
@@ -91,7 +91,7 @@ class ArchiveStream:
         head = _exactly(source, 8)
         self.magic = next((magic for magic in (GZIP, LZ4, ZSTD) if head.startswith(magic)), ZSTD if _is_skippable(head) else b"")
         self._dictionary = self._read_dictionary(head) if _is_skippable(head) else None
-        self._make: Callable[[], _Decoder] = {GZIP: lambda: _gzip, LZ4: lambda: _lz4}.get(self.magic, lambda: _zstd(self._dictionary))()
+        self._make: Callable[[], _Decoder] = _gzip if self.magic == GZIP else _lz4 if self.magic == LZ4 else _zstd(self._dictionary)
         self.whole = False
         """Whether the archive is one member, so that positions count decompressed bytes."""
         if self.magic and start:

@@ -16,10 +16,16 @@ from data_pipeline.doc import Page
 _HEAD = 2048
 _META = re.compile(rb"<meta\b[^>]{0,300}?\bcharset\s{0,5}=\s{0,5}[\"']?\s{0,5}([\w.:-]{2,40})", re.IGNORECASE)
 _XML = re.compile(rb"\s{0,100}<\?xml\b[^>]{0,200}?\bencoding\s{0,5}=\s{0,5}[\"']([\w.:-]{2,40})", re.IGNORECASE)
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _UNWANTED = {0: None, **dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)}
 _SURROGATE = re.compile("[\x00\ud800-\udfff]")
-_PYTHON = {"x-mac-cyrillic": "mac-cyrillic", "macintosh": "mac-roman", "iso-8859-8-i": "iso-8859-8", "windows-874": "cp874", "gbk": "gb18030",
+_PYTHON = {"x-mac-cyrillic": "mac-cyrillic", "macintosh": "mac-roman", "iso-8859-8-i": "iso-8859-8",
+           "windows-874": "cp874", "gbk": "gb18030",
            "gb2312": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949", "big5": "big5hkscs", "x-user-defined": "windows-1252"}  # fmt: skip
 _ENOUGH = 1 << 16
 

@@ -20,7 +20,7 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from data_pipeline.extraction_worker import Job, Slot, Snapshot, Task, resumable, work, write_marker
+from data_pipeline.extraction_worker import Job, Slot, Snapshot, Task, work, write_marker
 from verifiers.input_error import InputError
 
 _LOOK = 0.02
@@ -72,6 +72,7 @@ class Pool:
     def _start(self, worker: _Worker, verdict: str | None) -> None:
         sys.stdout.flush()
         worker.beats, worker.moved = -1, time.monotonic()
+        worker.slot.end()  # the clock of the one before
         pool = os.getpid()
         worker.pid = os.fork()
         if worker.pid == 0:
@@ -149,8 +150,6 @@ def _child(pool: int, worker: _Worker, task: Task, verdict: str | None) -> None:
         _die_with_parent(pool)
         os.close(0)
         os.dup2(2, 1)  # what the task prints is not for the pipe
-        if verdict:
-            assert resumable(worker.job, worker.slot).begun
         code = _READ if work(worker.job, task, worker.slot, verdict) else _NO_ARCHIVE
     finally:
         sys.stderr.flush()

@@ -138,6 +138,7 @@ def work(job: Job, task: Task, slot: Slot, verdict: str | None) -> bool:
     """Extract the archive from where its slot says; `verdict` is why the page that begins there is dropped. Whether it could be read."""
     _limit_memory(job.megabytes)
     state = resumable(job, slot)
+    verdict = verdict if state.begun else None
     descriptor = os.open(job.part, os.O_WRONLY | os.O_CREAT)
     try:
         os.ftruncate(descriptor, state.size)

@@ -60,7 +60,8 @@ def response(message: bytes, outcomes: Counter[str], limit: int) -> Response | N
 
 def _dechunk(body: bytes, outcomes: Counter[str]) -> bytes:
     """What the chunks hold, up to the first that is broken. A body that does not begin with a chunk is taken as it is."""
-    parts, at = [], 0
+    parts: list[bytes] = []
+    at = 0
     while True:
         head = _CHUNK.match(body, at)
         if not head:
@@ -100,7 +101,8 @@ def _decode(body: bytes, encoding: bytes, outcomes: Counter[str], limit: int) ->
 
 def _inflate(body: bytes, bits: int, outcomes: Counter[str], limit: int) -> bytes:
     """A broken stream gives what came before."""
-    decoder, parts, left = zlib.decompressobj(bits), [], limit + 1
+    decoder, left = zlib.decompressobj(bits), limit + 1
+    parts: list[bytes] = []
     data = body
     while data and left > 0 and not decoder.eof:
         try:
@@ -136,7 +138,8 @@ def _zstd(body: bytes, outcomes: Counter[str], limit: int) -> bytes:
 def _drain(reader: Any, body: bytes, outcomes: Counter[str], limit: int) -> bytes:
     import zstandard
 
-    parts, left = [], limit + 1
+    parts: list[bytes] = []
+    left = limit + 1
     while left > 0:
         try:
             part = bytes(reader.read(min(left, 1 << 16)))

@@ -2,7 +2,8 @@
 
 A folder gives the archives below it, each for itself, and the folder as a whole where it holds HTML files. A list is a text file
 (`.paths`, `.txt` or `.lst`, also gzipped) with one path or address a line, as Common Crawl's `warc.paths.gz`; relative lines follow
-`base`, or else the list's own folder. The order is that of the user, and by name inside folders and globs; each source comes once.
+`base`, or else the list's own folder, or else, where they begin with `crawl-data/`, Common Crawl's address. The order is that of the
+user, and by name inside folders and globs; each source comes once.
 """
 
 import glob
@@ -17,12 +18,12 @@ from data_pipeline.sources import is_remote, local_path
 from verifiers.input_error import InputError
 
 HTML = (".html", ".htm", ".xhtml")
-TEXT: tuple[str, ...] = ()
 ARCHIVES = tuple(
     f".{kind}{packed}" for kind in ("warc", "wet", "arc", "warc.wet", "warc.wat") for packed in ("", ".gz", ".zst", ".lz4", ".gz.bad")
 )
 _LISTS = (".paths", ".paths.gz", ".txt", ".txt.gz", ".lst")
 _INDEXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".cdxj")
+COMMON_CRAWL, _CRAWL = "https://data.commoncrawl.org/", "crawl-data/"
 _LONGEST_LIST = 10_000_000
 
 
@@ -80,19 +81,21 @@ def _list(path: Path, base: str) -> Iterator[str]:
                 if not entry or entry.startswith("#"):
                     continue
                 empty = False
-                yield _resolve(entry, path, base, number)
+                yield resolve(entry, path, base, number)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if empty:
         raise InputError(f"{path}: a list of paths without a line")
 
 
-def _resolve(entry: str, path: Path, base: str, number: int) -> str:
+def resolve(entry: str, path: Path, base: str, number: int) -> str:
     if is_remote(entry):
         return entry
     if base:
         return f"{base.rstrip('/')}/{entry.lstrip('/')}"
     local = path.parent / entry
+    if entry.startswith(_CRAWL) and not local.is_file():
+        return COMMON_CRAWL + entry
     if not local.is_file():
         raise InputError(f"{path}:{number}: no such file {entry[:200]!r}; for addresses give the beginning that they share as the base")
     return str(local)

@@ -18,7 +18,8 @@ from data_pipeline.urls import UrlList
 
 _NOTHING = UrlList(())
 _MEDIA = frozenset(
-    ("text/html", "application/xhtml+xml", "text/plain", "application/xml", "text/xml", "application/html", "text/x-html", "application/vnd.wap.xhtml+xml")
+    ("text/html", "application/xhtml+xml", "text/plain", "application/xml", "text/xml", "application/html", "text/x-html",
+     "application/vnd.wap.xhtml+xml")
 )  # fmt: skip
 _BINARY = re.compile(
     rb"%PDF-|\x89PNG|GIF8|\xff\xd8\xff|PK\x03\x04|\x1f\x8b\x08|BM.{4}\x00\x00|RIFF|\x7fELF|OggS|ID3|\x00\x00\x00.ftyp|%!PS|Rar!|7z\xbc\xaf|"
@@ -36,9 +37,10 @@ _MARKUP = tuple(
     re.compile(pattern, re.DOTALL)
     for pattern in (
         # "math" that is not the word, and not JavaScript's Math: a system's name, an element, a class, a media type
-        rb"math(?:jax|quill|type\b|ml\b|tex\b|/(?:tex|asciimath|mml|latex)|[_-](?:tex|inline|display|block|container|formula|jax|node|element|renderer)"
+        rb"math(?:jax|quill|type\b|ml\b|tex\b|/(?:tex|asciimath|mml|latex)|[_-](?:tex|inline|display|block|container|formula|jax|node|element)"
         rb"|field\b|cal\{|bb\{|rm\{|frak\{|bf\{|(?<=<math)[\s>]|(?<=<[a-z]:math)[\s>]|(?<=<[a-z][a-z]:math)[\s>]|(?<=<[a-z]{3}:math)[\s>]"
-        rb"|(?<=class=\"math)[\s\"-]|(?<=class='math)[\s'-]|(?<=class=math)[\s>]|(?<=class=\"mathblock)|(?<= math)[\"'][ >]|(?<=classname=\"math)"
+        rb"|(?<=class=\"math)[\s\"-]|(?<=class='math)[\s'-]|(?<=class=math)[\s>]|(?<=class=\"mathblock)|(?<= math)[\"'][ >]"
+        rb"|(?<=classname=\"math)"
         rb"|(?<=mwe-math)|(?<=ltx_math)|(?<=asciimath)|(?<=mjx-math)|(?<=\[math)\]|(?<=\[imath)\]|(?<=\[dmath)\]|(?<=\bamath)\b)",
         # "tex" that is not text: systems, scripts that draw formulas, tags of forums, attributes
         rb"tex(?!t[^=]|u)(?:(?<=katex)|(?<=mimetex)[./]|(?<=mathtex)[./]|(?<=wp-latex)|\.cgi|\.php\?|vc\b|zilla|2jax|html\b|render"

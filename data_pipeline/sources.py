@@ -25,10 +25,10 @@ _AGAIN = {403, 408, 425, 429, 500, 502, 503, 504}
 
 
 class Source(Protocol):
-    """A stored archive. `read` gives b"" at its end only."""
+    """A stored archive. `read` gives b"" at its end only; `seek` may say where reading will end, so that no more is asked of a server."""
 
     def read(self, size: int) -> bytes: ...
-    def seek(self, position: int) -> None: ...
+    def seek(self, position: int, end: int | None = None) -> None: ...
     def close(self) -> None: ...
 
 
@@ -63,7 +63,7 @@ class _Local:
         except OSError as error:
             raise InputError(f"{self._path}: {error.strerror or error}") from error
 
-    def seek(self, position: int) -> None:
+    def seek(self, position: int, end: int | None = None) -> None:
         self._file.seek(position)
 
     def close(self) -> None:
@@ -76,6 +76,7 @@ class _Retrying:
     def __init__(self, url: str, wait: Callable[[float], None]) -> None:
         self._url, self._wait = url, wait
         self._position = 0
+        self._end: int | None = None
 
     def read(self, size: int) -> bytes:
         reason = ""
@@ -96,10 +97,10 @@ class _Retrying:
                 return data
         raise InputError(f"{self._url}: cannot be read from byte {self._position}: {reason}; check the address or try again later")
 
-    def seek(self, position: int) -> None:
-        if position != self._position:
+    def seek(self, position: int, end: int | None = None) -> None:
+        if position != self._position or (self._end is not None and end != self._end):
             self.close()
-            self._position = position
+        self._position, self._end = position, end
 
     def _read(self, size: int) -> bytes:
         raise NotImplementedError
@@ -116,7 +117,8 @@ class _Http(_Retrying):
         """Of the whole file, as the server says; a connection closed before is a failure and not the end."""
 
     def _read(self, size: int) -> bytes:
-        if self._length is not None and self._position >= self._length:
+        end = min((place for place in (self._length, self._end) if place is not None), default=None)
+        if end is not None and self._position >= end:
             return b""
         if self._answer is None:
             self._open()
@@ -126,7 +128,8 @@ class _Http(_Retrying):
         return data
 
     def _open(self) -> None:
-        request = urllib.request.Request(self._url, headers={"User-Agent": "reckon-mine", "Range": f"bytes={self._position}-"})
+        span = f"bytes={self._position}-{'' if self._end is None else self._end - 1}"
+        request = urllib.request.Request(self._url, headers={"User-Agent": "reckon-mine", "Range": span})
         try:
             answer = urllib.request.urlopen(request, timeout=DEADLINE)
         except urllib.error.HTTPError as error:

@@ -28,7 +28,30 @@ _SESSION_IN_PATH = re.compile(r";(?:jsessionid|sessionid|phpsessid|sid)=[^/;?]{0
 _KEPT = "!$&'()*+,;=:@/~-._"
 _PORTS = {"http": "80", "https": "443", "ftp": "21"}
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\uffff\U00010000-\U0010ffff\"<>\\^`{|}]")
-_SECOND = frozenset(("ac", "co", "com", "edu", "gov", "govt", "gob", "gub", "go", "mil", "net", "ne", "nom", "or", "org", "sch", "school", "k12", "res", "info"))
+_SECOND = frozenset(
+    (
+        "ac",
+        "co",
+        "com",
+        "edu",
+        "gov",
+        "govt",
+        "gob",
+        "gub",
+        "go",
+        "mil",
+        "net",
+        "ne",
+        "nom",
+        "or",
+        "org",
+        "sch",
+        "school",
+        "k12",
+        "res",
+        "info",
+    )
+)
 _SHARED = frozenset(
     ("github.io", "gitlab.io", "blogspot.com", "wordpress.com", "tumblr.com", "livejournal.com", "netlify.app", "vercel.app", "pages.dev",
      "herokuapp.com", "readthedocs.io", "neocities.org", "weebly.com", "substack.com", "appspot.com", "web.app", "typepad.com")
@@ -160,5 +183,6 @@ def _percent(text: str) -> str:
         return text
     parts = re.split(r"(%(?:2[3-6BbCcFf]|3[ABDFabdf]|40|5[BDbd]))", text)
     return "".join(
-        part.upper() if index % 2 else quote(unquote_to_bytes(part.encode("utf-8", "replace")), safe=_KEPT + "%[]") for index, part in enumerate(parts)
+        part.upper() if index % 2 else quote(unquote_to_bytes(part.encode("utf-8", "replace")), safe=_KEPT + "%[]")
+        for index, part in enumerate(parts)
     )

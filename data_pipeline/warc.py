@@ -19,11 +19,12 @@ from data_pipeline.archive_reader import Reader
 from data_pipeline.archive_stream import ArchiveStream
 from data_pipeline.doc import Origin, Page
 from data_pipeline.http_message import TooLarge, media_type, response
-from data_pipeline.inputs import HTML, TEXT, expand, is_index
+from data_pipeline.inputs import HTML, expand, is_index
 from data_pipeline.sources import Source, is_remote, local_path, open_source
 from verifiers.input_error import InputError
 
 __all__ = ["LARGEST", "NoArchive", "expand", "pages_of", "read_pages", "starts_by_count"]
+
 
 class NoArchive(InputError):
     """A file that is there and can be read, but holds no records: no later attempt will find any."""
@@ -32,12 +33,11 @@ class NoArchive(InputError):
 LARGEST = 10_000_000
 """Bytes of a page, stored or decompressed; larger ones are counted as "too large"."""
 _WANTED = frozenset(("response", "resource", "conversion"))
-_TYPES = {".xhtml": "application/xhtml+xml", ".txt": "text/plain"}
 
 
 def starts_by_count(source: str) -> bool:
     """Whether `start` counts pages to pass over (folders, single pages, record indexes) and not bytes."""
-    return not is_remote(source) and (local_path(source).is_dir() or source.lower().endswith((*HTML, *TEXT)) or is_index(source))
+    return not is_remote(source) and (local_path(source).is_dir() or source.lower().endswith(HTML) or is_index(source))
 
 
 def read_pages(source: str, *, start: int = 0, outcomes: Counter[str], limit: int = LARGEST) -> Iterator[Page]:
@@ -136,10 +136,10 @@ def _files_or_index(source: str, start: int, outcomes: Counter[str], limit: int)
     for number, file in enumerate(_html_files(path) if path.is_dir() else [path]):
         if number < start:
             continue
-        page = _file_page(file, outcomes, limit)
-        if page is not None:
+        found = _file_page(file, outcomes, limit)
+        if found is not None:
             outcomes["pages"] += 1
-            yield page
+            yield found
 
 
 def _html_files(folder: Path) -> list[Path]:
@@ -158,5 +158,5 @@ def _file_page(file: Path, outcomes: Counter[str], limit: int) -> Page | None:
         body = file.read_bytes()
     except OSError as error:
         raise InputError(f"{file}: {error.strerror or error}") from error
-    media = _TYPES.get(file.suffix.lower(), "text/html")
+    media = "application/xhtml+xml" if file.suffix.lower() == ".xhtml" else "text/html"
     return Page(file.absolute().as_uri(), body, media, "", Origin(str(file), 0))
