@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.mining_prefilter import ARCHIVES
 from data_pipeline import sources
 from data_pipeline.doc import Origin, Page
 from data_pipeline.charset import decode
@@ -173,7 +174,10 @@ def test_lines_between_records_and_endless_headers_are_passed_over(tmp_path: Pat
 def test_only_pages_come_out_and_the_rest_is_counted(tmp_path: Path) -> None:
     file = tmp_path / "mixed.warc"
     records = [record("", b"software: x\r\n", kind="warcinfo"), record("http://a.example/0", b"GET / HTTP/1.1\r\n\r\n", kind="request")]
-    records += [record("dns:a.example", b"20240501 a.example 1.2.3.4", media="text/dns"), record("http://a.example/9", b"x", kind="strange")]
+    records += [
+        record("dns:a.example", b"20240501 a.example 1.2.3.4", media="text/dns"),
+        record("http://a.example/9", b"x", kind="strange"),
+    ]
     records += [record("http://a.example/1", answer(b"", status=301)), record("http://a.example/2", answer(b"<p>"))]
     records += [record("http://a.example/3", "text π".encode(), kind="conversion", media="text/plain")]
     records += [record("<http://a.example/with space/4>", b"<p>", kind="resource", media="text/html; charset=koi8-r")]
@@ -184,7 +188,14 @@ def test_only_pages_come_out_and_the_rest_is_counted(tmp_path: Path) -> None:
         ("http://a.example/3", "text/plain", "utf-8"),
         ("http://a.example/with space/4", "text/html", "koi8-r"),
     ]
-    assert outcomes == {"pages": 3, "skipped: warcinfo": 1, "skipped: request": 1, "skipped: not http": 1, "skipped: status": 1, "skipped: other": 1}
+    assert outcomes == {
+        "pages": 3,
+        "skipped: warcinfo": 1,
+        "skipped: request": 1,
+        "skipped: not http": 1,
+        "skipped: status": 1,
+        "skipped: other": 1,
+    }
 
 
 def chunked(*parts: bytes) -> bytes:
@@ -207,7 +218,10 @@ def test_bodies_are_unchunked_and_decompressed(tmp_path: Path) -> None:
     raw = zlib.compressobj(wbits=-15)
     cases = [
         (chunked(b"he", b"llo"), ("Transfer-Encoding: chunked",)),
-        (chunked(gzip.compress(b"hel"), gzip.compress(b"")[:0], b"")[:-5] + b"0\r\n\r\n", ("Transfer-Encoding: chunked", "Content-Encoding: gzip")),
+        (
+            chunked(gzip.compress(b"hel"), gzip.compress(b"")[:0], b"")[:-5] + b"0\r\n\r\n",
+            ("Transfer-Encoding: chunked", "Content-Encoding: gzip"),
+        ),
         (gzip.compress(b"hello"), ("Content-Encoding: gzip",)),
         (zlib.compress(b"hello"), ("Content-Encoding: deflate",)),
         (raw.compress(b"hello") + raw.flush(), ("Content-Encoding: deflate",)),
@@ -242,7 +256,9 @@ def test_a_bomb_is_counted_and_never_held(tmp_path: Path) -> None:
     bomb = b"".join(packer.compress(zeros) for _ in range(200)) + packer.flush()
     file = tmp_path / "bomb.warc"
     bodies = [(bomb, "gzip"), (zstandard.compress(bytes(200 << 20)), "zstd"), (gzip.compress(bomb), "gzip, gzip")]
-    file.write_bytes(b"".join(record(f"http://a.example/{i}", answer(b, f"Content-Encoding: {name}")) for i, (b, name) in enumerate(bodies)) + page(9))
+    file.write_bytes(
+        b"".join(record(f"http://a.example/{i}", answer(b, f"Content-Encoding: {name}")) for i, (b, name) in enumerate(bodies)) + page(9)
+    )
     tracemalloc.start()
     pages, outcomes = read(file)
     peak = tracemalloc.get_traced_memory()[1]
@@ -278,7 +294,10 @@ def test_arc_files_are_read_with_spaces_in_addresses_and_past_bad_lines(tmp_path
     long = f"http://a.example/3 1.2.3.4 20240501000000 text/html {len(body) - 4}\n".encode() + body + b"\n"
     version = b"1 0 Someone\nURL IP-address Archive-date Content-type Archive-length\n\n"
     head = f"filedesc://x.arc 0.0.0.0 20240501000000 text/plain {len(version)}\n".encode() + version
-    for name, data in (("x.arc", head + good + bad + long + good), ("x.arc.gz", b"".join(map(gzip.compress, (head, good, bad, long, good))))):
+    for name, data in (
+        ("x.arc", head + good + bad + long + good),
+        ("x.arc.gz", b"".join(map(gzip.compress, (head, good, bad, long, good)))),
+    ):
         (tmp_path / name).write_bytes(data)
         pages, outcomes = read(tmp_path / name)
         assert [found.url for found in pages] == ["http://a.example/a b/1", "http://a.example/3", "http://a.example/a b/1"]
@@ -300,24 +319,10 @@ def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
         read(tmp_path / "gone.warc")
 
 
-EXPECTED = {  # counted by hand in the files: pages, and what is damaged
-    "cc_whirlwind.warc.gz": (1, {}), "cc_whirlwind.warc.wat.gz": (0, {}), "cc_whirlwind.warc.wet.gz": (1, {}),
-    "dolma_sample-0000.warc.gz": (24, {}), "dolma_sample-0001.warc.gz": (17, {}),
-    "resiliparse_clipped.warc.gz": (0, {"truncated archive": 1, "truncated record": 1}), "resiliparse_clueweb-quirk.warc.gz": (29, {}),
-    "resiliparse_warcfile.warc": (16, {}), "resiliparse_warcfile.warc.gz": (16, {}), "resiliparse_warcfile.warc.lz4": (16, {}),
-    "warcio_bad.arc": (0, {"bad length": 3}), "warcio_example-bad-non-chunked.warc.gz": (1, {}), "warcio_example-bad.warc.gz.bad": (1, {}),
-    "warcio_example-digest.warc": (0, {}), "warcio_example-iana.org-chunked.warc": (1, {}), "warcio_example-resource.warc.gz": (1, {}),
-    "warcio_example-space-in-target-uri.warc.gz": (1, {}), "warcio_example-space-in-url.arc": (1, {"truncated record": 1}),
-    "warcio_example-trunc.warc": (1, {"wrong length": 1}), "warcio_example-wget-bad-target-uri.warc.gz": (3, {}),
-    "warcio_example-wrong-chunks.warc.gz": (1, {}), "warcio_example.arc": (1, {}), "warcio_example.arc.gz": (1, {}),
-    "warcio_example.warc": (1, {}), "warcio_example.warc.gz": (1, {}), "warcio_post-test.warc.gz": (3, {}),
-}  # fmt: skip
-
-
 def test_every_shared_archive_has_the_outcome_counted_by_hand(data_dir: Path) -> None:
     folder = data_dir / "web" / "warc"
-    assert {file.name for file in folder.iterdir()} == set(EXPECTED)
-    for name, (count, damages) in EXPECTED.items():
+    assert {file.name for file in folder.iterdir()} == set(ARCHIVES)
+    for name, (count, damages) in ARCHIVES.items():
         pages, outcomes = read(folder / name)
         found = {key: value for key, value in outcomes.items() if key != "pages" and not key.startswith("skipped")}
         assert (name, len(pages), found) == (name, count, damages)
@@ -346,7 +351,11 @@ def test_inputs_are_files_folders_globs_and_lists(tmp_path: Path) -> None:
     assert expand([at]) == [f"{at}/a.warc", f"{at}/b.warc.gz", f"{at}/sub/c.arc", at]
     assert expand([f"{at}/*.warc*", f"{at}/a.warc"]) == [f"{at}/a.warc", f"{at}/b.warc.gz"]
     (tmp_path / "warc.paths.gz").write_bytes(gzip.compress(b"crawl-data/x/1.warc.gz\n\na.warc\nhttps://b.example/2.warc.gz\n"))
-    assert expand([f"{at}/warc.paths.gz"]) == ["https://data.commoncrawl.org/crawl-data/x/1.warc.gz", f"{at}/a.warc", "https://b.example/2.warc.gz"]
+    assert expand([f"{at}/warc.paths.gz"]) == [
+        "https://data.commoncrawl.org/crawl-data/x/1.warc.gz",
+        f"{at}/a.warc",
+        "https://b.example/2.warc.gz",
+    ]
     assert expand([f"{at}/warc.paths.gz"], base="https://m.example/")[0] == "https://m.example/crawl-data/x/1.warc.gz"
     for wrong in (f"{at}/gone", f"{at}/*.zip", f"{at}/pages/p.html/x"):
         with pytest.raises(InputError):
@@ -415,7 +424,9 @@ def test_an_index_reads_its_records_by_ranges_and_no_more(server: str, monkeypat
     Handler.data = b"".join(stored)
     monkeypatch.setattr("data_pipeline.record_index.open_source", lambda path: sources.open_source(path, wait=lambda _: None))
     rows = [{"warc_filename": server, "warc_record_offset": starts[i], "warc_record_length": len(stored[i])} for i in (3, 1)]
-    (tmp_path / "i.jsonl").write_text("\n".join(map(json.dumps, [*rows, {"filename": server, "offset": -1, "length": "x"}])) + "\nnonsense\n")
+    (tmp_path / "i.jsonl").write_text(
+        "\n".join(map(json.dumps, [*rows, {"filename": server, "offset": -1, "length": "x"}])) + "\nnonsense\n"
+    )
     outcomes: Counter[str] = Counter()
     pages = list(read_records(tmp_path / "i.jsonl", outcomes=outcomes))
     assert numbers(pages) == [1, 3]
@@ -437,7 +448,9 @@ def test_csv_and_parquet_indexes_are_read_alike(tmp_path: Path) -> None:
     (tmp_path / "x.warc.gz").write_bytes(b"".join(stored))
     offset, length = len(stored[0]), len(stored[1])
     (tmp_path / "i.csv").write_text(f"url,filename,offset,length\nu,x.warc.gz,{offset},{length}\n")
-    pq.write_table(pa.table({"warc_filename": ["x.warc.gz"], "warc_record_offset": [offset], "warc_record_length": [length]}), tmp_path / "i.parquet")
+    pq.write_table(
+        pa.table({"warc_filename": ["x.warc.gz"], "warc_record_offset": [offset], "warc_record_length": [length]}), tmp_path / "i.parquet"
+    )
     for name in ("i.csv", "i.parquet"):
         assert numbers(read(tmp_path / name)[0]) == [1]
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
@@ -470,5 +483,13 @@ def test_hostile_bytes_are_text_without_nul_and_surrogates() -> None:
     assert "\ud800" not in html(b"\xed\xa0\x80 abc", "utf-8")
     for charset in ("none", "\0", "x" * 1000, "hex", "rot13", "utf-7", "idna", "unicode_escape", "punycode", "base64"):
         assert "abc" in html(b"abc <p> text", charset)
-    for body in (b"", b"\xff", b"\xff\xfe", b"\xfe\xff\xd8", bytes(range(256)) * 100, b"<meta " * 10_000, b"<meta charset=" + b" " * 100_000):
+    for body in (
+        b"",
+        b"\xff",
+        b"\xff\xfe",
+        b"\xfe\xff\xd8",
+        bytes(range(256)) * 100,
+        b"<meta " * 10_000,
+        b"<meta charset=" + b" " * 100_000,
+    ):
         assert "\0" not in html(body)

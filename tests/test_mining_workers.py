@@ -33,7 +33,9 @@ def archive(path: Path, bodies: list[str], *, whole: bool = False) -> str:
     return str(path)
 
 
-def extract(sources: list[str], out: Path, *, workers: int = 2, task: Callable[[Page], Doc] = echo, how: Extraction = QUICK) -> list[Progress]:
+def extract(
+    sources: list[str], out: Path, *, workers: int = 2, task: Callable[[Page], Doc] = echo, how: Extraction = QUICK
+) -> list[Progress]:
     return list(extract_archives(sources, out, how, workers=workers, task=task))
 
 
