@@ -67,11 +67,9 @@ def main() -> int:
     missing += [f"{name}: left out by --only" for name in PARTS if name not in result]
     for name, part in result.items():
         print(f"{name:18} {verdict(part)}")
-    passed = all(part.get("passed") for part in result.values())
-    print(
-        f"RESULT {json.dumps({'passed': passed, 'failed': [n for n, p in result.items() if not p.get('passed')], 'not_measured': missing} | result)}"
-    )
-    return 0 if passed else 1
+    failed = [name for name, part in result.items() if not part.get("passed")]
+    print(f"RESULT {json.dumps({'passed': not failed, 'failed': failed, 'not_measured': missing} | result)}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

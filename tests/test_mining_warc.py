@@ -15,8 +15,8 @@ import pytest
 
 from benchmarks.mining_prefilter import ARCHIVES
 from data_pipeline import sources
-from data_pipeline.doc import Origin, Page
 from data_pipeline.charset import decode
+from data_pipeline.doc import Origin, Page
 from data_pipeline.inputs import expand
 from data_pipeline.record_index import GAP, Row, read_records, requests
 from data_pipeline.warc import NoArchive, read_pages
@@ -103,8 +103,8 @@ def test_a_dictionary_in_the_first_zstd_frame_is_used(tmp_path: Path) -> None:
         assert numbers(read(file, start=pages[2].origin.offset)[0]) == [2, 3, 4]
 
 
-@pytest.mark.parametrize("kind", ("gz", "lz4", "zst"))
-@pytest.mark.parametrize("damage", ("flipped", "cut", "garbage"))
+@pytest.mark.parametrize("kind", ["gz", "lz4", "zst"])
+@pytest.mark.parametrize("damage", ["flipped", "cut", "garbage"])
 def test_a_damaged_member_costs_itself(tmp_path: Path, kind: str, damage: str) -> None:
     import random
 
@@ -123,8 +123,8 @@ def test_a_damaged_member_costs_itself(tmp_path: Path, kind: str, damage: str) -
     assert pages[1].body == noise[2]
 
 
-@pytest.mark.parametrize("kind", ("plain", "gz"))
-@pytest.mark.parametrize("length", (50, 3500, 5000, 9000, 10**9))
+@pytest.mark.parametrize("kind", ["plain", "gz"])
+@pytest.mark.parametrize("length", [50, 3500, 5000, 9000, 10**9])
 def test_a_wrong_length_costs_no_other_record_and_not_its_own_either(tmp_path: Path, kind: str, length: int) -> None:
     file = tmp_path / "lying.warc"
     file.write_bytes(b"".join(packed(kind, page(i, length=length if i == 1 else None)) for i in range(4)))
@@ -134,8 +134,8 @@ def test_a_wrong_length_costs_no_other_record_and_not_its_own_either(tmp_path: P
     assert outcomes - Counter(pages=9) == ({"too large": 1} if length == 10**9 else {"wrong length": 1})
 
 
-@pytest.mark.parametrize("kind", ("plain", "gz"))
-@pytest.mark.parametrize("length", (-5, 10**30, "abc", "", "1e3"))
+@pytest.mark.parametrize("kind", ["plain", "gz"])
+@pytest.mark.parametrize("length", [-5, 10**30, "abc", "", "1e3"])
 def test_a_length_that_is_none_costs_its_record(tmp_path: Path, kind: str, length: int | str) -> None:
     file = tmp_path / "lying.warc"
     file.write_bytes(b"".join(packed(kind, page(i, length=length if i == 1 else None)) for i in range(4)))
@@ -306,7 +306,7 @@ def test_arc_files_are_read_with_spaces_in_addresses_and_past_bad_lines(tmp_path
         assert outcomes == {"pages": 3, "skipped: warcinfo": 1, "bad length": 1, "wrong length": 1}
 
 
-@pytest.mark.parametrize("content", (b"", b"%PDF-1.4 nothing", b'{"url": 1}\n' * 100, gzip.compress(b"no archive" * 100)))
+@pytest.mark.parametrize("content", [b"", b"%PDF-1.4 nothing", b'{"url": 1}\n' * 100, gzip.compress(b"no archive" * 100)])
 def test_a_file_that_is_no_archive_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "other.bin"
     file.write_bytes(content)
@@ -371,7 +371,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     asked: list[str]
     ranges = True
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self.asked.append(self.headers.get("Range", ""))
         if len(self.asked) % 2:
             self.send_error(503)

@@ -27,7 +27,8 @@ def archive(path: Path, bodies: list[str], *, whole: bool = False) -> str:
     members = []
     for number, body in enumerate(bodies):
         answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + body.ljust(80).encode()
-        head = f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://a.example/{path.stem}/{number}\r\nContent-Length: {len(answer)}\r\n\r\n"
+        url = f"http://a.example/{path.stem}/{number}"
+        head = f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: {url}\r\nContent-Length: {len(answer)}\r\n\r\n"
         members.append(head.encode() + answer + b"\r\n\r\n")
     path.write_bytes(gzip.compress(b"".join(members)) if whole else b"".join(map(gzip.compress, members)))
     return str(path)
@@ -50,13 +51,13 @@ def marker(out: Path, source: str) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("whole", (False, True))
+@pytest.mark.parametrize("whole", [False, True])
 def test_a_page_that_misbehaves_costs_itself_and_nothing_else(tmp_path: Path, whole: bool) -> None:
     bodies = ["one", "sleep 60", "two", "eat 3000", "signal SIGSEGV", "three", "raise x", "exit", "signal SIGKILL", "spin", "four"]
     source = archive(tmp_path / "x.warc.gz", bodies, whole=whole)
     last = extract([source], tmp_path / "out")[-1]
-    expected = [None, "extract: too slow", None, "extract: too much memory", "extract: crashed", None, "extract: failed", "extract: crashed",
-                "extract: too much memory", "extract: too slow", None]  # fmt: skip
+    expected = [None, "extract: too slow", None, "extract: too much memory", "extract: crashed", None, "extract: failed",
+                "extract: crashed",                "extract: too much memory", "extract: too slow", None]  # fmt: skip
     found = rows(tmp_path / "out", source)
     assert [row["url"] for row in found] == [f"http://a.example/x.warc/{i}" for i in range(len(bodies))]
     assert [row["dropped"] for row in found] == expected
@@ -114,7 +115,7 @@ for progress in extract_archives(sys.argv[2:], Path(sys.argv[1]), Extraction(pag
 """
 
 
-@pytest.mark.parametrize("after", (0.2, pytest.param(0.1, marks=pytest.mark.slow), pytest.param(0.4, marks=pytest.mark.slow)))
+@pytest.mark.parametrize("after", [0.2, pytest.param(0.1, marks=pytest.mark.slow), pytest.param(0.4, marks=pytest.mark.slow)])
 def test_kill_9_in_the_middle_and_a_rerun_give_every_document_once(tmp_path: Path, after: float) -> None:
     sources = [archive(tmp_path / f"{i}.warc.gz", [f"sleep 0.0{j % 3}" for j in range(40)]) for i in range(3)]
     out = tmp_path / "out"
@@ -189,7 +190,7 @@ def test_no_archive_is_an_outcome_among_others_and_an_error_alone(tmp_path: Path
     last = extract([good, str(bad)], tmp_path / "out")[-1]
     assert last.outcomes == {"kept": 1, "read: no archive": 1}
     assert last.finished == 2
-    assert list((last.failed or {}).values())[0].startswith(f"{bad}: is no WARC")
+    assert next(iter((last.failed or {}).values())).startswith(f"{bad}: is no WARC")
     with pytest.raises(InputError, match="is no WARC, WET or ARC file"):
         extract([str(bad)], tmp_path / "alone")
     with pytest.raises(InputError, match="1 of 2 archives could not be read"):
