@@ -435,6 +435,38 @@ def test_an_index_reads_its_records_by_ranges_and_no_more(server: str, monkeypat
     assert Handler.asked[0] == f"bytes={starts[1]}-{starts[3] + len(stored[3]) - 1}"
 
 
+def test_other_addresses_are_read_through_fsspec() -> None:
+    import fsspec
+
+    fsspec.filesystem("memory").pipe("/mining/x.warc.gz", b"".join(members()))
+    outcomes: Counter[str] = Counter()
+    pages = list(read_pages("memory://mining/x.warc.gz", outcomes=outcomes))
+    assert numbers(pages) == [0, 1, 2, 3, 4]
+    assert numbers(list(read_pages("memory://mining/x.warc.gz", start=pages[3].origin.offset, outcomes=outcomes))) == [3, 4]
+    with pytest.raises(InputError, match="cannot be read from byte 0"):
+        list(read_pages("memory://mining/gone.warc.gz", outcomes=outcomes))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_damage_leaves_most_of_an_archive_and_raises_nothing(tmp_path: Path, kind: str) -> None:
+    """Thirty archives with a few bytes changed, removed or added at random."""
+    import random
+
+    members = [packed(kind, record(f"http://a.example/{i}", answer(random.Random(i).randbytes(900).hex().encode()))) for i in range(20)]
+    bodies = {random.Random(i).randbytes(900).hex().encode() for i in range(20)}
+    chance = random.Random(kind)
+    for _ in range(30):
+        data = bytearray(b"".join(members))
+        for _ in range(3):
+            at = chance.randrange(20, len(data) - 20)
+            data[at : at + chance.choice((0, 1, 9))] = chance.randbytes(chance.choice((0, 1, 9)))
+        (tmp_path / "fuzz.warc.gz").write_bytes(data)
+        pages, outcomes = read(tmp_path / "fuzz.warc.gz")
+        whole = sum(found.body in bodies for found in pages)
+        assert whole >= 20 - 6, (whole, outcomes)
+        assert outcomes["pages"] == len(pages)
+
+
 def test_near_rows_share_a_request_and_far_ones_do_not() -> None:
     rows = [Row("f", 0, 10), Row("f", 10 + GAP, 10), Row("f", 21 + 2 * GAP, 10)]
     assert list(requests(rows)) == [rows[:2], rows[2:]]
