@@ -173,7 +173,7 @@ def hostile(folder: Path) -> dict[str, Any]:
         "stress_slowest_seconds": round(slowest, 2),
         "stress_without_outcome": without,
         "stress_outcomes": outcomes,
-        "hostile_without_outcome": len(bodies) + 1 - sum(last.outcomes.values()),
+        "hostile_without_outcome": len(made) + 2 - sum(last.outcomes.values()),
         "hostile_seconds_a_page": round((seconds - started) / (len(made) + 2), 2),
         "hostile_outcomes": last.outcomes,
     }

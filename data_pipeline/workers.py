@@ -72,7 +72,7 @@ class Progress:
     pages: int
     bytes: int
     outcomes: Mapping[str, int]
-    """"kept", and pages dropped by reason."""
+    """"kept", and pages dropped by reason; pages too large to be read at all are here only ("read: too large")."""
     finished: int
     """Archives finished, those of earlier runs counted."""
     archives: int

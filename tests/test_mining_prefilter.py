@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.mining import result_of, verdict
 from data_pipeline.doc import Origin, Page
 from data_pipeline.prefilter import Prefilter, has_mathematics, is_text, prefilter
 from data_pipeline.urls import UrlList, domain, host, normalise_url
@@ -245,3 +246,9 @@ def test_hostile_addresses_are_quick_and_never_fail() -> None:
         host(url)
         assert isinstance(url in listed, bool)
     assert time.process_time() - began < 2.0
+
+
+def test_a_benchmark_without_a_result_has_failed() -> None:
+    assert result_of('table\nRESULT {"passed": false, "failed": ["speed"]}\nRESULT {"passed": true}\n', 0) == {"passed": True}
+    assert verdict(result_of("Traceback", 1)) == "BELOW A BAR: exit code 1, no result"
+    assert verdict({"passed": True}) == "all bars met"

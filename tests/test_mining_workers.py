@@ -184,6 +184,23 @@ def test_leaving_the_iteration_ends_all_processes(tmp_path: Path) -> None:
     assert not [pid for pid in descendants(os.getpid()) if b"extraction_pool" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
+def test_kill_9_of_the_pool_alone_ends_its_workers_and_is_said(tmp_path: Path) -> None:
+    source = archive(tmp_path / "x.warc.gz", ["sleep 0.2"] * 100)
+    progress = extract_archives([source], tmp_path / "out", Extraction(), workers=1, task=echo)
+    next(progress)
+    [pool] = [pid for pid in descendants(os.getpid()) if b"extraction_pool" in Path(f"/proc/{pid}/cmdline").read_bytes() and children(pid)]
+    workers = children(pool)
+    os.kill(pool, signal.SIGKILL)
+    with pytest.raises(RuntimeError, match="run again to go on"):
+        list(progress)
+    time.sleep(0.2)
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists() and b"extraction" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def children(pid: int) -> list[int]:
+    return [child for child in descendants(pid) if f"\nPPid:\t{pid}\n" in Path(f"/proc/{child}/status").read_text()]
+
+
 def test_no_archive_is_an_outcome_among_others_and_an_error_alone(tmp_path: Path) -> None:
     good, bad = archive(tmp_path / "x.warc.gz", ["one"]), tmp_path / "bad.bin"
     bad.write_bytes(b"nothing of the kind")
@@ -205,6 +222,13 @@ def test_two_runs_in_one_folder_are_refused(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(InputError, match="another run is writing there"):
         extract([source], tmp_path / "out")
     first.close()  # type: ignore[attr-defined]
+
+
+def test_a_page_too_large_to_read_is_an_outcome(tmp_path: Path) -> None:
+    source = archive(tmp_path / "x.warc.gz", ["one", "x" * 11_000_000, "two"])
+    last = extract([source], tmp_path / "out")[-1]
+    assert last.outcomes == {"kept": 2, "read: too large": 1}
+    assert [str(row["text"]).strip() for row in rows(tmp_path / "out", source)] == ["one", "two"]
 
 
 def test_folders_of_pages_resume_by_count(tmp_path: Path) -> None:
