@@ -216,7 +216,7 @@ def _finish(job: Job, state: Snapshot) -> None:
 
 
 def write_marker(job: Job, state: Snapshot) -> None:
-    """What an archive gave, without a time: the same archive gives the same bytes. Pages too large to be read are outcomes without a line."""
+    """What an archive gave; no time, so that it gives the same bytes again. Pages too large to be read are outcomes without a line."""
     if state.records.get("too large"):
         state.outcomes["read: too large"] = state.records["too large"]
     counts: Mapping[str, Any] = {
