@@ -24,13 +24,13 @@ from verifiers.verdict import Status
 
 REASONS = frozenset(
     ["ambiguous number", "too short", "too long", "asks nothing", "asks for words", "refers elsewhere", "several parts", "code", "no answer",
-     "answer is prose", "answer is a guess", "answer in prompt", "not verified", "unclear choices"]
+     "answer is prose", "answer is a guess", "answer in prompt", "several answers", "not verified", "unclear choices"]
 )  # fmt: skip
 
 LETTER_REQUEST = "Answer with the letter of the correct option."
 _ASKS = re.compile(
     r"\?|\b(?:find|compute|calculate|evaluate|determine|solve|simplify|factori[sz]e|factor|express|convert|differentiate|integrate|expand|"
-    r"what|how (?:many|much|long|far|old|fast|often)|which|estimate|obtain|work out|write down|reduce|count)\b",
+    r"multiply|divide|add|subtract|round|translate|what|how (?:many|much|long|far|old|fast|often)|which|estimate|obtain|work out|write down|reduce|count)\b",
     re.IGNORECASE,
 )
 _WORDS_WANTED = re.compile(
@@ -51,7 +51,9 @@ _ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 _PARTS = re.compile(
-    r"(?:^|[\s:;.,])\(?(?:a|i|1)\)[\s\S]{1,3000}?[\s:;.,]\(?(?:b|ii|2)\)\s|^[ \t]*a[.)] .{0,3000}?^[ \t]*b[.)] ", re.MULTILINE | re.DOTALL
+    r"(?:^|[\s:;.,])\((?:a|i|1)\)[\s\S]{1,3000}?[\s:;.,]\((?:b|ii|2)\)\s|(?:^|\s)(?:a|i|1)\)\s[\s\S]{1,3000}?\s(?:b|ii|2)\)\s"
+    r"|^[ \t]*[a1]\. [\s\S]{1,3000}?^[ \t]*[b2]\. |^[ \t]*[-*•] [\s\S]{1,3000}?^[ \t]*[-*•] ",
+    re.MULTILINE,
 )
 _OPTION = re.compile(
     r"(?:^|[\s;,|-])(?:\*\*)?(?:\(([A-Ea-e])\)|\$?\\(?:textbf|text|mathrm)\{\s?\(([A-E])\)\s?\}|(?<![^\n*])([A-Ea-e])[.)])(?:\*\*)?[ \t~\\$]",
@@ -78,7 +80,7 @@ _EQUATION = re.compile(r"\b(?:equations?|relation|identity|locus|line|circle|cur
 _GUESS = frozenset(["yes", "no", "true", "false", "correct", "incorrect", "always", "never", "sometimes"])
 _OPEN = re.compile(r"\.\.\.|…|\\(?:dots|ldots|cdots)|_{3,}|\?")
 _SPACE = re.compile(r"\s|\\[,;:! ]|\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|[${}]")
-_PROMPT_WORDS, _PROMPT, _SOLUTION, _ANSWER = 4, (15, 3000), 20_000, 150
+_PROMPT_WORDS, _PROMPT, _SOLUTION, _ANSWER = 2, (12, 3000), 20_000, 150
 
 
 def check(candidate: Candidate) -> Candidate:
@@ -159,13 +161,13 @@ def _letter(candidate: Candidate, letters: set[str]) -> str | None:
     solution = candidate.solution.removeprefix("Answer:").strip()
     content = boxed(solution)
     if content is not None and (found := _LETTER.match(content)):
-        return found[1].upper()
-    said = {found.upper() for found in _LETTER_SAID.findall(solution) if found.isupper()} & letters
+        return str(found[1]).upper()
+    said: set[str] = {found.upper() for found in _LETTER_SAID.findall(solution) if found.isupper()} & letters
     if len(said) == 1:
         return said.pop()
     opening = _LETTER.match(solution)
     if not said and opening and (candidate.listed or candidate.solution.startswith("Answer:") or "(" in opening[0]):
-        return opening[1].upper() if opening[1].isupper() or candidate.listed else None
+        return str(opening[1]).upper() if opening[1].isupper() or candidate.listed else None
     return None
 
 
@@ -233,6 +235,8 @@ def _bare(answer: str) -> str:
 def _bad_answer(answer: str) -> str | None:
     if answer.strip(" .").lower() in _GUESS:
         return "answer is a guess"
+    if ";" in answer.replace("\\;", ""):
+        return "several answers"
     value = read(answer)
     if isinstance(value, Named):
         value = value.value

@@ -56,6 +56,8 @@ _REFUSALS = re.compile(
     re.IGNORECASE,
 )
 _LATIN = re.compile(r"lorem ipsum", re.IGNORECASE)
+_LONE_FORMULAS = re.compile(rf"^[ \t]*(?:{FORMULA}[ \t.,;:]{{0,8}}){{1,200}}$", re.MULTILINE)
+_FORMULA_WORD = 6  # characters of a formula that count as a word of a short text
 _EDGE = 600  # characters at either end of a text where a refusal stands
 _SHORT = 1000  # characters that an error page may have
 
@@ -87,19 +89,21 @@ def quality_rule(settings: Quality | None = None) -> Rule:
 
 def judge(text: str, settings: Quality) -> str | None:
     """Why a text is not kept, one of `REASONS`; None where it is."""
-    masked = mask(text)
+    masked = mask(text) if "$" in text else Masked(text, 0, 0, 0, text.count("\n|"))
     if reason := _rubbish(text, masked):
         return reason
     if masked.formulas < settings.min_formulas:
         return general(text, settings.others) if settings.others else None
-    limits = settings.mathematics
-    if _unspaced(masked.prose):  # Chinese, Japanese: the limits of words mean nothing
+    limits, prose = settings.mathematics, masked.prose
+    limits = replace(limits, min_words=max(5, limits.min_words - masked.formula_characters // _FORMULA_WORD))
+    if _unspaced(prose):  # Chinese, Japanese: the limits of words mean nothing
         limits = replace(limits, min_words=1, max_word_length=1e9, min_alphabetic=0.0)
-    prose = masked.prose
+    if reason := gopher_quality(prose, limits):
+        return reason
+    prose = _without_lone_formulas(prose)
     return (
-        gopher_quality(prose, limits)
-        or gopher_repetition(prose, limits, unlike=FORMULA)
-        or fineweb(prose, limits)
+        gopher_repetition(prose, limits, unlike=FORMULA)
+        or (fineweb(prose, limits) if prose else None)
         or _links(prose, masked, settings.max_link_lines)
     )
 
@@ -135,6 +139,11 @@ def _rubbish(text: str, masked: Masked) -> str | None:
     if masked.rows > 20 and masked.formulas * 4 < masked.rows and len(prose.split()) < masked.rows:
         return "mostly a table"
     return None
+
+
+def _without_lone_formulas(prose: str) -> str:
+    """Lines of nothing but formulas are all the same line now, and were not before."""
+    return _LONE_FORMULAS.sub("", prose)
 
 
 def _unspaced(prose: str) -> bool:

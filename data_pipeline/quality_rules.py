@@ -23,6 +23,7 @@ Ids = npt.NDArray[np.uint64]
 _ALPHA = re.compile(r"[^\W\d_]")
 _BULLET = re.compile(r"[ \t]{0,20}[-*•●◦‣–+][ \t]")
 _SENTENCE_END = re.compile(r"[.!?][\"”’)\]]{0,3}(?=\s|\Z)")
+_ELLIPSIS = re.compile(r"\.{3,}|…")
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 _STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 _TERMINAL = (".", "!", "?", '"', "”")
@@ -74,7 +75,7 @@ def gopher_quality(text: str, limits: Limits = PAPERS) -> str | None:
         return "too short" if len(words) < limits.min_words else "too long"
     if not limits.min_word_length <= sum(map(len, words)) / len(words) <= limits.max_word_length:
         return "word length"
-    if max(text.count("#"), text.count("...") + text.count("…")) > limits.max_symbols * len(words):
+    if max(text.count("#"), len(_ELLIPSIS.findall(text))) > limits.max_symbols * len(words):
         return "symbols"
     lines = lines_of(text)
     if sum(_BULLET.match(line) is not None for line in lines) > limits.max_bullets * len(lines):
