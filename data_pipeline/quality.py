@@ -24,6 +24,7 @@ MATHEMATICS = replace(
     min_words=20,  # a definition and its formula is a document
     max_word_length=20.0,  # names of functions, and formulas in plain text
     min_alphabetic=0.5,
+    max_symbols=0.3,
     max_bullets=1.0,
     min_stop_words=0,  # English only; that is the language stage's business
     max_repeated_lines=0.6,  # "Examples:", "INPUT:", "Proof." come back
@@ -56,7 +57,6 @@ _REFUSALS = re.compile(
     re.IGNORECASE,
 )
 _LATIN = re.compile(r"lorem ipsum", re.IGNORECASE)
-_LONE_FORMULAS = re.compile(rf"^[ \t]*(?:{FORMULA}[ \t.,;:]{{0,8}}){{1,200}}$", re.MULTILINE)
 _FORMULA_WORD = 6  # characters of a formula that count as a word of a short text
 _EDGE = 600  # characters at either end of a text where a refusal stands
 _SHORT = 1000  # characters that an error page may have
@@ -98,12 +98,10 @@ def judge(text: str, settings: Quality) -> str | None:
     limits = replace(limits, min_words=max(5, limits.min_words - masked.formula_characters // _FORMULA_WORD))
     if _unspaced(prose):  # Chinese, Japanese: the limits of words mean nothing
         limits = replace(limits, min_words=1, max_word_length=1e9, min_alphabetic=0.0)
-    if reason := gopher_quality(prose, limits):
-        return reason
-    prose = _without_lone_formulas(prose)
     return (
-        gopher_repetition(prose, limits, unlike=FORMULA)
-        or (fineweb(prose, limits) if prose else None)
+        gopher_quality(prose, limits)
+        or gopher_repetition(prose, limits, unlike=FORMULA)
+        or fineweb(prose, limits, unlike=FORMULA)
         or _links(prose, masked, settings.max_link_lines)
     )
 
@@ -139,11 +137,6 @@ def _rubbish(text: str, masked: Masked) -> str | None:
     if masked.rows > 20 and masked.formulas * 4 < masked.rows and len(prose.split()) < masked.rows:
         return "mostly a table"
     return None
-
-
-def _without_lone_formulas(prose: str) -> str:
-    """Lines of nothing but formulas are all the same line now, and were not before."""
-    return _LONE_FORMULAS.sub("", prose)
 
 
 def _unspaced(prose: str) -> bool:
