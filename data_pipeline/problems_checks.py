@@ -59,13 +59,13 @@ _OPTION = re.compile(
     r"(?:^|[\s;,|-])(?:\*\*)?(?:\(([A-Ea-e])\)|\$?\\(?:textbf|text|mathrm)\{\s?\(([A-E])\)\s?\}|(?<![^\n*])([A-Ea-e])[.)])(?:\*\*)?[ \t~\\$]",
     re.MULTILINE,
 )
-_LETTER = re.compile(
-    r"[\s*$]{0,4}(?:(?:the )?(?:correct |right )?(?:answer|option|choice)(?: is)?:? ?)?(?:\\text(?:bf)?\{)?\(?([A-Ea-e])\)?(?![\w'’])[\s.:,)}*$]{0,4}(?:\s|\Z|[-–—])",
-    re.IGNORECASE,
-)
+_CLOSED = r"(?:\)|(?=[\s*$}]{0,4}(?:[.,:;(}\\–—-]|\Z|\n|because\b|since\b)))"  # "A" is also a word
+_LETTER = re.compile(rf"[\s*$]{{0,4}}(?:\\text(?:bf)?\{{)?\(?([A-E]){_CLOSED}")
 _LETTER_SAID = re.compile(
-    r"\b(?:answer|option|choice)(?: is)?(?: option| choice)?:? ?\**\$?(?:\\text(?:bf)?\{)?\(?([A-E])\)?(?![\w'’])", re.IGNORECASE
+    rf"\b(?:[Aa]nswer|[Oo]ption|[Cc]hoice)(?: is)?(?: option| choice)?:?[ ]?\**\$?(?:\\text(?:bf)?\{{)?\(?([A-E]){_CLOSED}"
 )
+_SEVERAL_LETTERS = re.compile(r"\(?[A-E]\)?,? (?:or|and|&) (?:option |choice )?\(?[A-E](?![\w'’])")
+_QED = re.compile(r"[\s■□∎*]{1,20}\Z|(?<=[.\s$])\$\\(?:black|Box|big)?(?:square|qed)\$\s{0,4}\Z")
 _CONCLUDES = re.compile(
     r"\b(?:therefore|thus|hence|so|then|we (?:get|have|obtain|find|conclude|see)|gives?|yields?|equals?|is|are|was)\b|∴|\\therefore|=",
     re.IGNORECASE,
@@ -87,7 +87,7 @@ def check(candidate: Candidate) -> Candidate:
     """The candidate with its answer, or with the reason why it is dropped."""
     if candidate.dropped:
         return candidate
-    candidate = replace(candidate, prompt=candidate.prompt.strip(), solution=candidate.solution.strip())
+    candidate = replace(candidate, prompt=candidate.prompt.strip(), solution=_QED.sub("", candidate.solution.strip()).strip())
     starts = choices_of(candidate.prompt)
     if reason := _unfit(candidate, bool(starts)):
         return replace(candidate, dropped=reason)
@@ -159,16 +159,16 @@ def _choice(candidate: Candidate, starts: list[tuple[str, int, int]]) -> Candida
 def _letter(candidate: Candidate, letters: set[str]) -> str | None:
     """The one letter that the solution names as its choice."""
     solution = candidate.solution.removeprefix("Answer:").strip()
+    if _SEVERAL_LETTERS.search(solution):
+        return None
     content = boxed(solution)
     if content is not None and (found := _LETTER.match(content)):
-        return str(found[1]).upper()
-    said: set[str] = {found.upper() for found in _LETTER_SAID.findall(solution) if found.isupper()} & letters
-    if len(said) == 1:
-        return said.pop()
+        return str(found[1])
+    said: set[str] = set(_LETTER_SAID.findall(candidate.solution)) & letters
     opening = _LETTER.match(solution)
-    if not said and opening and (candidate.listed or candidate.solution.startswith("Answer:") or "(" in opening[0]):
-        return str(opening[1]).upper() if opening[1].isupper() or candidate.listed else None
-    return None
+    if not said and opening and (candidate.listed or candidate.solution.startswith("Answer:")):
+        return str(opening[1])
+    return said.pop() if len(said) == 1 else None
 
 
 def _letter_of_value(candidate: Candidate, options: tuple[str, ...]) -> str | None:
@@ -193,8 +193,7 @@ def _answer(candidate: Candidate) -> str | None:
 
 def _conclusion(solution: str) -> str | None:
     """The formula that ends the last sentence, with nothing but a unit behind it."""
-    last = solution.rstrip(" \n■□∎*").removesuffix("$\\square$").removesuffix("$\\blacksquare$").rstrip()
-    tail = _SENTENCE.split(last[-1500:])[-1]
+    tail = _SENTENCE.split(solution[-1500:])[-1]
     formulas = list(_LAST_FORMULA.finditer(tail))
     if not formulas or not _UNIT_BEHIND.fullmatch(tail, formulas[-1].end()):
         return None
