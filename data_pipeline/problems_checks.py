@@ -23,29 +23,35 @@ from verifiers.problem_file import answer_as_response
 from verifiers.verdict import Status
 
 REASONS = frozenset(
-    ["ambiguous number", "too short", "too long", "asks nothing", "asks for words", "refers elsewhere", "several parts", "code", "no answer",
+    ["ambiguous number", "too short", "too long", "asks nothing", "asks for words", "refers elsewhere", "several parts", "code",
+     "no answer",
      "answer is prose", "answer is a guess", "answer in prompt", "several answers", "not verified", "unclear choices"]
 )  # fmt: skip
 
 LETTER_REQUEST = "Answer with the letter of the correct option."
 _ASKS = re.compile(
     r"\?|\b(?:find|compute|calculate|evaluate|determine|solve|simplify|factori[sz]e|factor|express|convert|differentiate|integrate|expand|"
-    r"multiply|divide|add|subtract|round|translate|what|how (?:many|much|long|far|old|fast|often)|which|estimate|obtain|work out|write down|reduce|count)\b",
+    r"multiply|divide|add|subtract|round|translate|what|how (?:many|much|long|far|old|fast|often)|which|estimate|"
+    r"obtain|work out|write down|reduce|count)\b",
     re.IGNORECASE,
 )
 _WORDS_WANTED = re.compile(
     r"\b(?:prove|proof|show (?:that|how|why)|verify|demonstrate|explain|describe|discuss|sketch|draw|graph the|plot|justify|derive|deduce|"
-    r"give (?:an?|two|three|some) |why|interpret|compare|construct|define|state|list (?:all|the)|write (?:an?|the) (?:program|function|code|"
-    r"essay|script)|implement|suggest|conjecture|convince|what (?:happens|went wrong|is wrong|do you (?:notice|think|observe))|in your own words|"
+    r"give (?:an?|two|three|some) |why|interpret|compare|construct|define|state|list (?:all|the)|write (?:an?|"
+    r"the) (?:program|function|code|"
+    r"essay|script)|implement|suggest|conjecture|convince|what (?:happens|went wrong|is wrong|do you (?:notice|"
+    r"think|observe))|in your own words|"
     r"true or false|if and only if)\b",
     re.IGNORECASE,
 )
 _ELSEWHERE = re.compile(
     r"\b(?:figure|fig\.|table|exercise|problem|example|theorem|lemma|definition|equation|eq\.|eqn\.?|section|chapter|part|question|page|"
     r"property|formula|rule|proposition|corollary|activity|appendix)s? ?(?:\$?\\(?:PageIndex|ref|eqref)|\(?\d|\([a-z]\)|[A-Z]\b)|"
-    r"\\(?:ref|eqref|cref)\b|!\[|\b(?:above|aforementioned|preceding|earlier|previously)\b|\bprevious (?!term|year|day|month|number|one\b)\w|"
+    r"\\(?:ref|eqref|cref)\b|!\[|\b(?:above|aforementioned|preceding|earlier|previously)\b|\bprevious (?!term|year|"
+    r"day|month|number|one\b)\w|"
     r"\b(?:shown|pictured|illustrated|depicted|given|drawn) (?:below|here|above|at (?:the )?(?:right|left)|on the (?:right|left)|in the "
-    r"(?:figure|diagram|picture|graph|image|table|video))|\b(?:the|this|following) (?:figure|diagram|picture|image|video|graph (?:below|at|on)|"
+    r"(?:figure|diagram|picture|graph|image|table|video))|\b(?:the|this|following) (?:figure|diagram|picture|image|"
+    r"video|graph (?:below|at|on)|"
     r"photo|photograph|chart|map|plot|drawing)\b|\bsee (?:the |also )?\w|\bas (?:in|before)\b|\bclick\b|\bin class\b|\bthe (?:last|same) "
     r"(?:exercise|problem|example|question|part|section)\b|\bour (?:earlier|last)\b",
     re.IGNORECASE,
@@ -56,7 +62,8 @@ _PARTS = re.compile(
     re.MULTILINE,
 )
 _OPTION = re.compile(
-    r"(?:^|[\s;,|-])(?:\*\*)?(?:\(([A-Ea-e])\)|\$?\\(?:textbf|text|mathrm)\{\s?\(([A-E])\)\s?\}|(?<![^\n*])([A-Ea-e])[.)])(?:\*\*)?[ \t~\\$]",
+    r"(?:^|[\s;,|-])(?:\*\*)?(?:\(([A-Ea-e])\)|\$?\\(?:textbf|text|mathrm)\{\s?\(([A-E])\)\s?\}|"
+    r"(?<![^\n*])([A-Ea-e])[.)])(?:\*\*)?[ \t~\\$]",
     re.MULTILINE,
 )
 _CLOSED = r"(?:\)|(?=[\s*$}]{0,4}(?:[.,:;(}\\–—-]|\Z|\n|because\b|since\b)))"  # "A" is also a word

@@ -12,7 +12,8 @@ from data_pipeline.doc import Doc
 from data_pipeline.problems_text import Block, Candidate
 
 _DIVIDER = re.compile(
-    r"(?:#{1,6}[ ]|\*\*)?(?:\d{1,3}[ ]answers?(?:[ ]\d{1,3})?|(?:top|best|accepted|verified|expert|chosen)[ ](?:answers?|solution)|answers?[ ]?(?:\(\d{1,3}\))?)"
+    r"(?:#{1,6}[ ]|\*\*)?(?:\d{1,3}[ ]answers?(?:[ ]\d{1,3})?|(?:top|best|accepted|verified|expert|"
+    r"chosen)[ ](?:answers?|solution)|answers?[ ]?(?:\(\d{1,3}\))?)"
     r"(?:\*\*)?:?",
     re.IGNORECASE,
 )  # fmt: skip

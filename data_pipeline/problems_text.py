@@ -40,7 +40,10 @@ ENDS = (
     "proof",
 )
 _WORDS = "|".join(sorted({*QUESTIONS, *ANSWERS, *ASIDES, *ENDS}, key=len, reverse=True))
-_NUMBER = r"\$?\\PageIndex\s?\{(?P<index>\d{1,4}[A-Za-z]?)\}\$?|(?:[A-Z][.-])?\d{1,4}(?:[.-]\d{1,4}){0,4}(?:\([a-z]\)|[a-z])?(?![\w%])|[IVX]{1,6}(?![\w])"
+_NUMBER = (
+    r"\$?\\PageIndex\s?\{(?P<index>\d{1,4}[A-Za-z]?)\}\$?"
+    r"|(?:[A-Z][.-])?\d{1,4}(?:[.-]\d{1,4}){0,4}(?:\([a-z]\)|[a-z])?(?![\w%])|[IVX]{1,6}(?![\w])"
+)
 _LABEL = re.compile(
     r"(?P<heading>#{1,6}[ ]+)?(?P<bold>\*\*|__)?[ ]?(?:Worked[ ]|Practice[ ]|Sample[ ])?"
     rf"(?P<word>{_WORDS})(?![\w'’-])(?:[ ]to[ ](?:exercise|problem|question|example))?"

@@ -41,7 +41,8 @@ MATHEMATICS = replace(
 
 REASONS = frozenset(
     ["too short", "too long", "word length", "symbols", "bullets", "ellipses", "few letters", "no sentences", "repeated lines",
-     "repeated phrases", "curly bracket", "placeholder text", "few sentences", "short lines", "error page", "model refusal", "mostly a table",
+     "repeated phrases", "curly bracket", "placeholder text", "few sentences", "short lines", "error page", "model refusal",
+     "mostly a table",
      "mostly links"]
 )  # fmt: skip
 """All that a rule can say; a dropped document has "quality: " before it."""
@@ -53,7 +54,8 @@ _ERRORS = re.compile(
     re.IGNORECASE,
 )
 _REFUSALS = re.compile(
-    r"\bas an ai (?:language )?model\b|\bi(?:'|’)?m sorry,? but (?:i|as an ai) (?:can(?:no|')?t|am unable)\b|\bi cannot fulfil+ (?:this|your) request\b",
+    r"\bas an ai (?:language )?model\b|\bi(?:'|’)?m sorry,? but (?:i|as an ai) (?:can(?:no|')?t|am unable)\b|"
+    r"\bi cannot fulfil+ (?:this|your) request\b",
     re.IGNORECASE,
 )
 _LATIN = re.compile(r"lorem ipsum", re.IGNORECASE)

@@ -45,13 +45,17 @@ def ask(question: str, solution: str = "Answer: $7$") -> list[str | None]:
         "**Exercise 3.2.**\n\nFind the sum of the roots of $x^2 - 7x + 2$.\n\n**Solution.**\n\nBy Vieta's formulas the sum is $7$.",
         "**Exercise 3.2.** Find the sum of the roots of $x^2 - 7x + 2$.\n\n**Hint.** Vieta.\n\n**Answer:** 7",
         "Problem 4: Find the sum of the roots of $x^2 - 7x + 2$.\nSolution: Vieta says that the answer is 7.",
-        "#### Example $\\PageIndex{2}$\n\nFind the sum of the roots of $x^2 - 7x + 2$.\n\nSolution\n\nBy Vieta's formulas, the sum equals\n\n$$7.$$",
-        "Example 4. Find the sum of the roots of $x^2 - 7x + 2$.\n\nSolution. We see that $a = 1$ and $b = -7$. Therefore the sum of the roots is $7$.",
+        "#### Example $\\PageIndex{2}$\n\nFind the sum of the roots of $x^2 - 7x + 2$.\n\nSolution\n\nBy "
+        "Vieta's formulas, the sum equals\n\n$$7.$$",
+        "Example 4. Find the sum of the roots of $x^2 - 7x + 2$.\n\nSolution. We see that $a = 1$ and $b = "
+        "-7$. Therefore the sum of the roots is $7$.",
         "Q: Find the sum of the roots of $x^2 - 7x + 2$.\n\nA: The answer is $7$.",
-        "## Problem 12\n\nFind the sum of the roots of $x^2 - 7x + 2$.\n\n## Solution\n\nVieta: $\\boxed{7}$.\n\n## See also\n\nMore problems",
+        "## Problem 12\n\nFind the sum of the roots of $x^2 - 7x + 2$.\n\n## Solution\n\nVieta: "
+        "$\\boxed{7}$.\n\n## See also\n\nMore problems",
         "**Question 5**\n\nFind the sum of the roots of $x^2 - 7x + 2$.\n\n**Explanation**\n\nVieta gives 7.\n#### 7",
         "- **Problem 1.** Find the sum of the roots of $x^2 - 7x + 2$.\n- **Answer:** $7$",
-        "> **Exercise 2 (Vieta).** Find the sum of the roots of $x^2 - 7x + 2$.\n>\n> **Solution.** It is $7$. $\\square$\n\n**Theorem 3.** So $8$.",
+        "> **Exercise 2 (Vieta).** Find the sum of the roots of $x^2 - 7x + 2$.\n>\n> **Solution.** It is "
+        "$7$. $\\square$\n\n**Theorem 3.** So $8$.",
     ],
 )  # fmt: skip
 def test_a_labelled_question_with_its_solution_is_a_problem(text: str) -> None:
@@ -91,7 +95,10 @@ def test_answers_listed_at_the_end_are_matched_by_number() -> None:
 
 
 def test_an_instruction_stands_before_each_item_of_its_list() -> None:
-    text = "### Practice problems\n\nEvaluate each of the following:\n\n1. $2 + 3 \\cdot 4$\n2. $(2 + 3) \\cdot 4$\n\n### Answers\n\n1. 14\n\n2. 20\n"
+    text = (
+        "### Practice problems\n\nEvaluate each of the following:\n\n1. $2 + 3 \\cdot 4$\n2. $(2 + 3) "
+        "\\cdot 4$\n\n### Answers\n\n1. 14\n\n2. 20\n"
+    )
     assert pairs(text) == [
         ("Evaluate each of the following:\n\n$2 + 3 \\cdot 4$", "14"),
         ("Evaluate each of the following:\n\n$(2 + 3) \\cdot 4$", "20"),
@@ -104,12 +111,18 @@ def test_a_number_that_stands_in_two_lists_is_given_up() -> None:
 
 
 def test_sections_with_their_own_answers_do_not_mix() -> None:
-    text = "## Exercises\n\n1. Find the value of $3^4$.\n\n## Answers\n\n1. $81$\n\n## More exercises\n\n1. Find the value of $2^4$.\n\n## Solutions\n\n1. $16$\n"
+    text = (
+        "## Exercises\n\n1. Find the value of $3^4$.\n\n## Answers\n\n1. $81$\n\n## More exercises\n\n1. "
+        "Find the value of $2^4$.\n\n## Solutions\n\n1. $16$\n"
+    )
     assert [answer for _, answer in pairs(text)] == ["81", "16"]
 
 
 def test_parts_that_are_formulas_become_questions_of_their_own() -> None:
-    text = "##### Try It $\\PageIndex{2}$\n\nMultiply:\n\n1. $-6\\cdot 8$\n2. $-4(-7)$\n\nAnswer\n\n1. $-48$\n2. $28$\n\nNow to division, where $-1a = -a$.\n"
+    text = (
+        "##### Try It $\\PageIndex{2}$\n\nMultiply:\n\n1. $-6\\cdot 8$\n2. $-4(-7)$\n\nAnswer\n\n1. "
+        "$-48$\n2. $28$\n\nNow to division, where $-1a = -a$.\n"
+    )
     assert pairs(text) == [("Multiply: $-6\\cdot 8$", "-48"), ("Multiply: $-4(-7)$", "28")]
 
 
@@ -206,8 +219,9 @@ CHOICE = "**Problem 3.** What is the value of $2 + 3 \\cdot 4$?\n\n(A) $20$ (B) 
 
 
 @pytest.mark.parametrize(
-    "solution", ["**Answer:** (B)", "**Answer:** B", "**Solution.** Products first, so the answer is (B).", "**Solution.** We get $\\boxed{14}$.",
-                 "**Solution.** Products first: $\\boxed{\\textbf{(B)}\\ 14}$", "**Solution.** Products first. The correct option is B."]
+    "solution",
+    ["**Answer:** (B)", "**Answer:** B", "**Solution.** Products first, so the answer is (B).", "**Solution.** We get $\\boxed{14}$.",
+     "**Solution.** Products first: $\\boxed{\\textbf{(B)}\\ 14}$", "**Solution.** Products first. The correct option is B."],
 )  # fmt: skip
 def test_a_multiple_choice_keeps_its_options_and_answers_with_the_letter(solution: str) -> None:
     (found,) = problems_of(doc(CHOICE + solution))
