@@ -46,7 +46,8 @@ _WORDS_WANTED = re.compile(
 )
 _ELSEWHERE = re.compile(
     r"\b(?:figure|fig\.|table|exercise|problem|example|theorem|lemma|definition|equation|eq\.|eqn\.?|section|chapter|part|question|page|"
-    r"property|formula|rule|proposition|corollary|activity|appendix)s? ?(?:\$?\\(?:PageIndex|ref|eqref)|\(?\d|\([a-z]\)|[A-Z]\b)|"
+    r"property|formula|rule|proposition|corollary|activity|appendix)s? ?(?:\$?\\(?:PageIndex|ref|eqref)|"
+    r"\(?\d+(?:[.-]\d+){0,4}(?!\w|\.\d|\s?[-+*/^=])|\([a-z]\)|(?-i:[A-Z])\b(?!\s?[-+*/^=(]))|"
     r"\\(?:ref|eqref|cref)\b|!\[|\b(?:above|aforementioned|preceding|earlier|previously)\b|\bprevious (?!term|year|"
     r"day|month|number|one\b)\w|"
     r"\b(?:shown|pictured|illustrated|depicted|given|drawn) (?:below|here|above|at (?:the )?(?:right|left)|on the (?:right|left)|in the "
@@ -79,6 +80,11 @@ _CONCLUDES = re.compile(
 )
 _LAST_FORMULA = re.compile(r"\$\$([^$]{1,600})\$\$|\$([^$\n]{1,300})\$")
 _UNIT_BEHIND = re.compile(r"[\s.,;!)*]{0,4}(?:(?:\\?[A-Za-z²³°/%]{1,14})(?: [A-Za-z²³/]{1,14}){0,2}[\s.,;!)*■□∎]{0,6})?")
+_AFTERWORD = re.compile(
+    r"\n\n(?:\*\*)?(?:Note|Notice|Remark|In general|More generally|Similarly|This (?:example|problem|exercise)|In the (?:next|following)|"
+    r"The next|The following|Let us now|We now|Another|As (?:an|another)|A (?:similar|different))\b"
+)
+"""A paragraph that may go on to something else than the question."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z$\\])")
 _NAME = re.compile(
     r"[A-Za-z](?:_\{?\w{1,4}\}?)?'{0,2}(?:\([\w, ]{1,6}\))?|\\[a-z]{2,8}(?:_\{?\w{1,4}\}?)?|\([A-Za-z](?:, ?[A-Za-z]){1,3}\)"
@@ -200,6 +206,8 @@ def _answer(candidate: Candidate) -> str | None:
 
 def _conclusion(solution: str) -> str | None:
     """The formula that ends the last sentence, with nothing but a unit behind it."""
+    if _AFTERWORD.search(solution):
+        return None
     tail = _SENTENCE.split(solution[-1500:])[-1]
     formulas = list(_LAST_FORMULA.finditer(tail))
     if not formulas or not _UNIT_BEHIND.fullmatch(tail, formulas[-1].end()):
@@ -263,7 +271,8 @@ def _verified(candidate: Candidate, *, said: bool = True) -> Candidate:
     problem = make_problem(candidate.prompt, candidate.answer)
     responses = [answer_as_response(candidate.answer, "math_answer")]
     if said:
-        responses.append(f"Answer: {candidate.solution}" if candidate.listed and len(candidate.solution) <= _ANSWER else candidate.solution)
+        solution = candidate.solution
+        responses.append(f"Answer: {solution}" if candidate.listed and len(solution) <= _ANSWER else solution)
     right = all(_judge(problem.prompt, problem.answer, response) for response in responses)
     return candidate if right else replace(candidate, dropped="not verified")
 

@@ -45,7 +45,9 @@ def on_sites(doc: Doc, blocks: Sequence[Block]) -> Iterator[Candidate]:
 def _is_site(doc: Doc, divider: Block) -> bool:
     """A counted or ranked list of answers, or a page that calls itself a question."""
     text = divider.text.strip("#* :").lower()
-    return text not in ("answer", "answers") or any(name in doc.url for name in ("question", "/q/", "answers", "qa"))
+    return text not in ("answer", "answers") or any(
+        name in doc.url for name in ("question", "/q/", "answers.", "/answers", "/qa", "qa.", "stackexchange", "forum")
+    )
 
 
 def _post(blocks: Sequence[Block]) -> str:

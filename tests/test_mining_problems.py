@@ -213,6 +213,12 @@ def test_an_equation_is_an_answer_where_one_is_asked_for() -> None:
     assert found.answer == "x^2 + y^2 = 9"
 
 
+def test_what_goes_on_behind_the_solution_is_not_its_conclusion() -> None:
+    solution = "The power rule gives $f'(x) = 2x$.\n\nMore generally, for $g(x) = x^3$ the rule gives $g'(x) = 3x^2$."
+    (found,) = problems_of(doc(f"**Example 1.** Find the derivative of $f(x) = x^2$.\n\n**Solution.** {solution}\n"))
+    assert found.dropped == "no answer"
+
+
 # ---------------------------------------------------------------- multiple choice
 
 CHOICE = "**Problem 3.** What is the value of $2 + 3 \\cdot 4$?\n\n(A) $20$ (B) $14$ (C) $24$ (D) $9$\n\n"
@@ -275,6 +281,18 @@ def test_questions_that_cannot_be_asked_alone_are_dropped(question: str, reason:
     solution = "Answer: $n^2 + 6$" if reason == "answer in prompt" else "Answer: $7$"
     assert ask(question, solution) == [reason]
     assert reason in REASONS
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Solve the equation 2x + 3 = 17 for x.",
+        "Find the root of the equation x - 7 = 0.",
+        "Which number solves the problem of the 7 bridges?",
+    ],
+)
+def test_an_equation_is_no_reference(question: str) -> None:
+    assert ask(question) == [None]
 
 
 @pytest.mark.parametrize(
