@@ -72,6 +72,7 @@ _LETTER = re.compile(rf"[\s*$]{{0,4}}(?:\\text(?:bf)?\{{)?\(?([A-E]){_CLOSED}")
 _LETTER_SAID = re.compile(
     rf"\b(?:[Aa]nswer|[Oo]ption|[Cc]hoice)(?: is)?(?: option| choice)?:?[ ]?\**\$?(?:\\text(?:bf)?\{{)?\(?([A-E]){_CLOSED}"
 )
+_LONE_LETTER = re.compile(r"(?:Answer: ?)?[\s*]{0,3}\(?([A-Ea-e])\)?[.\s*]{0,3}")
 _SEVERAL_LETTERS = re.compile(r"\(?[A-E]\)?,? (?:or|and|&) (?:option |choice )?\(?[A-E](?![\w'’])")
 _QED = re.compile(r"[\s■□∎*]{1,20}\Z|(?<=[.\s$])\$\\(?:black|Box|big)?(?:square|qed)\$\s{0,4}\Z")
 _CONCLUDES = re.compile(
@@ -101,7 +102,7 @@ def check(candidate: Candidate) -> Candidate:
     if candidate.dropped:
         return candidate
     candidate = replace(candidate, prompt=candidate.prompt.strip(), solution=_QED.sub("", candidate.solution.strip()).strip())
-    starts = choices_of(candidate.prompt)
+    starts = choices_of(candidate)
     if reason := _unfit(candidate, bool(starts)):
         return replace(candidate, dropped=reason)
     if starts:
@@ -109,12 +110,12 @@ def check(candidate: Candidate) -> Candidate:
     answer = _answer(candidate)
     if answer is None:
         return replace(candidate, dropped="no answer")
-    answer = _tidy(answer, candidate.prompt)
+    answer, proven = _tidy(answer, candidate.prompt)
     if answer is None or (reason := _bad_answer(answer)):
         return replace(candidate, dropped="answer is prose" if answer is None else reason)
     if _in_prompt(answer, candidate.prompt):
         return replace(candidate, dropped="answer in prompt")
-    return _verified(replace(candidate, answer=answer))
+    return _verified(replace(candidate, answer=answer), said=not proven)
 
 
 # ---------------------------------------------------------------- the question
@@ -139,15 +140,16 @@ def _unfit(candidate: Candidate, choice: bool) -> str | None:
     return None
 
 
-def choices_of(prompt: str) -> list[tuple[str, int, int]]:
+def choices_of(candidate: Candidate) -> list[tuple[str, int, int]]:
     """(letter, where the option's mark begins, where its text does) of options A, B, C, ... in order; none where there are not three."""
+    prompt = candidate.prompt
     found: list[tuple[str, int, int]] = []
     for match in _OPTION.finditer(prompt):
         letter = (match[1] or match[2] or match[3]).upper()
         if letter == "ABCDE"[len(found) : len(found) + 1]:
             found.append((letter, match.start(), match.end()))
     lower = any(prompt[start:end].strip(" (*\n").startswith(("a", "b")) for _, start, end in found[:2])
-    if len(found) < 3 or (lower and not re.search(r"which|choose|select|circle", prompt, re.IGNORECASE)):
+    if len(found) < 3 or (lower and not _LONE_LETTER.fullmatch(candidate.solution)):
         return []  # (a), (b), (c) are mostly parts of one exercise
     return found
 
@@ -172,6 +174,8 @@ def _choice(candidate: Candidate, starts: list[tuple[str, int, int]]) -> Candida
 def _letter(candidate: Candidate, letters: set[str]) -> str | None:
     """The one letter that the solution names as its choice."""
     solution = candidate.solution.removeprefix("Answer:").strip()
+    if lone := _LONE_LETTER.fullmatch(solution):
+        return str(lone[1]).upper()
     if _SEVERAL_LETTERS.search(solution):
         return None
     content = boxed(solution)
@@ -219,20 +223,23 @@ def _conclusion(solution: str) -> str | None:
     return content if _CONCLUDES.search(tail[: formula.start()]) or "=" in content else None
 
 
-def _tidy(answer: str, prompt: str) -> str | None:
-    """The answer without its sentence's signs; of a computation x = 2 + 3 = 5 the last value, with the name if there is one."""
+def _tidy(answer: str, prompt: str) -> tuple[str | None, bool]:
+    """The answer without its sentence's signs, or None; of a computation x = 2 + 3 = 5 the last value, with the name if there is one.
+
+    And whether the verifier has shown that both ends of the computation are the same.
+    """
     answer = _bare(answer)
     if len(answer) > _ANSWER or not answer or _OPEN.search(answer):
-        return None
+        return None, False
     sides = [side.strip(" &\\") if side.strip().endswith("\\\\") else side.strip(" &") for side in answer.split("=")]
     plain = all(side and not side.endswith(("<", ">", "!", ":", "\\")) and side.count("{") == side.count("}") for side in sides)
     if len(sides) < 2 or not plain:
-        return answer
+        return answer, False
     if _NAME.fullmatch(sides[0]):
-        return f"{sides[0]} = {sides[-1]}"
+        return f"{sides[0]} = {sides[-1]}", False
     if equivalent(sides[0], sides[-1], require_closed_form=False):
-        return sides[-1]
-    return answer if _EQUATION.search(prompt) and len(sides) == 2 else None
+        return sides[-1], True
+    return (answer if _EQUATION.search(prompt) and len(sides) == 2 else None), False
 
 
 def _bare(answer: str) -> str:
