@@ -44,7 +44,7 @@ FEWEST = 10
 _SHORTEST = 20  # words after normalising: less says nothing of a page's subject
 _THREADS = 10  # fastText initialises a tenth of its matrix per thread
 _LEARNT, _FASTEST, _LONGEST = 5000, 0.5, 100  # learning rate x updates that suffice; the rate and the epochs of small seeds
-_IN_DOMAIN, _HELD_OUT = 0.05, 0.1  # shares: of documents, of sources
+_IN_DOMAIN, _HELD_OUT = 0.05, 0.05  # shares of the documents
 
 
 class Example(NamedTuple):
@@ -107,7 +107,7 @@ def train(
 ) -> dict[str, Any]:
     """Writes the model to `model` (whole or not at all) and returns the report, which is plain JSON (`classify_report.table` prints it).
 
-    `held_out` names the sources to hold out; None chooses a tenth of them by the seed, at least one of each class; () holds out none.
+    `held_out` names the sources to hold out; None chooses some by the seed, a twentieth of the documents or more; () holds out none.
     Raises InputError for a seed that is empty, of one class, or with fewer than `FEWEST` usable documents of a class.
     """
     training = training or Training()
@@ -248,24 +248,20 @@ def _split(seed: _Seed, held_out: Collection[str] | None, number: int) -> dict[s
 
 
 def _choose_sources(seed: _Seed, number: int) -> set[str]:
-    """A tenth of the sources, at least one with documents of each class, never so many that half of a class goes."""
+    """Sources in random order until a twentieth of each class, or `FEWEST`, is held out; never so many that half of a class goes."""
     by_source: dict[str, Counter[bool]] = defaultdict(Counter)
     for source, positive in zip(seed.sources, seed.positive, strict=True):
         by_source[source][positive] += 1
     totals, gone = Counter(seed.positive), Counter[bool]()
     order = sorted(by_source)
     random.Random(number).shuffle(order)
-    wanted = math.ceil(_HELD_OUT * len(order))
     chosen: set[str] = set()
-    for kind in (True, False):
-        for source in order:
-            counts = by_source[source]
-            enough = gone[kind] and sum(kind in by_source[name] for name in chosen) >= wanted / 2
-            if enough or source in chosen or not counts[kind]:
-                continue
-            if all(gone[k] + counts[k] <= min(totals[k] // 2, totals[k] - 2 * FEWEST) or not counts[k] for k in (True, False)):
-                chosen.add(source)
-                gone += counts
+    for source in order:
+        counts = by_source[source]
+        wanted = any(counts[kind] and gone[kind] < max(FEWEST, _HELD_OUT * totals[kind]) for kind in (True, False))
+        if wanted and all(gone[kind] + counts[kind] <= totals[kind] // 2 for kind in (True, False)):
+            chosen.add(source)
+            gone += counts
     return chosen
 
 

@@ -15,11 +15,11 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from functools import lru_cache
 
 MAX_WORDS = 600
 REPEATS = 5
-MAX_CHARACTERS = 60_000
+MAX_CHARACTERS = 25_000
 """A longer text is cut before anything looks at it."""
 FORMULA = "ƒ"
 _COMMANDS = 6  # different ones of one formula; a table of symbols is no more mathematical than a paragraph
@@ -32,13 +32,13 @@ _NAVIGATION = re.compile(
     r"|log ?in|sign ?in|register|share|tweet|print|comments?|reply|subscribe|about|contact|help|privacy|cookies?|page|source)\b){1,400}",
     re.I,
 )
-_ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]\"'`]{1,2000}|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}", re.I)
+_ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]\"'`]{1,2000}")
 _ENVIRONMENT = r"\{(?:equation|align|gather|multline|eqnarray|displaymath|math|alignat|flalign)\*?\}"
 _DELIMITER = re.compile(rf"\\\$|\$\$|\$|\\[()\[\]]|\\begin{_ENVIRONMENT}|\\end{_ENVIRONMENT}")
 _CLOSES = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 _COMMAND = re.compile(r"\\[A-Za-z]{2,20}")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_WORD = re.compile(r"\\[a-z]{2,20}|[^\W\d_]{1,30}|[^\x00-\x7f\w\s]")
+_WORD = re.compile(r"\\[A-Za-z]{2,20}|[^\W\d_]{1,30}|[^\x00-\x7f\w\s]")
 _ENGLISH = """
 a about above after again against all also am an and any are as at be because been before being below between both but by can cannot
 could d did do does doing down during each either else etc even ever every few first for from further get gets got had has have having
@@ -62,26 +62,34 @@ _FILLER_RUN = 8  # words in a row: by themselves many are words of other languag
 def normalise(text: str, max_words: int = MAX_WORDS) -> str:
     """The text as the classifier reads it: words between single spaces, on one line, at most `max_words` of them."""
     text = _without_code(text[:MAX_CHARACTERS])
-    text = _ADDRESS.sub(" ", "".join(_formulas_named(text)))
-    text = _CAMEL.sub(" ", unicodedata.normalize("NFKC", text)).lower()
-    return " ".join(islice(_telling(_without_filler(match.group() for match in _WORD.finditer(text))), max_words))
+    text = unicodedata.normalize("NFKC", _ADDRESS.sub(" ", "".join(_formulas_named(text))))
+    found: list[str] = _WORD.findall(text)
+    if "ipsum" in text:
+        found = list(_without_filler(found))
+    counts: Counter[str] = Counter()
+    words: list[str] = []
+    for token in found:
+        for word in _telling(token):
+            counts[word] += 1
+            if counts[word] <= REPEATS:
+                words.append(word)
+        if len(words) >= max_words:
+            break
+    return " ".join(words[:max_words])
 
 
-def _telling(words: Iterable[str]) -> Iterator[str]:
-    """Words that say something of the subject, each a few times at most; of symbols, the mathematical ones."""
-    seen: Counter[str] = Counter()
-    for word in words:
-        if word in _FUNCTION_WORDS or not (word[0].isalpha() or word[0] == "\\" or unicodedata.category(word[0]) == "Sm"):
-            continue
-        seen[word] += 1
-        if seen[word] <= REPEATS:
-            yield word
+@lru_cache(maxsize=100_000)
+def _telling(token: str) -> tuple[str, ...]:
+    """What a token says of the subject: its words in lower case without function words; of symbols, the mathematical ones."""
+    if not (token[0].isalpha() or token[0] == "\\"):
+        return (token,) if unicodedata.category(token) == "Sm" else ()
+    return tuple(word for word in _CAMEL.sub(" ", token).lower().split() if word not in _FUNCTION_WORDS)
 
 
 def _without_filler(words: Iterable[str]) -> Iterator[str]:
     run: list[str] = []
     for word in words:
-        if word in _FILLER:
+        if word.lower() in _FILLER:
             run.append(word)
             continue
         if len(run) < _FILLER_RUN:
@@ -99,7 +107,7 @@ def _without_code(text: str) -> str:
         mark = _FENCE.match(line)
         if mark and fence in ("", mark.group(1)):
             fence = "" if fence else mark.group(1)
-        elif not fence and not _PROMPT.match(line) and not (len(line) < 400 and _NAVIGATION.fullmatch(line)):
+        elif not fence and not _PROMPT.match(line) and not (len(line) < 200 and _NAVIGATION.fullmatch(line)):
             kept.append(line)
     return "\n".join(kept)
 
