@@ -13,45 +13,31 @@ Left out: what is a good seed (`mine.py`), and how many of the best to keep. A s
 share of mathematics, by score, is in the report (`calibration`).
 """
 
-import hashlib
 import json
 import math
 import os
-import random
 import subprocess
 import sys
 import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from data_pipeline.classify_features import Features
 from data_pipeline.classify_model import Projected, read_projected
 from data_pipeline.classify_report import figures
+from data_pipeline.classify_seed import Example, Seed, balanced, check, read, split
 from data_pipeline.classify_text import normalise
 from data_pipeline.classify_train import LABELS
 from verifiers.input_error import InputError
 
 __all__ = ["LABELS", "PRESETS", "Classifier", "Example", "Training", "normalise", "one_line", "train", "train_files"]
 
-FEWEST = 10
-"""Documents of each class without which there is nothing to learn."""
-_SHORTEST = 20  # words after normalising: less says nothing of a page's subject
 _THREADS = 10  # fastText initialises a tenth of its matrix per thread
 _LEARNT, _FASTEST, _LONGEST = 5000, 0.5, 100  # learning rate x updates that suffice; the rate and the epochs of small seeds
-_IN_DOMAIN, _HELD_OUT = 0.05, 0.05  # shares of the documents
-
-
-class Example(NamedTuple):
-    text: str
-    positive: bool
-    source: str
-    """Site or collection: what is held out as a whole."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +97,11 @@ def train(
     Raises InputError for a seed that is empty, of one class, or with fewer than `FEWEST` usable documents of a class.
     """
     training = training or Training()
-    with tempfile.TemporaryDirectory(prefix="reckon-classifier-") as folder, (Path(folder) / "all").open("w+b") as file:
-        seed = _Seed.write(examples, file)
-        _check(seed)
-        parts = _split(seed, held_out, training.seed)
+    model.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=model.parent) as folder, (Path(folder) / "all").open("w+b") as file:
+        seed = Seed.write(examples, file)
+        check(seed)
+        parts = split(seed, held_out, training.seed)
         report: dict[str, Any] = {"training": asdict(training), **_counts(seed, parts)}
         report["fitted"] = _fit(seed, parts["train"], model, training, Path(folder), file)
         classifier = Classifier.load(model)
@@ -137,7 +124,7 @@ def train_files(
     fastText's format included (a leading `__label__x` is skipped; source = file name).
     """
     pairs = ((paths, positive) for paths, positive in ((positives, True), (negatives, False)))
-    examples = (Example(text, positive, source) for paths, positive in pairs for path in paths for text, source in _read(path))
+    examples = (Example(text, positive, source) for paths, positive in pairs for path in paths for text, source in read(path))
     return train(examples, model, training, held_out=held_out)
 
 
@@ -180,92 +167,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-class _Seed:
-    """Normalised examples: the lines in a file, the rest in memory, so that a million of them fit."""
-
-    def __init__(self) -> None:
-        self.offsets: list[int] = [0]
-        self.positive: list[bool] = []
-        self.sources: list[str] = []
-        self.skipped: Counter[str] = Counter()
-
-    @classmethod
-    def write(cls, examples: Iterable[Example], file: BinaryIO) -> "_Seed":
-        seed, names, seen = cls(), dict[str, str](), set[bytes]()
-        for example in examples:
-            line = normalise(example.text)
-            if line.count(" ") + 1 < _SHORTEST:
-                seed.skipped["too short"] += 1
-                continue
-            raw = line.encode("utf-8", "replace")
-            digest = hashlib.blake2b(raw, digest_size=8).digest()
-            if digest in seen:
-                seed.skipped["same words as another"] += 1
-                continue
-            seen.add(digest)
-            seed.offsets.append(seed.offsets[-1] + file.write(raw))
-            seed.positive.append(example.positive)
-            seed.sources.append(names.setdefault(example.source, example.source))
-        return seed
-
-    def line(self, file: BinaryIO, row: int) -> str:
-        file.seek(self.offsets[row])
-        return file.read(self.offsets[row + 1] - self.offsets[row]).decode("utf-8")
-
-
-def _check(seed: _Seed) -> None:
-    math_pages = sum(seed.positive)
-    other = len(seed.positive) - math_pages
-    unusable = f" ({sum(seed.skipped.values())} more are too short or the same as another)" if seed.skipped else ""
-    if not seed.positive:
-        raise InputError(f"classifier: the seed has no usable documents{unusable}; give it pages with mathematics and pages without")
-    if min(math_pages, other) < FEWEST:
-        raise InputError(
-            f"classifier: the seed has {math_pages} usable documents with mathematics and {other} without{unusable};"
-            f" it needs {FEWEST} of each"
-        )
-
-
-def _split(seed: _Seed, held_out: Collection[str] | None, number: int) -> dict[str, list[int]]:
-    """Row numbers: held-out sources, a random part of the others, and what is trained on. The last keeps `FEWEST` of each class."""
-    away = _choose_sources(seed, number) if held_out is None else set(held_out)
-    rest = [row for row, source in enumerate(seed.sources) if source not in away]
-    by_class = Counter(seed.positive[row] for row in rest)
-    if min(by_class[True], by_class[False]) < FEWEST:
-        raise InputError(
-            f"classifier: without the held-out sources {by_class[True]} documents with mathematics and {by_class[False]} without are left;"
-            f" it needs {FEWEST} of each: hold out fewer"
-        )
-    generator, inside = random.Random(number), set[int]()
-    for kind in (True, False):
-        mine = [row for row in rest if seed.positive[row] is kind]
-        inside.update(generator.sample(mine, min(len(mine) - FEWEST, math.ceil(_IN_DOMAIN * len(mine)))))
-    return {
-        "held_out_sources": [row for row, source in enumerate(seed.sources) if source in away],
-        "in_domain": sorted(inside),
-        "train": [row for row in rest if row not in inside],
-    }
-
-
-def _choose_sources(seed: _Seed, number: int) -> set[str]:
-    """Sources in random order until a twentieth of each class, or `FEWEST`, is held out; never so many that half of a class goes."""
-    by_source: dict[str, Counter[bool]] = defaultdict(Counter)
-    for source, positive in zip(seed.sources, seed.positive, strict=True):
-        by_source[source][positive] += 1
-    totals, gone = Counter(seed.positive), Counter[bool]()
-    order = sorted(by_source)
-    random.Random(number).shuffle(order)
-    chosen: set[str] = set()
-    for source in order:
-        counts = by_source[source]
-        wanted = any(counts[kind] and gone[kind] < max(FEWEST, _HELD_OUT * totals[kind]) for kind in (True, False))
-        if wanted and all(gone[kind] + counts[kind] <= totals[kind] // 2 for kind in (True, False)):
-            chosen.add(source)
-            gone += counts
-    return chosen
-
-
-def _counts(seed: _Seed, parts: dict[str, list[int]]) -> dict[str, Any]:
+def _counts(seed: Seed, parts: dict[str, list[int]]) -> dict[str, Any]:
     return {
         "documents": {
             "math": sum(seed.positive), "other": len(seed.positive) - sum(seed.positive), "sources": len(set(seed.sources)),
@@ -275,9 +177,9 @@ def _counts(seed: _Seed, parts: dict[str, list[int]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fit(seed: _Seed, rows: Sequence[int], model: Path, training: Training, folder: Path, file: BinaryIO) -> dict[str, Any]:
+def _fit(seed: Seed, rows: Sequence[int], model: Path, training: Training, folder: Path, file: BinaryIO) -> dict[str, Any]:
     """Trains on those rows, balanced, and says by which settings."""
-    chosen = _balanced(seed, rows, training)
+    chosen = balanced(seed, rows, per_source=training.per_source, number=training.seed)
     fitted = training.fitted(len(chosen))
     lines, job = folder / "lines", folder / "job.json"
     with lines.open("wb") as out:
@@ -286,21 +188,6 @@ def _fit(seed: _Seed, rows: Sequence[int], model: Path, training: Training, fold
     job.write_text(json.dumps({**asdict(fitted), "lines": str(lines), "model": str(model.absolute())}))
     _run(job, model)
     return {"lines": len(chosen), "lr": fitted.lr, "epochs": fitted.epochs}
-
-
-def _balanced(seed: _Seed, rows: Sequence[int], training: Training) -> list[int]:
-    generator = random.Random(training.seed)
-    most = training.per_source or max(100, len(rows) // 50)
-    groups: dict[tuple[bool, str], list[int]] = defaultdict(list)
-    for row in rows:
-        groups[seed.positive[row], seed.sources[row]].append(row)
-    classes: dict[bool, list[int]] = {True: [], False: []}
-    for (positive, _), mine in groups.items():
-        classes[positive] += mine if len(mine) <= most else generator.sample(mine, most)
-    size = max(map(len, classes.values()))
-    for mine in classes.values():
-        generator.shuffle(mine)
-    return sorted(row for mine in classes.values() for row in (mine * math.ceil(size / len(mine)))[:size])
 
 
 def _run(job: Path, model: Path) -> None:
@@ -314,29 +201,7 @@ def _run(job: Path, model: Path) -> None:
         raise InputError(
             f"classifier {model}: training was killed or ran out of memory; take fewer buckets or a smaller dim (preset small)"
         )
+    if done.returncode == 2:
+        raise InputError(done.stderr.strip().rpartition("\n")[2])
     if done.returncode:
         raise RuntimeError(f"training the classifier failed:\n{done.stderr[-4000:]}")
-
-
-def _read(path: Path) -> Iterator[tuple[str, str]]:
-    if ".jsonl" in Path(path).name:
-        from data_pipeline.shards import read_docs
-
-        for doc in read_docs(Path(path)):
-            if not doc.dropped:
-                yield doc.text, _host(doc.url)
-        return
-    try:
-        with Path(path).open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                words = line.lstrip()
-                yield (words.partition(" ")[2] if words.startswith("__label__") else words), Path(path).name
-    except OSError as error:
-        raise InputError(f"classifier: cannot read {path}: {error.strerror or error}") from error
-
-
-def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or url).removeprefix("www.")
-    except ValueError:
-        return url

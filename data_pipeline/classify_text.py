@@ -34,7 +34,7 @@ _NAVIGATION = re.compile(
 )
 _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]\"'`]{1,2000}")
 _ENVIRONMENT = r"\{(?:equation|align|gather|multline|eqnarray|displaymath|math|alignat|flalign)\*?\}"
-_DELIMITER = re.compile(rf"\\\$|\$\$|\$|\\[()\[\]]|\\begin{_ENVIRONMENT}|\\end{_ENVIRONMENT}")
+_DELIMITER = re.compile(rf"(?<!\\)\$\$?|\\[(\[]|\\begin{_ENVIRONMENT}")
 _CLOSES = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 _COMMAND = re.compile(r"\\[A-Za-z]{2,20}")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -113,48 +113,32 @@ def _without_code(text: str) -> str:
 
 
 def _formulas_named(text: str) -> Iterator[str]:
-    """The text in pieces, each formula replaced by its name. One pass over the delimiters; an opener without its closer is text."""
-    start, opener = 0, None
-    for token in _DELIMITER.finditer(text):
-        if opener is not None:
-            if token.group() == _closer(opener) and _closes(text, opener, token):
-                yield text[start : opener.start()]
-                yield f" {FORMULA} {' '.join(_commands(text[opener.end() : token.start()]))} "
-                start, opener = token.end(), None
-                continue
-            if token.start() - opener.end() <= _limit(opener) and not _opens(text, token):
-                continue
-            if opener.group() != "$" and token.start() - opener.end() <= _limit(opener):
-                continue  # a `$` inside \[..\] (\text{..$x$..}) ends nothing
-            opener = None
-        opener = token if _opens(text, token) else None
+    """The text in pieces, each formula replaced by its name; an opener without its closer is text."""
+    start = 0
+    for opener in _DELIMITER.finditer(text):
+        if opener.start() < start:
+            continue
+        mark = opener.group()
+        closer = _CLOSES.get(mark) or mark.replace("begin", "end")
+        end = _dollar_closes(text, opener) if mark == "$" else text.find(closer, opener.end(), opener.end() + _DISPLAY)
+        if end > opener.end():
+            yield text[start : opener.start()]
+            yield f" {FORMULA} {' '.join(_commands(text[opener.end() : end]))} "
+            start = end + len(closer)
     yield text[start:]
 
 
-def _closer(opener: re.Match[str]) -> str:
-    return _CLOSES.get(opener.group()) or opener.group().replace("begin", "end")
-
-
-def _limit(opener: re.Match[str]) -> int:
-    return _INLINE if opener.group() == "$" else _DISPLAY
-
-
-def _opens(text: str, token: re.Match[str]) -> bool:
-    """May it begin a formula? A dollar with a space behind it, or a word before it ("US$5"), is money."""
-    mark = token.group()
-    if mark == "$":
-        before, after = text[token.start() - 1 : token.start()], text[token.end() : token.end() + 1]
-        return bool(after) and not after.isspace() and not (before.isalnum() and before.isascii())
-    return mark in _CLOSES or mark.startswith(r"\begin")
-
-
-def _closes(text: str, opener: re.Match[str], token: re.Match[str]) -> bool:
-    inside = text[opener.end() : token.start()]
-    if len(inside) > _limit(opener) or not inside.strip():
-        return False
-    if opener.group() != "$":
-        return True
-    return not inside[-1].isspace() and not text[token.end() : token.end() + 1].isdigit() and "\n\n" not in inside
+def _dollar_closes(text: str, opener: re.Match[str]) -> int:
+    """Where the formula behind a dollar ends; -1 for money: a word before it ("US$5"), a space behind it, or no dollar to close it."""
+    begin, before = opener.end(), text[opener.start() - 1 : opener.start()]
+    end = text.find("$", begin, begin + _INLINE)
+    while end > 0 and text[end - 1] == "\\":
+        end = text.find("$", end + 1, begin + _INLINE)
+    inside = text[begin:end]
+    if end < 0 or not inside or inside[0].isspace() or inside[-1].isspace() or "\n\n" in inside:
+        return -1
+    money = (before.isalnum() and before.isascii()) or text[end + 1 : end + 2].isdigit()
+    return -1 if money else end
 
 
 def _commands(tex: str) -> list[str]:

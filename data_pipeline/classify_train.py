@@ -6,11 +6,12 @@ in one thread: the same lines and seed give the same bytes. With `threads` the f
 threads race and no two runs agree; it needs at least 10, because it initialises a tenth of the input matrix per thread and leaves the rest
 as the memory was, which is also why it must have a fresh process. Either way the process ends with the memory it took.
 
-The order of lines is shuffled anew each epoch, which fastText does not do. The model is written whole or not at all; one with a weight that
-is no number is refused.
+The order of lines is shuffled anew each epoch, which fastText does not do. The model is read back and refused if a weight is no number or
+absurd; it is written whole or not at all. A trainer whose parent has died stops.
 """
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.classify_features import END, Features, Ids
-from data_pipeline.classify_model import Floats, supervised_header, write_model
+from data_pipeline.classify_model import Floats, read_projected, supervised_header, write_model
 from verifiers.atomic import atomic_path
+from verifiers.input_error import InputError
 
 LABELS = ("__label__other", "__label__math")
 _CACHED = 30_000_000  # features of all lines that are kept rather than hashed again each epoch (360 MB)
@@ -30,21 +32,29 @@ _CACHED = 30_000_000  # features of all lines that are kept rather than hashed a
 def main(arguments: Sequence[str]) -> int:
     job = json.loads(Path(arguments[0]).read_text())
     lines, model = Path(job["lines"]), Path(job["model"])
-    with atomic_path(model) as partial:
-        if job["threads"]:
-            _by_fasttext(lines, partial, job)
-        else:
-            _by_ourselves(lines, partial, job)
+    try:
+        with atomic_path(model) as partial:
+            if job["threads"]:
+                _by_fasttext(lines, partial, job)
+            else:
+                _by_ourselves(lines, partial, job)
+            read_projected(partial)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 
 def _by_fasttext(lines: Path, model: Path, job: dict[str, Any]) -> None:
     import fasttext
 
-    trained = fasttext.train_supervised(
-        str(lines), dim=job["dim"], lr=job["lr"], wordNgrams=job["word_ngrams"], minCount=job["min_count"], epoch=job["epochs"],
-        bucket=job["bucket"], thread=job["threads"], seed=job["seed"], minn=0, maxn=0, loss="softmax", verbose=0,
-    )  # fmt: skip
+    try:
+        trained = fasttext.train_supervised(
+            str(lines), dim=job["dim"], lr=job["lr"], wordNgrams=job["word_ngrams"], minCount=job["min_count"], epoch=job["epochs"],
+            bucket=job["bucket"], thread=job["threads"], seed=job["seed"], minn=0, maxn=0, loss="softmax", verbose=0,
+        )  # fmt: skip
+    except RuntimeError as error:
+        raise InputError(f"classifier: fastText gave up ({error}); take a lower learning rate") from error
     trained.save_model(str(model))
 
 
@@ -114,7 +124,10 @@ def _descend(
     generator: np.random.Generator,
 ) -> None:  # fmt: skip
     """fastText's updates for softmax over two labels, in place."""
+    parent = os.getppid()
     for step, index in enumerate(_order(len(labels), epochs, generator)):
+        if step % 1000 == 0 and os.getppid() != parent:
+            raise InputError("classifier: the run that asked for this training has died")
         ids, share = features(index)
         rows = inputs[ids]
         hidden = share @ rows
