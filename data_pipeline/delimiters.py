@@ -32,7 +32,7 @@ class Delimiters:
 
 
 _STANDARD = {("$$", "$$"), ("\\(", "\\)"), ("\\[", "\\]"), ("$", "$")}
-_KEY = re.compile(r"\b(inlineMath|displayMath|delimiters)\b[\"']?\s{0,20}[:=]\s{0,20}(?=[\[{])")
+_ASSIGNED = re.compile(r"[\"']?\s{0,20}[:=]\s{0,20}(?=[\[{])")
 _TOKEN = re.compile(
     r"""//[^\n]{0,500}|/\*[^*]{0,500}\*/|"((?:[^"\\\n]|\\.){0,60})"|'((?:[^'\\\n]|\\.){0,60})'|`((?:[^`\\\n]|\\.){0,60})`|([\[\]{}:,])|([A-Za-z_$][\w$]{0,30}|!?\d)"""
 )
@@ -51,28 +51,22 @@ def read_config(raw: str) -> Delimiters:
     display: list[Pair] = []
     ascii_pairs: list[Pair] = []
     said_inline = False
-    if "inlineMath" in raw or "displayMath" in raw or "elimiters" in raw:
-        for count, key in enumerate(_KEY.finditer(raw)):
-            if count >= _CONFIGS:
-                break
-            if _commented(raw, key.start()):
-                continue
-            if key[1] == "delimiters":
-                left_right = list(_katex_pairs(raw, key.end()))
-                if left_right:
-                    said_inline = True
-                    inline += [pair for pair, block in left_right if not block]
-                    display += [pair for pair, block in left_right if block]
-                elif "ascii" in raw[max(0, key.start() - 200) : key.start()].lower():
-                    ascii_pairs += _pairs(raw, key.end())
-                continue
-            pairs = _pairs(raw, key.end())
-            if key[1] == "inlineMath":
+    for name in ("inlineMath", "displayMath", "delimiters") if "MathJax" in raw or "mathjax" in raw else ("delimiters",):
+        for at in _values(raw, name):
+            if name == "delimiters":
+                left_right = list(_katex_pairs(raw, at))
+                said_inline = said_inline or bool(left_right)
+                inline += [pair for pair, block in left_right if not block]
+                display += [pair for pair, block in left_right if block]
+                if not left_right and "ascii" in raw[max(0, at - 200) : at].lower():
+                    ascii_pairs += _pairs(raw, at)
+            elif name == "inlineMath":
+                pairs = _pairs(raw, at)
                 said_inline = said_inline or bool(pairs)
                 inline += pairs
             else:
-                display += pairs
-    if not ascii_pairs and ("AM_" in raw or "scii" in raw.lower()) and _ASCII.search(raw):
+                display += _pairs(raw, at)
+    if not ascii_pairs and _loads_asciimath(raw):
         ascii_pairs = [("`", "`")]
     dollar = ("$", "$") in inline if said_inline else None
     return Delimiters(
@@ -82,6 +76,31 @@ def read_config(raw: str) -> Delimiters:
         ascii=tuple(dict.fromkeys(p for p in ascii_pairs if _fit(p))),
         double_inline=("$$", "$$") in inline and ("$$", "$$") not in display,
     )
+
+
+def _values(raw: str, name: str) -> Iterator[int]:
+    """Where the values of the keys of that name begin."""
+    at = raw.find(name)
+    for _ in range(_CONFIGS):
+        if at < 0:
+            return
+        value = _ASSIGNED.match(raw, at + len(name))
+        if value is not None and not _commented(raw, at):
+            yield value.end()
+        at = raw.find(name, at + 1)
+
+
+def _loads_asciimath(raw: str) -> bool:
+    """Whether the page loads MathJax with AsciiMath, or ASCIIMathML."""
+    for mark in ("AM_", "asciimath", "ASCIIMath"):
+        at = raw.find(mark)
+        for _ in range(_CONFIGS):
+            if at < 0:
+                break
+            if _ASCII.search(raw, max(0, at - 80), at + 60):
+                return True
+            at = raw.find(mark, at + 1)
+    return False
 
 
 def _fit(pair: Pair) -> bool:

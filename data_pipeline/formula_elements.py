@@ -28,15 +28,13 @@ TEX_ATTRIBUTES = (
     "data-expr",
     "data-value",
     "data-asciimath",
-    "data-tex-src",
-    "data-original-tex",
     "data-mathml",
     "latex",
     "tex",
 )
-_SURE_ATTRIBUTES = frozenset(("data-tex", "data-latex", "data-katex", "data-tex-src", "data-original-tex"))
+_SURE_ATTRIBUTES = frozenset(("data-tex", "data-latex", "data-katex"))
 TEXT_CLASSES = ("math", "tex", "latex", "mathjax", "math-container", "math-tex", "math-inline", "math-display", "math-block", "inline-math", "display-math", "inline-formula", "inline-equation", "display-formula", "disp-formula", "formula", "equation", "katex-src", "katex-eq", "wp-katex-eq", "mathjax-tex", "mathjax_process", "process-math", "arithmatex", "kdmath", "tex2jax_process", "MathTex", "mathtex", "language-math", "js-inline-math", "js-display-math", "notion-equation", "mathjaxEqu", "mathJaxEqu", "asciimath", "equation-text", "reqn", "mathquill-embedded-latex", "mathquill-static-math")  # fmt: skip
-TEXT_TAGS = ("tex", "latex", "d-math", "mathjax", "katex", "formula", "tex-math", "math-field", "math-renderer", "la-tex", "anki-mathjax", "amp-mathml", "md-math", "md-latex", "asciimath", "x-eq", "x-equation", "mathml-latex", "eq", "eqn", "la-math", "sl-math", "inline-math", "display-math", "math-inline", "math-block", "math-display")  # fmt: skip
+TEXT_TAGS = ("tex", "latex", "d-math", "mathjax", "katex", "formula", "tex-math", "math-field", "math-renderer", "la-tex", "anki-mathjax", "amp-mathml", "md-math", "md-latex", "asciimath", "x-equation", "eq", "eqn", "inline-math", "math-inline")  # fmt: skip
 _DISPLAY = re.compile(
     r"(?:^|[\s_-])(?:display|Display|DisplayMath|block|displaymath|displayed|disp|gather|eqn_table|katex-display|mathjax-block)(?=$|[\s_-])|_Display|mjpage__block|DisplayMath|MJXc-display"
 )

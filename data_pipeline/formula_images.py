@@ -57,10 +57,15 @@ _DRAWING = re.compile(r"\[asy\]|\\begin\{(?:tikzpicture|pspicture|picture|asy)\}
 _LONGEST_ADDRESS = 16_000
 
 
+_MAY_BE = re.compile(r"tex|math|form|eq|cht=|codecogs|img\d|upmath|ltx", re.I)
+
+
 def image_formula(attributes: Mapping[str, str | None]) -> Formula | None:
     """The formula that an `img` shows, from its attributes; None where it shows something else or cannot be read."""
     source = _address(attributes)
     names = attributes.get("class") or ""
+    if _MAY_BE.search(names) is None and _MAY_BE.search(source) is None and not _marked(attributes):
+        return None
     alt = (attributes.get("alt") or attributes.get("data-alt") or "").strip()
     title = (attributes.get("title") or "").strip()
     said: bool | None = None
@@ -85,6 +90,12 @@ def image_formula(attributes: Mapping[str, str | None]) -> Formula | None:
     return Formula(tex, display, "image")
 
 
+def _marked(attributes: Mapping[str, str | None]) -> bool:
+    """Whether a text of the image has a sign that TeX cannot do without."""
+    text = f"{attributes.get('alt') or ''}{attributes.get('data-alt') or ''}{attributes.get('title') or ''}"
+    return "\\" in text or "$" in text
+
+
 def _prefer_alt(alt: str, service: str) -> bool:
     """Where both are there, the alt text is the author's own; the address is taken where the alt text is shorter or has no commands."""
     return bool(alt) and (alt.count("\\") >= service.count("\\") - 2 or "%" in service)
@@ -101,7 +112,7 @@ def _address(attributes: Mapping[str, str | None]) -> str:
 
 def _service_tex(source: str) -> str:
     """The TeX in the address of a rendering service; "" where it is none."""
-    if _SERVICE.search(source) is None:
+    if ("?" not in source and "codecogs" not in source and "upmath" not in source) or _SERVICE.search(source) is None:
         return ""
     if "i.upmath.me" in source:
         return _decoded(re.split(r"upmath\.me/(?:svg|png|g)/", source)[-1], plus=False)
@@ -144,13 +155,13 @@ def _without_prefix(text: str) -> str:
 
 
 def _alt_is_formula(text: str, names: str, source: str, service: bool) -> bool:
-    if _DELIMITED.fullmatch(text):
+    if text[0] in "$\\" and _DELIMITED.fullmatch(text):
         return words(text) < 6 or "\\" in text
     if service:
         return is_tex(text, strict=False) or (
             words(text) < 2 and len(text) < 200 and not text.lower().startswith(("equation", "formula", "latex"))
         )
-    if _CLASS.search(names):
+    if names and _CLASS.search(names):
         return words(text) < 2 + text.count("\\") and not re.search(r"\.(?:png|gif|jpe?g|svg)$", text, re.I) or is_tex(text)
     if _ADDRESS.search(source):
         return is_tex(text, strict=bool(_LATEX2HTML.search(source)))

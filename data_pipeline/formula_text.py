@@ -43,8 +43,8 @@ class _Opening(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _openings(delimiters: Delimiters) -> tuple[re.Pattern[str], dict[str, _Opening]]:
-    """The pattern of everything that may open a formula on such a page, longest first, and what each opens."""
+def _openings(delimiters: Delimiters) -> tuple[re.Pattern[str], re.Pattern[str], dict[str, _Opening]]:
+    """The characters with which a formula may open on such a page, the pattern of what opens one, longest first, and what each opens."""
     table = {
         "\\(": _Opening("\\)", False, "delimiter"),
         "\\[": _Opening("\\]", True, "delimiter"),
@@ -67,7 +67,8 @@ def _openings(delimiters: Delimiters) -> tuple[re.Pattern[str], dict[str, _Openi
         + r"))(?:=[^\]\n]{0,40})?\]|\\\\|\\\$|\\\(|\\\["
         + (r"|\$" if "$" in table else "")
     )
-    return re.compile(f"(?P<own>{own})|{rest}"), table
+    hop = re.compile("[" + "".join(re.escape(left[0]) for left in [*table, "["]) + "]")
+    return hop, re.compile(f"(?P<own>{own})|{rest}"), table
 
 
 class _Reader:
@@ -151,21 +152,22 @@ class _Reader:
 
 def delimit(text: str, found: list[Formula], delimiters: Delimiters) -> str:
     """The text with the formulas written in it behind placeholders; they are appended to `found`."""
-    pattern, table = _openings(delimiters)
+    hop, pattern, table = _openings(delimiters)
     reader = _Reader(text, found, delimiters)
     pieces: list[str] = []
     done = 0
-    match = pattern.search(text)
-    while match is not None:
-        read = _read(reader, match, table)
-        if read is None:
-            match = pattern.search(text, match.end())
+    first = hop.search(text)
+    while first is not None:
+        match = pattern.match(text, first.start())
+        read = _read(reader, match, table) if match is not None else None
+        if match is None or read is None:
+            first = hop.search(text, match.end() if match is not None else first.end())
             continue
         formula, end = read
         found.append(formula)
         pieces += (text[done : match.start()], placeholder(len(found) - 1))
         done = end
-        match = pattern.search(text, end)
+        first = hop.search(text, end)
     return "".join(pieces) + text[done:] if pieces else text
 
 
