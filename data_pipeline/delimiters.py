@@ -116,10 +116,12 @@ def _loads_asciimath(raw: str) -> bool:
     return False
 
 
+_NO_DELIMITERS = frozenset("()[].,-*\\<>")
+
+
 def _fit(pair: Pair) -> bool:
     """Whether text may be searched for it: a letter, a bracket or a full stop as a delimiter would swallow prose."""
-    return all(0 < len(side) <= 30 and not side.isalnum() and not side.isspace() and side not in {"(", ")", "[", "]", ".", ",", "-", "*", "\\", "<", ">"}
-               for side in pair)  # fmt: skip
+    return all(0 < len(side) <= 30 and not side.isalnum() and not side.isspace() and side not in _NO_DELIMITERS for side in pair)
 
 
 def _commented(raw: str, at: int) -> bool:

@@ -13,14 +13,18 @@ Every search is bounded or remembered, so that hostile text (100,000 openings th
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from data_pipeline.delimiters import Delimiters
+from data_pipeline.formula_elements import converter
 from data_pipeline.tex_source import PLACEHOLDER, Formula, clean, is_tex, placeholder, words
 
-_ENVIRONMENTS = "equation|align|alignat|aligned|flalign|xalignat|eqnarray|gather|gathered|multline|displaymath|math|split|cases|array|matrix|[bpvBV]matrix|smallmatrix|dmath|IEEEeqnarray|subequations"
+_ENVIRONMENTS = (
+    "equation|align|alignat|aligned|flalign|xalignat|eqnarray|gather|gathered|multline|"
+    "displaymath|math|split|cases|array|matrix|[bpvBV]matrix|smallmatrix|dmath|IEEEeqnarray|subequations"
+)
 _TRANSPARENT = frozenset(("equation", "equation*", "displaymath", "math", "dmath", "dmath*", "subequations"))
 """Environments that only mean "a formula": between our own dollars they go (`$$\\begin{equation}` is no LaTeX)."""
 _FORUM = "tex|latex|math|itex|imath|dmath|mathjax|mathjaxinline|katex|inlinemath|displaymath|eqn|equation"
@@ -218,16 +222,9 @@ def _formula(tex: str, opening: _Opening, end: int) -> tuple[Formula, int] | Non
     if opening.family == "asciimath":
         if "\n" in tex or len(tex) > _UNSURE_LIMIT:
             return None
-        tex = ascii_to_tex()(tex)
+        tex = converter("asciimath", "asciimath_to_tex")(tex)
     tex, _ = clean(tex)
     return (Formula(tex, bool(opening.display), opening.family), end) if tex else None
-
-
-def ascii_to_tex() -> Callable[[str], str]:
-    """The AsciiMath converter, imported where a page first needs it."""
-    from data_pipeline.asciimath import asciimath_to_tex
-
-    return asciimath_to_tex
 
 
 def _environment(reader: _Reader, match: re.Match[str]) -> tuple[Formula, int] | None:
