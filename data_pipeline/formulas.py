@@ -44,7 +44,7 @@ _ROW_PARTS = "math, .mjpage, .mjx-chtml, .katex, img.ltx_Math, .MathJax"
 _PREFIX = re.compile(r"<([A-Za-z][A-Za-z0-9]{0,9}):math[\s>]")
 _WORDS = re.compile(r"[^\W_]")
 _CLIMB = 8
-_UNREAD, _DEPTH = 50, 150
+_WRAPPERS, _UNCHECKED, _DEPTH = 50, 200, 150
 _MOST = 50_000
 
 
@@ -56,6 +56,7 @@ class _Lifter:
         self.found: list[Formula] = []
         self.gone: set[int] = set()
         self.unread: set[int] = set()
+        self.read = 0
         self.wrappers = 0
 
     def put(self, node: LexborNode, formula: Formula) -> None:
@@ -75,20 +76,22 @@ class _Lifter:
         node.replace_with("")
 
     def is_gone(self, node: LexborNode) -> bool:
-        """Whether the element was inside one that is gone."""
-        return _inside(node, self.gone)
+        """Whether the element is gone, or inside one that is."""
+        if node.mem_id not in self.gone and not _inside(node, self.gone):
+            return False
+        self.gone.add(node.mem_id)
+        return True
 
     def give_up(self, node: LexborNode) -> bool:
         """Whether to leave a rendered element alone: inside one that could not be read, or nested beyond all reason.
 
         Reading an element costs as much as its subtree is large, and a hostile page nests 10,000 that hold nothing.
         """
-        if not self.unread:
-            return False
-        if _inside(node, self.unread):
+        if self.unread and _inside(node, self.unread):
             self.unread.add(node.mem_id)
             return True
-        if len(self.unread) < _UNREAD:
+        self.read += 1
+        if self.read < _UNCHECKED:
             return False
         depth, parent = 0, node.parent
         while parent is not None and depth <= _DEPTH:
@@ -185,7 +188,7 @@ def _lift_element(lifter: _Lifter, node: LexborNode, prefix: str) -> None:
         return
     if rendered and tag != "math" and holds_several(node):
         lifter.wrappers += 1
-        if lifter.wrappers > _UNREAD:
+        if lifter.wrappers > _WRAPPERS:
             lifter.unread.add(node.mem_id)
         return
     if (rendered or "MathJax_Preview" in names) and tag != "math" and _source_follows(node):

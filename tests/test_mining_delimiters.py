@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from data_pipeline.delimiters import Delimiters, read_config
 from data_pipeline.formulas import Formula, delimit, spell
 

@@ -1,6 +1,7 @@
 """Formulas shown as images: read from services' addresses and from alt texts; photos stay photos."""
 
 import pytest
+
 from data_pipeline.formula_images import image_formula
 
 
