@@ -40,6 +40,7 @@ _DISPLAY = re.compile(
 _INLINE = re.compile(r"(?:^|[\s_-])inline(?:$|[\s_-])", re.I)
 _MARK = re.compile(r"\n[ \t]*\n")
 _DOCUMENT = re.compile(r"\\begin\{document\}(.{1,20000}?)\\end\{document\}", re.S)
+_GLYPHS = 'mjx-math, svg, [class*="mjx-"], [class*="MJX"], .mi, .mo, .mn, nobr'
 _PARTS = 40
 
 
@@ -182,6 +183,8 @@ def _image_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
 
 def _glyph_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
     """MathJax's output without MathML: a label with the TeX (mathjax-node), the title of its SVG, or its glyphs."""
+    if node.css_first(_GLYPHS) is None and not (node.tag or "").startswith("mjx"):
+        return  # a wrapper that only has the name; its text may be the TeX
     label = node.css_first("[aria-label]")
     if label is not None:
         text = (label.attributes.get("aria-label") or "").strip()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from selectolax.lexbor import LexborNode
 
+from data_pipeline.formula_elements import converter
 from data_pipeline.tex_source import CLOSE, Formula
 
 _ITALIC = frozenset(("i", "em", "var", "b", "strong", "cite", "span"))
@@ -62,7 +63,7 @@ def _script(node: LexborNode) -> str | None:
         return None
     if node.tag == "sup" and _NO_SCRIPT.fullmatch(text) and not (len(text) == 1 and text in "*") and not text.islower():
         return None
-    return ("^{" if node.tag == "sup" else "_{") + text.translate(_MINUS).strip() + "}"
+    return ("^{" if node.tag == "sup" else "_{") + _ascii(text.translate(_MINUS).strip()) + "}"
 
 
 def _short_text(node: LexborNode) -> str:
@@ -136,4 +137,9 @@ def _spelt(base: str, *, italic: bool) -> str:
         return "\\" + base
     if not italic and (base in _UNITS or re.fullmatch(r"(?:[A-Z][a-z]?){2,6}|[A-Z][a-z]", base)):
         return f"\\mathrm{{{base}}}"
-    return base.translate(_MINUS)
+    return _ascii(base.translate(_MINUS))
+
+
+def _ascii(text: str) -> str:
+    """Greek letters as commands."""
+    return text if text.isascii() else converter("tex_symbols", "to_tex")(text).strip()

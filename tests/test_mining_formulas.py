@@ -20,6 +20,7 @@ def _stand_in_converters(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("data_pipeline.formula_elements.converter", converter)
     monkeypatch.setattr("data_pipeline.formula_text.converter", converter)
+    monkeypatch.setattr("data_pipeline.formula_scripts.converter", converter)
 
 
 def text_of(body: str) -> str:
@@ -74,12 +75,14 @@ PREVIEWED = '<span class="MathJax_Preview">[x]</span><span class="MathJax" id="E
         ('<div class="math">\\frac{1}{2}</div>', "$$\\frac{1}{2}$$"),
         ('<p class="math">1 yr = 525600 min</p>', "1 yr = 525600 min"),
         ("<tex>x^2</tex> of latex", "$x^2$ of latex"),
+        ('<div class="MathJax"><formula>\\vec{F}</formula></div>', "$\\vec{F}$"),
         ("<d-math block>x</d-math>", "$$x$$"),
         ('<span class="math notranslate">\\(x\\)</span>', "$x$"),
         ('<img alt="\\alpha" class="math"><noscript><img alt="\\alpha" class="math"></noscript>', "$\\alpha$"),
         ("E = <i>c</i><sup>2</sup>", "E = $c^{2}$"),
         ("H<sub>2</sub>O", "$H_{2}$O"),
         ("x<sub>i</sub><sup>2</sup> + 1", "$x_{i}^{2}$ + 1"),
+        ("<i>σ</i><sup>2</sup>", "$\\totex^{2}$"),
         ("(a+b)<sup>n</sup>", "$(a+b)^{n}$"),
     ],
 )  # fmt: skip
