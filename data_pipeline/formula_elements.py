@@ -183,7 +183,7 @@ def _image_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
 
 def _glyph_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
     """MathJax's output without MathML: a label with the TeX (mathjax-node), the title of its SVG, or its glyphs."""
-    if node.css_first(_GLYPHS) is None and not (node.tag or "").startswith("mjx"):
+    if node.css_first(_GLYPHS) is None:
         return  # a wrapper that only has the name; its text may be the TeX
     label = node.css_first("[aria-label]")
     if label is not None:
@@ -234,5 +234,11 @@ def text_formula(node: LexborNode, attributes: Attributes) -> Formula | None:
     sure = tag in {"tex", "latex", "d-math", "tex-math", "math-field", "math-renderer", "la-tex", "anki-mathjax"}
     if said is None and not (is_tex(tex, strict=not sure) or (sure and _short(tex))):
         return None
-    display = bool(said) or is_display(node, attributes) or (said is None and tag in {"div", "p", "pre"})
+    around = node.parent
+    display = (
+        bool(said)
+        or is_display(node, attributes)
+        or (around is not None and around.tag == "mjx-container" and is_display(around, around.attributes))
+    )
+    display = display or (said is None and tag in {"div", "p", "pre"})
     return _made(tex, display, "attribute" if sure or said is None else "delimiter")
