@@ -75,7 +75,7 @@ PREVIEWED = '<span class="MathJax_Preview">[x]</span><span class="MathJax" id="E
         ('<div class="math">\\frac{1}{2}</div>', "$$\\frac{1}{2}$$"),
         ('<p class="math">1 yr = 525600 min</p>', "1 yr = 525600 min"),
         ("<tex>x^2</tex> of latex", "$x^2$ of latex"),
-        ('<mjx-container display="true"><formula>\\vec{F}</formula></mjx-container>', "$$\\vec{F}$$"),
+        ('<mjx-container class="MathJax" display="true"><formula>\\vec{F}</formula></mjx-container>', "$$\\vec{F}$$"),
         ('<div class="MathJax"><formula>\\vec{F}</formula></div>', "$\\vec{F}$"),
         ("<d-math block>x</d-math>", "$$x$$"),
         ('<span class="math notranslate">\\(x\\)</span>', "$x$"),
