@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.cues import ARTICLE, BAD, MAIN, SKIPPED, THEOREM, TITLE_CLASS, zone_of
+from data_pipeline.cues import ARTICLE, BAD, BODY, HIDDEN, MAIN, POST, THEOREM, TITLE_CLASS, is_junk, zone_of
 from data_pipeline.tables import Cell, table_text
 
 LINE = "\x01"
@@ -25,8 +25,12 @@ LINE = "\x01"
 
 _TOKEN = re.compile(r"<(/?[A-Za-z][^\s>]*)([^>]*)>([^<]*)")
 _RAW = re.compile(r"<!--.*?-->|<(script|style|xmp|iframe|noembed|noframes|plaintext)\b[^>]*>.*?</\1>", re.DOTALL)
-_UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffe\uffff]")
 _FORMULA = re.compile("\ue000[0-9]+\ue001")
+_PRE = re.compile(r"<pre\b([^>]*)>(.*?)</pre>", re.DOTALL)
+_CODE_ATTRS = re.compile(r"\s{0,50}<code\b([^>]*)>")
+_TAG = re.compile(r"<[^>]*>")
+_SLOW_PRE = re.compile(r"<(?:pre|div|p|li|tr|br)\b|lineno|gutter|line-numbers|blob-num|\ue000|\ue002")
+"""What makes a listing more than text with tags in it."""
 _LANGUAGE = re.compile(r"\b(?:language|lang|highlight|highlight-source|brush:|sourceCode|src)[- :]+([A-Za-z][A-Za-z0-9+#]{0,15})(?![\w-])")
 _NO_LANGUAGE = frozenset(["default", "none", "text", "plain", "plaintext", "notranslate", "highlight", "source", "code", "auto"])
 _ORDINAL = frozenset(["st", "nd", "rd", "th", "er", "re", "e", "o", "a", "ème", "eme", "tm", "®", "™", "©"])
@@ -36,6 +40,7 @@ _ALT = re.compile(r'alt="([^"]{1,3})"')
 _PARAGRAPH = re.compile(f"{LINE} ?{LINE}[ {LINE}]*")
 _EDGE = " " + LINE
 _LONG = 3_000_000
+_HIDDEN, _JUNK = 1, 2
 _VOID = frozenset("area base br col embed hr img input link meta source track wbr param basefont bgsound frame keygen".split())
 _LINES = frozenset("br /div /p /li /tr /dt /dd".split())
 
@@ -94,7 +99,7 @@ def blocks_of(tree: LexborHTMLParser) -> Blocks:
     """The blocks of a page whose formulas are placeholders already."""
     root = tree.body or tree.root
     html = (root.html if root is not None else None) or ""
-    html = _UNSEEN.sub("", _RAW.sub(" ", html)).replace("&nbsp;", " ")
+    html = _RAW.sub(" ", html).replace("&nbsp;", " ").replace(LINE, "")
     out = _Builder(html, hide=True).out
     if out.hidden > 400 and out.hidden > sum(len(block.text) for block in out.blocks):
         out = _Builder(html, hide=False).out
@@ -115,19 +120,30 @@ def unescape(text: str) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&")
 
 
+def _language(attrs: str) -> str:
+    found = _LANGUAGE.search(attrs)
+    return found[1].lower() if found and found[1].lower() not in _NO_LANGUAGE else ""
+
+
+def _trimmed(code: str) -> str:
+    return code.replace("\r", "").strip("\n").rstrip()
+
+
 class _Builder:
     """The state of one pass: every token goes to the handler of its tag, which returns the text that is to follow."""
 
     def __init__(self, html: str, *, hide: bool) -> None:
         self.hide = hide
         self.out = Blocks([Box(-1, 0, 0)], [])
-        self.tokens = _tokens(html)
+        self.languages: list[str] = []
+        self.tokens = _tokens(_PRE.sub(self.plain_listing, html))
         self.stack = [0]
         self.buffer: list[str] = []
         self.links = 0
         self.anchors = 0
         self.lists: list[_List] = []
         self.quotes = 0
+        self.quoted: list[bool] = []
         self.tables: list[_Table] = []
         self.kind = "p"
         self.marker = ""
@@ -136,29 +152,38 @@ class _Builder:
         self.lone_box = -1
         self.hint = ("", 0)
         self.code_attrs = ""
+        self.known: dict[str, int] = {}
         self.zones: dict[tuple[str, str], tuple[int, str]] = {}
         self.run()
 
     def run(self) -> None:
-        handlers, buffer = _HANDLERS, self.buffer
-        skips: dict[str, str] = {}
+        handlers, buffer, known = _HANDLERS, self.buffer, self.known
         for name, attrs, text in self.tokens:
             if attrs:
-                skipped = skips.get(attrs)
-                if skipped is None:
-                    found = SKIPPED.search(attrs)
-                    skipped = skips[attrs] = "" if found is None else found.lastgroup or ""
-                if skipped and name not in _VOID and (self.hide or skipped == "junk"):
-                    buffer.append(self.skip(name, text, formulas=skipped == "hidden"))
-                    continue
+                unread = known.get(attrs)
+                if unread is None:
+                    unread = self.unread(attrs)
+                if unread and name not in _VOID:
+                    text = self.skip(name, text, formulas=unread == _HIDDEN)
+                    name = ""
             handler = handlers.get(name)
             if handler is not None:
                 text = handler(self, name, attrs, text)
-            if text:
+            if text and (buffer or not text.isspace()):
                 buffer.append(text)
                 if self.anchors:
                     self.links += len(text)
         self.flush()
+
+    def unread(self, attrs: str) -> int:
+        """_HIDDEN, _JUNK or 0: whether an element with these attributes is left out, remembered for the page."""
+        verdict = _HIDDEN if self.hide and ("hid" in attrs or "none" in attrs) and HIDDEN.search(attrs) else 0
+        if not verdict:
+            start = attrs.find('class="')
+            if start >= 0 and is_junk(attrs[start + 7 : attrs.find('"', start + 7)]):
+                verdict = _JUNK
+        self.known[attrs] = verdict
+        return verdict
 
     # ---- blocks
 
@@ -202,7 +227,7 @@ class _Builder:
         if label:
             self.label = label
         if attrs and ("lang" in attrs or "highlight" in attrs or "src" in attrs):
-            self.hint = (self.language(attrs), len(self.out.blocks))
+            self.hint = (_language(attrs), len(self.out.blocks))
         self.stack.append(len(self.out.boxes))
         self.out.boxes.append(Box(self.stack[-2], parent | own, own))
         return text
@@ -286,13 +311,16 @@ class _Builder:
         return text
 
     def quote(self, name: str, attrs: str, text: str) -> str:
+        """A quotation; forum software that calls its posts so is not believed."""
         self.open(name, attrs, "")
-        self.quotes += 1
+        self.quoted.append(not self.out.boxes[-1].own & (POST | BODY))
+        self.quotes += self.quoted[-1]
         return text
 
     def end_quote(self, name: str, attrs: str, text: str) -> str:
         self.close(name, attrs, "")
-        self.quotes = max(0, self.quotes - 1)
+        if self.quoted:
+            self.quotes -= self.quoted.pop()
         return text
 
     # ---- tables
@@ -389,11 +417,9 @@ class _Builder:
                     parts.append("\n")
             elif tag == "code":
                 self.code_attrs = self.code_attrs or attrs
-            elif attrs and "lin" in attrs and tag not in _VOID:
-                found = SKIPPED.search(attrs)
-                if found and found.lastgroup == "junk":
-                    mute, muted = tag, 1
-                    continue
+            elif attrs and tag not in _VOID and (self.known[attrs] if attrs in self.known else self.unread(attrs)) == _JUNK:
+                mute, muted = tag, 1
+                continue
             parts.append(text)
         return "".join(parts), ""
 
@@ -412,27 +438,40 @@ class _Builder:
         self.out.hidden = hidden
         return after
 
-    def language(self, attrs: str) -> str:
-        found = _LANGUAGE.search(attrs)
-        return found[1].lower() if found and found[1].lower() not in _NO_LANGUAGE else ""
+    def plain_listing(self, match: re.Match[str]) -> str:
+        """A listing taken out before the pass: half of all tags of a manual colour its code. Others are left for `pre`."""
+        attrs, inside = match[1], match[2]
+        if _SLOW_PRE.search(inside):
+            return match[0]
+        code = _CODE_ATTRS.match(inside)
+        self.out.codes.append(_trimmed(unescape(_TAG.sub("", inside))))
+        self.languages.append(_language(attrs) or (_language(code[1]) if code else ""))
+        return f"<pre{attrs}>\ue002{len(self.out.codes) - 1}\ue003</pre>"
 
     def pre(self, name: str, attrs: str, text: str) -> str:
         self.flush()
         self.code_attrs = ""
         inside, after = self.consume(name, text)
-        self.listing(inside, attrs)
+        if inside[:1] == "\ue002" and inside[1:-1].isdecimal() and int(inside[1:-1]) < len(self.languages):
+            index = int(inside[1:-1])
+            if self.out.codes[index]:
+                self.add("code", inside, 0, self.languages[index] or self.hinted())
+        else:
+            self.listing(inside, attrs)
         return after
 
     def listing(self, inside: str, attrs: str) -> None:
-        body = inside.replace("\r", "").strip("\n").rstrip()
-        if "\ue000" in body:
-            self.buffer.append(body.replace("\n", LINE))
+        if "\ue000" in inside:
+            self.buffer.append(inside.replace("\n", LINE))
             self.flush()
-        elif body:
-            hint = self.hint[0] if self.hint[1] == len(self.out.blocks) else ""
-            self.out.codes.append(unescape(body))
-            language = self.language(attrs) or self.language(self.code_attrs) or hint
+        elif inside.strip():
+            self.out.codes.append(_trimmed(unescape(inside)))
+            language = _language(attrs) or _language(self.code_attrs) or self.hinted()
             self.add("code", f"\ue002{len(self.out.codes) - 1}\ue003", 0, language)
+
+    def hinted(self) -> str:
+        """The language that an element around the listing names, if nothing stands between."""
+        return self.hint[0] if self.hint[1] == len(self.out.blocks) else ""
 
     def code(self, name: str, attrs: str, text: str) -> str:
         inside, after = self.consume(name, text)

@@ -7,6 +7,7 @@ WordPress, Elementor's and Blogger's `widget`), and everything a class says abou
 """
 
 import re
+from functools import lru_cache
 
 NAV = 1
 """nav, footer, aside, menu and their roles: boilerplate by the page's own word."""
@@ -35,93 +36,97 @@ _ROLES = {
 
 _ATTRIBUTE = re.compile(r'(class|id|role|itemprop)="([^"]*)"')
 _CAMEL = re.compile(r"([a-z])([A-Z])")
-_TERM = re.compile(r"(?<![a-z])(?:category|tag|status|format|page-template|has|with|no|hide|show|without|elementor-widget)-[\w-]+")
+_WORD = re.compile(r"[a-z]+")
+_TERM = re.compile(r"\b(?:category|tag|status|format|page-template|has|with|no|hide|show|without|wp-block|layout)-[\w-]+|\belementor-(?:widget|element|section|column|container)[\w-]*")
+"""Words that are values, not names: `category-news` of WordPress, `has-sidebar`."""
 
-_BAD = re.compile(
-    r"""(?<![a-z])(?:
-    (?:main|sub|site|top|side|global|primary|secondary|mobile)?(?:nav|navi|navbar|navigation|navbox|menu)(?:list|item|s)?
-    | breadcrumbs? | (?:site|page|main|global|entry|post|article|content|block)?-?footer | colophon | masthead | topbar
-    | (?<!content-)(?:side-?bar|sidebar[0-9]|sphinxsidebar|rightcol|leftcol)(?!-(?:wrap|main|content)) | widgets? | teasers? | promo(?:s|tion|box)?
-    | shar(?:e|es|ing|er|edaddy|ethis|ebar) | socials? | social-?(?:media|links|icons|bar|share) | addthis | addtoany | shariff | follow(?:-us)? | like-?box
-    | cookies? | cookie-?(?:notice|banner|bar|law|consent) | consent | gdpr | cmplz | onetrust | overlay | popup | modal | lightbox | tooltip | banners?
-    | ads? | adsense | advert\w{0,12} | anzeigen? | werbung | sponsor(?:ed|s)? | newsletter | subscri(?:be|ption)\w? | sign-?up | sign-?in | log-?in | loginbox | paywall
-    | related\w{0,8} | yarpp | recommend(?:ed|ations?)? | similar | see-?also-?box | most-?(?:read|popular|viewed) | popular | trending | latest | recent\w{0,8} | more-?(?:news|posts|articles|stories|from)
-    | outbrain | taboola | blog-?roll | archives? | next-?prev | prev-?next | (?:post|article|page)-?nav\w{0,10} | nav-?links | pag(?:er|ination|ing|enav) | page-?numbers
-    | search | search-?(?:box|form|bar|field) | toolbar | tool-?bar | skip-?links? | jump-?links? | back-?to-?top | scroll-?top
-    | tags | tag-?(?:list|cloud|links) | tagcloud | cat-?links | catlinks | (?:post|entry)-?(?:meta|tags|cats|categories|info) | categories | metadata | byline | postmeta | meta
-    | author-?(?:box|bio|info|profile) | about-?(?:the-?)?author | vcard | copyright | disclaimer | impressum | imprint | credits?
-    | vote\w{0,6} | votecell | ratings? | feedback | no-?print | printfooter | mw-?jump\w{0,5} | noprint | siteinfo | rss | feedburner
-    | call-?to-?action | cta | donat(?:e|ion) | jp-?relatedposts | wpcnt | hidden-?print | screen-?reader\w{0,8} | sr-only | languages? | lang-?switcher
-    )(?![a-z])""",
-    re.VERBOSE,
-)
-_COMMENTS = re.compile(
-    r"(?<![a-z])(?:(?:user|post|entry|article|reader|fb|wp)?-?comments?(?:list|area|body|text|s|form|section|-?respond)?|respond|disqus\w{0,8}|"
-    r"kommentare?|commentaires?|leserkommentare|trackbacks?|pingbacks?)(?![a-z])"
-)
-_BODY = re.compile(
-    r"(?<![a-z])(?:(?:entry|post|article|story|blog|news|node|page|main|single|text|body|wiki|mw|content)-?_?(?:body|content|text|main|inner)(?:-text)?|"
-    r"article(?:text|body|content)|story(?:text|body)|post(?:body|text|content)|mw-parser-output|bodycontent|hentry|td-post-content|articletext|"
-    r"ltx_page_content|ltx_document|markdown-?body|rst-content|e-content|textbody|fliesstext|bodytext|articulo|inhalt)(?![a-z])"
-)
-_POST = re.compile(
-    r"(?<![a-z])(?:answer|question|answercell|postcell|s-prose|post-?text|postbody|post-?message|message-?(?:body|content|text|cell|inner)|bbwrapper|"
-    r"js-post-body|topic-?(?:body|post)|forum-?post|posts?content|cooked)(?![a-z])"
-)
-_MAIN = re.compile(r"(?<![a-z])(?:main-?content|maincontent|page-?content|primary-?content|content-?main|content)(?![a-z-])")
-_CAPTION = re.compile(r"(?<![a-z])(?:wp-)?(?:caption|captions|bildunterschrift|image-?(?:caption|credit|text)|credits?|legende?)(?:-text)?(?![a-z])")
-_THEOREM = re.compile(
-    r"(?<![a-z])(?:theorem|lemma|proposition|corollary|definition|proof|conjecture|remark|exercise|solution|example|problem|axiom|claim|"
-    r"admonition|theorem-like|definition-like|proof-like|example-like|remark-like|exercise-like|thm|defn|ltx_theorem\w{0,20}|ltx_proof)(?![a-z-])"
-)
+_NAMES = {
+    BAD: """nav navi navbar navigation navbox menu submenu mainmenu topmenu menubar menulist navlist topnav subnav mainnav sitenav breadcrumb
+        breadcrumbs footer foot-er sitefooter pagefooter colophon masthead topbar sidebar side-bar sidebars sphinxsidebar rightcol leftcol
+        right-column left-column rightcolumn leftcolumn widget widgets teaser teasers promo promos promotion promobox share shares sharing
+        sharer sharedaddy sharethis sharebar sharebuttons social socials socialmedia addthis addtoany shariff follow likebox like-box cookie
+        cookies cookiebar cookiebanner cookienotice consent gdpr cmplz onetrust overlay popup modal lightbox tooltip banner banners ad ads adv
+        adsense advert adverts advertisement advertising advertisment anzeige anzeigen werbung sponsor sponsored sponsors newsletter subscribe
+        subscription subscriptions signup sign-up signin sign-in login log-in loginbox paywall related relatedposts related-posts yarpp
+        recommended recommendation recommendations recommend similar mostread most-read most-popular most-viewed popular trending latest recent
+        recentposts recent-posts more-news more-posts more-articles more-stories more-from morenews outbrain taboola blogroll archive archives
+        prevnext nextprev prev-next next-prev post-nav article-nav page-nav nav-links navlinks pager pagination paging pagenav page-numbers
+        search searchbox searchform searchbar toolbar tool-bar skiplink skiplinks skip-link skip-links jump-link backtotop back-top totop
+        scrolltop scroll-top tags taglist tag-list tagcloud tag-cloud tag-links catlinks cat-links entry-meta post-meta article-meta
+        entry-tags post-tags post-info entry-info post-categories entry-categories categories metadata byline postmeta meta postmetadata
+        author-box author-bio author-info author-profile authorbox authorbio authorinfo about-author vcard copyright disclaimer impressum
+        imprint vote votes voting votecell rating ratings feedback noprint no-print printfooter mw-jump rss feedburner cta call-action
+        donate donation wpcnt languages lang-switcher language-switcher jp-relatedposts flyout dropdown offcanvas off-canvas hamburger
+        announcement""",
+    COMMENTS: """comment comments commentlist comment-list commentarea commentbody commenttext respond disqus kommentar kommentare commentaire
+        commentaires comentarios trackback trackbacks pingback pingbacks usercomments""",
+    BODY: """entry-content entry-body entry-text post-body post-content post-text article-body article-content article-text article-main
+        article-inner story-body story-content story-text blog-content blog-text news-content news-text news-body node-content page-content-inner
+        single-content single-post-content articlebody articlecontent articletext storybody storytext postbody postcontent posttext entrycontent
+        mw-parser-output mw-content-text bodycontent td-post-content e-content ltx-page-content ltx-document markdown-body rst-content
+        textbody bodytext text-body body-text fliesstext articulo hentry main-text text-content content-text content-body""",
+    HEADER: "header site-header page-header global-header main-header top-header pageheader siteheader",
+    POST: """answer question answercell postcell s-prose js-post-body post-message message-body message-content message-text message-cell
+        message-inner message-userContent bbwrapper topic-body topic-post forum-post cooked postcontent postbody posttext""",
+    MAIN: """content maincontent main-content page-content primary-content content-main contents main-body mainbody""",
+    CAPTION: """caption captions wp-caption wp-caption-text caption-text bildunterschrift image-caption image-credit photo-credit credit credits
+        legende legend bildtext bildnachweis""",
+    THEOREM: """theorem lemma proposition corollary definition proof conjecture remark exercise solution example problem axiom claim admonition
+        thm defn ltx-theorem ltx-proof theorem-like definition-like proof-like example-like remark-like exercise-like""",
+}  # fmt: skip
+_PARTS: dict[str, int] = {}
+"""Bits of names that count as a part of a longer one too ("sidebar" in "my-sidebar-left")."""
+_WHOLE: dict[str, int] = {}
+"""Bits of names that count alone: "content" is a cue, "content-sidebar" is none."""
+for _bit, _words in _NAMES.items():
+    _table = _PARTS if _bit in (BAD, COMMENTS, BODY, CAPTION) else _WHOLE
+    for _word in _words.split():
+        _table[_word] = _table.get(_word, 0) | _bit
 _LABELLED = frozenset(["theorem", "lemma", "proposition", "corollary", "definition", "proof", "conjecture", "axiom"])
 
-SKIPPED = re.compile(
-    r"""(?P<hidden> \ hidden="(?!until-found) | display:\s{0,3}none | visibility:\s{0,3}hidden | \ aria-hidden="true )
-    | (?P<junk> (?:class|id)="[^"]*(?<![a-zA-Z])(?:headerlink|header-anchor|anchorjs-link|heading-anchor|anchor-link|permalink|mw-editsection|
-        linenos|lineno|linenodiv|line-numbers-rows|gutter|blob-num|sr-only|screen-reader-text|visually-hidden|visuallyhidden|clipboard|copybtn|mw-cite-backlink)(?![a-zA-Z]))""",
-    re.VERBOSE,
+HIDDEN = re.compile(r' hidden="(?!until-found)|display:\s{0,3}none|visibility:\s{0,3}hidden| aria-hidden="true')
+"""Attributes of an element that is not shown."""
+_JUNK = re.compile(
+    r"(?<![a-z])(?:headerlink|header-anchor|anchorjs-link|heading-anchor|anchor-link|permalink|mw-editsection|linenos|lineno|linenodiv|"
+    r"line-numbers-rows|gutter|blob-num|sr-only|screen-reader-text|visually-hidden|visuallyhidden|copybtn|mw-cite-backlink|reader-only)(?![a-z])"
 )
-"""An element whose attributes match is not read: `hidden` ones but for their formulas, `junk` altogether."""
 
-TITLE_CLASS = re.compile(r'class="[^"]*(?:admonition-title|ltx_title_(?:theorem|proof)|theorem-?title|thm-?title|theorem-?header|proof-?title)')
+TITLE_CLASS = re.compile(r'class="[^"]{0,200}?(?:admonition-title|ltx_title_(?:theorem|proof)|theorem-?title|thm-?title|theorem-?header|proof-?title)')
 """A paragraph or heading that is the heading of a theorem, proof or note."""
+
+
+@lru_cache(50_000)
+def is_junk(classes: str) -> bool:
+    """Whether the value of a class attribute names what no reader reads: permalink signs, edit links, line numbers of listings."""
+    return _JUNK.search(classes) is not None
 
 
 def zone_of(tag: str, attrs: str) -> tuple[int, str]:
     """The bits of one element, its parents' aside, and the label of a theorem-like element that may have to be spelled ("Theorem")."""
     zone = _TAGS.get(tag, 0)
-    if not attrs:
-        return zone, ""
-    names, label = "", ""
-    for name, value in _ATTRIBUTE.findall(attrs[:2000]):
+    names = ""
+    for name, value in _ATTRIBUTE.findall(attrs[:1000]):
         if name == "role":
             zone |= _ROLES.get(value.lower(), 0)
         elif name == "itemprop":
-            zone |= BODY if value.lower() in ("articlebody", "text") else COMMENTS if value == "comment" else 0
+            zone |= BODY if value.lower() == "articlebody" else COMMENTS if value == "comment" else 0
         else:
             names += " " + value
-    if not names:
-        return zone, ""
-    names = _CAMEL.sub(r"\1-\2", names).lower().replace("_", "-") if "ltx_" not in names else names.lower()
-    theorem = _THEOREM.search(names)
-    if theorem is not None:
-        zone |= THEOREM
-        label = theorem[0].capitalize() if theorem[0] in _LABELLED and names.split()[0] == theorem[0] else ""
-    named = _TERM.sub(" ", names)
-    if _BODY.search(named):
-        zone |= BODY
-    if _POST.search(named):
-        zone |= POST
-    if _MAIN.search(named):
-        zone |= MAIN
-    if _CAPTION.search(named):
-        zone |= CAPTION
-    if tag != "main" and not theorem:
-        if _COMMENTS.search(named):
-            zone |= COMMENTS
-        if _BAD.search(named) and "widget blog" not in named and not zone & CAPTION:
-            zone |= BAD
-        if "header" in named and "-header" not in named.replace("site-header", "header").replace("page-header", "header"):
-            zone |= HEADER
-    return zone, label
+    return (zone, "") if not names else (zone | _named(tag, names), _label(names))
+
+
+def _label(names: str) -> str:
+    first = names.split(None, 1)[0].lower() if not names.isspace() else ""
+    return first.capitalize() if first in _LABELLED else ""
+
+
+def _named(tag: str, names: str) -> int:
+    names = _CAMEL.sub(r"\1-\2", names).lower().replace("_", "-")
+    zone = 0
+    for name in _TERM.sub(" ", names).split():
+        zone |= _WHOLE.get(name, 0)
+        before = ""
+        for word in _WORD.findall(name):
+            zone |= _PARTS.get(word, 0) | _PARTS.get(f"{before}-{word}", 0)
+            before = word
+    return zone & ~(BAD | COMMENTS) if tag == "main" or zone & THEOREM else zone

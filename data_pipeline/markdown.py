@@ -16,6 +16,8 @@ from selectolax.lexbor import LexborHTMLParser
 from data_pipeline.blocks import Block, blocks_of, unescape
 
 _DEEP = 6
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffe\uffff]")
+"""Soft hyphens, zero-width and direction marks, controls. Joiners (U+200C, U+200D) stay: they are letters' business in many scripts."""
 _CODE = re.compile("\ue002([0-9]+)\ue003")
 _LIST_KINDS = frozenset(["p", "dt"])
 
@@ -43,7 +45,7 @@ def render(blocks: Iterable[Block], codes: Sequence[str]) -> tuple[str, list[str
             out.append("\n" if tight or kind_before == block.kind == "dt" else "\n\n")
         out.append(_indented(_marked(block), block, first=True))
         item_before, kind_before = item, block.kind
-    return unescape("".join(out)), spelled
+    return _UNSEEN.sub("", unescape("".join(out))), spelled
 
 
 def with_codes(text: str, codes: Sequence[str]) -> str:
@@ -69,9 +71,9 @@ def _indented(text: str, block: Block, *, first: bool) -> str:
     level = min(block.indent, _DEEP)
     start = rest = "  " * level
     if block.marker:
-        start = "  " * max(0, level - 1) + block.marker + " "
+        start = "  " * max(0, level - (block.marker != ":")) + block.marker + " "
     quote = "> " * min(block.quote, 3)
-    start, rest = quote + start, quote + rest
+    start, rest = start + quote, rest + quote
     lines = text.split("\n")
     return (start if first else "") + lines[0] + "".join("\n" + (rest + line).rstrip() for line in lines[1:])
 
