@@ -102,6 +102,8 @@ def _choose(page: _Page) -> list[bool]:
     prose = page.prose(NAV | BAD | COMMENTS | CAPTION)
     scope = _scope(page, prose)
     inside = _inside(page, scope)
+    first = next((index for index, value in enumerate(prose) if value and inside[page.blocks[index].box]), 0)
+    title = _title(page, first)
     commented = any(math and zone & COMMENTS and not zone & (NAV | BAD) for math, zone in zip(page.math, page.zones, strict=True))
     listed = _link_lists(page)
     kept = []
@@ -109,18 +111,31 @@ def _choose(page: _Page) -> list[bool]:
         zone = page.zones[index]
         if page.math[index]:
             keep = not (page.linked[index] and zone & (NAV | BAD)) and not (zone & NAV and not inside[block.box] and "\ue000" not in block.text)
-        elif zone & (NAV | BAD) or not inside[block.box]:
+        elif zone & (NAV | BAD):
+            keep = False
+        elif title <= index < first:
+            keep = not page.linked[index] and (page.weights[index] >= _LONG or block.kind[0] == "h") and not zone & (COMMENTS | CAPTION)
+        elif not inside[block.box]:
             keep = False
         elif zone & COMMENTS:
             keep = commented
         elif zone & HEADER and not zone & (ARTICLE | BODY | MAIN):
             keep = block.kind == "h1" and not page.linked[index]
         else:
-            keep = not listed[block.box] and not (page.linked[index] and block.kind not in _STRUCTURE and block.kind[0] != "h")
+            alone = page.linked[index] and not block.marker and block.kind not in _STRUCTURE and block.kind[0] != "h"
+            keep = not listed[block.box] and not alone
         kept.append(keep)
     _trim(page, prose, kept)
     _lone_headings(page, kept)
     return kept
+
+
+def _title(page: _Page, first: int) -> int:
+    """The index of the heading that opens the page's content: the last h1 before its first prose that is no link; else `first`."""
+    for index in range(first - 1, -1, -1):
+        if page.blocks[index].kind == "h1" and not page.linked[index] and not page.zones[index] & (NAV | BAD):
+            return index
+    return first
 
 
 def _scope(page: _Page, prose: Sequence[int]) -> int:
@@ -179,11 +194,12 @@ def _trim(page: _Page, prose: Sequence[int], kept: list[bool]) -> None:
     ]  # fmt: skip
     if not strong:
         return
+    first, last = page.blocks[strong[0]].box, page.blocks[strong[-1]].box
     for index in range(strong[0]):
-        if page.blocks[index].kind[0] != "h" and page.weights[index] < 40:
+        if page.blocks[index].kind[0] != "h" and page.weights[index] < 40 and page.blocks[index].box != first:
             kept[index] = False
     for index in range(strong[-1] + 1, len(kept)):
-        if page.weights[index] < 40 or _RIGHTS.search(page.blocks[index].text[:200]):
+        if (page.weights[index] < 40 and page.blocks[index].box != last) or _RIGHTS.search(page.blocks[index].text[:200]):
             kept[index] = False
 
 
