@@ -16,6 +16,7 @@ from collections import Counter
 from selectolax.lexbor import LexborHTMLParser
 
 from data_pipeline.blocks import blocks_of
+from data_pipeline.bounds import bounded
 from data_pipeline.delimiters import delimit
 from data_pipeline.doc import Doc, Page, doc_id
 from data_pipeline.formulas import Formula, lift, read_config, spell
@@ -51,6 +52,7 @@ def extract(page: Page) -> Doc:
 
 def _html(raw: str) -> tuple[str, str, Counter[str]]:
     """Text, title and formulas by family of a page with markup."""
+    raw = bounded(raw)
     tree = LexborHTMLParser(raw)
     title = _title(tree)
     delimiters = read_config(raw)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MAX_CELLS = 20_000
 MAX_SPAN = 30
 MAX_COLUMNS = 200
+MAX_EXTRA = 5_000
+"""Places that spans may fill in one table; after that spans are not looked at."""
 
 _SPAN = re.compile(r'(col|row)span="\s*([0-9]{1,20})')
 _EQUATION_TABLE = re.compile(r'class="[^"]*(?:equation|eqn|displaymath|eqnarray|align)')
@@ -76,13 +78,15 @@ def _spread(rows: Sequence[Sequence[Cell]], filled: Sequence[Sequence[str]]) -> 
     """The cells at their columns: spanned places are empty."""
     out = []
     below: dict[int, int] = {}
+    extras = MAX_EXTRA
     for row, texts in zip(rows, filled, strict=True):
         line: list[str] = []
         for cell, text in zip(row, texts, strict=True):
             while below.get(len(line), 0):
                 below[len(line)] -= 1
                 line.append("")
-            spans = {name: min(int(number), MAX_SPAN) for name, number in _SPAN.findall(cell.attrs)} if "span" in cell.attrs else {}
+            spans = {name: min(int(number), MAX_SPAN) for name, number in _SPAN.findall(cell.attrs)} if "span" in cell.attrs and extras > 0 else {}
+            extras -= spans.get("col", 1) * spans.get("row", 1) - 1
             for extra in range(max(1, spans.get("col", 1))):
                 if spans.get("row", 1) > 1:
                     below[len(line)] = spans["row"] - 1
