@@ -26,10 +26,10 @@ LINE = "\x01"
 _TOKEN = re.compile(r"<(/?[A-Za-z][^\s>]*)([^>]*)>([^<]*)")
 _RAW = re.compile(r"<!--.*?-->|<(script|style|xmp|iframe|noembed|noframes|plaintext)\b[^>]*>.*?</\1>", re.DOTALL)
 _FORMULA = re.compile("\ue000[0-9]+\ue001")
-_PRE = re.compile(r"<pre\b([^>]*)>(.*?)</pre>", re.DOTALL)
+_CODE = re.compile(r"<code\b[^>]*>([^<]*(?:</?(?:span|em|b|i|strong)\b[^>]*>[^<]*){0,50})</code>")
 _CODE_ATTRS = re.compile(r"\s{0,50}<code\b([^>]*)>")
 _TAG = re.compile(r"<[^>]*>")
-_SLOW_PRE = re.compile(r"<(?:pre|div|p|li|tr|br)\b|lineno|gutter|line-numbers|blob-num|\ue000|\ue002")
+_MARKED_UP = ("<pre", "<div", "<p", "<li", "<tr", "<br", "<td", "lineno", "gutter", "line-numbers", "blob-num", "\ue000", "\ue002")
 """What makes a listing more than text with tags in it."""
 _LANGUAGE = re.compile(r"\b(?:language|lang|highlight|highlight-source|brush:|sourceCode|src)[- :]+([A-Za-z][A-Za-z0-9+#]{0,15})(?![\w-])")
 _NO_LANGUAGE = frozenset(["default", "none", "text", "plain", "plaintext", "notranslate", "highlight", "source", "code", "auto"])
@@ -136,7 +136,7 @@ class _Builder:
         self.hide = hide
         self.out = Blocks([Box(-1, 0, 0)], [])
         self.languages: list[str] = []
-        self.tokens = _tokens(_PRE.sub(self.plain_listing, html))
+        self.tokens = _tokens(self.without_code(html))
         self.stack = [0]
         self.buffer: list[str] = []
         self.links = 0
@@ -438,15 +438,36 @@ class _Builder:
         self.out.hidden = hidden
         return after
 
-    def plain_listing(self, match: re.Match[str]) -> str:
-        """A listing taken out before the pass: half of all tags of a manual colour its code. Others are left for `pre`."""
-        attrs, inside = match[1], match[2]
-        if _SLOW_PRE.search(inside):
+    def without_code(self, html: str) -> str:
+        """Code taken out before the pass: half of all tags of a manual colour its listings. What is not plain is left for `pre`, `code`."""
+        first, *rest = html.split("<pre")
+        parts = [_CODE.sub(self.plain_code, first)]
+        for part in rest:
+            end = part.find("</pre>")
+            if end < 0 or part[0] not in " >":
+                parts.append("<pre" + part)
+                continue
+            parts.append(self.plain_listing(part[:end]))
+            parts.append(_CODE.sub(self.plain_code, part[end:]))
+        return "".join(parts)
+
+    def plain_code(self, match: re.Match[str]) -> str:
+        words = " ".join(_TAG.sub("", match[1]).split())
+        if not words or "\ue000" in words or match[1].count("\n") > 2:
             return match[0]
+        self.out.codes.append(unescape(words))
+        self.languages.append("")
+        return f"\ue002{len(self.out.codes) - 1}\ue003"
+
+    def plain_listing(self, element: str) -> str:
+        """The start tag of a `pre` with its code's placeholder; given from behind `<pre` to before `</pre>`."""
+        attrs, _, inside = element.partition(">")
+        if any(mark in inside for mark in _MARKED_UP):
+            return "<pre" + element
         code = _CODE_ATTRS.match(inside)
-        self.out.codes.append(_trimmed(unescape(_TAG.sub("", inside))))
+        self.out.codes.append(_trimmed(unescape(_TAG.sub("", inside) if "<" in inside else inside)))
         self.languages.append(_language(attrs) or (_language(code[1]) if code else ""))
-        return f"<pre{attrs}>\ue002{len(self.out.codes) - 1}\ue003</pre>"
+        return f"<pre{attrs}>\ue002{len(self.out.codes) - 1}\ue003"
 
     def pre(self, name: str, attrs: str, text: str) -> str:
         self.flush()

@@ -3,15 +3,15 @@ r"""Markup made harmless before it is parsed.
 Parsers need time quadratic in how deep elements are nested (lexbor: 28 s for 100,000 open `<div>`, because every start tag looks through the
 open elements for a `<p>`) and in how many attributes one element has. Browsers stop at a depth of 512; so does this: the tags of deeper
 elements are taken out, their text stays. A page is read as far as its 200,000th tag, and a tag as far as its 20,000th character. Pages with
-fewer than 5,000 tags, which is nearly all, cost two counts.
+fewer than 20,000 tags, which is nearly all, cost two counts.
 """
 
 import re
 
 MAX_TAGS = 200_000
 MAX_DEPTH = 500
-FEW_TAGS = 5_000
-MANY_ATTRIBUTES = 5_000
+FEW_TAGS = 20_000
+MANY_ATTRIBUTES = 20_000
 MAX_TAG = 20_000
 
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:-]{0,40})[^<>]*>?")
@@ -30,7 +30,7 @@ def bounded(html: str) -> str:
         if tags > MAX_TAGS:
             html = "<".join(html.split("<", MAX_TAGS)[:MAX_TAGS])
         html = _flattened(html)
-    if html.count("=") > MANY_ATTRIBUTES or len(html) > 1_000_000:
+    if html.count("=") > MANY_ATTRIBUTES or len(html) > 2_000_000:
         html = _LONG_TAG.sub(r"\1", html)
     return html
 

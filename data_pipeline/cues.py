@@ -34,7 +34,7 @@ _ROLES = {
     "alertdialog": NAV, "tablist": 0, "banner": HEADER, "main": MAIN, "article": ARTICLE,
 }  # fmt: skip
 
-_ATTRIBUTE = re.compile(r'(class|id|role|itemprop)="([^"]*)"')
+_ATTRIBUTE = re.compile(r'(role|itemprop)="([^"]*)"')
 _CAMEL = re.compile(r"([a-z])([A-Z])")
 _WORD = re.compile(r"[a-z]+")
 _TERM = re.compile(r"\b(?:category|tag|status|format|page-template|has|with|no|hide|show|without|wp-block|layout)-[\w-]+|\belementor-(?:widget|element|section|column|container)[\w-]*")
@@ -103,16 +103,26 @@ def is_junk(classes: str) -> bool:
 
 def zone_of(tag: str, attrs: str) -> tuple[int, str]:
     """The bits of one element, its parents' aside, and the label of a theorem-like element that may have to be spelled ("Theorem")."""
-    zone = _TAGS.get(tag, 0)
-    names = ""
-    for name, value in _ATTRIBUTE.findall(attrs[:1000]):
+    zone, names = _TAGS.get(tag, 0), ""
+    if not attrs:
+        return zone, ""
+    for name in ("class", "id"):
+        start = attrs.find(name + '="') + len(name) + 2
+        if start > len(name) + 1:
+            names += " " + attrs[start : min(attrs.find('"', start), start + 1000)]
+    if "role=" in attrs or "itemprop=" in attrs:
+        zone |= _said(attrs)
+    return (zone | _named(tag, names), _label(names)) if names else (zone, "")
+
+
+def _said(attrs: str) -> int:
+    zone = 0
+    for name, value in _ATTRIBUTE.findall(attrs[:2000]):
         if name == "role":
             zone |= _ROLES.get(value.lower(), 0)
-        elif name == "itemprop":
-            zone |= BODY if value.lower() == "articlebody" else COMMENTS if value == "comment" else 0
         else:
-            names += " " + value
-    return (zone, "") if not names else (zone | _named(tag, names), _label(names))
+            zone |= BODY if value.lower() == "articlebody" else COMMENTS if value == "comment" else 0
+    return zone
 
 
 def _label(names: str) -> str:
@@ -121,12 +131,18 @@ def _label(names: str) -> str:
 
 
 def _named(tag: str, names: str) -> int:
-    names = _CAMEL.sub(r"\1-\2", names).lower().replace("_", "-")
     zone = 0
-    for name in _TERM.sub(" ", names).split():
-        zone |= _WHOLE.get(name, 0)
-        before = ""
-        for word in _WORD.findall(name):
-            zone |= _PARTS.get(word, 0) | _PARTS.get(f"{before}-{word}", 0)
-            before = word
+    for name in names.split():
+        zone |= _bits(name)
     return zone & ~(BAD | COMMENTS) if tag == "main" or zone & THEOREM else zone
+
+
+@lru_cache(100_000)
+def _bits(name: str) -> int:
+    """The bits of one class or id. Remembered across pages: templates share their names."""
+    name = _TERM.sub("", _CAMEL.sub(r"\1-\2", name).lower().replace("_", "-"))
+    zone, before = _WHOLE.get(name, 0), ""
+    for word in _WORD.findall(name):
+        zone |= _PARTS.get(word, 0) | _PARTS.get(f"{before}-{word}", 0)
+        before = word
+    return zone

@@ -175,14 +175,24 @@ def _inside(page: _Page, scope: int) -> list[bool]:
 
 def _link_lists(page: _Page) -> list[bool]:
     """Boxes that are lists or rows of links: three links or more that make up most of the text."""
-    texts = page.sums([len(block.text) for block in page.blocks])
-    links = page.sums([block.links for block in page.blocks])
-    count = page.sums([int(block.links > 0) for block in page.blocks])
-    math = page.sums([int(math) for math in page.math])
-    listed = [False] * len(page.boxes)
-    for index, box in enumerate(page.boxes):
-        dense = count[index] > 2 and links[index] > 0.6 * texts[index] and not math[index]
-        listed[index] = dense or (index > 0 and listed[box.parent])
+    boxes = page.boxes
+    texts, links, counts = [0] * len(boxes), [0] * len(boxes), [0] * len(boxes)
+    for block, math in zip(page.blocks, page.math, strict=True):
+        box = block.box
+        texts[box] += len(block.text)
+        if block.links:
+            links[box] += block.links
+            counts[box] += 1
+        if math:
+            counts[box] = -1_000_000
+    for index in range(len(boxes) - 1, 0, -1):
+        parent = boxes[index].parent
+        texts[parent] += texts[index]
+        links[parent] += links[index]
+        counts[parent] += counts[index]
+    listed = [False] * len(boxes)
+    for index, box_ in enumerate(boxes):
+        listed[index] = (counts[index] > 2 and links[index] > 0.6 * texts[index]) or (index > 0 and listed[box_.parent])
     return listed
 
 
