@@ -227,7 +227,9 @@ class _Builder:
         if label:
             self.label = label
         if attrs and ("lang" in attrs or "highlight" in attrs or "src" in attrs):
-            self.hint = (_language(attrs), len(self.out.blocks))
+            language = _language(attrs)
+            if language:
+                self.hint = (language, len(self.out.blocks))
         self.stack.append(len(self.out.boxes))
         self.out.boxes.append(Box(self.stack[-2], parent | own, own))
         return text
@@ -482,7 +484,7 @@ class _Builder:
         return after
 
     def listing(self, inside: str, attrs: str) -> None:
-        if "\ue000" in inside:
+        if "\ue000" in inside or "\ue002" in inside:
             self.buffer.append(inside.replace("\n", LINE))
             self.flush()
         elif inside.strip():
@@ -499,7 +501,7 @@ class _Builder:
         if self.anchors:
             self.links += len(inside)
         words = " ".join(inside.split())
-        if not words or "\ue000" in words:
+        if not words or "\ue000" in words or "\ue002" in words:
             return words + after
         if inside.strip().count("\n") > 1 and not self.anchors:
             self.flush()

@@ -3,14 +3,14 @@ r"""Markup made harmless before it is parsed.
 Parsers need time quadratic in how deep elements are nested (lexbor: 28 s for 100,000 open `<div>`, because every start tag looks through the
 open elements for a `<p>`) and in how many attributes one element has. Browsers stop at a depth of 512; so does this: the tags of deeper
 elements are taken out, their text stays. A page is read as far as its 200,000th tag, and a tag as far as its 20,000th character. Pages with
-fewer than 20,000 tags, which is nearly all, cost two counts.
+fewer than 10,000 tags, which is nearly all, cost two counts.
 """
 
 import re
 
 MAX_TAGS = 200_000
 MAX_DEPTH = 500
-FEW_TAGS = 20_000
+FEW_TAGS = 10_000
 MANY_ATTRIBUTES = 20_000
 MAX_TAG = 20_000
 

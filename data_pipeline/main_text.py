@@ -62,14 +62,20 @@ def main_text(found: Blocks) -> list[Block]:
     everything = page.prose(0)
     _disbelieve(page, everything)
     kept = _choose(page)
-    whole = sum(weight for weight, linked in zip(page.weights, page.linked, strict=True) if not linked)
-    held = sum(weight for weight, keep in zip(page.weights, kept, strict=True) if keep)
-    if held < 0.1 * whole or held < min(200, 0.5 * whole):
-        kept = [not zone & (NAV | BAD) and not linked for zone, linked in zip(page.zones, page.linked, strict=True)]
-        held = sum(weight for weight, keep in zip(page.weights, kept, strict=True) if keep)
-        if held < min(100, 0.5 * whole) or not held:
+    unlinked = [not linked for linked in page.linked]
+    held, whole = _held(page, kept), _held(page, unlinked)
+    if held < max(0.1 * whole, min(200, 0.5 * whole)):
+        kept = [keep and not zone & (NAV | BAD) for keep, zone in zip(unlinked, page.zones, strict=True)]
+        held = _held(page, kept)
+    if held < 0.5 * _LONG:
+        kept = [not zone & (NAV | BAD) for zone in page.zones]
+        if not any(kept):
             kept = [True] * len(kept)
     return [block for block, keep in zip(found.blocks, kept, strict=True) if keep]
+
+
+def _held(page: _Page, kept: Sequence[bool]) -> int:
+    return sum(weight for weight, keep in zip(page.weights, kept, strict=True) if keep)
 
 
 def _weight(text: str) -> int:
@@ -200,16 +206,17 @@ def _trim(page: _Page, prose: Sequence[int], kept: list[bool]) -> None:
     """Short blocks before the first prose (but headings) and after the last one go."""
     strong = [
         index for index, value in enumerate(prose)
-        if kept[index] and (value or page.blocks[index].kind in ("table", "code") or (page.blocks[index].marker and page.weights[index] > 30))
+        if kept[index] and not _RIGHTS.match(page.blocks[index].text) and (value or page.blocks[index].kind in ("table", "code") or (page.blocks[index].marker and page.weights[index] > 30))
     ]  # fmt: skip
     if not strong:
         return
     first, last = page.blocks[strong[0]].box, page.blocks[strong[-1]].box
     for index in range(strong[0]):
-        if page.blocks[index].kind[0] != "h" and page.weights[index] < 40 and page.blocks[index].box != first:
+        if page.blocks[index].kind[0] != "h" and page.weights[index] < 40 and page.blocks[index].box != first and not page.math[index]:
             kept[index] = False
     for index in range(strong[-1] + 1, len(kept)):
-        if (page.weights[index] < 40 and page.blocks[index].box != last) or _RIGHTS.search(page.blocks[index].text[:200]):
+        short = page.weights[index] < 40 and page.blocks[index].box != last
+        if (short or _RIGHTS.search(page.blocks[index].text[:200])) and not page.math[index]:
             kept[index] = False
 
 
