@@ -99,11 +99,27 @@ def blocks_of(tree: LexborHTMLParser) -> Blocks:
     """The blocks of a page whose formulas are placeholders already."""
     root = tree.body or tree.root
     html = (root.html if root is not None else None) or ""
-    html = _RAW.sub(" ", html).replace("&nbsp;", " ").replace(LINE, "")
+    html = _folded(_RAW.sub(" ", html).replace("&nbsp;", " ").replace(LINE, ""))
     out = _Builder(html, hide=True).out
     if out.hidden > 400 and out.hidden > sum(len(block.text) for block in out.blocks):
         out = _Builder(html, hide=False).out
     return out
+
+
+def _folded(html: str) -> str:
+    """Menus as one paragraph each: a fifth of a page's tags stand in elements that say they are navigation, hold links and no formulas."""
+    for tag in ("nav", "aside", "footer"):
+        first, *rest = html.split("<" + tag)
+        parts = [first]
+        for part in rest:
+            end = part.find("</" + tag)
+            inside = part[:end]
+            if end > 0 and inside[0] in " >" and inside.count("<a ") > 4 and not any(sign in inside for sign in "\ue000$\\"):
+                attrs, _, inside = inside.partition(">")
+                part = f"{attrs}><p><a>{' '.join(_TAG.sub(' ', inside).split())}</a></p>{part[end:]}"
+            parts.append(part)
+        html = ("<" + tag).join(parts) if rest else html
+    return html
 
 
 def _tokens(html: str) -> Iterator[tuple[str, str, str]]:

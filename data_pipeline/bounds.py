@@ -3,7 +3,7 @@ r"""Markup made harmless before it is parsed.
 Parsers need time quadratic in how deep elements are nested (lexbor: 28 s for 100,000 open `<div>`, because every start tag looks through the
 open elements for a `<p>`) and in how many attributes one element has. Browsers stop at a depth of 512; so does this: the tags of deeper
 elements are taken out, their text stays. A page is read as far as its 200,000th tag, and a tag as far as its 20,000th character. Pages with
-fewer than 10,000 tags, which is nearly all, cost two counts.
+fewer than 10,000 start tags, which is nearly all, cost a few counts.
 """
 
 import re
@@ -26,7 +26,7 @@ _NEVER_DEEP = frozenset(
 def bounded(html: str) -> str:
     """The page, or for a page of many tags or attributes what of it can be parsed in linear time."""
     tags = html.count("<")
-    if tags > FEW_TAGS:
+    if tags > FEW_TAGS and tags - html.count("</") > FEW_TAGS:
         if tags > MAX_TAGS:
             html = "<".join(html.split("<", MAX_TAGS)[:MAX_TAGS])
         html = _flattened(html)

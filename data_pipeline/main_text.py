@@ -79,7 +79,9 @@ def _held(page: _Page, kept: Sequence[bool]) -> int:
 
 
 def _weight(text: str) -> int:
-    """Characters; those of a script without spaces count three times."""
+    """Characters; those of a script without spaces count three times, and a placeholder of code is some characters more."""
+    if "\ue002" in text:
+        return len(text) + 10 * text.count("\ue002")
     return len(text) if len(text) < 24 or " " in text[:60] or text.isascii() else 3 * len(text)
 
 
