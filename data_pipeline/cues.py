@@ -37,7 +37,9 @@ _ROLES = {
 _ATTRIBUTE = re.compile(r'(role|itemprop)="([^"]*)"')
 _CAMEL = re.compile(r"([a-z])([A-Z])")
 _WORD = re.compile(r"[a-z]+")
-_TERM = re.compile(r"\b(?:category|tag|status|format|page-template|has|with|no|hide|show|without|wp-block|layout)-[\w-]+|\belementor-(?:widget|element|section|column|container)[\w-]*")
+_TERM = re.compile(
+    r"\b(?:category|tag|status|format|page-template|has|with|no|hide|show|without|wp-block|layout)-[\w-]+|\belementor-(?:widget|element|section|column|container)[\w-]*"
+)
 """Words that are values, not names: `category-news` of WordPress, `has-sidebar`."""
 
 _NAMES = {
@@ -91,7 +93,9 @@ _JUNK = re.compile(
     r"line-numbers-rows|gutter|blob-num|sr-only|screen-reader-text|visually-hidden|visuallyhidden|copybtn|mw-cite-backlink|reader-only)(?![a-z])"
 )
 
-TITLE_CLASS = re.compile(r'class="[^"]{0,200}?(?:admonition-title|ltx_title_(?:theorem|proof)|theorem-?title|thm-?title|theorem-?header|proof-?title)')
+TITLE_CLASS = re.compile(
+    r'class="[^"]{0,200}?(?:admonition-title|ltx_title_(?:theorem|proof)|theorem-?title|thm-?title|theorem-?header|proof-?title)'
+)
 """A paragraph or heading that is the heading of a theorem, proof or note."""
 
 

@@ -17,19 +17,20 @@ from selectolax.lexbor import LexborHTMLParser
 
 from data_pipeline.blocks import blocks_of
 from data_pipeline.bounds import bounded
-
+from data_pipeline.charset import decode
 from data_pipeline.doc import Doc, Page, doc_id
 from data_pipeline.formulas import Formula, delimit, lift, read_config, spell
 from data_pipeline.main_text import main_text
 from data_pipeline.markdown import render, with_codes
-from data_pipeline.charset import decode
 
 MAX_CHARACTERS = 50_000_000
 
 _RESERVED = "\ue000\ue001\ue002\ue003"
 _PLACEHOLDER = re.compile("\ue000([0-9]{1,9})\ue001")
 _HTML_TYPES = ("", "text/html", "application/xhtml+xml", "text/plain", "application/octet-stream", "text/xhtml", "application/html")
-_BINARY = re.compile(rb"\s{0,64}(?:%PDF|\x89PNG|GIF8|\xff\xd8\xff|PK\x03\x04|\x1f\x8b|BM|RIFF|OggS|ID3|\x7fELF|%!PS|\{\\rtf|\{\s{0,64}[\"}]|\[\s{0,64}[\[{\"])")
+_BINARY = re.compile(
+    rb"\s{0,64}(?:%PDF|\x89PNG|GIF8|\xff\xd8\xff|PK\x03\x04|\x1f\x8b|BM|RIFF|OggS|ID3|\x7fELF|%!PS|\{\\rtf|\{\s{0,64}[\"}]|\[\s{0,64}[\[{\"])"
+)
 _MARKUP = re.compile(rb"<(?:!doctype\s{1,9}html|html|head|body|div|p|table|title|meta|article|span|h1|a)\b", re.IGNORECASE)
 
 

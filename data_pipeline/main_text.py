@@ -22,7 +22,9 @@ _MATH = re.compile(
     r"\ue000|\\[(\[]|\\begin\{|\\(?:frac|sqrt|sum|int|alpha|beta|gamma|delta|epsilon|lambda|theta|pi|sigma|omega|mathbb|mathcal|mathrm|cdot|leq?|geq?|infty|partial|to|in)\b|"
     r"\$\$|\[/?(?:tex|math|latex)\]|\$[^$\s\d][^$\n]{0,80}\$(?!\d)|\$\d[^$\n]{0,40}[\^_=\\][^$\n]{0,40}\$"
 )
-_RIGHTS = re.compile(r"(?:copyright|©|\(c\) (?:19|20)\d\d|all rights reserved|alle rechte vorbehalten|powered by|proudly powered)", re.IGNORECASE)
+_RIGHTS = re.compile(
+    r"(?:copyright|©|\(c\) (?:19|20)\d\d|all rights reserved|alle rechte vorbehalten|powered by|proudly powered)", re.IGNORECASE
+)
 _LONG = 80
 _STRUCTURE = frozenset(["table", "code", "dt", "bold"])
 
@@ -40,7 +42,9 @@ class _Page:
     def prose(self, avoided: int) -> list[int]:
         """The weight of each block as prose: 0 for short blocks, links, and what stands in the avoided zones."""
         return [
-            weight if ((weight >= _LONG and block.links < 0.4 * len(block.text)) or math or block.kind == "code") and not zone & avoided else 0
+            weight
+            if ((weight >= _LONG and block.links < 0.4 * len(block.text)) or math or block.kind == "code") and not zone & avoided
+            else 0
             for block, weight, math, zone in zip(self.blocks, self.weights, self.math, self.zones, strict=True)
         ]
 
@@ -118,7 +122,9 @@ def _choose(page: _Page) -> list[bool]:
     for index, block in enumerate(page.blocks):
         zone = page.zones[index]
         if page.math[index]:
-            keep = not (page.linked[index] and zone & (NAV | BAD)) and not (zone & NAV and not inside[block.box] and "\ue000" not in block.text)
+            keep = not (page.linked[index] and zone & (NAV | BAD)) and not (
+                zone & NAV and not inside[block.box] and "\ue000" not in block.text
+            )
         elif zone & (NAV | BAD):
             keep = False
         elif title <= index < first:
@@ -156,7 +162,11 @@ def _scope(page: _Page, prose: Sequence[int]) -> int:
     best = 0
     if not forum:
         for cue, share in ((BODY, 0.5), (ARTICLE, 0.5), (MAIN, 0.5)):
-            named = [index for index, box in enumerate(page.boxes) if box.own & cue and sums[index] > share * total and not box.zone & (NAV | BAD)]
+            named = [
+                index
+                for index, box in enumerate(page.boxes)
+                if box.own & cue and sums[index] > share * total and not box.zone & (NAV | BAD)
+            ]
             if named:
                 best = named[-1] if cue == BODY else named[0]
                 break

@@ -85,7 +85,11 @@ def _spread(rows: Sequence[Sequence[Cell]], filled: Sequence[Sequence[str]]) -> 
             while below.get(len(line), 0):
                 below[len(line)] -= 1
                 line.append("")
-            spans = {name: min(int(number), MAX_SPAN) for name, number in _SPAN.findall(cell.attrs)} if "span" in cell.attrs and extras > 0 else {}
+            spans = (
+                {name: min(int(number), MAX_SPAN) for name, number in _SPAN.findall(cell.attrs)}
+                if "span" in cell.attrs and extras > 0
+                else {}
+            )
             extras -= spans.get("col", 1) * spans.get("row", 1) - 1
             for extra in range(max(1, spans.get("col", 1))):
                 if spans.get("row", 1) > 1:

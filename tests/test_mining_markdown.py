@@ -39,7 +39,9 @@ def test_markup_becomes_the_markdown_a_person_would_write(html: str, expected: s
 
 
 def test_listings_are_fenced_with_their_language_and_keep_their_lines() -> None:
-    sphinx = '<div class="highlight-python notranslate"><div class="highlight"><pre><span class="k">if</span> a:\n    b()\n</pre></div></div>'
+    sphinx = (
+        '<div class="highlight-python notranslate"><div class="highlight"><pre><span class="k">if</span> a:\n    b()\n</pre></div></div>'
+    )
     assert markdown(sphinx) == "```python\nif a:\n    b()\n```"
     assert markdown('<pre><code class="language-cpp hljs">a &lt; b</code></pre>') == "```cpp\na < b\n```"
     assert markdown("<pre>a\n```\nb</pre>") == "````\na\n```\nb\n````"
@@ -87,7 +89,9 @@ def test_the_heading_of_a_theorem_is_a_bold_line_in_every_dialect() -> None:
 def test_hidden_elements_are_dropped_but_for_their_formulas() -> None:
     assert markdown("<p>a<span style='display: none'>secret \ue0007\ue001</span>b<span hidden>no</span>") == "a\ue0007\ue001b"
     assert markdown("<p>a <i aria-hidden=true>icon</i><p>b<template>no</template><noscript>no</noscript>") == "a\n\nb"
-    assert markdown("<p>\ue0001\ue001<noscript>\ue0001\ue001</noscript>") == "\ue0001\ue001", "a lazy image and its fallback are one formula"
+    assert markdown("<p>\ue0001\ue001<noscript>\ue0001\ue001</noscript>") == "\ue0001\ue001", (
+        "a lazy image and its fallback are one formula"
+    )
 
 
 def test_a_page_hidden_until_its_script_runs_is_shown() -> None:
@@ -125,13 +129,15 @@ def test_hostile_markup_takes_bounded_time(html: str) -> None:
     begun = time.process_time()
     text = markdown(html)
     assert time.process_time() - begun < 4
-    assert "\0" not in text and "\ue002" not in text
+    assert "\0" not in text
+    assert "\ue002" not in text
     assert len(text) < 3 * len(html) + 1000
 
 
 def test_text_deeper_than_the_limit_is_kept_and_sound_pages_are_not_touched() -> None:
     deep = "<div>" * 30_000 + "needle" + "</div>" * 30_000 + "<p>after"
-    assert "needle" in markdown(deep) and "after" in markdown(deep)
+    assert "needle" in markdown(deep)
+    assert "after" in markdown(deep)
     assert bounded(deep).count("<div>") == MAX_DEPTH
     sound = "<div><p>a</p></div>" * 10_000
     assert bounded(sound) is sound or bounded(sound) == sound
