@@ -12,29 +12,23 @@ placeholder \ue002index\ue003 whose text is in `Blocks.codes` (so that dollar si
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser
 
 from data_pipeline.cues import ARTICLE, BAD, BODY, HIDDEN, MAIN, POST, THEOREM, TITLE_CLASS, is_junk, zone_of
 from data_pipeline.listings import language_of, trimmed, unescape, without_code
+from data_pipeline.serialised import LINE, serialised, tokens
 from data_pipeline.tables import Cell, table_text
 
-LINE = "\x01"
-"""A `<br>` inside a block's text; control characters of the page are removed before, so it cannot come from there."""
-
-_TOKEN = re.compile(r"<(/?[A-Za-z][^\s>]*)([^>]*)>([^<]*)")
-_RAW = re.compile(r"<!--.*?-->|<(script|style|xmp|iframe|noembed|noframes|plaintext)\b[^>]*>.*?</\1>", re.DOTALL)
 _FORMULA = re.compile("\ue000[0-9]+\ue001")
-_TAG = re.compile(r"<[^>]*>")
 _ORDINAL = frozenset(["st", "nd", "rd", "th", "er", "re", "e", "o", "a", "ème", "eme", "tm", "®", "™", "©"])
 _REFERENCE = re.compile(r"\[[^\]]{0,20}\]")
 _START = re.compile(r'(?:start|value)="\s*(-?[0-9]{1,9})')
 _ALT = re.compile(r'alt="([^"]{1,3})"')
 _PARAGRAPH = re.compile(f"{LINE} ?{LINE}[ {LINE}]*")
 _EDGE = " " + LINE
-_LONG = 3_000_000
 _HIDDEN, _JUNK = 1, 2
 _VOID = frozenset(
     [
@@ -113,36 +107,11 @@ class _List:
 
 def blocks_of(tree: LexborHTMLParser) -> Blocks:
     """The blocks of a page whose formulas are placeholders already."""
-    root = tree.body or tree.root
-    html = (root.html if root is not None else None) or ""
-    html = _folded(_RAW.sub(" ", html).replace("&nbsp;", " ").replace(LINE, ""))
+    html = serialised(tree)
     out = _Builder(html, hide=True).out
     if out.hidden > 400 and out.hidden > sum(len(block.text) for block in out.blocks):
         out = _Builder(html, hide=False).out
     return out
-
-
-def _folded(html: str) -> str:
-    """Menus as one paragraph each: a fifth of a page's tags stand in elements that say they are navigation, hold links and no formulas."""
-    for tag in ("nav", "aside", "footer"):
-        first, *rest = html.split("<" + tag)
-        parts = [first]
-        for part in rest:
-            end = part.find("</" + tag)
-            inside = part[:end]
-            if end > 0 and inside[0] in " >" and inside.count("<a ") > 4 and not any(sign in inside for sign in "\ue000$\\"):
-                attrs, _, inside = inside.partition(">")
-                part = f"{attrs}><p><a>{' '.join(_TAG.sub(' ', inside).split())}</a></p>{part[end:]}"
-            parts.append(part)
-        html = ("<" + tag).join(parts) if rest else html
-    return html
-
-
-def _tokens(html: str) -> Iterator[tuple[str, str, str]]:
-    """Tag name, attributes and the text after the tag. All at once where the list is small, one by one (slower) where it would not be."""
-    if len(html) < _LONG:
-        return iter(_TOKEN.findall(html))
-    return ((match[1], match[2], match[3]) for match in _TOKEN.finditer(html))
 
 
 class _Builder:
@@ -152,7 +121,7 @@ class _Builder:
         self.hide = hide
         self.out = Blocks([Box(-1, 0, 0)], [])
         self.languages: list[str] = []
-        self.tokens = _tokens(without_code(html, self.out.codes, self.languages))
+        self.tokens = tokens(without_code(html, self.out.codes, self.languages))
         self.stack = [0]
         self.buffer: list[str] = []
         self.links = 0
@@ -497,7 +466,11 @@ class _Builder:
 
 
 _Handler = Callable[[_Builder, str, str, str], str]
-_BOXES = "div section article main nav header footer aside form dl td th figure figcaption details summary center fieldset menu dialog hgroup address search"
+_BOXES = (
+    "div section article main nav header footer aside form dl td th figure figcaption details summary center fieldset menu dialog "
+    "hgroup address search"
+)
+_DROPPED = "noscript template select button textarea svg object audio video canvas datalist option map head title iframe rp rt"
 _PARAGRAPHS = "p caption legend"
 _HANDLERS: dict[str, _Handler] = {
     **dict.fromkeys(_BOXES.split(), _Builder.open),
@@ -507,12 +480,12 @@ _HANDLERS: dict[str, _Handler] = {
     **{f"h{level}": _Builder.heading for level in range(1, 7)},
     **dict.fromkeys(("ul", "ol"), _Builder.open_list),
     **dict.fromkeys(("/ul", "/ol"), _Builder.close_list),
-    **dict.fromkeys(("noscript", "template", "select", "button", "textarea", "svg", "object", "audio", "video", "canvas", "datalist", "option", "map", "head", "title"), _Builder.drop),
+    **dict.fromkeys(_DROPPED.split(), _Builder.drop),
     **dict.fromkeys(("code", "tt", "kbd", "samp"), _Builder.code),
     **dict.fromkeys(("sub", "sup"), _Builder.script),
     "li": _Builder.item, "/li": _Builder.end_item, "dt": _Builder.term, "dd": _Builder.description, "/dd": _Builder.end_item,
-    "blockquote": _Builder.quote, "/blockquote": _Builder.end_quote, "hr": _Builder.paragraph, "table": _Builder.table, "/table": _Builder.end_table,
+    "blockquote": _Builder.quote, "/blockquote": _Builder.end_quote, "hr": _Builder.paragraph,
+    "table": _Builder.table, "/table": _Builder.end_table,
     "tr": _Builder.row, "td": _Builder.cell, "th": _Builder.cell, "a": _Builder.anchor, "/a": _Builder.end_anchor, "br": _Builder.line,
     "img": _Builder.image, "q": _Builder.quotation, "/q": _Builder.quotation, "pre": _Builder.pre, "listing": _Builder.pre,
-    "iframe": _Builder.drop, "rp": _Builder.drop, "rt": _Builder.drop,
 }  # fmt: skip

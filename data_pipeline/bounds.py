@@ -1,9 +1,9 @@
 r"""Markup made harmless before it is parsed.
 
-Parsers need time quadratic in how deep elements are nested (lexbor: 28 s for 100,000 open `<div>`, because every start tag looks through the
-open elements for a `<p>`) and in how many attributes one element has. Browsers stop at a depth of 512; so does this: the tags of deeper
-elements are taken out, their text stays. A page is read as far as its 200,000th tag, and a tag as far as its 20,000th character. Pages with
-fewer than 15,000 start tags, which is nearly all, cost a few counts.
+Parsers need time quadratic in how deep elements are nested (lexbor: 28 s for 100,000 open `<div>`, because every start tag looks through
+the open elements for a `<p>`) and in how many attributes one element has. Browsers stop at a depth of 512; so does this: the tags of
+deeper elements are taken out, their text stays. A page is read as far as its 200,000th tag, and a tag as far as its 20,000th character.
+Pages with fewer than 15,000 start tags, which is nearly all, cost a few counts.
 """
 
 import re

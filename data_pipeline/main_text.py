@@ -1,13 +1,14 @@
 r"""Which blocks of a page are its content?
 
 Three kinds of evidence, none of them a list of sites. (1) Markup: nav, footer, aside, roles and class names that templates share
-(`cues.py`); a cue that would take most of the page's prose with it is not believed. (2) Text: prose is a block that is long and not made of
-links; the smallest element that holds most of the prose is the scope, the elements that call themselves the article's body first. (3) Place:
-in the scope, menus and lists of links go, and so do short leftovers before the first and after the last prose, and headings left without text.
+(`cues.py`); a cue that would take most of the page's prose with it is not believed. (2) Text: prose is a block that is long and not made
+of links; the smallest element that holds most of the prose is the scope, the elements that call themselves the article's body first. (3)
+Place: in the scope, menus and lists of links go, and so do short leftovers before the first and after the last prose, and headings left
+without text.
 
-Mathematics outweighs all of it: a block with a formula is prose whatever its length, and it stays wherever it stands unless it is mostly a link
-in a part that is boilerplate by its cues (a question site's list of related questions). Readers' comments stay where they hold formulas.
-Where hardly anything would be left the whole page stays: an index or a page of an unknown make is better whole than empty.
+Mathematics outweighs all of it: a block with a formula is prose whatever its length, and it stays wherever it stands unless it is mostly
+a link in a part that is boilerplate by its cues (a question site's list of related questions). Readers' comments stay where they hold
+formulas. Where hardly anything would be left the whole page stays: an index or a page of an unknown make is better whole than empty.
 
 Left out: any knowledge of language (stop words) and of what boilerplate says, but for a copyright line.
 """
@@ -218,7 +219,7 @@ def _trim(page: _Page, prose: Sequence[int], kept: list[bool]) -> None:
     """Short blocks before the first prose (but headings) and after the last one go."""
     strong = [
         index for index, value in enumerate(prose)
-        if kept[index] and not _RIGHTS.match(page.blocks[index].text) and (value or page.blocks[index].kind in ("table", "code") or (page.blocks[index].marker and page.weights[index] > 30))
+        if kept[index] and (value or _firm(page.blocks[index], page.weights[index])) and not _RIGHTS.match(page.blocks[index].text)
     ]  # fmt: skip
     if not strong:
         return
@@ -230,6 +231,10 @@ def _trim(page: _Page, prose: Sequence[int], kept: list[bool]) -> None:
         short = page.weights[index] < 40 and page.blocks[index].box != last
         if (short or _RIGHTS.search(page.blocks[index].text[:200])) and not page.math[index]:
             kept[index] = False
+
+
+def _firm(block: Block, weight: int) -> bool:
+    return block.kind in ("table", "code") or (bool(block.marker) and weight > 30)
 
 
 def _lone_headings(page: _Page, kept: list[bool]) -> None:

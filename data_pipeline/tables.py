@@ -1,9 +1,10 @@
 r"""A table element as Markdown: is it data, an equation with its number, or only a means of layout?
 
 Data is what has at least two columns, two rows and small cells without structure of their own; it becomes a pipe table whose first row is
-its head, with the cells that `colspan` and `rowspan` cover left empty (spans above 30 count as 30). Rows that hold a formula and its number,
-as LaTeXML and old converters lay out displayed equations, become a line each. Everything else is layout and its blocks stay as they are.
-A bar inside a cell is escaped where the cell holds no TeX: `\|` is a norm there. Tables of more than 20,000 cells are lines of text.
+its head, with the cells that `colspan` and `rowspan` cover left empty (spans above 30 count as 30). Rows that hold a formula and its
+number, as LaTeXML and old converters lay out displayed equations, become a line each. Everything else is layout and its blocks stay as
+they are. A bar inside a cell is escaped where the cell holds no TeX: `\|` is a norm there. Tables of more than 20,000 cells are lines of
+text.
 """
 
 import re

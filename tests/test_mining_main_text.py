@@ -27,7 +27,7 @@ def article(inside: str, *, before: str = "", after: str = "") -> str:
         "<nav>All about the town council and its members, their duties and the hours at which they can be met, in one long text.</nav>",
         "<div class='sidebar-right'><p>All about the town council and its members, and the hours at which they can be met.</div>",
         "<div id=cookieBanner><p>We use cookies to make this page work well, to count visits, and for other reasons named elsewhere.</div>",
-        "<div class='related-posts'><h3>More</h3><p>A tunnel is planned where the ferry goes today, and it will cost more than was said.</div>",
+        "<div class='related-posts'><h3>More</h3><p>A tunnel is planned where the ferry goes today, and it costs more than was said.</div>",
         "<section id='comments'><p>I never liked that bridge, and I said so when it was built, but nobody in this town listens.</section>",
         "<div><a href=1>A tunnel for the ferry</a> <a href=2>A ferry for the tunnel</a> <a href=3>No tunnel and no ferry</a></div>",
         "<p>© 2024 The Bridge Post. All rights reserved, and no part of this page may be printed without written leave of it.</p>",
@@ -46,7 +46,8 @@ def test_short_paragraphs_lists_and_tables_between_prose_stay() -> None:
 
 
 def test_a_formula_is_content_wherever_it_stands() -> None:
-    rest = "<div class=sidebar><p>Recall that \ue0000\ue001 holds.</div><section class=comments><p>But \ue0001\ue001?</section><footer>See \ue0002\ue001.</footer>"
+    rest = "<div class=sidebar><p>Recall that \ue0000\ue001 holds.</div>"
+    rest += "<section class=comments><p>But \ue0001\ue001?</section><footer>See \ue0002\ue001.</footer>"
     text = chosen(article(f"<p>{PROSE}<p>{PROSE}", after=rest))
     assert all(f"\ue000{index}\ue001" in text for index in range(3))
 
@@ -67,7 +68,8 @@ def test_links_to_other_questions_are_no_content_even_with_formulas() -> None:
 
 
 def test_questions_answers_and_their_comments_with_formulas_stay() -> None:
-    post = "<div class='{}'><div class='s-prose js-post-body'><p>{}</p><p>So \ue000{}\ue001.</p></div><div class=comments><p>And \ue000{}\ue001?</p></div></div>"
+    post = "<div class='{}'><div class='s-prose js-post-body'><p>{}</p><p>So \ue000{}\ue001.</p></div>"
+    post += "<div class=comments><p>And \ue000{}\ue001?</p></div></div>"
     html = "<h1>How?</h1>" + "".join(
         post.format(kind, PROSE, n, n + 10) for n, kind in enumerate(["question", "answer", "answer accepted"])
     )
