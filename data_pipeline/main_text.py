@@ -129,7 +129,9 @@ def _choose(page: _Page) -> list[bool]:
         elif zone & (NAV | BAD):
             keep = False
         elif title <= index < first:
-            keep = not page.linked[index] and (page.weights[index] >= _LONG or block.kind[0] == "h") and not zone & (COMMENTS | CAPTION)
+            keep = index == title or (
+                not page.linked[index] and (page.weights[index] >= _LONG or block.kind[0] == "h") and not zone & (COMMENTS | CAPTION)
+            )
         elif not inside[block.box]:
             keep = False
         elif zone & COMMENTS:
@@ -146,9 +148,13 @@ def _choose(page: _Page) -> list[bool]:
 
 
 def _title(page: _Page, first: int) -> int:
-    """The index of the heading that opens the page's content: the last h1 before its first prose that is no link; else `first`."""
+    """The index of the heading that opens the page's content: the last h1 before its first prose; else `first`.
+
+    A site's name is a link; inside the main element a link is the heading of a question.
+    """
     for index in range(first - 1, -1, -1):
-        if page.blocks[index].kind == "h1" and not page.linked[index] and not page.zones[index] & (NAV | BAD):
+        zone = page.zones[index]
+        if page.blocks[index].kind == "h1" and not zone & (NAV | BAD) and (zone & (MAIN | ARTICLE | BODY) or not page.linked[index]):
             return index
     return first
 

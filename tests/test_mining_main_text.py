@@ -116,3 +116,8 @@ def test_the_lead_between_the_title_and_the_body_is_kept() -> None:
 )
 def test_names_are_read_by_their_words(tag: str, attrs: str, zone: int) -> None:
     assert zone_of(tag, attrs)[0] & (NAV | BAD | BODY | COMMENTS) == zone
+
+
+def test_a_question_whose_title_is_a_link_keeps_its_title_and_a_sites_name_goes() -> None:
+    html = f"<h1><a href=/>My site</a></h1><main><h1><a href=q>How?</a></h1><div class='post-body'><p>{PROSE}<p>{PROSE}</div></main>"
+    assert chosen(f"<body>{html}</body>").startswith("# How?\n\nThe committee")
