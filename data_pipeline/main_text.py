@@ -142,6 +142,8 @@ def _choose(page: _Page) -> list[bool]:
             alone = page.linked[index] and not block.marker and block.kind not in _STRUCTURE and block.kind[0] != "h"
             keep = not listed[block.box] and not alone
         kept.append(keep)
+    for index in range(_opening(page, prose)):
+        kept[index] = kept[index] and page.math[index]
     _trim(page, prose, kept)
     _lone_headings(page, kept)
     return kept
@@ -157,6 +159,15 @@ def _title(page: _Page, first: int) -> int:
         if page.blocks[index].kind == "h1" and not zone & (NAV | BAD) and (zone & (MAIN | ARTICLE | BODY) or not page.linked[index]):
             return index
     return first
+
+
+def _opening(page: _Page, prose: Sequence[int]) -> int:
+    """Where the page's only h1 stands if nearly all prose comes after it (what comes before is the site's); else 0."""
+    titles = [
+        index for index, block in enumerate(page.blocks)
+        if block.kind == "h1" and not page.zones[index] & (NAV | BAD) and not (page.linked[index] and page.zones[index] & HEADER)
+    ]  # fmt: skip
+    return titles[0] if len(titles) == 1 and sum(prose[: titles[0]]) < 0.2 * sum(prose) else 0
 
 
 def _scope(page: _Page, prose: Sequence[int]) -> int:

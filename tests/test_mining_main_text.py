@@ -121,3 +121,10 @@ def test_names_are_read_by_their_words(tag: str, attrs: str, zone: int) -> None:
 def test_a_question_whose_title_is_a_link_keeps_its_title_and_a_sites_name_goes() -> None:
     html = f"<h1><a href=/>My site</a></h1><main><h1><a href=q>How?</a></h1><div class='post-body'><p>{PROSE}<p>{PROSE}</div></main>"
     assert chosen(f"<body>{html}</body>").startswith("# How?\n\nThe committee")
+
+
+def test_what_stands_before_the_only_title_is_the_sites_unless_it_is_mathematics() -> None:
+    site = "<div><p>This is a place where anybody may ask about bridges, and anybody may answer; it costs nothing at all.</div>"
+    text = chosen(article(f"<p>{PROSE}" * 6, before=site + "<div><p>Let \ue0000\ue001.</div>"))
+    assert "anybody" not in text
+    assert "\ue0000\ue001" in text
