@@ -4,7 +4,7 @@ On the labelled pages of ../shared/data/web (or $RECKON_DATA): precision, recall
 and must not have; known formulas kept between delimiters (by the referee's script); how much of mathematics pages the choice of main text
 keeps; pages and bytes a second on one core with everything from bytes to Markdown; the seconds of each stress page. `--peer` names a Python
 that has trafilatura and resiliparse (an environment of its own); they read the same pages in the same run, one after the other. Without
-it the bars that compare with trafilatura use the figures measured for version 2.3.1 and say so. The last line is `RESULT {json}`.
+it the F1 bar uses the figure measured for version 2.3.1, and the bar on relative speed is listed under `not_measured`. The last line is `RESULT {json}`.
 """
 
 import argparse
@@ -167,6 +167,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     result = measure(DATA / "web", given.peer, given.rounds)
     result["failed"] = [name for name, holds in BARS.items() if not holds(result)]
+    result["not_measured"] = [] if given.peer else ["six_times_trafilatura"]
     result["passed"] = not result["failed"]
     print("RESULT", json.dumps(result))
     return 0 if result["passed"] else 1
