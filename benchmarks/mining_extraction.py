@@ -4,7 +4,8 @@ On the labelled pages of ../shared/data/web (or $RECKON_DATA): precision, recall
 and must not have; known formulas kept between delimiters (by the referee's script); how much of mathematics pages the choice of main text
 keeps; pages and bytes a second on one core with everything from bytes to Markdown; the seconds of each stress page. `--peer` names a Python
 that has trafilatura and resiliparse (an environment of its own); they read the same pages in the same run, one after the other. Without
-it the F1 bar uses the figure measured for version 2.3.1, and the bar on relative speed is listed under `not_measured`. The last line is `RESULT {json}`.
+it the F1 bar uses the figure measured for version 2.3.1, and the bar on relative speed is listed under `not_measured`. The last line is
+`RESULT {json}`.
 """
 
 import argparse
