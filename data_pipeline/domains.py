@@ -215,3 +215,8 @@ def write_domains(domains: Sequence[Domain], path: Path) -> None:
     lines = [json.dumps({**asdict(domain), "share": round(domain.share, 4)}, ensure_ascii=False) for domain in domains]
     with atomic_path(path) as temporary:
         temporary.write_text('{"domains": [' + ",".join("\n" + line for line in lines) + "\n]}\n", encoding="utf-8")
+
+
+def read_domains(path: Path) -> list[Domain]:
+    rows = json.loads(path.read_text(encoding="utf-8"))["domains"]
+    return [Domain(row["host"], row["pages"], row["collected"], row["mathematical"]) for row in rows]

@@ -1,6 +1,6 @@
 """The configuration of a mining run: one frozen dataclass, filled from a TOML file, from the command line, or from both.
 
-A field says in its metadata from which step on it matters: `extract` (what the cached pages are), `loop` (the rounds), `corpus` (what is
+A field says in its metadata from which step on it matters: `extract` (what the cached pages are), `duplicates`, `loop` (the rounds), `corpus` (what is
 done with the collection), or `machine` (speed only). A run may be continued with another value of a field as long as no step that the
 field touches is done; afterwards the output folder belongs to the earlier value, and the difference is named in one line. That is why a
 budget that turned out too large can be corrected without extracting again.
@@ -22,7 +22,7 @@ from typing import Any
 
 from verifiers.input_error import InputError
 
-STEPS = ("extract", "loop", "corpus")  # in the order in which they run
+STEPS = ("extract", "duplicates", "loop", "corpus")  # in the order in which they run
 
 
 def _option(default: Any, step: str, text: str) -> Any:
@@ -33,7 +33,9 @@ def _option(default: Any, step: str, text: str) -> Any:
 class Settings:
     """What a run does. Every field has a default but the seed, which only the user can know."""
 
-    seed: tuple[str, ...] = _option((), "loop", "known-good mathematics: documents (.jsonl, .parquet), pages (.html, WARC), URL lists (.txt), a model (.bin)")
+    seed: tuple[str, ...] = _option(
+        (), "loop", "known-good mathematics: documents (.jsonl, .parquet), pages (.html, WARC), URL lists (.txt), a model (.bin)"
+    )
     seed_domains: tuple[str, ...] = _option((), "loop", "hosts whose pages in the pool are known-good mathematics")
     rounds: int = _option(4, "loop", "rounds of train, score, collect, look at domains, at most")
     stop_overlap: float = _option(0.98, "loop", "stop when this share of a round's collection was already in the round before")
@@ -49,11 +51,13 @@ class Settings:
     prefilter: bool = _option(False, "extract", "drop pages without mathematical markup before extraction")
     page_seconds: float = _option(2.0, "extract", "a page that takes longer is dropped and counted")
     page_megabytes: int = _option(1024, "extract", "memory that the extraction of a page may take")
-    near: bool = _option(True, "loop", "drop near-duplicates, not only equal URLs and texts")
-    near_threshold: float = _option(0.75, "loop", "Jaccard similarity from which pages are near-duplicates")
+    near: bool = _option(True, "duplicates", "drop near-duplicates, not only equal URLs and texts")
+    near_threshold: float = _option(0.75, "duplicates", "Jaccard similarity from which pages are near-duplicates")
     languages: tuple[str, ...] = _option(("en",), "corpus", "languages to keep (ISO 639); empty: all")
     quality: bool = _option(True, "corpus", "apply the quality rules")
-    benchmarks: tuple[str, ...] = _option((), "corpus", "benchmark files (.jsonl, .parquet, .txt); text that shares a 10-gram with them is removed")
+    benchmarks: tuple[str, ...] = _option(
+        (), "corpus", "benchmark files (.jsonl, .parquet, .txt); text that shares a 10-gram with them is removed"
+    )
     unit: str = _option("segment", "corpus", "what a benchmark's words cost: the segment or the document")
     problems: bool = _option(True, "corpus", "look for question-answer pairs")
     format: str = _option("parquet", "corpus", "of the corpus: parquet, jsonl or jsonl.zst")
@@ -101,7 +105,7 @@ def from_mapping(values: Mapping[str, Any], *, where: str) -> Settings:
     known = fields()
     for key in values:
         if key not in known:
-            raise InputError(f"{where}: unknown key {key!r}{_near(key, known) or f'; there are {", ".join(known)}'}")
+            raise InputError(f"{where}: unknown key {key!r}{_near(key, known) or '; there are ' + ', '.join(known)}")
     return Settings(**{key: _coerce(known[key], value, where) for key, value in values.items()})
 
 
