@@ -65,6 +65,11 @@ def mathml(tex: str, display: bool) -> str:
 
 # Sentences ------------------------------------------------------------------------------------------------------------------------------
 
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
 THINGS = [
     "function",
     "sequence",
@@ -96,7 +101,7 @@ TRAITS = [
     "monotone",
     "cyclic",
 ]
-NAMES = ["Taylor", "Euler", "Gauss", "Cauchy", "Noether", "Abel", "Lagrange", "Fermat", "Riemann", "Galois", "Hilbert", "Banach"]
+NAMES = words("Taylor Euler Gauss Cauchy Noether Abel Lagrange Fermat Riemann Galois Hilbert Banach")
 
 MATHEMATICS = [
     "Let {f} be given, and suppose that the {thing} is {trait} on the whole domain.",
@@ -141,7 +146,7 @@ class Topic(NamedTuple):
 
 
 RECIPES = Topic(
-    ["onion", "garlic", "carrot", "butter", "flour", "cinnamon", "pumpkin", "salmon", "lentil", "mushroom", "tomato", "cheese", "pepper", "spinach", "walnut"],
+    words("onion garlic carrot butter flour cinnamon pumpkin salmon lentil mushroom tomato cheese pepper spinach walnut"),
     ["in a heavy pan", "in the oven", "over a low flame", "on a baking tray", "in a large bowl", "under a wet towel"],
     ["Chop the {a} and leave it {p} until it is golden and smells sweet.", "Add the {a} together with {n} spoons of {b} and stir well.",
      "My grandmother always kept the {a} {p} for {n} minutes before dinner.", "Serve the {a} warm, with a little {b} and fresh bread.",
@@ -149,28 +154,28 @@ RECIPES = Topic(
      "Guests asked me for the {a} again, so I wrote down how the {b} is cooked."],
 )  # fmt: skip
 NEWS = Topic(
-    ["council", "minister", "strike", "harbour", "hospital", "bridge", "budget", "railway", "school", "election", "museum", "stadium", "festival", "police", "farmers"],
+    words("council minister strike harbour hospital bridge budget railway school election museum stadium festival police farmers"),
     ["in the capital", "near the coast", "after a long debate", "on Tuesday morning", "despite the rain", "in front of reporters"],
     ["The {a} was discussed {p}, and {n} people signed a letter about the {b}.", "Officials said that the {a} would reopen {p}.",
      "A spokesman for the {b} declined to comment on the {a} {p}.", "Residents fear that the {a} will cost more than the {b} did.",
      "About {n} visitors waited {p} until the {a} was finished.", "The mayor praised the {b} and promised help for the {a}."],
 )  # fmt: skip
 SHOP = Topic(
-    ["jacket", "backpack", "kettle", "lamp", "sofa", "blanket", "headphones", "camera", "bicycle", "tent", "mattress", "watch", "scarf", "boots", "umbrella"],
+    words("jacket backpack kettle lamp sofa blanket headphones camera bicycle tent mattress watch scarf boots umbrella"),
     ["for the whole family", "with free delivery", "while stocks last", "in four colours", "at a lower price", "for cold evenings"],
     ["Our {a} is made from recycled cotton and sold {p}.", "Customers who bought the {a} also liked the {b}.",
      "Order the {b} before noon and it ships {p} within {n} days.", "The {a} has a soft lining, two pockets and a strong zip.",
      "Return the {a} within {n} days if it does not match your {b}.", "This season we offer the {a} and the {b} {p}."],
 )  # fmt: skip
 TRAVEL = Topic(
-    ["beach", "village", "monastery", "harbour", "valley", "castle", "market", "waterfall", "lighthouse", "vineyard", "island", "temple", "garden", "ferry", "canyon"],
+    words("beach village monastery harbour valley castle market waterfall lighthouse vineyard island temple garden ferry canyon"),
     ["at sunset", "after breakfast", "along the old road", "with local guides", "far from the crowds", "in late spring"],
     ["We reached the {a} {p} and stayed for {n} nights in a small hotel.", "The walk from the {a} to the {b} is lovely {p}.",
      "Bring good shoes, since the {a} is steep and the {b} is often wet.", "Locals told us to visit the {b} {p} instead of the {a}.",
      "A bus leaves the {a} every {n} minutes during the summer.", "Do not miss the {a}: the view over the {b} is unforgettable."],
 )  # fmt: skip
 MANUALS = Topic(
-    ["printer", "router", "battery", "filter", "cable", "screen", "adapter", "sensor", "keyboard", "antenna", "charger", "speaker", "switch", "cartridge", "drive"],
+    words("printer router battery filter cable screen adapter sensor keyboard antenna charger speaker switch cartridge drive"),
     ["from the power supply", "behind the cover", "with a dry cloth", "in the settings menu", "before the first use", "next to the label"],
     ["Disconnect the {a} {p} and wait {n} seconds before you continue.", "Press the button next to the {a} until the {b} light blinks.",
      "If the {a} does not respond, reset the {b} {p}.", "Keep the {a} away from water and clean the {b} {p}.",
@@ -233,15 +238,14 @@ def lesson(
 def question(chance: Chance, number: int) -> tuple[str, str]:
     """A page of the questions site: mathematics under /questions, people under /users."""
     if number % 3 == 2:
-        body = prose(chance, TRAVEL, 2) + [
-            f"<p>Member for {chance.randint(1, 12)} years, {chance.randint(10, 900)} points, likes walking and music.</p>"
-        ]
+        body = [*prose(chance, TRAVEL, 2), f"<p>Member for {chance.randint(1, 12)} years, likes walking and music.</p>"]
         return f"/users/{number}", page(f"User {number}", body, site="Ask Numbers")
     title = title_of(chance)
     asked = "".join(mathematics(chance, mathjax, 2))
     a, b = chance.randint(11, 99), chance.randint(11, 99)
     body = [
-        f'<div class="question" itemprop="mainEntity"><div class="post-text s-prose">{asked}<p>What is the value of {mathjax(f"{a} + {b}", False)}?</p></div></div>',
+        f'<div class="question" itemprop="mainEntity"><div class="post-text s-prose">{asked}'
+        f"<p>What is the value of {mathjax(f'{a} + {b}', False)}?</p></div></div>",
         f'<div class="answer accepted-answer"><div class="post-text s-prose">{"".join(mathematics(chance, mathjax, 1))}'
         f"<p>Adding the two numbers, the answer is {mathjax(f'{chr(92)}boxed{{{a + b}}}', False)}.</p></div></div>",
     ]

@@ -116,9 +116,10 @@ def _descend(host: str, path: str, node: _Node, share: float, pages: int, least_
     if node.pages < pages:
         return
     taken = node.collected >= share * node.pages
-    below = [] if taken else [
-        found for name, child in sorted(node.children.items()) for found in _descend(host, _join(path, name), child, share, pages, least_share)
-    ]  # fmt: skip
+    below: list[Pattern] = []
+    if not taken:
+        for name, child in sorted(node.children.items()):
+            below += _descend(host, _join(path, name), child, share, pages, least_share)
     if taken or (not any(found.accept for found in below) and node.collected > least_share * node.pages):
         yield Pattern(host, path, node.pages, node.collected, taken, tuple(node.examples))
     else:

@@ -4,14 +4,14 @@ The order of the steps, and why:
 
 1. extract: every page once, cached. The rounds read text; extraction is most of the cost.
 2. duplicates: URL, exact, near. Before the rounds, as in the paper: a page that exists a thousand times would be a thousand votes in
-   training, in its domain's share and in the token budget. Signatures cost a twentieth of extraction, so doing it to the whole pool is cheap.
+   training, in its domain's share and in the token budget. Signatures cost a twentieth of extraction: cheap enough for the whole pool.
 3. rounds: train, score, collect, domains (`mine_rounds.py`), until the collection is the last one's (98 %) or the rounds are used up.
 4. corpus: language, boilerplate lines, quality, decontamination, shards, on the collection only (`mine_corpus.py`).
 5. problems: question-answer pairs from the corpus's pages.
 
 Resuming is reading: each step has a marker that is written last, and a step without one is done again from the last marker inside it (an
 archive, a trained model). The same inputs, settings and random seed give the same bytes in every file but `steps/` and `funnel.json`,
-which hold durations. Left out: running on several machines; archives are independent, so `extract` can be run anywhere and the files joined.
+which hold durations. Left out: several machines; archives are independent, so `extract` can be run anywhere.
 """
 
 import fcntl
@@ -29,7 +29,6 @@ from data_pipeline.mine_sample import Round
 from data_pipeline.mine_seed import Seed, read_seed, sort_seed
 from data_pipeline.mine_watch import SILENT, Watch, is_done, recorded, write_funnel, write_json
 from data_pipeline.settings import STEPS, Settings, differences, to_mapping
-from data_pipeline.urls import host
 from verifiers.atomic import remove_leftovers
 from verifiers.input_error import InputError
 
@@ -54,10 +53,10 @@ def mine(settings: Settings, inputs: Sequence[str], out: Path, *, watch: Watch =
     """Run the loop, or what is left of it. `review` stops after each round, for a person to edit its patterns; call again to go on."""
     seed_pages = sort_seed(settings)[2]
     with claimed(out, settings, inputs):
-        files = extracted_files(inputs, out / "extracted", settings, watch, step=(out, "extract"))
-        seed_files = extracted_files(seed_pages, out / "seed", settings, watch, step=None) if seed_pages else []
+        files = extracted_files(inputs, out / "extracted", settings, watch, out=out)
+        seed_files = extracted_files(seed_pages, out / "seed", settings, watch, out=None) if seed_pages else []
         dropped = find_duplicates(files, out, settings, watch)
-        pool = build_pool(files, dropped, host)
+        pool = build_pool(files, dropped)
         _check(pool, settings)
         seed = read_seed(settings, out, seed_files)
         last = _rounds(pool, seed, settings, out, watch, review)

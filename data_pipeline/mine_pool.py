@@ -9,15 +9,17 @@ of the corpus counts with a real tokenizer when one is named.
 """
 
 import hashlib
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data_pipeline.dedup import Duplicates, drop_duplicates
 from data_pipeline.doc import Doc
 from data_pipeline.shards import read_docs
+from data_pipeline.urls import host
 
 CHARACTERS_PER_TOKEN = 3.5
 
@@ -43,8 +45,8 @@ class Pool:
     def id_of(self, row: int) -> str:
         return f"{int(self.ids[row]):016x}"
 
-    def docs(self, wanted: Mask | None = None, *, seen: Callable[[int], None] = lambda row: None) -> Iterator[tuple[int, Doc]]:
-        """The pages with their texts, from disk, in order; only the wanted ones. `seen` hears of every row passed."""
+    def docs(self, wanted: Mask | None = None) -> Iterator[tuple[int, Doc]]:
+        """The pages with their texts, from disk, in order; only the wanted ones."""
         row = 0
         for file in self.files:
             for doc in read_docs(file):
@@ -53,25 +55,21 @@ class Pool:
                 if doc.dropped is None and int(doc.id, 16) == int(self.ids[row]):
                     if wanted is None or wanted[row]:
                         yield row, doc
-                    seen(row)
                     row += 1
 
 
-def build_pool(files: Sequence[Path], duplicates: Container[str], host: Callable[[str], str]) -> Pool:
-    """Reads the extraction once. A second page with the same id (an archive given twice) is passed over."""
+def build_pool(files: Sequence[Path], duplicates: Duplicates) -> Pool:
+    """Reads the extraction once."""
     ids: list[int] = []
     urls: list[str] = []
     hosts: list[str] = []
     sizes: list[int] = []
     formulas: list[bool] = []
     known: dict[str, str] = {}  # hosts repeat: one string each
-    seen: set[int] = set()
-    for doc in in_pool(files, duplicates):
-        number = int(doc.id, 16)
-        if number in seen:
+    for doc in drop_duplicates((doc for file in files for doc in read_docs(file)), duplicates):
+        if doc.dropped is not None:
             continue
-        seen.add(number)
-        ids.append(number)
+        ids.append(int(doc.id, 16))
         urls.append(doc.url)
         name = host(doc.url)
         hosts.append(known.setdefault(name, name))
@@ -80,13 +78,6 @@ def build_pool(files: Sequence[Path], duplicates: Container[str], host: Callable
     return Pool(
         tuple(files), np.array(ids, np.uint64), urls, hosts, np.array(sizes, np.int64), np.array(formulas, np.bool_)
     )  # fmt: skip
-
-
-def in_pool(files: Iterable[Path], duplicates: Container[str]) -> Iterator[Doc]:
-    for file in files:
-        for doc in read_docs(file):
-            if doc.dropped is None and doc.id not in duplicates:
-                yield doc
 
 
 def estimated_tokens(text: str) -> int:

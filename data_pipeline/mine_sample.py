@@ -1,6 +1,6 @@
 """Which pages a round trains on: the seed as positive examples, and negatives that a small pool can afford.
 
-* Positive examples are the seed: the user's, and the pages that accepted URL patterns brought in so far. Sources are balanced by the trainer.
+* Positive examples are the seed: the user's, and the pages that accepted URL patterns brought in. The trainer balances sources.
 * Negative examples are random pages of the pool that are not in the seed. DeepSeekMath draws them from all of Common Crawl, where one page
   in a hundred is mathematics; in a pool chosen for mathematics that would teach the classifier to reject it. So pages on which extraction
   found formulas, pages of the last collection and pages of mathematical domains are no negatives as long as there are others.
@@ -73,8 +73,8 @@ def _negatives(pool: Pool, before: Round, settings: Settings, wanted: int) -> Ro
     rows = np.flatnonzero(possible)
     if len(rows) < LEAST:
         raise InputError(
-            f"the seed has one class: it covers all but {len(rows)} of the pool's {len(pool)} pages, so there is nothing to tell mathematics from; "
-            "add other pages"
+            f"the seed has one class: it covers all but {len(rows)} of the pool's {len(pool)} pages, so there is nothing to tell "
+            "mathematics from; add other pages"
         )
     most = max(LEAST, len(rows) // 2)
     return draw(pool, rows, min(wanted, most), seed=settings.random_seed, purpose=f"negatives {before.number + 1}")

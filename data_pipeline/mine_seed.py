@@ -45,7 +45,7 @@ class Seed:
 
 
 def sort_seed(settings: Settings) -> tuple[list[Path], list[Path], list[str], list[Path]]:
-    """The seed's files by kind: documents, URL lists, things to extract, models. Raises InputError for a missing one and for an empty seed."""
+    """The seed by kind: documents, URL lists, things to extract, models. Raises InputError for a missing file and for an empty seed."""
     if not settings.seed and not settings.seed_domains:
         raise InputError("the seed is empty; name known-good mathematics with seed = [files] or seed_domains = [hosts]")
     documents: list[Path] = []
