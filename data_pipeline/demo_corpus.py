@@ -63,9 +63,9 @@ def write_web(folder: Path, seed: int = 0) -> list[Path]:
     half = len(pages) // 2
     archives = [folder / "demo-00.warc.gz", folder / "demo-01.warc.gz"]
     for archive, part in zip(archives, (pages[:half], pages[half:]), strict=True):
-        data = b"".join(gzip.compress(record, 6, mtime=0) for page in part for record in _records(page))
+        data = b"".join(warc_records(page.url, page.html.encode()) for page in part)
         if archive is archives[1]:
-            data += gzip.compress(_records(pages[0])[1], 6, mtime=0)[:-200]
+            data += warc_records("https://cut.example.org/", pages[0].html.encode())[:-400]
         with atomic_path(archive) as temporary:
             temporary.write_bytes(data)
     with atomic_path(folder / "benchmark.txt") as temporary:
@@ -73,19 +73,23 @@ def write_web(folder: Path, seed: int = 0) -> list[Path]:
     return archives
 
 
-def _records(page: WebPage) -> tuple[bytes, bytes]:
-    body = page.html.encode()
-    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-    return warc_record("request", page.url, request), warc_record("response", page.url, http)
+def warc_records(url: str, html: bytes) -> bytes:
+    """A page as crawlers store it: a request, a response and a metadata record, each a gzip member."""
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b" % (len(html), html)
+    records = [
+        _record("request", url, b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: CCBot/2.0\r\n\r\n", "application/http; msgtype=request"),
+        _record("response", url, http, "application/http; msgtype=response"),
+        _record("metadata", url, b"fetchTimeMs: 100\r\n", "application/warc-fields"),
+    ]
+    return b"".join(gzip.compress(record, 6, mtime=0) for record in records)
 
 
-def warc_record(kind: str, url: str, block: bytes) -> bytes:
-    """One WARC/1.0 record around an HTTP message; its id follows from the URL, so that equal webs are equal bytes."""
+def _record(kind: str, url: str, block: bytes, content_type: str) -> bytes:
+    """One WARC/1.0 record; its id follows from the URL, so that equal webs are equal bytes."""
     number = hashlib.blake2b(f"{kind} {url}".encode(), digest_size=16).hexdigest()
     name = f"{number[:8]}-{number[8:12]}-{number[12:16]}-{number[16:20]}-{number[20:32]}"
     header = (
         f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{name}>\r\nWARC-Date: {DATE}\r\nWARC-Target-URI: {url}\r\n"
-        f"Content-Type: application/http; msgtype={kind}\r\nContent-Length: {len(block)}\r\n\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(block)}\r\n\r\n"
     )
     return header.encode() + block + b"\r\n\r\n"
