@@ -9,6 +9,7 @@ a page that quotes a benchmark question, and one record cut in the middle. What 
 
 import gzip
 import hashlib
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from data_pipeline.demo_pages import MATHJAX_HEAD, SEED_HOST, SITES, Site, lesso
 from verifiers.atomic import atomic_path
 
 DATE = "2026-01-01T00:00:00Z"
+BENCHMARK = "benchmark.jsonl"
 MIRROR = "mirror.example.com"
 QUESTION = (
     "A gardener plants 17 rows of tulips with 23 bulbs in each row and then gives away 48 bulbs to the school next door. "
@@ -68,8 +70,8 @@ def write_web(folder: Path, seed: int = 0) -> list[Path]:
             data += warc_records("https://cut.example.org/", pages[0].html.encode())[:-400]
         with atomic_path(archive) as temporary:
             temporary.write_bytes(data)
-    with atomic_path(folder / "benchmark.txt") as temporary:
-        temporary.write_text(QUESTION + "\n", encoding="utf-8")
+    with atomic_path(folder / BENCHMARK) as temporary:
+        temporary.write_text(json.dumps({"problem": QUESTION}) + "\n", encoding="utf-8")
     return archives
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import zstandard
 
-from data_pipeline.decontaminate import Benchmarks, decontaminate
+from data_pipeline.decontaminate import Benchmarks, Hit, decontaminate, hit_rows
 from data_pipeline.doc import Doc, Stage, drop_if, to_line
-from data_pipeline.language import identify_language, keep_languages
+from data_pipeline.language import keep_languages
 from data_pipeline.mine_pool import Pool
 from data_pipeline.mine_rounds import folder_of
 from data_pipeline.mine_sample import Round
@@ -102,21 +102,27 @@ def _collection(pool: Pool, last: Round, out: Path) -> Iterator[Doc]:
 
 
 def _stages(pool: Pool, last: Round, settings: Settings, out: Path) -> list[tuple[str, Stage]]:
-    stages: list[tuple[str, Stage]] = [("language", _language(settings.languages))]
+    stages: list[tuple[str, Stage]] = [("language", keep_languages(settings.languages))]
     if settings.quality:
         stages.append(("quality", drop_if(quality_rule(Quality()))))
     if settings.benchmarks:
-        benchmarks = Benchmarks.load([Path(name) for name in settings.benchmarks])
-        stages.append(("decontaminate", decontaminate(benchmarks, unit=settings.unit)))
+        stages.append(("decontaminate", _decontamination(settings, out / "contamination.jsonl")))
     return stages
 
 
-def _language(languages: Sequence[str]) -> Stage:
-    keep: Stage = keep_languages(tuple(languages)) if languages else (lambda docs: docs)
+def _decontamination(settings: Settings, path: Path) -> Stage:
+    """The stage, with every hit listed in `path`."""
+    benchmarks = Benchmarks.load([Path(name) for name in settings.benchmarks])
 
     def stage(docs: Iterator[Doc]) -> Iterator[Doc]:
-        return keep(identify_language(doc) if doc.dropped is None else doc for doc in docs)
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
 
+            def report(doc: Doc, hits: Sequence[Hit]) -> None:
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in hit_rows(doc.id, hits))
+
+            yield from decontaminate(benchmarks, unit=unit, report=report)(docs)
+
+    unit: Any = settings.unit
     return stage
 
 

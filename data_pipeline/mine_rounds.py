@@ -9,6 +9,7 @@ in it depends on time, place or the number of workers.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data_pipeline import domains as places
-from data_pipeline.classify import Classifier, Example, Training, train
+from data_pipeline.classify import PRESETS, Classifier, Example, Training, train
 from data_pipeline.mine_pool import Mask, Pool
 from data_pipeline.mine_sample import Round, Sample, draw_sample
 from data_pipeline.mine_seed import Seed
@@ -100,12 +101,12 @@ def _model(pool: Pool, seed: Seed, sample: Sample, settings: Settings, folder: P
     if not (folder / "training.json").is_file():
         watch.begin(f"round {sample.number}: training", len(sample.good) + len(sample.bad) + seed.count)
         report = train(_examples(pool, seed, sample), model, training_of(settings))
-        write_json(folder / "training.json", report.to_json())
+        write_json(folder / "training.json", report)
     return model
 
 
 def training_of(settings: Settings) -> Training:
-    return Training.preset(settings.preset, seed=settings.random_seed)
+    return replace(PRESETS[settings.preset], seed=settings.random_seed)
 
 
 def _examples(pool: Pool, seed: Seed, sample: Sample) -> Iterator[Example]:

@@ -46,7 +46,7 @@ class Settings:
     pattern_share: float = _option(0.5, "loop", "a URL pattern inside such a domain is accepted when this share of its pages was collected")
     pattern_pages: int = _option(3, "loop", "and it has at least this many pages")
     seed_pages: int = _option(500_000, "loop", "positive examples, and as many negative ones, at most")
-    preset: str = _option("small", "loop", "the classifier's size: small (232 MB) or deepseekmath (2 GB)")
+    preset: str = _option("small", "loop", "the classifier's size: small (55 MB) or deepseekmath (2 GB)")
     random_seed: int = _option(0, "loop", "fixes every random choice: the same seed gives the same bytes")
     prefilter: bool = _option(False, "extract", "drop pages without mathematical markup before extraction")
     page_seconds: float = _option(2.0, "extract", "a page that takes longer is dropped and counted")
@@ -56,7 +56,7 @@ class Settings:
     languages: tuple[str, ...] = _option(("en",), "corpus", "languages to keep (ISO 639); empty: all")
     quality: bool = _option(True, "corpus", "apply the quality rules")
     benchmarks: tuple[str, ...] = _option(
-        (), "corpus", "benchmark files (.jsonl, .parquet, .txt); text that shares a 10-gram with them is removed"
+        (), "corpus", "benchmark files (.jsonl, .parquet); text that shares a 10-gram with them is removed"
     )
     unit: str = _option("segment", "corpus", "what a benchmark's words cost: the segment or the document")
     problems: bool = _option(True, "corpus", "look for question-answer pairs")
