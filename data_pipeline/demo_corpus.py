@@ -33,16 +33,16 @@ class WebPage(NamedTuple):
     mathematical: bool
 
 
-def web(seed: int = 0) -> list[WebPage]:
-    """All pages in the order of the archive (shuffled), with what they are about."""
-    pages = [page for site in SITES for page in _site_pages(site, seed)]
+def web(seed: int = 0, share: float = 1.0) -> list[WebPage]:
+    """All pages in the order of the archive (shuffled), with what they are about; of each site, a share."""
+    pages = [page for site in SITES for page in _site_pages(site, seed, share)]
     pages += list(_planted(pages, random.Random(f"{seed}:planted")))
     random.Random(f"{seed}:order").shuffle(pages)
     return pages
 
 
-def _site_pages(site: Site, seed: int) -> Iterator[WebPage]:
-    for number in range(site.pages):
+def _site_pages(site: Site, seed: int, share: float) -> Iterator[WebPage]:
+    for number in range(round(share * site.pages)):
         path, html = site.page(random.Random(f"{seed}:{site.host}:{number}"), number)
         yield WebPage(f"https://{site.host}{path}", html, site.mathematical and not path.startswith(("/users/", "/stories/")))
 
@@ -58,10 +58,10 @@ def _planted(pages: list[WebPage], chance: random.Random) -> Iterator[WebPage]:
     yield WebPage(f"https://{SEED_HOST}/lessons/word-problems", html.replace("</main>", f"<p>{QUESTION}</p></main>"), True)
 
 
-def write_web(folder: Path, seed: int = 0) -> list[Path]:
+def write_web(folder: Path, seed: int = 0, share: float = 1.0) -> list[Path]:
     """Two WARC files and the benchmark file in `folder`. The second archive ends in a record that was cut in the middle."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = web(seed)
+    pages = web(seed, share)
     half = len(pages) // 2
     archives = [folder / "demo-00.warc.gz", folder / "demo-01.warc.gz"]
     for archive, part in zip(archives, (pages[:half], pages[half:]), strict=True):

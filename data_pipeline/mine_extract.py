@@ -8,10 +8,10 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from data_pipeline.dedup import Dedup, Duplicates, dedup
+from data_pipeline.inputs import expand
 from data_pipeline.mine_watch import Record, Watch, is_done, recorded
 from data_pipeline.settings import Settings
 from data_pipeline.shards import read_docs
-from data_pipeline.warc import expand
 from data_pipeline.workers import extract_archives
 
 
