@@ -11,8 +11,8 @@ from data_pipeline.classify import PRESETS, Classifier, train_files
 from data_pipeline.classify_report import table
 from data_pipeline.cli_options import Parser, add_fields, with_fields
 from data_pipeline.cli_progress import Progress
-from data_pipeline.cli_steps import counted, input_docs, output_file, summary
-from data_pipeline.doc import Doc, to_line
+from data_pipeline.cli_steps import counted, input_docs, output_file, rows_of, summary
+from data_pipeline.doc import Doc
 from data_pipeline.settings import Settings
 from data_pipeline.shards import read_docs, write_lines
 from verifiers.input_error import InputError
@@ -59,7 +59,7 @@ def score(arguments: Sequence[str]) -> int:
     counts: Counter[str] = Counter()
     threshold = with_fields(Settings(), values).threshold
     flow = scored((doc for file in files for doc in read_docs(file)), classifier, threshold)
-    write_lines(out, map(to_line, counted(flow, counts, watch)))
+    write_lines(out, rows_of(counted(flow, counts, watch)))
     watch.note(summary("score", counts, out))
     return 0
 

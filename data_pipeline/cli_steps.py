@@ -54,6 +54,10 @@ def counted(docs: Iterable[Doc], counts: Counter[str], watch: Watch) -> Iterator
         yield doc
 
 
+def rows_of(docs: Iterable[Doc]) -> Iterator[str]:
+    return (to_line(doc)[:-1] for doc in docs)
+
+
 def extract(arguments: Sequence[str]) -> int:
     parser = Parser("extract", "Pages to text with every formula as LaTeX: one JSON object a page, kept or not, with the reason.")
     parser.add_argument("inputs", nargs="+", help="archives (WARC, WET, ARC), .html files, folders")
@@ -65,7 +69,7 @@ def extract(arguments: Sequence[str]) -> int:
     parts = out.with_name(f".{out.name}.parts")  # finished archives stay here until all are: a stopped command goes on
     files = extracted_files(values.inputs, parts, with_fields(Settings(), values), watch, out=None)
     counts: Counter[str] = Counter()
-    write_lines(out, map(to_line, counted((doc for file in files for doc in read_docs(file)), counts, Watch())))
+    write_lines(out, rows_of(counted((doc for file in files for doc in read_docs(file)), counts, Watch())))
     shutil.rmtree(parts)
     watch.note(summary("extract", counts, out))
     return 0
@@ -88,7 +92,7 @@ def dedup_files(arguments: Sequence[str]) -> int:
         found = dedup(files, work, Dedup(near=settings.near, threshold=settings.near_threshold))
         counts: Counter[str] = Counter()
         flow = counted(drop_duplicates((doc for file in files for doc in read_docs(file)), found), counts, watch)
-        write_lines(out, (to_line(doc) for doc in flow if doc.dropped is None or not values.drop))
+        write_lines(out, rows_of(doc for doc in flow if doc.dropped is None or not values.drop))
     finally:
         shutil.rmtree(work, ignore_errors=True)
     watch.note(summary("dedup", counts, out))
@@ -111,6 +115,6 @@ def decontaminate_files(arguments: Sequence[str]) -> int:
     watch.begin("decontaminate")
     counts: Counter[str] = Counter()
     flow = counted(stage(doc for file in files for doc in read_docs(file)), counts, watch)
-    write_lines(out, map(to_line, flow))
+    write_lines(out, rows_of(flow))
     watch.note(summary("decontaminate", counts, out))
     return 0

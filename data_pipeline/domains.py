@@ -3,8 +3,8 @@
 DeepSeekMath (arXiv:2402.03300, section 2.1) calls a domain mathematical when more than 10 % of its pages were collected, lets people
 mark the URL paths inside it that hold mathematics (mathoverflow.net/questions), and adds the uncollected pages under them to the seed.
 Here the paths are proposed: the page paths of a domain form a tree, and going down from its root the first folder whose pages were
-mostly collected is taken. Higher is better, since the uncollected pages are the gain; a folder below the bar is opened, so that
-`/questions` is found where `/users` spoils the root. What lies below the bar but above the domain's own is proposed too, not accepted:
+mostly collected is taken. Higher is better, since the uncollected pages are the gain; a folder below the bar, and one with a sub-folder
+of which next to nothing was collected, is opened, so that `/questions` is found without `/users`. What lies below the bar but above the domain's own is proposed too, not accepted:
 a person can turn it on, or anything off, in `patterns.json`.
 
 A pattern is a host and a prefix of whole path segments, or of a path and one query parameter (`/viewtopic.php?f=5`: forums keep their
@@ -24,6 +24,7 @@ from verifiers.input_error import InputError
 
 DEPTH = 6  # path segments looked at: deeper folders hold too few pages to judge, and a hostile URL has thousands
 EXAMPLES = 3
+TELLING = 8  # pages of which a mathematical folder would hardly ever show so few
 PARAMETERS = 8  # query parameters looked at
 
 
@@ -115,7 +116,7 @@ def _descend(host: str, path: str, node: _Node, share: float, pages: int, least_
     """The highest accepted folders below a node; where there is none, the node itself if a person might want it. Depth: DEPTH."""
     if node.pages < pages:
         return
-    taken = node.collected >= share * node.pages
+    taken = node.collected >= share * node.pages and not _is_mixed(node, least_share)
     below: list[Pattern] = []
     if not taken:
         for name, child in sorted(node.children.items()):
@@ -124,6 +125,11 @@ def _descend(host: str, path: str, node: _Node, share: float, pages: int, least_
         yield Pattern(host, path, node.pages, node.collected, taken, tuple(node.examples))
     else:
         yield from below
+
+
+def _is_mixed(node: _Node, least_share: float) -> bool:
+    """Whether a folder directly below is about something else: enough pages to tell, and next to none of them collected."""
+    return any(child.pages >= TELLING and child.collected <= least_share * child.pages for child in node.children.values())
 
 
 def _join(path: str, name: str) -> str:

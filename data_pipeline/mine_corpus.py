@@ -1,6 +1,7 @@
 """What becomes of a collection: language, boilerplate, quality, decontamination, shards; and the problems in it.
 
-The collection is streamed through the stages once, after one pass that counts the lines of each domain. Language comes first, because the
+The collection is written down with its scores (`collected.jsonl.zst`), its domains' lines are counted, and it is streamed through the
+stages once. Language comes first, because the
 later rules are written for languages they know; boilerplate before quality, because a menu should not spoil a page; decontamination last,
 on the text as it will be published. Every collected page has an outcome: kept pages are in `corpus/`, all others in `rejected.jsonl.zst`
 with their reason (and, with `keep_rejects`, their text).
@@ -17,6 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import zstandard
 
+from data_pipeline.boilerplate import find_boilerplate, remove_boilerplate
 from data_pipeline.decontaminate import Benchmarks, Hit, decontaminate, hit_rows
 from data_pipeline.doc import Doc, Stage, drop_if, to_line
 from data_pipeline.language import keep_languages
@@ -24,10 +26,12 @@ from data_pipeline.mine_pool import Pool
 from data_pipeline.mine_rounds import folder_of
 from data_pipeline.mine_sample import Round
 from data_pipeline.mine_watch import Record, Watch, is_done, recorded, step_file, write_json
-from data_pipeline.quality import Quality, quality_rule
+from data_pipeline.quality import quality_rule
 from data_pipeline.settings import Settings, to_mapping
-from data_pipeline.shards import write_shards
+from data_pipeline.shards import read_docs, write_lines, write_shards
 from verifiers.atomic import atomic_path
+
+COLLECTION = "collected.jsonl.zst"
 
 
 class Gauge:
@@ -71,22 +75,22 @@ def measured(docs: Iterator[Doc], stages: Iterable[tuple[str, Stage]], records: 
 
 def write_corpus(pool: Pool, last: Round, settings: Settings, out: Path, watch: Watch) -> int:
     """`corpus/` and `rejected.jsonl.zst`, unless they are there; how many documents are kept."""
-    manifest = out / "corpus" / "manifest.json"
     if not is_done(out, "corpus"):
         records: list[Record] = []
         with recorded(out, "corpus") as whole:
             watch.begin("corpus", int(last.collected.sum()))
-            flow = measured(_collection(pool, last, out), _stages(pool, last, settings, out), records)
+            collection = out / COLLECTION
+            write_lines(collection, (to_line(doc)[:-1] for doc in _collection(pool, last, out)))
+            flow = measured(read_docs(collection), _stages(collection, settings, out), records)
             flow = _watched(_with_rejects(flow, out / "rejected.jsonl.zst", settings.keep_rejects), watch)
-            write_shards(
-                flow, out / "corpus", format=settings.format, tokenizer=settings.tokenizer or None, config=_config(settings),
-            )  # fmt: skip
+            form: Any = settings.format
+            write_shards(flow, out / "corpus", format=form, tokenizer=settings.tokenizer or None, config=_config(settings))
             whole.entered, whole.kept = records[0].entered, records[-1].kept
             whole.bytes_in, whole.bytes_out = records[0].bytes_in, records[-1].bytes_out
             for record in records:
                 whole.dropped.update(record.dropped)
                 write_json(step_file(out, record.step), record.row())
-    return int(json.loads(manifest.read_text())["documents"])
+    return int(json.loads((out / "corpus" / "manifest.json").read_text())["documents"])
 
 
 def _config(settings: Settings) -> dict[str, Any]:
@@ -101,10 +105,13 @@ def _collection(pool: Pool, last: Round, out: Path) -> Iterator[Doc]:
         yield doc.score("math", round(float(scores[row]), 6))
 
 
-def _stages(pool: Pool, last: Round, settings: Settings, out: Path) -> list[tuple[str, Stage]]:
-    stages: list[tuple[str, Stage]] = [("language", keep_languages(settings.languages))]
+def _stages(collection: Path, settings: Settings, out: Path) -> list[tuple[str, Stage]]:
+    stages = [
+        ("language", keep_languages(settings.languages)),
+        ("boilerplate", remove_boilerplate(find_boilerplate([collection], out / "boilerplate.npy"))),
+    ]
     if settings.quality:
-        stages.append(("quality", drop_if(quality_rule(Quality()))))
+        stages.append(("quality", drop_if(quality_rule())))
     if settings.benchmarks:
         stages.append(("decontaminate", _decontamination(settings, out / "contamination.jsonl")))
     return stages

@@ -101,7 +101,7 @@ def read_seed(settings: Settings, out: Path, extracted: Sequence[Path]) -> Seed:
     files = [*documents, *extracted]
     kept = out / NAME
     if files and not kept.is_file():
-        write_lines(kept, map(to_line, seed_documents(files)))
+        write_lines(kept, (to_line(doc)[:-1] for doc in seed_documents(files)))
     urls = set(read_urls(lists))
     count = 0
     if files:

@@ -56,6 +56,11 @@ def test_a_whole_domain_is_one_pattern():
     assert [(p.path, p.accept) for p in propose_patterns(visits, shares(visits))] == [("/", True)]
 
 
+def test_a_folder_about_something_else_is_left_out_even_where_the_domain_was_mostly_collected():
+    visits = site("ask.org", "/questions/", 30, 28) + site("ask.org", "/users/", 10, 1) + site("ask.org", "/help/", 3, 0)
+    assert [(p.path, p.accept) for p in propose_patterns(visits, shares(visits))] == [("/questions/", True)]
+
+
 def test_what_is_below_the_bar_is_proposed_but_not_accepted():
     visits = site("mixed.org", "/", 10, 3)
     assert [(p.path, p.share, p.accept) for p in propose_patterns(visits, shares(visits))] == [("/", 0.3, False)]
