@@ -54,9 +54,8 @@ def _mine(settings: Settings, inputs: Sequence[str], out: Path, *, review: bool 
 def _ending(outcome: Outcome, seconds: float) -> list[str]:
     if outcome.review:
         return [f"Round {outcome.rounds} waits for you: set accept = true or false in {outcome.review}, then give the same command again."]
-    lines = [
-        f"{outcome.kept:,} documents in {outcome.out / 'corpus'}, {outcome.problems:,} problems in {outcome.out / 'problems.jsonl'} ({seconds:.0f} s)"
-    ]
+    found = f"{outcome.problems:,} problems in {outcome.out / 'problems.jsonl'}"
+    lines = [f"{outcome.kept:,} documents in {outcome.out / 'corpus'}, {found} ({seconds:.0f} s)"]
     report = _report(outcome.out)
     return [*lines, f"report: {report}"] if report else lines
 

@@ -12,6 +12,7 @@ from data_pipeline.dedup import Dedup, dedup, drop_duplicates
 from data_pipeline.doc import Doc, to_line
 from data_pipeline.mine_extract import extracted_files
 from data_pipeline.mine_watch import Watch
+from data_pipeline.problems import Difficulty, read_solve_rates, write_problems
 from data_pipeline.settings import Settings
 from data_pipeline.shards import document_files, read_docs, write_lines
 from verifiers.input_error import InputError
@@ -117,4 +118,30 @@ def decontaminate_files(arguments: Sequence[str]) -> int:
     flow = counted(stage(doc for file in files for doc in read_docs(file)), counts, watch)
     write_lines(out, rows_of(flow))
     watch.note(summary("decontaminate", counts, out))
+    return 0
+
+
+def problems(arguments: Sequence[str]) -> int:
+    parser = Parser(
+        "problems", "Question-answer pairs from documents, each answer parsed and verified, as problems for `reckon grpo-math`."
+    )
+    parser.add_argument("inputs", nargs="+", help="files or folders of documents")
+    parser.add_argument("--out", required=True, type=Path, help="a .jsonl file")
+    parser.add_argument("--solve-rates", type=Path, help="JSON Lines with an id and a solve_rate: difficulty by a policy")
+    parser.add_argument("--least", type=float, default=0.0, help="least solve rate")
+    parser.add_argument("--most", type=float, default=1.0, help="greatest solve rate")
+    add_fields(parser, ("benchmarks",))
+    values = parser.read(arguments)
+    out = output_file(values.out)
+    files = input_docs(values.inputs, out)
+    names = with_fields(Settings(), values).benchmarks
+    benchmarks = Benchmarks.load([Path(name) for name in names]) if names else None
+    difficulty = Difficulty(read_solve_rates(values.solve_rates), values.least, values.most) if values.solve_rates else None
+    watch = Progress()
+    watch.begin("problems")
+    seen: Counter[str] = Counter()
+    flow = counted((doc for file in files for doc in read_docs(file)), seen, watch)
+    counts = write_problems(flow, out, benchmarks, difficulty=difficulty)
+    dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common() if reason not in ("found", "kept"))
+    watch.note(f"problems: {counts['found']:,} found, {counts['kept']:,} kept ({dropped or 'none dropped'}): {out}")
     return 0

@@ -26,6 +26,7 @@ from data_pipeline.mine_pool import Pool
 from data_pipeline.mine_rounds import folder_of
 from data_pipeline.mine_sample import Round
 from data_pipeline.mine_watch import Record, Watch, is_done, recorded, step_file, write_json
+from data_pipeline.problems import write_problems
 from data_pipeline.quality import quality_rule
 from data_pipeline.settings import Settings, to_mapping
 from data_pipeline.shards import read_docs, write_lines, write_shards
@@ -153,4 +154,15 @@ def _watched(docs: Iterator[Doc], watch: Watch) -> Iterator[Doc]:
 
 
 def write_problem_file(settings: Settings, out: Path, watch: Watch) -> int:
-    return 0
+    """`problems.jsonl`, unless it is there or not wanted; how many problems it holds."""
+    if not settings.problems:
+        return 0
+    if not is_done(out, "problems"):
+        watch.begin("problems")
+        benchmarks = Benchmarks.load([Path(name) for name in settings.benchmarks]) if settings.benchmarks else None
+        with recorded(out, "problems", unit="problems") as record:
+            counts = write_problems(read_docs(out / "corpus"), out / "problems.jsonl", benchmarks)
+            record.entered, record.kept = counts.pop("found", 0), counts.pop("kept", 0)
+            record.dropped = dict(counts)
+    kept: int = json.loads(step_file(out, "problems").read_text())["out"]
+    return kept

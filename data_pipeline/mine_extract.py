@@ -53,11 +53,15 @@ def finished(folder: Path) -> list[Path]:
 
 
 def _count(folder: Path, record: Record) -> None:
-    for file in finished(folder):
-        marker = json.loads(file.with_name(file.name.removesuffix(".jsonl.zst") + ".json").read_text())
+    """The funnel's row from the markers; what the archives held besides pages (requests, malformed records) stands beside it."""
+    records: Counter[str] = Counter()
+    for file in sorted(folder.glob("*.json")):
+        marker = json.loads(file.read_text())
         counts = Counter(marker["outcomes"])
         record.kept += counts.pop("kept", 0)
         for reason, count in counts.items():
             record.dropped[reason] = record.dropped.get(reason, 0) + count
+        records.update(marker.get("records", {}))
         record.bytes_in += marker.get("bytes", 0)
+    record.details["records"] = dict(sorted(records.items()))
     record.entered = record.kept + sum(record.dropped.values())
