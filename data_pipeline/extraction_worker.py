@@ -1,0 +1,235 @@
+"""One archive, page by page, in a process that may be killed at any moment: what it has done so far is always on disk.
+
+The process writes each finished document to a part file and, before each page, a snapshot of where it is to a small shared file (`Slot`):
+where the page begins, how long the part file is, what was counted. A snapshot is all that is needed to go on, so the process that takes
+over after a kill begins with the very page, whether the page was too slow (it becomes a dropped document), or everything was killed.
+When all pages are through, the part is compressed to its name, and then the counts are written, which marks the archive as finished.
+
+The start time in the slot tells the pool that a page is being worked on, and since when. Memory is limited by the address space, so that
+most pages that ask for too much get a MemoryError, and the process lives on.
+"""
+
+import json
+import mmap
+import os
+import resource
+import struct
+import sys
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from data_pipeline.doc import Doc, Page, doc_id, to_line
+from data_pipeline.prefilter import Prefilter, prefilter
+from data_pipeline.warc import NoArchive, read_pages, starts_by_count
+from verifiers.atomic import atomic_path
+from verifiers.input_error import InputError
+
+Task = Callable[[Page], Doc]
+_HEAD = struct.Struct("<dQII")  # start of the page or 0, beats, length and checksum of the snapshot
+_SIZE = 1 << 16
+_ERRORS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One archive to extract, and how."""
+
+    source: str
+    key: str
+    out: str
+    config: str
+    seconds: float
+    megabytes: int
+    limit: int
+    markup: bool
+    keep_rejects: bool
+
+    def file(self, ending: str) -> Path:
+        return Path(self.out) / f"{self.key}{ending}"
+
+    @property
+    def part(self) -> Path:
+        return Path(self.out) / f".part-{self.key}.jsonl"
+
+    @property
+    def slot(self) -> Path:
+        return Path(self.out) / f".part-{self.key}.slot"
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """Where a worker is: enough to go on from there."""
+
+    config: str = ""
+    start: int = 0
+    number: int = 0
+    """Pages finished."""
+    size: int = 0
+    """Bytes of the part file that belong to them."""
+    read: int = 0
+    """Bytes of their bodies."""
+    outcomes: dict[str, int] = field(default_factory=dict)
+    records: dict[str, int] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    begun: bool = False
+    """Whether `start` is a page that was counted in `records` already."""
+    failure: str = ""
+    """Why the archive cannot be read."""
+    hopeless: bool = False
+    """Whether it never will be."""
+
+
+class Slot:
+    """A snapshot and a clock in a shared file, written by the worker and read by the pool."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("ab") as file:
+            file.truncate(_SIZE)
+        with path.open("r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), _SIZE)
+        self._beats = 0
+
+    def begin(self, snapshot: Snapshot) -> None:
+        self.save(snapshot)
+        struct.pack_into("<d", self._memory, 0, time.monotonic())
+
+    def save(self, snapshot: Snapshot) -> None:
+        data = json.dumps({name: getattr(snapshot, name) for name in Snapshot.__slots__}).encode()
+        assert len(data) < _SIZE - _HEAD.size
+        self._beats += 1
+        _HEAD.pack_into(self._memory, 0, 0.0, self._beats, len(data), zlib.crc32(data))
+        self._memory[_HEAD.size : _HEAD.size + len(data)] = data
+
+    def end(self) -> None:
+        struct.pack_into("<d", self._memory, 0, 0.0)
+
+    def clock(self) -> tuple[float, int]:
+        """When the page began (0.0 between pages), and a number that grows with every page."""
+        since, beats, _, _ = _HEAD.unpack_from(self._memory)
+        return since, beats
+
+    def load(self) -> Snapshot | None:
+        """None where there is none, or only half of one."""
+        _, _, length, check = _HEAD.unpack_from(self._memory)
+        data = self._memory[_HEAD.size : _HEAD.size + length]
+        if not length or zlib.crc32(data) != check:
+            return None
+        return Snapshot(**json.loads(data))
+
+    def close(self) -> None:
+        self._memory.close()
+
+
+def resumable(job: Job, slot: Slot) -> Snapshot:
+    """The snapshot to go on from; a new one where there is none, or of another configuration, or with a part file cut short."""
+    found = slot.load()
+    if found is None or found.config != job.config or not job.part.exists() or job.part.stat().st_size < found.size:
+        return Snapshot(config=job.config)
+    found.failure = ""
+    return found
+
+
+def work(job: Job, task: Task, slot: Slot, verdict: str | None) -> bool:
+    """Extract the archive from where its slot says; `verdict` is why the page that begins there is dropped. Whether it could be read."""
+    _limit_memory(job.megabytes)
+    state = resumable(job, slot)
+    verdict = verdict if state.begun else None
+    descriptor = os.open(job.part, os.O_WRONLY | os.O_CREAT)
+    try:
+        os.ftruncate(descriptor, state.size)
+        os.lseek(descriptor, 0, os.SEEK_END)
+        _pages(job, task, slot, state, descriptor, verdict)
+        os.fsync(descriptor)
+    except InputError as error:
+        state.failure, state.hopeless = str(error)[:2000], isinstance(error, NoArchive)
+        slot.save(state)
+        return False
+    finally:
+        os.close(descriptor)
+    _finish(job, state)
+    return True
+
+
+def _pages(job: Job, task: Task, slot: Slot, state: Snapshot, descriptor: int, verdict: str | None) -> None:
+    records: Counter[str] = Counter()
+    rules = Prefilter(largest=job.limit, markup=job.markup)
+    by_count = starts_by_count(job.source)
+    again = state.begun
+    if not again:
+        records.update(state.records)
+    for page in read_pages(job.source, start=state.start, outcomes=records, limit=job.limit):
+        if again:  # the page at which the one before broke off is in its counts
+            records.clear()
+            records.update(state.records)
+            again = False
+        state.start = state.number if by_count else page.origin.offset
+        state.records, state.begun = dict(records), True
+        slot.begin(state)
+        reason = verdict or prefilter(page, rules)
+        doc = dropped(page, reason) if reason else _attempt(task, page, state.errors)
+        slot.end()
+        verdict = None
+        if doc.dropped and not job.keep_rejects:
+            doc = replace(doc, text="")
+        state.size += _write(descriptor, to_line(doc).encode("utf-8", "replace"))
+        state.number += 1
+        state.read += len(page.body)
+        outcome = doc.dropped or "kept"
+        state.outcomes[outcome] = state.outcomes.get(outcome, 0) + 1
+    state.records = dict(records)
+
+
+def _attempt(task: Task, page: Page, errors: list[str]) -> Doc:
+    """The boundary: whatever goes wrong with one page costs that page."""
+    try:
+        return task(page)
+    except MemoryError:
+        return dropped(page, "extract: too much memory")
+    except Exception as error:  # noqa: BLE001
+        if len(errors) < _ERRORS:
+            errors.append(f"{page.url[:300]}: {type(error).__name__}: {str(error)[:300]}")
+        return dropped(page, "extract: failed")
+
+
+def dropped(page: Page, reason: str) -> Doc:
+    return Doc(doc_id(page.url, page.origin), page.url, "", page.origin, dropped=reason)
+
+
+def _write(descriptor: int, data: bytes) -> int:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    return len(data)
+
+
+def _finish(job: Job, state: Snapshot) -> None:
+    import zstandard
+
+    with atomic_path(job.file(".jsonl.zst")) as path, job.part.open("rb") as part, path.open("wb") as packed:
+        zstandard.ZstdCompressor(level=3).copy_stream(part, packed)
+    write_marker(job, state)
+
+
+def write_marker(job: Job, state: Snapshot) -> None:
+    """What an archive gave, without a time: the same archive gives the same bytes."""
+    counts: Mapping[str, Any] = {
+        "source": job.source, "config": job.config, "pages": state.number, "bytes": state.read,
+        "outcomes": dict(sorted(state.outcomes.items())), "records": dict(sorted(state.records.items())), "errors": state.errors,
+    }  # fmt: skip
+    with atomic_path(job.file(".json")) as path:
+        path.write_text(json.dumps(counts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", errors="replace")
+
+
+def _limit_memory(megabytes: int) -> None:
+    """On top of what the process has now."""
+    if sys.platform != "linux":
+        return
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = held + megabytes * 1_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
