@@ -1,0 +1,181 @@
+"""MathML to TeX, measured: exact shares on the MathML-TeX pairs, formulas rebuilt from rendered glyphs, formulas per second.
+
+    python -m benchmarks.mining_mathml
+
+Needs the shared data (`$RECKON_DATA` or `../shared/data`). A pair counts as exact under three readings of "equal": `loose` drops spacing
+commands, `\\left`, `\\right`, font and name commands, braces, `$`, `&` and backslashes and lower-cases (the measure of formula recall);
+`strict` drops only white space and braces; `literal` only white space. The bar is on `loose` and shown for all. Pairs are converted as
+strings (the author's structure kept); the last line of the first table is the plain spelling that pages get.
+
+Rendered formulas: KaTeX spans and MathJax CHTML of real pages are converted from their glyphs alone and compared, spelling variants of
+the same symbol aside, with the TeX that the page keeps elsewhere (annotation, label).
+"""
+
+import html
+import json
+import re
+import time
+import unicodedata
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.math_answers import data_folder
+from data_pipeline.chtml import glyphs_to_tex
+from data_pipeline.katex_html import katex_html_to_tex
+from data_pipeline.mathml import mathml_string_to_tex
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+BAR = 0.60
+WRONG_TRUTH = {
+    "mfracAmultiplier10": "linethickness 0: the truth draws a line", "mfrac-09": "linethickness 0: the truth draws a line",
+    "mfracZcomp-07": "linethickness 0: the truth draws a line", "mfracZcomp-09": "linethickness 0: the truth draws a line",
+    "mfracZcomp-11": "a binomial: the truth draws a line", "mfracZcomp-13": "linethickness 0: the truth draws a line",
+    "mfracZcomp-15": "linethickness 0: the truth draws a line", "mfracZcomp-30": "binomials: the truth draws lines",
+    "mspace1": "1ex of space is 41mu (2.3em) in the truth, .2in is lost",
+    "1D400_Mathematical_Alphanumeric_Symbols_bold-italic": "bare Greek letters inside \\mathbf instead of commands",
+    "1D400_Mathematical_Alphanumeric_Symbols_italic": "bare Greek letters inside \\mathit instead of commands",
+    "1D400_Mathematical_Alphanumeric_Symbols_sans-serif-bold-italic": "bare Greek letters inside \\mathbf instead of commands",
+    "02100_Letterlike_Symbols": "bare Greek letters inside \\mathbb instead of commands",
+    "00080_C1_Controls_and_Latin-1_Supplement": "keeps the soft hyphen, which prints nothing",
+    "02000_General_Punctuation": "keeps invisible characters and bare spaces", "0FE70_Arabic_Presentation_Forms-B": "keeps a byte order mark",
+    "n": "keeps a word joiner, \\hspace{0pt} for negative spaces", "p": "bare space characters",
+}  # fmt: skip
+"""Pairs whose truth says something else than its MathML, or is no TeX; they count as failures all the same."""
+
+_NOISE = re.compile(r"\\(displaystyle|textstyle|,|;|!|:|quad|qquad|left|right|mathrm|rm|operatorname|limits|nonumber|label\{[^}]*\})")
+_VARIANTS = [
+    (re.compile(r"\\(limits|tfrac|dfrac|frac|mathbf|mathit|bm|text|textbf|mathbbm?|bar|overline|hat|widehat|tilde|widetilde)(?![A-Za-z])"), ""),
+    (re.compile(r"\\tbinom"), r"\\binom"), (re.compile(r"\\to(?![A-Za-z])"), r"\\rightarrow"), (re.compile(r"\\(?:vart|t)riangle"), "T"),
+    (re.compile(r"\\ast|\*"), "*"), (re.compile(r"\\l?dots"), r"\\ldots"), (re.compile(r"\^\{(?:\\prime)+\}|\\prime|'+"), "'"),
+    (re.compile(r"\\(?:le|leq)(?![A-Za-z])"), "≤"), (re.compile(r"\\(?:ge|geq)(?![A-Za-z])"), "≥"), (re.compile(r"%\n"), ""),
+]  # fmt: skip
+
+
+def loose(tex: str) -> str:
+    text = _NOISE.sub("", unicodedata.normalize("NFKC", html.unescape(tex)))
+    for escaped in ("\\_", "\\<", "\\>", "\\*"):
+        text = text.replace(escaped, escaped[1])
+    return re.sub(r"[\s{}$&\\]", "", text.replace("\\[", "[").replace("\\]", "]")).lower()
+
+
+def strict(tex: str) -> str:
+    return re.sub(r"\s+|(?<!\\)[{}]", "", tex)
+
+
+def literal(tex: str) -> str:
+    return re.sub(r"\s+", "", tex)
+
+
+def drawn(tex: str) -> str:
+    """A formula up to spellings that draw the same or nearly the same symbol."""
+    for pattern, replacement in _VARIANTS:
+        tex = pattern.sub(replacement, tex)
+    return loose(tex)
+
+
+MEASURES: dict[str, Callable[[str], str]] = {"loose": loose, "strict": strict, "literal": literal}
+
+
+def kind(name: str) -> str:
+    """What a pair of this name tests."""
+    if re.match(r"[0-9A-F]{5}_", name):
+        return "Unicode blocks"
+    if re.fullmatch(r"[a-z]", name):
+        return "entities"
+    for start, label in (
+        ("mfrac", "fractions"), ("msqrt", "roots"), ("mroot", "roots"), ("nestFrac", "fractions"), ("munder", "scripts"), ("mover", "scripts"),
+        ("msu", "scripts"), ("mtable", "tables"), ("mlabeled", "tables"), ("rec-", "tables"), ("nestTable", "tables"), ("mfenced", "operators"),
+        ("mo", "operators"), ("stretch", "operators"), ("accents", "accents"),
+    ):  # fmt: skip
+        if name.startswith(start):
+            return label
+    return "fonts" if re.match(r"(latin|greek|digit|serif|sans|script|fraktur|monospace|mimathv|mi[A-Z0-9])", name) else "other"
+
+
+def exact_shares(pairs: list[dict[str, Any]], *, structure: bool) -> tuple[dict[str, Counter[str]], list[str]]:
+    """Exact pairs by kind under each measure (and `pairs`), and the names of those that miss `loose`."""
+    found: dict[str, Counter[str]] = {}
+    missed = []
+    for pair in pairs:
+        tex = mathml_string_to_tex(pair["mathml"], structure=structure)
+        for row in (found.setdefault(kind(pair["name"]), Counter()), found.setdefault("all", Counter())):
+            row["pairs"] += 1
+            row.update(name for name, measure in MEASURES.items() if measure(tex) == measure(pair["tex"]))
+        if loose(tex) != loose(pair["tex"]):
+            missed.append(pair["name"])
+    return found, missed
+
+
+def speed(pairs: list[dict[str, Any]]) -> tuple[float, float]:
+    """Formulas of 15 to 60 elements per second, and milliseconds of one with 30; the best of five rounds."""
+    typical = [pair["mathml"] for pair in pairs if 15 <= pair["mathml"].count("</") <= 60]
+    best = min(_seconds(lambda: [mathml_string_to_tex(xml) for xml in typical]) for _ in range(5))
+    elements = sum(xml.count("</") for xml in typical)
+    return len(typical) / best, 1000 * best / elements * 30
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def katex(web: Path) -> tuple[int, int]:
+    """KaTeX formulas of real pages: how many, and how many the spans alone give back."""
+    total = right = 0
+    for page in sorted(web.glob("html/math/llmwebkit_*/*katex*")) + sorted(web.glob("html/math/llmwebkit_*/*csdn*")):
+        for node in LexborHTMLParser(page.read_text("utf8", "replace")).css(".katex"):
+            source, spans = _katex_source(node), node.css_first(".katex-html")
+            if source and spans is not None:
+                total += 1
+                right += drawn(katex_html_to_tex(spans)) == drawn(source)
+    return total, right
+
+
+def _katex_source(node: LexborNode) -> str:
+    annotation, mathml = node.css_first("annotation"), node.css_first(".katex-mathml")
+    if annotation is not None:
+        return annotation.text()
+    return re.split(r"\n\s*\n", mathml.text().rstrip())[-1].strip() if mathml is not None else ""
+
+
+def chtml(web: Path) -> tuple[int, int]:
+    """MathJax formulas of the engrafo pages: how many, and how many the glyphs alone give back."""
+    total = right = 0
+    for page in sorted(web.glob("html/math/engrafo/*")):
+        for node in LexborHTMLParser(page.read_text("utf8", "replace")).css(".mjx-math[aria-label]"):
+            total += 1
+            right += drawn(glyphs_to_tex(node)) == drawn(node.attributes.get("aria-label") or "")
+    return total, right
+
+
+def main() -> None:
+    web = data_folder() / "web"
+    lines = (web / "truth/texmath/mathml_tex_pairs_odd.jsonl").read_text("utf8").splitlines()
+    pairs = [json.loads(line) for line in lines]
+    shares, missed = exact_shares(pairs, structure=True)
+    print(f"{'kind':16s} {'pairs':>6s}" + "".join(f"{name:>9s}" for name in MEASURES))
+    for label, row in sorted(shares.items(), key=lambda item: item[1]["pairs"]):
+        print(f"{label:16s} {row['pairs']:6d}" + "".join(f"{row[name] / row['pairs']:9.3f}" for name in MEASURES))
+    plain = exact_shares(pairs, structure=False)[0]["all"]
+    print(f"{'plain spelling':16s} {plain['pairs']:6d}" + "".join(f"{plain[name] / plain['pairs']:9.3f}" for name in MEASURES))
+    print("missed:", ", ".join(f"{name} ({WRONG_TRUTH[name]})" if name in WRONG_TRUTH else name for name in missed))
+    rate, milliseconds = speed(pairs)
+    (katex_total, katex_right), (chtml_total, chtml_right) = katex(web), chtml(web)
+    print(f"formulas per second {rate:.0f}; 30 elements take {milliseconds:.3f} ms")
+    print(f"KaTeX spans {katex_right}/{katex_total}, MathJax glyphs {chtml_right}/{chtml_total} as the page's own TeX")
+    total = shares["all"]
+    figures = {name: round(total[name] / total["pairs"], 4) for name in MEASURES}
+    result = {
+        "passed": figures["loose"] >= BAR, "failed": [] if figures["loose"] >= BAR else ["mathml pairs"], **figures, "pairs": total["pairs"],
+        "plain_loose": round(plain["loose"] / plain["pairs"], 4), "per_second": round(rate), "ms_30_elements": round(milliseconds, 4),
+        "katex": round(katex_right / max(katex_total, 1), 4), "chtml": round(chtml_right / max(chtml_total, 1), 4),
+        "wrong_truth": sum(name in WRONG_TRUTH for name in missed),
+    }  # fmt: skip
+    print("RESULT", json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
