@@ -1,0 +1,227 @@
+"""The formula that one element of a page holds: which source of it is the best, and whether it is displayed.
+
+The order of preference is the order of faithfulness: TeX that the author wrote (a `script`, an annotation, an attribute, an `alttext`),
+then structure that can be turned into TeX without loss (MathML), then an image's alt text, then what a renderer made of it (KaTeX spans,
+MathJax glyphs). The first that gives something wins and the rest of the element is dropped, so a formula is there exactly once.
+
+Nothing here changes the tree; `formulas.py` does. Content of attributes and elements that merely may be TeX (`data-math`,
+`class="math"`) must look like it.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from selectolax.lexbor import LexborNode
+
+from data_pipeline.formula_images import image_formula
+from data_pipeline.tex_source import LONGEST, Formula, clean, is_tex, undelimit
+
+Attributes = Mapping[str, str | None]
+
+TEX_ATTRIBUTES = (
+    "data-tex",
+    "data-latex",
+    "data-katex",
+    "data-equation",
+    "data-math",
+    "data-formula",
+    "data-expr",
+    "data-value",
+    "data-asciimath",
+    "data-mathml",
+    "latex",
+    "tex",
+)
+_SURE_ATTRIBUTES = frozenset(("data-tex", "data-latex", "data-katex"))
+TEXT_CLASSES = ("math", "tex", "latex", "mathjax", "math-container", "math-tex", "math-inline", "math-display", "math-block", "inline-math", "display-math", "inline-formula", "inline-equation", "display-formula", "disp-formula", "formula", "equation", "katex-src", "katex-eq", "wp-katex-eq", "mathjax-tex", "mathjax_process", "process-math", "arithmatex", "kdmath", "tex2jax_process", "MathTex", "mathtex", "language-math", "js-inline-math", "js-display-math", "notion-equation", "mathjaxEqu", "mathJaxEqu", "asciimath", "equation-text", "reqn", "mathquill-embedded-latex", "mathquill-static-math")  # fmt: skip
+TEXT_TAGS = ("tex", "latex", "d-math", "mathjax", "katex", "formula", "tex-math", "math-field", "math-renderer", "la-tex", "anki-mathjax", "amp-mathml", "md-math", "md-latex", "asciimath", "x-equation", "eq", "eqn", "inline-math", "math-inline")  # fmt: skip
+_DISPLAY = re.compile(
+    r"(?:^|[\s_-])(?:display|Display|DisplayMath|block|displaymath|displayed|disp|gather|eqn_table|katex-display|mathjax-block)(?=$|[\s_-])|_Display|mjpage__block|DisplayMath|MJXc-display"
+)
+_INLINE = re.compile(r"(?:^|[\s_-])inline(?:$|[\s_-])", re.I)
+_MARK = re.compile(r"\n[ \t]*\n")
+_DOCUMENT = re.compile(r"\\begin\{document\}(.{1,20000}?)\\end\{document\}", re.S)
+_RENDERED = ".katex-html, mjx-math, .mjx-math, .math, svg"
+_PARTS = 40
+
+
+def converter(module: str, name: str) -> Callable[..., str]:
+    """A converter of another module, imported where a page first needs it: most pages need none."""
+    from importlib import import_module
+
+    function: Callable[..., str] = getattr(import_module(f"data_pipeline.{module}"), name)
+    return function
+
+
+def script_formula(node: LexborNode, kind: str) -> Formula | None:
+    """The formula of a `<script type="math/...">`."""
+    text = node.text()
+    if len(text) > LONGEST:
+        return None
+    display = "mode=display" in kind.replace(" ", "")
+    if "asciimath" in kind:
+        return _made(converter("asciimath", "asciimath_to_tex")(text), display, "asciimath")
+    if "mml" in kind or "mathml" in kind:
+        return _made(converter("mathml", "mathml_string_to_tex")(text), display or 'display="block"' in text[:300], "mathml")
+    return _made(text, display, "script")
+
+
+def _made(tex: str | None, display: bool, family: str) -> Formula | None:
+    tex, said = clean(tex or "")
+    return Formula(tex, display or bool(said), family) if tex else None
+
+
+def is_display(node: LexborNode, attributes: Attributes) -> bool:
+    """Whether an element's own markup says display."""
+    names = attributes.get("class") or ""
+    mode = attributes.get("display") or attributes.get("mode") or attributes.get("data-display") or attributes.get("display-mode")
+    if mode is not None:
+        return mode.lower() in {"block", "true", "display", "display-block", "1"}
+    if "display" in attributes or "block" in attributes:
+        return True
+    if attributes.get("data-eeimg") == "2":
+        return True
+    return bool(_DISPLAY.search(names)) and not _INLINE.search(names)
+
+
+def container_formula(node: LexborNode, attributes: Attributes, prefix: str = "") -> Formula | None:
+    """The formula of an element that a renderer or an author made for one formula, from its best source."""
+    display = is_display(node, attributes)
+    for family, tex, shown in _sources(node, attributes, prefix):
+        formula = _made(tex, display or shown, family)
+        if formula is not None:
+            return formula
+    return None
+
+
+def _sources(node: LexborNode, attributes: Attributes, prefix: str) -> Iterator[tuple[str, str, bool]]:
+    """What an element offers, best first, as (family, TeX, displayed); each is computed only when those before gave nothing."""
+    script = node.css_first('script[type^="math/tex"]')
+    if script is not None:
+        yield "script", script.text(), "mode=display" in (script.attributes.get("type") or "").replace(" ", "")
+    tag = node.tag or ""
+    name = f"{prefix}\\:math" if prefix else "math"
+    math = node if tag == "math" or tag.endswith(":math") else node.css_first(name)
+    shown = math is not None and (math.attributes.get("display") == "block" or math.attributes.get("mode") == "display")
+    if math is not None:
+        for annotation in node.css(f"{prefix}\\:annotation" if prefix else "annotation")[:_PARTS]:
+            encoding = (annotation.attributes.get("encoding") or "").lower().replace("text/", "")
+            if "tex" in encoding:
+                yield "annotation", annotation.text(), shown
+    yield from _attribute_sources(attributes, shown)
+    if math is not None:
+        text = (math.attributes.get("alttext") or "").strip()
+        if text and (is_tex(text, strict=False) or _short(text)):
+            yield "alttext", text, shown
+    names = attributes.get("class") or ""
+    if "katex" in names or tag == "katex":
+        yield from _katex_sources(node, math)
+    if math is not None:
+        if math.mem_id != node.mem_id:
+            yield from _attribute_sources(math.attributes, shown)
+        if math.text().strip() or "alttext" not in math.attributes:
+            yield "mathml", converter("mathml", "mathml_to_tex")(math), shown
+    if attributes.get("data-mathml"):
+        text = attributes.get("data-mathml") or ""
+        yield "mathml", converter("mathml", "mathml_string_to_tex")(text), 'display="block"' in text[:300]
+    yield from _image_sources(node)
+    if "mj" in names.lower() or "mathjax" in names.lower() or "ltx_" in names or tag.startswith("mjx"):
+        yield from _glyph_sources(node)
+
+
+def _short(text: str) -> bool:
+    return len(text) <= 12 and " " not in text
+
+
+def _attribute_sources(attributes: Attributes, shown: bool) -> Iterator[tuple[str, str, bool]]:
+    for name in TEX_ATTRIBUTES:
+        text = attributes.get(name) if name in attributes else None
+        if not text or name == "data-mathml" or len(text) > LONGEST:
+            continue
+        if name == "data-asciimath":
+            yield "asciimath", converter("asciimath", "asciimath_to_tex")(text), shown
+        elif name in _SURE_ATTRIBUTES or is_tex(
+            undelimit(text.strip())[0], strict=name in {"data-value", "data-math", "data-formula", "latex", "tex"}
+        ):
+            yield "attribute", text, shown
+
+
+def _katex_sources(node: LexborNode, math: LexborNode | None) -> Iterator[tuple[str, str, bool]]:
+    """KaTeX without an annotation: sites that strip tags leave `.katex-mathml` as text, glyphs first and the TeX as its last lines."""
+    own = node if "katex-mathml" in (node.attributes.get("class") or "") else None
+    part = own or node.css_first(".katex-mathml")
+    if part is not None and math is None:
+        last = _MARK.split(part.text().strip())[-1].strip()
+        if last:
+            yield "katex", last, False
+    if math is None:
+        rendered = node.css_first(".katex-html")
+        if rendered is not None:
+            yield "katex", converter("katex_html", "katex_html_to_tex")(rendered), False
+
+
+def _image_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
+    image = node.css_first("img, .lazy-image-placeholder")
+    if image is None:
+        return
+    attributes = image.attributes
+    found = image_formula(attributes)
+    if found is not None:
+        yield "image", found.tex, found.display
+    elif "mwe-math" in (attributes.get("class") or "") or "media/math" in (attributes.get("src") or attributes.get("data-src") or ""):
+        yield "image", attributes.get("alt") or attributes.get("data-alt") or "", False
+
+
+def _glyph_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
+    """MathJax's output without MathML: a label with the TeX (mathjax-node), the title of its SVG, or its glyphs."""
+    label = node.css_first("[aria-label]")
+    if label is not None:
+        text = (label.attributes.get("aria-label") or "").strip()
+        if is_tex(text, strict=False) or _short(text):
+            yield "mathjax", text, False
+    title = node.css_first("svg title")
+    if title is not None and is_tex(title.text().strip(), strict=False):
+        yield "mathjax", title.text(), False
+    yield "mathjax", converter("chtml", "chtml_to_tex")(node), False
+
+
+def _plain_text(node: LexborNode) -> str | None:
+    """The text of an element that holds nothing but text and line breaks; None where it holds more."""
+    pieces: list[str] = []
+    child = node.first_child
+    count = 0
+    while child is not None:
+        count += 1
+        if child.is_text_node:
+            pieces.append(child.text_content or "")
+        elif child.tag in ("br", "wbr"):
+            pieces.append("\n" if child.tag == "br" else "")
+        elif not child.is_comment_node:
+            return None
+        if count > _PARTS:
+            return None
+        child = child.next
+    return "".join(pieces)
+
+
+def text_formula(node: LexborNode, attributes: Attributes) -> Formula | None:
+    """The formula that an element of a mathematical class or name holds as plain text, with or without delimiters."""
+    tag = node.tag or ""
+    text = _plain_text(node)
+    if text is None or not text.strip() or len(text) > LONGEST:
+        return None
+    if tag == "tex-math":
+        document = _DOCUMENT.search(text)
+        text = document[1] if document else text
+    names = attributes.get("class") or ""
+    tex, said = undelimit(text.strip())
+    if tag == "asciimath" or "asciimath" in names.split():
+        tex = converter("asciimath", "asciimath_to_tex")(tex.strip("` \n"))
+        return _made(tex, is_display(node, attributes), "asciimath")
+    if any(mark in tex for mark in ("\\(", "\\[ ", "$$", "`")):
+        return None  # several formulas, or prose with formulas: the text's own delimiters tell
+    sure = tag in {"tex", "latex", "d-math", "tex-math", "math-field", "math-renderer", "la-tex", "anki-mathjax"}
+    if said is None and not (is_tex(tex, strict=not sure) or (sure and _short(tex))):
+        return None
+    display = bool(said) or is_display(node, attributes) or (said is None and tag in {"div", "p", "pre"})
+    return _made(tex, display, "attribute" if sure or said is None else "delimiter")

@@ -1,0 +1,168 @@
+"""The TeX of a formula that a page shows as an image.
+
+Two places hold it: the address of a rendering service (codecogs, WordPress, mimetex, Google charts, ...: the TeX is in the query), and
+the alt or title text. An address of a service is proof enough. Alt text counts as it stands where the image's class or address says
+that it is a formula (Sphinx `math`, doxygen `formulaInl`, Wikipedia `mwe-math-fallback-image-inline`, AoPS `latex`); on any other
+image only where it is between delimiters or unmistakably TeX. A photo called "x_1.jpg" stays out.
+
+Services' own commands are no mathematics and go: `\\dpi{120}`, `\\bg_white`, `\\inline`, `\\large`, WordPress' `&bg=ffffff`.
+Left out: images whose address holds a hash only and that have no alt text; nothing here looks at pixels.
+"""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote, unquote_plus
+
+from data_pipeline.tex_source import Formula, clean, is_tex, undelimit, words
+
+_SERVICE = re.compile(
+    r"""latex\.codecogs\.com/(?:[a-z]{2,6}(?:\.[a-z]{2,8})?/?)?(?:\?|/)
+      | (?:^|[./])codecogs\.com/(?:gif|png|svg|pdf)\.(?:latex|download|image)\?
+      | (?:eq)?latex(?:it)?(?:render)?\.(?:php|cgi|ashx|aspx|png|gif)/?\?
+      | (?:mimetex|mathtex|mathtran|math|tex|latex|texer|eqn|equation)(?:\.(?:cgi|exe|php|pl|fcgi|ashx|aspx))\d?/?\?
+      | cgi-bin/(?:mime|math)?tex\?
+      | math\.now\.sh/?\?(?:(?:inline|color|alternateColor|bgColor)=[^&]{0,40}&)*(?:from|inline)=
+      | render\.githubusercontent\.com/render/math\?
+      | i\.upmath\.me/(?:svg|png|g)/
+      | (?:www\.)?zhihu\.com/equation\?tex=
+      | (?:chart\.(?:googleapis|apis\.google)\.com/chart|google\.com/chart)\?
+      | (?:rasr\.me|texify|tex-image-link-generator|mathurl\.com|sciweavers\.org/tex2img\.php|latex\.numberempire\.com/render|roitsystems\.com/cgi-bin/mimetex|quicklatex\.com|latexrender|jetpack\.wordpress)[^?]{0,60}\?
+      | [?&](?:latex|tex|eq|formula|equation|chl)=(?=[^&]{0,60}(?:%5C|\\|%7B|\^|%5E|_))
+    """,
+    re.X | re.I,
+)
+_QUERY = re.compile(r"[?&](?:latex|tex|from|math|eq|formula|equation|chl|code|expression|inline)=([^&]*)", re.I)
+_OPTION = re.compile(
+    r"&(?:bg|fg|s|c|size|color|bgcolor|fontsize|zoom|is-pending-load|mode|cht|chs|chf|chco|chld|format|quality|ssl|display|id|class|border)=[^&]{0,60}(?=&|$)",
+    re.I,
+)
+_PREFIX = re.compile(
+    r"\s*(?:\\(?:inline|(?:bg|fg)_?(?:white|black|red|green|blue|transparent)|(?:dpi|fn|bg|fg)(?:\{[^{}]{0,30}\}|_[a-z]{2,4})|tiny|small|normalsize|large|Large|LARGE|huge|Huge|fn_[a-z]{2,4}|opaque|parstyle|usepackage\{[^{}]{0,40}\}|png|gif)(?![a-zA-Z])|\\color\{?(?:black|white)\}?|\\300(?=\\))"
+)
+_CLASS = re.compile(
+    r"(?:^|[\s_-])(?:math|mathjax|mwe-math\S*|tex|texrender|latex|latex-img\S*|formula(?:Inl|Dsp)?|equation|eqn|ee_img|tr_noresize|ql-\S*equation\S*|wp-katex\S*|mathimg|math-img|mathtex|mathml|asciimath|katex|texmath|mmlimg|wirisformula|Wirisformula|inline-equation|inline_equation|display-formula|jaxed|disp-formula|inline-formula)(?=$|[\s_-])",
+    re.I,
+)
+_DISPLAY_CLASS = re.compile(
+    r"formulaDsp|fallback-image-display|displayed|latexcenter|(?:^|[\s_-])(?:display|block|disp-formula|displaymath|display-formula|ql-displayed-equation-image)(?=$|[\s_-])",
+    re.I,
+)
+_ADDRESS = re.compile(
+    r"/(?:math|imgmath|latex|equations?|formulas?|texify|tex|mathjax|pngmath|imgtex)/[^?#]{1,200}\.(?:png|gif|svg)$|(?:^|/)(?:form_\d{1,5}|img\d{1,4}|eqn?_?\d{1,5}|tex2html\w{0,20}|latex[-_]?image\w{0,20}|mathtex\w{0,40})\.(?:png|gif|svg)$|math/render/|/render/math/|media/math",
+    re.I,
+)
+_LATEX2HTML = re.compile(r"(?:^|/)img\d{1,4}\.(?:png|gif|svg)$", re.I)
+_DELIMITED = re.compile(r"\s*(?:\$.{1,5000}\$|\\\(.{1,5000}\\\)|\\\[.{1,5000}\\\])[.,;]?\s*", re.S)
+_DRAWING = re.compile(r"\[asy\]|\\begin\{(?:tikzpicture|pspicture|picture|asy)\}|\\documentclass", re.I)
+_LONGEST_ADDRESS = 16_000
+
+
+_MAY_BE = re.compile(r"tex|math|form|eq|cht=|codecogs|img\d|upmath|ltx", re.I)
+
+
+def image_formula(attributes: Mapping[str, str | None]) -> Formula | None:
+    """The formula that an `img` shows, from its attributes; None where it shows something else or cannot be read."""
+    source = _address(attributes)
+    names = attributes.get("class") or ""
+    if _MAY_BE.search(names) is None and _MAY_BE.search(source) is None and not _marked(attributes):
+        return None
+    alt = (attributes.get("alt") or attributes.get("data-alt") or "").strip()
+    title = (attributes.get("title") or "").strip()
+    said: bool | None = None
+    tex = ""
+    service = _service_tex(source) if source else ""
+    for text in (alt, title):
+        if text and not _DRAWING.search(text[:2000]) and _alt_is_formula(text, names, source, bool(service)):
+            tex, said = clean(_without_prefix(text))
+            if tex:
+                break
+    if service and not _prefer_alt(tex, service):
+        tex, said = clean(_without_prefix(service))
+    if not tex or _DRAWING.search(tex[:2000]):
+        return None
+    display = (
+        bool(said)
+        or bool(_DISPLAY_CLASS.search(names))
+        or (r"\displaystyle" in (service or alt)[:24] and "inline" not in (service or names))
+    )
+    if "fallback-image-inline" in names or "formulaInl" in names or "\\inline" in service:
+        display = bool(said)
+    return Formula(tex, display, "image")
+
+
+def _marked(attributes: Mapping[str, str | None]) -> bool:
+    """Whether a text of the image has a sign that TeX cannot do without."""
+    text = f"{attributes.get('alt') or ''}{attributes.get('data-alt') or ''}{attributes.get('title') or ''}"
+    return "\\" in text or "$" in text
+
+
+def _prefer_alt(alt: str, service: str) -> bool:
+    """Where both are there, the alt text is the author's own; the address is taken where the alt text is shorter or has no commands."""
+    return bool(alt) and (alt.count("\\") >= service.count("\\") - 2 or "%" in service)
+
+
+def _address(attributes: Mapping[str, str | None]) -> str:
+    """The image's address; of a lazily loaded one, the address that waits."""
+    for name in ("src", "data-src", "data-lazy-src", "data-original"):
+        value = attributes.get(name)
+        if value and not value.startswith("data:") and len(value) <= _LONGEST_ADDRESS:
+            return value
+    return ""
+
+
+def _service_tex(source: str) -> str:
+    """The TeX in the address of a rendering service; "" where it is none."""
+    if ("?" not in source and "codecogs" not in source and "upmath" not in source) or _SERVICE.search(source) is None:
+        return ""
+    if "i.upmath.me" in source:
+        return _decoded(re.split(r"upmath\.me/(?:svg|png|g)/", source)[-1], plus=False)
+    if "/chart?" in source and "cht=tx" not in source:
+        return ""
+    if "codecogs" in source and "?" not in source:
+        return _decoded(source.rpartition("/")[2], plus=False)
+    named = _QUERY.search(source)
+    if named is not None:
+        return _decoded(named[1], plus=True)
+    rest = _OPTION.sub("", source.partition("?")[2])
+    return _decoded(rest, plus="%20" not in rest and "\\space" not in rest and "&space;" not in rest and "+" in rest and "%2B" in rest)
+
+
+_SPACE = re.compile(r"(?:&|%26)(?:amp;|amp%3B)?space(?:;|%3B)|\\space(?:;|(?![a-zA-Z]))", re.I)
+_PLUS = re.compile(r"(?:&|%26)plus(?:;|%3B)", re.I)
+_ESCAPED = re.compile(r"%(?:5C|7B|7D|20|5E|2B|3D|28|29|2C|0A|0D)", re.I)
+
+
+def _decoded(text: str, *, plus: bool) -> str:
+    """Percent-decoded, a second time where it was encoded twice; plus signs are spaces only in a form's encoding."""
+    text = _PLUS.sub("%2B", _SPACE.sub("%20", text))
+    text = unquote_plus(text) if plus else unquote(text)
+    if _ESCAPED.search(text) and not re.search(r"\\%", text):
+        text = unquote(text)
+    return _SPACE.sub(" ", text)
+
+
+def _without_prefix(text: str) -> str:
+    """Without the commands with which the services are told size and colour."""
+    text, display = undelimit(text.strip())
+    for _ in range(6):
+        found = _PREFIX.match(text)
+        if found is None:
+            break
+        text = text[found.end() :]
+        if text.startswith("{}"):
+            text = text[2:]
+    return f"$${text}$$" if display and text.strip() else text
+
+
+def _alt_is_formula(text: str, names: str, source: str, service: bool) -> bool:
+    if text[0] in "$\\" and _DELIMITED.fullmatch(text):
+        return words(text) < 6 or "\\" in text
+    if service:
+        return is_tex(text, strict=False) or (
+            words(text) < 2 and len(text) < 200 and not text.lower().startswith(("equation", "formula", "latex"))
+        )
+    if names and _CLASS.search(names):
+        return words(text) < 2 + text.count("\\") and not re.search(r"\.(?:png|gif|jpe?g|svg)$", text, re.I) or is_tex(text)
+    if _ADDRESS.search(source):
+        return is_tex(text, strict=bool(_LATEX2HTML.search(source)))
+    return is_tex(text) and "\\" in text

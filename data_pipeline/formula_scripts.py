@@ -1,0 +1,125 @@
+"""Sub- and superscripts in HTML as formulas: `<i>x</i><sup>2</sup>` is `x^{2}`.
+
+Taken where a short script stands directly after a base that can carry one: a name of one to three letters, a number, a bracket, a
+chemical symbol, an element in italics. Left as text: footnote marks (a link inside, brackets, asterisks, a number after a word or
+after punctuation), ordinals (1st), trade marks, and scripts longer than 16 characters. A formula ends where the next letter follows:
+H<sub>2</sub>O is `$\\mathrm{H}_{2}$O`; between TeX delimiters the script is put back into the formula around it.
+"""
+
+import re
+from collections.abc import Callable
+
+from selectolax.lexbor import LexborNode
+
+from data_pipeline.tex_source import CLOSE, Formula
+
+_ITALIC = frozenset(("i", "em", "var", "b", "strong", "cite", "span"))
+_TEXT = re.compile(
+    r"[-+−–]?[A-Za-z0-9α-ωΑ-Ω′*∞]{1,4}(?:\s?[-+−–/,=·]\s?[A-Za-z0-9α-ωΑ-Ω∞]{1,3}){0,3}[+\-−–]?|[+\-−–*′∗†]|\([A-Za-z0-9]{1,2}\)"
+)
+_NO_SCRIPT = re.compile(r"(?:st|nd|rd|th|er|re|e|ème|eme|o|a|TM|SM|R|®|™|\*|†|‡)", re.I)
+_BASE = re.compile(r"(?:(?<![A-Za-z0-9α-ωΑ-Ω.,])|(?<=[\s(\[{=+\-−*/|,]))([A-Za-zα-ωΑ-Ω]{1,3}'?|\d{1,6}(?:\.\d{1,4})?)$")
+_SYMBOL = re.compile(r"(?:^|[\s(\[=+\-−→·/)])((?:[A-Z][a-z]?){1,6})$")
+_TAIL = re.compile(r"(?<=\d)([A-Za-zα-ω])$")
+_BRACKET = re.compile(r"\([A-Za-z0-9α-ω+\-−*/^_=.,|\s]{1,40}\)$")
+_UNITS = frozenset("km cm mm dm nm ft in yd mi kg kW Hz sec min hr Pa mol rad".split())
+_FUNCTIONS = frozenset("log sin cos tan cot sec lim max min exp det ln sup inf".split())
+_MINUS = str.maketrans({"−": "-", "–": "-", "′": "'", "∗": "*", "∞": "\\infty ", "·": "\\cdot "})
+_FOOTNOTE = re.compile(r"foot|note|ref|cite|cit|fn", re.I)
+_NOT_IN = frozenset(("a", "pre", "code", "kbd", "samp", "script", "h1", "button", "label"))
+_LONGEST = 16
+_MOST = 5000
+
+
+def lift_scripts(nodes: list[LexborNode], put: Callable[[LexborNode, Formula], None]) -> None:
+    """Replaces scripts and their bases by formulas; `put(node, formula)` replaces one element."""
+    gone: set[int] = set()
+    for node in nodes[:_MOST]:
+        if node.mem_id in gone:
+            continue
+        first = _script(node)
+        parent = node.parent
+        if first is None or parent is None or parent.tag in _NOT_IN:
+            continue
+        base = _take_base(node, superscript=node.tag == "sup")
+        if base is None:
+            continue
+        tex = base + first
+        following = node.next
+        if following is not None and following.tag in ("sub", "sup") and following.tag != node.tag and (second := _script(following)):
+            tex += second
+            gone.add(following.mem_id)
+            following.replace_with("")
+        put(node, Formula(tex, False, "superscript"))
+
+
+def _script(node: LexborNode) -> str | None:
+    """`^{...}` or `_{...}`; None for what is no mathematics."""
+    if node.css_first("a, img, button") is not None or _FOOTNOTE.search(node.attributes.get("class") or ""):
+        return None
+    text = node.text().strip()
+    if not text or len(text) > _LONGEST or _TEXT.fullmatch(text) is None:
+        return None
+    if node.tag == "sup" and _NO_SCRIPT.fullmatch(text) and not (len(text) == 1 and text in "*") and not text.islower():
+        return None
+    return ("^{" if node.tag == "sup" else "_{") + text.translate(_MINUS).strip() + "}"
+
+
+def _take_base(node: LexborNode, *, superscript: bool) -> str | None:
+    """The base before a script, taken out of the tree; None where nothing there can carry one."""
+    before = node.prev
+    if before is None:
+        return None
+    script = node.text().strip()
+    if before.is_text_node:
+        text = before.text_content or ""
+        if text.endswith(CLOSE):
+            return None
+        base = _text_base(text[-60:], script, superscript)
+        if base is not None:
+            before.replace_with(text[: len(text) - len(base)])
+        return None if base is None else _spelt(base, italic=False)
+    if before.tag in _ITALIC:
+        text = before.text()
+        if len(text) <= 3 and text.isalnum() and before.css_first("a") is None and not (superscript and _ordinal(text, script)):
+            before.replace_with("")
+            return _spelt(text, italic=before.tag not in ("span", "b", "strong"))
+    return None
+
+
+def _ordinal(base: str, script: str) -> bool:
+    return base.isdigit() and script.lower() in {"st", "nd", "rd", "th", "er", "re", "e", "o", "a", "ème"}
+
+
+def _text_base(text: str, script: str, superscript: bool) -> str | None:
+    bracket = _BRACKET.search(text)
+    if bracket is not None:
+        return bracket[0] if re.search(r"[A-Za-z]{4}", bracket[0]) is None else None
+    found = _BASE.search(text) or (_SYMBOL.search(text) if not superscript or script[-1:] in "+-−–" else None) or _TAIL.search(text)
+    if found is None:
+        return None
+    base = found[1]
+    if superscript:
+        if _ordinal(base, script) or (_NO_SCRIPT.fullmatch(script) and script not in {"*", "a", "e", "o", "†"}):
+            return None
+        if script.isdigit() and len(base) == 3 and base not in _UNITS and base not in _FUNCTIONS:
+            return None  # a footnote after a short word
+        if base.isdigit() and len(base) == 4 and script.isdigit() and 1500 <= int(base) <= 2100:
+            return None  # a footnote after a year
+        if (
+            script.isdigit()
+            and base.lower()
+            in {"it", "is", "as", "of", "to", "we", "us", "at", "on", "no", "so", "do", "me", "up", "by", "an", "or", "if", "i", "a"}
+            and base != "a"
+        ):
+            return None
+    return base
+
+
+def _spelt(base: str, *, italic: bool) -> str:
+    """The base as TeX: names of functions as commands, units and chemical symbols upright."""
+    if base in _FUNCTIONS:
+        return "\\" + base
+    if not italic and (base in _UNITS or re.fullmatch(r"(?:[A-Z][a-z]?){2,6}|[A-Z][a-z]", base)):
+        return f"\\mathrm{{{base}}}"
+    return base.translate(_MINUS)

@@ -1,0 +1,288 @@
+"""Every formula of a page as LaTeX, exactly once.
+
+Three steps around the rendering of a page's text. `lift` takes the formulas that are elements (scripts, MathML, KaTeX, MathJax, images,
+...) out of the parsed tree and leaves placeholders, so that a renderer sees neither glyphs nor source twice. `delimit`, on the
+rendered text, does the same for formulas written between delimiters. `spell` puts `$...$` and `$$...$$` in place of the placeholders.
+
+`lift` looks only for what the page's source mentions: one search of the raw text decides which selectors run. Elements inside an
+element that became a formula are passed by. Where a formula cannot be read, its element stays as it is.
+Left out: formulas drawn by scripts, in frames, or as pictures without text.
+"""
+
+import re
+from collections.abc import Sequence
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from data_pipeline.delimiters import Delimiters as Delimiters
+from data_pipeline.delimiters import read_config as read_config
+from data_pipeline.formula_elements import (
+    TEX_ATTRIBUTES,
+    TEXT_CLASSES,
+    TEXT_TAGS,
+    Attributes,
+    container_formula,
+    script_formula,
+    text_formula,
+)
+from data_pipeline.formula_images import image_formula
+from data_pipeline.formula_scripts import lift_scripts
+from data_pipeline.formula_text import delimit as delimit
+from data_pipeline.formula_text import families as families
+from data_pipeline.tex_source import CLOSE, OPEN, PLACEHOLDER, Formula, placeholder
+
+_RENDERED = frozenset(
+    ("katex-display", "katex--display", "katex--inline", "katex", "katex-mathml", "mwe-math-element", "mjx-chtml", "MJXc-display", "mjpage",
+     "MathJax_Display", "MathJax_SVG_Display", "MathJax_SVG", "MathJax_CHTML", "MathJax_MathML", "MathJax")
+)  # fmt: skip
+_MATH_TAGS = tuple(tag for tag in TEXT_TAGS if "math" in tag)
+_MATH_ATTRIBUTES = tuple(name for name in TEX_ATTRIBUTES if "math" in name)
+_LATEX_ATTRIBUTES = tuple(name for name in TEX_ATTRIBUTES if "atex" in name)
+_TEXT_CLASSES, _TEXT_TAGS = frozenset(TEXT_CLASSES), frozenset(TEXT_TAGS)
+_ROW_PARTS = "math, .mjpage, .mjx-chtml, .katex, img.ltx_Math, .MathJax"
+_PREFIX = re.compile(r"<([A-Za-z][A-Za-z0-9]{0,9}):math[\s>]")
+_WORDS = re.compile(r"[^\W_]")
+_CLIMB = 8
+_MOST = 50_000
+
+
+class _Lifter:
+    """One page being worked on: the formulas found so far and the elements that are gone."""
+
+    def __init__(self, tree: LexborHTMLParser) -> None:
+        self.tree = tree
+        self.found: list[Formula] = []
+        self.gone: set[int] = set()
+
+    def put(self, node: LexborNode, formula: Formula) -> None:
+        """The formula's placeholder in place of an element; a displayed one in a block of its own."""
+        self.gone.add(node.mem_id)
+        self.found.append(formula)
+        mark = placeholder(len(self.found) - 1)
+        if not formula.display:
+            node.replace_with(mark)
+            return
+        block = self.tree.create_node("div")
+        block.insert_child(mark)
+        node.replace_with(block)
+
+    def drop(self, node: LexborNode) -> None:
+        self.gone.add(node.mem_id)
+        node.replace_with("")
+
+    def is_gone(self, node: LexborNode) -> bool:
+        """Whether the element was inside one that is gone."""
+        parent = node.parent
+        for _ in range(_CLIMB):
+            if parent is None:
+                return False
+            if parent.mem_id in self.gone:
+                return True
+            parent = parent.parent
+        return False
+
+
+def lift(tree: LexborHTMLParser, raw: str) -> list[Formula]:
+    """Replaces every formula element of the tree by its placeholder and returns the formulas; `raw` is the page's source."""
+    lifter = _Lifter(tree)
+    if tree.body is None:
+        return lifter.found
+    rendered, plain, prefix = _selectors(raw)
+    for chosen in (rendered, plain):  # one after the other: what is inside a rendered formula is gone when plain text is looked for
+        if chosen:
+            for node in tree.css(", ".join(chosen))[:_MOST]:
+                _lift_element(lifter, node, prefix)
+    _lift_images(lifter)
+    lift_scripts(tree.css("sup, sub"), lifter.put)
+    return lifter.found
+
+
+def _selectors(raw: str) -> tuple[list[str], list[str], str]:
+    """The selectors worth running on a page: for rendered formulas, for plain ones; and the namespace prefix of its MathML.
+
+    A search of the source costs as much as a selector (25 us on a page of 50 kB): three words open the way to all the others.
+    """
+    mathematics, latex, mathjax = "math" in raw, "atex" in raw, "MathJax" in raw
+    if not (mathematics or latex or mathjax):
+        return [], [], ""
+    rendered: list[str] = []
+    plain: list[str] = []
+    prefix = ""
+    if mathematics:
+        rendered += ["math", 'script[type^="math/"]']
+        plain.append('[class*="math"]')
+        if "mwe-math" in raw:
+            rendered.append(".mwe-math-element")
+        if ":math" in raw and (found := _PREFIX.search(raw)) is not None:
+            prefix = found[1].lower()
+            rendered.append(f"{prefix}\\:math")
+        if "-math" in raw or "<math" in raw:
+            plain += [tag for tag in _MATH_TAGS if f"<{tag}" in raw]
+            plain += [f"[{name}]" for name in _MATH_ATTRIBUTES if f"{name}=" in raw]
+    if mathjax:
+        rendered.append('[class*="MathJax"]')
+    if "mjx" in raw:
+        rendered.append("mjx-container, .mjx-chtml, .MJXc-display, .mjpage")
+    if "ltx_" in raw:
+        rendered.append("table.ltx_eqn_table")
+    if latex:
+        rendered.append('[class*="katex"]')
+        plain += ['[class*="latex"]', '[class*="katex"]', "latex, katex, la-tex, md-latex"]
+        plain += [f"[{name}]" for name in _LATEX_ATTRIBUTES if f"{name}=" in raw]
+    if "ormula" in raw:
+        plain.append('[class*="formula"], formula, [data-formula]')
+    if "quation" in raw:
+        plain.append('[class*="equation"], [data-equation], x-equation')
+    if "<eq" in raw or "data-expr" in raw:
+        plain.append("eq, eqn, [data-expr]")
+    plain.append("tex, .tex, [data-tex], [tex], .MathTex")
+    return rendered, plain, prefix
+
+
+def _lift_element(lifter: _Lifter, node: LexborNode, prefix: str) -> None:
+    attributes: Attributes = node.attributes
+    tag = node.tag or ""
+    names = (attributes.get("class") or "").split()
+    rendered = tag in ("math", "mjx-container") or tag.endswith(":math") or not _RENDERED.isdisjoint(names)
+    textual = tag in _TEXT_TAGS or not _TEXT_CLASSES.isdisjoint(names)
+    offered = any(name in attributes for name in TEX_ATTRIBUTES)
+    if not (rendered or textual or offered or tag in ("script", "table") or "MathJax_Preview" in names) or lifter.is_gone(node):
+        return
+    if tag == "script":
+        formula = script_formula(node, (attributes.get("type") or "").lower())
+        if formula is not None:
+            lifter.put(node, formula)
+        return
+    if tag == "table" and "ltx_eqn_table" in names:
+        _lift_equation_table(lifter, node)
+        return
+    if (rendered or "MathJax_Preview" in names) and tag != "math" and _source_follows(node):
+        lifter.drop(node)
+        return
+    formula = None
+    if rendered or offered:
+        formula = container_formula(node, attributes, prefix)
+    if formula is None and textual and not rendered:
+        formula = text_formula(node, attributes)
+    if formula is not None:
+        lifter.put(node, formula if formula.display else _displayed(node, formula))
+
+
+def _displayed(node: LexborNode, formula: Formula) -> Formula:
+    """Displayed where it is all there is in an indented paragraph, as Wikipedia's older articles do it (`<dl><dd>`)."""
+    parent = node.parent
+    if parent is None or parent.tag != "dd":
+        return formula
+    rest = "".join(side.text() for side in (node.prev, node.next) if side is not None)
+    return formula if _WORDS.search(rest) else formula._replace(display=True)
+
+
+def _source_follows(node: LexborNode) -> bool:
+    """Whether the `<script type="math/...">` that an element was rendered from stands behind it."""
+    following = node.next
+    for _ in range(5):
+        if following is None:
+            return False
+        if following.tag == "script":
+            return (following.attributes.get("type") or "").startswith("math/")
+        if following.is_text_node:
+            if (following.text_content or "").strip():
+                return False
+        elif "mathjax" not in (following.attributes.get("class") or "").lower():
+            return False
+        following = following.next
+    return False
+
+
+def _lift_equation_table(lifter: _Lifter, table: LexborNode) -> None:
+    """A LaTeXML table of equations: a paragraph for each row, its cells in order, its number behind them."""
+    blocks: list[LexborNode] = []
+    for row in table.css("tr")[:2000]:
+        parts: list[Formula] = []
+        inner: set[int] = set()
+        for part in row.css(_ROW_PARTS)[:200]:
+            parent = part.parent
+            if any(
+                up.mem_id in inner
+                for up in (parent, parent.parent if parent else None, parent.parent.parent if parent and parent.parent else None)
+                if up
+            ):
+                continue
+            formula = container_formula(part, part.attributes)
+            if formula is not None:
+                inner.add(part.mem_id)
+                parts.append(formula)
+        if not parts:
+            if row.text().strip():
+                return  # a row that cannot be read: the table stays
+            continue
+        number = row.css_first(".ltx_tag_equation, .ltx_tag_equationgroup")
+        blocks.append(_row_block(lifter, parts, number.text().strip() if number else ""))
+    if not blocks:
+        return
+    whole = lifter.tree.create_node("div")
+    for block in blocks:
+        whole.insert_child(block)
+    lifter.gone.add(table.mem_id)
+    table.replace_with(whole)
+
+
+def _row_block(lifter: _Lifter, parts: Sequence[Formula], number: str) -> LexborNode:
+    marks = []
+    for formula in parts:
+        lifter.found.append(formula._replace(display=len(parts) == 1))
+        marks.append(placeholder(len(lifter.found) - 1))
+    block = lifter.tree.create_node("div")
+    block.insert_child(" ".join([*marks, number]).strip())
+    return block
+
+
+def _lift_images(lifter: _Lifter) -> None:
+    last = ""
+    for node in lifter.tree.css("img, .lazy-image-placeholder")[:_MOST]:
+        attributes = node.attributes
+        if not (attributes.get("alt") or attributes.get("src") or attributes.get("title") or attributes.get("data-alt")) or lifter.is_gone(
+            node
+        ):
+            continue
+        formula = image_formula(attributes)
+        if formula is None:
+            last = ""
+            continue
+        parent = node.parent
+        if parent is not None and parent.tag == "noscript" and formula.tex == last:
+            lifter.drop(parent)  # the copy of a lazily loaded image
+            continue
+        last = formula.tex
+        lifter.put(node, _displayed(node, formula))
+
+
+_LINES = re.compile(r"\s*\n\s*")
+_BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
+_TOUCHING = re.compile(f"{CLOSE}(?={OPEN})")
+
+
+def _escaped(text: str) -> str:
+    """The text with a backslash before each dollar that has none (an even number of them is none)."""
+    *pieces, last = text.split("$")
+    return "".join(piece + ("$" if (len(piece) - len(piece.rstrip("\\"))) % 2 else "\\$") for piece in pieces) + last
+
+
+def spell(text: str, found: Sequence[Formula]) -> str:
+    """The text with formulas as `$...$` and `$$...$$`; in a text that has some, other dollars are escaped."""
+    if OPEN not in text:
+        return text
+
+    def written(mark: re.Match[str]) -> str:
+        index = int(mark[1])
+        if index >= len(found):
+            return ""
+        formula = found[index]
+        if formula.display:
+            return "$$" + _BLANK_LINES.sub("\n", formula.tex) + "$$"
+        return "$" + _LINES.sub(" ", formula.tex) + "$"
+
+    if "$" in text and PLACEHOLDER.search(text):
+        text = _escaped(text)
+    text = PLACEHOLDER.sub(written, _TOUCHING.sub(f"{CLOSE} ", text))
+    return text.replace(OPEN, "").replace(CLOSE, "")

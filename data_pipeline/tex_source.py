@@ -1,0 +1,127 @@
+"""A formula's TeX as its page spelt it, made clean; and the question whether a string is TeX at all.
+
+Cleaning takes away what is packing: HTML escapes left over from double escaping, surrounding delimiters, no-break and zero-width
+spaces, Wikipedia's `{\\displaystyle ...}`. It never changes the mathematics: macros, spacing commands, comments and labels stay.
+
+`is_tex` decides for strings that may be something else (the alt text of an image, the text of `class="math"`): a command, a sub- or
+superscript, or a short relation between short names. A sentence is not TeX, nor is a file name ("x_1.jpg").
+"""
+
+import html
+import re
+from typing import NamedTuple
+
+OPEN, CLOSE = "\ue000", "\ue001"
+PLACEHOLDER = re.compile("\ue000(\\d{1,7})\ue001")
+LONGEST = 20_000
+"""Longer "formulas" are something else: a data set in an attribute, a page swallowed by a delimiter."""
+
+
+class Formula(NamedTuple):
+    """One formula of a page."""
+
+    tex: str
+    """LaTeX without surrounding delimiters."""
+    display: bool
+    """Set off as a block; else in a line of text."""
+    family: str
+    """Which kind of markup it was found in: what `Doc.formulas` counts."""
+
+
+def placeholder(index: int) -> str:
+    return f"{OPEN}{index}{CLOSE}"
+
+
+_ENTITY = re.compile(r"&(?:amp;)?(?:lt|gt|amp|quot|nbsp|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
+_SPACES = str.maketrans({"\xa0": " ", "\u2009": " ", "\u202f": " ", "\u200b": None, "\ufeff": None, "\u2060": None, "\u200c": None, "\r": "\n"}
+                        | dict.fromkeys(range(0xE000, 0xE004)) | {0: None})  # fmt: skip
+_PAIRS = (
+    ("$$", "$$", True),
+    ("\\[", "\\]", True),
+    ("\\(", "\\)", False),
+    ("$", "$", False),
+    ("\\\\[", "\\\\]", True),
+    ("\\\\(", "\\\\)", False),
+)
+_DISPLAYSTYLE = re.compile(r"\{?\\(?:displaystyle|textstyle)(?![a-zA-Z])\s*")
+_NUMBER_ONLY = re.compile(
+    r"\(?\s*\d{0,4}(?:\.\d{1,3}){0,3}[a-z]?\s*\)|\\(?:tag|label|eqref|ref)\{[^{}]{0,80}\}|(?:\\[,;:! ]|[\s{}~]|\\quad|\\qquad|\\displaystyle|\\textstyle)*"
+)
+_TRAILING_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\$")
+
+
+def clean(tex: str) -> tuple[str, bool | None]:
+    """The TeX without its packing, and whether its own delimiters said display (None where it had none). "" for what is no formula."""
+    if len(tex) > LONGEST:
+        return "", None
+    if "&" in tex and _ENTITY.search(tex):
+        tex = html.unescape(tex)
+        if _ENTITY.search(tex):  # escaped twice; a third time would be the author's own text
+            tex = html.unescape(tex)
+    tex = tex.translate(_SPACES).strip()
+    if tex.startswith("<![CDATA["):
+        tex = tex[9:].removesuffix("]]>").strip()
+    if tex.startswith("% <![CDATA["):  # kramdown's script math/tex
+        tex = tex[11:].removesuffix("%]]>").strip()
+    tex, display = undelimit(tex)
+    tex = _undisplay(tex)
+    if _TRAILING_BACKSLASH.search(tex[-40:]):  # "\ " cut by strip: a lone backslash would escape our delimiter
+        tex = tex[:-1].rstrip()
+    if _NUMBER_ONLY.fullmatch(tex):
+        return "", display
+    return tex, display
+
+
+def undelimit(tex: str) -> tuple[str, bool | None]:
+    """Without one pair of surrounding delimiters, where they belong to each other."""
+    for left, right, display in _PAIRS:
+        if len(tex) > len(left) + len(right) and tex.startswith(left) and tex.endswith(right):
+            inside = tex[len(left) : -len(right)]
+            if left not in inside and right not in inside and not _TRAILING_BACKSLASH.search(inside[-40:] if right[0] == "$" else ""):
+                return inside.strip(), display
+    return tex, None
+
+
+def _undisplay(tex: str) -> str:
+    """Without a leading `\\displaystyle`, and without the braces around it where they span the formula."""
+    found = _DISPLAYSTYLE.match(tex)
+    if found is None:
+        return tex
+    if not tex.startswith("{"):
+        return tex[found.end() :]
+    depth = 0
+    for brace in re.finditer(r"\\.|[{}]", tex, re.S):
+        depth += {"{": 1, "}": -1}.get(brace[0], 0)
+        if depth == 0 and brace[0] == "}":
+            return tex[found.end() : -1].strip() if brace.end() == len(tex) else tex
+    return tex
+
+
+_COMMAND = re.compile(r"\\(?:[a-zA-Z]{2,}|[,;!{}|\\%])")
+_SCRIPT = re.compile(r"[A-Za-z0-9)\]}|'][_^](?:\{|[A-Za-z0-9+\-*]|\\)")
+_FILE = re.compile(r"\.(?:jpe?g|png|gif|svg|webp|bmp|pdf|html?|php|tex|txt|js)$|://|^[A-Za-z]:\\", re.I)
+_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{4,}(?![A-Za-z])")
+_RELATION = re.compile(r"[=<>≤≥≠≈∈⊂∀∃∑∏∫√±×÷∞→⇒∂∇+]|\d\s?[-*/]\s?\d")
+_FUNCTIONS = frozenset("sinh cosh tanh sqrt arcsin arccos arctan prod frac lcm mathrm text operatorname".split())
+
+
+def words(text: str) -> int:
+    """How many words of prose: four letters or more, no command, no function's name, not in `\\text{...}`."""
+    return sum(word not in _FUNCTIONS for word in _WORD.findall(text[:2000]))
+
+
+def is_tex(text: str, *, strict: bool = True) -> bool:
+    """Whether a string is TeX. Strict wants a command or a script; else a short relation or a name of one or two letters will do."""
+    text = text.strip()
+    if not text or len(text) > LONGEST or _FILE.search(text):
+        return False
+    prose = words(text)
+    if _COMMAND.search(text):
+        return prose <= 3 + text.count("\\")
+    if _SCRIPT.search(text):
+        return prose == 0 and (" " in text or len(text) <= 24 or bool(_RELATION.search(text)))
+    if strict:
+        return False
+    if len(text) <= 2:
+        return text.isalpha()
+    return prose == 0 and len(text) <= 120 and bool(_RELATION.search(text))
