@@ -1,0 +1,531 @@
+r"""A page's DOM as a flat list of text blocks: paragraphs, headings, list items, tables, code.
+
+The tree is serialised once by lexbor, which gives well-formed HTML with only `&amp; &lt; &gt; &nbsp;` left as entities and every `<`
+of an attribute escaped, and that string is read token by token: in Python this is faster than walking nodes. One pass, no recursion, a
+bounded amount of work for a token. What is decided here is structure only; which blocks are the page's content is `main_text.py`'s
+question and how they look is `markdown.py`'s. So nothing is dropped but what no reader sees: scripts, form controls, hidden elements
+(their formulas stay), permalink signs, line numbers of listings, edit links. Hidden elements with more text than the rest are shown.
+
+Inline markup becomes text: links and emphasis without their markers (they would break phrases), `sub`/`sup` as `_x`/`^{..}`, code as a
+placeholder \ue002index\ue003 whose text is in `Blocks.codes` (so that dollar signs in code are never taken for formulas). Left out: images
+(formula images were lifted before, other alternative texts are noise on most pages), except alternative texts of one to three characters.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from selectolax.lexbor import LexborHTMLParser
+
+from data_pipeline.cues import ARTICLE, BAD, BODY, HIDDEN, MAIN, POST, THEOREM, TITLE_CLASS, is_junk, zone_of
+from data_pipeline.tables import Cell, table_text
+
+LINE = "\x01"
+"""A `<br>` inside a block's text; control characters of the page are removed before, so it cannot come from there."""
+
+_TOKEN = re.compile(r"<(/?[A-Za-z][^\s>]*)([^>]*)>([^<]*)")
+_RAW = re.compile(r"<!--.*?-->|<(script|style|xmp|iframe|noembed|noframes|plaintext)\b[^>]*>.*?</\1>", re.DOTALL)
+_FORMULA = re.compile("\ue000[0-9]+\ue001")
+_CODE = re.compile(r"<code\b[^>]*>([^<]*(?:</?(?:span|em|b|i|strong)\b[^>]*>[^<]*){0,50})</code>")
+_CODE_ATTRS = re.compile(r"\s{0,50}<code\b([^>]*)>")
+_TAG = re.compile(r"<[^>]*>")
+_MARKED_UP = ("<pre", "<div", "<p", "<li", "<tr", "<br", "<td", "lineno", "gutter", "line-numbers", "blob-num", "\ue000", "\ue002")
+"""What makes a listing more than text with tags in it."""
+_LANGUAGE = re.compile(r"\b(?:language|lang|highlight|highlight-source|brush:|sourceCode|src)[- :]+([A-Za-z][A-Za-z0-9+#]{0,15})(?![\w-])")
+_NO_LANGUAGE = frozenset(["default", "none", "text", "plain", "plaintext", "notranslate", "highlight", "source", "code", "auto"])
+_ORDINAL = frozenset(["st", "nd", "rd", "th", "er", "re", "e", "o", "a", "ème", "eme", "tm", "®", "™", "©"])
+_REFERENCE = re.compile(r"\[[^\]]{0,20}\]")
+_START = re.compile(r'(?:start|value)="\s*(-?[0-9]{1,9})')
+_ALT = re.compile(r'alt="([^"]{1,3})"')
+_PARAGRAPH = re.compile(f"{LINE} ?{LINE}[ {LINE}]*")
+_EDGE = " " + LINE
+_LONG = 3_000_000
+_HIDDEN, _JUNK = 1, 2
+_VOID = frozenset("area base br col embed hr img input link meta source track wbr param basefont bgsound frame keygen".split())
+_LINES = frozenset("br /div /p /li /tr /dt /dd".split())
+
+
+@dataclass(slots=True)
+class Box:
+    """An element that holds blocks: the index of the one around it, and what its markup and its parents' says (bits of `cues.py`)."""
+
+    parent: int
+    zone: int
+    own: int
+
+
+@dataclass(slots=True)
+class Block:
+    """A piece of text that stands on its own, with what is known about where."""
+
+    kind: str
+    """p, h1 ... h6, bold (a theorem's heading), code, table, dt, dd."""
+    text: str
+    links: int
+    """Characters that stand in links."""
+    box: int
+    marker: str = ""
+    """"-" or "3." for the first block of a list item."""
+    indent: int = 0
+    quote: int = 0
+    language: str = ""
+
+
+@dataclass(slots=True)
+class Blocks:
+    boxes: list[Box]
+    blocks: list[Block]
+    codes: list[str] = field(default_factory=list)
+    hidden: int = 0
+    """Characters of hidden elements that were left out."""
+
+
+@dataclass(slots=True)
+class _Table:
+    attrs: str
+    first: int
+    box: int
+    rows: list[list[Cell]] = field(default_factory=list)
+    nested: bool = False
+
+
+@dataclass(slots=True)
+class _List:
+    ordered: bool
+    number: int
+
+
+def blocks_of(tree: LexborHTMLParser) -> Blocks:
+    """The blocks of a page whose formulas are placeholders already."""
+    root = tree.body or tree.root
+    html = (root.html if root is not None else None) or ""
+    html = _RAW.sub(" ", html).replace("&nbsp;", " ").replace(LINE, "")
+    out = _Builder(html, hide=True).out
+    if out.hidden > 400 and out.hidden > sum(len(block.text) for block in out.blocks):
+        out = _Builder(html, hide=False).out
+    return out
+
+
+def _tokens(html: str) -> Iterator[tuple[str, str, str]]:
+    """Tag name, attributes and the text after the tag. All at once where the list is small, one by one (slower) where it would not be."""
+    if len(html) < _LONG:
+        return iter(_TOKEN.findall(html))
+    return ((match[1], match[2], match[3]) for match in _TOKEN.finditer(html))
+
+
+def unescape(text: str) -> str:
+    """Text of lexbor's serialisation as it reads."""
+    if "&" not in text:
+        return text
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&")
+
+
+def _language(attrs: str) -> str:
+    found = _LANGUAGE.search(attrs)
+    return found[1].lower() if found and found[1].lower() not in _NO_LANGUAGE else ""
+
+
+def _trimmed(code: str) -> str:
+    return code.replace("\r", "").strip("\n").rstrip()
+
+
+class _Builder:
+    """The state of one pass: every token goes to the handler of its tag, which returns the text that is to follow."""
+
+    def __init__(self, html: str, *, hide: bool) -> None:
+        self.hide = hide
+        self.out = Blocks([Box(-1, 0, 0)], [])
+        self.languages: list[str] = []
+        self.tokens = _tokens(self.without_code(html))
+        self.stack = [0]
+        self.buffer: list[str] = []
+        self.links = 0
+        self.anchors = 0
+        self.lists: list[_List] = []
+        self.quotes = 0
+        self.quoted: list[bool] = []
+        self.tables: list[_Table] = []
+        self.kind = "p"
+        self.marker = ""
+        self.label = ""
+        self.scripts: list[int] = []
+        self.lone_box = -1
+        self.hint = ("", 0)
+        self.code_attrs = ""
+        self.known: dict[str, int] = {}
+        self.zones: dict[tuple[str, str], tuple[int, str]] = {}
+        self.run()
+
+    def run(self) -> None:
+        handlers, buffer, known = _HANDLERS, self.buffer, self.known
+        for name, attrs, text in self.tokens:
+            if attrs:
+                unread = known.get(attrs)
+                if unread is None:
+                    unread = self.unread(attrs)
+                if unread and name not in _VOID:
+                    text = self.skip(name, text, formulas=unread == _HIDDEN)
+                    name = ""
+            handler = handlers.get(name)
+            if handler is not None:
+                text = handler(self, name, attrs, text)
+            if text and (buffer or not text.isspace()):
+                buffer.append(text)
+                if self.anchors:
+                    self.links += len(text)
+        self.flush()
+
+    def unread(self, attrs: str) -> int:
+        """_HIDDEN, _JUNK or 0: whether an element with these attributes is left out, remembered for the page."""
+        verdict = _HIDDEN if self.hide and ("hid" in attrs or "none" in attrs) and HIDDEN.search(attrs) else 0
+        if not verdict:
+            start = attrs.find('class="')
+            if start >= 0 and is_junk(attrs[start + 7 : attrs.find('"', start + 7)]):
+                verdict = _JUNK
+        self.known[attrs] = verdict
+        return verdict
+
+    # ---- blocks
+
+    def add(self, kind: str, text: str, links: int, language: str = "") -> None:
+        self.out.blocks.append(Block(kind, text, links, self.stack[-1], self.marker, len(self.lists), self.quotes, language))
+        self.marker = ""
+
+    def flush(self) -> None:
+        """What was gathered becomes a block; two line breaks in a row make two."""
+        buffer = self.buffer
+        if not buffer:
+            return
+        raw = "".join(buffer)
+        buffer.clear()
+        links, self.links = self.links, 0
+        text = " ".join(raw.split())
+        if not text or text == LINE:
+            return
+        if self.label:
+            label, self.label = self.label, ""
+            if not text[:40].lower().lstrip("*([ ").startswith(label.lower()) and self.kind == "p":
+                self.add("bold", label + ".", 0)
+        if LINE not in text:
+            self.add(self.kind, text, links)
+            return
+        parts = [part for part in _PARAGRAPH.split(text) if part.strip(_EDGE)]
+        for part in parts:
+            lines = "\n".join(line for line in (line.strip() for line in part.split(LINE)) if line)
+            self.add(self.kind, lines, links * len(part) // len(text))
+
+    def open(self, name: str, attrs: str, text: str) -> str:
+        self.flush()
+        parent = self.out.boxes[self.stack[-1]].zone
+        key = (name, attrs)
+        known = self.zones.get(key)
+        if known is None:
+            known = self.zones[key] = zone_of(name, attrs)
+        own, label = known
+        if own & (MAIN | ARTICLE):
+            parent &= ~BAD
+        if label:
+            self.label = label
+        if attrs and ("lang" in attrs or "highlight" in attrs or "src" in attrs):
+            self.hint = (_language(attrs), len(self.out.blocks))
+        self.stack.append(len(self.out.boxes))
+        self.out.boxes.append(Box(self.stack[-2], parent | own, own))
+        return text
+
+    def close(self, name: str, attrs: str, text: str) -> str:
+        self.flush()
+        self.label = ""
+        if len(self.stack) > 1:
+            self.stack.pop()
+        return text
+
+    def paragraph(self, name: str, attrs: str, text: str) -> str:
+        self.flush()
+        self.kind = "p"
+        if attrs and TITLE_CLASS.search(attrs):
+            self.kind = "bold"
+        elif attrs and ("caption" in attrs or "credit" in attrs or "meta" in attrs):
+            return self.lone(name, attrs, text)
+        return text
+
+    def lone(self, name: str, attrs: str, text: str) -> str:
+        """A paragraph whose class matters: a box of its own, closed by the next paragraph's end."""
+        self.open(name, attrs, "")
+        self.lone_box = self.stack[-1]
+        return text
+
+    def end_paragraph(self, name: str, attrs: str, text: str) -> str:
+        self.flush()
+        self.kind = "p"
+        if self.stack[-1] == self.lone_box:
+            self.lone_box = -1
+            self.stack.pop()
+        return text
+
+    def heading(self, name: str, attrs: str, text: str) -> str:
+        self.flush()
+        theorem = self.out.boxes[self.stack[-1]].own & THEOREM
+        self.kind = "bold" if theorem or (attrs and TITLE_CLASS.search(attrs)) else name
+        return text
+
+    # ---- lists and quotations
+
+    def open_list(self, name: str, attrs: str, text: str) -> str:
+        self.open(name, attrs, "")
+        start = _START.search(attrs) if attrs else None
+        self.lists.append(_List(name == "ol", int(start[1]) if start else 1))
+        return text
+
+    def close_list(self, name: str, attrs: str, text: str) -> str:
+        self.close(name, attrs, "")
+        if self.lists:
+            self.lists.pop()
+        self.marker = ""
+        return text
+
+    def item(self, name: str, attrs: str, text: str) -> str:
+        self.open(name, attrs, "")
+        if self.lists:
+            current = self.lists[-1]
+            value = _START.search(attrs) if attrs and current.ordered else None
+            if value:
+                current.number = int(value[1])
+            self.marker = f"{current.number}." if current.ordered else "-"
+            current.number += 1
+        return text
+
+    def end_item(self, name: str, attrs: str, text: str) -> str:
+        self.close(name, attrs, "")
+        self.marker = ""
+        return text
+
+    def term(self, name: str, attrs: str, text: str) -> str:
+        self.flush()
+        self.kind = name
+        return text
+
+    def description(self, name: str, attrs: str, text: str) -> str:
+        self.open(name, attrs, "")
+        self.kind = "p"
+        self.marker = ":"
+        return text
+
+    def quote(self, name: str, attrs: str, text: str) -> str:
+        """A quotation; forum software that calls its posts so is not believed."""
+        self.open(name, attrs, "")
+        self.quoted.append(not self.out.boxes[-1].own & (POST | BODY))
+        self.quotes += self.quoted[-1]
+        return text
+
+    def end_quote(self, name: str, attrs: str, text: str) -> str:
+        self.close(name, attrs, "")
+        if self.quoted:
+            self.quotes -= self.quoted.pop()
+        return text
+
+    # ---- tables
+
+    def table(self, name: str, attrs: str, text: str) -> str:
+        self.open(name, attrs, "")
+        if self.tables:
+            self.tables[-1].nested = True
+        self.tables.append(_Table(attrs, len(self.out.blocks), self.stack[-1]))
+        return text
+
+    def row(self, name: str, attrs: str, text: str) -> str:
+        self.flush()
+        if self.tables:
+            self.tables[-1].rows.append([])
+        return text
+
+    def cell(self, name: str, attrs: str, text: str) -> str:
+        self.open(name, attrs, "")
+        if self.tables:
+            rows = self.tables[-1].rows or [[]]
+            rows[-1].append(Cell(len(self.out.blocks), name == "th", attrs))
+        return text
+
+    def end_table(self, name: str, attrs: str, text: str) -> str:
+        self.close(name, attrs, "")
+        if not self.tables:
+            return text
+        table, blocks = self.tables.pop(), self.out.blocks
+        cells = blocks[table.first :]
+        if not cells or table.nested:
+            return text
+        rendered = table_text(table.attrs, table.rows, cells, table.first)
+        if rendered is not None:
+            del blocks[table.first :]
+            for kind, line in rendered:
+                blocks.append(Block(kind, line, 0, table.box, cells[0].marker, len(self.lists), self.quotes))
+            blocks[-1].links = sum(cell.links for cell in cells)
+        return text
+
+    # ---- inline
+
+    def anchor(self, name: str, attrs: str, text: str) -> str:
+        self.anchors += 1
+        return text
+
+    def end_anchor(self, name: str, attrs: str, text: str) -> str:
+        self.anchors = max(0, self.anchors - 1)
+        return text
+
+    def line(self, name: str, attrs: str, text: str) -> str:
+        self.buffer.append(LINE)
+        return text
+
+    def image(self, name: str, attrs: str, text: str) -> str:
+        alt = _ALT.search(attrs)
+        return alt[1] + text if alt else text
+
+    def space(self, name: str, attrs: str, text: str) -> str:
+        return " " + text
+
+    def quotation(self, name: str, attrs: str, text: str) -> str:
+        return '"' + text
+
+    def script(self, name: str, attrs: str, text: str) -> str:
+        """`sub` or `sup`: read whole, shown as TeX writes it unless it is an ordinal's ending or a reference to a note."""
+        inside, after = self.consume(name, text)
+        inside = " ".join(inside.split())
+        if not inside or (name == "sup" and (_REFERENCE.fullmatch(inside) or inside.lower() in _ORDINAL)):
+            return (inside if inside.lower() in _ORDINAL else "") + after
+        mark = "^" if name == "sup" else "_"
+        return f"{mark}{inside}{after}" if len(inside) == 1 or inside[0] == "\ue000" else f"{mark}{{{inside}}}{after}"
+
+    # ---- what is not shown, and code
+
+    def consume(self, name: str, text: str) -> tuple[str, str]:
+        """The text of the element just opened, and what follows it. Line breaks and the ends of lines' elements are kept as line breaks."""
+        parts, depth, close = [text], 1, "/" + name
+        mute, muted = "", 0
+        for tag, attrs, text in self.tokens:
+            if muted:
+                muted += (tag == mute) - (tag == "/" + mute)
+                if not muted:
+                    parts.append(text)
+                continue
+            if tag == close:
+                depth -= 1
+                if not depth:
+                    return "".join(parts), text
+            elif tag == name:
+                depth += 1
+            elif tag in _LINES:
+                if tag == "br" or parts[-1][-1:] != "\n":
+                    parts.append("\n")
+            elif tag == "code":
+                self.code_attrs = self.code_attrs or attrs
+            elif attrs and tag not in _VOID and (self.known[attrs] if attrs in self.known else self.unread(attrs)) == _JUNK:
+                mute, muted = tag, 1
+                continue
+            parts.append(text)
+        return "".join(parts), ""
+
+    def skip(self, name: str, text: str, *, formulas: bool = True) -> str:
+        inside, after = self.consume(name, text)
+        if not formulas:
+            return after
+        self.out.hidden += len(inside)
+        return " ".join(_FORMULA.findall(inside)) + after if "\ue000" in inside else after
+
+    def drop(self, name: str, attrs: str, text: str) -> str:
+        """Form controls and `noscript`; a formula in them stays, unless it repeats the one just before (a lazy image and its fallback)."""
+        repeated = name == "noscript" and self.buffer and self.buffer[-1].rstrip().endswith("\ue001")
+        hidden = self.out.hidden
+        after = self.skip(name, text, formulas=not repeated)
+        self.out.hidden = hidden
+        return after
+
+    def without_code(self, html: str) -> str:
+        """Code taken out before the pass: half of all tags of a manual colour its listings. What is not plain is left for `pre`, `code`."""
+        first, *rest = html.split("<pre")
+        parts = [_CODE.sub(self.plain_code, first)]
+        for part in rest:
+            end = part.find("</pre>")
+            if end < 0 or part[0] not in " >":
+                parts.append("<pre" + part)
+                continue
+            parts.append(self.plain_listing(part[:end]))
+            parts.append(_CODE.sub(self.plain_code, part[end:]))
+        return "".join(parts)
+
+    def plain_code(self, match: re.Match[str]) -> str:
+        words = " ".join(_TAG.sub("", match[1]).split())
+        if not words or "\ue000" in words or match[1].count("\n") > 2:
+            return match[0]
+        self.out.codes.append(unescape(words))
+        self.languages.append("")
+        return f"\ue002{len(self.out.codes) - 1}\ue003"
+
+    def plain_listing(self, element: str) -> str:
+        """The start tag of a `pre` with its code's placeholder; given from behind `<pre` to before `</pre>`."""
+        attrs, _, inside = element.partition(">")
+        if any(mark in inside for mark in _MARKED_UP):
+            return "<pre" + element
+        code = _CODE_ATTRS.match(inside)
+        self.out.codes.append(_trimmed(unescape(_TAG.sub("", inside) if "<" in inside else inside)))
+        self.languages.append(_language(attrs) or (_language(code[1]) if code else ""))
+        return f"<pre{attrs}>\ue002{len(self.out.codes) - 1}\ue003"
+
+    def pre(self, name: str, attrs: str, text: str) -> str:
+        self.flush()
+        self.code_attrs = ""
+        inside, after = self.consume(name, text)
+        if inside[:1] == "\ue002" and inside[1:-1].isdecimal() and int(inside[1:-1]) < len(self.languages):
+            index = int(inside[1:-1])
+            if self.out.codes[index]:
+                self.add("code", inside, 0, self.languages[index] or self.hinted())
+        else:
+            self.listing(inside, attrs)
+        return after
+
+    def listing(self, inside: str, attrs: str) -> None:
+        if "\ue000" in inside:
+            self.buffer.append(inside.replace("\n", LINE))
+            self.flush()
+        elif inside.strip():
+            self.out.codes.append(_trimmed(unescape(inside)))
+            language = _language(attrs) or _language(self.code_attrs) or self.hinted()
+            self.add("code", f"\ue002{len(self.out.codes) - 1}\ue003", 0, language)
+
+    def hinted(self) -> str:
+        """The language that an element around the listing names, if nothing stands between."""
+        return self.hint[0] if self.hint[1] == len(self.out.blocks) else ""
+
+    def code(self, name: str, attrs: str, text: str) -> str:
+        inside, after = self.consume(name, text)
+        if self.anchors:
+            self.links += len(inside)
+        words = " ".join(inside.split())
+        if not words or "\ue000" in words:
+            return words + after
+        if inside.strip().count("\n") > 1 and not self.anchors:
+            self.flush()
+            self.listing(inside, attrs)
+            return after
+        self.out.codes.append(unescape(words))
+        return f"\ue002{len(self.out.codes) - 1}\ue003{after}"
+
+
+_Handler = Callable[[_Builder, str, str, str], str]
+_BOXES = "div section article main nav header footer aside form dl td th figure figcaption details summary center fieldset menu dialog hgroup address search"
+_PARAGRAPHS = "p caption legend"
+_HANDLERS: dict[str, _Handler] = {
+    **{tag: _Builder.open for tag in _BOXES.split()},
+    **{"/" + tag: _Builder.close for tag in [*_BOXES.split(), "tr"][:-1]},
+    **{tag: _Builder.paragraph for tag in _PARAGRAPHS.split()},
+    **{"/" + tag: _Builder.end_paragraph for tag in [*_PARAGRAPHS.split(), "h1", "h2", "h3", "h4", "h5", "h6", "dt", "tr", "hr"]},
+    **{f"h{level}": _Builder.heading for level in range(1, 7)},
+    **{tag: _Builder.open_list for tag in ("ul", "ol")},
+    **{tag: _Builder.close_list for tag in ("/ul", "/ol")},
+    **{tag: _Builder.drop for tag in ("noscript", "template", "select", "button", "textarea", "svg", "object", "audio", "video", "canvas", "datalist", "option", "map", "head", "title")},
+    **{tag: _Builder.code for tag in ("code", "tt", "kbd", "samp")},
+    **{tag: _Builder.script for tag in ("sub", "sup")},
+    "li": _Builder.item, "/li": _Builder.end_item, "dt": _Builder.term, "dd": _Builder.description, "/dd": _Builder.end_item,
+    "blockquote": _Builder.quote, "/blockquote": _Builder.end_quote, "hr": _Builder.paragraph, "table": _Builder.table, "/table": _Builder.end_table,
+    "tr": _Builder.row, "td": _Builder.cell, "th": _Builder.cell, "a": _Builder.anchor, "/a": _Builder.end_anchor, "br": _Builder.line,
+    "img": _Builder.image, "q": _Builder.quotation, "/q": _Builder.quotation, "pre": _Builder.pre, "listing": _Builder.pre,
+    "iframe": _Builder.drop, "rp": _Builder.drop, "rt": _Builder.drop,
+}  # fmt: skip

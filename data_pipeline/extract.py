@@ -1,0 +1,104 @@
+r"""A page as it came becomes a document: its main text as Markdown with every formula as TeX between `$` or `$$`.
+
+The order is what matters. Formulas are taken out of the tree first and leave placeholders (`formulas.py`), so that nothing later can cut,
+escape or drop them; then the page becomes blocks (`blocks.py`), the blocks that are content are chosen (`main_text.py`, which sees where
+formulas are) and written as Markdown (`markdown.py`); in that text formulas between delimiters are found (`delimiters.py`), with code still
+out of it; then formulas and code are put in their places.
+
+A page is dropped only where there is nothing to read: "extract: not html", "extract: empty", "extract: too large". Time and memory are
+bounded by the size of the page; the deadline for one page is `workers.py`'s. Plain text (a WET record) has no markup: only formulas between
+delimiters are found in it, and its text stays as it is.
+"""
+
+import re
+from collections import Counter
+
+from selectolax.lexbor import LexborHTMLParser
+
+from data_pipeline.blocks import blocks_of
+from data_pipeline.bounds import bounded
+
+from data_pipeline.doc import Doc, Page, doc_id
+from data_pipeline.formulas import Formula, delimit, lift, read_config, spell
+from data_pipeline.main_text import main_text
+from data_pipeline.markdown import render, with_codes
+from data_pipeline.charset import decode
+
+MAX_CHARACTERS = 50_000_000
+
+_RESERVED = re.compile("[\ue000-\ue003]")
+_PLACEHOLDER = re.compile("\ue000([0-9]{1,9})\ue001")
+_HTML_TYPES = ("", "text/html", "application/xhtml+xml", "text/plain", "application/octet-stream", "text/xhtml", "application/html")
+_BINARY = re.compile(rb"\s{0,64}(?:%PDF|\x89PNG|GIF8|\xff\xd8\xff|PK\x03\x04|\x1f\x8b|BM|RIFF|OggS|ID3|\x7fELF|%!PS|\{\\rtf|\{\s{0,64}[\"}]|\[\s{0,64}[\[{\"])")
+_MARKUP = re.compile(rb"<(?:!doctype\s{1,9}html|html|head|body|div|p|table|title|meta|article|span|h1|a)\b", re.IGNORECASE)
+
+
+def extract(page: Page) -> Doc:
+    """The document of a page; with a reason in `dropped`, and no text, where the page holds none."""
+    identity = doc_id(page.url, page.origin)
+    reason = _unreadable(page)
+    raw = "" if reason else _RESERVED.sub("", decode(page))
+    reason = reason or ("extract: too large" if len(raw) > MAX_CHARACTERS else None)
+    if reason:
+        return Doc(identity, page.url, "", page.origin, dropped=reason)
+    if _is_plain(page):
+        text, title, found = _plain(raw)
+    else:
+        text, title, found = _html(raw)
+    if not text:
+        return Doc(identity, page.url, "", page.origin, title=title, dropped="extract: empty")
+    return Doc(identity, page.url, text, page.origin, title=title, formulas=found)
+
+
+def _html(raw: str) -> tuple[str, str, Counter[str]]:
+    """Text, title and formulas by family of a page with markup."""
+    raw = bounded(raw)
+    tree = LexborHTMLParser(raw)
+    title = _title(tree)
+    delimiters = read_config(raw)
+    found = lift(tree, raw)
+    blocks = blocks_of(tree)
+    text, codes = render(main_text(blocks), blocks.codes)
+    text = delimit(text, found, delimiters)
+    families = _families(text, found)
+    return with_codes(spell(text, found), codes).strip(), title, families
+
+
+def _plain(raw: str) -> tuple[str, str, Counter[str]]:
+    found: list[Formula] = []
+    text = delimit(raw.replace("\r\n", "\n"), found, read_config(""))
+    return spell(text, found).strip(), "", _families(text, found)
+
+
+def _families(text: str, found: list[Formula]) -> Counter[str]:
+    """The formulas that stand in the text, by family."""
+    indices = [int(index) for index in _PLACEHOLDER.findall(text)]
+    return Counter(found[index].family for index in indices if index < len(found))
+
+
+def _title(tree: LexborHTMLParser) -> str:
+    """What `<title>` says, else the first heading. Taken before formulas are lifted: a title is shown, not read."""
+    for selector in ("head title", "h1"):
+        node = tree.css_first(selector)
+        text = " ".join(node.text().split()) if node is not None else ""
+        if text:
+            return text[:500]
+    return ""
+
+
+def _is_plain(page: Page) -> bool:
+    return page.content_type == "text/plain" and _MARKUP.match(page.body[:512].lstrip()) is None
+
+
+def _unreadable(page: Page) -> str | None:
+    """Why a page holds nothing to extract: another media type by its header or by its first bytes, or nothing at all."""
+    if not page.body.strip():
+        return "extract: empty"
+    kind = page.content_type.split(";", 1)[0].strip()
+    if kind not in _HTML_TYPES and not (kind.startswith("text/") and _MARKUP.search(page.body[:2048])):
+        return "extract: not html"
+    if _BINARY.match(page.body[:256]) and not _MARKUP.search(page.body[:2048]):
+        return "extract: not html"
+    if kind in ("", "application/octet-stream") and not _MARKUP.search(page.body[:4096]):
+        return "extract: not html"
+    return None

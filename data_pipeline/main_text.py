@@ -1,0 +1,232 @@
+r"""Which blocks of a page are its content?
+
+Three kinds of evidence, none of them a list of sites. (1) Markup: nav, footer, aside, roles and class names that templates share
+(`cues.py`); a cue that would take most of the page's prose with it is not believed. (2) Text: prose is a block that is long and not made of
+links; the smallest element that holds most of the prose is the scope, the elements that call themselves the article's body first. (3) Place:
+in the scope, menus and lists of links go, and so do short leftovers before the first and after the last prose, and headings left without text.
+
+Mathematics outweighs all of it: a block with a formula is prose whatever its length, and it stays wherever it stands unless it is mostly a link
+in a part that is boilerplate by its cues (a question site's list of related questions). Readers' comments stay where they hold formulas.
+Where hardly anything would be left the whole page stays: an index or a page of an unknown make is better whole than empty.
+
+Left out: any knowledge of language (stop words) and of what boilerplate says, but for a copyright line.
+"""
+
+import re
+from collections.abc import Sequence
+
+from data_pipeline.blocks import Block, Blocks
+from data_pipeline.cues import ARTICLE, BAD, BODY, CAPTION, COMMENTS, HEADER, MAIN, NAV, POST
+
+_MATH = re.compile(
+    r"\ue000|\\[(\[]|\\begin\{|\\(?:frac|sqrt|sum|int|alpha|beta|gamma|delta|epsilon|lambda|theta|pi|sigma|omega|mathbb|mathcal|mathrm|cdot|leq?|geq?|infty|partial|to|in)\b|"
+    r"\$\$|\[/?(?:tex|math|latex)\]|\$[^$\s\d][^$\n]{0,80}\$(?!\d)|\$\d[^$\n]{0,40}[\^_=\\][^$\n]{0,40}\$"
+)
+_RIGHTS = re.compile(r"(?:copyright|©|\(c\) (?:19|20)\d\d|all rights reserved|alle rechte vorbehalten|powered by|proudly powered)", re.IGNORECASE)
+_LONG = 80
+_STRUCTURE = frozenset(["table", "code", "dt", "bold"])
+
+
+class _Page:
+    """The blocks with what is measured about each."""
+
+    def __init__(self, found: Blocks) -> None:
+        self.blocks, self.boxes = found.blocks, found.boxes
+        self.zones = [found.boxes[block.box].zone for block in found.blocks]
+        self.weights = [_weight(block.text) for block in found.blocks]
+        self.linked = [block.links > 0.6 * len(block.text) for block in found.blocks]
+        self.math = [_has_math(block.text) for block in found.blocks]
+
+    def prose(self, avoided: int) -> list[int]:
+        """The weight of each block as prose: 0 for short blocks, links, and what stands in the avoided zones."""
+        return [
+            weight if ((weight >= _LONG and block.links < 0.4 * len(block.text)) or math or block.kind == "code") and not zone & avoided else 0
+            for block, weight, math, zone in zip(self.blocks, self.weights, self.math, self.zones, strict=True)
+        ]
+
+    def sums(self, values: Sequence[int]) -> list[int]:
+        """The sum of the blocks' values for each box, with the boxes in it."""
+        sums = [0] * len(self.boxes)
+        for block, value in zip(self.blocks, values, strict=True):
+            sums[block.box] += value
+        for index in range(len(self.boxes) - 1, 0, -1):
+            sums[self.boxes[index].parent] += sums[index]
+        return sums
+
+
+def main_text(found: Blocks) -> list[Block]:
+    """The blocks to keep, in their order."""
+    if not found.blocks:
+        return []
+    page = _Page(found)
+    everything = page.prose(0)
+    _disbelieve(page, everything)
+    kept = _choose(page)
+    whole = sum(weight for weight, linked in zip(page.weights, page.linked, strict=True) if not linked)
+    held = sum(weight for weight, keep in zip(page.weights, kept, strict=True) if keep)
+    if held < 0.1 * whole or held < min(200, 0.5 * whole):
+        kept = [not zone & (NAV | BAD) and not linked for zone, linked in zip(page.zones, page.linked, strict=True)]
+        held = sum(weight for weight, keep in zip(page.weights, kept, strict=True) if keep)
+        if held < min(100, 0.5 * whole) or not held:
+            kept = [True] * len(kept)
+    return [block for block, keep in zip(found.blocks, kept, strict=True) if keep]
+
+
+def _weight(text: str) -> int:
+    """Characters; those of a script without spaces count three times."""
+    return len(text) if len(text) < 24 or " " in text[:60] or text.isascii() else 3 * len(text)
+
+
+def _has_math(text: str) -> bool:
+    return "\ue000" in text or (("\\" in text or "$" in text or "[" in text) and _MATH.search(text) is not None)
+
+
+def _disbelieve(page: _Page, prose: Sequence[int]) -> None:
+    """Clears class names' cues for boilerplate (and for comments) that most of the page's prose stands under."""
+    total = sum(prose)
+    for cue, share in ((BAD, 0.5), (COMMENTS, 0.7), (NAV, 0.8), (HEADER, 0.5), (CAPTION, 0.5)):
+        under = sum(value for value, zone in zip(prose, page.zones, strict=True) if zone & cue)
+        if under <= share * total:
+            continue
+        sums = page.sums(prose)
+        cleared = [False] * len(page.boxes)
+        for index, box in enumerate(page.boxes):
+            inherited = index > 0 and cleared[box.parent]
+            cleared[index] = inherited or bool(box.own & cue and sums[index] > 0.4 * share * total)
+            if cleared[index] and not (inherited and box.own & cue and sums[index] <= 0.4 * share * total):
+                box.zone &= ~cue
+        page.zones[:] = [page.boxes[block.box].zone for block in page.blocks]
+
+
+def _choose(page: _Page) -> list[bool]:
+    prose = page.prose(NAV | BAD | COMMENTS | CAPTION)
+    scope = _scope(page, prose)
+    inside = _inside(page, scope)
+    first = next((index for index, value in enumerate(prose) if value and inside[page.blocks[index].box]), 0)
+    title = _title(page, first)
+    commented = any(math and zone & COMMENTS and not zone & (NAV | BAD) for math, zone in zip(page.math, page.zones, strict=True))
+    listed = _link_lists(page)
+    kept = []
+    for index, block in enumerate(page.blocks):
+        zone = page.zones[index]
+        if page.math[index]:
+            keep = not (page.linked[index] and zone & (NAV | BAD)) and not (zone & NAV and not inside[block.box] and "\ue000" not in block.text)
+        elif zone & (NAV | BAD):
+            keep = False
+        elif title <= index < first:
+            keep = not page.linked[index] and (page.weights[index] >= _LONG or block.kind[0] == "h") and not zone & (COMMENTS | CAPTION)
+        elif not inside[block.box]:
+            keep = False
+        elif zone & COMMENTS:
+            keep = commented
+        elif zone & HEADER and not zone & (ARTICLE | BODY | MAIN):
+            keep = block.kind == "h1" and not page.linked[index]
+        else:
+            alone = page.linked[index] and not block.marker and block.kind not in _STRUCTURE and block.kind[0] != "h"
+            keep = not listed[block.box] and not alone
+        kept.append(keep)
+    _trim(page, prose, kept)
+    _lone_headings(page, kept)
+    return kept
+
+
+def _title(page: _Page, first: int) -> int:
+    """The index of the heading that opens the page's content: the last h1 before its first prose that is no link; else `first`."""
+    for index in range(first - 1, -1, -1):
+        if page.blocks[index].kind == "h1" and not page.linked[index] and not page.zones[index] & (NAV | BAD):
+            return index
+    return first
+
+
+def _scope(page: _Page, prose: Sequence[int]) -> int:
+    """The box that holds the content."""
+    total = sum(prose)
+    if not total:
+        return 0
+    sums = page.sums(prose)
+    forum = sum(1 for box in page.boxes if box.own & POST) > 1
+    best = 0
+    if not forum:
+        for cue, share in ((BODY, 0.5), (ARTICLE, 0.5), (MAIN, 0.5)):
+            named = [index for index, box in enumerate(page.boxes) if box.own & cue and sums[index] > share * total and not box.zone & (NAV | BAD)]
+            if named:
+                best = named[-1] if cue == BODY else named[0]
+                break
+    if best:
+        return best
+    children: dict[int, list[int]] = {}
+    for index, box in enumerate(page.boxes[1:], 1):
+        children.setdefault(box.parent, []).append(index)
+    share = 0.95 if forum or sum(page.math) > 2 else 0.85
+    while True:
+        heavy = [child for child in children.get(best, ()) if sums[child] >= share * total]
+        if not heavy:
+            return best
+        best = heavy[0]
+
+
+def _inside(page: _Page, scope: int) -> list[bool]:
+    inside = [False] * len(page.boxes)
+    inside[scope] = True
+    for index in range(scope + 1, len(page.boxes)):
+        inside[index] = inside[page.boxes[index].parent]
+    return inside
+
+
+def _link_lists(page: _Page) -> list[bool]:
+    """Boxes that are lists or rows of links: three links or more that make up most of the text."""
+    boxes = page.boxes
+    texts, links, counts = [0] * len(boxes), [0] * len(boxes), [0] * len(boxes)
+    for block, math in zip(page.blocks, page.math, strict=True):
+        box = block.box
+        texts[box] += len(block.text)
+        if block.links:
+            links[box] += block.links
+            counts[box] += 1
+        if math:
+            counts[box] = -1_000_000
+    for index in range(len(boxes) - 1, 0, -1):
+        parent = boxes[index].parent
+        texts[parent] += texts[index]
+        links[parent] += links[index]
+        counts[parent] += counts[index]
+    listed = [False] * len(boxes)
+    for index, box_ in enumerate(boxes):
+        listed[index] = (counts[index] > 2 and links[index] > 0.6 * texts[index]) or (index > 0 and listed[box_.parent])
+    return listed
+
+
+def _trim(page: _Page, prose: Sequence[int], kept: list[bool]) -> None:
+    """Short blocks before the first prose (but headings) and after the last one go."""
+    strong = [
+        index for index, value in enumerate(prose)
+        if kept[index] and (value or page.blocks[index].kind in ("table", "code") or (page.blocks[index].marker and page.weights[index] > 30))
+    ]  # fmt: skip
+    if not strong:
+        return
+    first, last = page.blocks[strong[0]].box, page.blocks[strong[-1]].box
+    for index in range(strong[0]):
+        if page.blocks[index].kind[0] != "h" and page.weights[index] < 40 and page.blocks[index].box != first:
+            kept[index] = False
+    for index in range(strong[-1] + 1, len(kept)):
+        if (page.weights[index] < 40 and page.blocks[index].box != last) or _RIGHTS.search(page.blocks[index].text[:200]):
+            kept[index] = False
+
+
+def _lone_headings(page: _Page, kept: list[bool]) -> None:
+    """Headings whose text was all left out go with it."""
+    following = 0
+    lost = False
+    for index in range(len(kept) - 1, -1, -1):
+        block = page.blocks[index]
+        if block.kind[0] == "h" and len(block.kind) == 2:
+            level = int(block.kind[1])
+            if kept[index] and (not following or following <= level) and lost and level > 1:
+                kept[index] = False
+            if kept[index]:
+                following = level
+            lost = False
+        elif kept[index]:
+            following, lost = 9, False
+        elif not following or following < 9:
+            lost = True
