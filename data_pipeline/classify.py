@@ -1,0 +1,207 @@
+"""The classifier that finds mathematics: fastText, trained from labelled documents, judged on sources it has not seen, and applied.
+
+`train` takes examples (text, is it mathematics, where it is from), holds out whole sources and some documents of the others, trains, and
+returns the figures of both; `Classifier` scores texts. Both see a text only through `normalise`. Models are fastText `.bin` files, ours
+readable by fastText and other people's by us.
+
+Decided here: documents that are too short or say the same as another once normalised are not learnt from; no source gives more than its
+share (`per_source`); the smaller class is repeated to the size of the larger one. The settings are DeepSeekMath's (arXiv:2402.03300,
+section 2.1: dim 256, learning rate 0.1, word 3-grams, min count 3, 3 epochs; its buckets are not stated, fastText's default is taken).
+They are meant for a million documents and learn nothing from a few hundred, so small seeds get more passes (`Training.fitted`).
+
+Left out: what is a good seed (`mine.py`), and how many of the best to keep. A score is the model's probability; how far it is from the true
+share of mathematics, by score, is in the report (`calibration`).
+"""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from data_pipeline.classify_features import Features
+from data_pipeline.classify_model import Projected, read_projected
+from data_pipeline.classify_report import figures
+from data_pipeline.classify_seed import Example, Seed, balanced, check, read, split
+from data_pipeline.classify_text import normalise
+from data_pipeline.classify_train import LABELS
+from verifiers.input_error import InputError
+
+__all__ = ["LABELS", "PRESETS", "Classifier", "Example", "Training", "normalise", "one_line", "train", "train_files"]
+
+_THREADS = 10  # fastText initialises a tenth of its matrix per thread
+_LEARNT, _FASTEST, _LONGEST = 5000, 0.5, 100  # learning rate x updates that suffice; the rate and the epochs of small seeds
+
+
+@dataclass(frozen=True)
+class Training:
+    dim: int = 256
+    lr: float = 0.1
+    word_ngrams: int = 3
+    min_count: int = 3
+    epochs: int = 3
+    bucket: int = 2_000_000
+    seed: int = 0
+    threads: int = 0
+    """0 trains in one thread, the same bytes every time. 10 or more: the fastText library, faster on many cores, never twice the same."""
+    per_source: int = 0
+    """Most documents of one source and class; 0 is the larger of 100 and 2 % of all documents."""
+    small_seeds: bool = True
+    """More passes and a higher rate where the seed is too small for the settings."""
+    refit: bool = True
+    """After the figures, train the model that is kept on everything. False keeps the one that was measured, in half the time."""
+
+    def __post_init__(self) -> None:
+        whole = {"dim": 1, "word_ngrams": 1, "min_count": 1, "epochs": 1, "bucket": 1, "per_source": 0, "seed": 0}
+        for name, least in whole.items():
+            if getattr(self, name) < least:
+                raise InputError(f"classifier: {name} is {getattr(self, name)}; at least {least} is needed")
+        if not 0 < self.lr <= 10:
+            raise InputError(f"classifier: lr is {self.lr}; a learning rate between 0 and 10 is needed")
+        if self.threads and self.threads < _THREADS:
+            raise InputError(
+                f"classifier: threads is {self.threads}; fastText leaves part of its matrix uninitialised below {_THREADS}:"
+                f" take {_THREADS} or more, or 0 for the repeatable trainer"
+            )
+
+    def fitted(self, lines: int) -> "Training":
+        """The settings for so many lines: unchanged where rate x updates is at least 5000 (17,000 documents by DeepSeekMath's settings).
+
+        Below, the rate is 0.5 and the epochs as many as reach 5000, at most 100.
+        """
+        if not self.small_seeds or self.lr * self.epochs * lines >= _LEARNT:
+            return self
+        rate = max(self.lr, _FASTEST)
+        return replace(self, lr=rate, epochs=max(self.epochs, min(_LONGEST, math.ceil(_LEARNT / (rate * lines)))))
+
+
+PRESETS = {
+    "deepseekmath": Training(),  # 2.1 GB on disk and while it trains, 16 MB in each run that scores
+    "small": Training(dim=64, bucket=200_000),  # 55 MB
+}
+
+
+def train(
+    examples: Iterable[Example], model: Path, training: Training | None = None, *, held_out: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Writes the model to `model` (whole or not at all) and returns the report, which is plain JSON (`classify_report.table` prints it).
+
+    `held_out` names the sources to hold out; None chooses some by the seed, a twentieth of the documents or more; () holds out none.
+    Raises InputError for a seed that is empty, of one class, or with fewer than `FEWEST` usable documents of a class.
+    """
+    training = training or Training()
+    model.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=model.parent) as folder, (Path(folder) / "all").open("w+b") as file:
+        seed = Seed.write(examples, file)
+        check(seed)
+        parts = split(seed, held_out, training.seed)
+        report: dict[str, Any] = {"training": asdict(training), **_counts(seed, parts)}
+        report["fitted"] = _fit(seed, parts["train"], model, training, Path(folder), file)
+        classifier = Classifier.load(model)
+        for name in ("in_domain", "held_out_sources"):
+            rows = parts[name]
+            scores = [classifier.score_line(seed.line(file, row)) for row in rows]
+            report[name] = figures(scores, [seed.positive[row] for row in rows], [seed.sources[row] for row in rows]) if rows else None
+        if training.refit and len(parts["train"]) < len(seed.positive):
+            report["fitted"] = _fit(seed, range(len(seed.positive)), model, training, Path(folder), file)
+            report["note"] = "The model kept was then trained on all documents, the held-out ones too."
+    return report
+
+
+def train_files(
+    positives: Sequence[Path], negatives: Sequence[Path], model: Path, training: Training | None = None, *,
+    held_out: Collection[str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """`train` on files: documents of the pipeline (`.jsonl`, `.jsonl.zst`, `.jsonl.gz`; source = host), or text, one document a line,
+
+    fastText's format included (a leading `__label__x` is skipped; source = file name).
+    """
+    pairs = ((paths, positive) for paths, positive in ((positives, True), (negatives, False)))
+    examples = (Example(text, positive, source) for paths, positive in pairs for path in paths for text, source in read(path))
+    return train(examples, model, training, held_out=held_out)
+
+
+class Classifier:
+    """A model, ready to score. Load it before forking: workers share its memory, which is never written to."""
+
+    def __init__(self, model: Projected, columns: Sequence[int], normaliser: Callable[[str], str]) -> None:
+        header = model.header
+        self._features = Features(model.vocabulary, word_ngrams=header.word_ngrams, bucket=header.bucket)
+        self._rows, self._columns, self._normalise = model.rows, list(columns), normaliser
+
+    @classmethod
+    def load(cls, path: Path, *, positive: Collection[str] = LABELS[1:], normaliser: Callable[[str], str] = normalise) -> "Classifier":
+        """`positive`: the labels whose probabilities add up to the score. Other people's models want `one_line`, or what they trained on.
+
+        InputError, one line, for a file that is missing, truncated, damaged or no such model.
+        """
+        model = read_projected(Path(path))
+        columns = [column for column, label in enumerate(model.labels) if label in positive]
+        if not columns or len(columns) == len(model.labels):
+            raise InputError(f"classifier {path}: its labels are {', '.join(model.labels[:8])}; say which of them mean mathematics")
+        return cls(model, columns, normaliser)
+
+    def score(self, texts: Sequence[str]) -> list[float]:
+        """Probability of mathematics; 0 for a text without words."""
+        return [self.score_line(self._normalise(text)) for text in texts]
+
+    def score_line(self, line: str) -> float:
+        """The same for a text that is normalised already."""
+        ids = self._features.ids(line)
+        if not line.strip() or not len(ids):
+            return 0.0
+        logits = self._rows[ids].mean(axis=0, dtype=np.float64)
+        odds = np.exp(logits - logits.max())
+        return float(odds[self._columns].sum() / odds.sum())
+
+
+def one_line(text: str) -> str:
+    """A text with its white space made single spaces: the normaliser for models trained on plain text."""
+    return " ".join(text.split())
+
+
+def _counts(seed: Seed, parts: dict[str, list[int]]) -> dict[str, Any]:
+    return {
+        "documents": {
+            "math": sum(seed.positive), "other": len(seed.positive) - sum(seed.positive), "sources": len(set(seed.sources)),
+            "skipped": dict(sorted(seed.skipped.items())), **{name: len(rows) for name, rows in parts.items()},
+        },
+        "held_out": sorted({seed.sources[row] for row in parts["held_out_sources"]})[:1000],
+    }  # fmt: skip
+
+
+def _fit(seed: Seed, rows: Sequence[int], model: Path, training: Training, folder: Path, file: BinaryIO) -> dict[str, Any]:
+    """Trains on those rows, balanced, and says by which settings."""
+    chosen = balanced(seed, rows, per_source=training.per_source, number=training.seed)
+    fitted = training.fitted(len(chosen))
+    lines, job = folder / "lines", folder / "job.json"
+    with lines.open("wb") as out:
+        for row in chosen:
+            out.write(f"{LABELS[seed.positive[row]]} {seed.line(file, row)}\n".encode())
+    job.write_text(json.dumps({**asdict(fitted), "lines": str(lines), "model": str(model.absolute())}))
+    _run(job, model)
+    return {"lines": len(chosen), "lr": fitted.lr, "epochs": fitted.epochs}
+
+
+def _run(job: Path, model: Path) -> None:
+    """The trainer in a fresh process; numpy's own threads would only get in each other's way."""
+    here = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH", ""))))
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "data_pipeline.classify_train", str(job)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode < 0 or "MemoryError" in done.stderr or "bad_alloc" in done.stderr:
+        raise InputError(
+            f"classifier {model}: training was killed or ran out of memory; take fewer buckets or a smaller dim (preset small)"
+        )
+    if done.returncode == 2:
+        raise InputError(done.stderr.strip().rpartition("\n")[2])
+    if done.returncode:
+        raise RuntimeError(f"training the classifier failed:\n{done.stderr[-4000:]}")

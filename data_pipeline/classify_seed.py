@@ -1,0 +1,154 @@
+"""Labelled examples on their way into a training: read, normalised, checked, held out, balanced.
+
+The lines lie in a file and only offsets, labels and sources in memory, so that a million documents fit. Every choice is made by the seed
+and the order of the examples, so that the same input gives the same training.
+"""
+
+import hashlib
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+from urllib.parse import urlsplit
+
+from data_pipeline.classify_text import normalise
+from verifiers.input_error import InputError
+
+FEWEST = 10
+"""Documents of each class without which there is nothing to learn."""
+_SHORTEST = 20  # words after normalising: less says nothing of a page's subject
+_IN_DOMAIN, _HELD_OUT = 0.05, 0.05  # shares of the documents
+
+
+class Example(NamedTuple):
+    text: str
+    positive: bool
+    source: str
+    """Site or collection: what is held out as a whole."""
+
+
+class Seed:
+    """Normalised examples: the lines in a file, the rest in memory, so that a million of them fit."""
+
+    def __init__(self) -> None:
+        self.offsets: list[int] = [0]
+        self.positive: list[bool] = []
+        self.sources: list[str] = []
+        self.skipped: Counter[str] = Counter()
+
+    @classmethod
+    def write(cls, examples: Iterable[Example], file: BinaryIO) -> "Seed":
+        seed, names, seen = cls(), dict[str, str](), set[bytes]()
+        for example in examples:
+            line = normalise(example.text)
+            if line.count(" ") + 1 < _SHORTEST:
+                seed.skipped["too short"] += 1
+                continue
+            raw = line.encode("utf-8", "replace")
+            digest = hashlib.blake2b(raw, digest_size=8).digest()
+            if digest in seen:
+                seed.skipped["same words as another"] += 1
+                continue
+            seen.add(digest)
+            seed.offsets.append(seed.offsets[-1] + file.write(raw))
+            seed.positive.append(example.positive)
+            seed.sources.append(names.setdefault(example.source, example.source))
+        return seed
+
+    def line(self, file: BinaryIO, row: int) -> str:
+        file.seek(self.offsets[row])
+        return file.read(self.offsets[row + 1] - self.offsets[row]).decode("utf-8")
+
+
+def check(seed: Seed) -> None:
+    math_pages = sum(seed.positive)
+    other = len(seed.positive) - math_pages
+    unusable = f" ({sum(seed.skipped.values())} more are too short or the same as another)" if seed.skipped else ""
+    if not seed.positive:
+        raise InputError(f"classifier: the seed has no usable documents{unusable}; give it pages with mathematics and pages without")
+    if min(math_pages, other) < FEWEST:
+        raise InputError(
+            f"classifier: the seed has {math_pages} usable documents with mathematics and {other} without{unusable};"
+            f" it needs {FEWEST} of each"
+        )
+
+
+def split(seed: Seed, held_out: Collection[str] | None, number: int) -> dict[str, list[int]]:
+    """Row numbers: held-out sources, a random part of the others, and what is trained on. The last keeps `FEWEST` of each class."""
+    away = _choose_sources(seed, number) if held_out is None else set(held_out)
+    rest = [row for row, source in enumerate(seed.sources) if source not in away]
+    by_class = Counter(seed.positive[row] for row in rest)
+    if min(by_class[True], by_class[False]) < FEWEST:
+        raise InputError(
+            f"classifier: without the held-out sources {by_class[True]} documents with mathematics and {by_class[False]} without are left;"
+            f" it needs {FEWEST} of each: hold out fewer"
+        )
+    generator, inside = random.Random(number), set[int]()
+    for kind in (True, False):
+        mine = [row for row in rest if seed.positive[row] is kind]
+        inside.update(generator.sample(mine, min(len(mine) - FEWEST, math.ceil(_IN_DOMAIN * len(mine)))))
+    return {
+        "held_out_sources": [row for row, source in enumerate(seed.sources) if source in away],
+        "in_domain": sorted(inside),
+        "train": [row for row in rest if row not in inside],
+    }
+
+
+def _choose_sources(seed: Seed, number: int) -> set[str]:
+    """Sources in random order until a twentieth of each class, or `FEWEST`, is held out; never so many that half of a class goes."""
+    by_source: dict[str, Counter[bool]] = defaultdict(Counter)
+    for source, positive in zip(seed.sources, seed.positive, strict=True):
+        by_source[source][positive] += 1
+    totals, gone = Counter(seed.positive), Counter[bool]()
+    order = sorted(by_source)
+    random.Random(number).shuffle(order)
+    chosen: set[str] = set()
+    for source in order:
+        counts = by_source[source]
+        wanted = any(counts[kind] and gone[kind] < max(FEWEST, _HELD_OUT * totals[kind]) for kind in (True, False))
+        if wanted and all(gone[kind] + counts[kind] <= totals[kind] // 2 for kind in (True, False)):
+            chosen.add(source)
+            gone += counts
+    return chosen
+
+
+def balanced(seed: Seed, rows: Sequence[int], *, per_source: int, number: int) -> list[int]:
+    """The rows to train on: at most `per_source` of a source and class (0: 100, or 2 % of all), the smaller class repeated."""
+    generator = random.Random(number)
+    most = per_source or max(100, len(rows) // 50)
+    groups: dict[tuple[bool, str], list[int]] = defaultdict(list)
+    for row in rows:
+        groups[seed.positive[row], seed.sources[row]].append(row)
+    classes: dict[bool, list[int]] = {True: [], False: []}
+    for (positive, _), mine in groups.items():
+        classes[positive] += mine if len(mine) <= most else generator.sample(mine, most)
+    size = max(map(len, classes.values()))
+    for mine in classes.values():
+        generator.shuffle(mine)
+    return sorted(row for mine in classes.values() for row in (mine * math.ceil(size / len(mine)))[:size])
+
+
+def read(path: Path) -> Iterator[tuple[str, str]]:
+    if ".jsonl" in Path(path).name:
+        from data_pipeline.shards import read_docs
+
+        for doc in read_docs(Path(path)):
+            if not doc.dropped:
+                yield doc.text, _host(doc.url)
+        return
+    try:
+        with Path(path).open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                words = line.lstrip()
+                yield (words.partition(" ")[2] if words.startswith("__label__") else words), Path(path).name
+    except OSError as error:
+        raise InputError(f"classifier: cannot read {path}: {error.strerror or error}") from error
+
+
+def _host(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or url).removeprefix("www.")
+    except ValueError:
+        return url
