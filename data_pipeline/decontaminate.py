@@ -1,0 +1,294 @@
+r"""Keeping benchmarks out of training data, by DeepSeekMath's rule (arXiv:2402.03300, section 2.1).
+
+A text is contaminated where 10 words in a row also stand in a benchmark's problem; a problem of 3 to 9 words must stand there whole. Words
+are as in `spelling.py`: case, punctuation, line ends and the spelling of formulas do not matter. Shorter problems ("Simplify $2x$") cannot
+be looked for: they are counted in `Benchmarks.too_short`.
+
+What goes is the segment, a paragraph between blank lines; all those that the words touch, as n-grams run on across them. What is left has
+no hit, also not across the gaps. Or the whole document (`unit="document"`); a row of training data always goes whole.
+
+Ten words of which none belongs to a language tell nothing ("1 2 3 4 5 6 7 8 9 10", "x 1 x 2 x 3 x 4 x 5", the rows of a matrix, a
+figure's coordinates): they are looked for only where their problem has no others.
+
+Phrases that benchmarks share with half of mathematics ("express your answer as a common fraction in lowest terms") are hits by this rule
+and in the paper, and are here: a lost paragraph costs little, a leaked problem an evaluation. With `common=N`, 10 words that stand in more
+than N problems are ignored, as they tell none of these apart; short problems never are.
+
+N-grams are looked up by 64-bit hashes, then compared word by word: no hit is an accident of hashing. Paraphrases, translations and changed
+numbers are not found.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from data_pipeline.doc import Doc, Stage
+from data_pipeline.shards import document_files, read_rows
+from data_pipeline.spelling import DROPPED, has_hyphens, is_language, raw_words, spellings, words
+from verifiers.input_error import InputError
+
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+
+NGRAM, SHORTEST = 10, 3
+LANGUAGE = 1  # words of a language that 10 words must hold, if any 10 of their problem do
+PROBLEM_FIELDS = ("problem", "question", "prompt", "input", "instruction")
+SOLUTION_FIELDS = ("solution", "answer", "rationale", "response", "completion")
+CHAT_FIELDS = ("messages", "conversations", "conversation", "chat")
+_UNKNOWN, _NO_WORD = 0, -1
+_FACTOR = 0x9E3779B97F4A7C15
+_LONG_BITS, _SHORT_BITS = 22, 16  # tables of 4 MB and 64 kB
+_ROUNDS = 8
+_GAP = re.compile(r"(\n[ \t\r]*\n\s*)")
+
+
+class Hit(NamedTuple):
+    """Words of a text that stand in a benchmark."""
+
+    benchmark: str
+    """Name of the benchmark's file."""
+    row: int
+    """Its line or row there, from 1: the first that has the words."""
+    ngram: str
+    segment: int
+    """The paragraph of the text in which the words begin, from 0."""
+    last_segment: int
+
+
+class _Ids(dict[str, int]):
+    def __missing__(self, word: str) -> int:
+        return _UNKNOWN
+
+
+class Benchmarks:
+    """The problems to keep out, ready to be looked for. `load` reads them from files."""
+
+    def __init__(self, texts: Sequence[tuple[str, int, str]], *, common: int | None = None) -> None:
+        """texts: (file name, row, text); common: n-grams of more problems than this are ignored."""
+        self.problems, self.too_short = len(texts), 0
+        self._places = [(name, row) for name, row, _ in texts]
+        spelled = [words(text) for _, _, text in texts]
+        vocabulary = sorted({word for problem in spelled for word in problem})
+        self._ids = _Ids(dict.fromkeys(DROPPED, _NO_WORD))
+        number = {word: index for index, word in enumerate(vocabulary, start=1)}
+        self._ids.update({raw: index for word, index in number.items() for raw in spellings(word)})
+        self._values = np.random.default_rng(0).integers(1, 1 << 63, len(vocabulary) + 1, np.uint64) | np.uint64(1)
+        self._vocabulary = ["", *vocabulary]
+        self._language = np.array([is_language(word) for word in self._vocabulary], np.int64)
+        self._tokens = np.array([number[word] for problem in spelled for word in problem], np.int64)
+        lengths = np.array([len(problem) for problem in spelled], np.int64)
+        self._bounds = np.concatenate([[0], np.cumsum(lengths)])
+        self.too_short = int((lengths < SHORTEST).sum())
+        self._index_long(lengths, common)
+        self._index_short(lengths)
+
+    @classmethod
+    def load(cls, paths: Iterable[Path], *, solutions: bool = False, common: int | None = None) -> "Benchmarks":
+        """From JSON Lines or Parquet files, or folders of them: the problem, question or prompt of every row.
+
+        solutions: the worked solutions too (only 10-grams of them: a bare answer is no leak).
+        """
+        files = [file for path in paths for file in document_files(Path(path))]
+        texts = [(file.name, number, text) for file in files for number, text in _problem_texts(file, solutions)]
+        if not texts:
+            raise InputError(
+                "decontamination: the benchmark files hold no problem" if files else "decontamination: no benchmark file given"
+            )
+        return cls(texts, common=common)
+
+    def hits(self, text: str) -> list[Hit]:
+        """Where the text shares words with a benchmark, in order; one for each problem and stretch of paragraphs."""
+        if not self._found(text):
+            return []
+        segments = _GAP.split(text)[::2]
+        found: dict[tuple[str, int, int, int], Hit] = {}
+        for joined in (False, True) if has_hyphens(text) else (False,):
+            ids = [self._word_ids(segment, joined) for segment in segments]
+            segment_of = np.repeat(np.arange(len(ids)), [len(part) for part in ids])
+            for place, length, start in self._matches(np.concatenate(ids)):
+                name, row = self._places[int(np.searchsorted(self._bounds, start, "right")) - 1]
+                first, last = int(segment_of[place]), int(segment_of[place + length - 1])
+                ngram = " ".join(self._vocabulary[token] for token in self._tokens[start : start + length])
+                found.setdefault((name, row, first, last), Hit(name, row, ngram, first, last))
+        return sorted(found.values(), key=lambda hit: (hit.segment, hit.last_segment, hit.benchmark, hit.row))
+
+    def clean(self, text: str) -> tuple[str, list[Hit]]:
+        """The text without its contaminated paragraphs, and what was found in it (places are those in the text before)."""
+        hits = self.hits(text)
+        if not hits:
+            return text, []
+        pieces = _GAP.split(text)
+        paragraphs, gaps = pieces[::2], ["", *pieces[1::2]]
+        kept, again = list(range(len(paragraphs))), hits
+        for _ in range(_ROUNDS):  # paragraphs that a removal brings together may make a new hit
+            gone = {place for hit in again for place in range(hit.segment, hit.last_segment + 1)}
+            kept = [index for place, index in enumerate(kept) if place not in gone]
+            again = self.hits("\n\n".join(paragraphs[index] for index in kept))
+            if not again:
+                break
+        else:
+            kept = []  # made to be so: nothing of it is wanted
+        return "".join(gaps[index] * (place > 0) + paragraphs[index] for place, index in enumerate(kept)), hits
+
+    def _index_long(self, lengths: I64, common: int | None) -> None:
+        """Sorted hashes of the 10-grams of all problems, and for each where its words begin in the benchmarks."""
+        counts = np.maximum(lengths - NGRAM + 1, 0)
+        owner = np.repeat(np.arange(len(lengths)), counts)
+        starts = self._bounds[owner] + np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+        hashes = self._hashes(self._tokens)[1]
+        telling = self._telling(starts, owner, len(lengths))
+        starts, owner = starts[telling], owner[telling]
+        if common is not None:
+            pairs = np.unique(np.stack([hashes[starts], owner.astype(np.uint64)], axis=1), axis=0)
+            values, holders = np.unique(pairs[:, 0], return_counts=True)
+            starts = starts[np.isin(hashes[starts], values[holders <= common])]
+        self._long, at = np.unique(hashes[starts], return_index=True)  # the first of equal ones: the lowest row
+        self._long_starts, self._long_sieve = starts[at], _sieve(self._long, _LONG_BITS)
+
+    def _index_short(self, lengths: I64) -> None:
+        """The problems of 3 to 9 words by their words, and a sieve of their openings."""
+        owners = np.flatnonzero((lengths >= SHORTEST) & (lengths < NGRAM))
+        starts, ends = self._bounds[owners].tolist(), self._bounds[owners + 1].tolist()
+        self._short = {self._tokens[start:end].tobytes(): start for start, end in reversed(list(zip(starts, ends, strict=True)))}
+        self._short_lengths = sorted(set(lengths[owners].tolist()))
+        self._short_sieve = _sieve(self._hashes(self._tokens)[0][np.array(starts, np.int64)], _SHORT_BITS)
+
+    def _telling(self, starts: I64, owner: I64, problems: int) -> npt.NDArray[np.bool_]:
+        """The n-grams with enough words of a language; of a problem that has none of these, those with the most."""
+        total = np.concatenate([[0], np.cumsum(self._language[self._tokens])])
+        content = np.minimum(total[starts + NGRAM] - total[starts], LANGUAGE)
+        most = np.zeros(problems, np.int64)
+        np.maximum.at(most, owner, content)
+        telling: npt.NDArray[np.bool_] = content == most[owner]
+        return telling
+
+    def _hashes(self, ids: I64) -> tuple[U64, U64]:
+        """The hashes of all 3-grams and of all 10-grams."""
+        one = self._values[ids]
+        two = _joined(one, 1, one, 1)
+        four = _joined(two, 2, two, 2)
+        return _mixed(_joined(two, 2, one, 1)), _mixed(_joined(_joined(four, 4, four, 4), 8, two, 2))
+
+    def _word_ids(self, text: str, join_hyphens: bool = False) -> I64:
+        raw = raw_words(text, join_hyphens=join_hyphens)
+        ids: I64 = np.fromiter(map(self._ids.__getitem__, raw), np.int64, len(raw))
+        return np.extract(ids != _NO_WORD, ids)
+
+    def _found(self, text: str) -> bool:
+        if next(self._matches(self._word_ids(text)), None):
+            return True
+        return has_hyphens(text) and next(self._matches(self._word_ids(text, True)), None) is not None
+
+    def _matches(self, ids: I64) -> Iterator[tuple[int, int, int]]:
+        """(place in the text, length, place in the benchmarks) of every n-gram that stands in both."""
+        openings, hashes = self._hashes(ids)
+        for place in np.flatnonzero(self._short_sieve[openings >> np.uint64(64 - _SHORT_BITS)]).tolist():
+            for length in self._short_lengths:
+                start = self._short.get(ids[place : place + length].tobytes())
+                if start is not None and place + length <= len(ids):
+                    yield place, length, start
+        places = np.flatnonzero(self._long_sieve[hashes >> np.uint64(64 - _LONG_BITS)])
+        if len(places):
+            at = np.minimum(np.searchsorted(self._long, hashes[places]), len(self._long) - 1)
+            equal = self._long[at] == hashes[places]
+            for place, start in zip(places[equal].tolist(), self._long_starts[at[equal]].tolist(), strict=True):
+                if np.array_equal(ids[place : place + NGRAM], self._tokens[start : start + NGRAM]):
+                    yield place, NGRAM, start
+
+
+def _joined(left: U64, words_left: int, right: U64, words_right: int) -> U64:
+    """The hashes of n-grams from those of their first and last words: polynomials modulo 2^64."""
+    count = max(0, len(right) - words_left)
+    joined: U64 = left[:count] * np.uint64(pow(_FACTOR, words_right, 1 << 64))
+    joined += right[words_left:]
+    return joined
+
+
+def _mixed(hashes: U64) -> U64:
+    """The high bits, which the sieves look at, made to depend on all."""
+    mixed: U64 = (hashes ^ (hashes >> np.uint64(29))) * np.uint64(_FACTOR)
+    return mixed
+
+
+def _sieve(hashes: U64, bits: int) -> npt.NDArray[np.bool_]:
+    sieve = np.zeros(1 << bits, np.bool_)
+    sieve[hashes >> np.uint64(64 - bits)] = True
+    return sieve
+
+
+def decontaminate(
+    benchmarks: Benchmarks, unit: Literal["segment", "document"] = "segment", report: Callable[[Doc, list[Hit]], None] | None = None
+) -> Stage:
+    """A stage that removes what stands in a benchmark: paragraphs, or the document. `report` gets each document that has hits.
+
+    Reasons: "decontaminate: benchmark" for a whole document, "decontaminate: nothing left" where every paragraph went.
+    """
+    if unit not in ("segment", "document"):
+        raise InputError(f"decontamination: no unit {unit!r}; choose segment or document")
+
+    def stage(docs: Iterator[Doc]) -> Iterator[Doc]:
+        for doc in docs:
+            text, hits = (doc.text, []) if doc.dropped else benchmarks.clean(doc.text)
+            if hits and report:
+                report(doc, hits)
+            if hits and unit == "document":
+                yield doc.drop("decontaminate: benchmark")
+            elif hits:
+                cleaned = replace(doc, text=text)
+                yield cleaned if text.strip() else cleaned.drop("decontaminate: nothing left")
+            else:
+                yield doc
+
+    return stage
+
+
+def decontaminate_rows(
+    rows: Iterable[Mapping[str, Any]], benchmarks: Benchmarks, fields: Sequence[str] = ()
+) -> Iterator[tuple[Mapping[str, Any], list[Hit]]]:
+    """Each row of training data with its hits, none for one to keep. RL problems, prompts and answers, chats: all texts of a row count.
+
+    fields: the columns that hold text; if none are given, every problem, solution or chat column that the row has.
+    """
+    for row in rows:
+        text = row_text(row, fields or (*PROBLEM_FIELDS, *SOLUTION_FIELDS, *CHAT_FIELDS, "text", "chosen", "rejected"))
+        if not text:
+            raise InputError(f"decontamination: a row has no text in {', '.join(fields) or 'any known column'}; it has {', '.join(row)}")
+        yield row, benchmarks.hits(text)
+
+
+def hit_rows(doc_id: str, hits: Iterable[Hit]) -> Iterator[dict[str, Any]]:
+    """What a list of contaminated documents holds: one object a hit."""
+    return ({"id": doc_id} | hit._asdict() for hit in hits)
+
+
+def row_text(row: Mapping[str, Any], fields: Sequence[str]) -> str:
+    """The texts of a row, in the order of `fields` (in any case), as paragraphs; of chats, what is said."""
+    named = {name.lower(): value for name, value in row.items()}
+    return "\n\n".join(text for field in fields for text in _texts_of(named.get(field.lower())))
+
+
+def _texts_of(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and value.strip():
+        yield value
+    for turn in value if isinstance(value, list) else ():
+        said = turn.get("content", turn.get("value")) if isinstance(turn, dict) else turn
+        if isinstance(said, str) and said.strip():
+            yield said
+        elif isinstance(said, list):  # content in parts, as multimodal chats have it
+            yield from (part["text"] for part in said if isinstance(part, dict) and isinstance(part.get("text"), str))
+
+
+def _problem_texts(file: Path, solutions: bool) -> Iterator[tuple[int, str]]:
+    for number, row in read_rows(file):
+        problem = next((text for field in (*PROBLEM_FIELDS, *CHAT_FIELDS) if (text := row_text(row, [field]))), "")
+        if not problem:
+            raise InputError(f"{file}:{number}: no problem in this row ({', '.join(PROBLEM_FIELDS)}); it has {', '.join(row)}")
+        yield number, problem
+        for text in (row_text(row, [field]) for field in SOLUTION_FIELDS) if solutions else ():
+            if len(words(text)) >= NGRAM:
+                yield number, text

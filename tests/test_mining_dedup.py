@@ -1,0 +1,308 @@
+"""Copies: against brute force over sets of words, and what goes and what stays; lines that sites repeat."""
+
+import json
+import random
+from collections import Counter
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_pipeline.boilerplate import Repeated, find_boilerplate, remove_boilerplate
+from data_pipeline.dedup import MEGAMATH, Dedup, Duplicates, dedup, drop_duplicates
+from data_pipeline.doc import Doc, Origin, doc_id, outcomes, to_line
+from data_pipeline.minhash import Lsh, jaccard, shingles, signature, spread, word_hashes
+from data_pipeline.near import bucket_pairs
+from data_pipeline.shards import open_lines, write_lines
+from verifiers.input_error import InputError
+
+DEFAULT = Dedup()
+
+
+def make(text: str, number: int, url: str = "", **more) -> Doc:
+    url = url or f"https://site.org/{number}"
+    origin = Origin("a.warc.gz", number, more.pop("date", ""))
+    return Doc(more.pop("id", doc_id(url, origin)), url, text, origin, **more)
+
+
+def run(docs, folder: Path, settings: Dedup = DEFAULT, files: int = 1) -> Duplicates:
+    inputs = [folder / f"docs-{file}.jsonl.zst" for file in range(files)]
+    for file, path in enumerate(inputs):
+        write_lines(path, [to_line(doc).rstrip("\n") for doc in docs[file::files]])
+    return dedup(inputs, folder / "work", settings, normalise=lambda url: url.split("#")[0])
+
+
+def rows(duplicates: Duplicates) -> list[dict[str, str]]:
+    return [json.loads(line) for line in open_lines(duplicates.path)]
+
+
+def grams(text: str) -> set[tuple[str, ...]]:
+    words = text.lower().split()
+    return {tuple(words[place : place + 5]) for place in range(max(1, len(words) - 4))} if words else set()
+
+
+def similarity(left: set, right: set) -> float:
+    return len(left & right) / len(left | right)
+
+
+def families(seed: int, count: int) -> list[str]:
+    """Random texts and edited copies of them, so that similarities lie on both sides of the threshold."""
+    draw = random.Random(seed)
+    vocabulary = [f"w{number}" for number in range(3000)]
+    texts = []
+    for _ in range(count):
+        base = [draw.choice(vocabulary) for _ in range(draw.randint(25, 400))]
+        texts.append(" ".join(base))
+        for _ in range(draw.randint(0, 6)):
+            rate = draw.choice([0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1])
+            texts.append(" ".join(word if draw.random() > rate else draw.choice(vocabulary) for word in base))
+    return texts
+
+
+def test_words_are_what_white_space_separates_in_lower_case():
+    text = "The  Sum\n of\t$x^2$ and\u00a0x, Ärger ÉTÉ 𝔸 x^2 the THE"
+    hashes = word_hashes(text)
+    words = text.lower().split()
+    assert len(hashes) == len(words)
+    assert [hashes[i] == hashes[j] for i, j in combinations(range(len(words)), 2)] == [
+        left == right for left, right in combinations(words, 2)
+    ]
+    assert list(word_hashes("x^2")) == [hashes[words.index("x^2")]]  # wherever it stands
+
+
+def test_words_without_spaces_between_them_are_characters():
+    assert len(word_hashes("求 x 的值")) == 4
+    assert len(word_hashes("求x的值")) == 4
+
+
+@pytest.mark.parametrize("text", ["", " \n\t ", "one", "one two three four", "a b c d e", "a b c d e f " * 9, "$x$ " * 50 + "end"])
+def test_shingles_are_the_word_5_grams(text):
+    assert len(np.unique(shingles(text))) == len(grams(text))
+
+
+def test_long_texts_are_hashed_in_pieces_that_do_not_show():
+    draw = random.Random(1)
+    words = ["".join(draw.choices("abcdefgh", k=draw.randint(1, 12))) for _ in range(90_000)]
+    assert len(np.unique(word_hashes("  ".join(words)))) == len(set(words))
+    assert len(word_hashes("x" * 600_000)) == 3  # one "word" of three pieces: bounded, not equal
+
+
+def test_exact_jaccard_is_that_of_the_sets():
+    for left, right in pairwise(families(5, 30)):
+        expected = similarity(grams(left), grams(right))
+        assert jaccard(np.unique(shingles(left)), np.unique(shingles(right))) == pytest.approx(expected, abs=1e-12)
+
+
+def test_signatures_agree_with_probability_j():
+    lsh = Lsh()
+    permutations = lsh.permutations()
+    errors = []
+    for left, right in pairwise(families(6, 250)):
+        true = similarity(grams(left), grams(right))
+        if 0 < true < 1:
+            agree = (signature(shingles(left), permutations) == signature(shingles(right), permutations)).mean()
+            errors.append((agree - true) / spread(true, lsh.hashes))
+    assert len(errors) > 300
+    assert abs(np.mean(errors)) < 0.2  # unbiased, 4 standard errors
+    assert 0.85 < np.std(errors) < 1.15
+
+
+def test_the_curve_is_the_one_of_the_docstring():
+    assert Lsh().found(0.75) == pytest.approx(1 - (1 - 0.75**6) ** 20)
+    assert Lsh().found(0.75) > 0.97
+    assert [round(MEGAMATH.lsh.found(j), 2) for j in (0.75, 0.8, 0.9)] == [0.35, 0.59, 0.98]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_near_duplicates_against_brute_force(tmp_path, seed):
+    docs = [make(text, number) for number, text in enumerate(families(seed, 160))]
+    sets = {doc.id: grams(doc.text) for doc in docs}
+    true = {}
+    for left, right in combinations(docs, 2):
+        if sets[left.id] & sets[right.id] and (j := similarity(sets[left.id], sets[right.id])) >= 0.75:
+            true[frozenset((left.id, right.id))] = j
+    assert sum(0.75 <= j < 0.9 for j in true.values()) > 40  # hard ones are among them
+    found = rows(run(docs, tmp_path, Dedup(by_text=False), files=3))
+    assert {row["reason"] for row in found} == {"duplicate: near"}
+    wrong = [row for row in found if frozenset((row["id"], row["of"])) not in true]
+    assert len(wrong) <= 0.01 * len(found)
+    gone = {row["id"] for row in found}
+    missed = [pair for pair in true if not pair & gone]
+    assert len(missed) <= 0.05 * len(true)
+    assert not gone & {row["kept"] for row in found}
+
+
+def test_formulas_are_words_like_others(tmp_path):
+    exercise = "Find the derivative of the function with respect to the variable and simplify the result as far as you can : {} and then {}"
+    one, two = (
+        make(exercise.format(*formulas), number) for number, formulas in enumerate((("$x^2+1$", "$e^x$"), ("$x^3-1$", "$\\sin x$")))
+    )
+    assert not len(run([one, two], tmp_path))
+
+
+def test_the_better_copy_stays_and_chains_do_not_pull_others_along(tmp_path):
+    words = [f"w{number}" for number in range(200)]
+    texts = [" ".join([f"{name}{n}" for n in range(cut)] + words[cut:]) for name, cut in (("a", 0), ("b", 22), ("c", 44))]
+    texts[1], texts[2] = " ".join([f"c{n}" for n in range(22)] + words[22:]), texts[2]
+    a, b, c = (make(text, number, formulas={"x": 9 - number}) for number, text in enumerate(texts))
+    assert similarity(grams(a.text), grams(b.text)) > 0.75
+    assert similarity(grams(b.text), grams(c.text)) > 0.75
+    assert similarity(grams(a.text), grams(c.text)) < 0.75
+    found = rows(run([c, b, a], tmp_path))
+    assert [(row["id"], row["of"]) for row in found] == [(b.id, a.id)]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ({"formulas": {"a": 2, "b": 1}, "scores": {"math": 0.1}}, {"formulas": {"a": 2}, "scores": {"math": 0.9}}),
+        ({"scores": {"math": 0.9}, "date": "2024-02-01"}, {"scores": {"math": 0.8}, "date": "2023-01-01"}),
+        ({"pad": "\n\n", "date": "2024-02-01"}, {"date": "2023-01-01"}),
+        ({"date": "2023-01-01T00:00:00Z"}, {"date": "2023-01-02"}),
+        ({"date": "2023-01-01T00:00:00Z"}, {"date": ""}),
+        ({"id": "0" * 15 + "1"}, {"id": "f" * 16}),
+    ],
+)
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_copy_that_stays_is_the_same_in_any_order(tmp_path, better, worse, first):
+    good, bad = (
+        make("one two three" + kind.get("pad", ""), n, **{k: v for k, v in kind.items() if k != "pad"})
+        for n, kind in enumerate((better, worse))
+    )
+    (row,) = rows(run([good, bad] if first == 0 else [bad, good], tmp_path))
+    assert row == {"id": bad.id, "reason": "duplicate: exact", "of": good.id, "kept": good.id}
+
+
+def test_addresses_texts_and_records(tmp_path):
+    docs = [
+        make("first text of this page, with $x$", 0, "http://a.org/p", formulas={"x": 5}),
+        make("quite another text by now", 1, "http://a.org/p#top"),
+        make("QUITE  another\ntext by now", 2, "http://b.org/q"),
+        make("no copy at all", 3),
+        make("dropped before", 4, "http://a.org/p", dropped="quality: too short"),
+    ]
+    duplicates = run([*docs, docs[3], docs[3]], tmp_path)
+    assert duplicates.lookup(docs[1].id) == ("duplicate: url", docs[0].id)
+    assert duplicates.lookup(docs[2].id) is None  # what it copies by text has gone already
+    assert duplicates.lookup(docs[3].id) is None
+    after = list(drop_duplicates([*docs, docs[3], docs[3]], duplicates))
+    assert [doc.dropped for doc in after] == [
+        None, "duplicate: url", None, None, "quality: too short", "duplicate: record", "duplicate: record",
+    ]  # fmt: skip
+    assert duplicates.counts() == Counter({"duplicate: record": 2, "duplicate: url": 1, "duplicate: exact": 0, "duplicate: near": 0})
+
+
+def test_a_copy_of_a_copy_names_both(tmp_path):
+    words = [f"w{number}" for number in range(100)]
+    best = make(" ".join(words), 0, formulas={"x": 3})
+    near = make(" ".join([*words[:-1], "end"]), 1, formulas={"x": 2})
+    by_url = make("something else", 2, near.url + "#x", formulas={"x": 1})
+    found = {row["id"]: row for row in rows(run([by_url, near, best], tmp_path))}
+    assert (found[by_url.id]["of"], found[by_url.id]["kept"]) == (near.id, best.id)
+    assert (found[near.id]["of"], found[near.id]["kept"]) == (best.id, best.id)
+
+
+def test_every_copy_but_one_of_a_large_cluster_goes(tmp_path):
+    draw = random.Random(4)
+    base = [f"w{number}" for number in range(300)]
+    docs = []
+    for number in range(400):  # more than are compared all with all
+        words = list(base)
+        words[draw.randrange(300)] = f"n{number}"
+        docs.append(make(" ".join(words), number))
+    duplicates = run(docs, tmp_path)
+    assert duplicates.counts()["duplicate: near"] == 399
+    assert outcomes(drop_duplicates(docs, duplicates)) == {"kept": 1, "duplicate: near": 399}
+
+
+def test_pairs_of_a_bucket_are_linear_in_its_size():
+    hashes = np.concatenate([np.zeros(5000, np.uint64), np.full(3, 7, np.uint64), np.array([9], np.uint64)])
+    members = np.arange(5004)
+    pairs = {(int(b), int(w)) for better, worse in bucket_pairs(hashes, members) for b, w in zip(better, worse, strict=True)}
+    assert len(pairs) < 21 * 5004
+    assert {(5000, 5001), (5000, 5002), (5001, 5002)} <= pairs
+    assert all((0, worse) in pairs for worse in range(1, 5000))
+    assert all(better < worse and hashes[better] == hashes[worse] for better, worse in pairs)
+    assert not any(5003 in pair for pair in pairs)
+
+
+def test_the_same_copies_whatever_the_order_and_files(tmp_path):
+    docs = [make(text, number) for number, text in enumerate(families(9, 40))]
+    shuffled = random.Random(2).sample(docs, len(docs))
+    written = [run(some, tmp_path / str(n), files=files).path.read_bytes() for n, (some, files) in enumerate([(docs, 1), (shuffled, 3)])]
+    assert written[0] == written[1]
+    assert len(written[0]) > 1000
+    assert [path.name for path in (tmp_path / "0" / "work").iterdir()] == ["duplicates.jsonl"]
+
+
+def test_nothing_and_texts_without_words(tmp_path):
+    assert not len(run([], tmp_path / "none"))
+    blank = [make("", 1), make(" \n", 2), make("word", 3)]
+    assert run(blank, tmp_path / "blank", Dedup(by_text=False)).counts().total() == 0
+    assert run(blank, tmp_path / "exact").counts()["duplicate: near"] == 0
+
+
+def test_bad_settings_and_a_broken_list_are_one_line(tmp_path):
+    with pytest.raises(InputError, match="threshold is 75"):
+        Dedup(threshold=75)
+    with pytest.raises(ValueError, match="rows x bands"):
+        Lsh(rows=0)
+    (tmp_path / "duplicates.jsonl").write_text('{"id": "a", "reason": "duplicate: exact", "kept": "b"}\n{"id": "c"\n')
+    with pytest.raises(InputError, match=r"duplicates\.jsonl:2: "):
+        Duplicates(tmp_path / "duplicates.jsonl")
+
+
+# Boilerplate --------------------------------------------------------------------------------------------------------------------------
+
+
+def site(host: str, pages: int, text: str) -> list[Doc]:
+    return [make(text.format(n=number, name=f"{host}{number}"), number, f"https://{host}/{number}") for number in range(pages)]
+
+
+def clean(docs, folder: Path, settings: Repeated | None = None) -> list[Doc]:
+    write_lines(folder / "docs.jsonl", [to_line(doc).rstrip("\n") for doc in docs])
+    keys = find_boilerplate([folder / "docs.jsonl"], folder / "lines.npy", settings)
+    assert np.array_equal(keys, np.load(folder / "lines.npy"))
+    return list(remove_boilerplate(keys)(iter(docs)))
+
+
+def test_menus_and_footers_go_and_the_page_stays(tmp_path):
+    docs = site("a.org", 8, "Home | About\n\nOn {name} we prove it.\n\nSign in to comment")
+    other = site("b.org", 4, "Home | About\n\nFew pages {n}.\n\nSign in to comment")  # fewer pages than it takes
+    after = clean(docs + other, tmp_path)
+    assert [doc.text for doc in after[:8]] == [f"On a.org{n} we prove it." for n in range(8)]
+    assert after[8:] == other
+
+
+def test_the_structure_of_mathematics_stays(tmp_path):
+    text = "## Solution\n\nProof.\n\n**Solution 1:**\n\n$$\nx_{n} = 1\n$$\n\n---\n\n```\nreturn x\n```\n\nUnique {name}."
+    docs = site("a.org", 9, text.replace("x_{n}", "x").replace("{name}", "line {n}"))
+    docs = [make(doc.text.replace("x = 1", "x = 1" if n % 2 else f"x = {n}"), n, doc.url) for n, doc in enumerate(docs)]
+    assert clean(docs, tmp_path) == docs
+
+
+def test_a_formula_goes_only_from_nearly_all_pages(tmp_path):
+    rare = site("a.org", 10, "Page {n}.\n\n$E = mc^2$ is known.\n\nMenu")
+    rare = [make(doc.text.replace("$E = mc^2$ is known.", f"Own {n}.") if n < 3 else doc.text, n, doc.url) for n, doc in enumerate(rare)]
+    assert [doc.text for doc in clean(rare, tmp_path)][5] == "Page 5.\n\n$E = mc^2$ is known."
+    common = site("b.org", 10, "Page {n}.\n\nHosted on $\\pi$-server\n\nMenu")
+    assert [doc.text for doc in clean(common, tmp_path)][5] == "Page 5."
+
+
+def test_a_page_of_nothing_else_is_dropped_and_dropped_ones_do_not_count(tmp_path):
+    docs = site("a.org", 6, "Menu of the site\n\nPage {n} text.")
+    docs.append(make("Menu of the site", 77, "https://a.org/77"))
+    assert [doc.dropped for doc in clean(docs, tmp_path)] == [None] * 6 + ["boilerplate: nothing left"]
+    gone = [doc.drop("quality: too short") for doc in docs[:5]] + docs[5:]
+    assert clean(gone, tmp_path) == gone
+
+
+def test_a_line_twice_on_one_page_counts_once(tmp_path):
+    docs = site("a.org", 4, "again and again\nagain and again\n\nPage {n}.")
+    assert clean(docs, tmp_path) == docs
+
+
+def test_thresholds_that_cannot_be_are_refused():
+    with pytest.raises(InputError, match="min_pages"):
+        Repeated(min_pages=1)
