@@ -29,6 +29,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,8 @@ def run_seed(
 
 
 def grows(recall: Sequence[float]) -> bool:
-    """Each round finds more than the one before; the last, which ends the loop by its overlap, may find as much."""
-    before = all(later > earlier for earlier, later in zip(recall, recall[1:-1], strict=False))
-    return before and recall[-1] >= recall[max(0, len(recall) - 2)]
+    """Each round finds more than the one before, but for the last: it ended the loop by finding the same, give or take 1 %."""
+    return all(later > earlier for earlier, later in pairwise(recall[:-1])) and recall[-1] >= max(recall) - 0.01
 
 
 def extraction(archives: list[str], folder: Path) -> Path:

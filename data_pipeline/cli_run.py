@@ -3,6 +3,8 @@
 import shutil
 import time
 from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from data_pipeline.cli_options import Parser, add_fields, with_fields
@@ -62,13 +64,9 @@ def _ending(outcome: Outcome, seconds: float) -> list[str]:
 
 def _report(out: Path) -> Path | None:
     """`report.html` from the files of the run; None in an installation without its module."""
-    import importlib.util
-
-    if importlib.util.find_spec("data_pipeline.report") is None:
+    if find_spec("data_pipeline.report") is None:
         return None
-    from data_pipeline.report import write_report
-
-    return write_report(out)
+    return Path(import_module("data_pipeline.report").write_report(out))
 
 
 def demo(arguments: Sequence[str]) -> int:

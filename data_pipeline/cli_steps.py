@@ -4,6 +4,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from data_pipeline.cli_options import Parser, add_fields, with_fields
 from data_pipeline.cli_progress import Progress
@@ -111,7 +112,8 @@ def decontaminate_files(arguments: Sequence[str]) -> int:
     settings = with_fields(Settings(), values)
     if not settings.benchmarks:
         raise InputError("no benchmarks; name their files with --benchmarks")
-    stage = decontaminate(Benchmarks.load([Path(name) for name in settings.benchmarks]), unit=settings.unit)
+    unit: Any = settings.unit
+    stage = decontaminate(Benchmarks.load([Path(name) for name in settings.benchmarks]), unit=unit)
     watch = Progress()
     watch.begin("decontaminate")
     counts: Counter[str] = Counter()

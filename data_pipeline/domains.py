@@ -4,8 +4,8 @@ DeepSeekMath (arXiv:2402.03300, section 2.1) calls a domain mathematical when mo
 mark the URL paths inside it that hold mathematics (mathoverflow.net/questions), and adds the uncollected pages under them to the seed.
 Here the paths are proposed: the page paths of a domain form a tree, and going down from its root the first folder whose pages were
 mostly collected is taken. Higher is better, since the uncollected pages are the gain; a folder below the bar, and one with a sub-folder
-of which next to nothing was collected, is opened, so that `/questions` is found without `/users`. What lies below the bar but above the domain's own is proposed too, not accepted:
-a person can turn it on, or anything off, in `patterns.json`.
+of which next to nothing was collected, is opened, so that `/questions` is found without `/users`. What lies below the bar but above the
+domain's own is proposed too, not accepted: a person can turn it on, or anything off, in `patterns.json`.
 
 A pattern is a host and a prefix of whole path segments, or of a path and one query parameter (`/viewtopic.php?f=5`: forums keep their
 boards there). No regular expressions: a person must be able to see what one matches. Left out: subdomains are domains of their own.

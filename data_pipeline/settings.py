@@ -1,9 +1,9 @@
 """The configuration of a mining run: one frozen dataclass, filled from a TOML file, from the command line, or from both.
 
 A field says in its metadata from which step on it matters: `extract` (what the cached pages are), `duplicates`, `loop` (the rounds),
-`corpus` (what is done with the collection), or `machine` (speed only). A run may be continued with another value of a field as long as no step that the
-field touches is done; afterwards the output folder belongs to the earlier value, and the difference is named in one line. That is why a
-budget that turned out too large can be corrected without extracting again.
+`corpus` (what is done with the collection), or `machine` (speed only). A run may be continued with another value of a field as long as
+no step that the field touches is done; afterwards the output folder belongs to the earlier value, and the difference is named in one line.
+That is why a budget that turned out too large can be corrected without extracting again.
 
 Paths are taken relative to the current directory, in the file as on the command line. Left out: how a step works. Each part has its own
 settings with its own defaults, and only what a run of the whole loop must decide stands here.
