@@ -2,13 +2,13 @@
 
 import hashlib
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from data_pipeline.shards import read_docs
 
 from data_pipeline import mine_corpus, mine_rounds
 from data_pipeline.demo_corpus import BENCHMARK, QUESTION, web, write_web
@@ -21,10 +21,11 @@ from data_pipeline.mine_rounds import collect
 from data_pipeline.mine_sample import Sample
 from data_pipeline.mine_watch import Record, recorded
 from data_pipeline.settings import Settings
+from data_pipeline.shards import read_docs
 from tests import mining_stand_ins
 from verifiers.input_error import InputError
 
-SHARE = 0.3  # of the demo's pages
+SHARE = 0.2  # of the demo's pages
 DURATIONS = ("steps", "funnel.json", ".lock")
 
 
@@ -56,19 +57,14 @@ def _quick_classifier(monkeypatch):
 
 @pytest.fixture
 def out(extracted, tmp_path):
-    import shutil
-
     return Path(shutil.copytree(extracted, tmp_path / "out"))
 
 
 def settings(archives: list[str], **changes) -> Settings:
     values = {
-        "seed_domains": (SEED_HOST,),
-        "rounds": 2,
-        "stop_overlap": 1.0,
+        "seed_domains": (SEED_HOST,), "rounds": 2, "stop_overlap": 1.0, "workers": 2, "problems": False,
         "benchmarks": (str(Path(archives[0]).parent / BENCHMARK),),
-        "workers": 2,
-    }
+    }  # fmt: skip
     return Settings(**{**values, **changes})
 
 
@@ -81,11 +77,21 @@ def corpus_urls(out: Path) -> Counter[str]:
     return Counter(doc.url for doc in read_docs(out / "corpus") if doc.dropped is None)
 
 
+@pytest.fixture(scope="module")
+def finished(archives, extracted, tmp_path_factory):
+    """A whole run, for tests that only read it: its folder and its outcome."""
+    out = Path(shutil.copytree(extracted, tmp_path_factory.mktemp("whole") / "out"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mine_rounds, "train", mining_stand_ins.train)
+        patch.setattr(mine_rounds, "Classifier", mining_stand_ins.Classifier)
+        return out, mine(settings(archives), archives, out)
+
+
 # What it finds --------------------------------------------------------------------------------------------------------------------------
 
 
-def test_mathematics_of_sites_outside_the_seed_is_found_and_little_else(archives, out):
-    outcome = mine(settings(archives), archives, out)
+def test_mathematics_of_sites_outside_the_seed_is_found_and_little_else(finished):
+    out, outcome = finished
     truth = {page.url: page.mathematical for page in web(share=SHARE)}
     found = corpus_urls(out)
     hidden = {url for url, mathematical in truth.items() if mathematical and SEED_HOST not in url and "mirror" not in url}
@@ -94,8 +100,8 @@ def test_mathematics_of_sites_outside_the_seed_is_found_and_little_else(archives
     assert sum(truth[url] for url in found) >= 0.95 * len(found)
 
 
-def test_copies_are_in_the_corpus_once(archives, out):
-    mine(settings(archives), archives, out)
+def test_copies_are_in_the_corpus_once(finished):
+    out, _ = finished
     found = corpus_urls(out)
     lines = [json.loads(line) for line in (out / "duplicates.jsonl").read_text().splitlines()]
     reasons = Counter(line["reason"] for line in lines)
@@ -105,14 +111,14 @@ def test_copies_are_in_the_corpus_once(archives, out):
     assert len(ids) == len(set(ids))
 
 
-def test_the_planted_question_is_gone_from_the_corpus_and_listed(archives, out):
-    mine(settings(archives), archives, out)
+def test_the_planted_question_is_gone_from_the_corpus_and_listed(finished):
+    out, _ = finished
     assert not any(QUESTION[:60] in doc.text for doc in read_docs(out / "corpus"))
     assert any("tulips" in line for line in (out / "contamination.jsonl").read_text().splitlines())
 
 
-def test_the_funnel_adds_up_and_every_page_has_one_outcome(archives, out):
-    outcome = mine(settings(archives), archives, out)
+def test_the_funnel_adds_up_and_every_page_has_one_outcome(finished):
+    out, outcome = finished
     steps = {row["step"]: row for row in json.loads((out / "funnel.json").read_text())["steps"]}
     for row in steps.values():
         assert row["in"] == row["out"] + sum(row["dropped"].values()), row
@@ -185,15 +191,8 @@ def test_a_seed_of_documents_and_of_urls_works_like_one_of_hosts(archives, out, 
 
 
 @pytest.fixture(scope="module")
-def undisturbed(archives, extracted, tmp_path_factory):
-    import shutil
-
-    out = Path(shutil.copytree(extracted, tmp_path_factory.mktemp("whole") / "out"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mine_rounds, "train", mining_stand_ins.train)
-        patch.setattr(mine_rounds, "Classifier", mining_stand_ins.Classifier)
-        mine(settings(archives), archives, out)
-    return fingerprint(out)
+def undisturbed(finished):
+    return fingerprint(finished[0])
 
 
 def test_the_same_run_gives_the_same_bytes(archives, undisturbed, tmp_path):
@@ -223,12 +222,12 @@ def test_a_run_stopped_anywhere_ends_in_the_same_bytes(archives, out, undisturbe
     assert fingerprint(out) == undisturbed
 
 
-def test_a_finished_run_is_only_read_again(archives, out, monkeypatch):
-    first = mine(settings(archives), archives, out)
+def test_a_finished_run_is_only_read_again(archives, finished, monkeypatch):
+    out, outcome = finished
     for name in ("train", "collect"):
         monkeypatch.setattr(mine_rounds, name, _stop)
     monkeypatch.setattr(mine_corpus, "write_shards", _stop)
-    assert mine(settings(archives), archives, out) == first
+    assert mine(settings(archives), archives, out) == outcome
 
 
 def test_seconds_of_a_stopped_attempt_are_counted(tmp_path):
@@ -269,13 +268,12 @@ def test_a_budget_larger_than_the_corpus_is_one_line_and_costs_nothing(archives,
     assert mine(settings(archives, budget=20_000, rounds=1), archives, out).kept > 0
 
 
-def test_a_folder_of_another_run_is_refused_by_the_names_of_what_differs(archives, out):
-    mine(settings(archives, rounds=1), archives, out)
-    before = fingerprint(out)
-    refused("other rounds, random_seed;", settings(archives, rounds=2, random_seed=1), archives, out)
-    refused("other inputs", settings(archives, rounds=1), archives[:1], out)
-    refused("other languages;", settings(archives, rounds=1, languages=("de",)), archives, out)
-    assert fingerprint(out) == before
+def test_a_folder_of_another_run_is_refused_by_the_names_of_what_differs(archives, finished, undisturbed):
+    out, _ = finished
+    refused("other rounds, random_seed;", settings(archives, rounds=3, random_seed=1), archives, out)
+    refused("other inputs;", settings(archives), archives[:1], out)
+    refused("other languages;", settings(archives, languages=("de",)), archives, out)
+    assert fingerprint(out) == undisturbed
 
 
 def test_a_folder_of_something_else_is_refused(archives, tmp_path):
