@@ -20,6 +20,7 @@ from verifiers.atomic import atomic_path
 
 DATE = "2026-01-01T00:00:00Z"
 BENCHMARK = "benchmark.jsonl"
+MIRRORED = "<p>This copy was made in June with the kind permission of the author.</p></main>"
 MIRROR = "mirror.example.com"
 QUESTION = (
     "A gardener plants 17 rows of tulips with 23 bulbs in each row and then gives away 48 bulbs to the school next door. "
@@ -53,7 +54,7 @@ def _planted(pages: list[WebPage], chance: random.Random) -> Iterator[WebPage]:
     for page in chance.sample(lessons, 6):
         yield WebPage(page.url + "?utm_source=mail", page.html, True)
     for page in chance.sample(lessons, 6):
-        yield WebPage(page.url.replace(SEED_HOST, MIRROR), page.html.replace("Last changed in May", "Mirrored in June"), True)
+        yield WebPage(page.url.replace(SEED_HOST, MIRROR), page.html.replace("</main>", MIRRORED), True)
     _, html = lesson(chance, 900, mathjax, folder="lessons", site="Calculus Now", head=MATHJAX_HEAD)
     yield WebPage(f"https://{SEED_HOST}/lessons/word-problems", html.replace("</main>", f"<p>{QUESTION}</p></main>"), True)
 

@@ -264,6 +264,30 @@ def shelf(chance: Chance, number: int) -> tuple[str, str]:
     return lesson(chance, number, script, folder="mathematics", site="Open Shelf", head=MATHJAX_HEAD)
 
 
+def puzzle(chance: Chance, number: int) -> tuple[str, str]:
+    """Mathematics in everyday words: what a classifier that has only seen lessons is unsure of."""
+    body = [*mathematics(chance, mathjax, 1 + number % 4), *prose(chance, SHOP, 4)]
+    chance.shuffle(body)
+    return f"/puzzles/{number:03d}", page(f"Puzzle {number}", body, site="Daily Puzzles", head=MATHJAX_HEAD)
+
+
+GERMAN = [
+    "Es sei {f} gegeben, und wir nehmen an, dass die Funktion auf dem ganzen Bereich stetig ist.",
+    "Nach dem Satz von {name} genügt jede beschränkte Folge der Gleichung {f} für alle großen Indizes.",
+    "Um das Lemma zu beweisen, setzen wir {f} in die Definition ein und vergleichen die Koeffizienten.",
+    "Daraus folgt die Behauptung, sobald wir {f} nach oben abschätzen und den Grenzwert bilden.",
+]
+
+
+def german(chance: Chance, number: int) -> tuple[str, str]:
+    """Mathematics in German, for the language step."""
+    body = []
+    for _ in range(6):
+        sentences = [s.format(f=mathjax(formula(chance), False), name=chance.choice(NAMES)) for s in chance.sample(GERMAN, 3)]
+        body.append(f"<p>{' '.join(sentences)}</p>")
+    return f"/skript/{number:02d}", page(f"Kapitel {number}: {chance.choice(NAMES)}", body, site="Skript Analysis", head=MATHJAX_HEAD)
+
+
 SEED_HOST = "calculus.example.org"
 
 SITES = (
@@ -273,6 +297,8 @@ SITES = (
     Site("geometry.example.io", True, lambda c, n: lesson(c, n, mathml, folder="book", site="Geometry Book"), 30),
     Site("ask.example.com", True, question, 45),
     Site("shelf.example.org", True, shelf, 40),
+    Site("puzzles.example.net", True, puzzle, 30),
+    Site("skript.example.de", True, german, 12),
     Site("recipes.example.com", False, lambda c, n: article(c, n, RECIPES, folder="recipes", site="Warm Kitchen"), 45),
     Site("news.example.com", False, lambda c, n: article(c, n, NEWS, folder="2026", site="Harbour Times"), 45),
     Site("shop.example.com", False, lambda c, n: article(c, n, SHOP, folder="products", site="Good Things"), 45),
