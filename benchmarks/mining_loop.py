@@ -35,9 +35,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from data_pipeline.demo_corpus import warc_records
+from data_pipeline.demo_corpus import BENCHMARK, warc_records, web, write_web
+from data_pipeline.demo_pages import SEED_HOST
 from data_pipeline.mine import mine
 from data_pipeline.settings import Settings
+from data_pipeline.shards import read_docs
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("RECKON_DATA", HERE.parent.parent / "shared" / "data"))
@@ -150,39 +152,47 @@ def fingerprint(out: Path) -> dict[str, str]:
     return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def killed_run(command: Sequence[str], out: Path, seconds: float, chance: random.Random) -> int:
-    """Start the command, kill it and all its children at a random moment, and again; then let it end. How many kills hit."""
-    hits = 0
-    for _ in range(KILLS):
+def killed_run(command: Sequence[str], out: Path, seconds: float, chance: random.Random) -> tuple[int, int]:
+    """Start the command, kill it at a random moment, again and again; then let it end.
+
+    How many kills hit, and how many finished archives were written again.
+    """
+    hits, redone = 0, 0
+    for last in [False] * KILLS + [True]:
+        before = {marker: marker.stat().st_mtime_ns for marker in (out / "extracted").glob("*.json")}
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         try:
-            process.wait(chance.uniform(0.2, 0.6 * seconds))
+            if process.wait(None if last else chance.uniform(0.05, 0.3) * seconds):
+                raise RuntimeError(f"the run ended with exit code {process.returncode}")
         except subprocess.TimeoutExpired:
             hits += 1
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return hits
+        redone += sum(marker.stat().st_mtime_ns != when for marker, when in before.items())
+    return hits, redone
 
 
-def durability(archives: list[str], folder: Path) -> dict[str, Any]:
-    """The same run twice, and once with kills: are the bytes the same, is every page there once?"""
+def durability(folder: Path) -> dict[str, Any]:
+    """On the demo's web: the same run twice, and once with kills. Are the bytes the same, is every page there once?"""
+    archives = [str(archive) for archive in write_web(folder / "web")]
 
     def command(out: Path) -> list[str]:
-        return [sys.executable, "-m", "data_pipeline.cli", "run", *archives, "--out", str(out), "--rounds", "2", "--seed-domains",
-                "sagemath-doc.example.org", "python-mpmath-doc.example.org"]  # fmt: skip
+        options = ["--rounds", "2", "--stop-overlap", "1", "--seed-domains", SEED_HOST, "--benchmarks", str(folder / "web" / BENCHMARK)]
+        return [sys.executable, "-m", "data_pipeline.cli", "run", *archives, "--out", str(out), *options]
 
     start = time.perf_counter()
     subprocess.run(command(folder / "a"), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     seconds = time.perf_counter() - start
     subprocess.run([*command(folder / "b"), "--workers", "1"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    hits = killed_run(command(folder / "c"), folder / "c", seconds, random.Random(1))
+    hits, redone = killed_run(command(folder / "c"), folder / "c", seconds, random.Random(1))
     first, again, killed = (fingerprint(folder / name) for name in "abc")
-    for each in (again, killed):  # its workers differ, and say so
-        each["config.json"] = first["config.json"]
+    again["config.json"] = first["config.json"]  # the number of workers stands in it
+    ids = Counter(doc.id for file in sorted((folder / "c" / "extracted").glob("*.zst")) for doc in read_docs(file))
+    names = first.keys() | killed.keys() | again.keys()
     return {
-        "same_bytes": first == again, "same_bytes_after_kills": first == killed, "kills": hits, "seconds": round(seconds, 1), "files": len(first),
-        "differing": sorted(name for name in first.keys() | killed.keys() | again.keys() if not first.get(name) == killed.get(name) == again.get(name)),
+        "same_bytes": first == again, "same_bytes_after_kills": first == killed, "kills": hits, "archives_redone": redone,
+        "pages_twice": ids.total() - len(ids), "pages_lost": len(web()) - len(ids), "files": len(first),
+        "differing": sorted(name for name in names if not first.get(name) == killed.get(name) == again.get(name)),
     }  # fmt: skip
 
 
@@ -203,7 +213,7 @@ def main() -> None:
         for group, random_seed in plan:
             runs.append(run_seed(base, archives, pages, group, random_seed, folder / "run"))
             print(line(runs[-1]), flush=True)
-        kept = {} if quick else durability(archives, folder)
+        kept = {} if quick else durability(folder)
     print("RESULT " + json.dumps(result(runs, kept)))
 
 
@@ -211,7 +221,8 @@ def line(run: dict[str, Any]) -> str:
     def figures(name: str) -> str:
         return " ".join(f"{value:.3f}" for value in run[name])
 
-    return f"{'+'.join(run['seed']):55} {run['random_seed']}  recall {figures('recall')} | precision {figures('precision')} | {run['seconds']} s"
+    name = f"{'+'.join(run['seed']):55} {run['random_seed']}"
+    return f"{name}  recall {figures('recall')} | precision {figures('precision')} | {run['seconds']} s"
 
 
 def result(runs: list[dict[str, Any]], kept: dict[str, Any]) -> dict[str, Any]:
@@ -222,11 +233,13 @@ def result(runs: list[dict[str, Any]], kept: dict[str, Any]) -> dict[str, Any]:
         "grows each round": all(run["grows"] for run in runs),
         "same bytes": kept.get("same_bytes", True),
         "same bytes after kills": kept.get("same_bytes_after_kills", True),
+        "no page twice or lost": not (kept.get("pages_twice", 0) or kept.get("pages_lost", 0)),
+        "finished archives are left alone": not kept.get("archives_redone", 0),
     }
     return {
         "passed": all(bars.values()), "failed": [name for name, held in bars.items() if not held],
-        "recall_mean": round(sum(recall) / len(recall), 4), "recall_worst": min(recall), "precision_mean": round(sum(precision) / len(precision), 4),
-        "precision_worst": min(precision), "rounds": [run["rounds"] for run in runs], "runs": runs, **kept,
+        "recall_mean": round(sum(recall) / len(recall), 4), "recall_worst": min(recall),
+        "precision_mean": round(sum(precision) / len(precision), 4), "precision_worst": min(precision), "rounds": [run["rounds"] for run in runs], "runs": runs, **kept,
     }  # fmt: skip
 
 

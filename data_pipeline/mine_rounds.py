@@ -27,7 +27,7 @@ from data_pipeline.mine_seed import Seed
 from data_pipeline.mine_watch import Watch, write_json
 from data_pipeline.settings import Settings
 from data_pipeline.urls import host
-from verifiers.atomic import atomic_path
+from verifiers.atomic import atomic_path, remove_leftovers
 from verifiers.input_error import InputError
 
 Scores = NDArray[np.float32]
@@ -51,6 +51,7 @@ def run_round(pool: Pool, seed: Seed, before: Round, settings: Settings, out: Pa
     folder = folder_of(out, number)
     sample = draw_sample(pool, seed, before, settings)
     folder.mkdir(exist_ok=True)
+    remove_leftovers(folder)  # of a training that was killed
     model = _model(pool, seed, sample, settings, folder, watch)
     scores = _scores(pool, model, watch)
     threshold, collected = collect(pool, scores, seed.pages_of(pool), sample, settings)
@@ -62,8 +63,8 @@ def run_round(pool: Pool, seed: Seed, before: Round, settings: Settings, out: Pa
     figures = {
         "round": number, "positives": len(sample.good) + seed.count, "negatives": len(sample.bad), "held_out": int(sample.held.sum()),
         "threshold": round(threshold, 6), "collected": int(collected.sum()), "collected_tokens": int(pool.tokens[collected].sum()),
-        "pool": len(pool), "pool_tokens": int(pool.tokens.sum()), "overlap": round(overlap, 6), "domains": sum(found.mathematical for found in domains),
-        "patterns_proposed": len(patterns), "patterns_accepted": sum(found.accept for found in patterns),
+        "pool": len(pool), "pool_tokens": int(pool.tokens.sum()), "overlap": round(overlap, 6),
+        "domains": sum(found.mathematical for found in domains), "patterns_proposed": len(patterns), "patterns_accepted": sum(found.accept for found in patterns),
         "settled": number > 1 and overlap >= settings.stop_overlap,
     }  # fmt: skip
     write_json(folder / "figures.json", figures)

@@ -182,7 +182,8 @@ def test_unknown_names_get_the_nearest_one(capsys, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("rounds = [", "not readable as TOML"), ('rounds = "3"', "should be int"), ("rounds = true", "should be int"), ("rounds = 0", "less than 1"),
+    [("rounds = [", "not readable as TOML"), ('rounds = "3"', "should be int"), ("rounds = true", "should be int"),
+     ("rounds = 0", "less than 1"),
      ("domain_share = 10", "between 0 and 1"), ("seed = [1]", "list of strings"), ("inputs = 3", "list of paths"),
      ("budget = 5\nthreshold = 0.5", "give one of them"), ("\x00", "not readable as TOML")],
 )  # fmt: skip
