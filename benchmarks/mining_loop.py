@@ -239,7 +239,8 @@ def result(runs: list[dict[str, Any]], kept: dict[str, Any]) -> dict[str, Any]:
     return {
         "passed": all(bars.values()), "failed": [name for name, held in bars.items() if not held],
         "recall_mean": round(sum(recall) / len(recall), 4), "recall_worst": min(recall),
-        "precision_mean": round(sum(precision) / len(precision), 4), "precision_worst": min(precision), "rounds": [run["rounds"] for run in runs], "runs": runs, **kept,
+        "precision_mean": round(sum(precision) / len(precision), 4),
+        "precision_worst": min(precision), "rounds": [run["rounds"] for run in runs], "runs": runs, **kept,
     }  # fmt: skip
 
 

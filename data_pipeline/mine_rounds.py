@@ -64,7 +64,8 @@ def run_round(pool: Pool, seed: Seed, before: Round, settings: Settings, out: Pa
         "round": number, "positives": len(sample.good) + seed.count, "negatives": len(sample.bad), "held_out": int(sample.held.sum()),
         "threshold": round(threshold, 6), "collected": int(collected.sum()), "collected_tokens": int(pool.tokens[collected].sum()),
         "pool": len(pool), "pool_tokens": int(pool.tokens.sum()), "overlap": round(overlap, 6),
-        "domains": sum(found.mathematical for found in domains), "patterns_proposed": len(patterns), "patterns_accepted": sum(found.accept for found in patterns),
+        "domains": sum(found.mathematical for found in domains),
+        "patterns_proposed": len(patterns), "patterns_accepted": sum(found.accept for found in patterns),
         "settled": number > 1 and overlap >= settings.stop_overlap,
     }  # fmt: skip
     write_json(folder / "figures.json", figures)
