@@ -66,14 +66,13 @@ def _python_name(label: str) -> str | None:
         return None
     from resiliparse.parse.encoding import map_encoding_to_html5
 
-    name = map_encoding_to_html5(label, fallback_utf8=False)
-    name = (name or label).lower()
-    name = _PYTHON.get(name, name)
-    try:
-        found = codecs.lookup(name)
-    except (LookupError, ValueError):
+    name = (map_encoding_to_html5(label, fallback_utf8=False) or "").lower()
+    if not name or name.startswith(("utf-16", "replacement")):  # UTF-16 is seen in the bytes or not there
         return None
-    return found.name if found._is_text_encoding else None
+    try:
+        return codecs.lookup(_PYTHON.get(name, name)).name
+    except LookupError:
+        return None
 
 
 def _detected(body: bytes) -> str:

@@ -216,7 +216,9 @@ def _finish(job: Job, state: Snapshot) -> None:
 
 
 def write_marker(job: Job, state: Snapshot) -> None:
-    """What an archive gave, without a time: the same archive gives the same bytes."""
+    """What an archive gave; no time, so that it gives the same bytes again. Pages too large to be read are outcomes without a line."""
+    if state.records.get("too large"):
+        state.outcomes["read: too large"] = state.records["too large"]
     counts: Mapping[str, Any] = {
         "source": job.source, "config": job.config, "pages": state.number, "bytes": state.read,
         "outcomes": dict(sorted(state.outcomes.items())), "records": dict(sorted(state.records.items())), "errors": state.errors,

@@ -72,7 +72,7 @@ class Progress:
     pages: int
     bytes: int
     outcomes: Mapping[str, int]
-    """"kept", and pages dropped by reason."""
+    """"kept", and pages dropped by reason; pages too large to be read at all are here only ("read: too large")."""
     finished: int
     """Archives finished, those of earlier runs counted."""
     archives: int
@@ -114,7 +114,7 @@ def extract_archives(
 
 def config_hash(settings: ExtractionSettings, task: str = _EXTRACT) -> str:
     """Of everything that decides what an archive's documents are."""
-    values = [_FORMAT, task, settings.page_seconds, settings.page_megabytes, settings.prefilter, settings.keep_rejects, LARGEST]
+    values = [_FORMAT, task, float(settings.page_seconds), settings.page_megabytes, settings.prefilter, settings.keep_rejects, LARGEST]
     return hashlib.blake2b(json.dumps(values).encode(), digest_size=8).hexdigest()
 
 
