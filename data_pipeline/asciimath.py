@@ -9,10 +9,11 @@ bounded: deeper input gives "".
 import re
 from typing import NamedTuple
 
+from data_pipeline.mathml_tree import words
 from data_pipeline.tex_symbols import join, text_mode, to_tex
 
 _MAX_DEPTH = 60
-_MAX_LENGTH = 20_000
+_MAX_LENGTH = 8_000
 
 _SYMBOLS = r"""
 * \cdot ** * *** \star // / \\ \backslash xx \times -: \div |>< \ltimes ><| \rtimes |><| \bowtie @ \circ o+ \oplus ox \otimes o. \odot
@@ -21,25 +22,63 @@ _SYMBOLS = r"""
 ~ \sim prop \propto not \neg => \Rightarrow <=> \Leftrightarrow AA \forall EE \exists _|_ \perp TT \top |-- \vdash |== \models
 int \int oint \oint del \partial grad \nabla +- \pm -+ \mp O/ \emptyset oo \infty aleph \aleph :. \therefore :' \because ... \ldots
 cdots \cdots vdots \vdots ddots \ddots |...| |\ldots| |cdots| |\cdots| /_ \angle /_\ \triangle diamond \diamond square \square |__ \lfloor
-__| \rfloor |~ \lceil ~| \rceil CC \mathbb{C} NN \mathbb{N} QQ \mathbb{Q} RR \mathbb{R} ZZ \mathbb{Z} PP \mathbb{P} uarr \uparrow darr \downarrow
-rarr \rightarrow -> \rightarrow >-> \rightarrowtail ->> \twoheadrightarrow >->> \twoheadrightarrow |-> \mapsto larr \leftarrow harr \leftrightarrow
+__| \rfloor |~ \lceil ~| \rceil CC \mathbb{C} NN \mathbb{N} QQ \mathbb{Q} RR \mathbb{R} ZZ \mathbb{Z} PP \mathbb{P} uarr \uparrow darr
+\downarrow
+rarr \rightarrow -> \rightarrow >-> \rightarrowtail ->> \twoheadrightarrow >->> \twoheadrightarrow |-> \mapsto larr \leftarrow harr
+\leftrightarrow
 rArr \Rightarrow lArr \Leftarrow hArr \Leftrightarrow sum \sum prod \prod bigwedge \bigwedge bigvee \bigvee bigcap \bigcap bigcup \bigcup
-wedge \wedge vee \vee cap \cap cup \cup oplus \oplus otimes \otimes odot \odot times \times div \div cdot \cdot ast \ast star \star circ \circ
-le \leq ge \geq leq \leq geq \geq lt < gt > ne \neq neq \neq ll \ll gg \gg mlt \ll mgt \gg prec \prec succ \succ preceq \preceq succeq \succeq
-notin \notin subset \subset supset \supset subseteq \subseteq supseteq \supseteq equiv \equiv cong \cong approx \approx sim \sim propto \propto
-neg \neg implies \Rightarrow iff \Leftrightarrow forall \forall exists \exists bot \bot top \top vdash \vdash models \models partial \partial
+wedge \wedge vee \vee cap \cap cup \cup oplus \oplus otimes \otimes odot \odot times \times div \div cdot \cdot ast \ast star \star
+circ \circ
+le \leq ge \geq leq \leq geq \geq lt < gt > ne \neq neq \neq ll \ll gg \gg mlt \ll mgt \gg prec \prec succ \succ preceq \preceq succeq
+\succeq
+notin \notin subset \subset supset \supset subseteq \subseteq supseteq \supseteq equiv \equiv cong \cong approx \approx sim \sim propto
+\propto
+neg \neg implies \Rightarrow iff \Leftrightarrow forall \forall exists \exists bot \bot top \top vdash \vdash models \models partial
+\partial
 nabla \nabla pm \pm mp \mp emptyset \emptyset infty \infty therefore \therefore because \because ldots \ldots quad \quad qquad \qquad
 lfloor \lfloor rfloor \rfloor lceil \lceil rceil \rceil uparrow \uparrow downarrow \downarrow rightarrow \rightarrow to \to mapsto \mapsto
-leftarrow \leftarrow leftrightarrow \leftrightarrow Rightarrow \Rightarrow Leftarrow \Leftarrow Leftrightarrow \Leftrightarrow setminus \setminus
+leftarrow \leftarrow leftrightarrow \leftrightarrow Rightarrow \Rightarrow Leftarrow \Leftarrow Leftrightarrow \Leftrightarrow setminus
+\setminus
 angle \angle triangle \triangle perp \perp hbar \hbar prime ' ' ' ! ! , , ; ; : : . . + + - - % \% # \# & \& ? ? $ \$
-alpha \alpha beta \beta gamma \gamma Gamma \Gamma delta \delta Delta \Delta epsi \varepsilon epsilon \varepsilon varepsilon \varepsilon zeta \zeta eta \eta theta \theta
+alpha \alpha beta \beta gamma \gamma Gamma \Gamma delta \delta Delta \Delta epsi \varepsilon epsilon \varepsilon varepsilon \varepsilon
+zeta \zeta eta \eta theta \theta
 Theta \Theta vartheta \vartheta iota \iota kappa \kappa lambda \lambda Lambda \Lambda mu \mu nu \nu xi \xi Xi \Xi pi \pi Pi \Pi rho \rho
 sigma \sigma Sigma \Sigma tau \tau upsilon \upsilon phi \phi varphi \varphi Phi \Phi chi \chi psi \psi Psi \Psi omega \omega Omega \Omega
 dx dx dy dy dz dz dt dt
 """
-_FUNCTIONS = (
-    "sin cos tan sec csc cot arcsin arccos arctan sinh cosh tanh coth exp log ln det dim gcd lim max min Lim sech csch mod lcm lub glb f g"
-).split()
+_FUNCTIONS = [
+    "sin",
+    "cos",
+    "tan",
+    "sec",
+    "csc",
+    "cot",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "coth",
+    "exp",
+    "log",
+    "ln",
+    "det",
+    "dim",
+    "gcd",
+    "lim",
+    "max",
+    "min",
+    "Lim",
+    "sech",
+    "csch",
+    "mod",
+    "lcm",
+    "lub",
+    "glb",
+    "f",
+    "g",
+]
 _FUNCTION_TEX = {
     "Lim": "\\operatorname{Lim}", "sech": "\\operatorname{sech}", "csch": "\\operatorname{csch}", "mod": "\\operatorname{mod}",
     "lcm": "\\operatorname{lcm}", "lub": "\\operatorname{lub}", "glb": "\\operatorname{glb}", "f": "f", "g": "g",
@@ -50,19 +89,29 @@ _UNARY = {
     "tilde": "\\tilde", "overarc": "\\overparen", "ul": "\\underline", "underline": "\\underline", "ubrace": "\\underbrace",
     "underbrace": "\\underbrace", "obrace": "\\overbrace", "overbrace": "\\overbrace", "cancel": "\\cancel", "bb": "\\mathbf",
     "mathbf": "\\mathbf", "bbb": "\\mathbb", "mathbb": "\\mathbb", "cc": "\\mathcal", "mathcal": "\\mathcal", "tt": "\\mathtt",
-    "mathtt": "\\mathtt", "fr": "\\mathfrak", "mathfrak": "\\mathfrak", "sf": "\\mathsf", "mathsf": "\\mathsf", "rm": "\\mathrm", "mathrm": "\\mathrm",
+    "mathtt": "\\mathtt", "fr": "\\mathfrak", "mathfrak": "\\mathfrak", "sf": "\\mathsf", "mathsf": "\\mathsf",
+    "rm": "\\mathrm", "mathrm": "\\mathrm",
 }  # fmt: skip
-_BINARY = {"frac": "\\frac", "root": "", "stackrel": "\\overset", "overset": "\\overset", "underset": "\\underset", "color": "", "id": "", "class": ""}
+_BINARY = {
+    "frac": "\\frac",
+    "root": "",
+    "stackrel": "\\overset",
+    "overset": "\\overset",
+    "underset": "\\underset",
+    "color": "",
+    "id": "",
+    "class": "",
+}
 _LEFT = {"(": "(", "[": "[", "{": "\\{", "(:": "\\langle", "<<": "\\langle", "langle": "\\langle", "{:": ".", "|:": "|"}
 _RIGHT = {")": ")", "]": "]", "}": "\\}", ":)": "\\rangle", ">>": "\\rangle", "rangle": "\\rangle", ":}": ".", ":|": "|"}
 _TALL = ("\\frac", "\\sum", "\\int", "\\prod", "\\begin", "\\overset", "\\underset", "\\sqrt")
 _TEXT = {"text", "mbox"}
-_OF_ANYTHING = frozenset("sin cos tan sec csc cot arcsin arccos arctan sinh cosh tanh coth exp log ln sech csch det".split())
+_OF_ANYTHING = words("sin cos tan sec csc cot arcsin arccos arctan sinh cosh tanh coth exp log ln sech csch det")
 """Functions that take the next expression as their argument, bracketed or not."""
 
 _TABLE: dict[str, str] = {}
-_words = _SYMBOLS.split()
-_TABLE.update(zip(_words[::2], _words[1::2], strict=True))
+_pairs = _SYMBOLS.split()
+_TABLE.update(zip(_pairs[::2], _pairs[1::2], strict=True))
 _TABLE.update({"if": "\\text{if }", "otherwise": "\\text{otherwise}", "and": "\\text{ and }", "or": "\\text{ or }"})
 _NAMES = {*_TABLE, *_FUNCTIONS, *_WRAPPERS, *_UNARY, *_BINARY, *_LEFT, *_RIGHT, *_TEXT, "/", "_", "^", "|"}
 _LONGEST = max(map(len, _NAMES))
@@ -299,7 +348,9 @@ def _fence(left: str, inside: str, right: str) -> str:
 
 def _matrix(left: str, right: str, cells: tuple[str, ...]) -> str | None:
     """Rows in brackets, all of the same length and more than one (or one with several cells): a matrix, or cases."""
-    if not cells or not all((cell[:1], cell[-1:]) in (("[", "]"), ("(", ")")) or cell.startswith(("\\left( ", "\\left[ ")) for cell in cells):
+    if not cells or not all(
+        (cell[:1], cell[-1:]) in (("[", "]"), ("(", ")")) or cell.startswith(("\\left( ", "\\left[ ")) for cell in cells
+    ):
         return None
     rows = [_cells(cell) for cell in cells]
     if len({len(row) for row in rows}) != 1 or (len(rows) < 2 and (len(rows[0]) < 2 or left not in ("(", "[", "|"))):
@@ -307,7 +358,9 @@ def _matrix(left: str, right: str, cells: tuple[str, ...]) -> str | None:
     body = " \\\\ ".join(" & ".join(row) for row in rows)
     if left == "\\{" and right == ".":
         return f"\\begin{{cases}} {body} \\end{{cases}}"
-    name = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("|", "|"): "vmatrix", ("\\{", "\\}"): "Bmatrix", (".", "."): "matrix"}.get((left, right))
+    name = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("|", "|"): "vmatrix", ("\\{", "\\}"): "Bmatrix", (".", "."): "matrix"}.get(
+        (left, right)
+    )
     if name is not None:
         return f"\\begin{{{name}}} {body} \\end{{{name}}}"
     return f"\\left{left} \\begin{{matrix}} {body} \\end{{matrix}} \\right{right}"
@@ -345,8 +398,10 @@ def _spaced(parts: list[str]) -> str:
     return join(out).replace("  ", " ").strip()
 
 
-_APART = frozenset(
-    "= \\neq < > \\leq \\geq \\prec \\succ \\preceq \\succeq \\in \\notin \\subset \\supset \\subseteq \\supseteq \\equiv \\cong \\approx \\sim \\propto"
-    " \\Rightarrow \\Leftrightarrow \\rightarrow \\to \\leftarrow \\leftrightarrow \\mapsto + - \\pm \\mp \\cdot \\times \\div \\mid := \\models \\vdash"
-    " \\wedge \\vee \\cap \\cup \\ll \\gg \\oplus \\otimes \\circ".split()
+_APART = words(
+    "= \\neq < > \\leq \\geq \\prec \\succ \\preceq \\succeq \\in \\notin \\subset \\supset \\subseteq \\supseteq"
+    " \\equiv \\cong \\approx \\sim \\propto"
+    " \\Rightarrow \\Leftrightarrow \\rightarrow \\to \\leftarrow \\leftrightarrow \\mapsto + - \\pm \\mp \\cdot"
+    " \\times \\div \\mid := \\models \\vdash"
+    " \\wedge \\vee \\cap \\cup \\ll \\gg \\oplus \\otimes \\circ"
 )

@@ -12,25 +12,27 @@ from collections.abc import Callable
 from selectolax.lexbor import LexborNode
 
 from data_pipeline.glyph_tree import classes, delimiter, element, finished, letters, row, style_length, tree_of
-from data_pipeline.mathml_tree import Element
+from data_pipeline.mathml_tree import Element, words
 
 _CODE = re.compile(r"\bmjx-c([0-9A-F]{2,6})\b")
 _TRANSLATE = re.compile(r"translate\(\s*(-?[0-9.]{1,12})[ ,]+(-?[0-9.]{1,12})\s*\)")
 _TOKENS = frozenset({"mi", "mo", "mn", "mtext", "ms"})
 _ROWS = frozenset({"mrow", "texatom", "mstyle", "mpadded", "math", "mphantom", "merror", "semantics", "inferredmrow", "mathchoice"})
-_LAYOUT = frozenset(
-    "mfrac msub msup msubsup munder mover munderover msqrt mroot mtable mtr mlabeledtr mtd mspace menclose mmultiscripts mfenced".split()
+_LAYOUT = words(
+    "mfrac msub msup msubsup munder mover munderover msqrt mroot mtable mtr mlabeledtr mtd mspace menclose mmultiscripts mfenced"
 )
 _KNOWN = _TOKENS | _ROWS | _LAYOUT
 _FONTS = (
-    ("cal", "script"), ("script", "script"), ("frak", "fraktur"), ("ams", "double-struck"), ("double-struck", "double-struck"), ("sans", "sans-serif"),
+    ("cal", "script"), ("script", "script"), ("frak", "fraktur"), ("ams", "double-struck"), ("double-struck",
+    "double-struck"), ("sans", "sans-serif"),
     ("type", "monospace"), ("typewriter", "monospace"), ("math-bi", "bold-italic"), ("main-bi", "bold-italic"), ("main-b", "bold"),
     ("math-i", "italic"), ("math-italic", "italic"), ("main-i", "italic"), ("general-bold", "bold"), ("general-italic", "italic"),
     ("main-r", "normal"), ("main", "normal"), ("tex-n", "normal"), ("mjx-n", "normal"), ("mjx-b", "bold"), ("mjx-i", "italic"),
 )  # fmt: skip
-_SKIPPED = frozenset(
-    "mjx-assistive-mml mjx-nstrut mjx-dstrut mjx-tstrut mjx-strut mjx-line mjx-surd mjx-spacer mjx-mark mjx-vsize mjx-block-strut mjx_assistive_mathml"
-    " defs title desc script style mjx-speech mjx-tool mjx-tip".split()
+_SKIPPED = words(
+    "mjx-assistive-mml mjx-nstrut mjx-dstrut mjx-tstrut mjx-strut mjx-line mjx-surd mjx-spacer mjx-mark mjx-vsize"
+    " mjx-block-strut mjx_assistive_mathml"
+    " defs title desc script style mjx-speech mjx-tool mjx-tip"
 )
 
 
@@ -108,20 +110,22 @@ class _Reader:
         if not name and not node.children and (text := _glyphs(node)):
             return [letters(text, _font(node))]
         inside = self.children(node)
-        return [row(inside)] if inside and name == "texatom" and len(inside) > 1 else inside
+        return [row(inside)] if inside and name in ("texatom", "mrow") and len(inside) > 1 else inside
 
     def token(self, name: str, node: Element) -> Element:
         text = _glyphs(node)
         if name == "mtext":
             font = _font(node)
-            return element("mtext", text=text, **({"mathvariant": font} if font not in ("", "normal") else {}))
+            return element("mtext", text=text, attributes={"mathvariant": font} if font not in ("", "normal") else {})
         if name == "mo":
-            return element("mo", text=delimiter(text) if _stretched(node) else text, **({} if _stretched(node) else {"stretchy": "false"}))
+            return element(
+                "mo", text=delimiter(text) if _stretched(node) else text, attributes={} if _stretched(node) else {"stretchy": "false"}
+            )
         font = _font(node)
         plain = text.isascii() and text.isalpha()
         if font in ("", "italic") or (font == "normal" and not (name == "mi" and plain)) or (font == "double-struck" and not plain):
             return element(name, text=text)
-        return element(name, text=text, mathvariant=font)
+        return element(name, text=text, attributes={"mathvariant": font})
 
     def part(self, node: Element, *names: str) -> Element:
         """The part of a layout element whose class or tag is one of `names`, as one element."""
@@ -132,11 +136,13 @@ class _Reader:
         """msub, msup, msubsup of every renderer."""
         if "data-mml-node" in node.attributes:
             return [self.placed(node, "msub", "msup", "msubsup")]
-        if _descendant(node, ("mjx-script",)) is not None:
+        if any(child.tag == "mjx-script" for child in node.children):
             return [self.scripts_v3(node)]
         if _descendant(node, ("mjx-base",)) is not None:
             sub, sup = _descendant(node, ("mjx-sub",)), _descendant(node, ("mjx-sup",))
-            return [_scripted(self.part(node, "mjx-base"), row(self.children(sub)) if sub else None, row(self.children(sup)) if sup else None)]
+            return [
+                _scripted(self.part(node, "mjx-base"), row(self.children(sub)) if sub else None, row(self.children(sup)) if sup else None)
+            ]
         return [self.positioned(node, "msub", "msup", "msubsup")]
 
     def scripts_v3(self, node: Element) -> Element:
@@ -153,7 +159,9 @@ class _Reader:
         if "data-mml-node" in node.attributes:
             parts = sorted((-_height(child), index, child) for index, child in enumerate(node.children) if child.tag == "g")
             drawn = any(child.tag == "rect" for child in node.children)
-            above, below = (row(self.read(part[2])) for part in (parts[0], parts[-1])) if len(parts) > 1 else (element("mrow"), element("mrow"))
+            above, below = (
+                (row(self.read(part[2])) for part in (parts[0], parts[-1])) if len(parts) > 1 else (element("mrow"), element("mrow"))
+            )
         elif _descendant(node, ("mjx-num", "mjx-numerator")) is not None:
             above, below = self.part(node, "mjx-num", "mjx-numerator"), self.part(node, "mjx-den", "mjx-denominator")
             drawn = _descendant(node, ("mjx-line",)) is not None
@@ -161,7 +169,7 @@ class _Reader:
             parts_ = self.levels(node)
             above, below = (parts_[0], parts_[-1]) if len(parts_) > 1 else (row(parts_), element("mrow"))
             drawn = True
-        return [element("mfrac", [above, below], **({} if drawn else {"linethickness": "0"}))]
+        return [element("mfrac", [above, below], attributes={} if drawn else {"linethickness": "0"})]
 
     def levels(self, node: Element) -> list[Element]:
         """Version 2 HTML-CSS: the absolutely placed parts of a fraction or stack, from the top down."""
@@ -209,12 +217,20 @@ class _Reader:
         if box is not None:
             inside = row(self.children(box))
         elif "data-mml-node" in node.attributes:
-            parts = [child for child in node.children if child.tag == "g" and not (_name(child) == "mo" and _glyphs(child).startswith("√"))]
+            parts = [
+                child
+                for child in node.children
+                if child.tag == "g" and not (_name(child) == "mo" and _glyphs(child).startswith(("√", "⎷")))
+            ]
             inside = row(self.read(parts[0])) if parts else element("mrow")
             if len(parts) > 1:
                 return [element("mroot", [inside, row(self.read(parts[1]))])]
         else:
-            parts_ = [row(content) for _, child in _positioned(node) if (content := self.children(child)) and not _glyphs(child).startswith("√")]
+            parts_ = [
+                row(content)
+                for _, child in _positioned(node)
+                if (content := self.children(child)) and not _glyphs(child).startswith(("√", "⎷"))
+            ]
             inside = parts_[0] if parts_ else element("mrow")
             if _name(node) == "mroot" and len(parts_) > 1:
                 return [element("mroot", [inside, parts_[-1]])]
@@ -225,15 +241,24 @@ class _Reader:
     def table(self, node: Element) -> list[Element]:
         rows = _all(node, ("mtr", "mlabeledtr"))
         if rows:
-            made = [element("mtr", [element("mtd", self.children(cell)) for cell in _all(each, ("mtd",))]) for each in rows]
+            made = [element("mtr", [self.cell(cell) for cell in _all(each, ("mtd",))]) for each in rows]
         else:
             made = self.columns(node)
         align = node.attributes.get("columnalign") or node.attributes.get("data-columnalign", "")
-        return [element("mtable", made, **({"columnalign": align} if align else {}))]
+        return [element("mtable", made, attributes={"columnalign": align} if align else {})]
+
+    def cell(self, node: Element) -> Element:
+        """A cell with the alignment that its style gives it."""
+        style = node.attributes.get("style", "").replace(" ", "")
+        align = next((side for side in ("left", "right") if f"text-align:{side}" in style), "")
+        return element("mtd", self.children(node), attributes={"columnalign": align} if align else {})
 
     def columns(self, node: Element) -> list[Element]:
         """Version 2 HTML-CSS sets tables by columns: cells stand beside each other by their place in a column."""
-        columns = [[cell for cell in _all(child, ("mtd",))] for _, child in _positioned(node)]
+        parts = [child for _, child in _positioned(node)]
+        columns = [_all(child, ("mtd",)) for child in parts]
+        if len({style_length(child, "left") for child in parts}) == 1:
+            columns = [[cell for column in columns for cell in column]]
         columns = [column for column in columns if column]
         height = max(map(len, columns), default=0)
         return [
@@ -243,7 +268,7 @@ class _Reader:
 
     def space(self, node: Element) -> list[Element]:
         width = style_length(node, "width") or style_length(node, "margin-right") or 0.0
-        return [element("mspace", width=f"{width:.3f}em")] if width >= 0.9 else []
+        return [element("mspace", attributes={"width": f"{width:.3f}em"})] if width >= 0.9 else []
 
     def phantom(self, _node: Element) -> list[Element]:
         return []
@@ -273,7 +298,7 @@ def _descendant(node: Element, names: tuple[str, ...]) -> Element | None:
     return None
 
 
-_PARTS = frozenset("mjx-over mjx-under mjx-base mjx-op mjx-sub mjx-sup mjx-num mjx-den mjx-numerator mjx-denominator mjx-script mjx-root".split())
+_PARTS = words("mjx-over mjx-under mjx-base mjx-op mjx-sub mjx-sup mjx-num mjx-den mjx-numerator mjx-denominator mjx-script mjx-root")
 
 
 def _all(node: Element, names: tuple[str, ...]) -> list[Element]:

@@ -5,10 +5,13 @@ into TeX. Here are the pieces both need: building elements, reading lengths from
 delimiter is made of.
 """
 
+from collections.abc import Mapping
+
+from selectolax.lexbor import LexborNode
+
 from data_pipeline.mathml import from_lexbor
 from data_pipeline.mathml_presentation import convert_math
 from data_pipeline.mathml_tree import Element, TooLargeError
-from selectolax.lexbor import LexborNode
 
 MAX_DEPTH = 240
 
@@ -35,9 +38,9 @@ def finished(root: Element) -> str:
         return ""
 
 
-def element(tag: str, children: list[Element] | None = None, text: str = "", **attributes: str) -> Element:
+def element(tag: str, children: list[Element] | None = None, text: str = "", attributes: Mapping[str, str] | None = None) -> Element:
     """A MathML element."""
-    made = Element(tag, attributes)
+    made = Element(tag, dict(attributes or {}))
     if text:
         made.text.append(text)
     for child in children or []:
@@ -85,7 +88,7 @@ def delimiter(pieces: str) -> str:
 def letters(text: str, font: str) -> Element:
     """A token for glyphs as they stand: a number, an identifier or an operator by its characters."""
     if text and all(char.isdigit() or char in ".,\u2009" for char in text) and any(char.isdigit() for char in text):
-        return element("mn", text=text, **({"mathvariant": font} if font not in ("", "normal", "italic") else {}))
+        return element("mn", text=text, attributes={"mathvariant": font} if font not in ("", "normal", "italic") else {})
     if text and (text.isalpha() or text[0].isalpha()):
-        return element("mi", text=text, **({"mathvariant": font} if font and (font != "italic" or len(text) > 1) else {}))
+        return element("mi", text=text, attributes={"mathvariant": font} if font and (font != "italic" or len(text) > 1) else {})
     return element("mo", text=text)

@@ -16,9 +16,11 @@ _FONTS = {
     "mathfrak": "fraktur", "mathrm": "normal", "mathsf": "sans-serif", "textsf": "sans-serif", "mathtt": "monospace", "texttt": "monospace",
     "mathit": "italic", "textit": "italic", "amsrm": "",
 }  # fmt: skip
-_NOTHING = frozenset({"strut", "pstrut", "vlist-s", "nulldelimiter", "katex-mathml", "frac-line", "overline-line", "underline-line", "hide-tail", "arraycolsep",
+_NOTHING = frozenset({"strut", "pstrut", "vlist-s", "nulldelimiter", "katex-mathml", "frac-line", "overline-line",
+    "underline-line", "hide-tail", "arraycolsep",
                       "vertical-separator", "hline", "tag"})  # fmt: skip
-_ACCENTS = {"ˆ": "^", "^": "^", "˜": "~", "~": "~", "ˉ": "¯", "¯": "¯", "⃗": "→", "→": "→", "˙": "˙", "¨": "¨", "ˇ": "ˇ", "˘": "˘", "´": "´", "ˊ": "´", "ˋ": "`", "`": "`", "˚": "˚"}  # fmt: skip
+_ACCENTS = {"ˆ": "^", "^": "^", "˜": "~", "~": "~", "ˉ": "¯", "¯": "¯", "⃗": "→", "→": "→", "˙": "˙", "¨": "¨", "ˇ": "ˇ",
+    "˘": "˘", "´": "´", "ˊ": "´", "ˋ": "`", "`": "`", "˚": "˚"}  # fmt: skip
 _STRETCHED = {
     "overbrace": "⏞", "underbrace": "⏟", "overrightarrow": "→", "overleftarrow": "←", "widehat": "^", "widetilde": "~", "xrightarrow": "→",
     "xleftarrow": "←", "brace-left": "⏞",
@@ -59,7 +61,7 @@ def _read(node: Element, names: list[str]) -> list[Element]:
         return []
     if "mspace" in names:
         width = style_length(node, "margin-right") or style_length(node, "width") or 0.0
-        return [element("mspace", width=f"{width:.3f}em")] if width >= 0.9 else []
+        return [element("mspace", attributes={"width": f"{width:.3f}em"})] if width >= 0.9 else []
     if "mfrac" in names:
         return [_fraction(node)]
     if "sqrt" in names:
@@ -88,7 +90,9 @@ def _plain(node: Element, names: list[str]) -> list[Element]:
         return [_glyph(text, names)] if text else []
     if text and "mop" in names:
         return [element("mi", text=text)]
-    if "mop" in names and all("mathrm" in classes(child) or "mord" in classes(child) or "mspace" in classes(child) for child in node.children):
+    if "mop" in names and all(
+        "mathrm" in classes(child) or "mord" in classes(child) or "mspace" in classes(child) for child in node.children
+    ):
         name = _text(node)
         if name.isascii() and name.isalpha():
             return [element("mi", text=name)]
@@ -99,7 +103,7 @@ def _plain(node: Element, names: list[str]) -> list[Element]:
 def _glyph(text: str, names: list[str]) -> Element:
     font = next((_FONTS[name] for name in names if name in _FONTS), "")
     if "mopen" in names or "mclose" in names or "mbin" in names or "mrel" in names or "mpunct" in names:
-        return element("mo", text=text, **({"stretchy": "false"} if "mopen" in names or "mclose" in names else {}))
+        return element("mo", text=text, attributes={"stretchy": "false"} if "mopen" in names or "mclose" in names else {})
     if "op-symbol" in names:
         return element("mo", text=text)
     if text.isalpha() and "mathnormal" not in names and not font and len(text) == 1 and "mop" not in names:
@@ -110,7 +114,7 @@ def _glyph(text: str, names: list[str]) -> Element:
 def _words(node: Element, names: list[str]) -> Element:
     inner = [name for child in node.children for name in classes(child)]
     font = next((_FONTS[name] for name in [*names, *inner] if name in _FONTS), "normal")
-    return element("mtext", text=_text(node).replace("\u00a0", " "), mathvariant=font)
+    return element("mtext", text=_text(node).replace("\u00a0", " "), attributes={"mathvariant": font})
 
 
 def _text(node: Element) -> str:
@@ -165,7 +169,7 @@ def _fraction(node: Element) -> Element:
     parts = [row(_read_all(part.children)) for _, part in stack if not any("frac-line" in classes(child) for child in part.children)]
     if len(parts) < 2:
         return row(parts)
-    return element("mfrac", [parts[0], parts[-1]], **({} if drawn else {"linethickness": "0"}))
+    return element("mfrac", [parts[0], parts[-1]], attributes={} if drawn else {"linethickness": "0"})
 
 
 def _root(node: Element) -> Element:
@@ -276,7 +280,7 @@ def _table(node: Element) -> Element:
             aligns.append({"l": "left", "r": "right"}.get(name[-1], "center"))
     height = max(map(len, columns), default=0)
     rows = [element("mtr", [column[index] if index < len(column) else element("mtd") for column in columns]) for index in range(height)]
-    return element("mtable", rows, columnalign=" ".join(aligns))
+    return element("mtable", rows, attributes={"columnalign": " ".join(aligns)})
 
 
 def _is_line(node: Element, name: str) -> bool:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from data_pipeline.mathml_tables import DELIMITERS, MATRICES
 from data_pipeline.tex_symbols import ends_in_word, kind, symbol
 
+_NO_BASES = ("\\overset", "\\underset", "\\xrightarrow", "\\xleftarrow", "\\underbrace", "\\overbrace")
+"""Commands whose result a script would take for limits, or that a script does not attach to as a whole."""
 _FANCY = frozenset({"script", "root", "over", "phantom"})
 
 
@@ -59,9 +61,11 @@ def group(tex: str) -> str:
 
 def base(atom: Atom, *, structure: bool) -> str:
     """An atom as the base of a script: in braces where the script would attach to a part of it."""
+    if not structure and atom.kind in ("over", "root") and not atom.tex.startswith(_NO_BASES):
+        return atom.tex
     if atom.kind in _FANCY or atom.kind == "group" or not atom.tex:
         return group(atom.tex)
-    if not structure and (atom.kind in ("frac", "style-row") or (atom.kind == "spaced" and len(atom.tex) > 1 and not atom.tex.startswith("\\"))):
+    if not structure and (atom.kind == "frac" or (atom.kind == "spaced" and len(atom.tex) > 1 and not atom.tex.startswith("\\"))):
         return group(atom.tex)
     return atom.tex
 
@@ -77,6 +81,8 @@ def settled(atom: Atom) -> Atom:
 def delimit(atoms: list[Atom], *, structure: bool) -> list[Atom]:
     """The row with its fences matched. A fence without a partner embraces the rest of the row (`\\left( .. \\right.`) in `structure`,
     and is a plain symbol otherwise."""
+    if not structure and sum(atom.char == "|" for atom in atoms) > 2:
+        atoms = [Atom(atom.tex + atom.script, "ord", flat=not atom.script) if atom.char == "|" else atom for atom in atoms]
     if not any(atom.kind in ("open", "close") for atom in atoms):
         return [settled(atom) for atom in atoms] if len(atoms) == 1 or not structure else atoms
     stack: list[tuple[Atom | None, list[Atom]]] = [(None, [])]
@@ -112,10 +118,17 @@ def fenced(opening: Atom | None, body: list[Atom], closing: Atom | None, *, stru
     done = _environment(left, right, body, structure=structure) if not lead else None
     if done is None:
         plain = all(atom.flat and atom.kind not in ("middle", "open", "close") for atom in body)
+        if not structure and all(atom.flat or atom.kind == "middle" for atom in body):
+            plain = True
+            body = [Atom("\\mid", "spaced", flat=True) if atom.kind == "middle" and atom.char == "|" else atom for atom in body]
         if structure:
             plain = plain and left in ("(", "[", "|") and right in (")", "]", "|")
         if not body and structure:
-            done = group(render([atom for atom in (opening, closing) if atom is not None])) if opening and closing else (opening or closing or EMPTY).tex
+            done = (
+                group(render([atom for atom in (opening, closing) if atom is not None]))
+                if opening and closing
+                else (opening or closing or EMPTY).tex
+            )
         elif plain or (not structure and not (left and right)):
             inner = [settled(atom) for atom in body]
             done = (opening.tex if opening else "") + lead

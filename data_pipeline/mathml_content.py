@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from data_pipeline.mathml_content_tables import CONSTANTS, FUNCTIONS, INFIX, NAMES, QUALIFIERS, RELATIVE, WRAPPED
 from data_pipeline.mathml_tables import FUNCTIONS as COMMANDS
-from data_pipeline.mathml_tree import Element
+from data_pipeline.mathml_tree import Element, words
 from data_pipeline.tex_symbols import join, symbol, token
 
 ATOM, POWER, APPLY, TIMES, PLUS, RELATION, NOT, BINDER = 100, 80, 70, 60, 50, 30, 28, 10
@@ -264,7 +264,11 @@ class _Content:
     def suffix(self, name: str, _qualifiers: list[Element], arguments: list[Element]) -> Term:
         mark = {"factorial": "!", "transpose": "^{T}", "inverse": "^{-1}"}[name]
         argument = self.one(arguments)
-        text = argument.tex if name == "inverse" and argument.tex.startswith("\\") and argument.tex[1:].isalpha() else at_least(argument, POWER + 1)
+        text = (
+            argument.tex
+            if name == "inverse" and argument.tex.startswith("\\") and argument.tex[1:].isalpha()
+            else at_least(argument, POWER + 1)
+        )
         return Term(text + mark, POWER)
 
     def exponential(self, _name: str, _qualifiers: list[Element], arguments: list[Element]) -> Term:
@@ -439,9 +443,9 @@ def _word(text: str) -> str:
     return f"\\mathrm{{{join([symbol(char) for char in text])}}}" if text else ""
 
 
-_GREEK = frozenset(
+_GREEK = words(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega Gamma Delta"
-    " Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
+    " Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
 )
 
 

@@ -17,10 +17,12 @@ RELATIVE = frozenset({"setdiff", "implies", "lt", "gt", "leq", "geq", "eq", "neq
 """Infix operators whose right side must bind tighter."""
 
 FUNCTIONS: dict[str, str] = {
-    **{name: "\\" + name for name in "sin cos tan sec csc cot sinh cosh tanh coth arcsin arccos arctan ln gcd arg det dim ker deg".split()},
+    **{name: "\\" + name for name in ["sin", "cos", "tan", "sec", "csc", "cot", "sinh", "cosh", "tanh", "coth", "arcsin",
+    "arccos", "arctan", "ln", "gcd", "arg", "det", "dim", "ker", "deg"]},
     **{
         name: f"\\operatorname{{{name}}}"
-        for name in "sech csch arccot arcsec arccsc arcsinh arccosh arctanh arcsech arccsch arccoth lcm domain codomain image median mode erf".split()
+        for name in ["sech", "csch", "arccot", "arcsec", "arccsc", "arcsinh", "arccosh", "arctanh", "arcsech", "arccsch",
+        "arccoth", "lcm", "domain", "codomain", "image", "median", "mode", "erf"]
     },
     "determinant": "\\det", "real": "\\operatorname{Re}", "imaginary": "\\operatorname{Im}", "gcd": "\\gcd", "trace": "\\operatorname{tr}",
     "rank": "\\operatorname{rank}", "ident": "\\mathrm{id}",
@@ -33,7 +35,8 @@ WRAPPED: dict[str, tuple[str, str]] = {
 CONSTANTS: dict[str, str] = {
     "pi": "\\pi", "exponentiale": "e", "imaginaryi": "i", "infinity": "\\infty", "eulergamma": "\\gamma", "emptyset": "\\emptyset",
     "true": "\\mathrm{true}", "false": "\\mathrm{false}", "notanumber": "\\mathrm{NaN}", "integers": "\\mathbb{Z}", "reals": "\\mathbb{R}",
-    "rationals": "\\mathbb{Q}", "naturalnumbers": "\\mathbb{N}", "complexes": "\\mathbb{C}", "primes": "\\mathbb{P}", "ident": "\\mathrm{id}",
+    "rationals": "\\mathbb{Q}", "naturalnumbers": "\\mathbb{N}", "complexes": "\\mathbb{C}", "primes": "\\mathbb{P}",
+    "ident": "\\mathrm{id}",
 }  # fmt: skip
 
 NAMES: dict[str, str] = {
@@ -52,7 +55,24 @@ NAMES: dict[str, str] = {
 QUALIFIERS = frozenset({"bvar", "lowlimit", "uplimit", "condition", "domainofapplication", "degree", "logbase", "momentabout"})
 
 CONTENT = frozenset(
-    {"apply", "reln", "bind", "ci", "cn", "csymbol", "cs", "interval", "set", "list", "vector", "matrix", "piecewise", "lambda", "fn", "declare"}
+    {
+        "apply",
+        "reln",
+        "bind",
+        "ci",
+        "cn",
+        "csymbol",
+        "cs",
+        "interval",
+        "set",
+        "list",
+        "vector",
+        "matrix",
+        "piecewise",
+        "lambda",
+        "fn",
+        "declare",
+    }
     | set(INFIX) - {"list-separator", "assign"}
     | set(CONSTANTS)
 )

@@ -4,6 +4,8 @@ The operator dictionary (MathML 3, appendix C) is kept only as far as it changes
 are accents when they stand over something.
 """
 
+from data_pipeline.mathml_tree import words
+
 OPENING = frozenset("([{⌈⌊⟨⟦⟪⟬⟮❲⦃⦅⦇⦉⦋⦍⦏⦑⦓⦕⦗⧼\u2329\u3008")
 CLOSING = frozenset(")]}⌉⌋⟩⟧⟫⟭⟯❳⦄⦆⦈⦊⦌⦎⦐⦒⦔⦖⦘⧽\u232a\u3009")
 BARS = frozenset({"|", "‖", "⦀", "||", "|||"})
@@ -23,15 +25,15 @@ ACCENTS = frozenset("^_`¨¯°´¸ˆˇˉˊˋˍ˘˙˚˜˝˷‾⎴⎵⏜⏝⏞⏟�
 ALWAYS_ACCENTS = frozenset("⎴⎵⏞⏟\u0302\u0303\u20db\u20dc\u20d7\u0332\u0307\u0308\u030a\u030c\u0304")
 """Accents whatever the attributes say: there is no other use of them."""
 
-FUNCTIONS = frozenset(
+FUNCTIONS = words(
     "arccos arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf ker lg lim liminf limsup ln log max min Pr sec sin sinh"
-    " sup tan tanh".split()
+    " sup tan tanh"
 )
 """Names that TeX has as commands."""
-OPERATOR_NAMES = frozenset(
+OPERATOR_NAMES = words(
     "arccot arccsc arcsec arcosh arccosh arcsinh arsinh artanh arctanh argmax argmin csch sech sgn sign tr Tr trace rank lcm mod Re Im"
     " Res res id Id diag div grad curl rot supp span Span erf erfc Aut End Hom Gal GL SL SO SU Sp Ext Tor Spec Proj cov Cov var Var cl"
-    " int im coker codim vol dist card ord lub glb st ess".split()
+    " int im coker codim vol dist card ord lub glb st ess"
 )
 """Names of functions that are `\\operatorname{..}`."""
 
@@ -67,19 +69,20 @@ TEXT_VARIANTS = {
     "sans-serif-bold-italic": ("\\textbf", "\\textit", "\\textsf"),
 }  # fmt: skip
 
-OVER_EXTRA = {"~": "\\tilde", "¨": "\\ddot", "˙": "\\dot", "˚": "\\mathring", "ˉ": "\\bar", "-": "\\bar", "−": "\\bar", "_": "\\bar", "→": "\\vec",
+OVER_EXTRA = {"~": "\\tilde", "¨": "\\ddot", "˙": "\\dot", "˚": "\\mathring", "ˉ": "\\bar", "-": "\\bar", "−": "\\bar",
+    "_": "\\bar", "→": "\\vec",
               "⟶": "\\overrightarrow", "←": "\\overleftarrow", "⟵": "\\overleftarrow", "↔": "\\overleftrightarrow", "⇀": "\\vec",
-              ".": "\\dot", "⋅": "\\dot", "·": "\\dot", "..": "\\ddot", "⏜": "\\overparen", "―": "\\overline", "—": "\\overline"}  # fmt: skip
-UNDER_EXTRA = {"¯": "\\underline", "–": "\\underline", "_": "\\underline", "‾": "\\underline", "-": "\\underline", "−": "\\underline", "→": "\\underrightarrow",
+              ".": "\\dot", "⋅": "\\dot", "·": "\\dot", "..": "\\ddot", "⏜": "\\overparen", "―": "\\overline",
+              "—": "\\overline"}  # fmt: skip
+UNDER_EXTRA = {"¯": "\\underline", "–": "\\underline", "_": "\\underline", "‾": "\\underline", "-": "\\underline",
+    "−": "\\underline", "→": "\\underrightarrow",
                "←": "\\underleftarrow", "―": "\\underline", "⏝": "\\underparen"}  # fmt: skip
 NARROW = {"\\widehat": "\\hat", "\\widetilde": "\\tilde", "\\overline": "\\bar", "\\overrightarrow": "\\vec"}
 WIDE = {"\\hat": "\\widehat", "\\tilde": "\\widetilde", "\\bar": "\\overline", "\\vec": "\\overrightarrow"}
 """The spelling of an accent over one symbol and over several."""
 """Accents that only the plain spelling uses: characters people put over a letter where TeX has an accent."""
 
-DELIMITERS = frozenset(
-    ["(", ")", "\\lbrack", "\\rbrack", "|", "\\|", "\\{", "\\}", "\\lceil", "\\rceil", "\\langle", "\\rangle", "\\lfloor", "\\rfloor"]
-)
+DELIMITERS = words(r"( ) [ ] \lbrack \rbrack | \| \{ \} \lceil \rceil \langle \rangle \lfloor \rfloor")
 """What may follow `\\left` and `\\right`."""
 MATRICES = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("{", "}"): "Bmatrix", ("∣", "∣"): "vmatrix", ("∥", "∥"): "Vmatrix"}
 

@@ -4,18 +4,26 @@ Made once per formula: namespace prefixes are gone, names are lower case, text a
 here too. HTML parsers do not close `<mml:mspace/>`, so `place` hands what such an element swallowed back to its parent.
 """
 
+from functools import lru_cache
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text: how sets of names are written in these modules."""
+    return frozenset(text.split())
+
+
 MAX_NODES = 20_000
 MAX_DEPTH = 110
 
 TOKENS = frozenset({"mi", "mn", "mo", "mtext", "ms", "ci", "cn", "csymbol", "cs", "cbytes"})
-_EMPTY = frozenset(
+_EMPTY = words(
     "mspace mprescripts none maligngroup malignmark mglyph sep msline plus minus times divide power root rem quotient factorial eq neq"
     " gt lt geq leq and or not xor implies equivalent forall exists in notin union intersect subset prsubset notsubset notprsubset"
     " setdiff card cartesianproduct sum product int diff partialdiff limit tendsto sin cos tan sec csc cot sinh cosh tanh arcsin arccos"
     " arctan exp ln log abs conjugate arg real imaginary floor ceiling gcd lcm max min mean sdev variance median mode moment determinant"
     " transpose selector vectorproduct scalarproduct outerproduct grad divergence curl laplacian compose inverse ident domain codomain"
     " image approx factorof pi exponentiale imaginaryi infinity eulergamma emptyset true false notanumber integers reals rationals"
-    " naturalnumbers complexes primes".split()
+    " naturalnumbers complexes primes"
 )
 _ARITY = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "msubsup": 3, "munder": 2, "mover": 2, "munderover": 3}
 
@@ -50,6 +58,7 @@ class Element:
         return "".join(part if isinstance(part, str) else part.spelling() for part in self.text)
 
 
+@lru_cache(maxsize=1024)
 def local_name(name: str) -> str:
     """An element or attribute name without its prefix, in lower case."""
     if ":" in name:
@@ -79,7 +88,9 @@ def place(parent: Element) -> None:
 def _swallowed(child: Element) -> list[Element]:
     """Elements inside a token that no token has, or rows inside a cell: siblings behind an unclosed empty element."""
     if child.tag in TOKENS and not any(isinstance(part, str) and part.strip() for part in child.text):
-        return [element for element in child.children if element.tag.startswith("m") and element.tag not in ("malignmark", "mglyph", "math")]
+        return [
+            element for element in child.children if element.tag.startswith("m") and element.tag not in ("malignmark", "mglyph", "math")
+        ]
     if child.tag == "mtd":
         return [element for element in child.children if element.tag == "mtd"]
     if child.tag == "mtr":

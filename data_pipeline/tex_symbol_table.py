@@ -54,7 +54,8 @@ _TABLE = {
 α \alpha β \beta γ \gamma δ \delta ε \varepsilon ϵ \epsilon ζ \zeta η \eta θ \theta ϑ \vartheta ι \iota κ \kappa λ \lambda μ \mu
 ν \nu ξ \xi π \pi ϖ \varpi ρ \rho ϱ \varrho σ \sigma ς \varsigma τ \tau υ \upsilon φ \varphi ϕ \phi χ \chi ψ \psi ω \omega Γ \Gamma
 Δ \Delta Θ \Theta Λ \Lambda Ξ \Xi Π \Pi Σ \Sigma Υ \Upsilon Φ \Phi Ψ \Psi Ω \Omega Ϝ \digamma ∂ \partial ∇ \nabla ∞ \infty
-∀ \forall ∃ \exists ∄ \nexists ¬ \neg ⊤ \top ⊥ \bot ∅ \varnothing ⌀ \varnothing ∆ \mathrm{\Delta} ⋿ \mathsf{E} ∠ \angle ∡ \measuredangle ∢ \sphericalangle ℓ \ell ℘ \wp ℜ \Re
+∀ \forall ∃ \exists ∄ \nexists ¬ \neg ⊤ \top ⊥ \bot ∅ \varnothing ⌀ \varnothing ∆ \mathrm{\Delta} ⋿ \mathsf{E} ∠ \angle ∡
+\measuredangle ∢ \sphericalangle ℓ \ell ℘ \wp ℜ \Re
 ℑ \Im ℵ \aleph ℶ \beth ℷ \gimel ℸ \daleth ℏ \hslash ℎ h ð \eth ∁ \complement ′ ' ″ '' ‴ ''' ‵ \backprime ♠ \spadesuit
 ♡ \heartsuit ♢ \diamondsuit ♣ \clubsuit ♭ \flat ♮ \natural ♯ \sharp □ \square ■ \blacksquare ◻ \square ◼ \blacksquare ∎ \blacksquare
  ▵ \vartriangle ▿ \triangledown
@@ -67,9 +68,11 @@ _TABLE = {
 _EXTENDED = r"""
 ≉ \not\approx ≢ \not\equiv ⊄ \not\subset ⊅ \not\supset ∌ \not\ni ≄ \not\simeq ≭ \not\asymp ⋢ \not\sqsubseteq ⋣ \not\sqsupseteq
 ≴ \not\lesssim ≵ \not\gtrsim ≸ \not\lessgtr ≹ \not\gtrless ≔ \coloneqq ≕ \eqqcolon ≝ \overset{\mathrm{def}}{=} ≟ \overset{?}{=}
-≙ \overset{\wedge}{=} ∯ \oiint ∰ \oiiint ℧ \mho ħ \hbar ⌜ \ulcorner ⌝ \urcorner ⌞ \llcorner ⌟ \lrcorner ⎰ \lmoustache ⎱ \rmoustache ⟮ \lgroup ⟯ \rgroup ▪ \blacksquare ▲ \blacktriangle
+≙ \overset{\wedge}{=} ∯ \oiint ∰ \oiiint ℧ \mho ħ \hbar ⌜ \ulcorner ⌝ \urcorner ⌞ \llcorner ⌟ \lrcorner ⎰ \lmoustache ⎱ \rmoustache ⟮
+\lgroup ⟯ \rgroup ▪ \blacksquare ▲ \blacktriangle
 ▴ \blacktriangle ▼ \blacktriangledown ▾ \blacktriangledown ◂ \blacktriangleleft ▸ \blacktriangleright ✓ \checkmark ✠ \maltese
-® \circledR Ⓢ \circledS ¥ \yen § \S ¶ \P ╱ \diagup ╲ \diagdown ⪵ \precneqq ⪶ \succneqq ϝ \digamma ⁗ '''' ⊏ \sqsubset ⊐ \sqsupset ⟦ \llbracket ⟧ \rrbracket ⟪ \langle\!\langle
+® \circledR Ⓢ \circledS ¥ \yen § \S ¶ \P ╱ \diagup ╲ \diagdown ⪵ \precneqq ⪶ \succneqq ϝ \digamma ⁗ '''' ⊏ \sqsubset ⊐ \sqsupset ⟦
+\llbracket ⟧ \rrbracket ⟪ \langle\!\langle
 ⟫ \rangle\!\rangle ↯ \lightning ⇠ \dashleftarrow ⇢ \dashrightarrow ↝ \leadsto ⇾ \rightarrow ≛ \overset{*}{=}
 ½ \frac{1}{2} ⅓ \frac{1}{3} ⅔ \frac{2}{3} ¼ \frac{1}{4} ¾ \frac{3}{4} ⅕ \frac{1}{5} ⅖ \frac{2}{5} ⅗ \frac{3}{5} ⅘ \frac{4}{5}
 ⅙ \frac{1}{6} ⅚ \frac{5}{6} ⅐ \frac{1}{7} ⅛ \frac{1}{8} ⅜ \frac{3}{8} ⅝ \frac{5}{8} ⅞ \frac{7}{8} ⅑ \frac{1}{9} ⅒ \frac{1}{10}
@@ -107,7 +110,8 @@ ACCENTS_OVER = {
     "´": "\\acute", "\u0301": "\\acute", "`": "\\grave", "\u0300": "\\grave", "˘": "\\breve", "\u0306": "\\breve", "ˇ": "\\check",
     "\u030c": "\\check", "\u0307": "\\dot", "\u0308": "\\ddot", "\u20db": "\\dddot", "\u20dc": "\\ddddot", "°": "\\mathring",
     "\u030a": "\\mathring", "\u20d7": "\\vec", "\u20d6": "\\overleftarrow", "\u20e1": "\\overleftrightarrow", "^": "\\hat",
-    "\u0302": "\\widehat", "ˆ": "\\widehat", "\u0303": "\\widetilde", "˜": "\\widetilde", "‾": "\\bar", "\u0304": "\\bar", "¯": "\\overline",
+    "\u0302": "\\widehat", "ˆ": "\\widehat", "\u0303": "\\widetilde", "˜": "\\widetilde", "‾": "\\bar", "\u0304": "\\bar",
+    "¯": "\\overline",
     "\u0305": "\\overline", "⏞": "\\overbrace", "\ufe37": "\\overbrace", "⎴": "\\overbracket",
 }  # fmt: skip
 ACCENTS_UNDER = {

@@ -9,10 +9,12 @@ Bold italic and bold sans-serif alphabets are `\\mathbf`, script ones `\\mathcal
 """
 
 import unicodedata
+from functools import lru_cache
 
 from data_pipeline.tex_symbol_table import ACCENTS_OVER, ACCENTS_UNDER, BASE, ESCAPED, EXTENDED, INVISIBLE, RADICALS, SPACES
 
 _MAX_ROOT = 400
+_MAX_NESTED = 8
 _MAX_ACCENTED = 60
 
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵃᵇᶜᵈᵉᶠᵍʰʲᵏˡᵐᵒᵖʳˢᵗᵘᵛʷˣʸᶻᵀᵝᵞᵟᵠᵡ", "0123456789+-=()niabcdefghjklmoprstuvwxyzTβγδφχ", strict=True))
@@ -78,6 +80,7 @@ def ends_in_word(tex: str) -> bool:
     return 0 < end < len(tex) and tex[end - 1] == "\\" and not tex.endswith("\\\\", 0, end)
 
 
+@lru_cache(maxsize=4096)
 def symbol(char: str) -> str:
     """The TeX of one character of a MathML token; "" for characters that print nothing."""
     known = BASE.get(char)
@@ -101,7 +104,9 @@ def symbol(char: str) -> str:
 def kind(char: str) -> str:
     """The class of a character: "rel", "bin", "op", "open", "close", "punct", "accent" or "ord"."""
     if char < "\x7f":
-        return {"=": "rel", "<": "rel", ">": "rel", "+": "bin", "-": "bin", ",": "punct", ";": "punct", ":": "punct", "!": "punct"}.get(char, "ord")
+        return {"=": "rel", "<": "rel", ">": "rel", "+": "bin", "-": "bin", ",": "punct", ";": "punct", ":": "punct", "!": "punct"}.get(
+            char, "ord"
+        )
     known = BASE.get(char)
     return known[1] if known is not None else "ord"
 
@@ -116,7 +121,8 @@ def text_mode(text: str) -> str:
     return "".join(_TEXT_ESCAPES.get(char, char) for char in text)
 
 
-_TEXT_ESCAPES = {"#": "\\#", "$": "\\$", "%": "\\%", "&": "\\&", "_": "\\_", "{": "\\{", "}": "\\}", "~": "\\textasciitilde ", "\\": "\\textbackslash ",
+_TEXT_ESCAPES = {"#": "\\#", "$": "\\$", "%": "\\%", "&": "\\&", "_": "\\_", "{": "\\{", "}": "\\}",
+    "~": "\\textasciitilde ", "\\": "\\textbackslash ",
                  "^": "\\textasciicircum ", "\u00a0": "~"}  # fmt: skip
 
 
@@ -173,6 +179,8 @@ def _radicand(text: str, at: int) -> tuple[str, int]:
         depth = 0
         for end in range(at, min(len(text), at + _MAX_ROOT)):
             depth += (text[end] == "(") - (text[end] == ")")
+            if depth > _MAX_NESTED:
+                break
             if depth == 0:
                 inside = text[at + 1 : end]
                 return ("", at) if any(radical in inside for radical in RADICALS) else (inside, end + 1)

@@ -1,0 +1,168 @@
+"""Rows of Presentation MathML: where an element stands, and how the children of a row become atoms.
+
+`convert` sends an element to the function that knows its tag (`HANDLERS`, filled by `mathml_presentation`); rows infer the form of their
+operators from the position, match fences and, in the plain spelling, tidy signs and fonts.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from data_pipeline import mathml_tables as tables
+from data_pipeline.mathml_atoms import EMPTY, Atom, delimit, group, render, settled
+from data_pipeline.mathml_content import content_to_tex
+from data_pipeline.mathml_content_tables import CONTENT
+from data_pipeline.mathml_tree import Element
+from data_pipeline.tex_symbols import kind
+
+_SPACELIKE = frozenset({"mtext", "mspace", "maligngroup", "malignmark"})
+_SPACELIKE_ROWS = frozenset({"mrow", "mstyle", "mphantom", "mpadded"})
+_IGNORED = frozenset({"merror", "annotation", "annotation-xml", "maligngroup", "malignmark", "none", "mprescripts", "script", "style"})
+
+
+class Place(NamedTuple):
+    """Where an element stands."""
+
+    structure: bool
+    form: str = ""
+    """The operator form its position implies; "" outside rows."""
+    script: bool = False
+    """Whether it is inside a script, where nothing stretches."""
+    variant: str = "normal"
+    """The mathvariant of the style around it."""
+    inherited: tuple[tuple[str, str], ...] = ()
+    """Attributes that an `mstyle` or `math` around it sets."""
+
+    def attribute(self, element: Element, name: str) -> str | None:
+        value = element.attributes.get(name)
+        if value is None and self.inherited:
+            for key, inherited in self.inherited:
+                if key == name:
+                    return inherited
+        return value
+
+
+Handler = Callable[[Element, Place], Atom]
+HANDLERS: dict[str, Handler] = {}
+"""Tag -> the function that converts it."""
+
+
+def inheritable(element: Element) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in element.attributes.items() if name in _INHERITED)
+
+
+_INHERITED = frozenset({"stretchy", "fence", "accent", "form", "columnalign", "linethickness", "lquote", "rquote", "selection"})
+
+
+def convert(element: Element, place: Place) -> Atom:
+    handler = HANDLERS.get(element.tag)
+    if handler is not None:
+        return handler(element, place)
+    if element.tag in _IGNORED:
+        return EMPTY
+    if element.tag in CONTENT:
+        tex = content_to_tex(element, lambda children: render(row_of(children, Place(place.structure))).strip(" "))
+        return Atom(tex, "group" if len(tex) > 1 else "ord") if tex else EMPTY
+    return mrow(element, place)
+
+
+def row_of(children: list[Element], place: Place) -> list[Atom]:
+    """The atoms of a row, fences matched."""
+    atoms = _items(children, place)
+    return delimit(atoms if place.structure else _tidy(atoms), structure=place.structure)
+
+
+def _tidy(atoms: list[Atom]) -> list[Atom]:
+    """Signs without an operand on their left stand close to the right one; letters of one font share its command."""
+    out: list[Atom] = []
+    for atom in atoms:
+        before = out[-1] if out else None
+        if atom.kind == "accent" and len(atoms) > 1 and kind(atom.char[:1]) == "rel":
+            atom = Atom(atom.tex, "spaced", atom.char, True)
+        if atom.kind == "spaced" and atom.tex in _SIGNS:
+            if before is None or before.kind in ("spaced", "open", "op", "space") or before.tex in _BEFORE_SIGN:
+                atom = Atom(atom.tex, "ord", atom.char, atom.flat)
+        elif before is not None and before.kind in ("ord", "style") and atom.kind in ("ord", "style") and atom.tex[-1:] == "}":
+            font, brace, rest = atom.tex.partition("{")
+            letters = rest[:-1]
+            if font in _FONTS and before.tex.startswith(font + brace) and letters.isalnum() and before.tex[len(font) + 1 : -1].isalnum():
+                out[-1] = Atom(before.tex[:-1] + rest, before.kind, "", True)
+                continue
+        out.append(atom)
+    return out
+
+
+_SIGNS = frozenset({"-", "+", "\\pm", "\\mp"})
+_BEFORE_SIGN = frozenset({"(", "[", "\\{", ",", ";", "\\lbrack", ":"})
+_FONTS = frozenset({"\\mathrm", "\\mathbf", "\\mathit", "\\mathsf", "\\mathtt"})
+
+
+def _items(children: list[Element], place: Place) -> list[Atom]:
+    first, last = 0, len(children)
+    while first < last and _spacelike(children[first]):
+        first += 1
+    while last > first and _spacelike(children[last - 1]):
+        last -= 1
+    outside = place._replace(form="")
+    atoms: list[Atom] = []
+    for index, child in enumerate(children):
+        if not first <= index < last:
+            atom = convert(child, outside)
+        else:
+            form = "infix" if last - first == 1 else "prefix" if index == first else "postfix" if index == last - 1 else "infix"
+            atom = convert(child, place._replace(form=form))
+        if atom.kind == "empty":
+            continue
+        if atom.kind == "group":
+            atom = Atom(group(atom.tex), "braced") if place.structure else atom
+        atoms.append(atom)
+    return atoms
+
+
+def _spacelike(element: Element) -> bool:
+    depth = 0
+    while element.tag in _SPACELIKE_ROWS and len(element.children) == 1 and depth < 4:
+        element, depth = element.children[0], depth + 1
+    if element.tag in _SPACELIKE_ROWS:
+        return all(child.tag in _SPACELIKE for child in element.children)
+    return element.tag in _SPACELIKE
+
+
+def one(atoms: list[Atom], place: Place) -> Atom:
+    """A row as one atom."""
+    if not atoms:
+        return EMPTY
+    if len(atoms) == 1:
+        return Atom(atoms[0].tex[1:-1], "group") if atoms[0].kind == "braced" else atoms[0]
+    if place.structure and any(atom.kind == "middle" for atom in atoms):
+        return Atom(_loose(atoms))
+    return Atom(render(atoms), "group", flat=not place.structure and all(atom.flat for atom in atoms))
+
+
+def _loose(atoms: list[Atom]) -> str:
+    """A row with stretching operators but no fences: between invisible ones, so that they can stretch."""
+    inner = [
+        Atom(f" \\middle{atom.tex} " if atom.tex in tables.DELIMITERS else atom.tex + atom.script) if atom.kind == "middle" else atom
+        for atom in atoms
+    ]
+    return f"\\left. {render(inner).strip(' ')} \\right."
+
+
+def mrow(element: Element, place: Place) -> Atom:
+    if len(element.children) == 1:
+        return convert(element.children[0], place._replace(form="infix"))
+    return one(row_of(element.children, place), place)
+
+
+def whole(element: Element, place: Place) -> Atom:
+    """An argument of a layout element: its fences have no partners outside."""
+    return settled(convert(element, place))
+
+
+def argument(element: Element, place: Place) -> str:
+    return whole(element, place).tex.strip(" ")
+
+
+def contents(element: Element, place: Place) -> str:
+    """The children of an element with an implied row, as TeX."""
+    atoms = row_of(element.children, place)
+    return one(atoms, place).tex.strip(" ") if place.structure else render(atoms).strip(" ")
