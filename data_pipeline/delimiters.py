@@ -43,6 +43,7 @@ _ASCII = re.compile(
 )
 _VALUE = 3000
 _CONFIGS = 40
+_SCRIPTS = 500
 
 
 def read_config(raw: str) -> Delimiters:
@@ -51,6 +52,7 @@ def read_config(raw: str) -> Delimiters:
     display: list[Pair] = []
     ascii_pairs: list[Pair] = []
     said_inline = False
+    raw = _scripts(raw)
     for name in ("inlineMath", "displayMath", "delimiters") if "MathJax" in raw or "mathjax" in raw else ("delimiters",):
         for at in _values(raw, name):
             if name == "delimiters":
@@ -78,6 +80,17 @@ def read_config(raw: str) -> Delimiters:
     )
 
 
+def _scripts(raw: str) -> str:
+    """What stands in the page's scripts, and their tags: a configuration is nowhere else, and it is a small part of a page."""
+    pieces: list[str] = []
+    at = raw.find("<script")
+    while at >= 0 and len(pieces) < _SCRIPTS:
+        end = raw.find("</script", at)
+        pieces.append(raw[at : end if end >= 0 else at + _VALUE])
+        at = raw.find("<script", end) if end >= 0 else -1
+    return "\n".join(pieces)
+
+
 def _values(raw: str, name: str) -> Iterator[int]:
     """Where the values of the keys of that name begin."""
     at = raw.find(name)
@@ -103,10 +116,12 @@ def _loads_asciimath(raw: str) -> bool:
     return False
 
 
+_NO_DELIMITERS = frozenset("()[].,-*\\<>")
+
+
 def _fit(pair: Pair) -> bool:
     """Whether text may be searched for it: a letter, a bracket or a full stop as a delimiter would swallow prose."""
-    return all(0 < len(side) <= 30 and not side.isalnum() and not side.isspace() and side not in {"(", ")", "[", "]", ".", ",", "-", "*", "\\", "<", ">"}
-               for side in pair)  # fmt: skip
+    return all(0 < len(side) <= 30 and not side.isalnum() and not side.isspace() and side not in _NO_DELIMITERS for side in pair)
 
 
 def _commented(raw: str, at: int) -> bool:

@@ -19,29 +19,28 @@ from data_pipeline.tex_source import LONGEST, Formula, clean, is_tex, undelimit
 Attributes = Mapping[str, str | None]
 
 TEX_ATTRIBUTES = (
-    "data-tex",
-    "data-latex",
-    "data-katex",
-    "data-equation",
-    "data-math",
-    "data-formula",
-    "data-expr",
-    "data-value",
-    "data-asciimath",
-    "data-mathml",
-    "latex",
-    "tex",
-)
+    "data-tex", "data-latex", "data-katex", "data-equation", "data-math", "data-formula", "data-expr", "data-value",
+    "data-asciimath", "data-mathml", "latex", "tex",
+)  # fmt: skip
 _SURE_ATTRIBUTES = frozenset(("data-tex", "data-latex", "data-katex"))
-TEXT_CLASSES = ("math", "tex", "latex", "mathjax", "math-container", "math-tex", "math-inline", "math-display", "math-block", "inline-math", "display-math", "inline-formula", "inline-equation", "display-formula", "disp-formula", "formula", "equation", "katex-src", "katex-eq", "wp-katex-eq", "mathjax-tex", "mathjax_process", "process-math", "arithmatex", "kdmath", "tex2jax_process", "MathTex", "mathtex", "language-math", "js-inline-math", "js-display-math", "notion-equation", "mathjaxEqu", "mathJaxEqu", "asciimath", "equation-text", "reqn", "mathquill-embedded-latex", "mathquill-static-math")  # fmt: skip
-TEXT_TAGS = ("tex", "latex", "d-math", "mathjax", "katex", "formula", "tex-math", "math-field", "math-renderer", "la-tex", "anki-mathjax", "amp-mathml", "md-math", "md-latex", "asciimath", "x-equation", "eq", "eqn", "inline-math", "math-inline")  # fmt: skip
+TEXT_CLASSES = (
+    "math", "tex", "latex", "mathjax", "math-container", "math-tex", "math-inline", "math-display", "math-block", "inline-math",
+    "display-math", "inline-formula", "inline-equation", "display-formula", "disp-formula", "formula", "equation", "katex-src",
+    "katex-eq", "wp-katex-eq", "mathjax-tex", "mathjax_process", "process-math", "arithmatex", "kdmath", "tex2jax_process",
+    "MathTex", "mathtex", "language-math", "js-inline-math", "js-display-math", "notion-equation", "mathjaxEqu", "mathJaxEqu",
+    "asciimath", "equation-text", "reqn", "mathquill-embedded-latex", "mathquill-static-math",
+)  # fmt: skip
+TEXT_TAGS = (
+    "tex", "latex", "d-math", "mathjax", "katex", "formula", "tex-math", "math-field", "math-renderer", "la-tex", "anki-mathjax",
+    "amp-mathml", "md-math", "md-latex", "asciimath", "x-equation", "eq", "eqn", "inline-math", "math-inline",
+)  # fmt: skip
 _DISPLAY = re.compile(
     r"(?:^|[\s_-])(?:display|Display|DisplayMath|block|displaymath|displayed|disp|gather|eqn_table|katex-display|mathjax-block)(?=$|[\s_-])|_Display|mjpage__block|DisplayMath|MJXc-display"
 )
 _INLINE = re.compile(r"(?:^|[\s_-])inline(?:$|[\s_-])", re.I)
 _MARK = re.compile(r"\n[ \t]*\n")
 _DOCUMENT = re.compile(r"\\begin\{document\}(.{1,20000}?)\\end\{document\}", re.S)
-_RENDERED = ".katex-html, mjx-math, .mjx-math, .math, svg"
+_GLYPHS = 'mjx-math, svg, [class*="mjx-"], [class*="MJX"], .mi, .mo, .mn, nobr'
 _PARTS = 40
 
 
@@ -82,6 +81,16 @@ def is_display(node: LexborNode, attributes: Attributes) -> bool:
     if attributes.get("data-eeimg") == "2":
         return True
     return bool(_DISPLAY.search(names)) and not _INLINE.search(names)
+
+
+def holds_several(node: LexborNode) -> bool:
+    """Whether an element with a renderer's class is a wrapper around a whole text: it holds more than one formula."""
+    return len(node.css("math, .katex-html, mjx-math, .mjx-math, .MathJax_SVG, .mwe-math-element .mwe-math-element")) > 2 and (
+        len(node.css("math")) > 1
+        or len(node.css(".katex-html")) > 1
+        or len(node.css("mjx-math, .mjx-math")) > 1
+        or len(node.css(".MathJax_SVG")) > 1
+    )
 
 
 def container_formula(node: LexborNode, attributes: Attributes, prefix: str = "") -> Formula | None:
@@ -174,6 +183,8 @@ def _image_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
 
 def _glyph_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
     """MathJax's output without MathML: a label with the TeX (mathjax-node), the title of its SVG, or its glyphs."""
+    if node.css_first(_GLYPHS) is None and not (node.tag or "").startswith("mjx"):
+        return  # a wrapper that only has the name; its text may be the TeX
     label = node.css_first("[aria-label]")
     if label is not None:
         text = (label.attributes.get("aria-label") or "").strip()

@@ -26,7 +26,8 @@ _SERVICE = re.compile(
       | i\.upmath\.me/(?:svg|png|g)/
       | (?:www\.)?zhihu\.com/equation\?tex=
       | (?:chart\.(?:googleapis|apis\.google)\.com/chart|google\.com/chart)\?
-      | (?:rasr\.me|texify|tex-image-link-generator|mathurl\.com|sciweavers\.org/tex2img\.php|latex\.numberempire\.com/render|roitsystems\.com/cgi-bin/mimetex|quicklatex\.com|latexrender|jetpack\.wordpress)[^?]{0,60}\?
+      | (?:rasr\.me|texify|tex-image-link-generator|mathurl\.com|sciweavers\.org/tex2img\.php|latex\.numberempire\.com/render
+          |quicklatex\.com|latexrender|jetpack\.wordpress)[^?]{0,60}\?
       | [?&](?:latex|tex|eq|formula|equation|chl)=(?=[^&]{0,60}(?:%5C|\\|%7B|\^|%5E|_))
     """,
     re.X | re.I,
@@ -54,6 +55,7 @@ _ADDRESS = re.compile(
 _LATEX2HTML = re.compile(r"(?:^|/)img\d{1,4}\.(?:png|gif|svg)$", re.I)
 _DELIMITED = re.compile(r"\s*(?:\$.{1,5000}\$|\\\(.{1,5000}\\\)|\\\[.{1,5000}\\\])[.,;]?\s*", re.S)
 _DRAWING = re.compile(r"\[asy\]|\\begin\{(?:tikzpicture|pspicture|picture|asy)\}|\\documentclass", re.I)
+_PICTURE = re.compile(r"\.(?:png|gif|jpe?g|svg)$", re.I)
 _LONGEST_ADDRESS = 16_000
 
 
@@ -162,7 +164,7 @@ def _alt_is_formula(text: str, names: str, source: str, service: bool) -> bool:
             words(text) < 2 and len(text) < 200 and not text.lower().startswith(("equation", "formula", "latex"))
         )
     if names and _CLASS.search(names):
-        return words(text) < 2 + text.count("\\") and not re.search(r"\.(?:png|gif|jpe?g|svg)$", text, re.I) or is_tex(text)
+        return is_tex(text) or (words(text) < 2 + text.count("\\") and _PICTURE.search(text) is None)
     if _ADDRESS.search(source):
         return is_tex(text, strict=bool(_LATEX2HTML.search(source)))
     return is_tex(text) and "\\" in text

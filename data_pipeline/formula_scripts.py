@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from selectolax.lexbor import LexborNode
 
+from data_pipeline.formula_elements import converter
 from data_pipeline.tex_source import CLOSE, Formula
 
 _ITALIC = frozenset(("i", "em", "var", "b", "strong", "cite", "span"))
@@ -22,8 +23,8 @@ _BASE = re.compile(r"(?:(?<![A-Za-z0-9α-ωΑ-Ω.,])|(?<=[\s(\[{=+\-−*/|,]))([
 _SYMBOL = re.compile(r"(?:^|[\s(\[=+\-−→·/)])((?:[A-Z][a-z]?){1,6})$")
 _TAIL = re.compile(r"(?<=\d)([A-Za-zα-ω])$")
 _BRACKET = re.compile(r"\([A-Za-z0-9α-ω+\-−*/^_=.,|\s]{1,40}\)$")
-_UNITS = frozenset("km cm mm dm nm ft in yd mi kg kW Hz sec min hr Pa mol rad".split())
-_FUNCTIONS = frozenset("log sin cos tan cot sec lim max min exp det ln sup inf".split())
+_UNITS = frozenset(("km", "cm", "mm", "dm", "nm", "ft", "in", "yd", "mi", "kg", "kW", "Hz", "sec", "min", "hr", "Pa", "mol", "rad"))
+_FUNCTIONS = frozenset(("log", "sin", "cos", "tan", "cot", "sec", "lim", "max", "min", "exp", "det", "ln", "sup", "inf"))
 _MINUS = str.maketrans({"−": "-", "–": "-", "′": "'", "∗": "*", "∞": "\\infty ", "·": "\\cdot "})
 _FOOTNOTE = re.compile(r"foot|note|ref|cite|cit|fn", re.I)
 _NOT_IN = frozenset(("a", "pre", "code", "kbd", "samp", "script", "h1", "button", "label"))
@@ -55,14 +56,28 @@ def lift_scripts(nodes: list[LexborNode], put: Callable[[LexborNode, Formula], N
 
 def _script(node: LexborNode) -> str | None:
     """`^{...}` or `_{...}`; None for what is no mathematics."""
-    if node.css_first("a, img, button") is not None or _FOOTNOTE.search(node.attributes.get("class") or ""):
+    if _FOOTNOTE.search(node.attributes.get("class") or ""):
         return None
-    text = node.text().strip()
+    text = _short_text(node)
     if not text or len(text) > _LONGEST or _TEXT.fullmatch(text) is None:
         return None
     if node.tag == "sup" and _NO_SCRIPT.fullmatch(text) and not (len(text) == 1 and text in "*") and not text.islower():
         return None
-    return ("^{" if node.tag == "sup" else "_{") + text.translate(_MINUS).strip() + "}"
+    return ("^{" if node.tag == "sup" else "_{") + _ascii(text.translate(_MINUS).strip()) + "}"
+
+
+def _short_text(node: LexborNode) -> str:
+    """The text of an element that holds text, or one more element with text (not a link); "" where it holds anything else."""
+    for _ in range(3):
+        child = node.first_child
+        if child is None or child.next is not None:
+            return ""
+        if child.is_text_node:
+            return (child.text_content or "").strip()
+        if child.tag not in _ITALIC and child.tag != "font":
+            return ""
+        node = child
+    return ""
 
 
 def _take_base(node: LexborNode, *, superscript: bool) -> str | None:
@@ -70,7 +85,7 @@ def _take_base(node: LexborNode, *, superscript: bool) -> str | None:
     before = node.prev
     if before is None:
         return None
-    script = node.text().strip()
+    script = _short_text(node)
     if before.is_text_node:
         text = before.text_content or ""
         if text.endswith(CLOSE):
@@ -80,8 +95,8 @@ def _take_base(node: LexborNode, *, superscript: bool) -> str | None:
             before.replace_with(text[: len(text) - len(base)])
         return None if base is None else _spelt(base, italic=False)
     if before.tag in _ITALIC:
-        text = before.text()
-        if len(text) <= 3 and text.isalnum() and before.css_first("a") is None and not (superscript and _ordinal(text, script)):
+        text = _short_text(before)
+        if 0 < len(text) <= 3 and text.isalnum() and not (superscript and _ordinal(text, script)):
             before.replace_with("")
             return _spelt(text, italic=before.tag not in ("span", "b", "strong"))
     return None
@@ -122,4 +137,9 @@ def _spelt(base: str, *, italic: bool) -> str:
         return "\\" + base
     if not italic and (base in _UNITS or re.fullmatch(r"(?:[A-Z][a-z]?){2,6}|[A-Z][a-z]", base)):
         return f"\\mathrm{{{base}}}"
-    return base.translate(_MINUS)
+    return _ascii(base.translate(_MINUS))
+
+
+def _ascii(text: str) -> str:
+    """Greek letters as commands."""
+    return text if text.isascii() else converter("tex_symbols", "to_tex")(text).strip()

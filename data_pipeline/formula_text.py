@@ -13,21 +13,25 @@ Every search is bounded or remembered, so that hostile text (100,000 openings th
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from data_pipeline.delimiters import Delimiters
+from data_pipeline.formula_elements import converter
 from data_pipeline.tex_source import PLACEHOLDER, Formula, clean, is_tex, placeholder, words
 
-_ENVIRONMENTS = "equation|align|alignat|aligned|flalign|xalignat|eqnarray|gather|gathered|multline|displaymath|math|split|cases|array|matrix|[bpvBV]matrix|smallmatrix|dmath|IEEEeqnarray|subequations"
+_ENVIRONMENTS = (
+    "equation|align|alignat|aligned|flalign|xalignat|eqnarray|gather|gathered|multline|"
+    "displaymath|math|split|cases|array|matrix|[bpvBV]matrix|smallmatrix|dmath|IEEEeqnarray|subequations"
+)
 _TRANSPARENT = frozenset(("equation", "equation*", "displaymath", "math", "dmath", "dmath*", "subequations"))
 """Environments that only mean "a formula": between our own dollars they go (`$$\\begin{equation}` is no LaTeX)."""
 _FORUM = "tex|latex|math|itex|imath|dmath|mathjax|mathjaxinline|katex|inlinemath|displaymath|eqn|equation"
 _INLINE_TAGS = frozenset(("itex", "imath", "mathjaxinline", "inlinemath"))
 _ENV_EDGE = re.compile(r"\\(begin|end)\{([A-Za-z]{1,20}\*?)\}")
 _BLANK = re.compile(r"\n[ \t>]*\n")
-_BRACE = re.compile(r"\\.|[{}]", re.S)
+_DOLLAR = re.compile(r"\\.|[{}$]", re.S)
 _CODE = "\ue002"
 _INLINE_LIMIT, _DISPLAY_LIMIT, _UNSURE_LIMIT = 3000, 12_000, 300
 _TRIES = 8
@@ -112,7 +116,7 @@ class _Reader:
                 return -1
             if opening != closing and (again := self.find(opening, start)) >= 0 and again < end and not self._escaped(again):
                 return -1  # opened twice: the later one is meant
-            if not self._escaped(end) and (closing != "$" or self._balanced(start, end)):
+            if not self._escaped(end):
                 return end
             end = self.text.find(closing, end + 1, start + limit + 1)  # not remembered: the next opening may need what lies between
         return -1
@@ -123,11 +127,20 @@ class _Reader:
             count += 1
         return count % 2 == 1
 
-    def _balanced(self, start: int, end: int) -> bool:
-        depth = 0
-        for brace in _BRACE.finditer(self.text, start, end):
-            depth += {"{": 1, "}": -1}.get(brace[0], 0)
-        return depth <= 0
+    def close_dollar(self, start: int, limit: int) -> int:
+        """The single dollar that closes an inside that begins at `start`: outside all braces, not escaped, the eighth at most; or -1."""
+        depth = seen = 0
+        for token in _DOLLAR.finditer(self.text, start, start + limit):
+            mark = token[0]
+            if mark == "$":
+                if depth <= 0:
+                    return token.start()
+                seen += 1
+                if seen == _TRIES:
+                    return -1
+            elif mark in "{}":
+                depth += 1 if mark == "{" else -1
+        return -1
 
     def alone(self, start: int, end: int) -> bool:
         """Whether a stretch is a paragraph or a line of its own."""
@@ -209,16 +222,9 @@ def _formula(tex: str, opening: _Opening, end: int) -> tuple[Formula, int] | Non
     if opening.family == "asciimath":
         if "\n" in tex or len(tex) > _UNSURE_LIMIT:
             return None
-        tex = ascii_to_tex()(tex)
+        tex = converter("asciimath", "asciimath_to_tex")(tex)
     tex, _ = clean(tex)
     return (Formula(tex, bool(opening.display), opening.family), end) if tex else None
-
-
-def ascii_to_tex() -> Callable[[str], str]:
-    """The AsciiMath converter, imported where a page first needs it."""
-    from data_pipeline.asciimath import asciimath_to_tex
-
-    return asciimath_to_tex
 
 
 def _environment(reader: _Reader, match: re.Match[str]) -> tuple[Formula, int] | None:
@@ -269,14 +275,14 @@ def _dollar(reader: _Reader, at: int) -> tuple[Formula, int] | None:
     """Mathematics between single dollars (the rule is in the module's docstring)."""
     sure = bool(reader.delimiters.dollar)
     text = reader.text
-    end = reader.close("$", "$", at + 1, _INLINE_LIMIT if sure else _UNSURE_LIMIT)
+    end = reader.close_dollar(at + 1, _INLINE_LIMIT if sure else _UNSURE_LIMIT)
     if end <= at + 1:
         return None
     tex = reader.inside(at + 1, end, any_formula=False)
-    if tex is None or _BLANK.search(tex):
+    if tex is None or not tex.strip() or _BLANK.search(tex):
         return None
     after = text[end + 1 : end + 2]
-    if not (_not_money(tex, after) if sure else _plainly_math(tex, text[at - 1 : at], after, bool(reader.found))):
+    if not (_not_money(tex, after) if sure else _plainly_math(tex, text[max(0, at - 1) : at], after, bool(reader.found))):
         return None
     tex, _ = clean(tex)
     return (Formula(tex, False, "delimiter"), end + 1) if tex else None

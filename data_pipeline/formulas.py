@@ -22,6 +22,7 @@ from data_pipeline.formula_elements import (
     TEXT_TAGS,
     Attributes,
     container_formula,
+    holds_several,
     script_formula,
     text_formula,
 )
@@ -43,6 +44,7 @@ _ROW_PARTS = "math, .mjpage, .mjx-chtml, .katex, img.ltx_Math, .MathJax"
 _PREFIX = re.compile(r"<([A-Za-z][A-Za-z0-9]{0,9}):math[\s>]")
 _WORDS = re.compile(r"[^\W_]")
 _CLIMB = 8
+_WRAPPERS, _UNCHECKED, _DEPTH = 50, 200, 150
 _MOST = 50_000
 
 
@@ -53,6 +55,9 @@ class _Lifter:
         self.tree = tree
         self.found: list[Formula] = []
         self.gone: set[int] = set()
+        self.unread: set[int] = set()
+        self.read = 0
+        self.wrappers = 0
 
     def put(self, node: LexborNode, formula: Formula) -> None:
         """The formula's placeholder in place of an element; a displayed one in a block of its own."""
@@ -71,15 +76,38 @@ class _Lifter:
         node.replace_with("")
 
     def is_gone(self, node: LexborNode) -> bool:
-        """Whether the element was inside one that is gone."""
-        parent = node.parent
-        for _ in range(_CLIMB):
-            if parent is None:
-                return False
-            if parent.mem_id in self.gone:
-                return True
-            parent = parent.parent
-        return False
+        """Whether the element is gone, or inside one that is."""
+        if node.mem_id not in self.gone and not _inside(node, self.gone):
+            return False
+        self.gone.add(node.mem_id)
+        return True
+
+    def give_up(self, node: LexborNode) -> bool:
+        """Whether to leave a rendered element alone: inside one that could not be read, or nested beyond all reason.
+
+        Reading an element costs as much as its subtree is large, and a hostile page nests 10,000 that hold nothing.
+        """
+        if self.unread and _inside(node, self.unread):
+            self.unread.add(node.mem_id)
+            return True
+        self.read += 1
+        if self.read < _UNCHECKED:
+            return False
+        depth, parent = 0, node.parent
+        while parent is not None and depth <= _DEPTH:
+            depth, parent = depth + 1, parent.parent
+        return depth > _DEPTH
+
+
+def _inside(node: LexborNode, elements: set[int]) -> bool:
+    parent = node.parent
+    for _ in range(_CLIMB):
+        if parent is None:
+            return False
+        if parent.mem_id in elements:
+            return True
+        parent = parent.parent
+    return False
 
 
 def lift(tree: LexborHTMLParser, raw: str) -> list[Formula]:
@@ -156,12 +184,21 @@ def _lift_element(lifter: _Lifter, node: LexborNode, prefix: str) -> None:
     if tag == "table" and "ltx_eqn_table" in names:
         _lift_equation_table(lifter, node)
         return
+    if rendered and lifter.give_up(node):
+        return
+    if rendered and tag != "math" and holds_several(node):
+        lifter.wrappers += 1
+        if lifter.wrappers > _WRAPPERS:
+            lifter.unread.add(node.mem_id)
+        return
     if (rendered or "MathJax_Preview" in names) and tag != "math" and _source_follows(node):
         lifter.drop(node)
         return
     formula = None
     if rendered or offered:
         formula = container_formula(node, attributes, prefix)
+        if formula is None and rendered:
+            lifter.unread.add(node.mem_id)
     if formula is None and textual and not rendered:
         formula = text_formula(node, attributes)
     if formula is not None:

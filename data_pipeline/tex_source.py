@@ -33,8 +33,11 @@ def placeholder(index: int) -> str:
 
 
 _ENTITY = re.compile(r"&(?:amp;)?(?:lt|gt|amp|quot|nbsp|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
-_SPACES = str.maketrans({"\xa0": " ", "\u2009": " ", "\u202f": " ", "\u200b": None, "\ufeff": None, "\u2060": None, "\u200c": None, "\r": "\n"}
-                        | dict.fromkeys(range(0xE000, 0xE004)) | {0: None})  # fmt: skip
+_SPACES = str.maketrans(
+    dict.fromkeys("\xa0\u2009\u202f", " ")
+    | dict.fromkeys("\u200b\u200c\u2060\ufeff\0\ue000\ue001\ue002\ue003")
+    | {"\r": "\n"}
+)  # fmt: skip
 _PAIRS = (
     ("$$", "$$", True),
     ("\\[", "\\]", True),
@@ -44,9 +47,7 @@ _PAIRS = (
     ("\\\\(", "\\\\)", False),
 )
 _DISPLAYSTYLE = re.compile(r"\{?\\(?:displaystyle|textstyle)(?![a-zA-Z])\s*")
-_NUMBER_ONLY = re.compile(
-    r"\(?\s*\d{0,4}(?:\.\d{1,3}){0,3}[a-z]?\s*\)|\\(?:tag|label|eqref|ref)\{[^{}]{0,80}\}|(?:\\[,;:! ]|[\s{}~]|\\quad|\\qquad|\\displaystyle|\\textstyle)*"
-)
+_NOTHING = re.compile(r"(?:\\(?:tag|label|eqref|ref)\{[^{}]{0,80}\}|\\[,;:! ]|[\s{}~]|\\q?quad|\\displaystyle|\\textstyle)*")
 _TRAILING_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 
 
@@ -67,7 +68,7 @@ def clean(tex: str) -> tuple[str, bool | None]:
     tex = _undisplay(tex)
     if _TRAILING_BACKSLASH.search(tex[-40:]):  # "\ " cut by strip: a lone backslash would escape our delimiter
         tex = tex[:-1].rstrip()
-    if _NUMBER_ONLY.fullmatch(tex):
+    if _NOTHING.fullmatch(tex):
         return "", display
     return tex, display
 
@@ -102,7 +103,9 @@ _SCRIPT = re.compile(r"[A-Za-z0-9)\]}|'][_^](?:\{|[A-Za-z0-9+\-*]|\\)")
 _FILE = re.compile(r"\.(?:jpe?g|png|gif|svg|webp|bmp|pdf|html?|php|tex|txt|js)$|://|^[A-Za-z]:\\", re.I)
 _WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{4,}(?![A-Za-z])")
 _RELATION = re.compile(r"[=<>≤≥≠≈∈⊂∀∃∑∏∫√±×÷∞→⇒∂∇+]|\d\s?[-*/]\s?\d")
-_FUNCTIONS = frozenset("sinh cosh tanh sqrt arcsin arccos arctan prod frac lcm mathrm text operatorname".split())
+_FUNCTIONS = frozenset(
+    ("sinh", "cosh", "tanh", "sqrt", "arcsin", "arccos", "arctan", "prod", "frac", "lcm", "mathrm", "text", "operatorname")
+)
 
 
 def words(text: str) -> int:

@@ -1,0 +1,64 @@
+"""Formulas shown as images: read from services' addresses and from alt texts; photos stay photos."""
+
+import pytest
+
+from data_pipeline.formula_images import image_formula
+
+
+@pytest.mark.parametrize(
+    ("source", "tex"),
+    [
+        ("//latex.codecogs.com/gif.latex?Q_{3}&space;-&space;Q_{1}", "Q_{3} - Q_{1}"),
+        ("https://latex.codecogs.com/svg.latex?%5Cinline%20%5Cdpi%7B120%7D%20%5Clarge%20a&plus;b", "a+b"),
+        ("https://latex.codecogs.com/svg.image?\\frac{a}{b}", "\\frac{a}{b}"),
+        ("/cgi-bin/mimetex.cgi?\\Re(z)<0", "\\Re(z)<0"),
+        ("http://x.org/cgi-bin/mathtex.cgi?%5Calpha", "\\alpha"),
+        ("https://s0.wp.com/latex.php?latex=%5Cfrac%7B1%7D%7B2%7D+%2B+x&bg=ffffff&fg=444444&s=0", "\\frac{1}{2} + x"),
+        ("https://chart.googleapis.com/chart?cht=tx&chl=%5Calpha%2B1", "\\alpha+1"),
+        ("https://render.githubusercontent.com/render/math?math=e%5E%7Bi%20%5Cpi%7D", "e^{i \\pi}"),
+        ("https://math.now.sh?from=E%3Dmc%5E2", "E=mc^2"),
+        ("https://www.zhihu.com/equation?tex=%255Cfrac%257Ba%257D%257Bb%257D", "\\frac{a}{b}"),
+    ],
+)
+def test_the_address_of_a_rendering_service_holds_the_tex(source: str, tex: str) -> None:
+    formula = image_formula({"src": source})
+    assert formula is not None
+    assert formula.tex == tex
+    assert formula.family == "image"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "tex", "display"),
+    [
+        ({"class": "math", "src": "_images/math/0f.png", "alt": "x"}, "x", False),
+        ({"class": "formulaDsp", "src": "form_1.png", "alt": "\\[ a = b \\]"}, "a = b", True),
+        ({"class": "formulaInl", "src": "form_2.png", "alt": "$ a+b $"}, "a+b", False),
+        ({"class": "mwe-math-fallback-image-inline", "alt": "{\\displaystyle x^{2}}"}, "x^{2}", False),
+        ({"class": "latexcenter", "alt": "$$\\frac12$$"}, "\\frac12", True),
+        ({"src": "a.png", "alt": "$x^2$"}, "x^2", False),
+        ({"src": "a.png", "alt": "\\sum_{i} a_i"}, "\\sum_{i} a_i", False),
+    ],
+)
+def test_an_alt_text_is_the_formula(attributes: dict[str, str | None], tex: str, display: bool) -> None:
+    formula = image_formula(attributes)
+    assert formula is not None
+    assert (formula.tex, formula.display) == (tex, display)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"src": "photo.jpg", "alt": "x_1.jpg"},
+        {"src": "photo.jpg", "alt": "Figure 1: x = 2 and the other"},
+        {"src": "/img/tex.png", "alt": "TeX logo"},
+        {"src": "team.jpg", "alt": "A+ Certification = Success"},
+        {"src": "price.png", "alt": "Now $5 instead of $10"},
+        {"src": "https://chart.googleapis.com/chart?cht=p&chl=a_b", "alt": ""},
+        {"class": "latex", "alt": "[asy] draw((0,0)--(1,1)); [/asy]"},
+        {"src": "dir.png", "alt": "C:\\Users\\me\\photo.png"},
+        {"alt": None, "src": None},
+        {},
+    ],
+)
+def test_other_images_stay_images(attributes: dict[str, str | None]) -> None:
+    assert image_formula(attributes) is None
