@@ -12,37 +12,47 @@ placeholder \ue002index\ue003 whose text is in `Blocks.codes` (so that dollar si
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser
 
 from data_pipeline.cues import ARTICLE, BAD, BODY, HIDDEN, MAIN, POST, THEOREM, TITLE_CLASS, is_junk, zone_of
+from data_pipeline.listings import language_of, trimmed, unescape, without_code
+from data_pipeline.serialised import LINE, serialised, tokens
 from data_pipeline.tables import Cell, table_text
 
-LINE = "\x01"
-"""A `<br>` inside a block's text; control characters of the page are removed before, so it cannot come from there."""
-
-_TOKEN = re.compile(r"<(/?[A-Za-z][^\s>]*)([^>]*)>([^<]*)")
-_RAW = re.compile(r"<!--.*?-->|<(script|style|xmp|iframe|noembed|noframes|plaintext)\b[^>]*>.*?</\1>", re.DOTALL)
 _FORMULA = re.compile("\ue000[0-9]+\ue001")
-_CODE = re.compile(r"<code\b[^>]*>([^<]*(?:</?(?:span|em|b|i|strong)\b[^>]*>[^<]*){0,50})</code>")
-_CODE_ATTRS = re.compile(r"\s{0,50}<code\b([^>]*)>")
-_TAG = re.compile(r"<[^>]*>")
-_MARKED_UP = ("<pre", "<div", "<p", "<li", "<tr", "<br", "<td", "lineno", "gutter", "line-numbers", "blob-num", "\ue000", "\ue002")
-"""What makes a listing more than text with tags in it."""
-_LANGUAGE = re.compile(r"\b(?:language|lang|highlight|highlight-source|brush:|sourceCode|src)[- :]+([A-Za-z][A-Za-z0-9+#]{0,15})(?![\w-])")
-_NO_LANGUAGE = frozenset(["default", "none", "text", "plain", "plaintext", "notranslate", "highlight", "source", "code", "auto"])
 _ORDINAL = frozenset(["st", "nd", "rd", "th", "er", "re", "e", "o", "a", "ème", "eme", "tm", "®", "™", "©"])
 _REFERENCE = re.compile(r"\[[^\]]{0,20}\]")
 _START = re.compile(r'(?:start|value)="\s*(-?[0-9]{1,9})')
 _ALT = re.compile(r'alt="([^"]{1,3})"')
 _PARAGRAPH = re.compile(f"{LINE} ?{LINE}[ {LINE}]*")
 _EDGE = " " + LINE
-_LONG = 3_000_000
 _HIDDEN, _JUNK = 1, 2
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr param basefont bgsound frame keygen".split())
-_LINES = frozenset("br /div /p /li /tr /dt /dd".split())
+_VOID = frozenset(
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "source",
+        "track",
+        "wbr",
+        "param",
+        "basefont",
+        "bgsound",
+        "frame",
+        "keygen",
+    ]
+)
+_LINES = frozenset(["br", "/div", "/p", "/li", "/tr", "/dt", "/dd"])
 
 
 @dataclass(slots=True)
@@ -97,36 +107,11 @@ class _List:
 
 def blocks_of(tree: LexborHTMLParser) -> Blocks:
     """The blocks of a page whose formulas are placeholders already."""
-    root = tree.body or tree.root
-    html = (root.html if root is not None else None) or ""
-    html = _RAW.sub(" ", html).replace("&nbsp;", " ").replace(LINE, "")
+    html = serialised(tree)
     out = _Builder(html, hide=True).out
     if out.hidden > 400 and out.hidden > sum(len(block.text) for block in out.blocks):
         out = _Builder(html, hide=False).out
     return out
-
-
-def _tokens(html: str) -> Iterator[tuple[str, str, str]]:
-    """Tag name, attributes and the text after the tag. All at once where the list is small, one by one (slower) where it would not be."""
-    if len(html) < _LONG:
-        return iter(_TOKEN.findall(html))
-    return ((match[1], match[2], match[3]) for match in _TOKEN.finditer(html))
-
-
-def unescape(text: str) -> str:
-    """Text of lexbor's serialisation as it reads."""
-    if "&" not in text:
-        return text
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&")
-
-
-def _language(attrs: str) -> str:
-    found = _LANGUAGE.search(attrs)
-    return found[1].lower() if found and found[1].lower() not in _NO_LANGUAGE else ""
-
-
-def _trimmed(code: str) -> str:
-    return code.replace("\r", "").strip("\n").rstrip()
 
 
 class _Builder:
@@ -136,7 +121,7 @@ class _Builder:
         self.hide = hide
         self.out = Blocks([Box(-1, 0, 0)], [])
         self.languages: list[str] = []
-        self.tokens = _tokens(self.without_code(html))
+        self.tokens = tokens(without_code(html, self.out.codes, self.languages))
         self.stack = [0]
         self.buffer: list[str] = []
         self.links = 0
@@ -227,7 +212,9 @@ class _Builder:
         if label:
             self.label = label
         if attrs and ("lang" in attrs or "highlight" in attrs or "src" in attrs):
-            self.hint = (_language(attrs), len(self.out.blocks))
+            language = language_of(attrs)
+            if language:
+                self.hint = (language, len(self.out.blocks))
         self.stack.append(len(self.out.boxes))
         self.out.boxes.append(Box(self.stack[-2], parent | own, own))
         return text
@@ -438,37 +425,6 @@ class _Builder:
         self.out.hidden = hidden
         return after
 
-    def without_code(self, html: str) -> str:
-        """Code taken out before the pass: half of all tags of a manual colour its listings. What is not plain is left for `pre`, `code`."""
-        first, *rest = html.split("<pre")
-        parts = [_CODE.sub(self.plain_code, first)]
-        for part in rest:
-            end = part.find("</pre>")
-            if end < 0 or part[0] not in " >":
-                parts.append("<pre" + part)
-                continue
-            parts.append(self.plain_listing(part[:end]))
-            parts.append(_CODE.sub(self.plain_code, part[end:]))
-        return "".join(parts)
-
-    def plain_code(self, match: re.Match[str]) -> str:
-        words = " ".join(_TAG.sub("", match[1]).split())
-        if not words or "\ue000" in words or match[1].count("\n") > 2:
-            return match[0]
-        self.out.codes.append(unescape(words))
-        self.languages.append("")
-        return f"\ue002{len(self.out.codes) - 1}\ue003"
-
-    def plain_listing(self, element: str) -> str:
-        """The start tag of a `pre` with its code's placeholder; given from behind `<pre` to before `</pre>`."""
-        attrs, _, inside = element.partition(">")
-        if any(mark in inside for mark in _MARKED_UP):
-            return "<pre" + element
-        code = _CODE_ATTRS.match(inside)
-        self.out.codes.append(_trimmed(unescape(_TAG.sub("", inside) if "<" in inside else inside)))
-        self.languages.append(_language(attrs) or (_language(code[1]) if code else ""))
-        return f"<pre{attrs}>\ue002{len(self.out.codes) - 1}\ue003"
-
     def pre(self, name: str, attrs: str, text: str) -> str:
         self.flush()
         self.code_attrs = ""
@@ -482,12 +438,12 @@ class _Builder:
         return after
 
     def listing(self, inside: str, attrs: str) -> None:
-        if "\ue000" in inside:
+        if "\ue000" in inside or "\ue002" in inside:
             self.buffer.append(inside.replace("\n", LINE))
             self.flush()
         elif inside.strip():
-            self.out.codes.append(_trimmed(unescape(inside)))
-            language = _language(attrs) or _language(self.code_attrs) or self.hinted()
+            self.out.codes.append(trimmed(inside))
+            language = language_of(attrs) or language_of(self.code_attrs) or self.hinted()
             self.add("code", f"\ue002{len(self.out.codes) - 1}\ue003", 0, language)
 
     def hinted(self) -> str:
@@ -499,7 +455,7 @@ class _Builder:
         if self.anchors:
             self.links += len(inside)
         words = " ".join(inside.split())
-        if not words or "\ue000" in words:
+        if not words or "\ue000" in words or "\ue002" in words:
             return words + after
         if inside.strip().count("\n") > 1 and not self.anchors:
             self.flush()
@@ -510,22 +466,26 @@ class _Builder:
 
 
 _Handler = Callable[[_Builder, str, str, str], str]
-_BOXES = "div section article main nav header footer aside form dl td th figure figcaption details summary center fieldset menu dialog hgroup address search"
+_BOXES = (
+    "div section article main nav header footer aside form dl td th figure figcaption details summary center fieldset menu dialog "
+    "hgroup address search"
+)
+_DROPPED = "noscript template select button textarea svg object audio video canvas datalist option map head title iframe rp rt"
 _PARAGRAPHS = "p caption legend"
 _HANDLERS: dict[str, _Handler] = {
-    **{tag: _Builder.open for tag in _BOXES.split()},
+    **dict.fromkeys(_BOXES.split(), _Builder.open),
     **{"/" + tag: _Builder.close for tag in [*_BOXES.split(), "tr"][:-1]},
-    **{tag: _Builder.paragraph for tag in _PARAGRAPHS.split()},
+    **dict.fromkeys(_PARAGRAPHS.split(), _Builder.paragraph),
     **{"/" + tag: _Builder.end_paragraph for tag in [*_PARAGRAPHS.split(), "h1", "h2", "h3", "h4", "h5", "h6", "dt", "tr", "hr"]},
     **{f"h{level}": _Builder.heading for level in range(1, 7)},
-    **{tag: _Builder.open_list for tag in ("ul", "ol")},
-    **{tag: _Builder.close_list for tag in ("/ul", "/ol")},
-    **{tag: _Builder.drop for tag in ("noscript", "template", "select", "button", "textarea", "svg", "object", "audio", "video", "canvas", "datalist", "option", "map", "head", "title")},
-    **{tag: _Builder.code for tag in ("code", "tt", "kbd", "samp")},
-    **{tag: _Builder.script for tag in ("sub", "sup")},
+    **dict.fromkeys(("ul", "ol"), _Builder.open_list),
+    **dict.fromkeys(("/ul", "/ol"), _Builder.close_list),
+    **dict.fromkeys(_DROPPED.split(), _Builder.drop),
+    **dict.fromkeys(("code", "tt", "kbd", "samp"), _Builder.code),
+    **dict.fromkeys(("sub", "sup"), _Builder.script),
     "li": _Builder.item, "/li": _Builder.end_item, "dt": _Builder.term, "dd": _Builder.description, "/dd": _Builder.end_item,
-    "blockquote": _Builder.quote, "/blockquote": _Builder.end_quote, "hr": _Builder.paragraph, "table": _Builder.table, "/table": _Builder.end_table,
+    "blockquote": _Builder.quote, "/blockquote": _Builder.end_quote, "hr": _Builder.paragraph,
+    "table": _Builder.table, "/table": _Builder.end_table,
     "tr": _Builder.row, "td": _Builder.cell, "th": _Builder.cell, "a": _Builder.anchor, "/a": _Builder.end_anchor, "br": _Builder.line,
     "img": _Builder.image, "q": _Builder.quotation, "/q": _Builder.quotation, "pre": _Builder.pre, "listing": _Builder.pre,
-    "iframe": _Builder.drop, "rp": _Builder.drop, "rt": _Builder.drop,
 }  # fmt: skip

@@ -1,24 +1,56 @@
 r"""Markup made harmless before it is parsed.
 
-Parsers need time quadratic in how deep elements are nested (lexbor: 28 s for 100,000 open `<div>`, because every start tag looks through the
-open elements for a `<p>`) and in how many attributes one element has. Browsers stop at a depth of 512; so does this: the tags of deeper
-elements are taken out, their text stays. A page is read as far as its 200,000th tag, and a tag as far as its 20,000th character. Pages with
-fewer than 20,000 tags, which is nearly all, cost two counts.
+Parsers need time quadratic in how deep elements are nested (lexbor: 28 s for 100,000 open `<div>`, because every start tag looks through
+the open elements for a `<p>`) and in how many attributes one element has. Browsers stop at a depth of 512; so does this: the tags of
+deeper elements are taken out, their text stays. A page is read as far as its 200,000th tag, and a tag as far as its 20,000th character.
+Pages with fewer than 15,000 start tags, which is nearly all, cost a few counts.
 """
 
 import re
 
 MAX_TAGS = 200_000
 MAX_DEPTH = 500
-FEW_TAGS = 20_000
+FEW_TAGS = 15_000
 MANY_ATTRIBUTES = 20_000
 MAX_TAG = 20_000
 
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:-]{0,40})[^<>]*>?")
 _LONG_TAG = re.compile(rf"(<[A-Za-z][^<>]{{{MAX_TAG}}})[^<>]*")
 _NEVER_DEEP = frozenset(
-    "area base br col embed hr img input link meta source track wbr param p li dt dd td th tr thead tbody tfoot option optgroup colgroup "
-    "html head body script style".split()
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "source",
+        "track",
+        "wbr",
+        "param",
+        "p",
+        "li",
+        "dt",
+        "dd",
+        "td",
+        "th",
+        "tr",
+        "thead",
+        "tbody",
+        "tfoot",
+        "option",
+        "optgroup",
+        "colgroup",
+        "html",
+        "head",
+        "body",
+        "script",
+        "style",
+    ]
 )
 """Void elements, and those that end where the next of their kind begins."""
 
@@ -26,7 +58,7 @@ _NEVER_DEEP = frozenset(
 def bounded(html: str) -> str:
     """The page, or for a page of many tags or attributes what of it can be parsed in linear time."""
     tags = html.count("<")
-    if tags > FEW_TAGS:
+    if tags > FEW_TAGS and tags - html.count("</") > FEW_TAGS:
         if tags > MAX_TAGS:
             html = "<".join(html.split("<", MAX_TAGS)[:MAX_TAGS])
         html = _flattened(html)

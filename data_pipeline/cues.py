@@ -37,42 +37,48 @@ _ROLES = {
 _ATTRIBUTE = re.compile(r'(role|itemprop)="([^"]*)"')
 _CAMEL = re.compile(r"([a-z])([A-Z])")
 _WORD = re.compile(r"[a-z]+")
-_TERM = re.compile(r"\b(?:category|tag|status|format|page-template|has|with|no|hide|show|without|wp-block|layout)-[\w-]+|\belementor-(?:widget|element|section|column|container)[\w-]*")
+_TERM = re.compile(
+    r"\b(?:category|tag|status|format|page-template|has|with|no|hide|show|without|wp-block|layout)-[\w-]+|\belementor-(?:widget|element|section|column|container)[\w-]*"
+)
 """Words that are values, not names: `category-news` of WordPress, `has-sidebar`."""
 
 _NAMES = {
-    BAD: """nav navi navbar navigation navbox menu submenu mainmenu topmenu menubar menulist navlist topnav subnav mainnav sitenav breadcrumb
-        breadcrumbs footer foot-er sitefooter pagefooter colophon masthead topbar sidebar side-bar sidebars sphinxsidebar rightcol leftcol
-        right-column left-column rightcolumn leftcolumn widget widgets teaser teasers promo promos promotion promobox share shares sharing
-        sharer sharedaddy sharethis sharebar sharebuttons social socials socialmedia addthis addtoany shariff follow likebox like-box cookie
-        cookies cookiebar cookiebanner cookienotice consent gdpr cmplz onetrust overlay popup modal lightbox tooltip banner banners ad ads adv
-        adsense advert adverts advertisement advertising advertisment anzeige anzeigen werbung sponsor sponsored sponsors newsletter subscribe
-        subscription subscriptions signup sign-up signin sign-in login log-in loginbox paywall related relatedposts related-posts yarpp
-        recommended recommendation recommendations recommend similar mostread most-read most-popular most-viewed popular trending latest recent
-        recentposts recent-posts more-news more-posts more-articles more-stories more-from morenews outbrain taboola blogroll archive archives
-        prevnext nextprev prev-next next-prev post-nav article-nav page-nav nav-links navlinks pager pagination paging pagenav page-numbers
-        search searchbox searchform searchbar toolbar tool-bar skiplink skiplinks skip-link skip-links jump-link backtotop back-top totop
-        scrolltop scroll-top tags taglist tag-list tagcloud tag-cloud tag-links catlinks cat-links entry-meta post-meta article-meta
-        entry-tags post-tags post-info entry-info post-categories entry-categories categories metadata byline postmeta meta postmetadata
-        author-box author-bio author-info author-profile authorbox authorbio authorinfo about-author vcard copyright disclaimer impressum
-        imprint vote votes voting votecell rating ratings feedback noprint no-print printfooter mw-jump rss feedburner cta call-action
-        donate donation wpcnt languages lang-switcher language-switcher jp-relatedposts flyout dropdown offcanvas off-canvas hamburger
-        announcement""",
-    COMMENTS: """comment comments commentlist comment-list commentarea commentbody commenttext respond disqus kommentar kommentare commentaire
-        commentaires comentarios trackback trackbacks pingback pingbacks usercomments""",
+    BAD: """nav navi navbar navigation navbox menu submenu mainmenu topmenu menubar menulist navlist topnav subnav mainnav sitenav
+        breadcrumb breadcrumbs footer foot-er sitefooter pagefooter colophon masthead topbar sidebar side-bar sidebars
+        sphinxsidebar rightcol leftcol right-column left-column rightcolumn leftcolumn widget widgets teaser teasers promo
+        promos promotion promobox share shares sharing sharer sharedaddy sharethis sharebar sharebuttons social socials
+        socialmedia addthis addtoany shariff follow likebox like-box cookie cookies cookiebar cookiebanner cookienotice
+        consent gdpr cmplz onetrust overlay popup modal lightbox tooltip banner banners ad ads adv adsense advert adverts
+        advertisement advertising advertisment anzeige anzeigen werbung sponsor sponsored sponsors newsletter subscribe
+        subscription subscriptions signup sign-up signin sign-in login log-in loginbox paywall related relatedposts
+        related-posts yarpp recommended recommendation recommendations recommend similar mostread most-read most-popular
+        most-viewed popular trending latest recent recentposts recent-posts more-news more-posts more-articles more-stories
+        more-from morenews outbrain taboola blogroll archive archives prevnext nextprev prev-next next-prev post-nav
+        article-nav page-nav nav-links navlinks pager pagination paging pagenav page-numbers search searchbox searchform
+        searchbar toolbar tool-bar skiplink skiplinks skip-link skip-links jump-link backtotop back-top totop scrolltop
+        scroll-top tags taglist tag-list tagcloud tag-cloud tag-links catlinks cat-links entry-meta post-meta article-meta
+        entry-tags post-tags post-info entry-info post-categories entry-categories categories metadata byline postmeta meta
+        postmetadata author-box author-bio author-info author-profile authorbox authorbio authorinfo about-author vcard
+        copyright disclaimer impressum imprint vote votes voting votecell rating ratings feedback noprint no-print printfooter
+        mw-jump rss feedburner cta call-action donate donation wpcnt languages lang-switcher language-switcher jp-relatedposts
+        flyout dropdown offcanvas off-canvas hamburger announcement""",
+    COMMENTS: """comment comments commentlist comment-list commentarea commentbody commenttext respond disqus kommentar kommentare
+        commentaire commentaires comentarios trackback trackbacks pingback pingbacks usercomments""",
     BODY: """entry-content entry-body entry-text post-body post-content post-text article-body article-content article-text article-main
-        article-inner story-body story-content story-text blog-content blog-text news-content news-text news-body node-content page-content-inner
-        single-content single-post-content articlebody articlecontent articletext storybody storytext postbody postcontent posttext entrycontent
-        mw-parser-output mw-content-text bodycontent td-post-content e-content ltx-page-content ltx-document markdown-body rst-content
-        textbody bodytext text-body body-text fliesstext articulo hentry main-text text-content content-text content-body""",
+        article-inner story-body story-content story-text blog-content blog-text news-content news-text news-body node-content
+        page-content-inner single-content single-post-content articlebody articlecontent articletext storybody storytext
+        postbody postcontent posttext entrycontent mw-parser-output mw-content-text bodycontent td-post-content e-content
+        ltx-page-content ltx-document markdown-body rst-content textbody bodytext text-body body-text fliesstext articulo
+        hentry main-text text-content content-text content-body""",
     HEADER: "header site-header page-header global-header main-header top-header pageheader siteheader",
     POST: """answer question answercell postcell s-prose js-post-body post-message message-body message-content message-text message-cell
         message-inner message-userContent bbwrapper topic-body topic-post forum-post cooked postcontent postbody posttext""",
     MAIN: """content maincontent main-content page-content primary-content content-main contents main-body mainbody""",
-    CAPTION: """caption captions wp-caption wp-caption-text caption-text bildunterschrift image-caption image-credit photo-credit credit credits
-        legende legend bildtext bildnachweis""",
-    THEOREM: """theorem lemma proposition corollary definition proof conjecture remark exercise solution example problem axiom claim admonition
-        thm defn ltx-theorem ltx-proof theorem-like definition-like proof-like example-like remark-like exercise-like""",
+    CAPTION: """caption captions wp-caption wp-caption-text caption-text bildunterschrift image-caption image-credit photo-credit credit
+        credits legende legend bildtext bildnachweis""",
+    THEOREM: """theorem lemma proposition corollary definition proof conjecture remark exercise solution example problem axiom claim
+        admonition thm defn ltx-theorem ltx-proof theorem-like definition-like proof-like example-like remark-like
+        exercise-like""",
 }  # fmt: skip
 _PARTS: dict[str, int] = {}
 """Bits of names that count as a part of a longer one too ("sidebar" in "my-sidebar-left")."""
@@ -91,7 +97,9 @@ _JUNK = re.compile(
     r"line-numbers-rows|gutter|blob-num|sr-only|screen-reader-text|visually-hidden|visuallyhidden|copybtn|mw-cite-backlink|reader-only)(?![a-z])"
 )
 
-TITLE_CLASS = re.compile(r'class="[^"]{0,200}?(?:admonition-title|ltx_title_(?:theorem|proof)|theorem-?title|thm-?title|theorem-?header|proof-?title)')
+TITLE_CLASS = re.compile(
+    r'class="[^"]{0,200}?(?:admonition-title|ltx_title_(?:theorem|proof)|theorem-?title|thm-?title|theorem-?header|proof-?title)'
+)
 """A paragraph or heading that is the heading of a theorem, proof or note."""
 
 

@@ -17,19 +17,21 @@ from selectolax.lexbor import LexborHTMLParser
 
 from data_pipeline.blocks import blocks_of
 from data_pipeline.bounds import bounded
-
+from data_pipeline.charset import decode
 from data_pipeline.doc import Doc, Page, doc_id
-from data_pipeline.formulas import Formula, delimit, lift, read_config, spell
+from data_pipeline.formulas import delimit, lift, read_config, spell
 from data_pipeline.main_text import main_text
 from data_pipeline.markdown import render, with_codes
-from data_pipeline.charset import decode
+from data_pipeline.tex_source import Formula
 
 MAX_CHARACTERS = 50_000_000
 
-_RESERVED = re.compile("[\ue000-\ue003]")
+_RESERVED = "\ue000\ue001\ue002\ue003"
 _PLACEHOLDER = re.compile("\ue000([0-9]{1,9})\ue001")
 _HTML_TYPES = ("", "text/html", "application/xhtml+xml", "text/plain", "application/octet-stream", "text/xhtml", "application/html")
-_BINARY = re.compile(rb"\s{0,64}(?:%PDF|\x89PNG|GIF8|\xff\xd8\xff|PK\x03\x04|\x1f\x8b|BM|RIFF|OggS|ID3|\x7fELF|%!PS|\{\\rtf|\{\s{0,64}[\"}]|\[\s{0,64}[\[{\"])")
+_BINARY = re.compile(
+    rb"\s{0,64}(?:%PDF|\x89PNG|GIF8|\xff\xd8\xff|PK\x03\x04|\x1f\x8b|BM|RIFF|OggS|ID3|\x7fELF|%!PS|\{\\rtf|\{\s{0,64}[\"}]|\[\s{0,64}[\[{\"])"
+)
 _MARKUP = re.compile(rb"<(?:!doctype\s{1,9}html|html|head|body|div|p|table|title|meta|article|span|h1|a)\b", re.IGNORECASE)
 
 
@@ -37,7 +39,7 @@ def extract(page: Page) -> Doc:
     """The document of a page; with a reason in `dropped`, and no text, where the page holds none."""
     identity = doc_id(page.url, page.origin)
     reason = _unreadable(page)
-    raw = "" if reason else _RESERVED.sub("", decode(page))
+    raw = "" if reason else _without_reserved(decode(page))
     reason = reason or ("extract: too large" if len(raw) > MAX_CHARACTERS else None)
     if reason:
         return Doc(identity, page.url, "", page.origin, dropped=reason)
@@ -68,6 +70,14 @@ def _plain(raw: str) -> tuple[str, str, Counter[str]]:
     found: list[Formula] = []
     text = delimit(raw.replace("\r\n", "\n"), found, read_config(""))
     return spell(text, found).strip(), "", _families(text, found)
+
+
+def _without_reserved(raw: str) -> str:
+    """The characters that mark placeholders are nobody's but ours. (A search for each is ten times faster than one for all.)"""
+    if not raw.isascii():
+        for character in _RESERVED:
+            raw = raw.replace(character, "")
+    return raw
 
 
 def _families(text: str, found: list[Formula]) -> Counter[str]:

@@ -1,13 +1,14 @@
 r"""Which blocks of a page are its content?
 
 Three kinds of evidence, none of them a list of sites. (1) Markup: nav, footer, aside, roles and class names that templates share
-(`cues.py`); a cue that would take most of the page's prose with it is not believed. (2) Text: prose is a block that is long and not made of
-links; the smallest element that holds most of the prose is the scope, the elements that call themselves the article's body first. (3) Place:
-in the scope, menus and lists of links go, and so do short leftovers before the first and after the last prose, and headings left without text.
+(`cues.py`); a cue that would take most of the page's prose with it is not believed. (2) Text: prose is a block that is long and not made
+of links; the smallest element that holds most of the prose is the scope, the elements that call themselves the article's body first. (3)
+Place: in the scope, menus and lists of links go, and so do short leftovers before the first and after the last prose, and headings left
+without text.
 
-Mathematics outweighs all of it: a block with a formula is prose whatever its length, and it stays wherever it stands unless it is mostly a link
-in a part that is boilerplate by its cues (a question site's list of related questions). Readers' comments stay where they hold formulas.
-Where hardly anything would be left the whole page stays: an index or a page of an unknown make is better whole than empty.
+Mathematics outweighs all of it: a block with a formula is prose whatever its length, and it stays wherever it stands unless it is mostly
+a link in a part that is boilerplate by its cues (a question site's list of related questions). Readers' comments stay where they hold
+formulas. Where hardly anything would be left the whole page stays: an index or a page of an unknown make is better whole than empty.
 
 Left out: any knowledge of language (stop words) and of what boilerplate says, but for a copyright line.
 """
@@ -22,7 +23,9 @@ _MATH = re.compile(
     r"\ue000|\\[(\[]|\\begin\{|\\(?:frac|sqrt|sum|int|alpha|beta|gamma|delta|epsilon|lambda|theta|pi|sigma|omega|mathbb|mathcal|mathrm|cdot|leq?|geq?|infty|partial|to|in)\b|"
     r"\$\$|\[/?(?:tex|math|latex)\]|\$[^$\s\d][^$\n]{0,80}\$(?!\d)|\$\d[^$\n]{0,40}[\^_=\\][^$\n]{0,40}\$"
 )
-_RIGHTS = re.compile(r"(?:copyright|©|\(c\) (?:19|20)\d\d|all rights reserved|alle rechte vorbehalten|powered by|proudly powered)", re.IGNORECASE)
+_RIGHTS = re.compile(
+    r"(?:copyright|©|\(c\) (?:19|20)\d\d|all rights reserved|alle rechte vorbehalten|powered by|proudly powered)", re.IGNORECASE
+)
 _LONG = 80
 _STRUCTURE = frozenset(["table", "code", "dt", "bold"])
 
@@ -40,7 +43,9 @@ class _Page:
     def prose(self, avoided: int) -> list[int]:
         """The weight of each block as prose: 0 for short blocks, links, and what stands in the avoided zones."""
         return [
-            weight if ((weight >= _LONG and block.links < 0.4 * len(block.text)) or math or block.kind == "code") and not zone & avoided else 0
+            weight
+            if ((weight >= _LONG and block.links < 0.4 * len(block.text)) or math or block.kind == "code") and not zone & avoided
+            else 0
             for block, weight, math, zone in zip(self.blocks, self.weights, self.math, self.zones, strict=True)
         ]
 
@@ -62,18 +67,26 @@ def main_text(found: Blocks) -> list[Block]:
     everything = page.prose(0)
     _disbelieve(page, everything)
     kept = _choose(page)
-    whole = sum(weight for weight, linked in zip(page.weights, page.linked, strict=True) if not linked)
-    held = sum(weight for weight, keep in zip(page.weights, kept, strict=True) if keep)
-    if held < 0.1 * whole or held < min(200, 0.5 * whole):
-        kept = [not zone & (NAV | BAD) and not linked for zone, linked in zip(page.zones, page.linked, strict=True)]
-        held = sum(weight for weight, keep in zip(page.weights, kept, strict=True) if keep)
-        if held < min(100, 0.5 * whole) or not held:
+    unlinked = [not linked for linked in page.linked]
+    held, whole = _held(page, kept), _held(page, unlinked)
+    if held < max(0.1 * whole, min(200, 0.5 * whole)):
+        kept = [keep and not zone & (NAV | BAD) for keep, zone in zip(unlinked, page.zones, strict=True)]
+        held = _held(page, kept)
+    if held < 0.5 * _LONG:
+        kept = [not zone & (NAV | BAD) for zone in page.zones]
+        if not any(kept):
             kept = [True] * len(kept)
     return [block for block, keep in zip(found.blocks, kept, strict=True) if keep]
 
 
+def _held(page: _Page, kept: Sequence[bool]) -> int:
+    return sum(weight for weight, keep in zip(page.weights, kept, strict=True) if keep)
+
+
 def _weight(text: str) -> int:
-    """Characters; those of a script without spaces count three times."""
+    """Characters; those of a script without spaces count three times, and a placeholder of code is some characters more."""
+    if "\ue002" in text:
+        return len(text) + 10 * text.count("\ue002")
     return len(text) if len(text) < 24 or " " in text[:60] or text.isascii() else 3 * len(text)
 
 
@@ -110,11 +123,15 @@ def _choose(page: _Page) -> list[bool]:
     for index, block in enumerate(page.blocks):
         zone = page.zones[index]
         if page.math[index]:
-            keep = not (page.linked[index] and zone & (NAV | BAD)) and not (zone & NAV and not inside[block.box] and "\ue000" not in block.text)
+            keep = not (page.linked[index] and zone & (NAV | BAD)) and not (
+                zone & NAV and not inside[block.box] and "\ue000" not in block.text
+            )
         elif zone & (NAV | BAD):
             keep = False
         elif title <= index < first:
-            keep = not page.linked[index] and (page.weights[index] >= _LONG or block.kind[0] == "h") and not zone & (COMMENTS | CAPTION)
+            keep = index == title or (
+                not page.linked[index] and (page.weights[index] >= _LONG or block.kind[0] == "h") and not zone & (COMMENTS | CAPTION)
+            )
         elif not inside[block.box]:
             keep = False
         elif zone & COMMENTS:
@@ -125,17 +142,32 @@ def _choose(page: _Page) -> list[bool]:
             alone = page.linked[index] and not block.marker and block.kind not in _STRUCTURE and block.kind[0] != "h"
             keep = not listed[block.box] and not alone
         kept.append(keep)
+    for index in range(_opening(page, prose)):
+        kept[index] = kept[index] and page.math[index]
     _trim(page, prose, kept)
     _lone_headings(page, kept)
     return kept
 
 
 def _title(page: _Page, first: int) -> int:
-    """The index of the heading that opens the page's content: the last h1 before its first prose that is no link; else `first`."""
+    """The index of the heading that opens the page's content: the last h1 before its first prose; else `first`.
+
+    A site's name is a link; inside the main element a link is the heading of a question.
+    """
     for index in range(first - 1, -1, -1):
-        if page.blocks[index].kind == "h1" and not page.linked[index] and not page.zones[index] & (NAV | BAD):
+        zone = page.zones[index]
+        if page.blocks[index].kind == "h1" and not zone & (NAV | BAD) and (zone & (MAIN | ARTICLE | BODY) or not page.linked[index]):
             return index
     return first
+
+
+def _opening(page: _Page, prose: Sequence[int]) -> int:
+    """Where the page's only h1 stands if nearly all prose comes after it (what comes before is the site's); else 0."""
+    titles = [
+        index for index, block in enumerate(page.blocks)
+        if block.kind == "h1" and not page.zones[index] & (NAV | BAD) and not (page.linked[index] and page.zones[index] & HEADER)
+    ]  # fmt: skip
+    return titles[0] if len(titles) == 1 and sum(prose[: titles[0]]) < 0.2 * sum(prose) else 0
 
 
 def _scope(page: _Page, prose: Sequence[int]) -> int:
@@ -148,7 +180,11 @@ def _scope(page: _Page, prose: Sequence[int]) -> int:
     best = 0
     if not forum:
         for cue, share in ((BODY, 0.5), (ARTICLE, 0.5), (MAIN, 0.5)):
-            named = [index for index, box in enumerate(page.boxes) if box.own & cue and sums[index] > share * total and not box.zone & (NAV | BAD)]
+            named = [
+                index
+                for index, box in enumerate(page.boxes)
+                if box.own & cue and sums[index] > share * total and not box.zone & (NAV | BAD)
+            ]
             if named:
                 best = named[-1] if cue == BODY else named[0]
                 break
@@ -200,17 +236,22 @@ def _trim(page: _Page, prose: Sequence[int], kept: list[bool]) -> None:
     """Short blocks before the first prose (but headings) and after the last one go."""
     strong = [
         index for index, value in enumerate(prose)
-        if kept[index] and (value or page.blocks[index].kind in ("table", "code") or (page.blocks[index].marker and page.weights[index] > 30))
+        if kept[index] and (value or _firm(page.blocks[index], page.weights[index])) and not _RIGHTS.match(page.blocks[index].text)
     ]  # fmt: skip
     if not strong:
         return
     first, last = page.blocks[strong[0]].box, page.blocks[strong[-1]].box
     for index in range(strong[0]):
-        if page.blocks[index].kind[0] != "h" and page.weights[index] < 40 and page.blocks[index].box != first:
+        if page.blocks[index].kind[0] != "h" and page.weights[index] < 40 and page.blocks[index].box != first and not page.math[index]:
             kept[index] = False
     for index in range(strong[-1] + 1, len(kept)):
-        if (page.weights[index] < 40 and page.blocks[index].box != last) or _RIGHTS.search(page.blocks[index].text[:200]):
+        short = page.weights[index] < 40 and page.blocks[index].box != last
+        if (short or _RIGHTS.search(page.blocks[index].text[:200])) and not page.math[index]:
             kept[index] = False
+
+
+def _firm(block: Block, weight: int) -> bool:
+    return block.kind in ("table", "code") or (bool(block.marker) and weight > 30)
 
 
 def _lone_headings(page: _Page, kept: list[bool]) -> None:

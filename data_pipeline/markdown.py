@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.blocks import Block, blocks_of, unescape
+from data_pipeline.blocks import Block, blocks_of
+from data_pipeline.listings import unescape
 
 _DEEP = 6
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffe\uffff]")

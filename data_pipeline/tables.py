@@ -1,9 +1,10 @@
 r"""A table element as Markdown: is it data, an equation with its number, or only a means of layout?
 
 Data is what has at least two columns, two rows and small cells without structure of their own; it becomes a pipe table whose first row is
-its head, with the cells that `colspan` and `rowspan` cover left empty (spans above 30 count as 30). Rows that hold a formula and its number,
-as LaTeXML and old converters lay out displayed equations, become a line each. Everything else is layout and its blocks stay as they are.
-A bar inside a cell is escaped where the cell holds no TeX: `\|` is a norm there. Tables of more than 20,000 cells are lines of text.
+its head, with the cells that `colspan` and `rowspan` cover left empty (spans above 30 count as 30). Rows that hold a formula and its
+number, as LaTeXML and old converters lay out displayed equations, become a line each. Everything else is layout and its blocks stay as
+they are. A bar inside a cell is escaped where the cell holds no TeX: `\|` is a norm there. Tables of more than 20,000 cells are lines of
+text.
 """
 
 import re
@@ -85,7 +86,11 @@ def _spread(rows: Sequence[Sequence[Cell]], filled: Sequence[Sequence[str]]) -> 
             while below.get(len(line), 0):
                 below[len(line)] -= 1
                 line.append("")
-            spans = {name: min(int(number), MAX_SPAN) for name, number in _SPAN.findall(cell.attrs)} if "span" in cell.attrs and extras > 0 else {}
+            spans = (
+                {name: min(int(number), MAX_SPAN) for name, number in _SPAN.findall(cell.attrs)}
+                if "span" in cell.attrs and extras > 0
+                else {}
+            )
             extras -= spans.get("col", 1) * spans.get("row", 1) - 1
             for extra in range(max(1, spans.get("col", 1))):
                 if spans.get("row", 1) > 1:

@@ -1,0 +1,66 @@
+r"""Code of a page, taken out of its markup before that is read token by token.
+
+Half of all tags of a manual colour its listings, and nothing can happen in them that one substitution cannot see. So `pre` and `code` that
+hold only inline tags are replaced by a placeholder here; the others (rows, line numbers, blocks, formulas inside) are left for `blocks.py`.
+"""
+
+import re
+
+_CODE = re.compile(r"<code\b[^>]*>([^<]*(?:</?(?:span|em|b|i|strong)\b[^>]*>[^<]*){0,50})</code>")
+_CODE_ATTRS = re.compile(r"\s{0,50}<code\b([^>]*)>")
+_TAG = re.compile(r"<[^>]*>")
+_MARKED_UP = ("<pre", "<div", "<p", "<li", "<tr", "<br", "<td", "lineno", "gutter", "line-numbers", "blob-num", "\ue000", "\ue002")
+"""What makes a listing more than text with tags in it."""
+_LANGUAGE = re.compile(r"\b(?:language|lang|highlight|highlight-source|brush:|sourceCode|src)[- :]+([A-Za-z][A-Za-z0-9+#]{0,15})(?![\w-])")
+_NO_LANGUAGE = frozenset(["default", "none", "text", "plain", "plaintext", "notranslate", "highlight", "source", "code", "auto"])
+
+
+def without_code(html: str, codes: list[str], languages: list[str]) -> str:
+    """The page with placeholders for plain code, whose texts and languages (by the attributes of its own elements) are appended."""
+
+    def keep(code: str, language: str) -> str:
+        codes.append(code)
+        languages.append(language)
+        return f"\ue002{len(codes) - 1}\ue003"
+
+    def inline(match: re.Match[str]) -> str:
+        words = " ".join(_TAG.sub("", match[1]).split())
+        if not words or "\ue000" in words or match[1].count("\n") > 2:
+            return match[0]
+        return keep(unescape(words), "")
+
+    def listing(element: str) -> str:
+        attrs, _, inside = element.partition(">")
+        if any(mark in inside for mark in _MARKED_UP):
+            return "<pre" + element
+        code = _CODE_ATTRS.match(inside)
+        language = language_of(attrs) or (language_of(code[1]) if code else "")
+        return f"<pre{attrs}>{keep(trimmed(_TAG.sub('', inside) if '<' in inside else inside), language)}"
+
+    first, *rest = html.split("<pre")
+    parts = [_CODE.sub(inline, first)]
+    for part in rest:
+        end = part.find("</pre>")
+        if end < 0 or part[0] not in " >":
+            parts.append("<pre" + part)
+        else:
+            parts += [listing(part[:end]), _CODE.sub(inline, part[end:])]
+    return "".join(parts)
+
+
+def language_of(attrs: str) -> str:
+    """The language of code that the attributes of an element name, in lower case; "" for none."""
+    found = _LANGUAGE.search(attrs)
+    return found[1].lower() if found and found[1].lower() not in _NO_LANGUAGE else ""
+
+
+def trimmed(code: str) -> str:
+    """The text of a listing without the empty lines around it."""
+    return unescape(code).replace("\r", "").strip("\n").rstrip()
+
+
+def unescape(text: str) -> str:
+    """Text of lexbor's serialisation as it reads: it escapes these four (and blanks that do not break, seen to elsewhere)."""
+    if "&" not in text:
+        return text
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&")

@@ -1,0 +1,48 @@
+r"""A parsed page as one well-formed string, and its tokens.
+
+lexbor's serialiser closes every element and escapes every `<` of texts and attributes, so that a tag is what stands between `<` and `>`;
+but for the elements whose text is raw (scripts, styles, ...), which are cut out here, as comments are.
+"""
+
+import re
+from collections.abc import Iterator
+
+from selectolax.lexbor import LexborHTMLParser
+
+LINE = "\x01"
+"""A `<br>` inside a block's text; control characters of the page are removed before, so it cannot come from there."""
+
+_TOKEN = re.compile(r"<(/?[A-Za-z][^\s>]*)([^>]*)>([^<]*)")
+_RAW = re.compile(r"<!--.*?-->|<(script|style|xmp|iframe|noembed|noframes|plaintext)\b[^>]*>.*?</\1>", re.DOTALL)
+_LONG = 3_000_000
+_TAG = re.compile(r"<[^>]*>")
+
+
+def serialised(tree: LexborHTMLParser) -> str:
+    """The body without scripts and comments, menus folded, with `&amp; &lt; &gt; &quot;` as the only entities."""
+    root = tree.body or tree.root
+    html = (root.html if root is not None else None) or ""
+    return _folded(_RAW.sub(" ", html).replace("&nbsp;", " ").replace(LINE, ""))
+
+
+def _folded(html: str) -> str:
+    """Menus as one paragraph each: a fifth of a page's tags stand in elements that say they are navigation, hold links and no formulas."""
+    for tag in ("nav", "aside", "footer"):
+        first, *rest = html.split("<" + tag)
+        parts = [first]
+        for part in rest:
+            end = part.find("</" + tag)
+            inside = part[:end]
+            if end > 0 and inside[0] in " >" and inside.count("<a ") > 4 and not any(sign in inside for sign in "\ue000$\\"):
+                attrs, _, inside = inside.partition(">")
+                part = f"{attrs}><p><a>{' '.join(_TAG.sub(' ', inside).split())}</a></p>{part[end:]}"
+            parts.append(part)
+        html = ("<" + tag).join(parts) if rest else html
+    return html
+
+
+def tokens(html: str) -> Iterator[tuple[str, str, str]]:
+    """Tag name, attributes and the text after the tag. All at once where the list is small, one by one (slower) where it would not be."""
+    if len(html) < _LONG:
+        return iter(_TOKEN.findall(html))
+    return ((match[1], match[2], match[3]) for match in _TOKEN.finditer(html))
