@@ -81,9 +81,12 @@ def normalise(text: str, max_words: int = MAX_WORDS) -> str:
 @lru_cache(maxsize=100_000)
 def _telling(token: str) -> tuple[str, ...]:
     """What a token says of the subject: its words in lower case without function words; of symbols, the mathematical ones."""
-    if not (token[0].isalpha() or token[0] == "\\"):
+    if token[0] == "\\":
+        return (token.lower(),)
+    if not token[0].isalpha():
         return (token,) if unicodedata.category(token) == "Sm" else ()
-    return tuple(word for word in _CAMEL.sub(" ", token).lower().split() if word not in _FUNCTION_WORDS)
+    words = _CAMEL.sub(" ", token).lower().replace("\u0307", "").split()  # the dot that a Turkish capital leaves in lower case
+    return tuple(word for word in words if word not in _FUNCTION_WORDS)
 
 
 def _without_filler(words: Iterable[str]) -> Iterator[str]:

@@ -129,7 +129,7 @@ def _descend(
         if step % 1000 == 0 and os.getppid() != parent:
             raise InputError("classifier: the run that asked for this training has died")
         ids, share = features(index)
-        rows = inputs[ids]
+        rows = inputs.take(ids, axis=0)
         hidden = share @ rows
         odds = np.clip(outputs[1] @ hidden - outputs[0] @ hidden, -30, 30)
         wrong = labels[index] - 1 / (1 + np.exp(-odds))  # of label 1; of label 0 it is the negative
@@ -137,7 +137,7 @@ def _descend(
         gradient = rate * (outputs[1] - outputs[0])
         outputs[1] += rate * hidden
         outputs[0] -= rate * hidden
-        rows += share[:, None] * gradient
+        rows += np.outer(share, gradient)
         inputs[ids] = rows
 
 

@@ -89,7 +89,7 @@ def test_filler_text_is_no_subject_but_its_words_are_words():
 
 
 def test_normalising_twice_changes_nothing_and_the_length_is_bounded():
-    once = normalise("The Cauchy–Schwarz inequality: $|x| \\leq \\|y\\|$ for vectors in C*-algebras; ﬁne ﬀ Ⅳ x² ∑")
+    once = normalise("The Cauchy–Schwarz inequality: $|x| \\leq \\|y\\|$ for vectors in C*-algebras; ﬁne ﬀ Ⅳ x² ∑ İşlev \\nHost \\lVert")
     assert normalise(once) == once
     assert len(normalise(" ".join(f"w{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}" for i in range(5000))).split()) == 600
 
