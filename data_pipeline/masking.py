@@ -15,12 +15,13 @@ _FENCED = re.compile(
     r"^[ \t]{0,12}(?:[-*+] |\d{1,4}[.)] )?(`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t]{0,12}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
 )
 _SPAN = re.compile(
-    r"\$(?:(?<=[^\\$\w]\$)|(?<=^\$))(?:\$(?P<display>[^$]{1,5000})\$\$|(?P<inline>[^$\n]{1,1000})(?<!\\)\$(?![\w$]))"
+    r"\$(?:(?<=[^\\$A-Za-z0-9_]\$)|(?<=^\$))(?:\$(?P<display>[^$]{1,5000})\$\$|(?P<inline>[^$\n]{1,1000})(?<!\\)\$(?![A-Za-z0-9_$]))"
     r"|`[^`\n]{1,500}`"
     r"|https?://\S{1,2000}",
     re.MULTILINE,
 )
 _DISPLAYED = "\ue004"
+_GOES_ON = re.compile(_DISPLAYED + r"\s{0,4}(?=[a-z])")
 _TABLE = re.compile(r"^[ \t]{0,12}\|[^\n]*$", re.MULTILINE)
 _MARK = re.compile(r"^[ \t]{0,40}(?:#{1,6}[ \t]|>[ \t]?|[-*+•][ \t]|\(?[\da-zA-Z]{1,3}[.)][ \t]|:[ \t]){1,4}", re.MULTILINE)
 
@@ -53,9 +54,8 @@ def mask(text: str) -> Masked:
 
     text = _SPAN.sub(spell, text)
     if _DISPLAYED in text:
-        for gap in ("\n\n", "\n", " "):
-            text = text.replace(gap + _DISPLAYED, _DISPLAYED).replace(_DISPLAYED + gap, _DISPLAYED)
-        text = text.replace(_DISPLAYED, f" {FORMULA} ")
+        text = text.replace("\n" + _DISPLAYED, _DISPLAYED).replace("\n" + _DISPLAYED, _DISPLAYED)
+        text = _GOES_ON.sub(f" {FORMULA} ", text).replace(_DISPLAYED, f" {FORMULA} ")
     rows = 0
     if "|" in text:
         text, rows = _TABLE.subn("", text)

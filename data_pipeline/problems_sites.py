@@ -12,7 +12,8 @@ from data_pipeline.doc import Doc
 from data_pipeline.problems_text import Block, Candidate
 
 _DIVIDER = re.compile(
-    r"(?:#{1,6}[ ]|\*\*)?(?:\d{1,3}[ ]answers?(?:[ ]\d{1,3})?|(?:top|best|accepted|verified|expert|chosen)[ ](?:answers?|solution)|answers?[ ]?(?:\(\d{1,3}\))?)"
+    r"(?:#{1,6}[ ]|\*\*)?(?:\d{1,3}[ ]answers?(?:[ ]\d{1,3})?|(?:top|best|accepted|verified|expert|"
+    r"chosen)[ ](?:answers?|solution)|answers?[ ]?(?:\(\d{1,3}\))?)"
     r"(?:\*\*)?:?",
     re.IGNORECASE,
 )  # fmt: skip
@@ -44,7 +45,9 @@ def on_sites(doc: Doc, blocks: Sequence[Block]) -> Iterator[Candidate]:
 def _is_site(doc: Doc, divider: Block) -> bool:
     """A counted or ranked list of answers, or a page that calls itself a question."""
     text = divider.text.strip("#* :").lower()
-    return text not in ("answer", "answers") or any(name in doc.url for name in ("question", "/q/", "answers", "qa"))
+    return text not in ("answer", "answers") or any(
+        name in doc.url for name in ("question", "/q/", "answers.", "/answers", "/qa", "qa.", "stackexchange", "forum")
+    )
 
 
 def _post(blocks: Sequence[Block]) -> str:

@@ -40,7 +40,10 @@ ENDS = (
     "proof",
 )
 _WORDS = "|".join(sorted({*QUESTIONS, *ANSWERS, *ASIDES, *ENDS}, key=len, reverse=True))
-_NUMBER = r"\$?\\PageIndex\s?\{(?P<index>\d{1,4}[A-Za-z]?)\}\$?|(?:[A-Z][.-])?\d{1,4}(?:[.-]\d{1,4}){0,4}(?:\([a-z]\)|[a-z])?(?![\w%])|[IVX]{1,6}(?![\w])"
+_NUMBER = (
+    r"\$?\\PageIndex\s?\{(?P<index>\d{1,4}[A-Za-z]?)\}\$?"
+    r"|(?:[A-Z][.-])?\d{1,4}(?:[.-]\d{1,4}){0,4}(?:\([a-z]\)|[a-z])?(?![\w%])|[IVX]{1,6}(?![\w])"
+)
 _LABEL = re.compile(
     r"(?P<heading>#{1,6}[ ]+)?(?P<bold>\*\*|__)?[ ]?(?:Worked[ ]|Practice[ ]|Sample[ ])?"
     rf"(?P<word>{_WORDS})(?![\w'’-])(?:[ ]to[ ](?:exercise|problem|question|example))?"
@@ -49,9 +52,9 @@ _LABEL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )  # fmt: skip
 _ITEM = re.compile(r"(?:\*\*)?\(?(?P<number>\d{1,3})(?:[.)]|\*\*[.)]?)(?:\*\*)?[ \t]+(?=\S)")
-_HEADING = re.compile(r"#{1,6}[ \t]")
+_HEADING = re.compile(r"#{1,6}[ \t](?!\s{0,4}[-$]?[\d,./]{1,20}\$?\s*\Z)")  # "#### 72" is an answer
 _QUOTE = re.compile(r"^(?:>[ \t]?){1,4}", re.MULTILINE)
-_BULLET_LABEL = re.compile(rf"[-*•][ \t]+(?=(?:\*\*)?(?:{_WORDS})\b)", re.IGNORECASE)
+_BULLET_LABEL = re.compile(rf"\A[-*•][ \t]+(?=(?:\*\*)?(?:{_WORDS})\b)", re.IGNORECASE)
 _MAX_TEXT = 1_000_000
 
 
@@ -112,7 +115,7 @@ def _parts(text: str) -> Iterator[str]:
                 lines, fence = [], ""
             continue
         begins = not display and (_HEADING.match(bare) or _ITEM.match(bare) or _is_label(bare))
-        if lines and (not bare and not display or begins):
+        if lines and ((not bare and not display) or begins):
             yield "\n".join(lines)
             lines = []
         if bare:
@@ -152,7 +155,7 @@ def _kind(found: re.Match[str], heading: bool) -> str:
         return ""  # "A." and "Q:" need their sign; "Ex 3" hers
     if word in ("a", "q") and ":" not in end:
         return ""
-    strong = heading or found["bold"] or found["number"] or end.endswith((":", ".")) or not rest
+    strong = heading or bool(found["bold"]) or bool(found["number"]) or end.endswith((":", ".")) or not rest
     if not strong or not found["word"][0].isupper():
         return ""
     if word in QUESTIONS:

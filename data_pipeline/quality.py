@@ -24,6 +24,7 @@ MATHEMATICS = replace(
     min_words=20,  # a definition and its formula is a document
     max_word_length=20.0,  # names of functions, and formulas in plain text
     min_alphabetic=0.5,
+    max_symbols=0.3,
     max_bullets=1.0,
     min_stop_words=0,  # English only; that is the language stage's business
     max_repeated_lines=0.6,  # "Examples:", "INPUT:", "Proof." come back
@@ -40,7 +41,8 @@ MATHEMATICS = replace(
 
 REASONS = frozenset(
     ["too short", "too long", "word length", "symbols", "bullets", "ellipses", "few letters", "no sentences", "repeated lines",
-     "repeated phrases", "curly bracket", "placeholder text", "few sentences", "short lines", "error page", "model refusal", "mostly a table",
+     "repeated phrases", "curly bracket", "placeholder text", "few sentences", "short lines", "error page", "model refusal",
+     "mostly a table",
      "mostly links"]
 )  # fmt: skip
 """All that a rule can say; a dropped document has "quality: " before it."""
@@ -52,10 +54,12 @@ _ERRORS = re.compile(
     re.IGNORECASE,
 )
 _REFUSALS = re.compile(
-    r"\bas an ai (?:language )?model\b|\bi(?:'|’)?m sorry,? but (?:i|as an ai) (?:can(?:no|')?t|am unable)\b|\bi cannot fulfil+ (?:this|your) request\b",
+    r"\bas an ai (?:language )?model\b|\bi(?:'|’)?m sorry,? but (?:i|as an ai) (?:can(?:no|')?t|am unable)\b|"
+    r"\bi cannot fulfil+ (?:this|your) request\b",
     re.IGNORECASE,
 )
 _LATIN = re.compile(r"lorem ipsum", re.IGNORECASE)
+_FORMULA_WORD = 6  # characters of a formula that count as a word of a short text
 _EDGE = 600  # characters at either end of a text where a refusal stands
 _SHORT = 1000  # characters that an error page may have
 
@@ -87,19 +91,19 @@ def quality_rule(settings: Quality | None = None) -> Rule:
 
 def judge(text: str, settings: Quality) -> str | None:
     """Why a text is not kept, one of `REASONS`; None where it is."""
-    masked = mask(text)
+    masked = mask(text) if "$" in text else Masked(text, 0, 0, 0, text.count("\n|"))
     if reason := _rubbish(text, masked):
         return reason
     if masked.formulas < settings.min_formulas:
         return general(text, settings.others) if settings.others else None
-    limits = settings.mathematics
-    if _unspaced(masked.prose):  # Chinese, Japanese: the limits of words mean nothing
+    limits, prose = settings.mathematics, masked.prose
+    limits = replace(limits, min_words=max(5, limits.min_words - masked.formula_characters // _FORMULA_WORD))
+    if _unspaced(prose):  # Chinese, Japanese: the limits of words mean nothing
         limits = replace(limits, min_words=1, max_word_length=1e9, min_alphabetic=0.0)
-    prose = masked.prose
     return (
         gopher_quality(prose, limits)
         or gopher_repetition(prose, limits, unlike=FORMULA)
-        or fineweb(prose, limits)
+        or fineweb(prose, limits, unlike=FORMULA)
         or _links(prose, masked, settings.max_link_lines)
     )
 

@@ -23,6 +23,7 @@ Ids = npt.NDArray[np.uint64]
 _ALPHA = re.compile(r"[^\W\d_]")
 _BULLET = re.compile(r"[ \t]{0,20}[-*•●◦‣–+][ \t]")
 _SENTENCE_END = re.compile(r"[.!?][\"”’)\]]{0,3}(?=\s|\Z)")
+_ELLIPSIS = re.compile(r"\.{3,}|…")
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 _STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 _TERMINAL = (".", "!", "?", '"', "”")
@@ -74,7 +75,7 @@ def gopher_quality(text: str, limits: Limits = PAPERS) -> str | None:
         return "too short" if len(words) < limits.min_words else "too long"
     if not limits.min_word_length <= sum(map(len, words)) / len(words) <= limits.max_word_length:
         return "word length"
-    if max(text.count("#"), text.count("...") + text.count("…")) > limits.max_symbols * len(words):
+    if max(text.count("#"), _ellipses(text)) > limits.max_symbols * len(words):
         return "symbols"
     lines = lines_of(text)
     if sum(_BULLET.match(line) is not None for line in lines) > limits.max_bullets * len(lines):
@@ -82,7 +83,7 @@ def gopher_quality(text: str, limits: Limits = PAPERS) -> str | None:
     if sum(line.endswith(("...", "…")) for line in lines) > limits.max_ellipses * len(lines):
         return "ellipses"
     distinct = Counter(words)
-    lettered = sum(count for word, count in distinct.items() if word[0].isalpha() or _ALPHA.search(word))
+    lettered = sum(map(distinct.__getitem__, filter(_ALPHA.search, distinct)))
     if lettered < limits.min_alphabetic * len(words):
         return "few letters"
     if sum(word in distinct or word.capitalize() in distinct for word in _STOP_WORDS) < limits.min_stop_words:
@@ -96,7 +97,7 @@ def gopher_repetition(text: str, limits: Limits = PAPERS, *, unlike: str = "") -
         (lines_of(text), limits.max_repeated_lines, limits.max_repeated_line_characters),
         (_paragraphs(text), limits.max_repeated_paragraphs, limits.max_repeated_paragraph_characters),
     ):
-        count, length = repeated(parts)
+        count, length = repeated(parts, unlike)
         if count > share * len(parts) or length > characters * max(1, sum(map(len, parts))):
             return "repeated lines"
     words = text.split()
@@ -115,7 +116,7 @@ def c4(text: str, limits: Limits = PAPERS) -> str | None:
     return "few sentences" if sentences < limits.min_sentences else None
 
 
-def fineweb(text: str, limits: Limits = PAPERS) -> str | None:
+def fineweb(text: str, limits: Limits = PAPERS, *, unlike: str = "") -> str | None:
     lines = lines_of(text)
     if not lines:
         return "too short"
@@ -123,7 +124,7 @@ def fineweb(text: str, limits: Limits = PAPERS) -> str | None:
         return "few sentences"
     if sum(len(line) < limits.short_line for line in lines) >= limits.max_short_lines * len(lines):
         return "short lines"
-    if repeated(lines)[1] >= limits.max_line_characters_repeated * sum(map(len, lines)):
+    if repeated(lines, unlike)[1] >= limits.max_line_characters_repeated * sum(map(len, lines)):
         return "repeated lines"
     return None
 
@@ -138,11 +139,15 @@ def lines_of(text: str) -> list[str]:
     return [line for part in text.split("\n") if (line := part.strip())]
 
 
-def repeated(parts: Sequence[str]) -> tuple[int, int]:
-    """How many of the parts came before, and the characters in them."""
+def repeated(parts: Sequence[str], unlike: str = "") -> tuple[int, int]:
+    """How many of the parts came before, and the characters in them; those that hold `unlike` never did."""
     counts = Counter(parts)
-    later = [(count - 1, len(part)) for part, count in counts.items() if count > 1]
+    later = [(count - 1, len(part)) for part, count in counts.items() if count > 1 and not (unlike and unlike in part)]
     return sum(count for count, _ in later), sum(count * length for count, length in later)
+
+
+def _ellipses(text: str) -> int:
+    return len(_ELLIPSIS.findall(text)) if "..." in text or "…" in text else 0
 
 
 def _paragraphs(text: str) -> list[str]:
@@ -163,7 +168,8 @@ def _repeated_ngrams(words: Sequence[str], limits: Limits, unlike: str) -> str |
     """An n-gram repeats only where its first n - 1 words do, so each size is looked for among the finds of the one before."""
     ids = np.fromiter(map(hash, words), dtype=np.int64, count=len(words)).view(np.uint64)  # equal or not is all that is asked
     if unlike:
-        own = np.flatnonzero(ids == np.int64(hash(unlike)).view(np.uint64))
+        hashes = [hash(unlike + sign) for sign in ("", ".", ",", ":", ";", ")", ").", "),")]
+        own = np.flatnonzero(np.isin(ids, np.array(hashes, dtype=np.int64).view(np.uint64)))
         ids[own] = np.arange(len(own), dtype=np.uint64)
     lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
     ends = np.concatenate(([0], np.cumsum(lengths)))
