@@ -14,13 +14,16 @@ Near-duplicates are not chained: if A is near B and B near C, but C not near A, 
 other tools drop all but one of) would lose C, of which no near copy is kept. So every near-duplicate that goes is near one that stays, and
 no union-find is needed: documents are decided in the order of their rank.
 
-Memory is about 100 bytes a document (sorting ranks and one band), disk 700 bytes (signatures 480, band hashes 160, the rest keys and
-ids), and 8 bytes a shingle of the documents in doubt: 35 million documents take 3.5 GB and 25 GB, removed at the end. One process.
+Memory: the sort by rank takes 80 bytes a document; bands are sorted by 16 million documents and pairs looked at by a million, so that at
+35 million documents it is some 4 GB (at 120,000, where nothing is cut yet, 240 bytes a document were measured). Disk: 700 bytes a document
+(signatures 480, band hashes 160, keys and ids) and 8 bytes a shingle of the documents in doubt: 25 GB and more, removed at the end.
+One process.
 """
 
 import json
 import re
 import tempfile
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -74,13 +77,13 @@ class Duplicates:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        keys, offsets, reasons, position = [], [], [], 0
+        keys, offsets, reasons, position = array("Q"), array("q"), array("B"), 0
         for number, line in enumerate(open_lines(path), start=1):
             try:
                 row = json.loads(line)
                 keys.append(id_key(row["id"]))
                 reasons.append(REASONS.index(row["reason"].removeprefix("duplicate: ")))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
                 raise InputError(f"{path}:{number}: not a line of duplicates ({error!r}); run dedup again") from None
             offsets.append(position)
             position += len(line.encode()) + 1
@@ -134,21 +137,23 @@ def dedup(
     settings: Dedup = Dedup(),
     *,
     normalise: Callable[[str], str] | None = None,
+    seen_pairs: Callable[[list[list[int]]], None] | None = None,
 ) -> Duplicates:
     """Find the copies among the documents of the inputs that are not dropped yet, and write `work/duplicates.jsonl`.
 
     A line is {"id", "reason", "of", "kept"}: `of` is the document that it is a copy of, `kept` the one that stays in the end (another,
-    where `of` is itself a copy by another criterion). normalise: `urls.normalise_url` if not given.
+    where `of` is itself a copy by another criterion). normalise: `urls.normalise_url` if not given. seen_pairs: gets the pairs of
+    near-duplicates that were found, as places of documents in the input, in several lists.
     """
-    if normalise is None:
+    if settings.by_url and normalise is None:
         from data_pipeline.urls import normalise_url
 
         normalise = normalise_url
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-dedup-", dir=work) as scratch:
         index = _Index(Path(scratch), settings)
-        index.read(_alive(inputs), normalise)
-        verdicts = _decide(index, settings, lambda: (doc.text for doc in _alive(inputs)))
+        index.read(_alive(inputs), normalise or (lambda url: url))
+        verdicts = _decide(index, settings, lambda: (doc.text for doc in _alive(inputs)), seen_pairs)
         write_lines(work / "duplicates.jsonl", (json.dumps(row, ensure_ascii=False) for row in index.lines(*verdicts)))
     return Duplicates(work / "duplicates.jsonl")
 
@@ -234,7 +239,9 @@ def _keys(doc: Doc, normalise: Callable[[str], str]) -> dict[str, Any]:
     }
 
 
-def _decide(index: _Index, settings: Dedup, texts: Callable[[], Iterator[str]]) -> tuple[I64, Codes, I64]:
+def _decide(
+    index: _Index, settings: Dedup, texts: Callable[[], Iterator[str]], seen_pairs: Callable[[list[list[int]]], None] | None
+) -> tuple[I64, Codes, I64]:
     """(order, codes, of): the places by rank; by rank, 0 for a document that is kept or 1 + its reason, and the rank that it copies."""
     order = index.order()
     codes, of = np.zeros(index.count, np.uint8), np.arange(index.count)
@@ -245,6 +252,8 @@ def _decide(index: _Index, settings: Dedup, texts: Callable[[], Iterator[str]]) 
     if settings.near and index.count:
         ranking = Ranking(order, (codes == 0) & index.column("words")[order])
         for pairs in near_pairs(index.signatures, ranking, texts, settings.threshold, verify=settings.verify):
+            if seen_pairs:
+                seen_pairs(order[pairs].tolist())
             for better, worse in pairs.tolist():
                 if not codes[better] and not codes[worse]:
                     codes[worse], of[worse] = 1 + REASONS.index("near"), better

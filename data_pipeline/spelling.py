@@ -2,8 +2,8 @@ r"""A text as words in one spelling, so that a problem is recognised in another 
 
 What counts is letters and numbers. Lower case, Unicode compatibility forms (NFKC: `x²` is `x2`, ligatures and wide letters are plain),
 no invisible characters, apostrophes dropped within words. Everything else separates words and is no word: punctuation, delimiters,
-operators, white space; so runs of punctuation, line ends and `$` change nothing. Numbers part from letters (`2x` is `2`, `x`); `1,000`
-and `1{,}000` are `1000`.
+operators, white space; so runs of punctuation, line ends and `$` change nothing. Numbers part from letters (`2x` is `2`, `x`) and are
+taken in threes, so that `1000`, `1,000` and `1{,}000` are `1`, `000`.
 
 LaTeX: `\sin` is the word `sin`, `\pi` and `π` are `pi`. Commands that stand for a sign (`\cdot`, `\le`), a layout (`\frac`, `\left`, `\,`,
 `\text`, `\begin{align}`) or dots are dropped as the signs themselves are, so `\frac{1}{2}`, `\dfrac12`, `1/2` and `½` are `1`, `2`.
@@ -18,12 +18,13 @@ from collections.abc import Iterator
 from functools import cache
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_ASCII_WORD = re.compile(r"\\?[a-z]+|[0-9]+")
-_LINK = re.compile(r"\]\((?:https?:|www\.|[/#.])[^()\s]*\)")
-_ENVIRONMENT = re.compile(r"\\(?:begin|end) ?\{ ?[a-z]{1,20}\*? ?\}")
-_THOUSANDS = re.compile(r"(?<=[0-9])(?:,|\{,\}|\\,|\\!)(?=[0-9]{3}(?![0-9]))")
+_NUMBER = "[0-9]{1,3}(?=(?:[0-9]{3}){0,4}(?![0-9]))|[0-9]+"  # threes from the right; a run of more than 15 digits is one word
+_ASCII_WORD = re.compile(rf"\\?[a-z]+|{_NUMBER}")
+_LINK = re.compile(r"\]\((?:https?:|www\.|[/#.])[^()\s]*(?:\([^()\s]{0,200}\)[^()\s]*)?\)")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)[\s{,\\]{1,8}[a-z]{1,20}")
 _FRACTION = re.compile(r"(\\[dtc]?frac) ?([0-9])")
-_HYPHEN = re.compile(r"[-‐](?<=[^\W\d_].)[ \t]{0,8}\r?\n[ \t>]{0,8}(?=[^\W\d_])")
+_HYPHEN = re.compile(r"[-‐](?<=[^\W\d_].) ?\r?\n[ \t>]{0,8}(?=[^\W\d_])")
+_LINE_HYPHENS = ("-\n", "- \n", "-\r\n", "- \r\n", "‐\n", "‐\r\n")
 
 _GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi psi omega"
 _NAMES = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", _GREEK.split(), strict=True))
@@ -78,21 +79,24 @@ def raw_words(text: str, *, join_hyphens: bool = False) -> list[str]:
     text = _one_form(text)
     if join_hyphens:
         text = _HYPHEN.sub("", text)
-    return (_ASCII_WORD if text.isascii() else _any_word()).findall(text)
+    foreign, any_word = (None, _ASCII_WORD) if text.isascii() else _foreign()
+    return (any_word if foreign and foreign.search(text) else _ASCII_WORD).findall(text)
 
 
 @cache
-def _any_word() -> re.Pattern[str]:
-    """Letters with the marks that stand on them, as ranges: three times faster than asking for the category of each character."""
+def _foreign() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """(a letter or number beyond ASCII, any word). Letters with the marks that stand on them as ranges: asking for the category of each
+    character takes three times as long."""
     inside = [unicodedata.category(chr(code))[0] in "LM" and not re.match(f"[{_CJK}]", chr(code)) for code in range(0x80, 0x10000)]
     edges = [code for code in range(0x80, 0x10001) if (code < 0x10000 and inside[code - 0x80]) != (code > 0x80 and inside[code - 0x81])]
     ranges = "".join(f"{chr(first)}-{chr(after - 1)}" for first, after in zip(edges[::2], edges[1::2], strict=True))
-    return re.compile(rf"\\?[a-z{ranges}]+|[0-9]+|[{_CJK}]|[^\W_a-z{ranges}{_CJK}]")
+    word = rf"\\?[a-z{ranges}]+|{_NUMBER}|[{_CJK}]|[^\W_\x00-\x7f{ranges}{_CJK}]"
+    return re.compile(r"[^\W\x00-\x7f]"), re.compile(word)
 
 
 def has_hyphens(text: str) -> bool:
     """Whether a word may be divided at the end of a line."""
-    return ("\n" in text) and _HYPHEN.search(text) is not None
+    return any(end in text for end in _LINE_HYPHENS) and _HYPHEN.search(text) is not None
 
 
 def _one_form(text: str) -> str:
@@ -105,7 +109,7 @@ def _one_form(text: str) -> str:
         text = _FRACTION.sub(r"\1 \2 ", text)
     if "](" in text:
         text = _LINK.sub("] ", text)
-    return _THOUSANDS.sub("", text)
+    return text
 
 
 def _special(match: re.Match[str]) -> str:

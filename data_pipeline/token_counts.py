@@ -15,6 +15,8 @@ def token_counter(name: str) -> Counts:
     """
     path = Path(name)
     file = path / "tokenizer.json" if path.is_dir() else path
+    if path.is_dir() and not any(path.glob("*token*")) and not any(path.glob("vocab*")):
+        raise InputError(f"tokenizer {name!r} cannot be loaded: the folder holds no tokenizer.json")
     try:
         return _from_file(file) if file.is_file() else _from_name(name)
     except (OSError, ValueError, ImportError) as error:
