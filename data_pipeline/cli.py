@@ -1,0 +1,60 @@
+"""`reckon mine`: the pipeline from the command line. Exit codes: 0 done, 2 the input was wrong (one line), 130 stopped.
+
+Each command is a module with an argparse parser and a `run`; this one dispatches and answers for unknown names and options. A run that was
+stopped goes on when the same command is given again.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from data_pipeline.cli_options import hint
+from verifiers.input_error import InputError
+
+COMMANDS = {  # name -> (module with `command(arguments) -> exit code`, what it does)
+    "demo": ("data_pipeline.cli_run", "two rounds on a small made-up web, in under a minute"),
+    "run": ("data_pipeline.cli_run", "the whole loop: CONFIG.toml or INPUTS... --seed ... --out DIR"),
+    "extract": ("data_pipeline.cli_steps", "pages to text with LaTeX: IN... --out FILE.jsonl"),
+    "train": ("data_pipeline.cli_classify", "a classifier: POSITIVES... --negatives FILES --out MODEL.bin"),
+    "score": ("data_pipeline.cli_classify", "documents with their probability of mathematics: IN... --model MODEL.bin --out FILE"),
+    "dedup": ("data_pipeline.cli_steps", "without duplicates: IN... --out FILE"),
+    "decontaminate": ("data_pipeline.cli_steps", "without the words of benchmarks: IN... --benchmarks FILES --out FILE"),
+    "problems": ("data_pipeline.cli_steps", "question-answer pairs with verified answers: IN... --out FILE.jsonl"),
+    "stats": ("data_pipeline.cli_stats", "what a run or a file of documents holds: DIR or FILE, --json"),
+    "inspect": ("data_pipeline.cli_stats", "what every stage made of a document: ID or URL or LINE --in DIR or FILE"),
+}
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  reckon mine {name.ljust(width)}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(["Mine mathematics from the web.", "", *lines, "", "reckon mine COMMAND --help lists a command's options."])
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Run one command. Raises InputError for what the user got wrong."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        raise InputError(f"unknown command {name!r}{hint(name, COMMANDS) or '; there are ' + ', '.join(COMMANDS)}")
+    return int(importlib.import_module(COMMANDS[name][0]).command(name, list(arguments[1:])))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """As `python -m data_pipeline.cli`."""
+    try:
+        return command(arguments)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""Options of `reckon mine`: argparse with errors as one line, the nearest name for an unknown option, and fields as options."""
+
+import argparse
+import dataclasses
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from data_pipeline.settings import Settings, fields
+from verifiers.input_error import InputError
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """ "; did you mean X?", or "" where nothing is near."""
+    near = difflib.get_close_matches(name, list(known), 1, 0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises InputError where argparse would print its usage and exit. Abbreviations are refused: they break when an option is added."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(
+            prog=f"reckon mine {name}", description=text, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} ({self.prog} --help lists the options)")
+
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        spelled = [_dashes(argument) for argument in arguments]
+        values, unknown = self.parse_known_intermixed_args(spelled)
+        for argument in unknown:
+            if argument.startswith("-"):
+                options = [option for action in self._actions for option in action.option_strings]
+                raise InputError(f"unknown option {argument}{hint(argument.split('=')[0], options)} ({self.prog} --help lists all)")
+            raise InputError(f"unexpected argument {argument!r} ({self.prog} --help)")
+        return values
+
+
+def _dashes(argument: str) -> str:
+    """`--seed_domains` as `--seed-domains`; values stay."""
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return name.replace("_", "-") + equals + value
+
+
+def add_fields(parser: argparse.ArgumentParser, names: Iterable[str] | None = None) -> None:
+    """The settings as options; without a default, so that a configuration file's values are overridden only by what was given."""
+    for name, entry in fields().items():
+        if names is None or name in names:
+            option = "--" + name.replace("_", "-")
+            shown = " ".join(entry.default) if isinstance(entry.default, tuple) else entry.default
+            text = f"{entry.metadata['help']} (default: {shown})".replace("%", "%%")
+            if entry.type is bool:
+                parser.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+            elif isinstance(entry.type, type) and entry.type in (int, float, str):
+                parser.add_argument(option, type=entry.type, default=argparse.SUPPRESS, help=text, metavar=entry.type.__name__.upper())
+            else:
+                parser.add_argument(option, nargs="+", default=argparse.SUPPRESS, help=text, metavar="NAME")
+
+
+def with_fields(base: Settings, values: argparse.Namespace) -> Settings:
+    """`base` with the options that were given."""
+    given: dict[str, Any] = {}
+    for name in fields():
+        if hasattr(values, name):
+            value = getattr(values, name)
+            given[name] = tuple(value) if isinstance(value, list) else value
+    return dataclasses.replace(base, **given)

@@ -1,0 +1,91 @@
+"""`reckon mine run` and `reckon mine demo`."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from data_pipeline.cli_options import Parser, add_fields, with_fields
+from data_pipeline.cli_progress import Progress
+from data_pipeline.cli_tables import funnel_table, rounds_table
+from data_pipeline.demo_run import demo_settings
+from data_pipeline.mine import Outcome, mine
+from data_pipeline.settings import Settings, read_config
+from verifiers.input_error import InputError
+
+
+def command(name: str, arguments: Sequence[str]) -> int:
+    return demo(arguments) if name == "demo" else run(arguments)
+
+
+def run(arguments: Sequence[str]) -> int:
+    parser = Parser("run", "The whole loop, from archives to a corpus and problems. A run that was stopped goes on when called again.")
+    parser.add_argument("inputs", nargs="*", help="a configuration (.toml, .json), or archives, pages, folders")
+    parser.add_argument("--out", required=True, type=Path, help="the run's folder")
+    parser.add_argument("--review", action="store_true", help="stop after each round for a person to edit patterns.json")
+    add_fields(parser)
+    values = parser.read(arguments)
+    settings, inputs = _configured(values.inputs)
+    settings = with_fields(settings, values)
+    if not inputs:
+        raise InputError("no inputs; give archives, pages or folders, or a configuration with inputs = [...]")
+    return _mine(settings, inputs, values.out, review=values.review)
+
+
+def _configured(inputs: Sequence[str]) -> tuple[Settings, list[str]]:
+    """The settings of a configuration file among the inputs, and the other inputs (the file's own where there are none)."""
+    configs = [name for name in inputs if name.endswith((".toml", ".json"))]
+    others = [name for name in inputs if name not in configs]
+    if len(configs) > 1:
+        raise InputError(f"{len(configs)} configurations ({', '.join(configs)}); give one")
+    if not configs:
+        return Settings(), others
+    settings, named = read_config(Path(configs[0]))
+    return settings, others or named
+
+
+def _mine(settings: Settings, inputs: Sequence[str], out: Path, *, review: bool = False) -> int:
+    start = time.monotonic()
+    outcome = mine(settings, inputs, out, watch=Progress(), review=review)
+    print("\n".join([*funnel_table(out), "", *rounds_table(out), "", *_ending(outcome, time.monotonic() - start)]))
+    return 0
+
+
+def _ending(outcome: Outcome, seconds: float) -> list[str]:
+    if outcome.review:
+        return [f"Round {outcome.rounds} waits for you: set accept = true or false in {outcome.review}, then give the same command again."]
+    found = f"{outcome.problems:,} problems in {outcome.out / 'problems.jsonl'}"
+    lines = [f"{outcome.kept:,} documents in {outcome.out / 'corpus'}, {found} ({seconds:.0f} s)"]
+    report = _report(outcome.out)
+    return [*lines, f"report: {report}"] if report else lines
+
+
+def _report(out: Path) -> Path | None:
+    """`report.html` from the files of the run; None in an installation without its module."""
+    if find_spec("data_pipeline.report") is None:
+        return None
+    return Path(import_module("data_pipeline.report").write_report(out))
+
+
+def demo(arguments: Sequence[str]) -> int:
+    parser = Parser("demo", "Two rounds of the loop on a small made-up web: what a run does and what it leaves, in under a minute.")
+    parser.add_argument(
+        "--out", type=Path, default=Path("mine-demo"), help="folder of the web and of the run; an earlier demo there is replaced"
+    )
+    out = parser.read(arguments).out
+    _clear(out)
+    settings, inputs = demo_settings(out / "web")
+    (out / "run").mkdir()
+    print(f"a made-up web of {len(inputs)} archives: {out / 'web'}; the seed is one site of it, {settings.seed_domains[0]}")
+    return _mine(settings, inputs, out / "run")
+
+
+def _clear(out: Path) -> None:
+    """Remove an earlier demo; refuses a folder that is something else."""
+    if not out.exists():
+        return
+    if not out.is_dir() or {entry.name for entry in out.iterdir()} - {"web", "run"}:
+        raise InputError(f"{out}: holds something else than a demo; give another --out")
+    shutil.rmtree(out)

@@ -1,0 +1,162 @@
+"""`reckon mine stats` and `reckon mine inspect`: what a run or a file of documents holds, and what became of one document."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from data_pipeline.cli_options import Parser
+from data_pipeline.cli_tables import funnel_table, round_figures, rounds_table, table
+from data_pipeline.dedup import Duplicates
+from data_pipeline.doc import Doc, to_row
+from data_pipeline.mine_extract import finished
+from data_pipeline.mine_watch import rows
+from data_pipeline.shards import document_files, read_docs
+from data_pipeline.urls import host, normalise_url
+from verifiers.input_error import InputError
+
+SHOWN = 12  # hosts, reasons and families of a table
+TEXT = 1500  # characters of a document that `inspect` prints
+
+
+def command(name: str, arguments: Sequence[str]) -> int:
+    return stats(arguments) if name == "stats" else inspect(arguments)
+
+
+def is_run(path: Path) -> bool:
+    return (path / "config.json").is_file() and (path / "steps").is_dir()
+
+
+def existing(path: Path) -> Path:
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    return path
+
+
+# Stats ----------------------------------------------------------------------------------------------------------------------------------
+
+
+def stats(arguments: Sequence[str]) -> int:
+    parser = Parser("stats", "A run's funnel and rounds, or what a file or folder of documents holds.")
+    parser.add_argument("path", type=Path, help="a run's folder, or documents")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    values = parser.read(arguments)
+    path = existing(values.path)
+    if is_run(path):
+        found: dict[str, Any] = {"steps": rows(path), "rounds": round_figures(path)}
+        lines = [*funnel_table(path), "", *rounds_table(path)]
+    else:
+        found = document_stats(doc for file in document_files(path) for doc in read_docs(file))
+        lines = _stats_lines(found)
+    print(json.dumps(found, ensure_ascii=False) if values.json else "\n".join(lines))
+    return 0
+
+
+def document_stats(docs: Iterator[Doc]) -> dict[str, Any]:
+    """Counts over documents: kept and dropped by reason, characters, formulas by family, languages, hosts."""
+    outcomes: Counter[str] = Counter()
+    formulas: Counter[str] = Counter()
+    languages: Counter[str] = Counter()
+    hosts: Counter[str] = Counter()
+    characters = with_formulas = 0
+    for doc in docs:
+        outcomes[doc.dropped or "kept"] += 1
+        if doc.dropped is None:
+            formulas.update(doc.formulas)
+            with_formulas += any(doc.formulas.values())
+            languages[doc.language or "?"] += 1
+            hosts[host(doc.url) or "?"] += 1
+            characters += len(doc.text)
+    return {
+        "documents": outcomes.total(), "outcomes": dict(outcomes.most_common()), "characters": characters, "with_formulas": with_formulas,
+        "formulas": dict(formulas.most_common()), "languages": dict(languages.most_common()), "hosts": dict(hosts.most_common()),
+    }  # fmt: skip
+
+
+def _stats_lines(found: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{found['documents']:,} documents, {found['characters']:,} characters kept, {found['with_formulas']:,} documents with formulas"
+    ]
+    for name in ("outcomes", "formulas", "languages", "hosts"):
+        entries = list(found[name].items())
+        if entries:
+            body = [[key, f"{count:,}", ""] for key, count in entries[:SHOWN]]
+            lines += ["", *table([name, "count", ""], body)]
+            lines += [f"... {len(entries) - SHOWN} more"] if len(entries) > SHOWN else []
+    return lines
+
+
+# Inspect --------------------------------------------------------------------------------------------------------------------------------
+
+
+def inspect(arguments: Sequence[str]) -> int:
+    parser = Parser("inspect", "What every stage made of a document.")
+    parser.add_argument("document", help="its id, its URL, or its number (line, from 1) in a file")
+    parser.add_argument("--in", dest="place", required=True, type=Path, help="a run's folder, or documents")
+    parser.add_argument("--json", action="store_true", help="one JSON object, with the whole text")
+    values = parser.read(arguments)
+    place = existing(values.place)
+    files = finished(place / "extracted") if is_run(place) else document_files(place)
+    found = find(files, values.document)
+    story = {"document": to_row(found), "stages": run_story(place, found)} if is_run(place) else {"document": to_row(found)}
+    print(json.dumps(story, ensure_ascii=False) if values.json else "\n".join(_story_lines(story)))
+    return 0
+
+
+def find(files: Sequence[Path], name: str) -> Doc:
+    """The first document with this id, URL (as given, else normalised) or number. Raises InputError."""
+    number = int(name) if name.isdecimal() and len(name) < 12 else 0
+    wanted = normalise_url(name) if "://" in name else ""
+    near: Doc | None = None
+    count = 0
+    for file in files:
+        for doc in read_docs(file):
+            count += 1
+            if name in (doc.id, doc.url) or count == number:
+                return doc
+            if near is None and wanted and normalise_url(doc.url) == wanted:
+                near = doc
+    if near is None:
+        raise InputError(f"no document {name!r} among the {count:,} there; give an id, a URL or a number from 1 to {count:,}")
+    return near
+
+
+def run_story(out: Path, doc: Doc) -> list[dict[str, Any]]:
+    """The document's way through a run, a row a stage, as far as the run has come."""
+    story: list[dict[str, Any]] = [{"stage": "extract", "outcome": doc.dropped or "kept", "formulas": sum(doc.formulas.values())}]
+    if (out / "duplicates.jsonl").is_file():
+        copy = Duplicates(out / "duplicates.jsonl").lookup(doc.id)
+        story.append({"stage": "duplicates", "outcome": copy[0], "kept": copy[1]} if copy else {"stage": "duplicates", "outcome": "kept"})
+    for folder in sorted(out.glob("round-*")):
+        if (folder / "figures.json").is_file():
+            found = pq.read_table(folder / "scores.parquet", filters=[("id", "=", doc.id)]).to_pylist()
+            if found:
+                row = found[0]
+                outcome = "collected" if row["collected"] else "not collected"
+                story.append({"stage": folder.name, "outcome": outcome, "score": round(row["score"], 4), "seed": row["seed"]})
+    return story + _ending(out, doc.id)
+
+
+def _ending(out: Path, name: str) -> list[dict[str, Any]]:
+    """What the corpus step made of it: kept with so many characters, or rejected."""
+    for place in (out / "rejected.jsonl.zst", out / "corpus"):
+        if place.exists():
+            for doc in read_docs(place):
+                if doc.id == name:
+                    return [{"stage": "corpus", "outcome": doc.dropped or "kept", "language": doc.language, "characters": len(doc.text)}]
+    return []
+
+
+def _story_lines(story: dict[str, Any]) -> list[str]:
+    row = story["document"]
+    lines = [
+        f"{name}: {row[name]}" for name in ("id", "url", "title", "language", "archive", "offset", "date", "formulas", "scores", "dropped")
+    ]
+    for stage in story.get("stages", ()):
+        details = ", ".join(f"{key} {value}" for key, value in stage.items() if key not in ("stage", "outcome"))
+        lines.append(f"{stage['stage'].ljust(12)} {stage['outcome']}" + (f" ({details})" if details else ""))
+    more = f"\n... {len(row['text']) - TEXT:,} more characters" if len(row["text"]) > TEXT else ""
+    return [*lines, "", row["text"][:TEXT] + more]

@@ -1,0 +1,149 @@
+"""`reckon mine extract`, `dedup`, `decontaminate` and `problems`: one step of the pipeline on files."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from data_pipeline.cli_options import Parser, add_fields, with_fields
+from data_pipeline.cli_progress import Progress
+from data_pipeline.decontaminate import Benchmarks, decontaminate
+from data_pipeline.dedup import Dedup, dedup, drop_duplicates
+from data_pipeline.doc import Doc, to_line
+from data_pipeline.mine_extract import extracted_files
+from data_pipeline.mine_watch import Watch
+from data_pipeline.problems import Difficulty, read_solve_rates, write_problems
+from data_pipeline.settings import Settings
+from data_pipeline.shards import document_files, read_docs, write_lines
+from verifiers.input_error import InputError
+
+EXTRACTION = ("prefilter", "page_seconds", "page_megabytes", "keep_rejects", "workers")
+
+
+def command(name: str, arguments: Sequence[str]) -> int:
+    return {"extract": extract, "dedup": dedup_files, "decontaminate": decontaminate_files, "problems": problems}[name](arguments)
+
+
+def output_file(path: Path) -> Path:
+    """Raises InputError for an output that is no JSON Lines file, before any work is done."""
+    if not path.name.endswith((".jsonl", ".jsonl.zst", ".jsonl.gz")):
+        raise InputError(f"--out {path}: should be a .jsonl, .jsonl.zst or .jsonl.gz file")
+    if path.is_dir():
+        raise InputError(f"--out {path}: is a folder; give a file")
+    return path
+
+
+def input_docs(names: Sequence[str], out: Path) -> list[Path]:
+    """The document files of the inputs. Raises InputError for a missing one, and for one that would be overwritten."""
+    files = [file for name in names for file in document_files(Path(name))]
+    if any(file.resolve() == out.resolve() for file in files):
+        raise InputError(f"--out {out}: is one of the inputs")
+    return files
+
+
+def summary(name: str, counts: Counter[str], out: Path) -> str:
+    dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common() if reason != "kept")
+    return f"{name}: {counts.total():,} documents, {counts['kept']:,} kept{f' ({dropped})' if dropped else ''}: {out}"
+
+
+def counted(docs: Iterable[Doc], counts: Counter[str], watch: Watch) -> Iterator[Doc]:
+    size = 0
+    for doc in docs:
+        counts[doc.dropped or "kept"] += 1
+        size += len(doc.text)
+        watch.advance(counts.total(), size=size, outcomes=counts)
+        yield doc
+
+
+def rows_of(docs: Iterable[Doc]) -> Iterator[str]:
+    return (to_line(doc)[:-1] for doc in docs)
+
+
+def extract(arguments: Sequence[str]) -> int:
+    parser = Parser("extract", "Pages to text with every formula as LaTeX: one JSON object a page, kept or not, with the reason.")
+    parser.add_argument("inputs", nargs="+", help="archives (WARC, WET, ARC), .html files, folders")
+    parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
+    add_fields(parser, EXTRACTION)
+    values = parser.read(arguments)
+    out = output_file(values.out)
+    watch = Progress()
+    parts = out.with_name(f".{out.name}.parts")  # finished archives stay here until all are: a stopped command goes on
+    files = extracted_files(values.inputs, parts, with_fields(Settings(), values), watch, out=None)
+    counts: Counter[str] = Counter()
+    write_lines(out, rows_of(counted((doc for file in files for doc in read_docs(file)), counts, Watch())))
+    shutil.rmtree(parts)
+    watch.note(summary("extract", counts, out))
+    return 0
+
+
+def dedup_files(arguments: Sequence[str]) -> int:
+    parser = Parser("dedup", "Documents without copies (URL, text, near), the dropped ones kept as rows with their reason unless --drop.")
+    parser.add_argument("inputs", nargs="+", help="files or folders of documents")
+    parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
+    parser.add_argument("--drop", action="store_true", help="leave dropped documents out")
+    add_fields(parser, ("near", "near_threshold"))
+    values = parser.read(arguments)
+    out = output_file(values.out)
+    files = input_docs(values.inputs, out)
+    settings = with_fields(Settings(), values)
+    watch = Progress()
+    watch.begin("dedup")
+    work = out.with_name(f".{out.name}.work")
+    try:
+        found = dedup(files, work, Dedup(near=settings.near, threshold=settings.near_threshold))
+        counts: Counter[str] = Counter()
+        flow = counted(drop_duplicates((doc for file in files for doc in read_docs(file)), found), counts, watch)
+        write_lines(out, rows_of(doc for doc in flow if doc.dropped is None or not values.drop))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    watch.note(summary("dedup", counts, out))
+    return 0
+
+
+def decontaminate_files(arguments: Sequence[str]) -> int:
+    parser = Parser("decontaminate", "Documents without the words of benchmarks: segments with a 10-gram of one are removed.")
+    parser.add_argument("inputs", nargs="+", help="files or folders of documents")
+    parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
+    add_fields(parser, ("benchmarks", "unit"))
+    values = parser.read(arguments)
+    out = output_file(values.out)
+    files = input_docs(values.inputs, out)
+    settings = with_fields(Settings(), values)
+    if not settings.benchmarks:
+        raise InputError("no benchmarks; name their files with --benchmarks")
+    unit: Any = settings.unit
+    stage = decontaminate(Benchmarks.load([Path(name) for name in settings.benchmarks]), unit=unit)
+    watch = Progress()
+    watch.begin("decontaminate")
+    counts: Counter[str] = Counter()
+    flow = counted(stage(doc for file in files for doc in read_docs(file)), counts, watch)
+    write_lines(out, rows_of(flow))
+    watch.note(summary("decontaminate", counts, out))
+    return 0
+
+
+def problems(arguments: Sequence[str]) -> int:
+    parser = Parser(
+        "problems", "Question-answer pairs from documents, each answer parsed and verified, as problems for `reckon grpo-math`."
+    )
+    parser.add_argument("inputs", nargs="+", help="files or folders of documents")
+    parser.add_argument("--out", required=True, type=Path, help="a .jsonl file")
+    parser.add_argument("--solve-rates", type=Path, help="JSON Lines with an id and a solve_rate: difficulty by a policy")
+    parser.add_argument("--least", type=float, default=0.0, help="least solve rate")
+    parser.add_argument("--most", type=float, default=1.0, help="greatest solve rate")
+    add_fields(parser, ("benchmarks",))
+    values = parser.read(arguments)
+    out = output_file(values.out)
+    files = input_docs(values.inputs, out)
+    names = with_fields(Settings(), values).benchmarks
+    benchmarks = Benchmarks.load([Path(name) for name in names]) if names else None
+    difficulty = Difficulty(read_solve_rates(values.solve_rates), values.least, values.most) if values.solve_rates else None
+    watch = Progress()
+    watch.begin("problems")
+    seen: Counter[str] = Counter()
+    flow = counted((doc for file in files for doc in read_docs(file)), seen, watch)
+    counts = write_problems(flow, out, benchmarks, difficulty=difficulty)
+    dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common() if reason not in ("found", "kept"))
+    watch.note(f"problems: {counts['found']:,} found, {counts['kept']:,} kept ({dropped or 'none dropped'}): {out}")
+    return 0

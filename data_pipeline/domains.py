@@ -1,0 +1,229 @@
+"""Which domains are about mathematics, and which of their paths: how the loop finds seed pages that the classifier missed.
+
+DeepSeekMath (arXiv:2402.03300, section 2.1) calls a domain mathematical when more than 10 % of its pages were collected, lets people
+mark the URL paths inside it that hold mathematics (mathoverflow.net/questions), and adds the uncollected pages under them to the seed.
+Here the paths are proposed: the page paths of a domain form a tree, and going down from its root the first folder whose pages were
+mostly collected is taken. Higher is better, since the uncollected pages are the gain; a folder below the bar, and one with a sub-folder
+of which next to nothing was collected, is opened, so that `/questions` is found without `/users`. What lies below the bar but above the
+domain's own is proposed too, not accepted: a person can turn it on, or anything off, in `patterns.json`.
+
+A pattern is a host and a prefix of whole path segments, or of a path and one query parameter (`/viewtopic.php?f=5`: forums keep their
+boards there). No regular expressions: a person must be able to see what one matches. Left out: subdomains are domains of their own.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from verifiers.atomic import atomic_path
+from verifiers.input_error import InputError
+
+DEPTH = 6  # path segments looked at: deeper folders hold too few pages to judge, and a hostile URL has thousands
+EXAMPLES = 3
+TELLING = 8  # pages of which a mathematical folder would hardly ever show so few
+PARAMETERS = 8  # query parameters looked at
+
+
+class Visit(NamedTuple):
+    """A page of the pool as domains see it."""
+
+    host: str
+    url: str
+    collected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    host: str
+    pages: int
+    collected: int
+    mathematical: bool
+
+    @property
+    def share(self) -> float:
+        return self.collected / self.pages
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A place in a domain: `path` is "/" (all of it), a folder "/questions/", a page "/showthread.php" or one with a parameter."""
+
+    host: str
+    path: str
+    pages: int
+    collected: int
+    accept: bool
+    examples: tuple[str, ...] = ()
+    """Uncollected pages under it: what accepting it would add."""
+
+    @property
+    def share(self) -> float:
+        return self.collected / self.pages if self.pages else 0.0
+
+
+def shares(visits: Iterable[Visit], *, more_than: float = 0.10, least_pages: int = 3) -> list[Domain]:
+    """Every domain with its share of collected pages; most collected pages first, then by name."""
+    pages: dict[str, int] = defaultdict(int)
+    collected: dict[str, int] = defaultdict(int)
+    for visit in visits:
+        pages[visit.host] += 1
+        collected[visit.host] += visit.collected
+    found = [
+        Domain(host, count, collected[host], bool(host) and count >= least_pages and collected[host] > more_than * count)
+        for host, count in pages.items()
+    ]
+    return sorted(found, key=lambda domain: (-domain.collected, -domain.pages, domain.host))
+
+
+@dataclass(slots=True)
+class _Node:
+    pages: int = 0
+    collected: int = 0
+    examples: list[str] = field(default_factory=list)
+    children: dict[str, "_Node"] = field(default_factory=dict)
+
+    def add(self, visit: Visit) -> None:
+        self.pages += 1
+        self.collected += visit.collected
+        if not visit.collected and len(self.examples) < EXAMPLES:
+            self.examples.append(visit.url)
+
+
+def propose_patterns(
+    visits: Iterable[Visit], domains: Iterable[Domain], *, share: float = 0.5, pages: int = 3, least_share: float = 0.10
+) -> list[Pattern]:
+    """The patterns of the mathematical domains; `accept` where at least `share` of `pages` or more pages was collected.
+
+    Those with more than `least_share` are proposed without it. The visits' order decides the examples and nothing else.
+    """
+    wanted = {domain.host for domain in domains if domain.mathematical}
+    trees: dict[str, _Node] = {host: _Node() for host in wanted}
+    for visit in visits:
+        if visit.host in wanted:
+            node = trees[visit.host]
+            node.add(visit)
+            for step in steps(visit.url):
+                node = node.children.setdefault(step, _Node())
+                node.add(visit)
+    return [pattern for host in sorted(trees) for pattern in _descend(host, "/", trees[host], share, pages, least_share)]
+
+
+def _descend(host: str, path: str, node: _Node, share: float, pages: int, least_share: float) -> Iterator[Pattern]:
+    """The highest accepted folders below a node; where there is none, the node itself if a person might want it. Depth: DEPTH."""
+    if node.pages < pages:
+        return
+    taken = node.collected >= share * node.pages and not _is_mixed(node, least_share)
+    below: list[Pattern] = []
+    if not taken:
+        for name, child in sorted(node.children.items()):
+            below += _descend(host, _join(path, name), child, share, pages, least_share)
+    if taken or (not any(found.accept for found in below) and node.collected > least_share * node.pages):
+        yield Pattern(host, path, node.pages, node.collected, taken, tuple(node.examples))
+    else:
+        yield from below
+
+
+def _is_mixed(node: _Node, least_share: float) -> bool:
+    """Whether a folder directly below is about something else: enough pages to tell, and next to none of them collected."""
+    return any(child.pages >= TELLING and child.collected <= least_share * child.pages for child in node.children.values())
+
+
+def _join(path: str, name: str) -> str:
+    return path.rstrip("/") + name
+
+
+def steps(url: str) -> Iterator[str]:
+    """The path of a URL as the steps of the tree: "/questions/", "/12/", "/why"; a page's query parameter is its last step."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # an address no browser would open either
+        return
+    names = [name for name in parts.path.split("/")[: DEPTH + 2] if name]
+    folders = names if parts.path.endswith("/") else names[:-1]
+    for name in folders[:DEPTH]:
+        yield f"/{name}/"
+    if len(names) > len(folders) and len(folders) < DEPTH:
+        yield f"/{names[-1]}"
+        board = _board(parts.query)
+        if board:
+            yield board
+
+
+def _board(query: str) -> str:
+    """The parameter that names the part of a site: the first whose name is a board's (`f`, `forum`, `cat`...); "" without one."""
+    for parameter in query.split("&", PARAMETERS)[:PARAMETERS]:
+        name, _, value = parameter.partition("=")
+        if name.lower() in BOARDS and value:
+            return f"?{name}={value}"
+    return ""
+
+
+BOARDS = frozenset({"f", "fid", "forum", "forumid", "board", "cat", "category", "c", "section", "tag"})
+
+
+def matches(pattern: Pattern, host: str, url: str) -> bool:
+    return host == pattern.host and any(path == pattern.path for path in paths(url))
+
+
+def paths(url: str) -> Iterator[str]:
+    """Every pattern path that covers a URL, from "/" down."""
+    path = "/"
+    yield path
+    for step in steps(url):
+        path = _join(path, step)
+        yield path
+
+
+def accepted(patterns: Iterable[Pattern]) -> Mapping[str, frozenset[str]]:
+    """The accepted paths by host: what `covers` looks a page up in."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for pattern in patterns:
+        if pattern.accept:
+            found[pattern.host].add(pattern.path)
+    return {host: frozenset(places) for host, places in found.items()}
+
+
+def covers(places: Mapping[str, frozenset[str]], host: str, url: str) -> bool:
+    """Whether a page lies under an accepted pattern."""
+    under = places.get(host)
+    return under is not None and any(path in under for path in paths(url))
+
+
+def write_patterns(patterns: Sequence[Pattern], path: Path) -> None:
+    """`patterns.json`, one pattern a line, so that a person can edit `accept` and a diff shows it."""
+    lines = [json.dumps({**asdict(pattern), "share": round(pattern.share, 4)}, ensure_ascii=False) for pattern in patterns]
+    with atomic_path(path) as temporary:
+        temporary.write_text('{"patterns": [' + ",".join("\n" + line for line in lines) + "\n]}\n", encoding="utf-8")
+
+
+def read_patterns(path: Path) -> list[Pattern]:
+    """The patterns of a round, perhaps edited. A person may add one with only host, path and accept. Raises InputError."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["patterns"]
+        return [_pattern(row) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not a patterns file ({error!r:.120}); each entry needs host, path and accept = true or false") from error
+
+
+def _pattern(row: Mapping[str, Any]) -> Pattern:
+    host, path, accept = row["host"], row["path"], row["accept"]
+    if not isinstance(host, str) or not isinstance(path, str) or not isinstance(accept, bool) or not path.startswith("/"):
+        raise ValueError(f"{row!r:.80}")
+    examples = tuple(str(url) for url in row.get("examples", ()))
+    return Pattern(host, path, int(row.get("pages", 0)), int(row.get("collected", 0)), accept, examples)
+
+
+def write_domains(domains: Sequence[Domain], path: Path) -> None:
+    """`domains.json`, one domain a line."""
+    lines = [json.dumps({**asdict(domain), "share": round(domain.share, 4)}, ensure_ascii=False) for domain in domains]
+    with atomic_path(path) as temporary:
+        temporary.write_text('{"domains": [' + ",".join("\n" + line for line in lines) + "\n]}\n", encoding="utf-8")
+
+
+def read_domains(path: Path) -> list[Domain]:
+    rows = json.loads(path.read_text(encoding="utf-8"))["domains"]
+    return [Domain(row["host"], row["pages"], row["collected"], row["mathematical"]) for row in rows]

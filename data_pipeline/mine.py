@@ -1,0 +1,160 @@
+"""The DeepSeekMath loop on one machine: from archives to a corpus of mathematics and problems, resumable at any point.
+
+The order of the steps, and why:
+
+1. extract: every page once, cached. The rounds read text; extraction is most of the cost.
+2. duplicates: URL, exact, near. Before the rounds, as in the paper: a page that exists a thousand times would be a thousand votes in
+   training, in its domain's share and in the token budget. Signatures cost a twentieth of extraction: cheap enough for the whole pool.
+3. rounds: train, score, collect, domains (`mine_rounds.py`), until the collection is the last one's (98 %) or the rounds are used up.
+4. corpus: language, boilerplate lines, quality, decontamination, shards, on the collection only (`mine_corpus.py`).
+5. problems: question-answer pairs from the corpus's pages.
+
+Resuming is reading: each step has a marker that is written last, and a step without one is done again from the last marker inside it (an
+archive, a trained model). The same inputs, settings and random seed give the same bytes in every file but `steps/` and `funnel.json`,
+which hold durations. Left out: several machines; archives are independent, so `extract` can be run anywhere.
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_pipeline import mine_corpus, mine_rounds
+from data_pipeline.mine_extract import extracted_files, find_duplicates
+from data_pipeline.mine_pool import Pool, build_pool
+from data_pipeline.mine_sample import Round
+from data_pipeline.mine_seed import Seed, read_seed, sort_seed
+from data_pipeline.mine_watch import SILENT, Watch, is_done, recorded, write_funnel, write_json
+from data_pipeline.settings import STEPS, Settings, differences, to_mapping
+from verifiers.atomic import remove_leftovers
+from verifiers.input_error import InputError
+
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to."""
+
+    out: Path
+    rounds: int
+    pool: int
+    collected: int
+    kept: int
+    problems: int
+    review: Path | None
+    """The patterns file that waits for a person; None when the run is complete."""
+
+
+def mine(settings: Settings, inputs: Sequence[str], out: Path, *, watch: Watch = SILENT, review: bool = False) -> Outcome:
+    """Run the loop, or what is left of it. `review` stops after each round, for a person to edit its patterns; call again to go on."""
+    seed_pages = sort_seed(settings)[2]
+    with claimed(out, settings, inputs):
+        files = extracted_files(inputs, out / "extracted", settings, watch, out=out)
+        seed_files = extracted_files(seed_pages, out / "seed", settings, watch, out=None) if seed_pages else []
+        dropped = find_duplicates(files, out, settings, watch)
+        pool = build_pool(files, dropped)
+        _check(pool, settings)
+        seed = read_seed(settings, out, seed_files)
+        last = _rounds(pool, seed, settings, out, watch, review)
+        waits = mine_rounds.folder_of(out, last.number) / "patterns.json"
+        write_funnel(out)
+        if review and not _ended(last, settings, out):
+            return Outcome(out, last.number, len(pool), int(last.collected.sum()), 0, 0, waits)
+        kept = mine_corpus.write_corpus(pool, last, settings, out, watch)
+        problems = mine_corpus.write_problem_file(settings, out, watch)
+        write_funnel(out)
+    return Outcome(out, last.number, len(pool), int(last.collected.sum()), kept, problems, None)
+
+
+def _check(pool: Pool, settings: Settings) -> None:
+    if not len(pool):
+        raise InputError("the inputs hold no page that extraction keeps; `reckon mine stats OUT` shows the reasons")
+    mine_rounds.check_budget(pool, settings)
+
+
+def _rounds(pool: Pool, seed: Seed, settings: Settings, out: Path, watch: Watch, review: bool) -> Round:
+    """All rounds that are left; with `review`, one."""
+    current = mine_rounds.first(pool, seed)
+    while not _ended(current, settings, out):
+        number = current.number + 1
+        name = f"round-{number:02d}"
+        if not (mine_rounds.folder_of(out, number) / "figures.json").is_file():
+            with recorded(out, name) as record:
+                current = mine_rounds.run_round(pool, seed, current, settings, out, watch)
+                record.entered, record.kept = len(pool), int(current.collected.sum())
+                record.dropped = {"round: not collected": record.entered - record.kept}
+            watch.note(_sentence(mine_rounds.read_figures(mine_rounds.folder_of(out, number))))
+            if review:
+                return current
+        else:
+            current = mine_rounds.load_round(pool, out, number)
+    return current
+
+
+def _ended(current: Round, settings: Settings, out: Path) -> bool:
+    """Whether this is the last round."""
+    if current.number == 0:
+        return False
+    return current.number >= settings.rounds or bool(mine_rounds.read_figures(mine_rounds.folder_of(out, current.number))["settled"])
+
+
+def _sentence(figures: dict[str, Any]) -> str:
+    return (
+        f"round {figures['round']}: {figures['collected']:,} of {figures['pool']:,} pages ({figures['collected_tokens']:,} tokens) at "
+        f"{figures['threshold']:.3f}, {figures['overlap']:.1%} of them in the round before; {figures['domains']} mathematical domains, "
+        f"{figures['patterns_accepted']} patterns accepted"
+    )
+
+
+# The output folder ----------------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def claimed(out: Path, settings: Settings, inputs: Sequence[str]) -> Iterator[None]:
+    """The folder for this run alone. Raises InputError for a folder of another run, or one that a running process holds."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; --out needs a folder")
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / CONFIG).is_file() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+        raise InputError(f"{out}: holds other files and no {CONFIG}; give --out an empty or a new folder")
+    with (out / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"{out}: another process is mining into it") from error
+        _agree(out, {"inputs": list(inputs), "settings": to_mapping(settings)})
+        remove_leftovers(out)
+        yield
+
+
+def _agree(out: Path, now: dict[str, Any]) -> None:
+    """Write config.json, unless the folder holds results of other settings."""
+    path = out / CONFIG
+    if path.is_file():
+        try:
+            before = json.loads(path.read_text())
+            differing = differences(before["settings"], now["settings"], _steps_begun(out))
+            if before["inputs"] != now["inputs"] and _steps_begun(out):
+                differing = ["inputs", *differing]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path}: damaged ({error!r:.80}); take another --out") from error
+        if differing:
+            raise InputError(f"{out}: holds a run with other {', '.join(differing)}; take another --out, or the settings of {path}")
+        if before == now:
+            return
+    write_json(path, now)
+
+
+def _steps_begun(out: Path) -> list[str]:
+    """The steps that have left results: their settings may no longer change."""
+    begun = {
+        "extract": is_done(out, "extract") or any((out / "extracted").glob("*.json")),
+        "duplicates": is_done(out, "duplicates"),
+        "loop": (out / "round-01").is_dir(),
+        "corpus": (out / "corpus" / "manifest.json").is_file(),
+    }
+    return [step for step in STEPS if begun[step]]

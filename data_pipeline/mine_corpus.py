@@ -1,0 +1,168 @@
+"""What becomes of a collection: language, boilerplate, quality, decontamination, shards; and the problems in it.
+
+The collection is written down with its scores (`collected.jsonl.zst`), its domains' lines are counted, and it is streamed through the
+stages once. Language comes first, because the
+later rules are written for languages they know; boilerplate before quality, because a menu should not spoil a page; decontamination last,
+on the text as it will be published. Every collected page has an outcome: kept pages are in `corpus/`, all others in `rejected.jsonl.zst`
+with their reason (and, with `keep_rejects`, their text).
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import zstandard
+
+from data_pipeline.boilerplate import find_boilerplate, remove_boilerplate
+from data_pipeline.decontaminate import Benchmarks, Hit, decontaminate, hit_rows
+from data_pipeline.doc import Doc, Stage, drop_if, to_line
+from data_pipeline.language import keep_languages
+from data_pipeline.mine_pool import Pool
+from data_pipeline.mine_rounds import folder_of
+from data_pipeline.mine_sample import Round
+from data_pipeline.mine_watch import Record, Watch, is_done, recorded, step_file, write_json
+from data_pipeline.problems import write_problems
+from data_pipeline.quality import quality_rule
+from data_pipeline.settings import Settings, to_mapping
+from data_pipeline.shards import read_docs, write_lines, write_shards
+from verifiers.atomic import atomic_path
+
+COLLECTION = "collected.jsonl.zst"
+
+
+class Gauge:
+    """Counts what passes one point of the flow, and the time spent above it."""
+
+    def __init__(self) -> None:
+        self.alive = self.size = 0
+        self.dropped: Counter[str] = Counter()
+        self.seconds = 0.0
+
+    def __call__(self, docs: Iterator[Doc]) -> Iterator[Doc]:
+        while True:
+            start = time.perf_counter()
+            doc = next(docs, None)
+            self.seconds += time.perf_counter() - start
+            if doc is None:
+                return
+            if doc.dropped is None:
+                self.alive += 1
+                self.size += len(doc.text.encode("utf-8", "replace"))
+            else:
+                self.dropped[doc.dropped] += 1
+            yield doc
+
+
+def measured(docs: Iterator[Doc], stages: Iterable[tuple[str, Stage]], records: list[Record]) -> Iterator[Doc]:
+    """The documents through named stages; when they have all passed, `records` gets a row for each stage."""
+    names, gauges = [], [Gauge()]
+    flow = gauges[0](docs)
+    for name, stage in stages:
+        names.append(name)
+        gauges.append(Gauge())
+        flow = gauges[-1](stage(flow))
+    yield from flow
+    for name, above, below in zip(names, gauges, gauges[1:], strict=False):
+        record = Record(name, entered=above.alive, kept=below.alive, bytes_in=above.size, bytes_out=below.size)
+        record.dropped = dict(below.dropped - above.dropped)
+        record.seconds = max(0.0, below.seconds - above.seconds)
+        records.append(record)
+
+
+def write_corpus(pool: Pool, last: Round, settings: Settings, out: Path, watch: Watch) -> int:
+    """`corpus/` and `rejected.jsonl.zst`, unless they are there; how many documents are kept."""
+    if not is_done(out, "corpus"):
+        records: list[Record] = []
+        with recorded(out, "corpus") as whole:
+            watch.begin("corpus", int(last.collected.sum()))
+            collection = out / COLLECTION
+            write_lines(collection, (to_line(doc)[:-1] for doc in _collection(pool, last, out)))
+            flow = measured(read_docs(collection), _stages(collection, settings, out), records)
+            flow = _watched(_with_rejects(flow, out / "rejected.jsonl.zst", settings.keep_rejects), watch)
+            form: Any = settings.format
+            write_shards(flow, out / "corpus", format=form, tokenizer=settings.tokenizer or None, config=_config(settings))
+            whole.entered, whole.kept = records[0].entered, records[-1].kept
+            whole.bytes_in, whole.bytes_out = records[0].bytes_in, records[-1].bytes_out
+            for record in records:
+                whole.dropped.update(record.dropped)
+                write_json(step_file(out, record.step), record.row())
+    return int(json.loads((out / "corpus" / "manifest.json").read_text())["documents"])
+
+
+def _config(settings: Settings) -> dict[str, Any]:
+    """What made the corpus; not how many processes did."""
+    return {name: value for name, value in to_mapping(settings).items() if name != "workers"}
+
+
+def _collection(pool: Pool, last: Round, out: Path) -> Iterator[Doc]:
+    """The collected pages with their score."""
+    scores = pq.read_table(folder_of(out, last.number) / "scores.parquet", columns=["score"])["score"].to_numpy()
+    for row, doc in pool.docs(last.collected):
+        yield doc.score("math", round(float(scores[row]), 6))
+
+
+def _stages(collection: Path, settings: Settings, out: Path) -> list[tuple[str, Stage]]:
+    stages = [
+        ("language", keep_languages(settings.languages)),
+        ("boilerplate", remove_boilerplate(find_boilerplate([collection], out / "boilerplate.npy"))),
+    ]
+    if settings.quality:
+        stages.append(("quality", drop_if(quality_rule())))
+    if settings.benchmarks:
+        stages.append(("decontaminate", _decontamination(settings, out / "contamination.jsonl")))
+    return stages
+
+
+def _decontamination(settings: Settings, path: Path) -> Stage:
+    """The stage, with every hit listed in `path`."""
+    benchmarks = Benchmarks.load([Path(name) for name in settings.benchmarks])
+
+    def stage(docs: Iterator[Doc]) -> Iterator[Doc]:
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+
+            def report(doc: Doc, hits: Sequence[Hit]) -> None:
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in hit_rows(doc.id, hits))
+
+            yield from decontaminate(benchmarks, unit=unit, report=report)(docs)
+
+    unit: Any = settings.unit
+    return stage
+
+
+def _with_rejects(docs: Iterator[Doc], path: Path, texts: bool) -> Iterator[Doc]:
+    """Passes on all documents; those dropped are written to `path`, which appears when the last one has passed."""
+    with atomic_path(path) as temporary, zstandard.open(temporary, "wt", encoding="utf-8", errors="replace") as file:
+        for doc in docs:
+            if doc.dropped is not None:
+                file.write(to_line(doc if texts else replace(doc, text="")))
+            yield doc
+
+
+def _watched(docs: Iterator[Doc], watch: Watch) -> Iterator[Doc]:
+    counts: Counter[str] = Counter()
+    size = 0
+    for doc in docs:
+        counts[doc.dropped or "kept"] += 1
+        size += len(doc.text)
+        watch.advance(counts.total(), size=size, outcomes=counts)
+        yield doc
+
+
+def write_problem_file(settings: Settings, out: Path, watch: Watch) -> int:
+    """`problems.jsonl`, unless it is there or not wanted; how many problems it holds."""
+    if not settings.problems:
+        return 0
+    if not is_done(out, "problems"):
+        watch.begin("problems")
+        benchmarks = Benchmarks.load([Path(name) for name in settings.benchmarks]) if settings.benchmarks else None
+        with recorded(out, "problems", unit="problems") as record:
+            counts = write_problems(read_docs(out / "corpus"), out / "problems.jsonl", benchmarks)
+            record.entered, record.kept = counts.pop("found", 0), counts.pop("kept", 0)
+            record.dropped = dict(counts)
+    kept: int = json.loads(step_file(out, "problems").read_text())["out"]
+    return kept

@@ -1,0 +1,114 @@
+"""What the user knows to be mathematics, in every form it may be given, read once and kept in `seed.jsonl.zst`.
+
+A seed is any mix of documents with a text, pages or archives to extract, lists of URLs (one a line), hosts, and a trained model. URLs and
+hosts name pages of the pool. Documents train the classifier whether or not the pool holds them; a page of the pool with the URL of one is
+a seed page as well, so that it is never drawn as a negative example of itself. The user's own seed pages are always collected.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_pipeline.doc import Doc, to_line
+from data_pipeline.mine_pool import Mask, Pool, lot
+from data_pipeline.settings import Settings
+from data_pipeline.shards import SUFFIXES, read_docs, write_lines
+from data_pipeline.urls import host, normalise_url
+from verifiers.input_error import InputError
+
+NAME = "seed.jsonl.zst"
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    documents: Path | None
+    """The seed's own texts; None where it has none."""
+    urls: frozenset[str]
+    """Normalised."""
+    hosts: frozenset[str]
+    model: Path | None
+    count: int = 0
+    """How many texts `documents` holds."""
+
+    def docs(self) -> Iterator[Doc]:
+        return read_docs(self.documents) if self.documents else iter(())
+
+    def pages_of(self, pool: Pool) -> Mask:
+        """The pages of the pool that the seed names."""
+        given = [
+            name in self.hosts or (bool(self.urls) and normalise_url(url) in self.urls)
+            for url, name in zip(pool.urls, pool.hosts, strict=True)
+        ]
+        return np.array(given, np.bool_)
+
+
+def sort_seed(settings: Settings) -> tuple[list[Path], list[Path], list[str], list[Path]]:
+    """The seed by kind: documents, URL lists, things to extract, models. Raises InputError for a missing file and for an empty seed."""
+    if not settings.seed and not settings.seed_domains:
+        raise InputError("the seed is empty; name known-good mathematics with seed = [files] or seed_domains = [hosts]")
+    documents: list[Path] = []
+    lists: list[Path] = []
+    pages: list[str] = []
+    models: list[Path] = []
+    for name in settings.seed:
+        path = Path(name)
+        if "://" not in name and not path.exists():
+            raise InputError(f"seed {name}: no such file")
+        if name.endswith(SUFFIXES):
+            documents.append(path)
+        elif path.suffix == ".txt":
+            lists.append(path)
+        elif path.suffix == ".bin":
+            models.append(path)
+        else:
+            pages.append(name)
+    if len(models) > 1:
+        raise InputError(f"the seed has {len(models)} models; a run starts from one")
+    return documents, lists, pages, models
+
+
+def read_urls(paths: Sequence[Path]) -> frozenset[str]:
+    """Normalised URLs of the lists; empty lines and lines that start with # are skipped."""
+    found = set()
+    for path in paths:
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.strip() and not line.startswith("#"):
+                found.add(normalise_url(line.strip()))
+    return frozenset(found)
+
+
+def host_names(names: Sequence[str]) -> frozenset[str]:
+    """Hosts as the pool spells them; a URL may stand for its host."""
+    return frozenset(host(name if "://" in name else f"https://{name}/") for name in names)
+
+
+def seed_documents(files: Sequence[Path]) -> Iterator[Doc]:
+    """The kept documents with text, each text once."""
+    seen: set[int] = set()
+    for file in files:
+        for doc in read_docs(file):
+            key = lot(doc.text, 0, "text")
+            if doc.dropped is None and doc.text.strip() and key not in seen:
+                seen.add(key)
+                yield doc
+
+
+def read_seed(settings: Settings, out: Path, extracted: Sequence[Path]) -> Seed:
+    """The seed of a run. `extracted` are the extraction files of its pages and archives; the texts are kept in `out`."""
+    documents, lists, _, models = sort_seed(settings)
+    files = [*documents, *extracted]
+    kept = out / NAME
+    if files and not kept.is_file():
+        write_lines(kept, (to_line(doc)[:-1] for doc in seed_documents(files)))
+    urls = set(read_urls(lists))
+    count = 0
+    if files:
+        for doc in read_docs(kept):
+            count += 1
+            if doc.url:
+                urls.add(normalise_url(doc.url))
+    if files and not count:
+        raise InputError(f"the seed is empty: no document with a text in {', '.join(map(str, files[:3]))}")
+    return Seed(kept if files else None, frozenset(urls), host_names(settings.seed_domains), models[0] if models else None, count)

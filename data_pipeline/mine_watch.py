@@ -1,0 +1,101 @@
+"""What a run says while it works, and what it writes down about each finished step.
+
+`Watch` is the silent base; the command line has one for terminals and one for logs. A step's record (`steps/NAME.json`) is its completion
+marker: counts in and out by reason, bytes, and the seconds it took, added up over restarts. `funnel.json` is those records in order, and
+like them it holds durations; no other file of a run does.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from verifiers.atomic import atomic_path
+
+
+class Watch:
+    """Hears of the progress of a run, and says nothing."""
+
+    def begin(self, step: str, total: int = 0, unit: str = "pages") -> None:
+        """A step starts; `total` is 0 where nobody knows it."""
+
+    def advance(self, done: int, *, size: int = 0, outcomes: Mapping[str, int] | None = None) -> None:
+        """So much is done since `begin`, of so many bytes, with these outcomes."""
+
+    def note(self, line: str) -> None:
+        """Something worth a line of the log."""
+
+
+SILENT = Watch()
+
+
+@dataclass(slots=True)
+class Record:
+    """One row of the funnel, filled while the step runs."""
+
+    step: str
+    unit: str = "pages"
+    entered: int = 0
+    kept: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    bytes_in: int = 0
+    bytes_out: int = 0
+    details: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def row(self) -> dict[str, Any]:
+        reasons = dict(sorted(self.dropped.items(), key=lambda item: (-item[1], item[0])))
+        return {
+            "step": self.step, "unit": self.unit, "in": self.entered, "out": self.kept, "dropped": reasons, "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out, "seconds": round(self.seconds, 3), **self.details,
+        }  # fmt: skip
+
+
+def write_json(path: Path, value: Any) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def step_file(out: Path, step: str) -> Path:
+    return out / "steps" / f"{step}.json"
+
+
+def is_done(out: Path, step: str) -> bool:
+    return step_file(out, step).is_file()
+
+
+@contextmanager
+def recorded(out: Path, step: str, *, unit: str = "pages") -> Iterator[Record]:
+    """Runs a step; its record is written when it ends well. Seconds of attempts that ended in an exception are kept and added."""
+    record, start = Record(step, unit), time.perf_counter()
+    tries = step_file(out, f"{step}.tries")
+    earlier = float(json.loads(tries.read_text())["seconds"]) if tries.is_file() else 0.0
+    try:
+        yield record
+    except BaseException:
+        write_json(tries, {"seconds": earlier + time.perf_counter() - start})
+        raise
+    record.seconds += earlier + time.perf_counter() - start
+    write_json(step_file(out, step), record.row())
+    tries.unlink(missing_ok=True)
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    """The records so far, in the order of the pipeline."""
+    found = [json.loads(path.read_text()) for path in (out / "steps").glob("*.json") if not path.name.endswith(".tries.json")]
+    return sorted(found, key=lambda row: _rank(row["step"]))
+
+
+ORDER = ("extract", "duplicates", "round", "language", "boilerplate", "quality", "decontaminate", "corpus", "problems")
+
+
+def _rank(step: str) -> tuple[int, str]:
+    name = step.split("-", 1)[0]
+    return (ORDER.index(name) if name in ORDER else len(ORDER), step)
+
+
+def write_funnel(out: Path) -> None:
+    write_json(out / "funnel.json", {"steps": rows(out)})

@@ -1,0 +1,170 @@
+"""The configuration of a mining run: one frozen dataclass, filled from a TOML file, from the command line, or from both.
+
+A field says in its metadata from which step on it matters: `extract` (what the cached pages are), `duplicates`, `loop` (the rounds),
+`corpus` (what is done with the collection), or `machine` (speed only). A run may be continued with another value of a field as long as
+no step that the field touches is done; afterwards the output folder belongs to the earlier value, and the difference is named in one line.
+That is why a budget that turned out too large can be corrected without extracting again.
+
+Paths are taken relative to the current directory, in the file as on the command line. Left out: how a step works. Each part has its own
+settings with its own defaults, and only what a run of the whole loop must decide stands here.
+"""
+
+import dataclasses
+import difflib
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from verifiers.input_error import InputError
+
+STEPS = ("extract", "duplicates", "loop", "corpus")  # in the order in which they run
+
+
+def _option(default: Any, step: str, text: str) -> Any:
+    return field(default=default, metadata={"step": step, "help": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run does. Every field has a default but the seed, which only the user can know."""
+
+    seed: tuple[str, ...] = _option(
+        (), "loop", "known-good mathematics: documents (.jsonl, .parquet), pages (.html, WARC), URL lists (.txt), a model (.bin)"
+    )
+    seed_domains: tuple[str, ...] = _option((), "loop", "hosts whose pages in the pool are known-good mathematics")
+    rounds: int = _option(4, "loop", "rounds of train, score, collect, look at domains, at most")
+    stop_overlap: float = _option(0.98, "loop", "stop when this share of a round's collection was already in the round before")
+    budget: int = _option(0, "loop", "tokens to collect in a round, best pages first; 0: by threshold")
+    threshold: float = _option(0.0, "loop", "least score of a collected page; 0: by calibration on held-out seed pages")
+    domain_share: float = _option(0.10, "loop", "a domain is about mathematics when more than this share of its pages was collected")
+    domain_pages: int = _option(3, "loop", "and it has at least this many pages in the pool")
+    pattern_share: float = _option(0.5, "loop", "a URL pattern inside such a domain is accepted when this share of its pages was collected")
+    pattern_pages: int = _option(3, "loop", "and it has at least this many pages")
+    seed_pages: int = _option(500_000, "loop", "positive examples, and as many negative ones, at most")
+    preset: str = _option("small", "loop", "the classifier's size: small (55 MB) or deepseekmath (2 GB)")
+    random_seed: int = _option(0, "loop", "fixes every random choice: the same seed gives the same bytes")
+    prefilter: bool = _option(False, "extract", "drop pages without mathematical markup before extraction")
+    page_seconds: float = _option(2.0, "extract", "a page that takes longer is dropped and counted")
+    page_megabytes: int = _option(1024, "extract", "memory that the extraction of a page may take")
+    near: bool = _option(True, "duplicates", "drop near-duplicates, not only equal URLs and texts")
+    near_threshold: float = _option(0.75, "duplicates", "Jaccard similarity from which pages are near-duplicates")
+    languages: tuple[str, ...] = _option(("en",), "corpus", "languages to keep (ISO 639); empty: all")
+    quality: bool = _option(True, "corpus", "apply the quality rules")
+    benchmarks: tuple[str, ...] = _option(
+        (), "corpus", "benchmark files (.jsonl, .parquet); text that shares a 10-gram with them is removed"
+    )
+    unit: str = _option("segment", "corpus", "what a benchmark's words cost: the segment or the document")
+    problems: bool = _option(True, "corpus", "look for question-answer pairs")
+    format: str = _option("parquet", "corpus", "of the corpus: parquet, jsonl or jsonl.zst")
+    tokenizer: str = _option("", "corpus", "name or path of a tokenizer that counts the corpus's tokens; empty: an estimate")
+    keep_rejects: bool = _option(False, "extract", "keep the text of dropped pages too")
+    workers: int = _option(0, "machine", "processes; 0: one a core")
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+CHOICES = {
+    "preset": ("small", "deepseekmath"),
+    "unit": ("segment", "document"),
+    "format": ("parquet", "jsonl", "jsonl.zst"),
+}
+SHARES = ("stop_overlap", "threshold", "domain_share", "pattern_share", "near_threshold")
+COUNTS = {"rounds": 1, "budget": 0, "domain_pages": 1, "pattern_pages": 1, "seed_pages": 10, "page_megabytes": 64, "workers": 0}
+
+
+def _check(settings: Settings) -> None:
+    """Raises InputError for the first value that no run can mean."""
+    for name, choices in CHOICES.items():
+        value = getattr(settings, name)
+        if value not in choices:
+            raise InputError(f"{name} = {value!r} is none of {', '.join(choices)}{_near(str(value), choices)}")
+    for name in SHARES:
+        if not 0.0 <= getattr(settings, name) <= 1.0:
+            raise InputError(f"{name} = {getattr(settings, name)} is not between 0 and 1")
+    for name, least in COUNTS.items():
+        if getattr(settings, name) < least:
+            raise InputError(f"{name} = {getattr(settings, name)} is less than {least}")
+    if not 0.01 <= settings.page_seconds <= 3600:
+        raise InputError(f"page_seconds = {settings.page_seconds} is not between 0.01 and 3600")
+    if settings.budget and settings.threshold:
+        raise InputError("budget and threshold both choose how much is collected; give one of them")
+
+
+def fields() -> dict[str, dataclasses.Field[Any]]:
+    return {entry.name: entry for entry in dataclasses.fields(Settings)}
+
+
+def from_mapping(values: Mapping[str, Any], *, where: str) -> Settings:
+    """Settings from parsed TOML or JSON. Raises InputError with the nearest name for an unknown key, and for a value of another kind."""
+    known = fields()
+    for key in values:
+        if key not in known:
+            raise InputError(f"{where}: unknown key {key!r}{_near(key, known) or '; there are ' + ', '.join(known)}")
+    return Settings(**{key: _coerce(known[key], value, where) for key, value in values.items()})
+
+
+def _coerce(entry: dataclasses.Field[Any], value: Any, where: str) -> Any:
+    wanted = entry.type
+    if _is_strings(wanted):
+        if isinstance(value, str):
+            return (value,)
+        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise InputError(f"{where}: {entry.name} = {value!r} should be a list of strings")
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(wanted, type) or not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise InputError(f"{where}: {entry.name} = {value!r} should be {getattr(wanted, '__name__', wanted)}")
+    return value
+
+
+def _is_strings(wanted: Any) -> bool:
+    return isinstance(wanted, types.GenericAlias) and typing.get_origin(wanted) is tuple
+
+
+def read_config(path: Path) -> tuple[Settings, list[str]]:
+    """The settings and the inputs of a TOML (or JSON) file."""
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such configuration file")
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (UnicodeDecodeError, ValueError) as error:  # TOMLDecodeError and JSONDecodeError are ValueErrors
+        raise InputError(f"{path}: not readable as {'JSON' if path.suffix == '.json' else 'TOML'}: {str(error).splitlines()[0]}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: should hold keys and values")
+    inputs = values.pop("inputs", [])
+    if isinstance(inputs, str):
+        inputs = [inputs]
+    if not isinstance(inputs, list) or not all(isinstance(item, str) for item in inputs):
+        raise InputError(f"{path}: inputs should be a list of paths")
+    return from_mapping(values, where=str(path)), inputs
+
+
+def to_mapping(settings: Settings) -> dict[str, Any]:
+    """As JSON holds it (lists for tuples)."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(settings).items()}
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], steps: Iterable[str]) -> list[str]:
+    """Names of the settings of these steps whose values differ; a key that one side does not know counts as its default there."""
+    wanted = set(steps)
+    return [
+        name for name, entry in fields().items()
+        if entry.metadata["step"] in wanted and before.get(name, _plain(entry.default)) != now.get(name, _plain(entry.default))
+    ]  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    found: Sequence[str] = difflib.get_close_matches(name.replace("-", "_"), list(known), 1, 0.5)
+    return f"; did you mean {found[0]}?" if found else ""

@@ -1,0 +1,258 @@
+"""`reckon mine`: what its commands print and write, and one clear line for what the user got wrong."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from data_pipeline import cli
+from data_pipeline.cli_progress import Progress
+from data_pipeline.cli_tables import table
+from data_pipeline.demo_corpus import BENCHMARK, web, write_web
+from data_pipeline.demo_pages import SEED_HOST
+from data_pipeline.settings import CHOICES, Settings, fields, from_mapping, read_config, to_mapping
+from tests import mining_stand_ins
+from verifiers.input_error import InputError
+
+SHARE = 0.2
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A web and the documents extracted from it by the command."""
+    folder = tmp_path_factory.mktemp("cli")
+    archives = write_web(folder / "web", share=SHARE)
+    assert cli.main(["extract", *map(str, archives), "--out", str(folder / "docs.jsonl")]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(folder):
+    from data_pipeline import mine_rounds
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mine_rounds, "train", mining_stand_ins.train)
+        patch.setattr(mine_rounds, "Classifier", mining_stand_ins.Classifier)
+        config = folder / "config.toml"
+        config.write_text(f'inputs = ["{folder}/web/demo-0*.warc.gz"]\nseed_domains = ["{SEED_HOST}"]\nrounds = 1\nproblems = false\n')
+        assert cli.main(["run", str(config), "--out", str(folder / "run"), "--benchmarks", str(folder / "web" / BENCHMARK)]) == 0
+    return folder / "run"
+
+
+def documents(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def error_of(capsys, *arguments: str) -> str:
+    """The one line of a refused command."""
+    capsys.readouterr()
+    assert cli.main(list(arguments)) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1:]
+    assert len(said) == 1
+    assert said[0].startswith("error: ")
+    return said[0]
+
+
+# Commands -------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_extract_writes_one_object_a_page_kept_or_not(folder, tmp_path):
+    rows = documents(folder / "docs.jsonl")
+    assert sorted(row["url"] for row in rows) == sorted(page.url for page in web(share=SHARE))
+    assert all({"url", "text", "formulas", "dropped"} <= set(row) for row in rows)
+    lesson = next(row for row in rows if SEED_HOST in row["url"])
+    assert sum(lesson["formulas"].values()) >= 5
+    assert "$" in lesson["text"]
+    assert not list(folder.glob(".*")), "nothing is left beside the output"
+
+
+def test_extract_takes_single_pages_and_folders(tmp_path):
+    (tmp_path / "pages" / "deep").mkdir(parents=True)
+    (tmp_path / "pages" / "deep" / "a.html").write_text(
+        "<html><body><p>The square of \\(a+b\\) is larger than we thought it was.</p></body></html>"
+    )
+    (tmp_path / "b.html").write_text("<html><body></body></html>")
+    assert cli.main(["extract", str(tmp_path / "pages"), str(tmp_path / "b.html"), "--out", str(tmp_path / "out.jsonl")]) == 0
+    by_name = {row["url"].rsplit("/", 1)[-1]: row for row in documents(tmp_path / "out.jsonl")}
+    assert "$a+b$" in by_name["a.html"]["text"]
+    assert by_name["a.html"]["dropped"] is None
+    assert by_name["b.html"]["dropped"]
+
+
+def test_dedup_marks_copies_and_drops_them_on_request(folder, tmp_path):
+    assert cli.main(["dedup", str(folder / "docs.jsonl"), "--out", str(tmp_path / "marked.jsonl")]) == 0
+    assert cli.main(["dedup", str(folder / "docs.jsonl"), "--out", str(tmp_path / "left.jsonl"), "--drop"]) == 0
+    marked, left = documents(tmp_path / "marked.jsonl"), documents(tmp_path / "left.jsonl")
+    assert len(marked) == len(documents(folder / "docs.jsonl"))
+    assert [row["id"] for row in left] == [row["id"] for row in marked if not row["dropped"]]
+    assert len(marked) - len(left) >= 6
+    assert {path.name for path in tmp_path.iterdir()} == {"marked.jsonl", "left.jsonl"}
+
+
+def test_decontaminate_removes_the_planted_question(folder, tmp_path):
+    before = (folder / "docs.jsonl").read_text()
+    assert "17 rows of tulips" in before
+    benchmark = str(folder / "web" / BENCHMARK)
+    assert cli.main(["decontaminate", str(folder / "docs.jsonl"), "--benchmarks", benchmark, "--out", str(tmp_path / "clean.jsonl")]) == 0
+    assert "17 rows of tulips" not in (tmp_path / "clean.jsonl").read_text()
+    assert len(documents(tmp_path / "clean.jsonl")) == len(before.splitlines())
+
+
+def test_problems_are_written_with_true_answers(folder, tmp_path):
+    lessons = tmp_path / "lessons.jsonl"
+    chosen = [row for row in documents(folder / "docs.jsonl") if SEED_HOST in row["url"]][:3]
+    lessons.write_text("".join(json.dumps(row) + "\n" for row in chosen))
+    assert cli.main(["problems", str(lessons), "--out", str(tmp_path / "problems.jsonl")]) == 0
+    found = documents(tmp_path / "problems.jsonl")
+    assert found
+    for row in found:
+        a, b, c = map(int, re.search(r"(\d+)x \+ (\d+) = (\d+)", row["prompt"]).groups())
+        assert a * int(row["answer"]) + b == c
+
+
+@pytest.mark.slow
+def test_train_and_score_put_mathematics_above_the_rest(folder, tmp_path):
+    truth = {page.url: page.mathematical for page in web(share=SHARE)}
+    files = {kind: tmp_path / f"{kind}.jsonl" for kind in (True, False)}
+    for kind, file in files.items():
+        file.write_text("".join(json.dumps(row) + "\n" for row in documents(folder / "docs.jsonl") if truth[row["url"]] is kind))
+    model = tmp_path / "model.bin"
+    assert cli.main(["train", str(files[True]), "--negatives", str(files[False]), "--out", str(model)]) == 0
+    assert cli.main(["score", str(folder / "docs.jsonl"), "--model", str(model), "--out", str(tmp_path / "scored.jsonl")]) == 0
+    scores = {row["url"]: row["scores"]["math"] for row in documents(tmp_path / "scored.jsonl") if not row["dropped"]}
+    good = [score for url, score in scores.items() if truth[url]]
+    bad = [score for url, score in scores.items() if not truth[url]]
+    assert sum(score > 0.5 for score in good) > 0.9 * len(good)
+    assert sum(score > 0.5 for score in bad) < 0.1 * len(bad)
+
+
+def test_run_reads_a_configuration_that_options_override(finished):
+    config = json.loads((finished / "config.json").read_text())
+    assert config["settings"]["seed_domains"] == [SEED_HOST]
+    assert config["settings"]["benchmarks"][0].endswith(BENCHMARK)
+    assert (finished / "corpus" / "manifest.json").is_file()
+
+
+def test_stats_of_a_run_and_of_documents(finished, folder, capsys):
+    assert cli.main(["stats", str(finished), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["step"] for row in found["steps"]][:3] == ["extract", "duplicates", "round-01"]
+    assert found["rounds"][0]["collected"] > 0
+    assert cli.main(["stats", str(folder / "docs.jsonl"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    rows = documents(folder / "docs.jsonl")
+    assert found["documents"] == len(rows)
+    assert found["characters"] == sum(len(row["text"]) for row in rows if not row["dropped"])
+    assert found["hosts"][SEED_HOST] == sum(SEED_HOST in row["url"] for row in rows if not row["dropped"])
+    assert cli.main(["stats", str(finished)]) == 0
+    assert "round-01" in capsys.readouterr().out
+
+
+def test_inspect_tells_a_documents_way_through_the_run(finished, capsys):
+    copy = json.loads((finished / "duplicates.jsonl").read_text().splitlines()[0])
+    assert cli.main(["inspect", copy["id"], "--in", str(finished), "--json"]) == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    assert stages[1] == {"stage": "duplicates", "outcome": copy["reason"], "kept": copy["kept"]}
+    assert len(stages) == 2
+    assert cli.main(["inspect", copy["kept"], "--in", str(finished), "--json"]) == 0
+    assert [row["outcome"] for row in json.loads(capsys.readouterr().out)["stages"]][:3] == ["kept", "kept", "collected"]
+
+
+def test_inspect_finds_by_url_and_by_line(folder, capsys):
+    rows = documents(folder / "docs.jsonl")
+    for name in (rows[4]["url"], rows[4]["url"] + "#part", "5", rows[4]["id"]):
+        assert cli.main(["inspect", name, "--in", str(folder / "docs.jsonl"), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["document"]["id"] == rows[4]["id"]
+
+
+# Wrong input ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_unknown_names_get_the_nearest_one(capsys, tmp_path):
+    assert "did you mean extract?" in error_of(capsys, "extrac")
+    assert "did you mean --rounds?" in error_of(capsys, "run", "x.warc", "--out", str(tmp_path / "o"), "--round", "3")
+    config = tmp_path / "c.toml"
+    config.write_text("domain_shares = 0.2\n")
+    assert "did you mean domain_share?" in error_of(capsys, "run", str(config), "--out", str(tmp_path / "o"))
+    assert "did you mean deepseekmath?" in error_of(capsys, "run", "x.warc", "--out", str(tmp_path / "o"), "--preset", "deepseek-math")
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("rounds = [", "not readable as TOML"), ('rounds = "3"', "should be int"), ("rounds = true", "should be int"),
+     ("rounds = 0", "less than 1"),
+     ("domain_share = 10", "between 0 and 1"), ("seed = [1]", "list of strings"), ("inputs = 3", "list of paths"),
+     ("budget = 5\nthreshold = 0.5", "give one of them"), ("\x00", "not readable as TOML")],
+)  # fmt: skip
+def test_a_wrong_configuration_is_one_line(capsys, tmp_path, text, said):
+    config = tmp_path / "c.toml"
+    config.write_text(text)
+    assert said in error_of(capsys, "run", str(config), "--out", str(tmp_path / "o"))
+
+
+def test_missing_and_misplaced_files_are_one_line(capsys, tmp_path, folder):
+    docs = str(folder / "docs.jsonl")
+    assert "missing" in error_of(capsys, "run", "missing.warc.gz", "--seed-domains", "a.org", "--out", str(tmp_path / "o"))
+    assert "missing.toml" in error_of(capsys, "run", "missing.toml", "--out", str(tmp_path / "o"))
+    assert "missing" in error_of(capsys, "extract", "missing.warc.gz", "--out", str(tmp_path / "x.jsonl"))
+    assert ".jsonl" in error_of(capsys, "extract", docs, "--out", str(tmp_path / "x.txt"))
+    assert "is one of the inputs" in error_of(capsys, "dedup", docs, "--out", docs)
+    assert "no benchmarks" in error_of(capsys, "decontaminate", docs, "--out", str(tmp_path / "x.jsonl"))
+    assert "missing" in error_of(capsys, "stats", "missing")
+    assert "no document" in error_of(capsys, "inspect", "0123456789abcdef", "--in", docs)
+    assert "missing.bin" in error_of(capsys, "score", docs, "--model", "missing.bin", "--out", str(tmp_path / "x.jsonl"))
+    assert "no inputs" in error_of(capsys, "run", "--out", str(tmp_path / "o"))
+    assert "--out" in error_of(capsys, "run", docs)
+
+
+def test_a_demo_does_not_replace_a_folder_of_something_else(capsys, tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    assert "something else" in error_of(capsys, "demo", "--out", str(tmp_path))
+    assert (tmp_path / "thesis.tex").exists()
+
+
+# Small parts ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_settings_survive_a_round_trip_and_every_field_is_explained():
+    settings = Settings(seed=("a", "b"), budget=7, domain_share=0.25)
+    assert from_mapping(to_mapping(settings), where="x") == settings
+    assert all(entry.metadata["help"] and entry.metadata["step"] for entry in fields().values())
+    assert all(getattr(Settings(), name) in choices for name, choices in CHOICES.items())
+
+
+def test_a_single_string_is_a_list_of_one(tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text('inputs = "x.warc"\nseed = "y.jsonl"\n')
+    assert read_config(config) == (Settings(seed=("y.jsonl",)), ["x.warc"])
+    with pytest.raises(InputError, match="no such configuration"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_the_progress_line_by_hand():
+    progress = Progress(io.StringIO(), live=False)
+    progress.begin("scoring", 1000)
+    line = progress.line(200, 4_000_000, {"kept": 150, "a: x": 20, "b: y": 30}, 2.0)
+    assert line == "scoring: 200 of 1,000 pages | 100/s | 2.0 MB/s | kept 150 | b: y 30 | a: x 20 | 8 s left"
+
+
+def test_a_log_gets_a_line_only_now_and_then():
+    stream = io.StringIO()
+    progress = Progress(stream, live=False)
+    progress.begin("scoring", 1000)
+    for done in range(1000):
+        progress.advance(done)
+    progress.note("done")
+    assert stream.getvalue().splitlines() == ["scoring: 1,000 pages", "done"]
+
+
+def test_tables_are_aligned():
+    assert table(["a", "n", "why"], [["x", "1", "because"], ["long", "22", ""]]) == [
+        "a      n  why",
+        "----  --  -------",
+        "x      1  because",
+        "long  22",
+    ]
