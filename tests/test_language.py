@@ -150,13 +150,13 @@ def test_a_formula_and_code_without_prose_stay_masked(mathematics: str) -> None:
     "text", ["\\[ a", "\\[\\)", "$$ a ", "``` ", "$我 们$", "<a aa aa aa aa aa aa aa,", "\\[ aa aa aa \\]", "$" + "a" * 300 + "$"]
 )
 def test_a_hostile_megabyte_of_brackets_is_read_in_bounded_time(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     verify(ENGLISH, text * (300_000 // len(text)))
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize("text", ["$", "\\(", "<a", "`", "$ a", "\\boxed{", "我a", "a.", "\ud800"])
 def test_a_hostile_megabyte_is_read_in_bounded_time(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     verify(ENGLISH, text * (300_000 // len(text)))
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10

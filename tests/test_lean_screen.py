@@ -234,7 +234,7 @@ def test_tokens_stand_where_they_say():
     ],
 )
 def test_hostile_text_takes_linear_time(piece):
-    start = time.perf_counter()
+    start = time.process_time()
     with suppress(ScreenError):
         screen(piece * (190_000 // len(piece)))
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3

@@ -154,9 +154,9 @@ def test_solutions_people_wrote_do_not_count_as_loops(data_dir: Path) -> None:
 
 
 def test_a_megabyte_of_repetition_is_read_in_bounded_time() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert repetition.verify(ONE, "a " * 500_000).score == pytest.approx(-1, abs=1e-4)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize(

