@@ -47,6 +47,7 @@ _PAIRS = (
     ("\\\\(", "\\\\)", False),
 )
 _DISPLAYSTYLE = re.compile(r"\{?\\(?:displaystyle|textstyle)(?![a-zA-Z])\s*")
+_ENVIRONMENT = re.compile(r"\\begin\{((equation\*?|displaymath|math)|(?:eqnarray|align|alignat|flalign|gather|multline)\*?)\}")
 _NOTHING = re.compile(r"(?:\\(?:tag|label|eqref|ref)\{[^{}]{0,80}\}|\\[,;:! ]|[\s{}~]|\\q?quad|\\displaystyle|\\textstyle)*")
 _TRAILING_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 
@@ -65,7 +66,8 @@ def clean(tex: str) -> tuple[str, bool | None]:
     if tex.startswith("% <![CDATA["):  # kramdown's script math/tex
         tex = tex[11:].removesuffix("%]]>").strip()
     tex, display = undelimit(tex)
-    tex = _undisplay(tex)
+    tex, block = _outside_environment(_undisplay(tex))
+    display = block or display
     if _TRAILING_BACKSLASH.search(tex[-40:]):  # "\ " cut by strip: a lone backslash would escape our delimiter
         tex = tex[:-1].rstrip()
     if _NOTHING.fullmatch(tex):
@@ -81,6 +83,17 @@ def undelimit(tex: str) -> tuple[str, bool | None]:
             if left not in inside and right not in inside and not _TRAILING_BACKSLASH.search(inside[-40:] if right[0] == "$" else ""):
                 return inside.strip(), display
     return tex, None
+
+
+def _outside_environment(tex: str) -> tuple[str, bool | None]:
+    """Without an environment that only means "a formula" (`$$\\begin{equation}` is no LaTeX); and True where one says display."""
+    found = _ENVIRONMENT.match(tex)
+    if found is None or not tex.endswith(f"\\end{{{found[1]}}}") or tex.count(f"\\end{{{found[1]}}}") > 1:
+        return tex, None
+    if found[2] is None:
+        return tex, True
+    inside = tex[found.end() : -len(found[1]) - 6].strip()
+    return (tex, None) if "\n\n" in inside else (inside, None if found[1] == "math" else True)
 
 
 def _undisplay(tex: str) -> str:
