@@ -6,6 +6,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from data_pipeline.formula_html import html_formula
+from data_pipeline.formula_scripts import lift_scripts
 
 
 def read(markup: str, names: str = "texhtml") -> str:
@@ -48,3 +49,20 @@ def test_deep_and_long_elements_cost_little() -> None:
     assert read("<sub>x</sub>" * 5000) == ""
     assert read("ab " * 100_000) == ""
     assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize(
+    ("html", "tex"),
+    [
+        ("f(x)<sup>2</sup>", ["f(x)^{2}"]),
+        ("the norm |x|<sub>p</sub>", ["|x|_{p}"]),
+        ("sin(x)<sup>2</sup>", ["(x)^{2}"]),
+        ("word(s)<sup>5</sup>", []),
+        ("Smith (2001)<sup>4</sup>", []),
+    ],
+)
+def test_a_bracket_carries_a_script_unless_it_is_a_footnote(html: str, tex: list[str]) -> None:
+    tree = LexborHTMLParser(f"<p>We see {html}</p>")
+    found: list[str] = []
+    lift_scripts(tree.css("sup, sub"), lambda _node, formula: found.append(formula.tex))
+    assert found == tex
