@@ -23,9 +23,10 @@ _SERVICE = re.compile(
       | (?:eq)?latex(?:it)?(?:render)?\.(?:php|cgi|ashx|aspx|png|gif)/?\?
       | (?:mimetex|mathtex|mathtran|math|tex|latex|texer|eqn|equation)(?:\.(?:cgi|exe|php|pl|fcgi|ashx|aspx))\d?/?\?
       | cgi-bin/(?:mime|math)?tex\?
-      | math\.now\.sh/?\?(?:(?:inline|color|alternateColor|bgColor)=[^&]{0,40}&)*(?:from|inline)=
+      | latex\.csdn\.net/[a-z]{0,6}\? | tex\.z-dn\.net/\?f= | latex\.vimsky\.com/[a-z.]{0,40}\?
+      | math\.(?:now\.sh|vercel\.app)/?\?(?:(?:inline|color|alternateColor|bgColor)=[^&]{0,40}&)*(?:from|inline)=
       | render\.githubusercontent\.com/render/math\?
-      | i\.upmath\.me/(?:svg|png|g)/
+      | (?:i\.upmath\.me|tex\.s2cms\.ru)/(?:svg|png|g)/
       | (?:www\.)?zhihu\.com/equation\?tex=
       | (?:chart\.(?:googleapis|apis\.google)\.com/chart|google\.com/chart)\?
       | (?:rasr\.me|texify|tex-image-link-generator|mathurl\.com|sciweavers\.org/tex2img\.php|latex\.numberempire\.com/render
@@ -34,7 +35,8 @@ _SERVICE = re.compile(
     """,
     re.X | re.I,
 )
-_QUERY = re.compile(r"[?&](?:latex|tex|from|math|eq|formula|equation|chl|code|expression|inline)=([^&]*)", re.I)
+_PATH = re.compile(r"(?:i\.upmath\.me|tex\.s2cms\.ru)/(?:svg|png|g)/")
+_QUERY = re.compile(r"[?&](?:f|val|latex|tex|from|math|eq|formula|equation|chl|code|expression|inline)=([^&]*)", re.I)
 _OPTION = re.compile(
     r"&(?:bg|fg|s|c|size|color|bgcolor|fontsize|zoom|is-pending-load|mode|cht|chs|chf|chco|chld|format|quality|ssl|display|id|class|border)=[^&]{0,60}(?=&|$)",
     re.I,
@@ -43,7 +45,7 @@ _PREFIX = re.compile(
     r"\s*(?:\\(?:inline|(?:bg|fg)_?(?:white|black|red|green|blue|transparent)|(?:dpi|fn|bg|fg)(?:\{[^{}]{0,30}\}|_[a-z]{2,4})|tiny|small|normalsize|large|Large|LARGE|huge|Huge|fn_[a-z]{2,4}|opaque|parstyle|usepackage\{[^{}]{0,40}\}|png|gif)(?:(?<=\})|(?![a-zA-Z]))|\\color\{?(?:black|white)\}?|\\300(?=\\))"
 )
 _CLASS = re.compile(
-    r"(?:^|[\s_-])(?:math|mathjax|mwe-math\S*|tex|texrender|latex|latex-img\S*|formula(?:Inl|Dsp)?|equation|eqn|ee_img|tr_noresize|ql-\S*equation\S*|wp-katex\S*|mathimg|math-img|mathtex|mathml|asciimath|katex|texmath|mmlimg|wirisformula|Wirisformula|inline-equation|inline_equation|display-formula|jaxed|disp-formula|inline-formula)(?=$|[\s_-])",
+    r"(?:^|[\s_-])(?:math|mathjax|mwe-math\S*|tex|texrender|latex|latex-img\S*|formula(?:Inl|Dsp)?|equation|eqn|ee_img|tr_noresize|ql-\S*equation\S*|wp-katex\S*|mathimg|math-img|mathtex|mathml|asciimath|katex|texmath|mathcode|mmlimg|wirisformula|Wirisformula|inline-equation|inline_equation|display-formula|jaxed|disp-formula|inline-formula)(?=$|[\s_-])",
     re.I,
 )
 _DISPLAY_CLASS = re.compile(
@@ -59,12 +61,12 @@ _MATHWORLD = re.compile(r"/images/equations/[^?#]{1,200}/(Inline|NumberedEquatio
 _LATEX2HTML = re.compile(r"(?:^|/)img\d{1,4}\.(?:png|gif|svg)$", re.I)
 _DELIMITED = re.compile(r"\s*(?:\$.{1,5000}\$|\\\(.{1,5000}\\\)|\\\[.{1,5000}\\\])[.,;]?\s*", re.S)
 _DRAWING = re.compile(r"\[asy\]|\\begin\{(?:tikzpicture|pspicture|picture|asy)\}|\\documentclass", re.I)
-_PICTURE = re.compile(r"\.(?:png|gif|jpe?g|svg)$", re.I)
+_NO_ALT = re.compile(r"\.(?:png|gif|jpe?g|svg)$|^\W*(?:equation|formula|math|latex|tex|image|img|inline|display|公式|图片)\W*\d*$", re.I)
 _MARKUP = re.compile(r"[?&]mml=([^&]{1,16000})")
 _LONGEST_ADDRESS = 16_000
 
 
-_MAY_BE = re.compile(r"tex|math|form|eq|cht=|codecogs|img\d|upmath|ltx", re.I)
+_MAY_BE = re.compile(r"tex|math|form|eq|cht=|codecogs|img\d|upmath|s2cms|z-dn|ltx", re.I)
 
 
 def image_formula(attributes: Mapping[str, str | None]) -> Formula | None:
@@ -137,10 +139,10 @@ def _address(attributes: Mapping[str, str | None]) -> str:
 
 def _service_tex(source: str) -> str:
     """The TeX in the address of a rendering service; "" where it is none."""
-    if ("?" not in source and "codecogs" not in source and "upmath" not in source) or _SERVICE.search(source) is None:
+    if ("?" not in source and "codecogs" not in source and _PATH.search(source) is None) or _SERVICE.search(source) is None:
         return ""
-    if "i.upmath.me" in source:
-        return _decoded(re.split(r"upmath\.me/(?:svg|png|g)/", source)[-1], plus=False)
+    if _PATH.search(source):
+        return _decoded(_PATH.split(source)[-1], plus=False)
     if "/chart?" in source and "cht=tx" not in source:
         return ""
     if "codecogs" in source and "?" not in source:
@@ -187,7 +189,7 @@ def _alt_is_formula(text: str, names: str, source: str, service: bool) -> bool:
             words(text) < 2 and len(text) < 200 and not text.lower().startswith(("equation", "formula", "latex"))
         )
     if names and _CLASS.search(names):
-        return is_tex(text) or ("iris" not in names and words(text) < 2 + text.count("\\") and _PICTURE.search(text) is None)
+        return is_tex(text) or ("iris" not in names and words(text) < 2 + text.count("\\") and _NO_ALT.search(text) is None)
     if _ADDRESS.search(source):
         return is_tex(text, strict=bool(_LATEX2HTML.search(source)))
     return is_tex(text) and ("\\" in text or "^" in text)

@@ -1,7 +1,8 @@
 """A formula's TeX as its page spelt it, made clean; and the question whether a string is TeX at all.
 
 Cleaning takes away what is packing: HTML escapes left over from double escaping, surrounding delimiters, no-break and zero-width
-spaces, Wikipedia's `{\\displaystyle ...}`. It never changes the mathematics: macros, spacing commands, comments and labels stay.
+spaces, Wikipedia's `{\\displaystyle ...}`, comments (a comment in a formula set in one line would hide the rest of it; a percent sign
+that ends no line is one that was not escaped). It never changes the mathematics: macros, spacing commands and labels stay.
 
 `is_tex` decides for strings that may be something else (the alt text of an image, the text of `class="math"`): a command, a sub- or
 superscript, or a short relation between short names. A sentence is not TeX, nor is a file name ("x_1.jpg").
@@ -48,6 +49,7 @@ _PAIRS = (
 )
 _DISPLAYSTYLE = re.compile(r"\{?\\(?:displaystyle|textstyle)(?![a-zA-Z])\s*")
 _ENVIRONMENT = re.compile(r"\\begin\{((equation\*?|displaymath|math)|(?:eqnarray|align|alignat|flalign|gather|multline)\*?)\}")
+_PERCENT = re.compile(r"(?<!\\)((?:\\\\)*)%")
 _NOTHING = re.compile(r"(?:\\(?:tag|label|eqref|ref)\{[^{}]{0,80}\}|\\[,;:! ]|[\s{}~]|\\q?quad|\\displaystyle|\\textstyle)*")
 _TRAILING_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 
@@ -65,6 +67,8 @@ def clean(tex: str) -> tuple[str, bool | None]:
         tex = tex[9:].removesuffix("]]>").strip()
     if tex.startswith("% <![CDATA["):  # kramdown's script math/tex
         tex = tex[11:].removesuffix("%]]>").strip()
+    if "%" in tex:
+        tex = _without_comments(tex)
     tex, display = undelimit(tex)
     tex, block = _outside_environment(_undisplay(tex))
     display = block or display
@@ -73,6 +77,14 @@ def clean(tex: str) -> tuple[str, bool | None]:
     if _NOTHING.fullmatch(tex):
         return "", display
     return tex, display
+
+
+def _without_comments(tex: str) -> str:
+    """Without what stands behind a percent sign on a line; on the only line, which HTML may have made of several, the sign is escaped."""
+    *lines, last = tex.split("\n")
+    kept = [line if (sign := _PERCENT.search(line)) is None else line[: sign.end() - 1].rstrip() for line in lines]
+    last = "" if lines and last.startswith("%") else _PERCENT.sub(r"\1\\%", last)
+    return "\n".join(line for line in [*kept, last] if line.strip()).strip()
 
 
 def undelimit(tex: str) -> tuple[str, bool | None]:
