@@ -278,3 +278,13 @@ def test_tex_that_stands_in_a_math_element_is_itself() -> None:
     node = LexborHTMLParser("<math>\\frac{a}{b} + 1</math>").css_first("math")
     assert node is not None
     assert mathml_to_tex(node) == "\\frac{a}{b} + 1"
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_a_brace_before_a_table_grows_with_it(columns: int) -> None:
+    row = "<mtr>" + "<mtd><mi>x</mi></mtd>" * columns + "</mtr>"
+    tex = mathml_string_to_tex(f"<math><mo>{{</mo><mtable>{row}{row}</mtable></math>", structure=False)
+    cells = " & ".join("x" * columns)
+    rows = f"{cells} \\\\ {cells}"
+    expected = f"\\begin{{cases}} {rows} \\end{{cases}}" if columns < 3 else f"\\left\\{{ \\begin{{matrix}} {rows} \\end{{matrix}} \\right."
+    assert tex == expected
