@@ -77,7 +77,7 @@ def image_formula(attributes: Mapping[str, str | None]) -> Formula | None:
         return None
     alt = (attributes.get("alt") or attributes.get("data-alt") or "").strip()
     numbered = _MATHWORLD.search(source)
-    if numbered is not None and "\\" not in alt:
+    if numbered is not None and "\\" not in alt and len(alt) <= 2000:
         return _other_notation(asciimath_to_tex(alt.rstrip(" ,.")), display=numbered[1] != "Inline")
     if (markup := _markup(attributes, source)) and (
         formula := _other_notation(mathml_string_to_tex(markup, structure=False), display=False)
