@@ -72,11 +72,41 @@ def clean(tex: str) -> tuple[str, bool | None]:
     tex, display = undelimit(tex)
     tex, block = _outside_environment(_undisplay(tex))
     display = block or display
-    if _TRAILING_BACKSLASH.search(tex[-40:]):  # "\ " cut by strip: a lone backslash would escape our delimiter
-        tex = tex[:-1].rstrip()
+    tex = _without_loose_end(tex)
+    if "&" in tex and "\\\\" in tex and _has_loose_columns(tex):
+        tex, display = f"\\begin{{align*}}{tex}\\end{{align*}}", True  # what Sphinx means: outside an environment `&` is an error
     if _NOTHING.fullmatch(tex):
         return "", display
     return tex, display
+
+
+def _without_loose_end(tex: str) -> str:
+    """Without backslashes that a strip left of `\\ ` at the end: a lone one would escape our delimiter."""
+    end = len(tex)
+    while end and tex[end - 1] == "\\":
+        first = end
+        while first and tex[first - 1] == "\\":
+            first -= 1
+        if (end - first) % 2 == 0:
+            break
+        end -= 1
+        while end and tex[end - 1].isspace():
+            end -= 1
+    return tex[:end]
+
+
+_EDGE = re.compile(r"\\begin|\\.|[{}&]", re.S)
+
+
+def _has_loose_columns(tex: str) -> bool:
+    """Whether an alignment mark stands in no environment and no braces."""
+    depth, loose = 0, False
+    for edge in _EDGE.finditer(tex):
+        if edge[0] == "\\begin":
+            return False
+        depth += {"{": 1, "}": -1}.get(edge[0], 0)
+        loose = loose or (edge[0] == "&" and depth == 0)
+    return loose
 
 
 def _without_comments(tex: str) -> str:
