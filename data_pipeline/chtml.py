@@ -3,7 +3,8 @@
 For pages saved after rendering, where neither source nor assistive MathML is left. The renderer's elements still are the MathML
 (`mjx-msup`, `class="mjx-msubsup"`, `data-mml-node="mfrac"`); characters stand in class names (`mjx-c1D465`), `data-c` attributes or as
 text; where only positions tell a superscript from a subscript, they do. Version 2 keeps the author's `alttext` as `aria-label`, which is
-TeX when LaTeXML wrote the page: what looks like TeX there is taken as it is. SVG of version 2 has no names and is not read.
+TeX when LaTeXML wrote the page: what looks like TeX there is taken as it is; version 4 keeps the TeX in `data-latex`. SVG of version 2
+has no names and is not read.
 """
 
 import re
@@ -58,12 +59,15 @@ def _rebuilt(tree: Element) -> str:
 
 
 def _label(tree: Element) -> str:
-    """The author's TeX where version 2 kept it as the label of the formula."""
+    """The author's TeX where the renderer kept it: version 4 in `data-latex`, version 2 as the label of the formula."""
     pending = [tree]
     for _ in range(12):
         if not pending:
             break
         at = pending.pop()
+        source = at.attributes.get("data-latex", "").strip()
+        if source and (at.tag == "mjx-math" or at.attributes.get("data-mml-node") == "math"):
+            return source
         text = at.attributes.get("aria-label", "").strip()
         if text and ("mjx-math" in classes(at) or "math" in classes(at)) and any(mark in text for mark in "\\^_{="):
             return text.replace("%\n", "").removeprefix("\\displaystyle").strip()
@@ -273,6 +277,9 @@ class _Reader:
     def phantom(self, _node: Element) -> list[Element]:
         return []
 
+    def error(self, node: Element) -> list[Element]:
+        return [] if "error" in _glyphs(node) else self.children(node)
+
 
 def _scripted(
     base: Element, below: Element | None, above: Element | None, under: str = "msub", over: str = "msup", both: str = "msubsup"
@@ -389,5 +396,5 @@ def _font(node: Element) -> str:
 _READERS: dict[str, Callable[[_Reader, Element], list[Element]]] = {
     "msub": _Reader.scripts, "msup": _Reader.scripts, "msubsup": _Reader.scripts, "mfrac": _Reader.fraction, "munder": _Reader.limits,
     "mover": _Reader.limits, "munderover": _Reader.limits, "msqrt": _Reader.root, "mroot": _Reader.root, "mtable": _Reader.table,
-    "mspace": _Reader.space, "mphantom": _Reader.phantom,
+    "mspace": _Reader.space, "mphantom": _Reader.phantom, "merror": _Reader.error,
 }  # fmt: skip

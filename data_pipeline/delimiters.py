@@ -41,6 +41,9 @@ _ASCII = re.compile(
     r"config=[^\"'&]{0,40}\bAM[_-]|config=[^\"'&]{0,40}-AM_|AM_(?:CHTML|HTMLorMML|SVG|HTML)|asciimath2jax|input/asciimath|ASCIIMathML\w{0,20}\.js|asciimath/?\w{0,12}\.js",
     re.I,
 )
+_INLINE_KEYS = ("inlineMath", "ExtraInlineMath")
+_KEYS = (*_INLINE_KEYS, "displayMath", "delimiters")
+"""MathJax's, KaTeX's, and `wgSmjExtraInlineMath` of MediaWiki's SimpleMathJax."""
 _VALUE = 3000
 _CONFIGS = 40
 _SCRIPTS = 500
@@ -53,7 +56,7 @@ def read_config(raw: str) -> Delimiters:
     ascii_pairs: list[Pair] = []
     said_inline = False
     raw = _scripts(raw)
-    for name in ("inlineMath", "displayMath", "delimiters") if "MathJax" in raw or "mathjax" in raw else ("delimiters",):
+    for name in _KEYS if "MathJax" in raw or "mathjax" in raw else ("delimiters",):
         for at in _values(raw, name):
             if name == "delimiters":
                 left_right = list(_katex_pairs(raw, at))
@@ -62,7 +65,7 @@ def read_config(raw: str) -> Delimiters:
                 display += [pair for pair, block in left_right if block]
                 if not left_right and "ascii" in raw[max(0, at - 200) : at].lower():
                     ascii_pairs += _pairs(raw, at)
-            elif name == "inlineMath":
+            elif name in _INLINE_KEYS:
                 pairs = _pairs(raw, at)
                 said_inline = said_inline or bool(pairs)
                 inline += pairs
@@ -82,6 +85,8 @@ def read_config(raw: str) -> Delimiters:
 
 def _scripts(raw: str) -> str:
     """What stands in the page's scripts, and their tags: a configuration is nowhere else, and it is a small part of a page."""
+    if "<SCRIPT" in raw:
+        raw = raw.replace("<SCRIPT", "<script").replace("</SCRIPT", "</script")
     pieces: list[str] = []
     at = raw.find("<script")
     while at >= 0 and len(pieces) < _SCRIPTS:

@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote, unquote_plus
 
+from data_pipeline.asciimath import asciimath_to_tex
+from data_pipeline.mathml import mathml_string_to_tex
 from data_pipeline.tex_source import Formula, clean, is_tex, undelimit, words
 
 _SERVICE = re.compile(
@@ -21,9 +23,10 @@ _SERVICE = re.compile(
       | (?:eq)?latex(?:it)?(?:render)?\.(?:php|cgi|ashx|aspx|png|gif)/?\?
       | (?:mimetex|mathtex|mathtran|math|tex|latex|texer|eqn|equation)(?:\.(?:cgi|exe|php|pl|fcgi|ashx|aspx))\d?/?\?
       | cgi-bin/(?:mime|math)?tex\?
-      | math\.now\.sh/?\?(?:(?:inline|color|alternateColor|bgColor)=[^&]{0,40}&)*(?:from|inline)=
+      | latex\.csdn\.net/[a-z]{0,6}\? | tex\.z-dn\.net/\?f= | latex\.vimsky\.com/[a-z.]{0,40}\?
+      | math\.(?:now\.sh|vercel\.app)/?\?(?:(?:inline|color|alternateColor|bgColor)=[^&]{0,40}&)*(?:from|inline)=
       | render\.githubusercontent\.com/render/math\?
-      | i\.upmath\.me/(?:svg|png|g)/
+      | (?:i\.upmath\.me|tex\.s2cms\.ru)/(?:svg|png|g)/
       | (?:www\.)?zhihu\.com/equation\?tex=
       | (?:chart\.(?:googleapis|apis\.google)\.com/chart|google\.com/chart)\?
       | (?:rasr\.me|texify|tex-image-link-generator|mathurl\.com|sciweavers\.org/tex2img\.php|latex\.numberempire\.com/render
@@ -32,16 +35,17 @@ _SERVICE = re.compile(
     """,
     re.X | re.I,
 )
-_QUERY = re.compile(r"[?&](?:latex|tex|from|math|eq|formula|equation|chl|code|expression|inline)=([^&]*)", re.I)
+_PATH = re.compile(r"(?:i\.upmath\.me|tex\.s2cms\.ru)/(?:svg|png|g)/")
+_QUERY = re.compile(r"[?&](?:f|val|latex|tex|from|math|eq|formula|equation|chl|code|expression|inline)=([^&]*)", re.I)
 _OPTION = re.compile(
     r"&(?:bg|fg|s|c|size|color|bgcolor|fontsize|zoom|is-pending-load|mode|cht|chs|chf|chco|chld|format|quality|ssl|display|id|class|border)=[^&]{0,60}(?=&|$)",
     re.I,
 )
 _PREFIX = re.compile(
-    r"\s*(?:\\(?:inline|(?:bg|fg)_?(?:white|black|red|green|blue|transparent)|(?:dpi|fn|bg|fg)(?:\{[^{}]{0,30}\}|_[a-z]{2,4})|tiny|small|normalsize|large|Large|LARGE|huge|Huge|fn_[a-z]{2,4}|opaque|parstyle|usepackage\{[^{}]{0,40}\}|png|gif)(?![a-zA-Z])|\\color\{?(?:black|white)\}?|\\300(?=\\))"
+    r"\s*(?:\\(?:inline|(?:bg|fg)_?(?:white|black|red|green|blue|transparent)|(?:dpi|fn|bg|fg)(?:\{[^{}]{0,30}\}|_[a-z]{2,4})|tiny|small|normalsize|large|Large|LARGE|huge|Huge|fn_[a-z]{2,4}|opaque|parstyle|usepackage\{[^{}]{0,40}\}|png|gif)(?:(?<=\})|(?![a-zA-Z]))|\\color\{?(?:black|white)\}?|\\300(?=\\))"
 )
 _CLASS = re.compile(
-    r"(?:^|[\s_-])(?:math|mathjax|mwe-math\S*|tex|texrender|latex|latex-img\S*|formula(?:Inl|Dsp)?|equation|eqn|ee_img|tr_noresize|ql-\S*equation\S*|wp-katex\S*|mathimg|math-img|mathtex|mathml|asciimath|katex|texmath|mmlimg|wirisformula|Wirisformula|inline-equation|inline_equation|display-formula|jaxed|disp-formula|inline-formula)(?=$|[\s_-])",
+    r"(?:^|[\s_-])(?:math|mathjax|mwe-math\S*|tex|texrender|latex|latex-img\S*|formula(?:Inl|Dsp)?|equation|eqn|ee_img|tr_noresize|ql-\S*equation\S*|wp-katex\S*|mathimg|math-img|mathtex|mathml|asciimath|katex|texmath|mathcode|mmlimg|wirisformula|Wirisformula|inline-equation|inline_equation|display-formula|jaxed|disp-formula|inline-formula)(?=$|[\s_-])",
     re.I,
 )
 _DISPLAY_CLASS = re.compile(
@@ -49,17 +53,20 @@ _DISPLAY_CLASS = re.compile(
     re.I,
 )
 _ADDRESS = re.compile(
-    r"/(?:math|imgmath|latex|equations?|formulas?|texify|tex|mathjax|pngmath|imgtex)/[^?#]{1,200}\.(?:png|gif|svg)$|(?:^|/)(?:form_\d{1,5}|img\d{1,4}|eqn?_?\d{1,5}|tex2html\w{0,20}|latex[-_]?image\w{0,20}|mathtex\w{0,40})\.(?:png|gif|svg)$|math/render/|/render/math/|media/math",
+    r"/(?:math|imgmath|latex\d?|latexrender|equations?|formulas?|texify|tex|texvc|mathjax|pngmath|imgtex)/[^?#]{1,200}\.(?:png|gif|svg)$|(?:^|/)(?:form_\d{1,5}|img\d{1,4}|eqn?_?\d{1,5}|tex2html\w{0,20}|latex[-_]?image\w{0,20}|mathtex\w{0,40})\.(?:png|gif|svg)$|math/render/|/render/math/|media/math",
     re.I,
 )
+_MATHWORLD = re.compile(r"/images/equations/[^?#]{1,200}/(Inline|NumberedEquation)\d{1,4}\.(?:gif|svg|png)$")
+"""MathWorld: the alt text is a line of calculator notation, which AsciiMath reads."""
 _LATEX2HTML = re.compile(r"(?:^|/)img\d{1,4}\.(?:png|gif|svg)$", re.I)
 _DELIMITED = re.compile(r"\s*(?:\$.{1,5000}\$|\\\(.{1,5000}\\\)|\\\[.{1,5000}\\\])[.,;]?\s*", re.S)
 _DRAWING = re.compile(r"\[asy\]|\\begin\{(?:tikzpicture|pspicture|picture|asy)\}|\\documentclass", re.I)
-_PICTURE = re.compile(r"\.(?:png|gif|jpe?g|svg)$", re.I)
+_NO_ALT = re.compile(r"\.(?:png|gif|jpe?g|svg)$|^\W*(?:equation|formula|math|latex|tex|image|img|inline|display|公式|图片)\W*\d*$", re.I)
+_MARKUP = re.compile(r"[?&]mml=([^&]{1,16000})")
 _LONGEST_ADDRESS = 16_000
 
 
-_MAY_BE = re.compile(r"tex|math|form|eq|cht=|codecogs|img\d|upmath|ltx", re.I)
+_MAY_BE = re.compile(r"tex|math|form|eq|cht=|codecogs|img\d|upmath|s2cms|z-dn|ltx", re.I)
 
 
 def image_formula(attributes: Mapping[str, str | None]) -> Formula | None:
@@ -69,6 +76,13 @@ def image_formula(attributes: Mapping[str, str | None]) -> Formula | None:
     if _MAY_BE.search(names) is None and _MAY_BE.search(source) is None and not _marked(attributes):
         return None
     alt = (attributes.get("alt") or attributes.get("data-alt") or "").strip()
+    numbered = _MATHWORLD.search(source)
+    if numbered is not None and "\\" not in alt and len(alt) <= 2000:
+        return _other_notation(asciimath_to_tex(alt.rstrip(" ,.")), display=numbered[1] != "Inline")
+    if (markup := _markup(attributes, source)) and (
+        formula := _other_notation(mathml_string_to_tex(markup, structure=False), display=False)
+    ):
+        return formula
     title = (attributes.get("title") or "").strip()
     said: bool | None = None
     tex = ""
@@ -82,20 +96,31 @@ def image_formula(attributes: Mapping[str, str | None]) -> Formula | None:
         tex, said = clean(_without_prefix(service))
     if not tex or _DRAWING.search(tex[:2000]):
         return None
-    display = (
-        bool(said)
-        or bool(_DISPLAY_CLASS.search(names))
-        or (r"\displaystyle" in (service or alt)[:24] and "inline" not in (service or names))
-    )
+    display = bool(said) or bool(_DISPLAY_CLASS.search(names)) or attributes.get("eeimg") == "2"
+    if "eeimg" in attributes and tex.endswith("\\\\"):  # Zhihu's sign for a displayed formula
+        tex, display = tex[:-2].rstrip(), True
     if "fallback-image-inline" in names or "formulaInl" in names or "\\inline" in service:
         display = bool(said)
     return Formula(tex, display, "image")
 
 
+def _other_notation(tex: str, *, display: bool) -> Formula | None:
+    tex, _ = clean(tex)
+    return Formula(tex, display, "image") if tex else None
+
+
+def _markup(attributes: Mapping[str, str | None], source: str) -> str:
+    """The MathML that an editor's image carries along (WIRIS: an attribute, or the query of its address); "" where there is none."""
+    kept = attributes.get("data-mathml") or ""
+    if not kept and (query := _MARKUP.search(source)) is not None:
+        kept = unquote_plus(query[1])
+    return kept
+
+
 def _marked(attributes: Mapping[str, str | None]) -> bool:
     """Whether a text of the image has a sign that TeX cannot do without."""
     text = f"{attributes.get('alt') or ''}{attributes.get('data-alt') or ''}{attributes.get('title') or ''}"
-    return "\\" in text or "$" in text
+    return "\\" in text or "$" in text or "^" in text
 
 
 def _prefer_alt(alt: str, service: str) -> bool:
@@ -114,10 +139,10 @@ def _address(attributes: Mapping[str, str | None]) -> str:
 
 def _service_tex(source: str) -> str:
     """The TeX in the address of a rendering service; "" where it is none."""
-    if ("?" not in source and "codecogs" not in source and "upmath" not in source) or _SERVICE.search(source) is None:
+    if ("?" not in source and "codecogs" not in source and _PATH.search(source) is None) or _SERVICE.search(source) is None:
         return ""
-    if "i.upmath.me" in source:
-        return _decoded(re.split(r"upmath\.me/(?:svg|png|g)/", source)[-1], plus=False)
+    if _PATH.search(source):
+        return _decoded(_PATH.split(source)[-1], plus=False)
     if "/chart?" in source and "cht=tx" not in source:
         return ""
     if "codecogs" in source and "?" not in source:
@@ -164,7 +189,7 @@ def _alt_is_formula(text: str, names: str, source: str, service: bool) -> bool:
             words(text) < 2 and len(text) < 200 and not text.lower().startswith(("equation", "formula", "latex"))
         )
     if names and _CLASS.search(names):
-        return is_tex(text) or (words(text) < 2 + text.count("\\") and _PICTURE.search(text) is None)
+        return is_tex(text) or ("iris" not in names and words(text) < 2 + text.count("\\") and _NO_ALT.search(text) is None)
     if _ADDRESS.search(source):
         return is_tex(text, strict=bool(_LATEX2HTML.search(source)))
-    return is_tex(text) and "\\" in text
+    return is_tex(text) and ("\\" in text or "^" in text)

@@ -22,7 +22,11 @@ _NO_SCRIPT = re.compile(r"(?:st|nd|rd|th|er|re|e|ème|eme|o|a|TM|SM|R|®|™|\*|
 _BASE = re.compile(r"(?:(?<![A-Za-z0-9α-ωΑ-Ω.,])|(?<=[\s(\[{=+\-−*/|,]))([A-Za-zα-ωΑ-Ω]{1,3}'?|\d{1,6}(?:\.\d{1,4})?)$")
 _SYMBOL = re.compile(r"(?:^|[\s(\[=+\-−→·/)])((?:[A-Z][a-z]?){1,6})$")
 _TAIL = re.compile(r"(?<=\d)([A-Za-zα-ω])$")
-_BRACKET = re.compile(r"\([A-Za-z0-9α-ω+\-−*/^_=.,|\s]{1,40}\)$")
+_BRACKET = re.compile(
+    r"(?:(?<![A-Za-zα-ωΑ-Ω0-9_^])[A-Za-zα-ω]'?)?\([A-Za-z0-9α-ω+\-−*/^_=.,|\s]{1,40}\)$|(?<![A-Za-z0-9|])\|[A-Za-zα-ωΑ-Ω0-9+\-−]{1,12}\|$"
+)
+_LAST_WORD = re.compile(r"[A-Za-z]{1,40}$")
+_YEAR = re.compile(r"\((?:1[5-9]|20)\d\d\)")
 _UNITS = frozenset(("km", "cm", "mm", "dm", "nm", "ft", "in", "yd", "mi", "kg", "kW", "Hz", "sec", "min", "hr", "Pa", "mol", "rad"))
 _FUNCTIONS = frozenset(("log", "sin", "cos", "tan", "cot", "sec", "lim", "max", "min", "exp", "det", "ln", "sup", "inf"))
 _MINUS = str.maketrans({"−": "-", "–": "-", "′": "'", "∗": "*", "∞": "\\infty ", "·": "\\cdot "})
@@ -109,7 +113,10 @@ def _ordinal(base: str, script: str) -> bool:
 def _text_base(text: str, script: str, superscript: bool) -> str | None:
     bracket = _BRACKET.search(text)
     if bracket is not None:
-        return bracket[0] if re.search(r"[A-Za-z]{4}", bracket[0]) is None else None
+        word = _LAST_WORD.search(text[: bracket.start()])
+        if (word is not None and word[0] not in _FUNCTIONS) or _YEAR.fullmatch(bracket[0]) or re.search(r"[A-Za-z]{4}", bracket[0]):
+            return None  # a footnote: word(s), (2001), (see there)
+        return bracket[0]
     found = _BASE.search(text) or (_SYMBOL.search(text) if not superscript or script[-1:] in "+-−–" else None) or _TAIL.search(text)
     if found is None:
         return None

@@ -21,17 +21,23 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from data_pipeline.mathml_presentation import convert_math
 from data_pipeline.mathml_tree import MAX_DEPTH, MAX_NODES, Element, TooLargeError, local_name, place
+from data_pipeline.tex_source import is_tex
 
 _MAX_CHARACTERS = 2_000_000
 _DOCTYPE = re.compile(r"<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>", re.IGNORECASE)
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{0,40});")
+_SAFE_XML = str.maketrans("\xab\xbb\xa8\xa7`", "<>\"&'")
+"""How WIRIS and its kin write markup where angle brackets would be filtered: `\xabmath xmlns=\xa8...\xa8\xbb`."""
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
 
 def mathml_to_tex(node: LexborNode, *, structure: bool = False) -> str:
     """The TeX of a `<math>` element (any prefix) of an HTML page; "" where there is none."""
     try:
-        return convert_math(from_lexbor(node), structure=structure)
+        root = from_lexbor(node)
+        if not root.children and is_tex(text := root.content(), strict=False):
+            return text  # a wiki's or forum's own `<math>` that nothing rendered
+        return convert_math(root, structure=structure)
     except (TooLargeError, RecursionError):
         return ""
 
@@ -40,6 +46,8 @@ def mathml_string_to_tex(xml: str, *, structure: bool = True) -> str:
     """The TeX of the first `<math>` of a string: XML with any prefix and named entities, or else whatever HTML makes of it."""
     if len(xml) > _MAX_CHARACTERS:
         return ""
+    if "\xab" in xml and "<" not in xml:
+        xml = xml.translate(_SAFE_XML)
     try:
         tree = _from_xml(xml)
         if tree is None:

@@ -129,7 +129,7 @@ def fenced(opening: Atom | None, body: list[Atom], closing: Atom | None, *, stru
                 if opening and closing
                 else (opening or closing or EMPTY).tex
             )
-        elif plain or (not structure and not (left and right)):
+        elif plain or (not structure and not (left and right) and not (len(body) == 1 and body[0].kind == "array")):
             inner = [settled(atom) for atom in body]
             done = (opening.tex if opening else "") + lead
             done = render([Atom(done), Atom(render(inner)), Atom(closing.tex if closing else "")])
@@ -147,7 +147,7 @@ def _environment(left: str, right: str, body: list[Atom], *, structure: bool) ->
     first, second = body[0].rows
     if body[0].kind == "binomial":
         return f"\\binom{{{first}}}{{{second}}}" if (left, right) == ("(", ")") else None
-    if (left, right) == ("{", "") and first == "ll":
+    if (left, right) == ("{", "") and (first == "ll" or (not structure and len(first) <= 2)):
         name = "cases"
     else:
         key = (left, right) if structure else (left.replace("|", "∣").replace("‖", "∥"), right.replace("|", "∣").replace("‖", "∥"))

@@ -1,7 +1,8 @@
 """A formula's TeX as its page spelt it, made clean; and the question whether a string is TeX at all.
 
 Cleaning takes away what is packing: HTML escapes left over from double escaping, surrounding delimiters, no-break and zero-width
-spaces, Wikipedia's `{\\displaystyle ...}`. It never changes the mathematics: macros, spacing commands, comments and labels stay.
+spaces, Wikipedia's `{\\displaystyle ...}`, comments (a comment in a formula set in one line would hide the rest of it; a percent sign
+that ends no line is one that was not escaped). It never changes the mathematics: macros, spacing commands and labels stay.
 
 `is_tex` decides for strings that may be something else (the alt text of an image, the text of `class="math"`): a command, a sub- or
 superscript, or a short relation between short names. A sentence is not TeX, nor is a file name ("x_1.jpg").
@@ -47,6 +48,8 @@ _PAIRS = (
     ("\\\\(", "\\\\)", False),
 )
 _DISPLAYSTYLE = re.compile(r"\{?\\(?:displaystyle|textstyle)(?![a-zA-Z])\s*")
+_ENVIRONMENT = re.compile(r"\\begin\{((equation\*?|displaymath|math)|(?:eqnarray|align|alignat|flalign|gather|multline)\*?)\}")
+_PERCENT = re.compile(r"(?<!\\)((?:\\\\)*)%")
 _NOTHING = re.compile(r"(?:\\(?:tag|label|eqref|ref)\{[^{}]{0,80}\}|\\[,;:! ]|[\s{}~]|\\q?quad|\\displaystyle|\\textstyle)*")
 _TRAILING_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 
@@ -64,13 +67,54 @@ def clean(tex: str) -> tuple[str, bool | None]:
         tex = tex[9:].removesuffix("]]>").strip()
     if tex.startswith("% <![CDATA["):  # kramdown's script math/tex
         tex = tex[11:].removesuffix("%]]>").strip()
+    if "%" in tex:
+        tex = _without_comments(tex)
     tex, display = undelimit(tex)
-    tex = _undisplay(tex)
-    if _TRAILING_BACKSLASH.search(tex[-40:]):  # "\ " cut by strip: a lone backslash would escape our delimiter
-        tex = tex[:-1].rstrip()
+    tex, block = _outside_environment(_undisplay(tex))
+    display = block or display
+    tex = _without_loose_end(tex)
+    if "&" in tex and "\\\\" in tex and _has_loose_columns(tex):
+        tex, display = f"\\begin{{align*}}{tex}\\end{{align*}}", True  # what Sphinx means: outside an environment `&` is an error
     if _NOTHING.fullmatch(tex):
         return "", display
     return tex, display
+
+
+def _without_loose_end(tex: str) -> str:
+    """Without backslashes that a strip left of `\\ ` at the end: a lone one would escape our delimiter."""
+    end = len(tex)
+    while end and tex[end - 1] == "\\":
+        first = end
+        while first and tex[first - 1] == "\\":
+            first -= 1
+        if (end - first) % 2 == 0:
+            break
+        end -= 1
+        while end and tex[end - 1].isspace():
+            end -= 1
+    return tex[:end]
+
+
+_EDGE = re.compile(r"\\begin|\\.|[{}&]", re.S)
+
+
+def _has_loose_columns(tex: str) -> bool:
+    """Whether an alignment mark stands in no environment and no braces."""
+    depth, loose = 0, False
+    for edge in _EDGE.finditer(tex):
+        if edge[0] == "\\begin":
+            return False
+        depth += {"{": 1, "}": -1}.get(edge[0], 0)
+        loose = loose or (edge[0] == "&" and depth == 0)
+    return loose
+
+
+def _without_comments(tex: str) -> str:
+    """Without what stands behind a percent sign on a line; on the only line, which HTML may have made of several, the sign is escaped."""
+    *lines, last = tex.split("\n")
+    kept = [line if (sign := _PERCENT.search(line)) is None else line[: sign.end() - 1].rstrip() for line in lines]
+    last = "" if lines and last.startswith("%") else _PERCENT.sub(r"\1\\%", last)
+    return "\n".join(line for line in [*kept, last] if line.strip()).strip()
 
 
 def undelimit(tex: str) -> tuple[str, bool | None]:
@@ -81,6 +125,17 @@ def undelimit(tex: str) -> tuple[str, bool | None]:
             if left not in inside and right not in inside and not _TRAILING_BACKSLASH.search(inside[-40:] if right[0] == "$" else ""):
                 return inside.strip(), display
     return tex, None
+
+
+def _outside_environment(tex: str) -> tuple[str, bool | None]:
+    """Without an environment that only means "a formula" (`$$\\begin{equation}` is no LaTeX); and True where one says display."""
+    found = _ENVIRONMENT.match(tex)
+    if found is None or not tex.endswith(f"\\end{{{found[1]}}}") or tex.count(f"\\end{{{found[1]}}}") > 1:
+        return tex, None
+    if found[2] is None:
+        return tex, True
+    inside = tex[found.end() : -len(found[1]) - 6].strip()
+    return (tex, None) if "\n\n" in inside else (inside, None if found[1] == "math" else True)
 
 
 def _undisplay(tex: str) -> str:

@@ -23,6 +23,7 @@ CONFIGURED = Delimiters(dollar=True)
         ("MathJax.Hub.Config({tex2jax: {inlineMath: [['$','$'], ['\\\\(','\\\\)']]}})", True),
         ('MathJax = {tex: {"inlineMath": [["\\\\(", "\\\\)"]]}}', False),
         ("MathJax = {tex: {inlineMath: {'[+]': [['$', '$']]}}}", True),
+        ('RLCONF={"wgSmjExtraInlineMath":[["$","$"]],"m":["ext.SimpleMathJax"]};', True),
         ("MathJax\n// inlineMath: [['$','$']]\n", None),
         ("MathJax.js?config=TeX-AMS_HTML", None),
         ('renderMathInElement(b, {delimiters: [{left: "$$", right: "$$", display: !0}, {left: "$", right: "$", display: !1}]})', True),
@@ -30,6 +31,10 @@ CONFIGURED = Delimiters(dollar=True)
 )
 def test_the_single_dollar_is_what_the_configuration_says(config: str, dollar: bool | None) -> None:
     assert read_config(f"<script>{config}</script>").dollar is dollar
+
+
+def test_a_configuration_in_capital_tags_is_read() -> None:
+    assert read_config("<SCRIPT>MathJax = {tex: {inlineMath: [['$', '$']]}}</SCRIPT>").dollar is True
 
 
 def test_delimiters_of_a_pages_own_are_read_with_their_escapes() -> None:

@@ -162,3 +162,19 @@ def test_formulas_of_real_pages_come_back_from_their_glyphs(data_dir: Path) -> N
     total, right = chtml(data_dir / "web")
     assert total > 300
     assert right > 0.9 * total
+
+
+def test_version_four_keeps_the_tex_beside_the_glyphs() -> None:
+    tree = LexborHTMLParser('<mjx-container><mjx-math data-latex="x^2 + 1"><mjx-mi><mjx-c class="mjx-c1D465"></mjx-c></mjx-mi></mjx-math>')
+    node = tree.css_first("mjx-container")
+    assert node is not None
+    assert chtml_to_tex(node) == "x^2 + 1"
+
+
+def test_a_message_about_an_error_is_no_formula() -> None:
+    tree = LexborHTMLParser(
+        "<mjx-container><mjx-math><mjx-merror><mjx-mtext><mjx-utext>Math input error</mjx-utext></mjx-mtext></mjx-merror>"
+    )
+    node = tree.css_first("mjx-container")
+    assert node is not None
+    assert chtml_to_tex(node) == ""

@@ -267,3 +267,24 @@ def test_the_shared_pairs_are_met_for_the_greater_part(data_dir: Path) -> None:
     lines = (data_dir / "web/truth/texmath/mathml_tex_pairs_odd.jsonl").read_text("utf8").splitlines()[::4]
     pairs = [json.loads(line) for line in lines]
     assert sum(loose(mathml_string_to_tex(pair["mathml"])) == loose(pair["tex"]) for pair in pairs) > 0.8 * len(pairs)
+
+
+def test_markup_in_the_safe_spelling_of_an_editor_is_read() -> None:
+    assert mathml_string_to_tex("«math xmlns=¨http://www.w3.org/1998/Math/MathML¨»«msup»«mi»x«/mi»«mn»2«/mn»«/msup»«/math»") == "x^{2}"
+    assert mathml_string_to_tex("<math><mo>«</mo><mi>x</mi><mo>»</mo></math>").startswith("«")
+
+
+def test_tex_that_stands_in_a_math_element_is_itself() -> None:
+    node = LexborHTMLParser("<math>\\frac{a}{b} + 1</math>").css_first("math")
+    assert node is not None
+    assert mathml_to_tex(node) == "\\frac{a}{b} + 1"
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_a_brace_before_a_table_grows_with_it(columns: int) -> None:
+    row = "<mtr>" + "<mtd><mi>x</mi></mtd>" * columns + "</mtr>"
+    tex = mathml_string_to_tex(f"<math><mo>{{</mo><mtable>{row}{row}</mtable></math>", structure=False)
+    cells = " & ".join("x" * columns)
+    rows = f"{cells} \\\\ {cells}"
+    expected = f"\\begin{{cases}} {rows} \\end{{cases}}" if columns < 3 else f"\\left\\{{ \\begin{{matrix}} {rows} \\end{{matrix}} \\right."
+    assert tex == expected
