@@ -2,8 +2,8 @@
 
 Near-duplicates: the text of the web pages of ../shared/data/web (or $RECKON_DATA), each with edited copies (words changed, sentences
 moved, headers and comments added, cut short), against the Jaccard similarity of all pairs by sets of word 5-grams, computed here without
-the pipeline's code. Decontamination: every benchmark problem of data/math, planted between paragraphs of pages in ten disguises; of each also ten
-words between white space, which the rule counts otherwise (a figure, no bar: formulas without a word of a language are left out); and the
+the pipeline's code. Decontamination: every benchmark problem of data/math, planted between paragraphs of pages in ten disguises; of each
+also ten words between white space, which the rule counts otherwise (a figure, no bar: formulas without a word are left out); and the
 pages and GSM8K training problems that share no 10 words with a benchmark by a plain check of this file's own, where nothing may be found.
 
 `--peer` names a Python that has datatrove (pip install datatrove spacy tokenizers "xxhash<4"): it makes

@@ -2,8 +2,8 @@ r"""Keeping benchmarks out of training data, by DeepSeekMath's rule (arXiv:2402.
 
 A text is contaminated where 10 words in a row also stand in a benchmark's problem; a problem of 3 to 9 words must stand there whole. Words
 are as in `spelling.py`: case, punctuation, line ends and the spelling of formulas do not matter. Shorter problems ("Simplify $2x$") cannot
-be looked for: they are counted in `Benchmarks.too_short`. Ten words that others would count where we count fewer ("$x = 3$" is three between
-white space) are found too: `fragments.py`. Apostrophes may be gone or be spaces.
+be looked for: they are counted in `Benchmarks.too_short`. Ten words that others would count where we count fewer ("$x = 3$" is three
+between white space) are found too: `fragments.py`. Apostrophes may be gone or be spaces.
 
 What goes is the segment, a paragraph between blank lines; all those that the words touch, as n-grams run on across them. What is left has
 no hit, also not across the gaps. Or the whole document (`unit="document"`); a row of training data always goes whole.
