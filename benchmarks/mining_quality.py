@@ -16,9 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_pipeline.extract import extract
-
 from data_pipeline.doc import Doc, Origin, Page
+from data_pipeline.extract import extract
 from data_pipeline.language import language_of
 from data_pipeline.problems import problems_of
 from data_pipeline.quality import Quality, judge

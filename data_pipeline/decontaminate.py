@@ -40,7 +40,7 @@ I64 = npt.NDArray[np.int64]
 
 NGRAM, SHORTEST = 10, 3
 LANGUAGE = 1  # words of a language that 10 words must hold, if any 10 of their problem do
-PROBLEM_FIELDS = ("problem", "question", "prompt", "input", "instruction")
+PROBLEM_FIELDS = ("problem", "question", "prompt", "input", "instruction", "query", "text")
 SOLUTION_FIELDS = ("solution", "answer", "rationale", "response", "completion")
 CHAT_FIELDS = ("messages", "conversations", "conversation", "chat")
 _UNKNOWN, _NO_WORD = 0, -1

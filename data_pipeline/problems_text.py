@@ -131,7 +131,7 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _is_label(line: str) -> bool:
-    return bool(_read(line).label)
+    return line.lstrip("#*_ -•\t")[:1].isupper() and bool(_read(line).label)
 
 
 def _read(text: str) -> Block:
