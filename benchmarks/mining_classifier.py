@@ -21,8 +21,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.math_answers import DATA
 from benchmarks.disputed_pages import why_disputed
+from benchmarks.math_answers import DATA
 from data_pipeline.classify import PRESETS, Classifier, Example, Training, normalise, train
 from data_pipeline.classify_report import figures
 from data_pipeline.classify_text import FORMULA

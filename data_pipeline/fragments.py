@@ -19,8 +19,9 @@ COUNTED = 10
 LEAST_WORDS, LEAST_PARTS = 4, 7  # words; words and signs
 _LEAST_CHARACTERS = 18  # "b c where a b and c are" has 16; a sign counts as three
 _BARE_WORDS, _BARE_DISTINCT = 7, 8  # words, and different words and signs, of a fragment without a word of a language
+_LONGEST = 60  # pieces, and words: beyond is no ten words but a drawing's source
 _SPACED = re.compile(r"\S+")
-_RUN = re.compile(r"[^\w\\]*(?:\\(?:begin|end)\{[a-z]{1,20}\*?\}|\\?\w+(?:['’ʼ]\w+)*|\\)")
+_RUN = re.compile(r"[^\w\\]*(?:\\(?:begin|end)\{[a-z]{1,20}\*?\}|\\?\w+(?:['’ʼ]\w+)*|\\|\Z)")
 
 
 class Fragment(NamedTuple):
@@ -64,7 +65,8 @@ def _windows(pieces: Sequence[_Piece], usual: int) -> Iterator[Fragment]:
         if counted[end] - counted[start] < COUNTED:
             return
         length, telling = words[end] - words[start], language[end] > language[start]
-        if length >= (LEAST_WORDS if telling else _BARE_WORDS) and not (telling and length >= usual):
+        short = end - start <= _LONGEST and length < (usual if telling else _LONGEST)
+        if short and length >= (LEAST_WORDS if telling else _BARE_WORDS):
             fragment = _joined(pieces[start:end])
             if _enough(fragment, telling):
                 yield fragment

@@ -81,7 +81,7 @@ _CONCLUDES = re.compile(
     r"\b(?:therefore|thus|hence|so|then|we (?:get|have|obtain|find|conclude|see)|gives?|yields?|equals?|is|are|was)\b|∴|\\therefore|=",
     re.IGNORECASE,
 )
-_LAST_FORMULA = re.compile(r"\$\$([^$]{1,1200})\$\$|\$([^$\n]{1,300})\$")
+_LAST_FORMULA = re.compile(r"\$\$([^$]{1,600})\$\$|\$([^$\n]{1,300})\$")
 _UNIT_BEHIND = re.compile(r"[\s.,;!)*]{0,4}(?:(?:\\?[A-Za-z²³°/%]{1,14})(?: [A-Za-z²³/]{1,14}){0,2}[\s.,;!)*■□∎]{0,6})?")
 _AFTERWORD = re.compile(
     r"\n\n(?:\*\*)?(?:Note|Notice|Remark|In general|More generally|Similarly|This (?:example|problem|exercise)|In the (?:next|following)|"
@@ -109,11 +109,11 @@ def check(candidate: Candidate) -> Candidate:
         return replace(candidate, dropped=reason)
     if starts:
         return _choice(candidate, starts)
-    answer = _answer(candidate)
-    if answer is None:
+    said = _answer(candidate)
+    steps = last_step(candidate.solution) if said is None or "\\begin{" in said else None
+    if said is None and steps is None:
         return replace(candidate, dropped="no answer")
-    stepwise = "\\begin{" in answer
-    answer, proven = (last_step(candidate.solution), True) if stepwise else _tidy(answer, candidate.prompt)
+    answer, proven = (steps, True) if steps else _tidy(said or "", candidate.prompt)
     if answer is None or (reason := _bad_answer(answer)):
         return replace(candidate, dropped="answer is prose" if answer is None else reason)
     if _in_prompt(answer, candidate.prompt):
@@ -223,7 +223,7 @@ def _conclusion(solution: str) -> str | None:
     content = (formula[1] or formula[2]).strip()
     if len(formulas) > 1 and re.search(r"\b(?:or|and|but|where|if|when|for|since|because)\b[^.]{0,40}$", tail[: formula.start()]):
         return None  # one of several, or a condition
-    return content if "\\begin{" in content or _CONCLUDES.search(tail[: formula.start()]) or "=" in content else None
+    return content if _CONCLUDES.search(tail[: formula.start()]) or "=" in content else None
 
 
 def _tidy(answer: str, prompt: str) -> tuple[str | None, bool]:

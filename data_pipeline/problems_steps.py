@@ -21,11 +21,11 @@ _STEPS, _BRACES = 30, 4
 
 
 def last_step(solution: str) -> str | None:
-    """What the only table of steps of a solution comes to."""
-    tables = _ENVIRONMENT.findall(solution[-8000:])
-    if len(tables) != 1 or _CHECK.search(solution):
+    """What the only table of steps of a solution, at its end, comes to."""
+    tables = list(_ENVIRONMENT.finditer(solution[-8000:]))
+    if len(tables) != 1 or _CHECK.search(solution) or tables[0].string[tables[0].end() :].strip(" \t\n$.]\\"):
         return None
-    rows = _ROW.split(tables[0][1])
+    rows = _ROW.split(tables[0][2])
     values = [value for row in rows if (value := _value(row))]
     if not 2 <= len(values) <= _STEPS or "=" in values[-1] or not any(sign.isdigit() for sign in values[-1]):
         return None
