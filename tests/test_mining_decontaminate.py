@@ -342,3 +342,10 @@ def test_ten_runs_of_letters_are_found_whatever_becomes_of_the_apostrophe():
     for start in ("Janet's ducks", "Janets ducks", "Janet s ducks", "Janet\u2019s ducks"):
         assert found.hits(f"{start} lay 16 eggs per day. She eats three")
         assert not found.hits(f"{start.replace(' s ', 's ')} lay 16 eggs per day. She eats")
+
+
+@pytest.mark.parametrize("hostile", ["(", "\\left ", "\\", "\\begin{", "'", "= ", ">\n"])
+def test_reading_a_benchmark_is_linear_in_its_problems(hostile):
+    start = time.process_time()
+    assert Benchmarks([("hostile.jsonl", 1, (hostile * 200_000)[:200_000])]).hits("(((= = = \\left") == []
+    assert time.process_time() - start < 2
