@@ -2,7 +2,8 @@
 
 Near-duplicates: the text of the web pages of ../shared/data/web (or $RECKON_DATA), each with edited copies (words changed, sentences
 moved, headers and comments added, cut short), against the Jaccard similarity of all pairs by sets of word 5-grams, computed here without
-the pipeline's code. Decontamination: every benchmark problem of data/math, planted between paragraphs of pages in ten disguises; and the
+the pipeline's code. Decontamination: every benchmark problem of data/math, planted between paragraphs of pages in ten disguises; of each
+also ten words between white space, which the rule counts otherwise (a figure, no bar: formulas without a word are left out); and the
 pages and GSM8K training problems that share no 10 words with a benchmark by a plain check of this file's own, where nothing may be found.
 
 `--peer` names a Python that has datatrove (pip install datatrove spacy tokenizers "xxhash<4"): it makes
@@ -189,6 +190,13 @@ def disguises(draw: random.Random) -> dict[str, Callable[[str], str]]:
     }
 
 
+def ten_words(problem: str, draw: random.Random) -> list[str]:
+    """A piece of ten words between white space, as others count them."""
+    pieces = problem.split()
+    start = draw.randrange(max(1, len(pieces) - 9))
+    return [" ".join(pieces[start : start + 10])] if len(pieces) >= 10 else []
+
+
 def plain_words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text).lower())
 
@@ -223,6 +231,12 @@ def decontamination(texts: list[str]) -> dict[str, Any]:
             left += bool(benchmarks.hits(cleaned))
     result |= {"planted": planted, "planted_missed": {name: count for name, count in missed.items() if count}}
     result |= {"planted_found": 1 - sum(missed.values()) / planted, "planted_removed": 1 - (left + sum(missed.values())) / planted}
+    pieces = [piece for _, _, problem in problems for piece in ten_words(problem, draw)]
+    with_word = [piece for piece in pieces if re.search(r"(?<![\\a-z])[a-z]{3,}", piece)]
+    result |= {
+        "ten_words_found": round(sum(bool(benchmarks.hits(f"{draw.choice(around)}\n\n{piece}")) for piece in pieces) / len(pieces), 4),
+        "ten_words_with_a_word_found": round(sum(bool(benchmarks.hits(piece)) for piece in with_word) / len(with_word), 4),
+    }
     grams = plain_grams(problem for _, _, problem in problems)
     train = [json.loads(line) for line in open_lines(DATA / "math" / "gsm8k_train.jsonl")]
 

@@ -2,8 +2,8 @@
 
 Every page goes through `extract`; its Markdown is then judged by the general rule sets as their papers state them and by the rules that
 know mathematics. "technical" are the manuals without mathematics (Apache, Git, Python). Two readings of "non-math technical pages
-unchanged": the same verdict as the general rules on as many of these pages, and as many of these kept as the general rules keep. Pages of
-one line that say where another page is ("The node you are looking for is at") are counted as mathematics like all others, and also apart.
+unchanged": the same verdict as the general rules on as many of these pages, and as many of these kept as the general rules keep. Pages
+with a disputed label (`disputed_pages.py`) are counted by their label like all others, and the figure without them is given beside.
 Of problems this prints the funnel, and with `--show N` so many of them to read. The last line is `RESULT {json}`.
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.disputed_pages import why_disputed
 from data_pipeline.doc import Doc, Origin, Page
 from data_pipeline.extract import extract
 from data_pipeline.language import language_of
@@ -45,6 +46,7 @@ BARS: dict[str, Callable[[float], bool]] = {
 
 class Labelled(NamedTuple):
     doc: Doc
+    disputed: str | None
     label: str
     group: str
     truth_language: str
@@ -59,7 +61,8 @@ def pages() -> list[Labelled]:
         page = Page(row["path"], (DATA / row["path"]).read_bytes(), "text/html", "", Origin("labelled", 0))
         group = row["label"] if row["label"] != "nonmath" else "technical" if row["source"] in TECHNICAL else "web"
         english = row["source"].endswith(("-doc", "-common", "_site")) or row["source"] == "engrafo"
-        found.append(Labelled(extract(page), row["label"], group, "en" if english else ""))
+        doc = extract(page)
+        found.append(Labelled(doc, why_disputed(row["source"], row["path"], doc.text), row["label"], group, "en" if english else ""))
     return found
 
 
@@ -83,14 +86,14 @@ def quality(found: Sequence[Labelled], texts: Sequence[str]) -> dict[str, Any]:
     ours, papers = verdicts["maths-aware"], verdicts["all general"]
     dropped = Counter(reason for reason, page in zip(ours, found, strict=True) if page.label.startswith("math") and reason)
     print("mathematics dropped:", dict(dropped))
-    math = [
-        (reason is None, len(text) < 80) for reason, page, text in zip(ours, found, texts, strict=True) if page.label.startswith("math")
-    ]
+    math = [(reason is None, page.disputed) for reason, page in zip(ours, found, strict=True) if page.label.startswith("math")]
+    print("disputed labels:", dict(Counter(disputed for _, disputed in math if disputed)))
     technical = [(a is None, b is None) for a, b, page in zip(ours, papers, found, strict=True) if page.group == "technical"]
     kept_by_general = sum(b for _, b in technical)
     return {
         "math_kept": share(kept for kept, _ in math),
-        "math_kept_without_pages_of_one_line": share(kept for kept, line in math if not line),
+        "math_kept_without_disputed": share(kept for kept, disputed in math if not disputed),
+        "disputed": sum(disputed is not None for _, disputed in math),
         "math_kept_by_general": share(reason is None for reason, page in zip(papers, found, strict=True) if page.label.startswith("math")),
         "technical_same_verdict": share(a == b for a, b in technical),
         "technical_kept_to_general": round(min(1.0, sum(a for a, b in technical if b) / max(1, kept_by_general)), 4),

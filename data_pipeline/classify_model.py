@@ -24,6 +24,7 @@ _HEADER = struct.Struct("<ii12id3i2q")
 _SOFTMAX, _SUPERVISED = 3, 3
 _LIMIT = 1 << 33  # entries or rows; more is no size but damage
 _LABELS = 256
+_LONGEST_NGRAM = 50
 _ABSURD = 1e6  # a logit
 _CHUNK = 1 << 14  # rows of the input matrix read at a time
 
@@ -128,6 +129,7 @@ def _check_kind(header: Header, version: int, path: Path) -> None:
         or min(sizes) < 0
         or max(sizes[:-1]) > _LIMIT
         or header.dim == 0
+        or header.word_ngrams > _LONGEST_NGRAM
         or header.size != header.words + header.labels
     ):
         raise InputError(f"classifier {path}: sizes in its header that make no sense; the file is damaged")

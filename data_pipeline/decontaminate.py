@@ -2,7 +2,8 @@ r"""Keeping benchmarks out of training data, by DeepSeekMath's rule (arXiv:2402.
 
 A text is contaminated where 10 words in a row also stand in a benchmark's problem; a problem of 3 to 9 words must stand there whole. Words
 are as in `spelling.py`: case, punctuation, line ends and the spelling of formulas do not matter. Shorter problems ("Simplify $2x$") cannot
-be looked for: they are counted in `Benchmarks.too_short`.
+be looked for: they are counted in `Benchmarks.too_short`. Ten words that others would count where we count fewer ("$x = 3$" is three
+between white space) are found too: `fragments.py`. Apostrophes may be gone or be spaces.
 
 What goes is the segment, a paragraph between blank lines; all those that the words touch, as n-grams run on across them. What is left has
 no hit, also not across the gaps. Or the whole document (`unit="document"`); a row of training data always goes whole.
@@ -19,6 +20,7 @@ numbers are not found.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +30,9 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.doc import Doc, Stage
+from data_pipeline.fragments import fragments
 from data_pipeline.shards import document_files, read_rows
-from data_pipeline.spelling import DROPPED, has_hyphens, is_language, raw_words, spellings, words
+from data_pipeline.spelling import DROPPED, has_hyphens, is_language, raw_words, signed_words, spellings, words
 from verifiers.input_error import InputError
 
 U64 = npt.NDArray[np.uint64]
@@ -37,13 +40,14 @@ I64 = npt.NDArray[np.int64]
 
 NGRAM, SHORTEST = 10, 3
 LANGUAGE = 1  # words of a language that 10 words must hold, if any 10 of their problem do
-PROBLEM_FIELDS = ("problem", "question", "prompt", "input", "instruction")
+PROBLEM_FIELDS = ("problem", "question", "prompt", "input", "instruction", "query", "text")
 SOLUTION_FIELDS = ("solution", "answer", "rationale", "response", "completion")
 CHAT_FIELDS = ("messages", "conversations", "conversation", "chat")
 _UNKNOWN, _NO_WORD = 0, -1
 _FACTOR = 0x9E3779B97F4A7C15
-_LONG_BITS, _SHORT_BITS = 22, 16  # tables of 4 MB and 64 kB
+_LONG_BITS, _SHORT_BITS, _FRAGMENT_BITS = 22, 16, 20  # tables of 4 MB, 64 kB and 1 MB
 _ROUNDS = 8
+_APOSTROPHE = re.compile(r"(?<=\w)['’ʼ](?=\w)")
 _GAP = re.compile(r"(\n[ \t\r]*\n\s*)")
 
 
@@ -70,7 +74,8 @@ class Benchmarks:
 
     def __init__(self, texts: Sequence[tuple[str, int, str]], *, common: int | None = None) -> None:
         """texts: (file name, row, text); common: n-grams of more problems than this are ignored."""
-        self.problems, self.too_short = len(texts), 0
+        self.problems = len(texts)
+        texts = [*texts, *((name, row, _APOSTROPHE.sub(" ", text)) for name, row, text in texts if _APOSTROPHE.search(text))]
         self._places = [(name, row) for name, row, _ in texts]
         spelled = [words(text) for _, _, text in texts]
         vocabulary = sorted({word for problem in spelled for word in problem})
@@ -83,9 +88,10 @@ class Benchmarks:
         self._tokens = np.array([number[word] for problem in spelled for word in problem], np.int64)
         lengths = np.array([len(problem) for problem in spelled], np.int64)
         self._bounds = np.concatenate([[0], np.cumsum(lengths)])
-        self.too_short = int((lengths < SHORTEST).sum())
+        self.too_short = int((lengths[: self.problems] < SHORTEST).sum())
         self._index_long(lengths, common)
         self._index_short(lengths)
+        self._index_fragments([text for _, _, text in texts], number)
 
     @classmethod
     def load(cls, paths: Iterable[Path], *, solutions: bool = False, common: int | None = None) -> "Benchmarks":
@@ -110,10 +116,11 @@ class Benchmarks:
         for joined in (False, True) if has_hyphens(text) else (False,):
             ids = [self._word_ids(segment, joined) for segment in segments]
             segment_of = np.repeat(np.arange(len(ids)), [len(part) for part in ids])
-            for place, length, start in self._matches(np.concatenate(ids)):
-                name, row = self._places[int(np.searchsorted(self._bounds, start, "right")) - 1]
+            whole = np.concatenate(ids)
+            for place, length, problem in self._matches(whole, segments, joined):
+                name, row = self._places[problem]
                 first, last = int(segment_of[place]), int(segment_of[place + length - 1])
-                ngram = " ".join(self._vocabulary[token] for token in self._tokens[start : start + length])
+                ngram = " ".join(self._vocabulary[token] for token in whole[place : place + length])
                 found.setdefault((name, row, first, last), Hit(name, row, ngram, first, last))
         return sorted(found.values(), key=lambda hit: (hit.segment, hit.last_segment, hit.benchmark, hit.row))
 
@@ -158,6 +165,20 @@ class Benchmarks:
         self._short_lengths = sorted(set(lengths[owners].tolist()))
         self._short_sieve = _sieve(self._hashes(self._tokens)[0][np.array(starts, np.int64)], _SHORT_BITS)
 
+    def _index_fragments(self, problems: Sequence[str], number: Mapping[str, int]) -> None:
+        """Pieces of ten words by other ways of counting (`fragments.py`): their words, signs, and the place of their problem."""
+        self._fragments: dict[bytes, dict[tuple[str, ...], int]] = {}
+        lengths: defaultdict[bytes, set[int]] = defaultdict(set)
+        for problem, text in enumerate(problems):
+            for fragment in fragments(text, NGRAM):
+                ids = np.array([number.get(word, _UNKNOWN) for word in fragment.words], np.int64)
+                if ids.all():
+                    lengths[ids[:SHORTEST].tobytes()].add(len(ids))
+                    self._fragments.setdefault(ids.tobytes(), {}).setdefault(fragment.signs, problem)
+        self._fragment_lengths = {opening: sorted(found) for opening, found in lengths.items()}
+        opened = np.frombuffer(b"".join(lengths), np.int64)
+        self._fragment_sieve = _sieve(self._hashes(opened)[0][::SHORTEST], _FRAGMENT_BITS)
+
     def _telling(self, starts: I64, owner: I64, problems: int) -> npt.NDArray[np.bool_]:
         """The n-grams with enough words of a language; of a problem that has none of these, those with the most."""
         total = np.concatenate([[0], np.cumsum(self._language[self._tokens])])
@@ -180,25 +201,44 @@ class Benchmarks:
         return np.extract(ids != _NO_WORD, ids)
 
     def _found(self, text: str) -> bool:
-        if next(self._matches(self._word_ids(text)), None):
+        if next(self._matches(self._word_ids(text), [text]), None):
             return True
-        return has_hyphens(text) and next(self._matches(self._word_ids(text, True)), None) is not None
+        return has_hyphens(text) and next(self._matches(self._word_ids(text, True), [text], True), None) is not None
 
-    def _matches(self, ids: I64) -> Iterator[tuple[int, int, int]]:
-        """(place in the text, length, place in the benchmarks) of every n-gram that stands in both."""
+    def _matches(self, ids: I64, segments: Sequence[str], joined: bool = False) -> Iterator[tuple[int, int, int]]:
+        """(place in the text, length, problem) of every n-gram that stands in both; ids are the words of the segments."""
         openings, hashes = self._hashes(ids)
         for place in np.flatnonzero(self._short_sieve[openings >> np.uint64(64 - _SHORT_BITS)]).tolist():
             for length in self._short_lengths:
                 start = self._short.get(ids[place : place + length].tobytes())
                 if start is not None and place + length <= len(ids):
-                    yield place, length, start
+                    yield place, length, self._problem(start)
         places = np.flatnonzero(self._long_sieve[hashes >> np.uint64(64 - _LONG_BITS)])
         if len(places):
             at = np.minimum(np.searchsorted(self._long, hashes[places]), len(self._long) - 1)
             equal = self._long[at] == hashes[places]
             for place, start in zip(places[equal].tolist(), self._long_starts[at[equal]].tolist(), strict=True):
                 if np.array_equal(ids[place : place + NGRAM], self._tokens[start : start + NGRAM]):
-                    yield place, NGRAM, start
+                    yield place, NGRAM, self._problem(start)
+        yield from self._fragment_matches(ids, openings, segments, joined)
+
+    def _fragment_matches(self, ids: I64, openings: U64, segments: Sequence[str], joined: bool) -> Iterator[tuple[int, int, int]]:
+        """The same of fragments. The signs are read only where the words agree, as that takes a second look at the text."""
+        signs: list[str] | None = None
+        for place in np.flatnonzero(self._fragment_sieve[openings >> np.uint64(64 - _FRAGMENT_BITS)]).tolist():
+            for length in self._fragment_lengths.get(ids[place : place + SHORTEST].tobytes(), ()):
+                found = self._fragments.get(ids[place : place + length].tobytes())
+                if found is None or place + length > len(ids):
+                    continue
+                if signs is None:
+                    signs = [sign for segment in segments for sign in signed_words(segment, join_hyphens=joined)[1]]
+                problem = found.get(tuple(signs[place + 1 : place + length]))
+                if problem is not None:
+                    yield place, length, problem
+
+    def _problem(self, start: int) -> int:
+        """Whose words begin there."""
+        return int(np.searchsorted(self._bounds, start, "right")) - 1
 
 
 def _joined(left: U64, words_left: int, right: U64, words_right: int) -> U64:

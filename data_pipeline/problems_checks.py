@@ -1,8 +1,9 @@
 r"""Is a question with its solution a problem that a policy can be trained on? Each check that says no has a reason that is counted.
 
 Kept is a question that asks for one thing, stands alone, and whose answer was said outright: in a box, after "the answer is", as an entry
-of a list of answers, or as what the last sentence of the solution concludes. The answer must be mathematics that `math_answer` reads, and
-that verifier must find it in the solution itself. Precision before recall: what is doubtful is dropped.
+of a list of answers, as what the last sentence of the solution concludes, or at the end of a table of steps (`problems_steps.py`). The
+answer must be mathematics that `math_answer` reads, and that verifier must find it in the solution itself, or find the last step right.
+Precision before recall: what is doubtful is dropped.
 
 A multiple choice keeps its options in the prompt, with a line that asks for the letter, and its answer is the letter: the solution's
 values are often rounded or explained, and its letter never is. Yes or no, true or false are dropped, as half of all guesses are right.
@@ -12,6 +13,7 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
+from data_pipeline.problems_steps import last_step
 from data_pipeline.problems_text import Candidate
 from verifiers.answer_words import read
 from verifiers.answers import boxed, hashes, phrase
@@ -107,10 +109,11 @@ def check(candidate: Candidate) -> Candidate:
         return replace(candidate, dropped=reason)
     if starts:
         return _choice(candidate, starts)
-    answer = _answer(candidate)
-    if answer is None:
+    said = _answer(candidate)
+    steps = last_step(candidate.solution) if said is None or "\\begin{" in said else None
+    if said is None and steps is None:
         return replace(candidate, dropped="no answer")
-    answer, proven = _tidy(answer, candidate.prompt)
+    answer, proven = (steps, True) if steps else _tidy(said or "", candidate.prompt)
     if answer is None or (reason := _bad_answer(answer)):
         return replace(candidate, dropped="answer is prose" if answer is None else reason)
     if _in_prompt(answer, candidate.prompt):
@@ -231,6 +234,8 @@ def _tidy(answer: str, prompt: str) -> tuple[str | None, bool]:
     answer = _bare(answer)
     if len(answer) > _ANSWER or not answer or _OPEN.search(answer):
         return None, False
+    if answer.count(";") == 1 and "=" not in answer and equivalent(*answer.split(";"), require_closed_form=False):
+        return answer.partition(";")[2].strip(), True  # "14 - (-23); 37": translated, then simplified
     sides = [side.strip(" &\\") if side.strip().endswith("\\\\") else side.strip(" &") for side in answer.split("=")]
     plain = all(side and not side.endswith(("<", ">", "!", ":", "\\")) and side.count("{") == side.count("}") for side in sides)
     if len(sides) < 2 or not plain:

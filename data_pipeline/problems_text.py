@@ -114,7 +114,7 @@ def _parts(text: str) -> Iterator[str]:
                 yield "\n".join(lines)
                 lines, fence = [], ""
             continue
-        begins = not display and (_HEADING.match(bare) or _ITEM.match(bare) or _is_label(bare))
+        begins = bare and not display and (_HEADING.match(bare) or _ITEM.match(bare) or _is_label(bare))
         if lines and ((not bare and not display) or begins):
             yield "\n".join(lines)
             lines = []
@@ -131,7 +131,7 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _is_label(line: str) -> bool:
-    return bool(_read(line).label)
+    return line.lstrip("#*_ -•\t")[:1].isupper() and bool(_read(line).label)
 
 
 def _read(text: str) -> Block:

@@ -25,6 +25,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -45,6 +46,8 @@ SUFFIXES = (".jsonl", ".jsonl.zst", ".jsonl.gz", ".parquet")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _CHUNK = 1 << 20
 _BATCH = 1000  # documents that are counted, encoded and made a row group together
+_TEXTS = ("id", "url", "text", "title", "language", "dropped", "archive", "date")
+_LARGEST = 1 << 63
 _SHARD_NAME = re.compile(r"(part|rejected)-\d{5}\.(parquet|jsonl|jsonl\.zst)")
 
 _SCHEMA = pa.schema(
@@ -95,7 +98,7 @@ def open_lines(path: Path) -> Iterator[str]:
     """The lines of a text file, without their ends, decompressed as its name says (.zst, .gz). InputError where it is damaged."""
     for number, line in enumerate(_byte_lines(path), start=1):
         try:
-            yield line.decode("utf-8")
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise InputError(f"{path}:{number}: not UTF-8 ({error.reason} at byte {error.start} of the line)") from None
 
@@ -171,16 +174,34 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _doc_of(row: dict[str, Any], file: Path, number: int) -> Doc:
     if not isinstance(row.get("text"), str):
         raise InputError(f'{file}:{number}: a document needs "text", a string')
-    named = {"id": row.get("id") or doc_id(row.get("url") or "", Origin(file.name, number)), "url": row.get("url") or ""}
-    return from_shard_row(row | named)
+    given = row.get("id")
+    named = given if isinstance(given, str) else f"{file.name}:{given}" if type(given) is int else ""  # each file counts from 0
+    doc = from_shard_row(row)
+    return replace(doc, id=named or doc_id(doc.url, Origin(file.name, number)))
 
 
 def from_shard_row(row: Mapping[str, Any]) -> Doc:
-    """The document of a row of a shard, or of a working file: both spellings of formulas and scores."""
-    given = {name: value for name, value in row.items() if value is not None}
-    lists = {name: given[name] for name in ("formulas", "scores") if isinstance(given.get(name), list)}
-    pairs = {name: {pair["name"]: pair["value"] for pair in listed if pair["value"] is not None} for name, listed in lists.items()}
-    return from_row(given | pairs)
+    """The document of a row of a shard, or of a working file: both spellings of formulas and scores.
+
+    A column of another type than ours is somebody else's column of that name: it is passed over.
+    """
+    texts = {name: value for name in _TEXTS if isinstance(value := row.get(name), str) and value}
+    offset = row.get("offset")
+    found: dict[str, Any] = {"id": "", "url": "", "text": "", **texts}
+    found["offset"] = offset if type(offset) is int and 0 <= offset < _LARGEST else 0
+    found["formulas"] = {name: value for name, value in _pairs(row.get("formulas")) if type(value) is int and 0 <= value < 1 << 31}
+    found["scores"] = {
+        name: float(value) for name, value in _pairs(row.get("scores")) if type(value) in (float, int) and abs(value) < 1e300
+    }
+    return from_row(found)
+
+
+def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        yield from ((name, given) for name, given in value.items() if isinstance(name, str))
+    for pair in value if isinstance(value, list) else ():
+        if isinstance(pair, Mapping) and isinstance(name := pair.get("name"), str):
+            yield name, pair.get("value")
 
 
 # Writing ------------------------------------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from functools import cache
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _NUMBER = "[0-9]{1,3}(?=(?:[0-9]{3}){0,4}(?![0-9]))|[0-9]+"  # threes from the right; a run of more than 15 digits is one word
 _ASCII_WORD = re.compile(rf"\\?[a-z]+|{_NUMBER}")
+_SIGNED_ASCII = re.compile(_ASCII_WORD.pattern + "|[+=<>]")
+_QUOTE = re.compile(r"^[ \t]{0,12}>[> \t]{0,12}", re.MULTILINE)
 _LINK = re.compile(r"\]\((?:https?:|www\.|[/#.])[^()\s]*(?:\([^()\s]{0,200}\)[^()\s]*)?\)")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)[\s{,\\]{1,8}[a-z]{1,20}")
 _FRACTION = re.compile(r"(\\[dtc]?frac) ?([0-9])")
@@ -49,6 +51,12 @@ _SIGNS = """
     boxed fbox ensuremath begingroup endgroup hline item label tag nonumber notag dollar percent lparen rparen colon mathop
 """
 _FUNCTIONS = "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lim max min sup inf exp det dim ker mod pmod bmod gcd lcm"
+_COMPARED = {"+": "+", "=": "=", "<": "<", ">": ">", "≤": "<=", "≥": ">=", "≠": "≠"}
+_COMPARED |= {"\\le": "<=", "\\leq": "<=", "\\leqslant": "<=", "\\ge": ">=", "\\geq": ">=", "\\geqslant": ">="}
+_COMPARED |= {"\\lt": "<", "\\gt": ">", "\\ne": "≠", "\\neq": "≠"}
+FRACTION = "/"
+_COMPARED |= dict.fromkeys(("\\frac", "\\dfrac", "\\tfrac", "\\cfrac"), FRACTION)
+"""Signs that `signed_words` tells."""
 NAMES = frozenset([*_NAMES.values(), *_FUNCTIONS.split(), "binom", "overline", "underline", "hat", "bar", "vec", "tilde", "cup", "cap"])
 """Words of formulas rather than of a language."""
 DROPPED = frozenset("\\" + name for name in _SIGNS.split())
@@ -92,6 +100,27 @@ def _foreign() -> tuple[re.Pattern[str], re.Pattern[str]]:
     ranges = "".join(f"{chr(first)}-{chr(after - 1)}" for first, after in zip(edges[::2], edges[1::2], strict=True))
     word = rf"\\?[a-z{ranges}]+|{_NUMBER}|[{_CJK}]|[^\W_\x00-\x7f{ranges}{_CJK}]"
     return re.compile(r"[^\W\x00-\x7f]"), re.compile(word)
+
+
+def signed_words(text: str, *, join_hyphens: bool = False) -> tuple[list[str], list[str]]:
+    """The words of a text, and for each the signs `+ = < >` and fractions (by their commands) that stand between it and the word before."""
+    text = _one_form(_QUOTE.sub("", text))
+    if join_hyphens:
+        text = _HYPHEN.sub("", text)
+    found, signs, pending = [], [], ""
+    for raw in (_SIGNED_ASCII if text.isascii() else _signed_foreign()).findall(text):
+        if (sign := _COMPARED.get(raw)) is not None:
+            pending += sign
+        elif word := spell(raw):
+            found.append(word)
+            signs.append(pending)
+            pending = ""
+    return found, signs
+
+
+@cache
+def _signed_foreign() -> re.Pattern[str]:
+    return re.compile(_foreign()[1].pattern + "|[+=<>≤≥≠]")
 
 
 def has_hyphens(text: str) -> bool:

@@ -304,3 +304,48 @@ def test_real_benchmarks_in_real_disguises(data_dir):
     for number, problem in enumerate(problems):
         disguised = problem.replace("{", " { ").replace("}", "}\\,").replace(". ", " !\n\n") if number % 2 else problem.replace("$", "")
         assert benchmarks.hits(f"{BEFORE}\n\n{disguised}\n\n{AFTER}"), problem
+
+
+EQUATIONS = r"""Find the polar form $(r,\theta),$ where $r > 0$ and $0 \le \theta < 2 \pi$, of the point $(0, 3)$ if $x + y = 7 - z$ and
+\[ a^2 + b^2 = c^2 + 3 d, \quad a - 4 b = 5 + c. \] Janet's ducks don't eat what's not theirs, so $x + y - z = 8$ holds there too."""
+
+
+def test_any_ten_words_between_white_space_are_found_where_they_hold_a_word():
+    found = Benchmarks([("form.jsonl", 4, EQUATIONS)])
+    pieces = EQUATIONS.split()
+    for start in range(len(pieces) - 9):
+        piece = " ".join(pieces[start : start + 10])
+        if len(words(piece)) >= 7 and sum(map(len, words(piece))) >= 18:
+            for text in (f"{BEFORE}\n\n{piece}\n\n{AFTER}", f"- - - *** {piece} - -", piece.replace("$", "")):
+                assert {hit.row for hit in found.hits(text)} == {4}, text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the form $(r,\\theta),$ where $r + 0$ and $0 \\le",  # another sign
+        "the form $(r,\\theta),$ where $r > 0$ and it is",
+        "x + y = z",
+        "1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 10",
+        "Janet's ducks don't eat what's not",  # six words, nine by \\w+
+    ],
+)
+def test_fewer_words_are_found_only_with_the_signs_between_them(text):
+    found = Benchmarks(
+        [("form.jsonl", 4, EQUATIONS), ("sum.jsonl", 1, "What is $1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 10 + 11$ in base 12?")]
+    )
+    assert found.hits(text) == []
+
+
+def test_ten_runs_of_letters_are_found_whatever_becomes_of_the_apostrophe():
+    found = Benchmarks([("ducks.jsonl", 1, "Janet\u2019s ducks lay 16 eggs per day. She eats three of them and sells what is left.")])
+    for start in ("Janet's ducks", "Janets ducks", "Janet s ducks", "Janet\u2019s ducks"):
+        assert found.hits(f"{start} lay 16 eggs per day. She eats three")
+        assert not found.hits(f"{start.replace(' s ', 's ')} lay 16 eggs per day. She eats")
+
+
+@pytest.mark.parametrize("hostile", ["(", "\\left ", "\\", "\\begin{", "'", "= ", ">\n"])
+def test_reading_a_benchmark_is_linear_in_its_problems(hostile):
+    start = time.process_time()
+    assert Benchmarks([("hostile.jsonl", 1, (hostile * 200_000)[:200_000])]).hits("(((= = = \\left") == []
+    assert time.process_time() - start < 2

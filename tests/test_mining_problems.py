@@ -11,6 +11,7 @@ import pytest
 from data_pipeline.doc import Doc, Origin
 from data_pipeline.problems import Difficulty, filter_problems, problems_of, prompt_key, read_solve_rates, write_problems
 from data_pipeline.problems_checks import LETTER_REQUEST, REASONS, check
+from data_pipeline.problems_steps import last_step
 from data_pipeline.problems_text import Candidate, blocks
 from verifiers.input_error import InputError
 from verifiers.math_answer import verify
@@ -198,7 +199,7 @@ def test_where_the_answer_is_said(solution: str, answer: str) -> None:
         ("The answer is yes.", "answer is a guess"),
         ("The values are $3$ and $4$; we have used $x = 3$ where $y > 0$ is an assumption about the sign.", "no answer"),
         ("Hence it is $3$ if $n$ is odd and $4$ if $n = 2$.", "no answer"),
-        ("Answer: $14 - (-23); 37$", "several answers"),
+        ("Answer: $14 - (-23); 38$", "several answers"),
         ("The answer is $1 + 2 + \\dots$", "answer is prose"),
         ("Then $x^2 + y^2 = 9$.", "answer is prose"),
         ("By the chain rule $\\frac{d}{dx} \\sin(x^2) = 3x\\cos(x^2)$.", "answer is prose"),
@@ -444,3 +445,33 @@ def test_blocks_hold_every_line_once() -> None:
     text = "# Exercises\n\n1. One $a$\n   goes on\n2. Two\n\n```\ncode\n\nmore\n```\nAfter\n\n$$\nx\n\ny\n$$"
     assert [block.text for block in blocks(doc(text))][:3] == ["# Exercises", "1. One $a$\ngoes on", "2. Two"]
     assert "".join("".join(block.text.split()) for block in blocks(doc(text))) == "".join(text.split())
+
+
+STEPS = r"""$$\begin{array} {ll} {} &{7(-2)+4(-7)-6} \\ {\text{Multiply first.}} &{-14+(-28)-6} \\ {\text{Add.}} &{ \color{red}{-42}-6}
+\\[2pt] {\text{Subtract; this is}} &{-48} \\ {\text{negative.}} &{} \end{array}$$"""
+
+
+@pytest.mark.parametrize(
+    ("solution", "answer"),
+    [
+        (STEPS, "-48"),
+        (STEPS.replace("array} {ll}", "aligned}").replace("{array}", "{aligned}").replace("&{-48}", "&= {{-48}}."), "-48"),
+        (STEPS.replace("-48", "48"), None),  # a step that does not follow
+        (STEPS.replace("negative", "check"), None),
+        (STEPS + " " + STEPS, None),
+        (r"$$\begin{array}{ll} x + 2 & = 5 \\ x & = 3 \end{array}$$", None),
+        (r"$$\begin{array}{ll} 3 & 4 \\ 5 & 6 \end{array}$$", None),
+        (r"$$\begin{array}{ll} {{{{{{3}}}}}} & {3 \\ } & 4} \end{array}$$", None),
+        ("Answer: $14 - (-23); 37$", "37"),
+    ],
+)
+def test_the_last_of_steps_that_follow_from_each_other_is_the_answer(solution: str, answer: str | None) -> None:
+    text = f"## Example 3\n\nSimplify: $7(-2)+4(-7)-6$ as far as you can.\n\n**Solution**\n\n{solution}"
+    assert [found for _, found in pairs(text)] == ([answer] if answer else [])
+
+
+def test_steps_without_end_take_no_time() -> None:
+    start = time.process_time()
+    for hostile in (r"\begin{array}" * 50_000, r"\begin{array}" + "{" * 500_000, r"\begin{array}" + r"\\&" * 200_000 + r"\end{array}"):
+        assert last_step(hostile) is None
+    assert time.process_time() - start < 1

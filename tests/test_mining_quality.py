@@ -330,3 +330,10 @@ def rendered_pages(data_dir: object) -> Callable[[int], list[str]]:
         return [extract(Page(r["path"], (web / r["path"]).read_bytes(), "text/html", "", Origin("x", 0))).text for r in chosen]
 
     return render
+
+
+def test_a_line_of_backticks_takes_linear_time() -> None:
+    start = time.process_time()
+    for hostile in ("`" * 500_000, "~" * 500_000, "```" * 3 + "\n" + "`" * 500_000):
+        assert mask(hostile).formulas == 0
+    assert time.process_time() - start < 1

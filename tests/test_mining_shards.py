@@ -221,3 +221,25 @@ def test_a_format_or_folder_that_cannot_be_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file"):
         write_shards(DOCS, tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("url", 5), ("url", ["a"]), ("title", None), ("language", 5), ("dropped", False), ("dropped", ""), ("date", 20200101),
+        ("offset", "x"), ("offset", 10**30), ("archive", {}), ("scores", "x"), ("scores", [1, 2]), ("scores", {"math": "x", "b": None}),
+        ("scores", [{"name": 3, "value": 1}]), ("formulas", {"a": "x", "b": 10**30}), ("formulas", [{"name": "a"}]),
+    ],
+)  # fmt: skip
+def test_somebody_elses_column_of_our_name_is_passed_over(tmp_path, column, value):
+    file = tmp_path / "theirs.jsonl"
+    file.write_text(json.dumps({"text": "Some words.", column: value}) + "\n")
+    (read,) = read_docs(file)
+    assert (read.text, read.url, read.title, read.dropped, dict(read.scores), dict(read.formulas)) == ("Some words.", "", "", None, {}, {})
+    assert write_shards([read], tmp_path / "out")["documents"] == 1
+
+
+def test_numbered_rows_of_two_files_stay_apart_and_a_byte_order_mark_is_no_text(tmp_path):
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_bytes(b'\xef\xbb\xbf{"id": 7, "text": "one"}\n')
+    assert [doc.id for doc in read_docs(tmp_path)] == ["a.jsonl:7", "b.jsonl:7"]
