@@ -30,6 +30,8 @@ _ALT = re.compile(r'alt="([^"]{1,3})"')
 _PARAGRAPH = re.compile(f"{LINE} ?{LINE}[ {LINE}]*")
 _EDGE = " " + LINE
 _HIDDEN, _JUNK = 1, 2
+_REPEATED, _MOST_KNOWN = 300, 20_000
+"""The length of a tag that is worth remembering, and how many are."""
 _VOID = frozenset(
     [
         "area",
@@ -137,21 +139,15 @@ class _Builder:
         self.lone_box = -1
         self.hint = ("", 0)
         self.code_attrs = ""
-        self.known: dict[str, int] = {}
-        self.zones: dict[tuple[str, str], tuple[int, str]] = {}
+        self.known = _KNOWN[hide]
+        if len(self.known) > _MOST_KNOWN:
+            self.known.clear()
         self.run()
 
     def run(self) -> None:
-        handlers, buffer, known = _HANDLERS, self.buffer, self.known
-        for name, attrs, text in self.tokens:
-            if attrs:
-                unread = known.get(attrs)
-                if unread is None:
-                    unread = self.unread(attrs)
-                if unread and name not in _VOID:
-                    text = self.skip(name, text, formulas=unread == _HIDDEN)
-                    name = ""
-            handler = handlers.get(name)
+        buffer, known = self.buffer, self.known
+        for tag, text in self.tokens:
+            handler, name, attrs, _ = known.get(tag) or self.learn(tag)
             if handler is not None:
                 text = handler(self, name, attrs, text)
             if text and (buffer or not text.isspace()):
@@ -160,15 +156,29 @@ class _Builder:
                     self.links += len(text)
         self.flush()
 
-    def unread(self, attrs: str) -> int:
-        """_HIDDEN, _JUNK or 0: whether an element with these attributes is left out, remembered for the page."""
-        verdict = _HIDDEN if self.hide and ("hid" in attrs or "none" in attrs) and HIDDEN.search(attrs) else 0
-        if not verdict:
-            start = attrs.find('class="')
-            if start >= 0 and is_junk(attrs[start + 7 : attrs.find('"', start + 7)]):
-                verdict = _JUNK
-        self.known[attrs] = verdict
-        return verdict
+    def learn(self, tag: str) -> "_Tag":
+        """What to do at a tag. Remembered, for this page and those after it: templates repeat theirs."""
+        name, _, attrs = tag.partition(" ")
+        unread = 0
+        if attrs:
+            attrs = " " + attrs
+            if self.hide and ("hid" in attrs or "none" in attrs) and HIDDEN.search(attrs):
+                unread = _HIDDEN
+            elif (start := attrs.find('class="')) >= 0 and is_junk(attrs[start + 7 : attrs.find('"', start + 7)]):
+                unread = _JUNK
+        handler = _HANDLERS.get(name)
+        if unread and name not in _VOID:
+            handler = _Builder.hidden if unread == _HIDDEN else _Builder.junk
+        found = handler, name, attrs, unread
+        if len(tag) < _REPEATED:
+            self.known[tag] = found
+        return found
+
+    def hidden(self, name: str, attrs: str, text: str) -> str:
+        return self.skip(name, text)
+
+    def junk(self, name: str, attrs: str, text: str) -> str:
+        return self.skip(name, text, formulas=False)
 
     # ---- blocks
 
@@ -200,13 +210,10 @@ class _Builder:
             self.add(self.kind, lines, links * len(part) // len(text))
 
     def open(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         parent = self.out.boxes[self.stack[-1]].zone
-        key = (name, attrs)
-        known = self.zones.get(key)
-        if known is None:
-            known = self.zones[key] = zone_of(name, attrs)
-        own, label = known
+        own, label = zone_of(name, attrs)
         if own & (MAIN | ARTICLE):
             parent &= ~BAD
         if label:
@@ -220,14 +227,16 @@ class _Builder:
         return text
 
     def close(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         self.label = ""
         if len(self.stack) > 1:
             self.stack.pop()
         return text
 
     def paragraph(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         self.kind = "p"
         if attrs and TITLE_CLASS.search(attrs):
             self.kind = "bold"
@@ -242,7 +251,8 @@ class _Builder:
         return text
 
     def end_paragraph(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         self.kind = "p"
         if self.stack[-1] == self.lone_box:
             self.lone_box = -1
@@ -250,7 +260,8 @@ class _Builder:
         return text
 
     def heading(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         theorem = self.out.boxes[self.stack[-1]].own & THEOREM
         self.kind = "bold" if theorem or (attrs and TITLE_CLASS.search(attrs)) else name
         return text
@@ -287,7 +298,8 @@ class _Builder:
         return text
 
     def term(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         self.kind = name
         return text
 
@@ -320,7 +332,8 @@ class _Builder:
         return text
 
     def row(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         if self.tables:
             self.tables[-1].rows.append([])
         return text
@@ -387,7 +400,9 @@ class _Builder:
         """The text of the element just opened, and what follows it. Line breaks and the ends of lines' elements are kept as line breaks."""
         parts, depth, close = [text], 1, "/" + name
         mute, muted = "", 0
-        for tag, attrs, text in self.tokens:
+        known = self.known
+        for whole, text in self.tokens:
+            _, tag, attrs, unread = known.get(whole) or self.learn(whole)
             if muted:
                 muted += (tag == mute) - (tag == "/" + mute)
                 if not muted:
@@ -404,7 +419,7 @@ class _Builder:
                     parts.append("\n")
             elif tag == "code":
                 self.code_attrs = self.code_attrs or attrs
-            elif attrs and tag not in _VOID and (self.known[attrs] if attrs in self.known else self.unread(attrs)) == _JUNK:
+            elif unread == _JUNK and tag not in _VOID:
                 mute, muted = tag, 1
                 continue
             parts.append(text)
@@ -466,6 +481,9 @@ class _Builder:
 
 
 _Handler = Callable[[_Builder, str, str, str], str]
+_Tag = tuple[_Handler | None, str, str, int]
+"""What a tag's handler is, its name, its attributes (from the blank before them on), and whether its element is left out."""
+_KNOWN: dict[bool, dict[str, _Tag]] = {True: {}, False: {}}
 _BOXES = (
     "div section article main nav header footer aside form dl td th figure figcaption details summary center fieldset menu dialog "
     "hgroup address search"

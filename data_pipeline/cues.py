@@ -111,6 +111,11 @@ def is_junk(classes: str) -> bool:
 
 def zone_of(tag: str, attrs: str) -> tuple[int, str]:
     """The bits of one element, its parents' aside, and the label of a theorem-like element that may have to be spelled ("Theorem")."""
+    return _zone(tag, attrs) if len(attrs) < 300 else _zone.__wrapped__(tag, attrs)
+
+
+@lru_cache(20_000)
+def _zone(tag: str, attrs: str) -> tuple[int, str]:
     zone, names = _TAGS.get(tag, 0), ""
     if not attrs:
         return zone, ""
