@@ -54,6 +54,8 @@ _VOID = frozenset(
         "keygen",
     ]
 )
+_UNMARKED = frozenset(["div", "li", "td", "th", "dl", "dd", "ul", "ol", "table", "section"])
+"""Elements that say nothing by their name."""
 _LINES = frozenset(["br", "/div", "/p", "/li", "/tr", "/dt", "/dd"])
 
 
@@ -159,18 +161,20 @@ class _Builder:
     def learn(self, tag: str) -> "_Tag":
         """What to do at a tag. Remembered, for this page and those after it: templates repeat theirs."""
         name, _, attrs = tag.partition(" ")
-        unread = 0
-        if attrs:
-            attrs = " " + attrs
-            if self.hide and ("hid" in attrs or "none" in attrs) and HIDDEN.search(attrs):
-                unread = _HIDDEN
-            elif (start := attrs.find('class="')) >= 0 and is_junk(attrs[start + 7 : attrs.find('"', start + 7)]):
-                unread = _JUNK
         handler = _HANDLERS.get(name)
-        if unread and name not in _VOID:
-            handler = _Builder.hidden if unread == _HIDDEN else _Builder.junk
+        if not attrs:
+            found = self.known[tag] = handler, name, "", 0
+            return found
+        attrs = " " + attrs
+        if name in _VOID:
+            return handler, name, attrs, 0
+        unread = 0
+        if self.hide and ("hid" in attrs or "none" in attrs) and HIDDEN.search(attrs):
+            unread, handler = _HIDDEN, _Builder.hidden
+        elif (start := attrs.find('class="')) >= 0 and is_junk(attrs[start + 7 : attrs.find('"', start + 7)]):
+            unread, handler = _JUNK, _Builder.junk
         found = handler, name, attrs, unread
-        if len(tag) < _REPEATED:
+        if name != "a" and len(tag) < _REPEATED:
             self.known[tag] = found
         return found
 
@@ -212,18 +216,22 @@ class _Builder:
     def open(self, name: str, attrs: str, text: str) -> str:
         if self.buffer:
             self.flush()
-        parent = self.out.boxes[self.stack[-1]].zone
-        own, label = zone_of(name, attrs)
-        if own & (MAIN | ARTICLE):
-            parent &= ~BAD
-        if label:
-            self.label = label
-        if attrs and ("lang" in attrs or "highlight" in attrs or "src" in attrs):
-            language = language_of(attrs)
-            if language:
-                self.hint = (language, len(self.out.blocks))
-        self.stack.append(len(self.out.boxes))
-        self.out.boxes.append(Box(self.stack[-2], parent | own, own))
+        boxes, stack = self.out.boxes, self.stack
+        parent = stack[-1]
+        zone = boxes[parent].zone
+        own = 0
+        if attrs or name not in _UNMARKED:
+            own, label = zone_of(name, attrs)
+            if own & (MAIN | ARTICLE):
+                zone &= ~BAD
+            if label:
+                self.label = label
+            if attrs and ("lang" in attrs or "highlight" in attrs or "src" in attrs):
+                language = language_of(attrs)
+                if language:
+                    self.hint = (language, len(self.out.blocks))
+        stack.append(len(boxes))
+        boxes.append(Box(parent, zone | own, own))
         return text
 
     def close(self, name: str, attrs: str, text: str) -> str:
@@ -419,7 +427,7 @@ class _Builder:
                     parts.append("\n")
             elif tag == "code":
                 self.code_attrs = self.code_attrs or attrs
-            elif unread == _JUNK and tag not in _VOID:
+            elif unread == _JUNK:
                 mute, muted = tag, 1
                 continue
             parts.append(text)

@@ -152,24 +152,17 @@ def _selectors(raw: str) -> tuple[list[str], list[str], str]:
         plain += [f"[{name}]" for name in _MATH_ATTRIBUTES if f"{name}=" in mathematics]
     if mathjax:
         rendered.append('[class*="MathJax"]')
-    if "mjx" in raw:
-        rendered.append("mjx-container, .mjx-chtml, .MJXc-display, .mjpage")
-    if "ltx_" in raw:
-        rendered.append("table.ltx_eqn_table")
+    rendered.append("mjx-container, .mjx-chtml, .MJXc-display, .mjpage, table.ltx_eqn_table")
     if latex:
         rendered += ['[class*="katex"]'] * ("katex" in latex)
         plain += [f'[class*="{name}"]' for name in ("latex", "katex") if name in latex]
-        plain += [tag for tag in ("latex", "katex", "la-tex", "md-latex") if f"<{tag}" in latex]
+        plain += [tag for tag in ("latex", "katex", "md-latex") if f"<{tag}" in latex]
         plain += [f"[{name}]" for name in _LATEX_ATTRIBUTES if f"{name}=" in latex]
-    if "-tex" in raw:
-        plain += ["la-tex, [data-tex]"]
     if "ormula" in raw:
         plain.append('[class*="formula"], formula, [data-formula]')
     if "quation" in raw:
         plain.append('[class*="equation"], [data-equation], x-equation')
-    if "<eq" in raw or "data-expr" in raw:
-        plain.append("eq, eqn, [data-expr]")
-    plain.append("tex, .tex, [tex], .MathTex")
+    plain.append("tex, la-tex, eq, eqn, .tex, .MathTex, [tex], [data-tex], [data-expr]")
     return rendered, plain, prefix
 
 

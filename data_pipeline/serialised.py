@@ -35,6 +35,8 @@ def serialised(tree: LexborHTMLParser) -> str:
 def _folded(html: str) -> str:
     """Menus as one paragraph each: a fifth of a page's tags stand in elements that say they are navigation, hold links and no formulas."""
     for tag in ("nav", "aside", "footer"):
+        if "<" + tag not in html:
+            continue
         first, *rest = html.split("<" + tag)
         parts = [first]
         for part in rest:
@@ -44,7 +46,7 @@ def _folded(html: str) -> str:
                 attrs, _, inside = inside.partition(">")
                 part = f"{attrs}><p><a>{' '.join(_TAG.sub(' ', inside).split())}</a></p>{part[end:]}"
             parts.append(part)
-        html = ("<" + tag).join(parts) if rest else html
+        html = ("<" + tag).join(parts)
     return html
 
 
