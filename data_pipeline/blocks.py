@@ -4,7 +4,8 @@ The tree is serialised once by lexbor, which gives well-formed HTML with only `&
 of an attribute escaped, and that string is read token by token: in Python this is faster than walking nodes. One pass, no recursion, a
 bounded amount of work for a token. What is decided here is structure only; which blocks are the page's content is `main_text.py`'s
 question and how they look is `markdown.py`'s. So nothing is dropped but what no reader sees: scripts, form controls, hidden elements
-(their formulas stay), permalink signs, line numbers of listings, edit links. Hidden elements with more text than the rest are shown.
+(those that hold mathematics stay: a click shows them), permalink signs, line numbers of listings, edit links. Hidden elements with more
+text than the rest are shown.
 
 Inline markup becomes text: links and emphasis without their markers (they would break phrases), `sub`/`sup` as `_x`/`^{..}`, code as a
 placeholder \ue002index\ue003 whose text is in `Blocks.codes` (so that dollar signs in code are never taken for formulas). Left out: images
@@ -17,12 +18,18 @@ from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.cues import ARTICLE, BAD, BODY, HIDDEN, MAIN, POST, THEOREM, TITLE_CLASS, is_junk, zone_of
+from data_pipeline.cues import ARTICLE, BAD, BODY, HIDDEN, MAIN, POST, SPOILER, THEOREM, TITLE_CLASS, is_junk, zone_of
 from data_pipeline.listings import language_of, trimmed, unescape, without_code
 from data_pipeline.serialised import LINE, serialised, tokens
 from data_pipeline.tables import Cell, table_text
 
 _FORMULA = re.compile("\ue000[0-9]+\ue001")
+_HIDDEN_TEX = re.compile(
+    r"\\begin\{(?:equation|align|eqnarray|gather|multline|cases|[bpv]?matrix)|\\\([^\n]{1,500}?\\\)|\\\[[^\n]{1,500}?\\\]|\$\$[^$\n]{2,500}\$\$|"
+    r"\$[^$\n]{0,80}[\\^_=][^$\n]{0,80}\$"
+)
+_MACROS = re.compile(r"\\(?:(?:re)?newcommand|providecommand|[gex]?def|DeclareMathOperator|let|require)(?![A-Za-z])")
+_MOST_SHOWN = 300
 _ORDINAL = frozenset(["st", "nd", "rd", "th", "er", "re", "e", "o", "a", "ème", "eme", "tm", "®", "™", "©"])
 _REFERENCE = re.compile(r"\[[^\]]{0,20}\]")
 _START = re.compile(r'(?:start|value)="\s*(-?[0-9]{1,9})')
@@ -92,6 +99,7 @@ class Blocks:
     codes: list[str] = field(default_factory=list)
     hidden: int = 0
     """Characters of hidden elements that were left out."""
+    hidden_shown: int = 0
 
 
 @dataclass(slots=True)
@@ -147,6 +155,10 @@ class _Builder:
         self.run()
 
     def run(self) -> None:
+        self.read()
+        self.flush()
+
+    def read(self) -> None:
         buffer, known = self.buffer, self.known
         for tag, text in self.tokens:
             handler, name, attrs, _ = known.get(tag) or self.learn(tag)
@@ -156,7 +168,6 @@ class _Builder:
                 buffer.append(text)
                 if self.anchors:
                     self.links += len(text)
-        self.flush()
 
     def learn(self, tag: str) -> "_Tag":
         """What to do at a tag. Remembered, for this page and those after it: templates repeat theirs."""
@@ -179,7 +190,39 @@ class _Builder:
         return found
 
     def hidden(self, name: str, attrs: str, text: str) -> str:
-        return self.skip(name, text)
+        """A hidden element: shown where a click would show mathematics (a solution, an equation referred to), else only its formulas."""
+        inside, depth, close, start = [(name + attrs, text)], 1, "/" + name, name + " "
+        after = ""
+        for tag, text in self.tokens:
+            if tag == close:
+                depth -= 1
+                if not depth:
+                    inside.append((close, ""))
+                    after = text
+                    break
+            elif tag == name or tag.startswith(start):
+                depth += 1
+            inside.append((tag, text))
+        raw = "".join([text for _, text in inside])
+        words = " ".join(raw.split())
+        menu = sum(tag.startswith("a ") for tag, _ in inside) > 2 + len(words) // 200
+        if SPOILER.search(attrs) and not menu and self.worth(words):
+            outer = self.tokens, self.hide, self.known
+            self.tokens, self.hide, self.known = iter(inside), False, _KNOWN[False]
+            self.read()
+            self.tokens, self.hide, self.known = outer
+            return after
+        self.out.hidden += len(raw)
+        return " ".join(_FORMULA.findall(words)) + after if "\ue000" in words else after
+
+    def worth(self, words: str) -> bool:
+        """Whether hidden text holds mathematics that the page has not shown before; definitions of macros are none."""
+        if "\ue000" not in words and not (_HIDDEN_TEX.search(words) and not _MACROS.search(words)):
+            return False
+        if self.out.hidden_shown > _MOST_SHOWN:
+            return False
+        self.out.hidden_shown += 1
+        return not any(words in block.text for block in self.out.blocks) and words not in " ".join("".join(self.buffer).split())
 
     def junk(self, name: str, attrs: str, text: str) -> str:
         return self.skip(name, text, formulas=False)

@@ -92,6 +92,8 @@ _LABELLED = frozenset(["theorem", "lemma", "proposition", "corollary", "definiti
 
 HIDDEN = re.compile(r' hidden="(?!until-found)|display:\s{0,3}none|visibility:\s{0,3}hidden| aria-hidden="true')
 """Attributes of an element that is not shown."""
+SPOILER = re.compile(r' hidden="(?!until-found)|display:\s{0,3}none')
+"""Those of an element that a click may show; what is only hidden from readers of screens repeats what they are told."""
 _JUNK = re.compile(
     r"(?<![a-z])(?:headerlink|header-anchor|anchorjs-link|heading-anchor|anchor-link|permalink|mw-editsection|linenos|lineno|linenodiv|"
     r"line-numbers-rows|gutter|blob-num|sr-only|screen-reader-text|visually-hidden|visuallyhidden|copybtn|mw-cite-backlink|reader-only)(?![a-z])"
