@@ -14,22 +14,17 @@ placeholder \ue002index\ue003 whose text is in `Blocks.codes` (so that dollar si
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser
 
+from data_pipeline.block_types import Block, Blocks, Box, OpenList, OpenTable
 from data_pipeline.cues import ARTICLE, BAD, BODY, HIDDEN, MAIN, POST, SPOILER, THEOREM, TITLE_CLASS, is_junk, zone_of
+from data_pipeline.hidden import holds_mathematics
 from data_pipeline.listings import language_of, trimmed, unescape, without_code
 from data_pipeline.serialised import LINE, serialised, tokens
 from data_pipeline.tables import Cell, table_text
 
 _FORMULA = re.compile("\ue000[0-9]+\ue001")
-_HIDDEN_TEX = re.compile(
-    r"\\begin\{(?:equation|align|eqnarray|gather|multline|cases|[bpv]?matrix)|\\\([^\n]{1,500}?\\\)|\\\[[^\n]{1,500}?\\\]|\$\$[^$\n]{2,500}\$\$|"
-    r"\$[^$\n]{0,80}[\\^_=][^$\n]{0,80}\$"
-)
-_MACROS = re.compile(r"\\(?:(?:re)?newcommand|providecommand|[gex]?def|DeclareMathOperator|let|require)(?![A-Za-z])")
-_MOST_SHOWN = 300
 _ORDINAL = frozenset(["st", "nd", "rd", "th", "er", "re", "e", "o", "a", "ème", "eme", "tm", "®", "™", "©"])
 _REFERENCE = re.compile(r"\[[^\]]{0,20}\]")
 _START = re.compile(r'(?:start|value)="\s*(-?[0-9]{1,9})')
@@ -37,84 +32,14 @@ _ALT = re.compile(r'alt="([^"]{1,3})"')
 _PARAGRAPH = re.compile(f"{LINE} ?{LINE}[ {LINE}]*")
 _EDGE = " " + LINE
 _HIDDEN, _JUNK = 1, 2
+_MOST_SHOWN = 300
 _REPEATED, _MOST_KNOWN = 300, 20_000
 """The length of a tag that is worth remembering, and how many are."""
-_VOID = frozenset(
-    [
-        "area",
-        "base",
-        "br",
-        "col",
-        "embed",
-        "hr",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "source",
-        "track",
-        "wbr",
-        "param",
-        "basefont",
-        "bgsound",
-        "frame",
-        "keygen",
-    ]
-)
+_VOIDS = "area base br col embed hr img input link meta source track wbr param basefont bgsound frame keygen"
+_VOID = frozenset(_VOIDS.split())
 _UNMARKED = frozenset(["div", "li", "td", "th", "dl", "dd", "ul", "ol", "table", "section"])
 """Elements that say nothing by their name."""
 _LINES = frozenset(["br", "/div", "/p", "/li", "/tr", "/dt", "/dd"])
-
-
-@dataclass(slots=True)
-class Box:
-    """An element that holds blocks: the index of the one around it, and what its markup and its parents' says (bits of `cues.py`)."""
-
-    parent: int
-    zone: int
-    own: int
-
-
-@dataclass(slots=True)
-class Block:
-    """A piece of text that stands on its own, with what is known about where."""
-
-    kind: str
-    """p, h1 ... h6, bold (a theorem's heading), code, table, dt, dd."""
-    text: str
-    links: int
-    """Characters that stand in links."""
-    box: int
-    marker: str = ""
-    """"-" or "3." for the first block of a list item."""
-    indent: int = 0
-    quote: int = 0
-    language: str = ""
-
-
-@dataclass(slots=True)
-class Blocks:
-    boxes: list[Box]
-    blocks: list[Block]
-    codes: list[str] = field(default_factory=list)
-    hidden: int = 0
-    """Characters of hidden elements that were left out."""
-    hidden_shown: int = 0
-
-
-@dataclass(slots=True)
-class _Table:
-    attrs: str
-    first: int
-    box: int
-    rows: list[list[Cell]] = field(default_factory=list)
-    nested: bool = False
-
-
-@dataclass(slots=True)
-class _List:
-    ordered: bool
-    number: int
 
 
 def blocks_of(tree: LexborHTMLParser) -> Blocks:
@@ -138,13 +63,14 @@ class _Builder:
         self.buffer: list[str] = []
         self.links = 0
         self.anchors = 0
-        self.lists: list[_List] = []
+        self.lists: list[OpenList] = []
         self.quotes = 0
         self.quoted: list[bool] = []
-        self.tables: list[_Table] = []
+        self.tables: list[OpenTable] = []
         self.kind = "p"
         self.marker = ""
         self.label = ""
+        self.shown = 0
         self.scripts: list[int] = []
         self.lone_box = -1
         self.hint = ("", 0)
@@ -217,11 +143,9 @@ class _Builder:
 
     def worth(self, words: str) -> bool:
         """Whether hidden text holds mathematics that the page has not shown before; definitions of macros are none."""
-        if "\ue000" not in words and not (_HIDDEN_TEX.search(words) and not _MACROS.search(words)):
+        if self.shown > _MOST_SHOWN or not holds_mathematics(words):
             return False
-        if self.out.hidden_shown > _MOST_SHOWN:
-            return False
-        self.out.hidden_shown += 1
+        self.shown += 1
         return not any(words in block.text for block in self.out.blocks) and words not in " ".join("".join(self.buffer).split())
 
     def junk(self, name: str, attrs: str, text: str) -> str:
@@ -322,7 +246,7 @@ class _Builder:
     def open_list(self, name: str, attrs: str, text: str) -> str:
         self.open(name, attrs, "")
         start = _START.search(attrs) if attrs else None
-        self.lists.append(_List(name == "ol", int(start[1]) if start else 1))
+        self.lists.append(OpenList(name == "ol", int(start[1]) if start else 1))
         return text
 
     def close_list(self, name: str, attrs: str, text: str) -> str:
@@ -379,7 +303,7 @@ class _Builder:
         self.open(name, attrs, "")
         if self.tables:
             self.tables[-1].nested = True
-        self.tables.append(_Table(attrs, len(self.out.blocks), self.stack[-1]))
+        self.tables.append(OpenTable(attrs, len(self.out.blocks), self.stack[-1]))
         return text
 
     def row(self, name: str, attrs: str, text: str) -> str:

@@ -16,7 +16,7 @@ Left out: any knowledge of language (stop words) and of what boilerplate says, b
 import re
 from collections.abc import Sequence
 
-from data_pipeline.blocks import Block, Blocks
+from data_pipeline.block_types import Block, Blocks
 from data_pipeline.cues import ARTICLE, BAD, BODY, CAPTION, COMMENTS, HEADER, MAIN, NAV, POST
 
 _MATH = re.compile(
