@@ -173,7 +173,8 @@ class _Builder:
             if not text[:40].lower().lstrip("*([ ").startswith(label.lower()) and self.kind == "p":
                 self.add("bold", label + ".", 0)
         if LINE not in text:
-            self.add(self.kind, text, links)
+            self.out.blocks.append(Block(self.kind, text, links, self.stack[-1], self.marker, len(self.lists), self.quotes))
+            self.marker = ""
             return
         parts = [part for part in _PARAGRAPH.split(text) if part.strip(_EDGE)]
         for part in parts:

@@ -46,6 +46,7 @@ _PREFIX = re.compile(r"<([A-Za-z][A-Za-z0-9]{0,9}):math[\s>]")
 _WORDS = re.compile(r"[^\W_]")
 _CLIMB = 8
 _WRAPPERS, _UNCHECKED, _DEPTH = 50, 200, 150
+_OWN_TAGS = ("tex", "latex", "katex", "la-tex", "md-latex", "eq", "eqn", "formula", "x-equation")
 _MOST = 50_000
 _NEAR = 16
 
@@ -117,7 +118,7 @@ def lift(tree: LexborHTMLParser, raw: str) -> list[Formula]:
     lifter = _Lifter(tree)
     if tree.body is None:
         return lifter.found
-    rendered, plain, prefix = _selectors(raw)
+    rendered, plain, prefix = _selectors(tree, raw)
     for chosen in (rendered, plain):  # one after the other: what is inside a rendered formula is gone when plain text is looked for
         if chosen:
             for node in tree.css(", ".join(chosen))[:_MOST]:
@@ -127,7 +128,7 @@ def lift(tree: LexborHTMLParser, raw: str) -> list[Formula]:
     return lifter.found
 
 
-def _selectors(raw: str) -> tuple[list[str], list[str], str]:
+def _selectors(tree: LexborHTMLParser, raw: str) -> tuple[list[str], list[str], str]:
     """The selectors worth running on a page: for rendered formulas, for plain ones; and the namespace prefix of its MathML.
 
     A search of the source costs as much as a selector (25 us on a page of 50 kB): three words open the way to all the others, which are
@@ -156,13 +157,13 @@ def _selectors(raw: str) -> tuple[list[str], list[str], str]:
     if latex:
         rendered += ['[class*="katex"]'] * ("katex" in latex)
         plain += [f'[class*="{name}"]' for name in ("latex", "katex") if name in latex]
-        plain += [tag for tag in ("latex", "katex", "md-latex") if f"<{tag}" in latex]
         plain += [f"[{name}]" for name in _LATEX_ATTRIBUTES if f"{name}=" in latex]
     if "ormula" in raw:
-        plain.append('[class*="formula"], formula, [data-formula]')
+        plain.append('[class*="formula"], [data-formula]')
     if "quation" in raw:
-        plain.append('[class*="equation"], [data-equation], x-equation')
-    plain.append("tex, la-tex, eq, eqn, .tex, .MathTex, [tex], [data-tex], [data-expr]")
+        plain.append('[class*="equation"], [data-equation]')
+    plain += [tag for tag in _OWN_TAGS if tree.tags(tag)]  # names that are not HTML's: free where the page has none
+    plain.append(".tex, .MathTex, [tex], [data-tex], [data-expr]")
     return rendered, plain, prefix
 
 

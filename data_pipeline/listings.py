@@ -39,13 +39,14 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
     first, *rest = html.split("<pre")
     if "<code" not in html and not rest:
         return html
-    parts = [_CODE.sub(inline, first)]
+    parts = [_CODE.sub(inline, first) if "<code" in first else first]
     for part in rest:
         end = part.find("</pre>")
         if end < 0 or part[0] not in " >":
             parts.append("<pre" + part)
         else:
-            parts += [listing(part[:end]), _CODE.sub(inline, part[end:])]
+            after = part[end:]
+            parts += [listing(part[:end]), _CODE.sub(inline, after) if "<code" in after else after]
     return "".join(parts)
 
 

@@ -97,8 +97,9 @@ def _has_math(text: str) -> bool:
 def _disbelieve(page: _Page, prose: Sequence[int]) -> None:
     """Clears class names' cues for boilerplate (and for comments) that most of the page's prose stands under."""
     total = sum(prose)
+    by_zone = _by_zone(page, prose)
     for cue, share in ((BAD, 0.5), (COMMENTS, 0.7), (NAV, 0.8), (HEADER, 0.5), (CAPTION, 0.5)):
-        under = sum(value for value, zone in zip(prose, page.zones, strict=True) if zone & cue)
+        under = sum(value for zone, value in by_zone.items() if zone & cue)
         if under <= share * total:
             continue
         sums = page.sums(prose)
@@ -109,6 +110,14 @@ def _disbelieve(page: _Page, prose: Sequence[int]) -> None:
             if cleared[index] and not (inherited and box.own & cue and sums[index] <= 0.4 * share * total):
                 box.zone &= ~cue
         page.zones[:] = [page.boxes[block.box].zone for block in page.blocks]
+        by_zone = _by_zone(page, prose)
+
+
+def _by_zone(page: _Page, prose: Sequence[int]) -> dict[int, int]:
+    sums: dict[int, int] = {}
+    for zone, value in zip(page.zones, prose, strict=True):
+        sums[zone] = sums.get(zone, 0) + value
+    return sums
 
 
 def _choose(page: _Page) -> list[bool]:
