@@ -64,7 +64,7 @@ def bounded(html: str) -> str:
         if tags > MAX_TAGS:
             html = "<".join(html.split("<", MAX_TAGS)[:MAX_TAGS])
         html = _flattened(html)
-    if len(html) > 2_000_000 or html.count("=") > MANY_ATTRIBUTES:
+    if len(html) > 2_000_000 or (len(html) > 3 * MANY_ATTRIBUTES and html.count("=") > MANY_ATTRIBUTES):
         html = _LONG_TAG.sub(r"\1", html)
     return html
 

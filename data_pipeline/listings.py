@@ -30,7 +30,7 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
 
     def listing(element: str) -> str:
         attrs, _, inside = element.partition(">")
-        if any(mark in inside for mark in _MARKED_UP):
+        if any(map(inside.__contains__, _MARKED_UP)):
             return "<pre" + element
         code = _CODE_ATTRS.match(inside)
         language = language_of(attrs) or (language_of(code[1]) if code else "")

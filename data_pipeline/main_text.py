@@ -39,15 +39,14 @@ class _Page:
         self.weights = [_weight(block.text) for block in found.blocks]
         self.linked = [block.links > 0.6 * len(block.text) for block in found.blocks]
         self.math = [_has_math(block.text) for block in found.blocks]
+        self.values = [
+            weight if math or (weight >= _LONG and block.links < 0.4 * len(block.text)) or block.kind == "code" else 0
+            for block, weight, math in zip(found.blocks, self.weights, self.math, strict=True)
+        ]
 
     def prose(self, avoided: int) -> list[int]:
         """The weight of each block as prose: 0 for short blocks, links, and what stands in the avoided zones."""
-        return [
-            weight
-            if ((weight >= _LONG and block.links < 0.4 * len(block.text)) or math or block.kind == "code") and not zone & avoided
-            else 0
-            for block, weight, math, zone in zip(self.blocks, self.weights, self.math, self.zones, strict=True)
-        ]
+        return [0 if zone & avoided else value for value, zone in zip(self.values, self.zones, strict=True)]
 
     def sums(self, values: Sequence[int]) -> list[int]:
         """The sum of the blocks' values for each box, with the boxes in it."""
