@@ -4,7 +4,8 @@ The tree is serialised once by lexbor, which gives well-formed HTML with only `&
 of an attribute escaped, and that string is read token by token: in Python this is faster than walking nodes. One pass, no recursion, a
 bounded amount of work for a token. What is decided here is structure only; which blocks are the page's content is `main_text.py`'s
 question and how they look is `markdown.py`'s. So nothing is dropped but what no reader sees: scripts, form controls, hidden elements
-(their formulas stay), permalink signs, line numbers of listings, edit links. Hidden elements with more text than the rest are shown.
+(those that hold mathematics stay: a click shows them), permalink signs, line numbers of listings, edit links. Hidden elements with more
+text than the rest are shown.
 
 Inline markup becomes text: links and emphasis without their markers (they would break phrases), `sub`/`sup` as `_x`/`^{..}`, code as a
 placeholder \ue002index\ue003 whose text is in `Blocks.codes` (so that dollar signs in code are never taken for formulas). Left out: images
@@ -13,11 +14,12 @@ placeholder \ue002index\ue003 whose text is in `Blocks.codes` (so that dollar si
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.cues import ARTICLE, BAD, BODY, HIDDEN, MAIN, POST, THEOREM, TITLE_CLASS, is_junk, zone_of
+from data_pipeline.block_types import Block, Blocks, Box, OpenList, OpenTable
+from data_pipeline.cues import ARTICLE, BAD, BODY, HIDDEN, MAIN, POST, SPOILER, THEOREM, TITLE_CLASS, is_junk, zone_of
+from data_pipeline.hidden import holds_mathematics
 from data_pipeline.listings import language_of, trimmed, unescape, without_code
 from data_pipeline.serialised import LINE, serialised, tokens
 from data_pipeline.tables import Cell, table_text
@@ -30,79 +32,14 @@ _ALT = re.compile(r'alt="([^"]{1,3})"')
 _PARAGRAPH = re.compile(f"{LINE} ?{LINE}[ {LINE}]*")
 _EDGE = " " + LINE
 _HIDDEN, _JUNK = 1, 2
-_VOID = frozenset(
-    [
-        "area",
-        "base",
-        "br",
-        "col",
-        "embed",
-        "hr",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "source",
-        "track",
-        "wbr",
-        "param",
-        "basefont",
-        "bgsound",
-        "frame",
-        "keygen",
-    ]
-)
+_MOST_SHOWN = 300
+_REPEATED, _MOST_KNOWN = 300, 20_000
+"""The length of a tag that is worth remembering, and how many are."""
+_VOIDS = "area base br col embed hr img input link meta source track wbr param basefont bgsound frame keygen"
+_VOID = frozenset(_VOIDS.split())
+_UNMARKED = frozenset(["div", "li", "td", "th", "dl", "dd", "ul", "ol", "table", "section"])
+"""Elements that say nothing by their name."""
 _LINES = frozenset(["br", "/div", "/p", "/li", "/tr", "/dt", "/dd"])
-
-
-@dataclass(slots=True)
-class Box:
-    """An element that holds blocks: the index of the one around it, and what its markup and its parents' says (bits of `cues.py`)."""
-
-    parent: int
-    zone: int
-    own: int
-
-
-@dataclass(slots=True)
-class Block:
-    """A piece of text that stands on its own, with what is known about where."""
-
-    kind: str
-    """p, h1 ... h6, bold (a theorem's heading), code, table, dt, dd."""
-    text: str
-    links: int
-    """Characters that stand in links."""
-    box: int
-    marker: str = ""
-    """"-" or "3." for the first block of a list item."""
-    indent: int = 0
-    quote: int = 0
-    language: str = ""
-
-
-@dataclass(slots=True)
-class Blocks:
-    boxes: list[Box]
-    blocks: list[Block]
-    codes: list[str] = field(default_factory=list)
-    hidden: int = 0
-    """Characters of hidden elements that were left out."""
-
-
-@dataclass(slots=True)
-class _Table:
-    attrs: str
-    first: int
-    box: int
-    rows: list[list[Cell]] = field(default_factory=list)
-    nested: bool = False
-
-
-@dataclass(slots=True)
-class _List:
-    ordered: bool
-    number: int
 
 
 def blocks_of(tree: LexborHTMLParser) -> Blocks:
@@ -126,49 +63,93 @@ class _Builder:
         self.buffer: list[str] = []
         self.links = 0
         self.anchors = 0
-        self.lists: list[_List] = []
+        self.lists: list[OpenList] = []
         self.quotes = 0
         self.quoted: list[bool] = []
-        self.tables: list[_Table] = []
+        self.tables: list[OpenTable] = []
         self.kind = "p"
         self.marker = ""
         self.label = ""
+        self.shown = 0
         self.scripts: list[int] = []
         self.lone_box = -1
         self.hint = ("", 0)
         self.code_attrs = ""
-        self.known: dict[str, int] = {}
-        self.zones: dict[tuple[str, str], tuple[int, str]] = {}
+        self.known = _KNOWN[hide]
+        if len(self.known) > _MOST_KNOWN:
+            self.known.clear()
         self.run()
 
     def run(self) -> None:
-        handlers, buffer, known = _HANDLERS, self.buffer, self.known
-        for name, attrs, text in self.tokens:
-            if attrs:
-                unread = known.get(attrs)
-                if unread is None:
-                    unread = self.unread(attrs)
-                if unread and name not in _VOID:
-                    text = self.skip(name, text, formulas=unread == _HIDDEN)
-                    name = ""
-            handler = handlers.get(name)
+        self.read()
+        self.flush()
+
+    def read(self) -> None:
+        buffer, known = self.buffer, self.known
+        for tag, text in self.tokens:
+            handler, name, attrs, _ = known.get(tag) or self.learn(tag)
             if handler is not None:
                 text = handler(self, name, attrs, text)
             if text and (buffer or not text.isspace()):
                 buffer.append(text)
                 if self.anchors:
                     self.links += len(text)
-        self.flush()
 
-    def unread(self, attrs: str) -> int:
-        """_HIDDEN, _JUNK or 0: whether an element with these attributes is left out, remembered for the page."""
-        verdict = _HIDDEN if self.hide and ("hid" in attrs or "none" in attrs) and HIDDEN.search(attrs) else 0
-        if not verdict:
-            start = attrs.find('class="')
-            if start >= 0 and is_junk(attrs[start + 7 : attrs.find('"', start + 7)]):
-                verdict = _JUNK
-        self.known[attrs] = verdict
-        return verdict
+    def learn(self, tag: str) -> "_Tag":
+        """What to do at a tag. Remembered, for this page and those after it: templates repeat theirs."""
+        name, _, attrs = tag.partition(" ")
+        handler = _HANDLERS.get(name)
+        if not attrs:
+            found = self.known[tag] = handler, name, "", 0
+            return found
+        attrs = " " + attrs
+        if name in _VOID:
+            return handler, name, attrs, 0
+        unread = 0
+        if self.hide and ("hid" in attrs or "none" in attrs) and HIDDEN.search(attrs):
+            unread, handler = _HIDDEN, _Builder.hidden
+        elif (start := attrs.find('class="')) >= 0 and is_junk(attrs[start + 7 : attrs.find('"', start + 7)]):
+            unread, handler = _JUNK, _Builder.junk
+        found = handler, name, attrs, unread
+        if name != "a" and len(tag) < _REPEATED:
+            self.known[tag] = found
+        return found
+
+    def hidden(self, name: str, attrs: str, text: str) -> str:
+        """A hidden element: shown where a click would show mathematics (a solution, an equation referred to), else only its formulas."""
+        inside, depth, close, start = [(name + attrs, text)], 1, "/" + name, name + " "
+        after = ""
+        for tag, text in self.tokens:
+            if tag == close:
+                depth -= 1
+                if not depth:
+                    inside.append((close, ""))
+                    after = text
+                    break
+            elif tag == name or tag.startswith(start):
+                depth += 1
+            inside.append((tag, text))
+        raw = "".join([text for _, text in inside])
+        words = " ".join(raw.split())
+        menu = sum(tag.startswith("a ") for tag, _ in inside) > 2 + len(words) // 200
+        if SPOILER.search(attrs) and not menu and self.worth(words):
+            outer = self.tokens, self.hide, self.known
+            self.tokens, self.hide, self.known = iter(inside), False, _KNOWN[False]
+            self.read()
+            self.tokens, self.hide, self.known = outer
+            return after
+        self.out.hidden += len(raw)
+        return " ".join(_FORMULA.findall(words)) + after if "\ue000" in words else after
+
+    def worth(self, words: str) -> bool:
+        """Whether hidden text holds mathematics that the page has not shown before; definitions of macros are none."""
+        if self.shown > _MOST_SHOWN or not holds_mathematics(words):
+            return False
+        self.shown += 1
+        return not any(words in block.text for block in self.out.blocks) and words not in " ".join("".join(self.buffer).split())
+
+    def junk(self, name: str, attrs: str, text: str) -> str:
+        return self.skip(name, text, formulas=False)
 
     # ---- blocks
 
@@ -192,7 +173,8 @@ class _Builder:
             if not text[:40].lower().lstrip("*([ ").startswith(label.lower()) and self.kind == "p":
                 self.add("bold", label + ".", 0)
         if LINE not in text:
-            self.add(self.kind, text, links)
+            self.out.blocks.append(Block(self.kind, text, links, self.stack[-1], self.marker, len(self.lists), self.quotes))
+            self.marker = ""
             return
         parts = [part for part in _PARAGRAPH.split(text) if part.strip(_EDGE)]
         for part in parts:
@@ -200,34 +182,37 @@ class _Builder:
             self.add(self.kind, lines, links * len(part) // len(text))
 
     def open(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
-        parent = self.out.boxes[self.stack[-1]].zone
-        key = (name, attrs)
-        known = self.zones.get(key)
-        if known is None:
-            known = self.zones[key] = zone_of(name, attrs)
-        own, label = known
-        if own & (MAIN | ARTICLE):
-            parent &= ~BAD
-        if label:
-            self.label = label
-        if attrs and ("lang" in attrs or "highlight" in attrs or "src" in attrs):
-            language = language_of(attrs)
-            if language:
-                self.hint = (language, len(self.out.blocks))
-        self.stack.append(len(self.out.boxes))
-        self.out.boxes.append(Box(self.stack[-2], parent | own, own))
+        if self.buffer:
+            self.flush()
+        boxes, stack = self.out.boxes, self.stack
+        parent = stack[-1]
+        zone = boxes[parent].zone
+        own = 0
+        if attrs or name not in _UNMARKED:
+            own, label = zone_of(name, attrs)
+            if own & (MAIN | ARTICLE):
+                zone &= ~BAD
+            if label:
+                self.label = label
+            if attrs and ("lang" in attrs or "highlight" in attrs or "src" in attrs):
+                language = language_of(attrs)
+                if language:
+                    self.hint = (language, len(self.out.blocks))
+        stack.append(len(boxes))
+        boxes.append(Box(parent, zone | own, own))
         return text
 
     def close(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         self.label = ""
         if len(self.stack) > 1:
             self.stack.pop()
         return text
 
     def paragraph(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         self.kind = "p"
         if attrs and TITLE_CLASS.search(attrs):
             self.kind = "bold"
@@ -242,7 +227,8 @@ class _Builder:
         return text
 
     def end_paragraph(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         self.kind = "p"
         if self.stack[-1] == self.lone_box:
             self.lone_box = -1
@@ -250,7 +236,8 @@ class _Builder:
         return text
 
     def heading(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         theorem = self.out.boxes[self.stack[-1]].own & THEOREM
         self.kind = "bold" if theorem or (attrs and TITLE_CLASS.search(attrs)) else name
         return text
@@ -260,7 +247,7 @@ class _Builder:
     def open_list(self, name: str, attrs: str, text: str) -> str:
         self.open(name, attrs, "")
         start = _START.search(attrs) if attrs else None
-        self.lists.append(_List(name == "ol", int(start[1]) if start else 1))
+        self.lists.append(OpenList(name == "ol", int(start[1]) if start else 1))
         return text
 
     def close_list(self, name: str, attrs: str, text: str) -> str:
@@ -287,7 +274,8 @@ class _Builder:
         return text
 
     def term(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         self.kind = name
         return text
 
@@ -316,11 +304,12 @@ class _Builder:
         self.open(name, attrs, "")
         if self.tables:
             self.tables[-1].nested = True
-        self.tables.append(_Table(attrs, len(self.out.blocks), self.stack[-1]))
+        self.tables.append(OpenTable(attrs, len(self.out.blocks), self.stack[-1]))
         return text
 
     def row(self, name: str, attrs: str, text: str) -> str:
-        self.flush()
+        if self.buffer:
+            self.flush()
         if self.tables:
             self.tables[-1].rows.append([])
         return text
@@ -387,7 +376,9 @@ class _Builder:
         """The text of the element just opened, and what follows it. Line breaks and the ends of lines' elements are kept as line breaks."""
         parts, depth, close = [text], 1, "/" + name
         mute, muted = "", 0
-        for tag, attrs, text in self.tokens:
+        known = self.known
+        for whole, text in self.tokens:
+            _, tag, attrs, unread = known.get(whole) or self.learn(whole)
             if muted:
                 muted += (tag == mute) - (tag == "/" + mute)
                 if not muted:
@@ -404,7 +395,7 @@ class _Builder:
                     parts.append("\n")
             elif tag == "code":
                 self.code_attrs = self.code_attrs or attrs
-            elif attrs and tag not in _VOID and (self.known[attrs] if attrs in self.known else self.unread(attrs)) == _JUNK:
+            elif unread == _JUNK:
                 mute, muted = tag, 1
                 continue
             parts.append(text)
@@ -466,6 +457,9 @@ class _Builder:
 
 
 _Handler = Callable[[_Builder, str, str, str], str]
+_Tag = tuple[_Handler | None, str, str, int]
+"""What a tag's handler is, its name, its attributes (from the blank before them on), and whether its element is left out."""
+_KNOWN: dict[bool, dict[str, _Tag]] = {True: {}, False: {}}
 _BOXES = (
     "div section article main nav header footer aside form dl td th figure figcaption details summary center fieldset menu dialog "
     "hgroup address search"

@@ -57,12 +57,14 @@ _NEVER_DEEP = frozenset(
 
 def bounded(html: str) -> str:
     """The page, or for a page of many tags or attributes what of it can be parsed in linear time."""
+    if len(html) < 3 * FEW_TAGS:  # neither so many tags (`<b>`) nor so many attributes (` a=`)
+        return html
     tags = html.count("<")
     if tags > FEW_TAGS and tags - html.count("</") > FEW_TAGS:
         if tags > MAX_TAGS:
             html = "<".join(html.split("<", MAX_TAGS)[:MAX_TAGS])
         html = _flattened(html)
-    if html.count("=") > MANY_ATTRIBUTES or len(html) > 2_000_000:
+    if len(html) > 2_000_000 or (len(html) > 3 * MANY_ATTRIBUTES and html.count("=") > MANY_ATTRIBUTES):
         html = _LONG_TAG.sub(r"\1", html)
     return html
 

@@ -22,8 +22,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_UNWANTED = {0: None, **dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)}
-_SURROGATE = re.compile("[\x00\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PYTHON = {"x-mac-cyrillic": "mac-cyrillic", "macintosh": "mac-roman", "iso-8859-8-i": "iso-8859-8",
            "windows-874": "cp874", "gbk": "gb18030",
            "gb2312": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949", "big5": "big5hkscs", "x-user-defined": "windows-1252"}  # fmt: skip
@@ -47,7 +46,7 @@ def decode(page: Page) -> str:
             if claimed in (None, "utf-8"):
                 claimed = None if not _is_cut(body, error) and not _mostly_utf8(body) else "utf-8"
         else:
-            return _clean(text)
+            return text.replace("\0", "").removeprefix("\ufeff")  # the decoder saw to surrogates
     return _clean(body.decode(claimed or _detected(body), "replace"))
 
 
@@ -113,6 +112,4 @@ def _utf16_without_mark(body: bytes) -> str | None:
 
 
 def _clean(text: str) -> str:
-    if _SURROGATE.search(text):
-        text = text.translate(_UNWANTED)
-    return text.removeprefix("\ufeff")
+    return _SURROGATE.sub("\ufffd", text.replace("\0", "")).removeprefix("\ufeff")

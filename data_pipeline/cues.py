@@ -92,6 +92,8 @@ _LABELLED = frozenset(["theorem", "lemma", "proposition", "corollary", "definiti
 
 HIDDEN = re.compile(r' hidden="(?!until-found)|display:\s{0,3}none|visibility:\s{0,3}hidden| aria-hidden="true')
 """Attributes of an element that is not shown."""
+SPOILER = re.compile(r' hidden="(?!until-found)|display:\s{0,3}none')
+"""Those of an element that a click may show; what is only hidden from readers of screens repeats what they are told."""
 _JUNK = re.compile(
     r"(?<![a-z])(?:headerlink|header-anchor|anchorjs-link|heading-anchor|anchor-link|permalink|mw-editsection|linenos|lineno|linenodiv|"
     r"line-numbers-rows|gutter|blob-num|sr-only|screen-reader-text|visually-hidden|visuallyhidden|copybtn|mw-cite-backlink|reader-only)(?![a-z])"
@@ -111,6 +113,11 @@ def is_junk(classes: str) -> bool:
 
 def zone_of(tag: str, attrs: str) -> tuple[int, str]:
     """The bits of one element, its parents' aside, and the label of a theorem-like element that may have to be spelled ("Theorem")."""
+    return _zone(tag, attrs) if len(attrs) < 300 else _zone.__wrapped__(tag, attrs)
+
+
+@lru_cache(20_000)
+def _zone(tag: str, attrs: str) -> tuple[int, str]:
     zone, names = _TAGS.get(tag, 0), ""
     if not attrs:
         return zone, ""

@@ -27,6 +27,7 @@ from data_pipeline.tex_source import Formula
 MAX_CHARACTERS = 50_000_000
 
 _RESERVED = "\ue000\ue001\ue002\ue003"
+_WRITTEN = re.compile(r"&#(?:x0{0,8}e00[0-3]|0{0,8}5734[4-7])(?![0-9a-f]);?", re.IGNORECASE)
 _PLACEHOLDER = re.compile("\ue000([0-9]{1,9})\ue001")
 _HTML_TYPES = ("", "text/html", "application/xhtml+xml", "text/plain", "application/octet-stream", "text/xhtml", "application/html")
 _BINARY = re.compile(
@@ -73,10 +74,12 @@ def _plain(raw: str) -> tuple[str, str, Counter[str]]:
 
 
 def _without_reserved(raw: str) -> str:
-    """The characters that mark placeholders are nobody's but ours. (A search for each is ten times faster than one for all.)"""
+    """The characters that mark placeholders are nobody's but ours; fonts of icons use them too, often as `&#xe001;`."""
+    raw = _WRITTEN.sub("", raw)
     if not raw.isascii():
         for character in _RESERVED:
-            raw = raw.replace(character, "")
+            if character in raw:  # twice as fast as to replace nothing
+                raw = raw.replace(character, "")
     return raw
 
 

@@ -11,6 +11,7 @@ Left out: formulas drawn by scripts, in frames, or as pictures without text.
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -45,7 +46,9 @@ _PREFIX = re.compile(r"<([A-Za-z][A-Za-z0-9]{0,9}):math[\s>]")
 _WORDS = re.compile(r"[^\W_]")
 _CLIMB = 8
 _WRAPPERS, _UNCHECKED, _DEPTH = 50, 200, 150
+_OWN_TAGS = ("tex", "latex", "katex", "la-tex", "md-latex", "eq", "eqn", "formula", "x-equation")
 _MOST = 50_000
+_NEAR = 16
 
 
 class _Lifter:
@@ -115,7 +118,7 @@ def lift(tree: LexborHTMLParser, raw: str) -> list[Formula]:
     lifter = _Lifter(tree)
     if tree.body is None:
         return lifter.found
-    rendered, plain, prefix = _selectors(raw)
+    rendered, plain, prefix = _selectors(tree, raw)
     for chosen in (rendered, plain):  # one after the other: what is inside a rendered formula is gone when plain text is looked for
         if chosen:
             for node in tree.css(", ".join(chosen))[:_MOST]:
@@ -125,12 +128,14 @@ def lift(tree: LexborHTMLParser, raw: str) -> list[Formula]:
     return lifter.found
 
 
-def _selectors(raw: str) -> tuple[list[str], list[str], str]:
+def _selectors(tree: LexborHTMLParser, raw: str) -> tuple[list[str], list[str], str]:
     """The selectors worth running on a page: for rendered formulas, for plain ones; and the namespace prefix of its MathML.
 
-    A search of the source costs as much as a selector (25 us on a page of 50 kB): three words open the way to all the others.
+    A search of the source costs as much as a selector (25 us on a page of 50 kB): three words open the way to all the others, which are
+    looked for where those two stand.
     """
-    mathematics, latex, mathjax = "math" in raw, "atex" in raw, "MathJax" in raw
+    mathematics, latex = _around(raw, "math"), _around(raw, "atex")
+    mathjax = "MathJax" in raw
     if not (mathematics or latex or mathjax):
         return [], [], ""
     rendered: list[str] = []
@@ -139,32 +144,35 @@ def _selectors(raw: str) -> tuple[list[str], list[str], str]:
     if mathematics:
         rendered += ["math", 'script[type^="math/"]']
         plain.append('[class*="math"]')
-        if "mwe-math" in raw:
+        if "mwe-math" in mathematics:
             rendered.append(".mwe-math-element")
-        if ":math" in raw and (found := _PREFIX.search(raw)) is not None:
+        if ":math" in mathematics and (found := _PREFIX.search(mathematics)) is not None:
             prefix = found[1].lower()
             rendered.append(f"{prefix}\\:math")
-        if "-math" in raw or "<math" in raw:
-            plain += [tag for tag in _MATH_TAGS if f"<{tag}" in raw]
-            plain += [f"[{name}]" for name in _MATH_ATTRIBUTES if f"{name}=" in raw]
+        plain += [tag for tag in _MATH_TAGS if f"<{tag}" in mathematics]
+        plain += [f"[{name}]" for name in _MATH_ATTRIBUTES if f"{name}=" in mathematics]
     if mathjax:
         rendered.append('[class*="MathJax"]')
-    if "mjx" in raw:
-        rendered.append("mjx-container, .mjx-chtml, .MJXc-display, .mjpage")
-    if "ltx_" in raw:
-        rendered.append("table.ltx_eqn_table")
+    rendered.append("mjx-container, .mjx-chtml, .MJXc-display, .mjpage, table.ltx_eqn_table")
     if latex:
-        rendered.append('[class*="katex"]')
-        plain += ['[class*="latex"]', '[class*="katex"]', "latex, katex, la-tex, md-latex"]
-        plain += [f"[{name}]" for name in _LATEX_ATTRIBUTES if f"{name}=" in raw]
+        rendered += ['[class*="katex"]'] * ("katex" in latex)
+        plain += [f'[class*="{name}"]' for name in ("latex", "katex") if name in latex]
+        plain += [f"[{name}]" for name in _LATEX_ATTRIBUTES if f"{name}=" in latex]
     if "ormula" in raw:
-        plain.append('[class*="formula"], formula, [data-formula]')
+        plain.append('[class*="formula"], [data-formula]')
     if "quation" in raw:
-        plain.append('[class*="equation"], [data-equation], x-equation')
-    if "<eq" in raw or "data-expr" in raw:
-        plain.append("eq, eqn, [data-expr]")
-    plain.append("tex, .tex, [data-tex], [tex], .MathTex")
+        plain.append('[class*="equation"], [data-equation]')
+    plain += [tag for tag in _OWN_TAGS if tree.tags(tag)]  # names that are not HTML's: free where the page has none
+    plain.append(".tex, .MathTex, [tex], [data-tex], [data-expr]")
     return rendered, plain, prefix
+
+
+def _around(raw: str, word: str) -> str:
+    """The different surroundings in which a word stands in a page's source, a line each: few even where the word comes often."""
+    pieces = raw.split(word)
+    if len(pieces) == 1:
+        return ""
+    return "\n".join({f"{before[-_NEAR:]}{word}{after[:_NEAR]}" for before, after in pairwise(pieces)})
 
 
 def _lift_element(lifter: _Lifter, node: LexborNode, prefix: str) -> None:

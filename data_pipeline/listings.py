@@ -8,7 +8,6 @@ import re
 
 _CODE = re.compile(r"<code\b[^>]*>([^<]*(?:</?(?:span|em|b|i|strong)\b[^>]*>[^<]*){0,50})</code>")
 _CODE_ATTRS = re.compile(r"\s{0,50}<code\b([^>]*)>")
-_TAG = re.compile(r"<[^>]*>")
 _MARKED_UP = ("<pre", "<div", "<p", "<li", "<tr", "<br", "<td", "lineno", "gutter", "line-numbers", "blob-num", "\ue000", "\ue002")
 """What makes a listing more than text with tags in it."""
 _LANGUAGE = re.compile(r"\b(?:language|lang|highlight|highlight-source|brush:|sourceCode|src)[- :]+([A-Za-z][A-Za-z0-9+#]{0,15})(?![\w-])")
@@ -24,28 +23,36 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
         return f"\ue002{len(codes) - 1}\ue003"
 
     def inline(match: re.Match[str]) -> str:
-        words = " ".join(_TAG.sub("", match[1]).split())
+        words = " ".join(_bare(match[1]).split())
         if not words or "\ue000" in words or match[1].count("\n") > 2:
             return match[0]
         return keep(unescape(words), "")
 
     def listing(element: str) -> str:
         attrs, _, inside = element.partition(">")
-        if any(mark in inside for mark in _MARKED_UP):
+        if any(map(inside.__contains__, _MARKED_UP)):
             return "<pre" + element
         code = _CODE_ATTRS.match(inside)
         language = language_of(attrs) or (language_of(code[1]) if code else "")
-        return f"<pre{attrs}>{keep(trimmed(_TAG.sub('', inside) if '<' in inside else inside), language)}"
+        return f"<pre{attrs}>{keep(trimmed(_bare(inside)), language)}"
 
     first, *rest = html.split("<pre")
-    parts = [_CODE.sub(inline, first)]
+    if "<code" not in html and not rest:
+        return html
+    parts = [_CODE.sub(inline, first) if "<code" in first else first]
     for part in rest:
         end = part.find("</pre>")
         if end < 0 or part[0] not in " >":
             parts.append("<pre" + part)
         else:
-            parts += [listing(part[:end]), _CODE.sub(inline, part[end:])]
+            after = part[end:]
+            parts += [listing(part[:end]), _CODE.sub(inline, after) if "<code" in after else after]
     return "".join(parts)
+
+
+def _bare(html: str) -> str:
+    """The text of well-formed markup."""
+    return "".join(html.replace("<", ">").split(">")[::2]) if "<" in html else html
 
 
 def language_of(attrs: str) -> str:

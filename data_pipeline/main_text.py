@@ -16,7 +16,7 @@ Left out: any knowledge of language (stop words) and of what boilerplate says, b
 import re
 from collections.abc import Sequence
 
-from data_pipeline.blocks import Block, Blocks
+from data_pipeline.block_types import Block, Blocks
 from data_pipeline.cues import ARTICLE, BAD, BODY, CAPTION, COMMENTS, HEADER, MAIN, NAV, POST
 
 _MATH = re.compile(
@@ -39,15 +39,14 @@ class _Page:
         self.weights = [_weight(block.text) for block in found.blocks]
         self.linked = [block.links > 0.6 * len(block.text) for block in found.blocks]
         self.math = [_has_math(block.text) for block in found.blocks]
+        self.values = [
+            weight if math or (weight >= _LONG and block.links < 0.4 * len(block.text)) or block.kind == "code" else 0
+            for block, weight, math in zip(found.blocks, self.weights, self.math, strict=True)
+        ]
 
     def prose(self, avoided: int) -> list[int]:
         """The weight of each block as prose: 0 for short blocks, links, and what stands in the avoided zones."""
-        return [
-            weight
-            if ((weight >= _LONG and block.links < 0.4 * len(block.text)) or math or block.kind == "code") and not zone & avoided
-            else 0
-            for block, weight, math, zone in zip(self.blocks, self.weights, self.math, self.zones, strict=True)
-        ]
+        return [0 if zone & avoided else value for value, zone in zip(self.values, self.zones, strict=True)]
 
     def sums(self, values: Sequence[int]) -> list[int]:
         """The sum of the blocks' values for each box, with the boxes in it."""
@@ -97,8 +96,9 @@ def _has_math(text: str) -> bool:
 def _disbelieve(page: _Page, prose: Sequence[int]) -> None:
     """Clears class names' cues for boilerplate (and for comments) that most of the page's prose stands under."""
     total = sum(prose)
+    by_zone = _by_zone(page, prose)
     for cue, share in ((BAD, 0.5), (COMMENTS, 0.7), (NAV, 0.8), (HEADER, 0.5), (CAPTION, 0.5)):
-        under = sum(value for value, zone in zip(prose, page.zones, strict=True) if zone & cue)
+        under = sum(value for zone, value in by_zone.items() if zone & cue)
         if under <= share * total:
             continue
         sums = page.sums(prose)
@@ -109,6 +109,14 @@ def _disbelieve(page: _Page, prose: Sequence[int]) -> None:
             if cleared[index] and not (inherited and box.own & cue and sums[index] <= 0.4 * share * total):
                 box.zone &= ~cue
         page.zones[:] = [page.boxes[block.box].zone for block in page.blocks]
+        by_zone = _by_zone(page, prose)
+
+
+def _by_zone(page: _Page, prose: Sequence[int]) -> dict[int, int]:
+    sums: dict[int, int] = {}
+    for zone, value in zip(page.zones, prose, strict=True):
+        sums[zone] = sums.get(zone, 0) + value
+    return sums
 
 
 def _choose(page: _Page) -> list[bool]:

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.blocks import Block, blocks_of
+from data_pipeline.block_types import Block
+from data_pipeline.blocks import blocks_of
 from data_pipeline.listings import unescape
 
 _DEEP = 6
@@ -80,12 +81,14 @@ def _indented(text: str, block: Block, *, first: bool) -> str:
 
 
 def _fenced(code: str, language: str) -> str:
-    longest = max(map(len, re.findall("`{3,}", code)), default=2)
+    longest = max(map(len, re.findall("`{3,}", code)), default=2) if "```" in code else 2
     fence = "`" * (longest + 1)
     return f"{fence}{language}\n{code}\n{fence}"
 
 
 def _inline_code(code: str) -> str:
+    if "`" not in code:
+        return f"`{code}`"
     ticks = "`" * (max(map(len, re.findall("`+", code)), default=0) + 1)
     pad = " " if code.startswith("`") or code.endswith("`") else ""
     return f"{ticks}{pad}{code}{pad}{ticks}"

@@ -39,6 +39,13 @@ def test_private_characters_of_a_page_cannot_pose_as_placeholders() -> None:
     assert not any(mark in doc.text for mark in "\ue000\ue001\ue002\ue003")
 
 
+def test_private_characters_written_as_entities_forge_no_formula() -> None:
+    doc = document(f"<p>{PROSE} <script type='math/tex'>a^b</script> &#xE000;0&#xe001; &#57344;0&#x0e001 &#xe0001;</p>")
+    assert doc.text.count("$a^b$") == 1
+    assert sum(doc.formulas.values()) == 1
+    assert "\U000e0001" in doc.text
+
+
 def test_only_formulas_of_the_text_that_is_kept_are_counted() -> None:
     html = f"<p>{PROSE}<p>{PROSE} <script type='math/tex'>a</script><nav><a href=1>why <script type='math/tex'>b+c</script></a></nav>"
     doc = document(html)

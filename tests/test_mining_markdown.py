@@ -86,12 +86,45 @@ def test_the_heading_of_a_theorem_is_a_bold_line_in_every_dialect() -> None:
     assert markdown('<div class="proof"><p><i>Proof.</i> Clear.</p></div>') == "Proof. Clear."
 
 
-def test_hidden_elements_are_dropped_but_for_their_formulas() -> None:
-    assert markdown("<p>a<span style='display: none'>secret \ue0007\ue001</span>b<span hidden>no</span>") == "a\ue0007\ue001b"
+def test_hidden_elements_are_dropped() -> None:
+    assert markdown("<p>a<span style='visibility: hidden'>secret \ue0007\ue001</span>b<span hidden>no</span>") == "a\ue0007\ue001b"
     assert markdown("<p>a <i aria-hidden=true>icon</i><p>b<template>no</template><noscript>no</noscript>") == "a\n\nb"
     assert markdown("<p>\ue0001\ue001<noscript>\ue0001\ue001</noscript>") == "\ue0001\ue001", (
         "a lazy image and its fallback are one formula"
     )
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        (
+            r"<p>Equation (3)<span style='display: none;'><a href=x>\begin{align} a &= b \end{align}</a></span> is",
+            r"\begin{align} a &amp;= b",
+        ),
+        (
+            "<button>Show</button><div style='display:none'><p>The solution is \ue0003\ue001 and <ul><li>done</ul></div>",
+            "The solution is \ue0003",
+        ),
+        (r"<div hidden><p>By parts, <span style='display:none'>twice,</span> \(uv\).</div>", r"By parts, twice, \(uv\)."),
+        ("<div style='display:none'>It costs $5 today</div>", ""),
+        ("<div style='display:none'>no mathematics</div>", ""),
+        (r"<div style='display:none'>\(\newcommand{\R}{\mathbb R}\)</div>", ""),
+        ("<ul style='display:none'><li><a href=a>on $x^2$</a><li><a href=b>b</a><li><a href=c>c</a></ul>", ""),
+        (r"<span class='sr-only'>\(x^2\)</span><span aria-hidden=true>\(x^2\)</span>", ""),
+    ],
+)
+def test_what_is_hidden_until_a_click_stays_where_it_is_mathematics(html: str, expected: str) -> None:
+    out = markdown("<p>visible<p>" + html + "<p>end").removeprefix("visible")
+    assert expected.replace("&amp;", "&") in out
+    assert expected or out == "\n\nend"
+
+
+def test_hidden_mathematics_that_was_shown_before_comes_in_once() -> None:
+    assert markdown("<p>$$a + b = c^2$$<p>x<span style='display:none'>$$a + b = c^2$$</span>") == "$$a + b = c^2$$\n\nx"
+
+
+def test_an_instruction_with_a_bracket_does_not_shift_the_tags() -> None:
+    assert markdown("<p>one<?php echo 'a>b' ?></p><div>two</div>").endswith("two")
 
 
 def test_a_page_hidden_until_its_script_runs_is_shown() -> None:

@@ -1,0 +1,55 @@
+"""What a page is turned into by `blocks.py`: a list of blocks of text and the boxes around them; and what it remembers of open elements."""
+
+from dataclasses import dataclass, field
+
+from data_pipeline.tables import Cell
+
+
+@dataclass(slots=True)
+class Box:
+    """An element that holds blocks: the index of the one around it, and what its markup and its parents' says (bits of `cues.py`)."""
+
+    parent: int
+    zone: int
+    own: int
+
+
+@dataclass(slots=True)
+class Block:
+    """A piece of text that stands on its own, with what is known about where."""
+
+    kind: str
+    """p, h1 ... h6, bold (a theorem's heading), code, table, dt, dd."""
+    text: str
+    links: int
+    """Characters that stand in links."""
+    box: int
+    marker: str = ""
+    """"-" or "3." for the first block of a list item."""
+    indent: int = 0
+    quote: int = 0
+    language: str = ""
+
+
+@dataclass(slots=True)
+class Blocks:
+    boxes: list[Box]
+    blocks: list[Block]
+    codes: list[str] = field(default_factory=list)
+    hidden: int = 0
+    """Characters of hidden elements that were left out."""
+
+
+@dataclass(slots=True)
+class OpenTable:
+    attrs: str
+    first: int
+    box: int
+    rows: list[list[Cell]] = field(default_factory=list)
+    nested: bool = False
+
+
+@dataclass(slots=True)
+class OpenList:
+    ordered: bool
+    number: int
