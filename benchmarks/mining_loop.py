@@ -107,7 +107,11 @@ def run_seed(
     """The rounds of one choice of seed, on the cached extraction of `base`."""
     shutil.copytree(base, out)
     settings = Settings(
-        seed_domains=tuple(f"{source}.example.org" for source in seed), random_seed=random_seed, problems=False, quality=False
+        seed_domains=tuple(f"{source}.example.org" for source in seed),
+        random_seed=random_seed,
+        preset="small",
+        problems=False,
+        quality=False,
     )
     start = time.perf_counter()
     outcome = mine(settings, archives, out)
@@ -131,7 +135,7 @@ def grows(recall: Sequence[float]) -> bool:
 def extraction(archives: list[str], folder: Path) -> Path:
     """A run's folder up to the duplicates: what all choices of seed share."""
     whole, base = folder / "whole", folder / "base"
-    mine(Settings(seed_domains=("sagemath-doc.example.org",), rounds=1, problems=False), archives, whole)
+    mine(Settings(seed_domains=("sagemath-doc.example.org",), rounds=1, preset="small", problems=False), archives, whole)
     base.mkdir()
     for name in ("config.json", "duplicates.jsonl"):
         shutil.copy(whole / name, base / name)
@@ -177,7 +181,18 @@ def durability(folder: Path) -> dict[str, Any]:
     archives = [str(archive) for archive in write_web(folder / "web")]
 
     def command(out: Path) -> list[str]:
-        options = ["--rounds", "2", "--stop-overlap", "1", "--seed-domains", SEED_HOST, "--benchmarks", str(folder / "web" / BENCHMARK)]
+        options = [
+            "--preset",
+            "small",
+            "--rounds",
+            "2",
+            "--stop-overlap",
+            "1",
+            "--seed-domains",
+            SEED_HOST,
+            "--benchmarks",
+            str(folder / "web" / BENCHMARK),
+        ]
         return [sys.executable, "-m", "data_pipeline.cli", "run", *archives, "--out", str(out), *options]
 
     start = time.perf_counter()

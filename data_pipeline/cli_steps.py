@@ -1,8 +1,10 @@
 """`reckon mine extract`, `dedup`, `decontaminate` and `problems`: one step of the pipeline on files."""
 
+import fcntl
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,8 @@ def input_docs(names: Sequence[str], out: Path) -> list[Path]:
 
 def summary(name: str, counts: Counter[str], out: Path) -> str:
     dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common() if reason != "kept")
-    return f"{name}: {counts.total():,} documents, {counts['kept']:,} kept{f' ({dropped})' if dropped else ''}: {out}"
+    unit = "document" if counts.total() == 1 else "documents"
+    return f"{name}: {counts.total():,} {unit}, {counts['kept']:,} kept{f' ({dropped})' if dropped else ''}: {out}"
 
 
 def counted(docs: Iterable[Doc], counts: Counter[str], watch: Watch) -> Iterator[Doc]:
@@ -62,19 +65,40 @@ def rows_of(docs: Iterable[Doc]) -> Iterator[str]:
 
 def extract(arguments: Sequence[str]) -> int:
     parser = Parser("extract", "Pages to text with every formula as LaTeX: one JSON object a page, kept or not, with the reason.")
-    parser.add_argument("inputs", nargs="+", help="archives (WARC, WET, ARC), .html files, folders")
+    parser.add_argument(
+        "inputs", nargs="+", help="archives (WARC, WET, ARC), .html files, folders, globs, lists of paths (.txt, .paths), addresses"
+    )
     parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
     add_fields(parser, EXTRACTION)
     values = parser.read(arguments)
     out = output_file(values.out)
     watch = Progress()
-    parts = out.with_name(f".{out.name}.parts")  # finished archives stay here until all are: a stopped command goes on
-    files = extracted_files(values.inputs, parts, with_fields(Settings(), values), watch, out=None)
+    settings = with_fields(Settings(), values)
     counts: Counter[str] = Counter()
-    write_lines(out, rows_of(counted((doc for file in files for doc in read_docs(file)), counts, Watch())))
-    shutil.rmtree(parts)
+    parts = out.with_name(f".{out.name}.parts")  # finished archives stay here until all are: a stopped command goes on
+    with _alone(parts, out):
+        try:
+            files = extracted_files(values.inputs, parts, settings, watch, out=None)
+        except InputError:
+            if not any(parts.glob("*.jsonl.zst")):  # nothing to go on from
+                shutil.rmtree(parts)
+            raise
+        write_lines(out, rows_of(counted((doc for file in files for doc in read_docs(file)), counts, Watch())))
+        shutil.rmtree(parts)
     watch.note(summary("extract", counts, out))
     return 0
+
+
+@contextmanager
+def _alone(parts: Path, out: Path) -> Iterator[None]:
+    """The folder of parts for this command alone, from its first page to its last line."""
+    parts.mkdir(parents=True, exist_ok=True)
+    with (parts / ".command").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"--out {out}: another process is writing it") from error
+        yield
 
 
 def dedup_files(arguments: Sequence[str]) -> int:

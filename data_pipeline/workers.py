@@ -33,7 +33,7 @@ from verifiers.atomic import remove_leftovers
 from verifiers.input_error import InputError
 
 _EXTRACT = "data_pipeline.extract:extract"
-_FORMAT = 1
+_FORMAT = 2
 """Part of the configuration: raise it when the same archive gives other documents."""
 _PATIENCE = 5.0
 
@@ -72,7 +72,7 @@ class Progress:
     pages: int
     bytes: int
     outcomes: Mapping[str, int]
-    """"kept", and pages dropped by reason; pages too large to be read at all are here only ("read: too large")."""
+    """"kept", and pages dropped by reason."""
     finished: int
     """Archives finished, those of earlier runs counted."""
     archives: int
@@ -81,6 +81,8 @@ class Progress:
     """The archive that has just been finished; "" in between."""
     failed: Mapping[str, str] | None = None
     """Archives that could not be read, and why."""
+    share: float = 0.0
+    """Of the bytes of this run's local archives, how much is read; 0.0 where that is not known."""
 
 
 def extract_archives(
@@ -150,7 +152,9 @@ class _Base:
         assert isinstance(size, int)
         assert isinstance(outcomes, dict)
         seconds = time.monotonic() - self.began
-        return Progress(pages, size, outcomes, self.done, self.archives, seconds, str(event.get("source", "")), dict(self.failed))
+        share = event.get("share", 0.0)
+        assert isinstance(share, float)
+        return Progress(pages, size, outcomes, self.done, self.archives, seconds, str(event.get("source", "")), dict(self.failed), share)
 
 
 def _run(jobs: list[Job], workers: int, task: str, lock: int, base: _Base) -> Iterator[Progress]:

@@ -119,7 +119,7 @@ def test_train_and_score_put_mathematics_above_the_rest(folder, tmp_path):
     for kind, file in files.items():
         file.write_text("".join(json.dumps(row) + "\n" for row in documents(folder / "docs.jsonl") if truth[row["url"]] is kind))
     model = tmp_path / "model.bin"
-    assert cli.main(["train", str(files[True]), "--negatives", str(files[False]), "--out", str(model)]) == 0
+    assert cli.main(["train", str(files[True]), "--negatives", str(files[False]), "--out", str(model), "--preset", "small"]) == 0
     assert cli.main(["score", str(folder / "docs.jsonl"), "--model", str(model), "--out", str(tmp_path / "scored.jsonl")]) == 0
     scores = {row["url"]: row["scores"]["math"] for row in documents(tmp_path / "scored.jsonl") if not row["dropped"]}
     good = [score for url, score in scores.items() if truth[url]]

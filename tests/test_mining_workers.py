@@ -115,7 +115,7 @@ for progress in extract_archives(sys.argv[2:], Path(sys.argv[1]), Extraction(pag
 """
 
 
-@pytest.mark.parametrize("after", [0.2, pytest.param(0.1, marks=pytest.mark.slow), pytest.param(0.4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("after", [0.2, pytest.param(0.1, marks=pytest.mark.slow), pytest.param(0.3, marks=pytest.mark.slow)])
 def test_kill_9_in_the_middle_and_a_rerun_give_every_document_once(tmp_path: Path, after: float) -> None:
     sources = [archive(tmp_path / f"{i}.warc.gz", [f"sleep 0.0{j % 3}" for j in range(40)]) for i in range(3)]
     out = tmp_path / "out"
@@ -228,16 +228,22 @@ def test_a_page_too_large_to_read_is_an_outcome(tmp_path: Path) -> None:
     source = archive(tmp_path / "x.warc.gz", ["one", "x" * 11_000_000, "two"])
     last = extract([source], tmp_path / "out")[-1]
     assert last.outcomes == {"kept": 2, "read: too large": 1}
-    assert [str(row["text"]).strip() for row in rows(tmp_path / "out", source)] == ["one", "two"]
+    found = [(row["url"], str(row["text"]).strip(), row["dropped"]) for row in rows(tmp_path / "out", source)]
+    assert found == [
+        ("http://a.example/x.warc/0", "one", None), ("http://a.example/x.warc/1", "", "read: too large"),
+        ("http://a.example/x.warc/2", "two", None),
+    ]  # fmt: skip
 
 
 def test_folders_of_pages_resume_by_count(tmp_path: Path) -> None:
     folder = tmp_path / "pages"
     folder.mkdir()
-    for number, body in enumerate(["one", "signal SIGSEGV", "two"]):
+    for number, body in enumerate(["one", "x" * 11_000_000, "signal SIGSEGV", "two"]):
         (folder / f"{number}.html").write_text(body.ljust(80))
     extract([str(folder)], tmp_path / "out")
-    assert [row["dropped"] for row in rows(tmp_path / "out", str(folder))] == [None, "extract: crashed", None]
+    found = rows(tmp_path / "out", str(folder))
+    assert [row["dropped"] for row in found] == [None, "read: too large", "extract: crashed", None]
+    assert [str(row["url"])[-6:] for row in found] == ["0.html", "1.html", "2.html", "3.html"]
 
 
 def test_a_task_that_other_processes_cannot_find_is_refused(tmp_path: Path) -> None:
