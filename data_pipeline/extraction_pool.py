@@ -202,6 +202,10 @@ def main() -> int:
         pool.run()
     except BrokenPipeError:
         pool.kill()
+    except OSError as error:
+        pool.kill()
+        print(json.dumps({"fatal": f"{error.filename or 'the disk'}: {error.strerror}; what is done so far is kept"}), flush=True)
+        return 1
     return 0
 
 

@@ -89,7 +89,7 @@ class Slot:
 
     def __init__(self, path: Path) -> None:
         with path.open("ab") as file:
-            file.truncate(_SIZE)
+            os.posix_fallocate(file.fileno(), 0, _SIZE)  # not sparse: on a full disk a write to the memory would kill the process
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), _SIZE)
         self._beats = 0
@@ -149,10 +149,23 @@ def work(job: Job, task: Task, slot: Slot, verdict: str | None) -> bool:
         state.failure, state.hopeless = str(error)[:2000], isinstance(error, NoArchive)
         slot.save(state)
         return False
+    except OSError as error:
+        return _full(job, slot, state, error)
     finally:
         os.close(descriptor)
-    _finish(job, state)
+    try:
+        _finish(job, state)
+    except OSError as error:
+        return _full(job, slot, state, error)
     return True
+
+
+def _full(job: Job, slot: Slot, state: Snapshot, error: OSError) -> bool:
+    """The disk, most likely: what was written stays, and the next run goes on from the last snapshot."""
+    state.failure, state.hopeless = f"{job.out}: {error.strerror or error}; what is done so far is kept", False
+    saved = slot.load()
+    slot.save(replace(saved, failure=state.failure) if saved else state)
+    return False
 
 
 def _pages(job: Job, task: Task, slot: Slot, state: Snapshot, descriptor: int, verdict: str | None) -> None:

@@ -200,9 +200,7 @@ def _complain(base: _Base) -> None:
     first = next(iter(base.failed.values()))
     if len(base.failed) == 1 == base.archives:
         raise InputError(first)
-    raise InputError(
-        f"{len(base.failed)} of {base.archives} archives could not be read; the others are finished, run again to go on; {first}"
-    )
+    raise InputError(f"{len(base.failed)} of {base.archives} archives could not be finished; the others are, run again to go on; {first}")
 
 
 def _job(source: str, out: Path, settings: ExtractionSettings, config: str) -> Job:

@@ -210,7 +210,7 @@ def test_no_archive_is_an_outcome_among_others_and_an_error_alone(tmp_path: Path
     assert next(iter((last.failed or {}).values())).startswith(f"{bad}: is no WARC")
     with pytest.raises(InputError, match="is no WARC, WET or ARC file"):
         extract([str(bad)], tmp_path / "alone")
-    with pytest.raises(InputError, match="1 of 2 archives could not be read"):
+    with pytest.raises(InputError, match="1 of 2 archives could not be finished"):
         extract([good, str(tmp_path / "gone.warc")], tmp_path / "gone")
 
 
