@@ -124,7 +124,7 @@ def archive_key(source: str) -> str:
     """A file name for an archive: its own, and a hash of where it lies."""
     place = source if is_remote(source) else str(local_path(source).absolute())
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", place.rstrip("/").rsplit("/", 1)[-1]).strip("._")[:80]
-    return f"{name or 'archive'}-{hashlib.blake2b(place.encode('utf-8', 'surrogateescape'), digest_size=4).hexdigest()}"
+    return f"{name or 'archive'}-{hashlib.blake2b(place.encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()}"
 
 
 def finished_counts(job: Job) -> Mapping[str, int | Mapping[str, int]] | None:

@@ -31,7 +31,8 @@ def make_run(out: Path, *, archive: str = "gone.warc.gz") -> Path:
                "domains": 1, "patterns_accepted": 2}  # fmt: skip
     (folder / "figures.json").write_text(json.dumps(figures))
     (folder / "domains.json").write_text(json.dumps({"domains": [
-        {"host": f"{HOSTILE}.org", "pages": 50, "collected": 40, "mathematical": True}]}))  # fmt: skip
+        {"host": f"{HOSTILE}.org", "pages": 50, "collected": 40, "mathematical": True},
+        {"host": "a$_$.org", "pages": 50, "collected": 40, "mathematical": True}]}))  # fmt: skip
     calibration = [{"from": 0.9, "to": 1.0, "documents": 3, "mean_score": 0.95, "share_positive": 1.0},
                    {"from": 0.5, "to": 0.6, "documents": 0, "mean_score": 0.0, "share_positive": 0.0}]  # fmt: skip
     (folder / "training.json").write_text(json.dumps({"held_out_sources": {"calibration": calibration}}))
