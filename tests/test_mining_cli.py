@@ -169,6 +169,29 @@ def test_decontaminate_removes_the_planted_question(folder, tmp_path):
     assert len(documents(tmp_path / "clean.jsonl")) == len(before.splitlines())
 
 
+def test_decontaminate_lists_its_hits_and_cleans_problems_and_chats(folder, tmp_path, capsys):
+    benchmark, docs = str(folder / "web" / BENCHMARK), str(folder / "docs.jsonl")
+    hits = tmp_path / "hits.jsonl"
+    common = ["--benchmarks", benchmark, "--out", str(tmp_path / "clean.jsonl"), "--hits", str(hits)]
+    assert cli.main(["decontaminate", docs, *common]) == 0
+    planted = [row["id"] for row in documents(folder / "docs.jsonl") if "17 rows of tulips" in row["text"]]
+    assert {row["id"] for row in documents(hits)} == set(planted)
+    question = documents(folder / "web" / BENCHMARK)[0]["problem"]
+    rows = [{"id": "a", "prompt": question, "answer": "1"}, {"id": "b", "prompt": "What is $2+2$?", "answer": "4"},
+            {"messages": [{"role": "user", "content": f"Now: {question}"}]}]  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert cli.main(["decontaminate", str(tmp_path / "rows.jsonl"), "--rows", *common]) == 0
+    assert documents(tmp_path / "clean.jsonl") == [rows[1]]
+    assert {row["id"] for row in documents(hits)} == {"a", f"{tmp_path / 'rows.jsonl'}:3"}
+    (tmp_path / "rows.jsonl").write_text("[1]\n")
+    assert "rows.jsonl:1: not a JSON object" in error_of(capsys, "decontaminate", str(tmp_path / "rows.jsonl"), "--rows", *common)
+
+
+def test_difficulty_without_measured_rates_is_refused(folder, tmp_path, capsys):
+    arguments = ["problems", str(folder / "docs.jsonl"), "--out", str(tmp_path / "p.jsonl"), "--least", "0.2"]
+    assert "--solve-rates" in error_of(capsys, *arguments)
+
+
 def test_problems_are_written_with_true_answers(folder, tmp_path):
     lessons = tmp_path / "lessons.jsonl"
     chosen = [row for row in documents(folder / "docs.jsonl") if SEED_HOST in row["url"]][:3]
