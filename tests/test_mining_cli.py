@@ -133,7 +133,7 @@ def test_two_commands_do_not_write_one_file(capsys, tmp_path):
         )
 
 
-@pytest.mark.parametrize("kilobytes", [20, 80])
+@pytest.mark.parametrize("kilobytes", [80, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(folder, tmp_path, kilobytes):
     """The largest file that may be written stands in for the disk: the same error comes from the same calls."""
     archive, out = str(folder / "web" / "demo-00.warc.gz"), tmp_path / "out.jsonl"
@@ -351,6 +351,8 @@ def test_the_progress_line_by_hand():
     progress.begin("scoring", 1000)
     line = progress.line(200, 4_000_000, {"kept": 150, "a: x": 20, "b: y": 30}, 2.0)
     assert line == "scoring: 200 of 1,000 pages | 100/s | 2.0 MB/s | kept 150 | b: y 30 | a: x 20 | 8 s left"
+    progress.begin("extracting 3 sources")
+    assert progress.line(200, 0, {}, 10.0, 0.25) == "extracting 3 sources: 200 pages | 20/s | 30 s left"
 
 
 def test_a_log_gets_a_line_only_now_and_then():

@@ -47,21 +47,27 @@ def make_run(out: Path, *, archive: str = "gone.warc.gz") -> Path:
     return out
 
 
-def test_the_report_holds_the_funnel_the_rounds_and_the_cost_of_a_billion_pages(tmp_path: Path) -> None:
-    page = write_report(make_run(tmp_path / "run")).read_text()
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run, for tests that only read it."""
+    return write_report(make_run(tmp_path_factory.mktemp("report") / "run"))
+
+
+def test_the_report_holds_the_funnel_the_rounds_and_the_cost_of_a_billion_pages(drawn: Path) -> None:
+    page = drawn.read_text()
     for said in ("extract: too slow 7, extract: empty 3", "round: not collected 50", "gone.warc.gz is not where it was"):
         assert said in page
     # 2 s on 2 processes and, without the training, 5 s on one, for 100 pages: 4e7 and 5e7 core-seconds for 1e9
     assert f"{round(4e7 / 3600):,}" in page
     assert f"{round(9e7 / 3600):,}" in page
     assert f"${9e7 / 3600 * 0.02:,.0f}".split(".")[0][:6] in page
-    assert {path.name for path in (tmp_path / "run" / "plots").iterdir()} == {
+    assert {path.name for path in (drawn.parent / "plots").iterdir()} == {
         "funnel.png", "families.png", "rounds.png", "scores.png", "domains.png", "calibration.png"
     }  # fmt: skip
 
 
-def test_what_comes_from_pages_is_escaped(tmp_path: Path) -> None:
-    page = write_report(make_run(tmp_path / "run")).read_text()
+def test_what_comes_from_pages_is_escaped(drawn: Path) -> None:
+    page = drawn.read_text()
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
 
@@ -88,6 +94,5 @@ def test_a_folder_without_a_finished_step_is_one_line(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-def test_the_same_run_draws_the_same_bytes(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run")
-    assert write_report(run).read_bytes() == write_report(run).read_bytes()
+def test_the_same_run_draws_the_same_bytes(drawn: Path) -> None:
+    assert drawn.read_bytes() == write_report(drawn.parent).read_bytes()
