@@ -29,7 +29,8 @@ class Record(NamedTuple):
     date: str
     content_type: str
     """Of the record, not of what was fetched."""
-    content: bytes
+    content: bytes | None
+    """None where it is over the limit."""
     offset: int
 
 
@@ -72,7 +73,7 @@ def warc_records(reader: Reader, outcomes: Counter[str], wanted: frozenset[str],
             reader.skip_to(_WARC_NEXT)
             continue
         content = _content(reader, length, limit, _WARC_NEXT, outcomes)
-        if content is None:
+        if content is None and length <= limit:
             continue
         if kind not in wanted:
             outcomes[f"skipped: {kind if kind in _KINDS else 'other'}"] += 1
@@ -104,7 +105,7 @@ def arc_records(reader: Reader, outcomes: Counter[str], limit: int) -> Iterator[
             reader.skip_to(_ARC_NEXT)
             continue
         content = _content(reader, length, limit, _ARC_NEXT, outcomes)
-        if content is None:
+        if content is None and length <= limit:
             continue
         if url.startswith("filedesc:"):
             outcomes["skipped: warcinfo"] += 1

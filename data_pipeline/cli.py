@@ -1,9 +1,10 @@
-"""`reckon mine`: the pipeline from the command line. Exit codes: 0 done, 2 the input was wrong (one line), 130 stopped.
+"""`reckon mine`: the pipeline from the command line. Exit codes: 0 done, 2 the input was wrong or the disk is full (one line), 130 stopped.
 
 Each command is a module with an argparse parser and a `run`; this one dispatches and answers for unknown names and options. A run that was
 stopped goes on when the same command is given again.
 """
 
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -21,8 +22,12 @@ COMMANDS = {  # name -> (module with `command(arguments) -> exit code`, what it 
     "decontaminate": ("data_pipeline.cli_steps", "without the words of benchmarks: IN... --benchmarks FILES --out FILE"),
     "problems": ("data_pipeline.cli_steps", "question-answer pairs with verified answers: IN... --out FILE.jsonl"),
     "stats": ("data_pipeline.cli_stats", "what a run or a file of documents holds: DIR or FILE, --json"),
+    "report": ("data_pipeline.cli_stats", "report.html and its plots again, from the files of a run: DIR"),
     "inspect": ("data_pipeline.cli_stats", "what every stage made of a document: ID or URL or LINE --in DIR or FILE"),
 }
+FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK = (*FULL, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EFBIG, errno.ENAMETOOLONG)
+"""What is wrong with a place that the user named, and not with the program."""
 
 
 def usage() -> str:
@@ -32,14 +37,24 @@ def usage() -> str:
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Run one command. Raises InputError for what the user got wrong."""
+    """Run one command. Raises InputError for what the user, or the machine's disk, got wrong."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0
     name = arguments[0]
     if name not in COMMANDS:
         raise InputError(f"unknown command {name!r}{hint(name, COMMANDS) or '; there are ' + ', '.join(COMMANDS)}")
-    return int(importlib.import_module(COMMANDS[name][0]).command(name, list(arguments[1:])))
+    try:
+        return int(importlib.import_module(COMMANDS[name][0]).command(name, list(arguments[1:])))
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        remedy = "; free some, then give the same command again: it goes on" if error.errno in FULL else ""
+        raise InputError(f"{place}{error.strerror}{remedy}") from error
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -49,9 +64,6 @@ def main(arguments: Sequence[str]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         return 0
 

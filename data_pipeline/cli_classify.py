@@ -49,15 +49,17 @@ def score(arguments: Sequence[str]) -> int:
     parser.add_argument("inputs", nargs="+", help="files or folders of documents")
     parser.add_argument("--model", required=True, type=Path, help="a fastText .bin file")
     parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
-    add_fields(parser, ("threshold",))
+    parser.add_argument("--threshold", type=float, default=0.0, help="least score to keep (default: 0, all are kept)")
     values = parser.read(arguments)
     out = output_file(values.out)
+    if not 0 <= values.threshold <= 1:
+        raise InputError(f"threshold = {values.threshold} is not between 0 and 1")
     files = input_docs(values.inputs, out)
     classifier = Classifier.load(values.model)
     watch = Progress()
     watch.begin("score")
     counts: Counter[str] = Counter()
-    threshold = with_fields(Settings(), values).threshold
+    threshold = values.threshold
     flow = scored((doc for file in files for doc in read_docs(file)), classifier, threshold)
     write_lines(out, rows_of(counted(flow, counts, watch)))
     watch.note(summary("score", counts, out))

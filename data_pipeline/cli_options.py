@@ -20,9 +20,7 @@ class Parser(argparse.ArgumentParser):
     """Raises InputError where argparse would print its usage and exit. Abbreviations are refused: they break when an option is added."""
 
     def __init__(self, name: str, text: str) -> None:
-        super().__init__(
-            prog=f"reckon mine {name}", description=text, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
+        super().__init__(prog=f"reckon mine {name}", description=text, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} ({self.prog} --help lists the options)")
@@ -52,13 +50,18 @@ def add_fields(parser: argparse.ArgumentParser, names: Iterable[str] | None = No
         if names is None or name in names:
             option = "--" + name.replace("_", "-")
             shown = " ".join(entry.default) if isinstance(entry.default, tuple) else entry.default
-            text = f"{entry.metadata['help']} (default: {shown})".replace("%", "%%")
+            text = entry.metadata["help"] + ("" if shown == "" else f" (default: {_said(shown)})")
+            text = text.replace("%", "%%")
             if entry.type is bool:
                 parser.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
             elif isinstance(entry.type, type) and entry.type in (int, float, str):
                 parser.add_argument(option, type=entry.type, default=argparse.SUPPRESS, help=text, metavar=entry.type.__name__.upper())
             else:
                 parser.add_argument(option, nargs="+", default=argparse.SUPPRESS, help=text, metavar="NAME")
+
+
+def _said(value: object) -> object:
+    return ("no", "yes")[value] if isinstance(value, bool) else value
 
 
 def with_fields(base: Settings, values: argparse.Namespace) -> Settings:

@@ -32,18 +32,18 @@ class Progress(Watch):
         self._start = self._said = time.monotonic()
         self._write(f"{step}: {total:,} {unit}" if total else step)
 
-    def advance(self, done: int, *, size: int = 0, outcomes: Mapping[str, int] | None = None) -> None:
+    def advance(self, done: int, *, size: int = 0, outcomes: Mapping[str, int] | None = None, share: float = 0.0) -> None:
         now = time.monotonic()
         if now - self._said < (BLINK if self.live else EVERY):
             return
         self._said = now
-        self._write(self.line(done, size, outcomes or {}, now - self._start))
+        self._write(self.line(done, size, outcomes or {}, now - self._start, share))
 
     def note(self, line: str) -> None:
         self._close()
         print(line, file=self.stream, flush=True)
 
-    def line(self, done: int, size: int, outcomes: Mapping[str, int], seconds: float) -> str:
+    def line(self, done: int, size: int, outcomes: Mapping[str, int], seconds: float, share: float = 0.0) -> str:
         """What is shown after `seconds` of a step."""
         seconds = max(seconds, 1e-3)
         parts = [f"{self._step}: {done:,}" + (f" of {self._total:,}" if self._total else "") + f" {self._unit}", f"{done / seconds:,.0f}/s"]
@@ -56,8 +56,9 @@ class Progress(Watch):
             )
             parts.append(f"kept {kept:,}")
             parts += [f"{reason} {count:,}" for count, reason in reasons[:REASONS]]
-        if self._total and 0 < done < self._total:
-            parts.append(f"{_duration((self._total - done) * seconds / done)} left")
+        share = done / self._total if self._total else share
+        if 0 < share < 1:
+            parts.append(f"{_duration((1 - share) / share * seconds)} left")
         return " | ".join(parts)
 
     def _write(self, line: str) -> None:

@@ -3,8 +3,6 @@
 import shutil
 import time
 from collections.abc import Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from data_pipeline.cli_options import Parser, add_fields, with_fields
@@ -12,6 +10,7 @@ from data_pipeline.cli_progress import Progress
 from data_pipeline.cli_tables import funnel_table, rounds_table
 from data_pipeline.demo_run import demo_settings
 from data_pipeline.mine import Outcome, mine
+from data_pipeline.report import write_report
 from data_pipeline.settings import Settings, read_config
 from verifiers.input_error import InputError
 
@@ -22,7 +21,7 @@ def command(name: str, arguments: Sequence[str]) -> int:
 
 def run(arguments: Sequence[str]) -> int:
     parser = Parser("run", "The whole loop, from archives to a corpus and problems. A run that was stopped goes on when called again.")
-    parser.add_argument("inputs", nargs="*", help="a configuration (.toml, .json), or archives, pages, folders")
+    parser.add_argument("inputs", nargs="*", help="a configuration (.toml, .json), or archives, pages, folders, globs, lists of paths")
     parser.add_argument("--out", required=True, type=Path, help="the run's folder")
     parser.add_argument("--review", action="store_true", help="stop after each round for a person to edit patterns.json")
     add_fields(parser)
@@ -58,21 +57,16 @@ def _ending(outcome: Outcome, seconds: float) -> list[str]:
         return [f"Round {outcome.rounds} waits for you: set accept = true or false in {outcome.review}, then give the same command again."]
     found = f"{outcome.problems:,} problems in {outcome.out / 'problems.jsonl'}"
     lines = [f"{outcome.kept:,} documents in {outcome.out / 'corpus'}, {found} ({seconds:.0f} s)"]
-    report = _report(outcome.out)
-    return [*lines, f"report: {report}"] if report else lines
-
-
-def _report(out: Path) -> Path | None:
-    """`report.html` from the files of the run; None in an installation without its module."""
-    if find_spec("data_pipeline.report") is None:
-        return None
-    return Path(import_module("data_pipeline.report").write_report(out))
+    return [*lines, f"report: {write_report(outcome.out)}"]
 
 
 def demo(arguments: Sequence[str]) -> int:
     parser = Parser("demo", "Two rounds of the loop on a small made-up web: what a run does and what it leaves, in under a minute.")
     parser.add_argument(
-        "--out", type=Path, default=Path("mine-demo"), help="folder of the web and of the run; an earlier demo there is replaced"
+        "--out",
+        type=Path,
+        default=Path("mine-demo"),
+        help="folder of the web and of the run; an earlier demo there is replaced (default: mine-demo)",
     )
     out = parser.read(arguments).out
     _clear(out)

@@ -1,4 +1,4 @@
-"""`reckon mine stats` and `reckon mine inspect`: what a run or a file of documents holds, and what became of one document."""
+"""`reckon mine stats`, `report` and `inspect`: what a run or a file of documents holds, and what became of one document."""
 
 import json
 from collections import Counter
@@ -12,8 +12,9 @@ from data_pipeline.cli_options import Parser
 from data_pipeline.cli_tables import funnel_table, round_figures, rounds_table, table
 from data_pipeline.dedup import Duplicates
 from data_pipeline.doc import Doc, to_row
-from data_pipeline.mine_extract import finished
-from data_pipeline.mine_watch import rows
+from data_pipeline.mine_extract import damage_lines, finished
+from data_pipeline.mine_watch import rows, write_funnel
+from data_pipeline.report import write_report
 from data_pipeline.shards import document_files, read_docs
 from data_pipeline.urls import host, normalise_url
 from verifiers.input_error import InputError
@@ -23,7 +24,7 @@ TEXT = 1500  # characters of a document that `inspect` prints
 
 
 def command(name: str, arguments: Sequence[str]) -> int:
-    return stats(arguments) if name == "stats" else inspect(arguments)
+    return {"stats": stats, "report": report, "inspect": inspect}[name](arguments)
 
 
 def is_run(path: Path) -> bool:
@@ -47,11 +48,23 @@ def stats(arguments: Sequence[str]) -> int:
     path = existing(values.path)
     if is_run(path):
         found: dict[str, Any] = {"steps": rows(path), "rounds": round_figures(path)}
-        lines = [*funnel_table(path), "", *rounds_table(path)]
+        damaged: dict[str, dict[str, int]] = next((row["damaged"] for row in found["steps"] if row.get("damaged")), {})
+        lines = [*funnel_table(path), "", *rounds_table(path), *([""] if damaged else []), *damage_lines(damaged)]
     else:
         found = document_stats(doc for file in document_files(path) for doc in read_docs(file))
         lines = _stats_lines(found)
     print(json.dumps(found, ensure_ascii=False) if values.json else "\n".join(lines))
+    return 0
+
+
+def report(arguments: Sequence[str]) -> int:
+    parser = Parser("report", "Draws report.html and its plots again, from the files of a run, finished or not.")
+    parser.add_argument("path", type=Path, help="the run's folder")
+    path = existing(parser.read(arguments).path)
+    if not is_run(path):
+        raise InputError(f"{path}: is no run's folder, it has no config.json and steps/")
+    write_funnel(path)
+    print(f"report: {write_report(path)}")
     return 0
 
 

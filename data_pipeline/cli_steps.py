@@ -1,21 +1,24 @@
 """`reckon mine extract`, `dedup`, `decontaminate` and `problems`: one step of the pipeline on files."""
 
+import fcntl
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from data_pipeline.cli_options import Parser, add_fields, with_fields
 from data_pipeline.cli_progress import Progress
-from data_pipeline.decontaminate import Benchmarks, decontaminate
+from data_pipeline.decontaminate import Benchmarks, decontaminate, decontaminate_rows, hit_rows
 from data_pipeline.dedup import Dedup, dedup, drop_duplicates
 from data_pipeline.doc import Doc, to_line
 from data_pipeline.mine_extract import extracted_files
 from data_pipeline.mine_watch import Watch
 from data_pipeline.problems import Difficulty, read_solve_rates, write_problems
 from data_pipeline.settings import Settings
-from data_pipeline.shards import document_files, read_docs, write_lines
+from data_pipeline.shards import document_files, open_lines, read_docs, write_lines
 from verifiers.input_error import InputError
 
 EXTRACTION = ("prefilter", "page_seconds", "page_megabytes", "keep_rejects", "workers")
@@ -44,7 +47,8 @@ def input_docs(names: Sequence[str], out: Path) -> list[Path]:
 
 def summary(name: str, counts: Counter[str], out: Path) -> str:
     dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common() if reason != "kept")
-    return f"{name}: {counts.total():,} documents, {counts['kept']:,} kept{f' ({dropped})' if dropped else ''}: {out}"
+    unit = "document" if counts.total() == 1 else "documents"
+    return f"{name}: {counts.total():,} {unit}, {counts['kept']:,} kept{f' ({dropped})' if dropped else ''}: {out}"
 
 
 def counted(docs: Iterable[Doc], counts: Counter[str], watch: Watch) -> Iterator[Doc]:
@@ -62,19 +66,40 @@ def rows_of(docs: Iterable[Doc]) -> Iterator[str]:
 
 def extract(arguments: Sequence[str]) -> int:
     parser = Parser("extract", "Pages to text with every formula as LaTeX: one JSON object a page, kept or not, with the reason.")
-    parser.add_argument("inputs", nargs="+", help="archives (WARC, WET, ARC), .html files, folders")
+    parser.add_argument(
+        "inputs", nargs="+", help="archives (WARC, WET, ARC), .html files, folders, globs, lists of paths (.txt, .paths), addresses"
+    )
     parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
     add_fields(parser, EXTRACTION)
     values = parser.read(arguments)
     out = output_file(values.out)
     watch = Progress()
-    parts = out.with_name(f".{out.name}.parts")  # finished archives stay here until all are: a stopped command goes on
-    files = extracted_files(values.inputs, parts, with_fields(Settings(), values), watch, out=None)
+    settings = with_fields(Settings(), values)
     counts: Counter[str] = Counter()
-    write_lines(out, rows_of(counted((doc for file in files for doc in read_docs(file)), counts, Watch())))
-    shutil.rmtree(parts)
+    parts = out.with_name(f".{out.name}.parts")  # finished archives stay here until all are: a stopped command goes on
+    with _alone(parts, out):
+        try:
+            files = extracted_files(values.inputs, parts, settings, watch, out=None)
+        except InputError:
+            if not any(parts.glob("*.jsonl.zst")):  # nothing to go on from
+                shutil.rmtree(parts)
+            raise
+        write_lines(out, rows_of(counted((doc for file in files for doc in read_docs(file)), counts, Watch())))
+        shutil.rmtree(parts)
     watch.note(summary("extract", counts, out))
     return 0
+
+
+@contextmanager
+def _alone(parts: Path, out: Path) -> Iterator[None]:
+    """The folder of parts for this command alone, from its first page to its last line."""
+    parts.mkdir(parents=True, exist_ok=True)
+    with (parts / ".command").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"--out {out}: another process is writing it") from error
+        yield
 
 
 def dedup_files(arguments: Sequence[str]) -> int:
@@ -103,8 +128,10 @@ def dedup_files(arguments: Sequence[str]) -> int:
 
 def decontaminate_files(arguments: Sequence[str]) -> int:
     parser = Parser("decontaminate", "Documents without the words of benchmarks: segments with a 10-gram of one are removed.")
-    parser.add_argument("inputs", nargs="+", help="files or folders of documents")
+    parser.add_argument("inputs", nargs="+", help="files or folders of documents; with --rows, JSON Lines of problems or chats")
     parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
+    parser.add_argument("--hits", type=Path, help="list every hit in this .jsonl file: document, benchmark, words")
+    parser.add_argument("--rows", action="store_true", help="the inputs are RL problems or SFT data: a row with a hit is left out")
     add_fields(parser, ("benchmarks", "unit"))
     values = parser.read(arguments)
     out = output_file(values.out)
@@ -113,14 +140,41 @@ def decontaminate_files(arguments: Sequence[str]) -> int:
     if not settings.benchmarks:
         raise InputError("no benchmarks; name their files with --benchmarks")
     unit: Any = settings.unit
-    stage = decontaminate(Benchmarks.load([Path(name) for name in settings.benchmarks]), unit=unit)
+    benchmarks = Benchmarks.load([Path(name) for name in settings.benchmarks])
     watch = Progress()
     watch.begin("decontaminate")
     counts: Counter[str] = Counter()
-    flow = counted(stage(doc for file in files for doc in read_docs(file)), counts, watch)
-    write_lines(out, rows_of(flow))
+    listed: list[dict[str, Any]] = []
+    if values.rows:
+        write_lines(out, _clean_rows(files, benchmarks, listed, counts))
+    else:
+        stage = decontaminate(benchmarks, unit=unit, report=lambda doc, hits: listed.extend(hit_rows(doc.id, hits)))
+        write_lines(out, rows_of(counted(stage(doc for file in files for doc in read_docs(file)), counts, watch)))
+    if values.hits:
+        write_lines(values.hits, (json.dumps(row, ensure_ascii=False) for row in listed))
     watch.note(summary("decontaminate", counts, out))
+    where = f": {values.hits}" if values.hits else "; --hits FILE.jsonl lists them" if listed else ""
+    watch.note(f"{len(listed):,} {'hit' if len(listed) == 1 else 'hits'} of benchmarks{where}")
     return 0
+
+
+def _clean_rows(files: Sequence[Path], benchmarks: Benchmarks, listed: list[dict[str, Any]], counts: Counter[str]) -> Iterator[str]:
+    """The rows without a hit, as they were; the hits go to `listed` under the row's id, or its file and line."""
+    for file in files:
+        for number, line in enumerate(open_lines(file), 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise InputError(f"{file}:{number}: not a line of JSON ({str(error)[:80]})") from error
+            if not isinstance(row, dict):
+                raise InputError(f"{file}:{number}: not a JSON object")
+            hits = next(hits for _, hits in decontaminate_rows([row], benchmarks))
+            listed += hit_rows(str(row.get("id", f"{file}:{number}")), hits)
+            counts["decontaminate: benchmark" if hits else "kept"] += 1
+            if not hits:
+                yield line
 
 
 def problems(arguments: Sequence[str]) -> int:
@@ -135,6 +189,8 @@ def problems(arguments: Sequence[str]) -> int:
     add_fields(parser, ("benchmarks",))
     values = parser.read(arguments)
     out = output_file(values.out)
+    if values.solve_rates is None and (values.least > 0 or values.most < 1):
+        raise InputError("--least and --most choose by difficulty; name the measured rates with --solve-rates FILE")
     files = input_docs(values.inputs, out)
     names = with_fields(Settings(), values).benchmarks
     benchmarks = Benchmarks.load([Path(name) for name in names]) if names else None

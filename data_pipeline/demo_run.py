@@ -10,5 +10,5 @@ from data_pipeline.settings import Settings
 def demo_settings(folder: Path) -> tuple[Settings, list[str]]:
     """Writes the web under `folder` and returns what mines it: one site as the seed, two rounds."""
     archives = write_web(folder)
-    settings = Settings(seed_domains=(SEED_HOST,), rounds=2, stop_overlap=1.0, benchmarks=(str(folder / BENCHMARK),))
+    settings = Settings(seed_domains=(SEED_HOST,), preset="small", rounds=2, stop_overlap=1.0, benchmarks=(str(folder / BENCHMARK),))
     return settings, [str(archive) for archive in archives]

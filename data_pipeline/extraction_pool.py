@@ -21,6 +21,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data_pipeline.extraction_worker import Job, Slot, Snapshot, Task, work, write_marker
+from data_pipeline.sources import is_remote, local_path
+from data_pipeline.warc import starts_by_count
 from verifiers.input_error import InputError
 
 _LOOK = 0.02
@@ -48,6 +50,9 @@ class Pool:
         self._pages = self._read = 0
         self._outcomes: Counter[str] = Counter()
         self._told = 0.0
+        self._sizes = {job.key: _stored(job.source) for job in jobs}
+        self._done = 0
+        """Stored bytes of the archives that are through."""
 
     def run(self) -> None:
         while self._waiting or self._alive:
@@ -124,6 +129,7 @@ class Pool:
             job.file(".jsonl.zst").unlink(missing_ok=True)
         worker.slot.close()
         self._alive.remove(worker)
+        self._done += self._sizes[job.key]
         if not failure or hopeless:
             done = json.loads(job.file(".json").read_text(encoding="utf-8"))
             self._pages, self._read = self._pages + done["pages"], self._read + done["bytes"]
@@ -134,13 +140,21 @@ class Pool:
 
     def _tell(self, event: dict[str, Any]) -> None:
         self._told = time.monotonic()
-        pages, read, outcomes = self._pages, self._read, self._outcomes.copy()
+        pages, read, outcomes, done = self._pages, self._read, self._outcomes.copy(), self._done
         for worker in self._alive:
             state = worker.slot.load()
             if state is not None and state.config == worker.job.config:
                 pages, read = pages + state.number, read + state.read
                 outcomes.update(state.outcomes)
-        print(json.dumps({"pages": pages, "bytes": read, "outcomes": outcomes, **event}), flush=True)
+                done += min(state.start, self._sizes[worker.job.key])
+        share = done / max(1, sum(self._sizes.values()))
+        print(json.dumps({"pages": pages, "bytes": read, "outcomes": outcomes, "share": share, **event}), flush=True)
+
+
+def _stored(source: str) -> int:
+    """Bytes of a local archive; 0 for what has no offsets, and where nobody knows."""
+    path = local_path(source)
+    return path.stat().st_size if not is_remote(source) and not starts_by_count(source) and path.is_file() else 0
 
 
 def _child(pool: int, worker: _Worker, task: Task, verdict: str | None) -> None:
@@ -188,6 +202,10 @@ def main() -> int:
         pool.run()
     except BrokenPipeError:
         pool.kill()
+    except OSError as error:
+        pool.kill()
+        print(json.dumps({"fatal": f"{error.filename or 'the disk'}: {error.strerror}; what is done so far is kept"}), flush=True)
+        return 1
     return 0
 
 

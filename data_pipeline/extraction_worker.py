@@ -25,7 +25,7 @@ from typing import Any
 
 from data_pipeline.doc import Doc, Page, doc_id, to_line
 from data_pipeline.prefilter import Prefilter, prefilter
-from data_pipeline.warc import NoArchive, read_pages, starts_by_count
+from data_pipeline.warc import NoArchive, Oversized, read_pages, starts_by_count
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 
@@ -89,7 +89,7 @@ class Slot:
 
     def __init__(self, path: Path) -> None:
         with path.open("ab") as file:
-            file.truncate(_SIZE)
+            os.posix_fallocate(file.fileno(), 0, _SIZE)  # not sparse: on a full disk a write to the memory would kill the process
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), _SIZE)
         self._beats = 0
@@ -149,10 +149,23 @@ def work(job: Job, task: Task, slot: Slot, verdict: str | None) -> bool:
         state.failure, state.hopeless = str(error)[:2000], isinstance(error, NoArchive)
         slot.save(state)
         return False
+    except OSError as error:
+        return _full(job, slot, state, error)
     finally:
         os.close(descriptor)
-    _finish(job, state)
+    try:
+        _finish(job, state)
+    except OSError as error:
+        return _full(job, slot, state, error)
     return True
+
+
+def _full(job: Job, slot: Slot, state: Snapshot, error: OSError) -> bool:
+    """The disk, most likely: what was written stays, and the next run goes on from the last snapshot."""
+    state.failure, state.hopeless = f"{job.out}: {error.strerror or error}; what is done so far is kept", False
+    saved = slot.load()
+    slot.save(replace(saved, failure=state.failure) if saved else state)
+    return False
 
 
 def _pages(job: Job, task: Task, slot: Slot, state: Snapshot, descriptor: int, verdict: str | None) -> None:
@@ -162,7 +175,7 @@ def _pages(job: Job, task: Task, slot: Slot, state: Snapshot, descriptor: int, v
     again = state.begun
     if not again:
         records.update(state.records)
-    for page in read_pages(job.source, start=state.start, outcomes=records, limit=job.limit):
+    for page in read_pages(job.source, start=state.start, outcomes=records, limit=job.limit, oversized=True):
         if again:  # the page at which the one before broke off is in its counts
             records.clear()
             records.update(state.records)
@@ -170,7 +183,7 @@ def _pages(job: Job, task: Task, slot: Slot, state: Snapshot, descriptor: int, v
         state.start = state.number if by_count else page.origin.offset
         state.records, state.begun = dict(records), True
         slot.begin(state)
-        reason = verdict or prefilter(page, rules)
+        reason = verdict or ("read: too large" if isinstance(page, Oversized) else prefilter(page, rules))
         doc = dropped(page, reason) if reason else _attempt(task, page, state.errors)
         slot.end()
         verdict = None
@@ -216,9 +229,7 @@ def _finish(job: Job, state: Snapshot) -> None:
 
 
 def write_marker(job: Job, state: Snapshot) -> None:
-    """What an archive gave; no time, so that it gives the same bytes again. Pages too large to be read are outcomes without a line."""
-    if state.records.get("too large"):
-        state.outcomes["read: too large"] = state.records["too large"]
+    """What an archive gave; no time, so that it gives the same bytes again."""
     counts: Mapping[str, Any] = {
         "source": job.source, "config": job.config, "pages": state.number, "bytes": state.read,
         "outcomes": dict(sorted(state.outcomes.items())), "records": dict(sorted(state.records.items())), "errors": state.errors,

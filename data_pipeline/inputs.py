@@ -45,6 +45,8 @@ def _expand_one(name: str, base: str) -> Iterator[str]:
     if is_remote(name):
         yield name
         return
+    if name == "-":
+        raise InputError("-: standard input cannot be read twice, which going on after a stop takes; save it to a file and name that")
     path = local_path(name)
     if path.is_dir():
         yield from _folder(path)

@@ -84,7 +84,7 @@ def _rounds(pool: Pool, seed: Seed, settings: Settings, out: Path, watch: Watch,
         name = f"round-{number:02d}"
         if not (mine_rounds.folder_of(out, number) / "figures.json").is_file():
             with recorded(out, name) as record:
-                current = mine_rounds.run_round(pool, seed, current, settings, out, watch)
+                current = mine_rounds.run_round(pool, seed, current, settings, out, watch, record)
                 record.entered, record.kept = len(pool), int(current.collected.sum())
                 record.dropped = {"round: not collected": record.entered - record.kept}
             watch.note(_sentence(mine_rounds.read_figures(mine_rounds.folder_of(out, number))))

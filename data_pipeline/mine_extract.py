@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,7 +12,13 @@ from data_pipeline.inputs import expand
 from data_pipeline.mine_watch import Record, Watch, is_done, recorded
 from data_pipeline.settings import Settings
 from data_pipeline.shards import read_docs
-from data_pipeline.workers import extract_archives
+from data_pipeline.workers import archive_key, extract_archives
+
+SOUND = ("pages", "skipped: ")
+"""How the counts of records begin that nothing is wrong with."""
+NO_ARCHIVE = "read: no archive"
+NAMED = 20
+"""Damaged archives that are told one by one."""
 
 
 def processes(settings: Settings) -> int:
@@ -35,33 +41,87 @@ def find_duplicates(files: Sequence[Path], out: Path, settings: Settings, watch:
 
 
 def extracted_files(inputs: Sequence[str], folder: Path, settings: Settings, watch: Watch, *, out: Path | None) -> list[Path]:
-    """The extraction files of the inputs, made where they are missing; with `out`, a step of its run."""
-    if out is not None and is_done(out, "extract"):
-        return finished(folder)
+    """The extraction files of the inputs, made where they are missing, in the order of the inputs.
+
+    With `out`, as a step of its run: by name then, an order that does not depend on how the archives were given.
+    """
     sources = expand(inputs)
+    if out is not None and is_done(out, "extract"):
+        _tell_new(sources, folder, watch)
+        return finished(folder)
     watch.begin(f"extracting {len(sources)} {'source' if len(sources) == 1 else 'sources'}")
     with recorded(out, "extract") if out is not None else nullcontext(Record("seed")) as record:
         for progress in extract_archives(sources, folder, settings, workers=processes(settings)):
-            watch.advance(progress.pages, size=progress.bytes, outcomes=progress.outcomes)
-        _count(folder, record)
-    return finished(folder)
+            watch.advance(progress.pages, size=progress.bytes, outcomes=progress.outcomes, share=progress.share)
+        markers = [json.loads(path.read_text()) for path in _markers(sources, folder)]
+        _count(markers, record)
+        record.details["processes"] = min(processes(settings), len(sources))
+    for line in damage_lines(damages(markers)):
+        watch.note(line)
+    if out is not None:
+        return finished(folder)
+    return [file for file in map(_documents, _markers(sources, folder)) if file.is_file()]
 
 
 def finished(folder: Path) -> list[Path]:
-    """The archives whose marker is there, by name: an order that does not depend on how they were given or on who was first."""
-    return [path for path in sorted(folder.glob("*.jsonl.zst")) if path.with_name(path.name.removesuffix(".jsonl.zst") + ".json").is_file()]
+    """The archives whose marker is there, by name."""
+    return [file for marker in sorted(folder.glob("*.json")) if (file := _documents(marker)).is_file()]
 
 
-def _count(folder: Path, record: Record) -> None:
+def damages(markers: Sequence[Mapping[str, object]]) -> dict[str, dict[str, int]]:
+    """What was wrong, and how often, in each archive where something was."""
+    found = {}
+    for marker in markers:
+        records, outcomes = marker.get("records", {}), marker.get("outcomes", {})
+        assert isinstance(records, dict)
+        assert isinstance(outcomes, dict)
+        wrong = {name: count for name, count in sorted(records.items()) if not name.startswith(SOUND)}
+        wrong |= {name: outcomes[name] for name in (NO_ARCHIVE,) if name in outcomes}
+        if wrong:
+            found[str(marker["source"])] = wrong
+    return found
+
+
+def damage_lines(damaged: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """For the terminal: an archive a line."""
+    if not damaged:
+        return []
+    lines = [f"damaged: {len(damaged):,} {'archive' if len(damaged) == 1 else 'archives'}; what could be read in them was"]
+    for source, wrong in list(damaged.items())[:NAMED]:
+        lines.append(f"  {source}: " + ", ".join(f"{what.removeprefix('read: ')} {count:,}" for what, count in wrong.items()))
+    return lines + [f"  ... {len(damaged) - NAMED:,} more"] * (len(damaged) > NAMED)
+
+
+def _documents(marker: Path) -> Path:
+    return marker.with_name(marker.name.removesuffix(".json") + ".jsonl.zst")
+
+
+def _markers(sources: Sequence[str], folder: Path) -> list[Path]:
+    return [path for source in sources if (path := folder / f"{archive_key(source)}.json").is_file()]
+
+
+def _tell_new(sources: Sequence[str], folder: Path, watch: Watch) -> None:
+    """A folder or a glob among the inputs may have grown since; the pool has not."""
+    new = len(sources) - len(_markers(sources, folder))
+    if new > 0:
+        watch.note(f"{new:,} of {len(sources):,} sources came after this run had extracted its own: left out; a new --out takes them in")
+
+
+def _count(markers: Sequence[Mapping[str, object]], record: Record) -> None:
     """The funnel's row from the markers; what the archives held besides pages (requests, malformed records) stands beside it."""
     records: Counter[str] = Counter()
-    for file in sorted(folder.glob("*.json")):
-        marker = json.loads(file.read_text())
-        counts = Counter(marker["outcomes"])
-        record.kept += counts.pop("kept", 0)
-        for reason, count in counts.items():
-            record.dropped[reason] = record.dropped.get(reason, 0) + count
-        records.update(marker.get("records", {}))
-        record.bytes_in += marker.get("bytes", 0)
+    for marker in markers:
+        outcomes, held, size = marker["outcomes"], marker.get("records", {}), marker.get("bytes", 0)
+        assert isinstance(outcomes, dict)
+        assert isinstance(held, dict)
+        assert isinstance(size, int)
+        for reason, count in outcomes.items():
+            if reason == "kept":
+                record.kept += count
+            elif reason != NO_ARCHIVE:  # no page: told under "damaged"
+                record.dropped[reason] = record.dropped.get(reason, 0) + count
+        records.update(held)
+        record.bytes_in += size
     record.details["records"] = dict(sorted(records.items()))
+    record.details["damaged"] = damages(markers)
     record.entered = record.kept + sum(record.dropped.values())

@@ -8,6 +8,7 @@ in it depends on time, place or the number of workers.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -24,7 +25,7 @@ from data_pipeline.classify import PRESETS, Classifier, Example, Training, train
 from data_pipeline.mine_pool import Mask, Pool
 from data_pipeline.mine_sample import Round, Sample, draw_sample
 from data_pipeline.mine_seed import Seed
-from data_pipeline.mine_watch import Watch, write_json
+from data_pipeline.mine_watch import Record, Watch, write_json
 from data_pipeline.settings import Settings
 from data_pipeline.urls import host
 from verifiers.atomic import atomic_path, remove_leftovers
@@ -46,14 +47,16 @@ def first(pool: Pool, seed: Seed) -> Round:
     return Round(0, nothing, given, frozenset())
 
 
-def run_round(pool: Pool, seed: Seed, before: Round, settings: Settings, out: Path, watch: Watch) -> Round:
-    """The round after `before`, from wherever an earlier attempt stopped."""
+def run_round(pool: Pool, seed: Seed, before: Round, settings: Settings, out: Path, watch: Watch, record: Record) -> Round:
+    """The round after `before`, from wherever an earlier attempt stopped. `record` learns how long the training took."""
     number = before.number + 1
     folder = folder_of(out, number)
     sample = draw_sample(pool, seed, before, settings)
     folder.mkdir(exist_ok=True)
     remove_leftovers(folder)  # of a training that was killed
+    start = time.perf_counter()
     model = _model(pool, seed, sample, settings, folder, watch)
+    record.details["training_seconds"] = round(time.perf_counter() - start, 3)
     scores = _scores(pool, model, watch)
     threshold, collected = collect(pool, scores, seed.pages_of(pool), sample, settings)
     _write_scores(pool, scores, collected, before.seed, folder / "scores.parquet")

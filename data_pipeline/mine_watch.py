@@ -22,8 +22,8 @@ class Watch:
     def begin(self, step: str, total: int = 0, unit: str = "pages") -> None:
         """A step starts; `total` is 0 where nobody knows it."""
 
-    def advance(self, done: int, *, size: int = 0, outcomes: Mapping[str, int] | None = None) -> None:
-        """So much is done since `begin`, of so many bytes, with these outcomes."""
+    def advance(self, done: int, *, size: int = 0, outcomes: Mapping[str, int] | None = None, share: float = 0.0) -> None:
+        """So much is done since `begin`, of so many bytes, with these outcomes; `share` of all, where `begin` had no total."""
 
     def note(self, line: str) -> None:
         """Something worth a line of the log."""

@@ -67,7 +67,8 @@ _MARKUP = tuple(
 class Prefilter:
     """Bytes and addresses of the pages worth extracting."""
 
-    smallest: int = 64
+    smallest: int = 1
+    """A page of a few bytes may be a formula; only an empty one is nothing."""
     largest: int = 10_000_000
     markup: bool = False
     """Drop pages in which nothing looks like a formula."""

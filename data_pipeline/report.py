@@ -32,6 +32,7 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}pre{margin:0;white-space
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}.pair pre{max-height:26rem;overflow:auto;background:#f6f6f4;padding:.6rem}"""
 DOLLARS_A_CORE_HOUR = (0.02, 0.04)
 """What a core cost for an hour, spot and on demand, when this was written (2026)."""
+CORPUS_STAGES = ("language", "boilerplate", "quality", "decontaminate")
 SAMPLED = 20_000
 """Documents of the corpus that formulas are counted over and samples drawn from."""
 SAMPLES, REJECTS = 4, 4
@@ -146,27 +147,35 @@ def _domains(out: Path, figures: Sequence[Mapping[str, Any]]) -> str:
         _json(_round(out, figures[-1]) / "domains.json").get("domains", []), key=lambda row: (-row["collected"], -row["pages"], row["host"])
     )[: plots.MOST_BARS]
     body = [
-        [r["host"], r["pages"], r["collected"], f"{r['collected'] / max(1, r['pages']):.0%}", r["mathematical"] and "yes"] for r in rows
+        [r["host"], r["pages"], r["collected"], f"{r['collected'] / max(1, r['pages']):.0%}", "yes" if r["mathematical"] else ""]
+        for r in rows
     ]
     return "<h2>Domains</h2>" + _table(["domain", "pages", "collected", "share", "mathematical"], body)
 
 
 def _cost(steps: Sequence[Mapping[str, Any]]) -> str:
-    """Core-hours for a billion pages, from the seconds of this run; extraction ran on several processes."""
+    """Core-hours for a billion pages, from the seconds of this run. Extraction ran on several processes; training does not grow with the
+    pages, so it stands beside them."""
     rows, total = [], 0.0
     pages = max((step["in"] for step in steps if step["step"] == "extract"), default=0)
     for step in steps:
-        if not pages or step["step"].startswith("corpus"):
+        if not pages:
             continue
-        cores = int(step.get("processes", 1))
-        hours = step["seconds"] * cores / pages * 1e9 / 3600
+        cores, once = int(step.get("processes", 1)), float(step.get("training_seconds", 0.0))
+        seconds = max(0.0, step["seconds"] - once)
+        if step["step"] == "corpus":  # its stages have rows of their own; what is left is reading and writing
+            seconds = max(0.0, seconds - sum(row["seconds"] for row in steps if row["step"] in CORPUS_STAGES))
+        hours = seconds * cores / pages * 1e9 / 3600
         total += hours
-        rows.append([step["step"], step["seconds"], step["in"] / max(step["seconds"], 1e-9), cores, round(hours), _dollars(hours)])
-    rows.append(["all", "", "", "", round(total), _dollars(total)])
+        trained = f"{once:,.1f}" if once else ""
+        rows.append([step["step"], step["in"], seconds, trained, cores, round(hours), _dollars(hours)])
+    rows.append(["all", "", "", "", "", round(total), _dollars(total)])
     note = (
-        f"Measured here on {pages:,} pages and multiplied; small runs overstate it, since starting and training do not grow with the pages."
+        f"Measured here, from the first of {pages:,} pages to the last, and multiplied, each step with its share of them. "
+        "Training takes as many pages as the seed has, however many are mined: it is left out of the multiplication. Small runs overstate "
+        "the rest too, by what starting takes."
     )
-    head = ["step", "seconds", "pages a second", "processes", "core-hours for 1e9 pages", "at $0.02-0.04 a core-hour"]
+    head = ["step", "in", "seconds", "and training", "processes", "core-hours for 1e9 pages", "at $0.02-0.04 a core-hour"]
     return f"<h2>Cost of a billion pages</h2><p>{note}</p>" + _table(head, rows)
 
 

@@ -58,7 +58,7 @@ def domains(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """The domains with the most collected pages: collected, and the rest."""
     shown = sorted(rows, key=lambda row: (-row["collected"], row["host"]))[:MOST_BARS]
     figure, axes = _figure(height=1 + 0.3 * len(shown))
-    names = [row["host"][-45:] for row in shown]
+    names = [row["host"][-45:].replace("$", r"\$") for row in shown]  # a pair of dollars would be read as a formula, and may be none
     axes.barh(names, [row["pages"] for row in shown], color=GREY, label="pages")
     axes.barh(names, [row["collected"] for row in shown], color=BLUE, label="collected")
     axes.invert_yaxis()

@@ -46,7 +46,12 @@ class Settings:
     pattern_share: float = _option(0.5, "loop", "a URL pattern inside such a domain is accepted when this share of its pages was collected")
     pattern_pages: int = _option(3, "loop", "and it has at least this many pages")
     seed_pages: int = _option(500_000, "loop", "positive examples, and as many negative ones, at most")
-    preset: str = _option("small", "loop", "the classifier's size: small (55 MB) or deepseekmath (2 GB)")
+    preset: str = _option(
+        "deepseekmath",
+        "loop",
+        "the classifier: deepseekmath (its settings; 2 GB of memory, and of disk a round) or small (55 MB, a tenth of "
+        "the memory; for a few thousand pages or a small machine)",
+    )
     random_seed: int = _option(0, "loop", "fixes every random choice: the same seed gives the same bytes")
     prefilter: bool = _option(False, "extract", "drop pages without mathematical markup before extraction")
     page_seconds: float = _option(2.0, "extract", "a page that takes longer is dropped and counted")

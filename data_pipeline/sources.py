@@ -9,6 +9,8 @@ Every failure that outlasts the attempts is an InputError. Left out: credentials
 """
 
 import http.client
+import ipaddress
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -131,7 +133,7 @@ class _Http(_Retrying):
         span = f"bytes={self._position}-{'' if self._end is None else self._end - 1}"
         request = urllib.request.Request(self._url, headers={"User-Agent": "reckon-mine", "Range": span})
         try:
-            answer = urllib.request.urlopen(request, timeout=DEADLINE)
+            answer = urllib.request.build_opener(_Redirects).open(request, timeout=DEADLINE)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code != 416:
@@ -157,6 +159,29 @@ class _Http(_Retrying):
         if self._answer is not None:
             self._answer.close()
             self._answer = None
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to http(s) only, and from the open network to the open network: an archive's address may come from a list that
+    somebody else wrote, and its server must not be able to point at this machine or at its neighbours."""
+
+    max_redirections = 5
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> urllib.request.Request | None:
+        if not newurl.startswith(("http://", "https://")):
+            raise InputError(f"{req.full_url[:300]}: redirects to {newurl[:300]!r}, which is no web address")
+        if is_inside(urlsplit(newurl).hostname or "") and not is_inside(urlsplit(req.full_url).hostname or ""):
+            raise InputError(f"{req.full_url[:300]}: redirects to an address inside this network, {newurl[:300]!r}; refused")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def is_inside(name: str) -> bool:
+    """Whether a host's name leads to this machine, its network or nowhere that the public network can see."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return any(not ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_global for entry in found)
 
 
 class _Fsspec(_Retrying):

@@ -23,11 +23,17 @@ from data_pipeline.inputs import HTML, expand, is_index
 from data_pipeline.sources import Source, is_remote, local_path, open_source
 from verifiers.input_error import InputError
 
-__all__ = ["LARGEST", "NoArchive", "expand", "pages_of", "read_pages", "starts_by_count"]
+__all__ = ["LARGEST", "NoArchive", "Oversized", "expand", "pages_of", "read_pages", "starts_by_count"]
 
 
 class NoArchive(InputError):
     """A file that is there and can be read, but holds no records: no later attempt will find any."""
+
+
+class Oversized(Page):
+    """A page over the limit, without its body: so that it too has an outcome under its address."""
+
+    __slots__ = ()
 
 
 LARGEST = 10_000_000
@@ -40,15 +46,20 @@ def starts_by_count(source: str) -> bool:
     return not is_remote(source) and (local_path(source).is_dir() or source.lower().endswith(HTML) or is_index(source))
 
 
-def read_pages(source: str, *, start: int = 0, outcomes: Counter[str], limit: int = LARGEST) -> Iterator[Page]:
+def read_pages(source: str, *, start: int = 0, outcomes: Counter[str], limit: int = LARGEST, oversized: bool = False) -> Iterator[Page]:
     """The pages of a WARC, WET or ARC file, of an HTML file, of a folder of HTML files, or of a record index, in order.
 
     start: an `Origin.offset` of this archive, whose page is the first to come; or a number of pages, see `starts_by_count`.
+    oversized: let pages over the limit come too, as `Oversized`; they are counted as "too large" either way.
     Raises InputError where the source is missing, cannot be read, or is no archive.
     """
-    if starts_by_count(source):
-        yield from _files_or_index(source, start, outcomes, limit)
-        return
+    pages = _files_or_index(source, start, outcomes, limit) if starts_by_count(source) else _stored_pages(source, start, outcomes, limit)
+    for page in pages:
+        if oversized or not isinstance(page, Oversized):
+            yield page
+
+
+def _stored_pages(source: str, start: int, outcomes: Counter[str], limit: int) -> Iterator[Page]:
     stored = open_source(source)
     try:
         while True:
@@ -66,7 +77,7 @@ def pages_of(source: str, stored: Source, outcomes: Counter[str], *, position: i
     """The pages of part of an archive, cut out by its index; `position` is where it begins there."""
     try:
         for page in _archive(source, stored, 0, outcomes, limit, sure=True):
-            yield Page(page.url, page.body, page.content_type, page.charset, Origin(source, position, page.origin.date))
+            yield type(page)(page.url, page.body, page.content_type, page.charset, Origin(source, position, page.origin.date))
     except Rewind:
         return
 
@@ -90,7 +101,7 @@ def _archive(source: str, stored: Source, start: int, outcomes: Counter[str], li
     for record in records:
         page = _page(record, source, outcomes, limit)
         if page is not None:
-            outcomes["pages"] += 1
+            outcomes["pages"] += not isinstance(page, Oversized)
             yield page
 
 
@@ -105,13 +116,15 @@ def _is_named_archive(source: str) -> bool:
 
 def _page(record: Record, source: str, outcomes: Counter[str], limit: int) -> Page | None:
     origin = Origin(source, record.offset, record.date)
+    if record.content is None:
+        return Oversized(record.url, b"", "", "", origin)
     media, charset = media_type(record.content_type.encode())
     if record.kind == "response":
         try:
             answer = response(record.content, outcomes, limit)
         except TooLarge:
             outcomes["too large"] += 1
-            return None
+            return Oversized(record.url, b"", "", "", origin)
         if answer is None:
             outcomes["skipped: not http"] += 1
             return None
@@ -137,9 +150,8 @@ def _files_or_index(source: str, start: int, outcomes: Counter[str], limit: int)
         if number < start:
             continue
         found = _file_page(file, outcomes, limit)
-        if found is not None:
-            outcomes["pages"] += 1
-            yield found
+        outcomes["pages"] += not isinstance(found, Oversized)
+        yield found
 
 
 def _html_files(folder: Path) -> list[Path]:
@@ -150,13 +162,14 @@ def _html_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _file_page(file: Path, outcomes: Counter[str], limit: int) -> Page | None:
+def _file_page(file: Path, outcomes: Counter[str], limit: int) -> Page:
+    address, origin = file.absolute().as_uri(), Origin(str(file), 0)
     try:
         if file.stat().st_size > limit:
             outcomes["too large"] += 1
-            return None
+            return Oversized(address, b"", "", "", origin)
         body = file.read_bytes()
     except OSError as error:
         raise InputError(f"{file}: {error.strerror or error}") from error
     media = "application/xhtml+xml" if file.suffix.lower() == ".xhtml" else "text/html"
-    return Page(file.absolute().as_uri(), body, media, "", Origin(str(file), 0))
+    return Page(address, body, media, "", origin)

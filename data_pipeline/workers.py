@@ -33,7 +33,7 @@ from verifiers.atomic import remove_leftovers
 from verifiers.input_error import InputError
 
 _EXTRACT = "data_pipeline.extract:extract"
-_FORMAT = 1
+_FORMAT = 2
 """Part of the configuration: raise it when the same archive gives other documents."""
 _PATIENCE = 5.0
 
@@ -72,7 +72,7 @@ class Progress:
     pages: int
     bytes: int
     outcomes: Mapping[str, int]
-    """"kept", and pages dropped by reason; pages too large to be read at all are here only ("read: too large")."""
+    """"kept", and pages dropped by reason."""
     finished: int
     """Archives finished, those of earlier runs counted."""
     archives: int
@@ -81,6 +81,8 @@ class Progress:
     """The archive that has just been finished; "" in between."""
     failed: Mapping[str, str] | None = None
     """Archives that could not be read, and why."""
+    share: float = 0.0
+    """Of the bytes of this run's local archives, how much is read; 0.0 where that is not known."""
 
 
 def extract_archives(
@@ -122,7 +124,7 @@ def archive_key(source: str) -> str:
     """A file name for an archive: its own, and a hash of where it lies."""
     place = source if is_remote(source) else str(local_path(source).absolute())
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", place.rstrip("/").rsplit("/", 1)[-1]).strip("._")[:80]
-    return f"{name or 'archive'}-{hashlib.blake2b(place.encode('utf-8', 'surrogateescape'), digest_size=4).hexdigest()}"
+    return f"{name or 'archive'}-{hashlib.blake2b(place.encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()}"
 
 
 def finished_counts(job: Job) -> Mapping[str, int | Mapping[str, int]] | None:
@@ -150,7 +152,9 @@ class _Base:
         assert isinstance(size, int)
         assert isinstance(outcomes, dict)
         seconds = time.monotonic() - self.began
-        return Progress(pages, size, outcomes, self.done, self.archives, seconds, str(event.get("source", "")), dict(self.failed))
+        share = event.get("share", 0.0)
+        assert isinstance(share, float)
+        return Progress(pages, size, outcomes, self.done, self.archives, seconds, str(event.get("source", "")), dict(self.failed), share)
 
 
 def _run(jobs: list[Job], workers: int, task: str, lock: int, base: _Base) -> Iterator[Progress]:
@@ -196,9 +200,7 @@ def _complain(base: _Base) -> None:
     first = next(iter(base.failed.values()))
     if len(base.failed) == 1 == base.archives:
         raise InputError(first)
-    raise InputError(
-        f"{len(base.failed)} of {base.archives} archives could not be read; the others are finished, run again to go on; {first}"
-    )
+    raise InputError(f"{len(base.failed)} of {base.archives} archives could not be finished; the others are, run again to go on; {first}")
 
 
 def _job(source: str, out: Path, settings: ExtractionSettings, config: str) -> Job:

@@ -1,8 +1,12 @@
 """`reckon mine`: what its commands print and write, and one clear line for what the user got wrong."""
 
+import fcntl
 import io
 import json
 import re
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,6 +85,71 @@ def test_extract_takes_single_pages_and_folders(tmp_path):
     assert by_name["b.html"]["dropped"]
 
 
+PAGE = "<html><body><p>The square of \\(a+b\\) is larger than we thought it was.</p></body></html>"
+
+
+def test_extract_keeps_the_order_of_its_inputs_and_forgets_those_of_an_earlier_attempt(tmp_path, monkeypatch):
+    for name in "cab":
+        (tmp_path / f"{name}.html").write_text(PAGE)
+    named = [str(tmp_path / f"{name}.html") for name in "cab"]
+    monkeypatch.setattr("data_pipeline.cli_steps.write_lines", _interrupt)
+    assert cli.main(["extract", *named, "--out", str(tmp_path / "out.jsonl")]) == 130
+    assert not (tmp_path / "out.jsonl").exists()
+    monkeypatch.undo()
+    assert cli.main(["extract", *named[:2], "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert [row["url"][-6:] for row in documents(tmp_path / "out.jsonl")] == ["c.html", "a.html"]
+
+
+def _interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_damaged_archive_is_named_with_what_is_wrong(capsys, folder, tmp_path):
+    whole = (folder / "web" / "demo-00.warc.gz").read_bytes()
+    (tmp_path / "cut.warc.gz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "none.warc").write_bytes(b"")
+    out = str(tmp_path / "out.jsonl")
+    assert cli.main(["extract", str(tmp_path / "cut.warc.gz"), str(tmp_path / "none.warc"), "--out", out]) == 0
+    said = capsys.readouterr().err
+    assert "damaged: 2 archives" in said
+    assert re.search(r"cut\.warc\.gz: truncated archive 1", said)
+    assert re.search(r"none\.warc: no archive 1", said)
+    assert documents(tmp_path / "out.jsonl")
+
+
+def test_nothing_is_left_of_an_extraction_that_could_not_begin(capsys, tmp_path):
+    (tmp_path / "none.warc").write_bytes(b"")
+    assert "is empty" in error_of(capsys, "extract", str(tmp_path / "none.warc"), "--out", str(tmp_path / "out.jsonl"))
+    assert [path.name for path in tmp_path.iterdir()] == ["none.warc"]
+
+
+def test_two_commands_do_not_write_one_file(capsys, tmp_path):
+    (tmp_path / "a.html").write_text(PAGE)
+    (tmp_path / ".out.jsonl.parts").mkdir()
+    with (tmp_path / ".out.jsonl.parts" / ".command").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another process is writing it" in error_of(
+            capsys, "extract", str(tmp_path / "a.html"), "--out", str(tmp_path / "out.jsonl")
+        )
+
+
+@pytest.mark.parametrize("kilobytes", [80, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(folder, tmp_path, kilobytes):
+    """The largest file that may be written stands in for the disk: the same error comes from the same calls."""
+    archive, out = str(folder / "web" / "demo-00.warc.gz"), tmp_path / "out.jsonl"
+    command = [sys.executable, "-m", "data_pipeline.cli", "extract", archive, "--out", str(out)]
+    limit = kilobytes << 10
+    done = subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)), check=False
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert re.match("error: .*File too large", done.stderr.splitlines()[-1])
+    assert cli.main(["extract", archive, "--out", str(out)]) == 0
+    ids = [row["id"] for row in documents(out)]
+    assert len(ids) == len(set(ids)) == sum(row["archive"] == archive for row in documents(folder / "docs.jsonl"))
+
+
 def test_dedup_marks_copies_and_drops_them_on_request(folder, tmp_path):
     assert cli.main(["dedup", str(folder / "docs.jsonl"), "--out", str(tmp_path / "marked.jsonl")]) == 0
     assert cli.main(["dedup", str(folder / "docs.jsonl"), "--out", str(tmp_path / "left.jsonl"), "--drop"]) == 0
@@ -98,6 +167,29 @@ def test_decontaminate_removes_the_planted_question(folder, tmp_path):
     assert cli.main(["decontaminate", str(folder / "docs.jsonl"), "--benchmarks", benchmark, "--out", str(tmp_path / "clean.jsonl")]) == 0
     assert "17 rows of tulips" not in (tmp_path / "clean.jsonl").read_text()
     assert len(documents(tmp_path / "clean.jsonl")) == len(before.splitlines())
+
+
+def test_decontaminate_lists_its_hits_and_cleans_problems_and_chats(folder, tmp_path, capsys):
+    benchmark, docs = str(folder / "web" / BENCHMARK), str(folder / "docs.jsonl")
+    hits = tmp_path / "hits.jsonl"
+    common = ["--benchmarks", benchmark, "--out", str(tmp_path / "clean.jsonl"), "--hits", str(hits)]
+    assert cli.main(["decontaminate", docs, *common]) == 0
+    planted = [row["id"] for row in documents(folder / "docs.jsonl") if "17 rows of tulips" in row["text"]]
+    assert {row["id"] for row in documents(hits)} == set(planted)
+    question = documents(folder / "web" / BENCHMARK)[0]["problem"]
+    rows = [{"id": "a", "prompt": question, "answer": "1"}, {"id": "b", "prompt": "What is $2+2$?", "answer": "4"},
+            {"messages": [{"role": "user", "content": f"Now: {question}"}]}]  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert cli.main(["decontaminate", str(tmp_path / "rows.jsonl"), "--rows", *common]) == 0
+    assert documents(tmp_path / "clean.jsonl") == [rows[1]]
+    assert {row["id"] for row in documents(hits)} == {"a", f"{tmp_path / 'rows.jsonl'}:3"}
+    (tmp_path / "rows.jsonl").write_text("[1]\n")
+    assert "rows.jsonl:1: not a JSON object" in error_of(capsys, "decontaminate", str(tmp_path / "rows.jsonl"), "--rows", *common)
+
+
+def test_difficulty_without_measured_rates_is_refused(folder, tmp_path, capsys):
+    arguments = ["problems", str(folder / "docs.jsonl"), "--out", str(tmp_path / "p.jsonl"), "--least", "0.2"]
+    assert "--solve-rates" in error_of(capsys, *arguments)
 
 
 def test_problems_are_written_with_true_answers(folder, tmp_path):
@@ -119,7 +211,7 @@ def test_train_and_score_put_mathematics_above_the_rest(folder, tmp_path):
     for kind, file in files.items():
         file.write_text("".join(json.dumps(row) + "\n" for row in documents(folder / "docs.jsonl") if truth[row["url"]] is kind))
     model = tmp_path / "model.bin"
-    assert cli.main(["train", str(files[True]), "--negatives", str(files[False]), "--out", str(model)]) == 0
+    assert cli.main(["train", str(files[True]), "--negatives", str(files[False]), "--out", str(model), "--preset", "small"]) == 0
     assert cli.main(["score", str(folder / "docs.jsonl"), "--model", str(model), "--out", str(tmp_path / "scored.jsonl")]) == 0
     scores = {row["url"]: row["scores"]["math"] for row in documents(tmp_path / "scored.jsonl") if not row["dropped"]}
     good = [score for url, score in scores.items() if truth[url]]
@@ -133,6 +225,28 @@ def test_run_reads_a_configuration_that_options_override(finished):
     assert config["settings"]["seed_domains"] == [SEED_HOST]
     assert config["settings"]["benchmarks"][0].endswith(BENCHMARK)
     assert (finished / "corpus" / "manifest.json").is_file()
+
+
+def test_a_report_is_drawn_again_and_stats_name_the_damaged(finished, folder, capsys, tmp_path):
+    (finished / "report.html").unlink()
+    assert cli.main(["report", str(finished)]) == 0
+    page = (finished / "report.html").read_text()
+    assert "Cost of a billion pages" in page
+    steps = {row["step"]: row for row in json.loads((finished / "funnel.json").read_text())["steps"]}
+    assert steps["extract"]["processes"] >= 1
+    assert steps["round-01"]["training_seconds"] >= 0
+    assert "is no run's folder" in error_of(capsys, "report", str(folder))
+
+
+def test_archives_that_come_later_are_told_and_left_out(finished, folder, capsys):
+    new = folder / "web" / "demo-09.warc.gz"
+    new.write_bytes((folder / "web" / "demo-00.warc.gz").read_bytes())
+    before = (finished / "config.json").read_bytes()
+    arguments = ["run", str(folder / "config.toml"), "--out", str(finished), "--benchmarks", str(folder / "web" / BENCHMARK)]
+    assert cli.main(arguments) == 0
+    new.unlink()
+    assert "1 of 3 sources came after this run" in capsys.readouterr().err
+    assert (finished / "config.json").read_bytes() == before
 
 
 def test_stats_of_a_run_and_of_documents(finished, folder, capsys):
@@ -237,6 +351,8 @@ def test_the_progress_line_by_hand():
     progress.begin("scoring", 1000)
     line = progress.line(200, 4_000_000, {"kept": 150, "a: x": 20, "b: y": 30}, 2.0)
     assert line == "scoring: 200 of 1,000 pages | 100/s | 2.0 MB/s | kept 150 | b: y 30 | a: x 20 | 8 s left"
+    progress.begin("extracting 3 sources")
+    assert progress.line(200, 0, {}, 10.0, 0.25) == "extracting 3 sources: 200 pages | 20/s | 30 s left"
 
 
 def test_a_log_gets_a_line_only_now_and_then():

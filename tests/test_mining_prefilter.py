@@ -128,7 +128,8 @@ def test_types_are_told_by_bytes_where_the_header_lies() -> None:
 def test_each_reason_to_drop_a_page() -> None:
     text = b"<html><p>" + b"words " * 50
     assert prefilter(page(text), Prefilter()) is None
-    assert prefilter(page(b"<p>"), Prefilter()) == "prefilter: too small"
+    assert prefilter(page(b"$x^2$"), Prefilter()) is None
+    assert prefilter(page(b""), Prefilter()) == "prefilter: too small"
     assert prefilter(page(text), Prefilter(largest=100)) == "prefilter: too large"
     assert prefilter(page(text, "image/png"), Prefilter(smallest=1)) is None
     assert prefilter(page(b"{}" * 100, "application/json"), Prefilter()) == "prefilter: media type"

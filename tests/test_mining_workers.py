@@ -70,10 +70,10 @@ def test_a_page_that_misbehaves_costs_itself_and_nothing_else(tmp_path: Path, wh
 
 
 def test_a_page_is_killed_soon_after_its_deadline(tmp_path: Path) -> None:
-    source = archive(tmp_path / "x.warc.gz", ["sleep 60"] * 3)
+    source = archive(tmp_path / "x.warc.gz", ["sleep 60"] * 2)
     began = time.monotonic()
     extract([source], tmp_path / "out")
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 5
 
 
 def test_the_output_is_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
@@ -110,12 +110,12 @@ import sys
 from pathlib import Path
 from data_pipeline.workers import Extraction, extract_archives
 from tests.mining_tasks import echo
-for progress in extract_archives(sys.argv[2:], Path(sys.argv[1]), Extraction(page_seconds=2), workers=2, task=echo):
+for progress in extract_archives(sys.argv[2:], Path(sys.argv[1]), Extraction(page_seconds=1), workers=2, task=echo):
     print(progress.pages, flush=True)
 """
 
 
-@pytest.mark.parametrize("after", [0.2, pytest.param(0.1, marks=pytest.mark.slow), pytest.param(0.4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("after", [0.2, pytest.param(0.1, marks=pytest.mark.slow), pytest.param(0.3, marks=pytest.mark.slow)])
 def test_kill_9_in_the_middle_and_a_rerun_give_every_document_once(tmp_path: Path, after: float) -> None:
     sources = [archive(tmp_path / f"{i}.warc.gz", [f"sleep 0.0{j % 3}" for j in range(40)]) for i in range(3)]
     out = tmp_path / "out"
@@ -135,7 +135,7 @@ def test_kill_9_in_the_middle_and_a_rerun_give_every_document_once(tmp_path: Pat
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
     parts = {part.name: part.read_bytes() for part in out.glob(".part-*.jsonl")}
     assert parts
-    extract(sources, out, how=Extraction())
+    extract(sources, out, how=Extraction(page_seconds=1))
     for source in sources:
         found = rows(out, source)
         assert [row["url"] for row in found] == [f"http://a.example/{Path(source).stem}/{i}" for i in range(40)]
@@ -169,7 +169,7 @@ def test_a_run_goes_on_inside_the_archive_where_another_was_killed(tmp_path: Pat
     process.wait()
     time.sleep(0.2)
     part.write_bytes(part.read_bytes().replace(b'"one', b'"ONE'))
-    extract([source], out, how=Extraction())
+    extract([source], out, how=Extraction(page_seconds=1))
     found = rows(out, source)
     assert [str(row["text"]).strip() for row in found] == ["ONE", "two", ""]
     assert found[2]["dropped"] == "extract: too slow"
@@ -210,7 +210,7 @@ def test_no_archive_is_an_outcome_among_others_and_an_error_alone(tmp_path: Path
     assert next(iter((last.failed or {}).values())).startswith(f"{bad}: is no WARC")
     with pytest.raises(InputError, match="is no WARC, WET or ARC file"):
         extract([str(bad)], tmp_path / "alone")
-    with pytest.raises(InputError, match="1 of 2 archives could not be read"):
+    with pytest.raises(InputError, match="1 of 2 archives could not be finished"):
         extract([good, str(tmp_path / "gone.warc")], tmp_path / "gone")
 
 
@@ -228,16 +228,23 @@ def test_a_page_too_large_to_read_is_an_outcome(tmp_path: Path) -> None:
     source = archive(tmp_path / "x.warc.gz", ["one", "x" * 11_000_000, "two"])
     last = extract([source], tmp_path / "out")[-1]
     assert last.outcomes == {"kept": 2, "read: too large": 1}
-    assert [str(row["text"]).strip() for row in rows(tmp_path / "out", source)] == ["one", "two"]
+    assert last.share == 1.0
+    found = [(row["url"], str(row["text"]).strip(), row["dropped"]) for row in rows(tmp_path / "out", source)]
+    assert found == [
+        ("http://a.example/x.warc/0", "one", None), ("http://a.example/x.warc/1", "", "read: too large"),
+        ("http://a.example/x.warc/2", "two", None),
+    ]  # fmt: skip
 
 
 def test_folders_of_pages_resume_by_count(tmp_path: Path) -> None:
     folder = tmp_path / "pages"
     folder.mkdir()
-    for number, body in enumerate(["one", "signal SIGSEGV", "two"]):
+    for number, body in enumerate(["one", "x" * 11_000_000, "signal SIGSEGV", "two"]):
         (folder / f"{number}.html").write_text(body.ljust(80))
     extract([str(folder)], tmp_path / "out")
-    assert [row["dropped"] for row in rows(tmp_path / "out", str(folder))] == [None, "extract: crashed", None]
+    found = rows(tmp_path / "out", str(folder))
+    assert [row["dropped"] for row in found] == [None, "read: too large", "extract: crashed", None]
+    assert [str(row["url"])[-6:] for row in found] == ["0.html", "1.html", "2.html", "3.html"]
 
 
 def test_a_task_that_other_processes_cannot_find_is_refused(tmp_path: Path) -> None:
