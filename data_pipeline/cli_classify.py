@@ -1,10 +1,9 @@
 """`reckon mine train` and `reckon mine score`: the classifier alone."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from data_pipeline.classify import PRESETS, Classifier, train_files
@@ -13,11 +12,11 @@ from data_pipeline.cli_options import Parser, add_fields, with_fields
 from data_pipeline.cli_progress import Progress
 from data_pipeline.cli_steps import counted, input_docs, output_file, rows_of, summary
 from data_pipeline.doc import Doc
+from data_pipeline.mine_extract import processes
+from data_pipeline.scoring import score_texts
 from data_pipeline.settings import Settings
 from data_pipeline.shards import read_docs, write_lines
 from verifiers.input_error import InputError
-
-BATCH = 256
 
 
 def command(name: str, arguments: Sequence[str]) -> int:
@@ -50,7 +49,9 @@ def score(arguments: Sequence[str]) -> int:
     parser.add_argument("--model", required=True, type=Path, help="a fastText .bin file")
     parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
     parser.add_argument("--threshold", type=float, default=0.0, help="least score to keep (default: 0, all are kept)")
+    add_fields(parser, ("workers",))
     values = parser.read(arguments)
+    settings = with_fields(Settings(), values)
     out = output_file(values.out)
     if not 0 <= values.threshold <= 1:
         raise InputError(f"threshold = {values.threshold} is not between 0 and 1")
@@ -60,20 +61,26 @@ def score(arguments: Sequence[str]) -> int:
     watch.begin("score")
     counts: Counter[str] = Counter()
     threshold = values.threshold
-    flow = scored((doc for file in files for doc in read_docs(file)), classifier, threshold)
+    flow = scored((doc for file in files for doc in read_docs(file)), classifier, threshold, processes(settings))
     write_lines(out, rows_of(counted(flow, counts, watch)))
     watch.note(summary("score", counts, out))
     return 0
 
 
-def scored(docs: Iterator[Doc], classifier: Classifier, threshold: float) -> Iterator[Doc]:
+def scored(docs: Iterator[Doc], classifier: Classifier, threshold: float, processes: int = 1) -> Iterator[Doc]:
     """Dropped documents pass by unscored."""
-    while batch := list(islice(docs, BATCH)):
-        texts = [doc.text for doc in batch if doc.dropped is None]
-        values = iter(classifier.score(texts))
-        for doc in batch:
+    waiting: deque[Doc] = deque()
+
+    def texts() -> Iterator[str]:
+        for doc in docs:
+            waiting.append(doc)
             if doc.dropped is None:
-                value = round(next(values), 6)
-                doc = doc.score("math", value)
-                doc = doc.drop("score: below threshold") if value < threshold else doc
-            yield doc
+                yield doc.text
+
+    for values in score_texts(classifier, texts(), processes=processes):
+        for value in values:
+            while waiting[0].dropped is not None:
+                yield waiting.popleft()
+            doc = waiting.popleft().score("math", round(value, 6))
+            yield doc.drop("score: below threshold") if value < threshold else doc
+    yield from waiting

@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +21,18 @@ from numpy.typing import NDArray
 
 from data_pipeline import domains as places
 from data_pipeline.classify import PRESETS, Classifier, Example, Training, train
+from data_pipeline.mine_extract import processes
 from data_pipeline.mine_pool import Mask, Pool
 from data_pipeline.mine_sample import Round, Sample, draw_sample
 from data_pipeline.mine_seed import Seed
 from data_pipeline.mine_watch import Record, Watch, write_json
+from data_pipeline.scoring import score_texts
 from data_pipeline.settings import Settings
 from data_pipeline.urls import host
 from verifiers.atomic import atomic_path, remove_leftovers
 from verifiers.input_error import InputError
 
 Scores = NDArray[np.float32]
-BATCH = 256
 TELLING = 100  # held-out pages of a kind without which the threshold stays
 
 
@@ -57,7 +57,7 @@ def run_round(pool: Pool, seed: Seed, before: Round, settings: Settings, out: Pa
     start = time.perf_counter()
     model = _model(pool, seed, sample, settings, folder, watch)
     record.details["training_seconds"] = round(time.perf_counter() - start, 3)
-    scores = _scores(pool, model, watch)
+    scores = _scores(pool, model, settings, watch)
     threshold, collected = collect(pool, scores, seed.pages_of(pool), sample, settings)
     _write_scores(pool, scores, collected, before.seed, folder / "scores.parquet")
     domains, patterns = _look(pool, collected, settings)
@@ -126,18 +126,22 @@ def _examples(pool: Pool, seed: Seed, sample: Sample) -> Iterator[Example]:
         yield Example(doc.text, bool(good[row]), pool.hosts[row])
 
 
-def _scores(pool: Pool, model: Path, watch: Watch) -> Scores:
+def _scores(pool: Pool, model: Path, settings: Settings, watch: Watch) -> Scores:
     """The probability of mathematics of every page, rounded to what a float holds in text too."""
-    classifier = Classifier.load(model)
     found = np.zeros(len(pool), np.float32)
     watch.begin("scoring", len(pool))
-    flow = pool.docs()
-    size = 0
-    while batch := list(islice(flow, BATCH)):
-        rows = [row for row, _ in batch]
-        found[rows] = classifier.score([doc.text for _, doc in batch])
-        size += sum(len(doc.text) for _, doc in batch)
-        watch.advance(rows[-1] + 1, size=size)
+    done = size = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal size
+        for _, doc in pool.docs():
+            size += len(doc.text)
+            yield doc.text
+
+    for scores in score_texts(Classifier.load(model), texts(), processes=processes(settings)):
+        found[done : done + len(scores)] = scores
+        done += len(scores)
+        watch.advance(done, size=size)
     return np.round(found, 6)
 
 
