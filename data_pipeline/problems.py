@@ -103,21 +103,44 @@ def write_problems(
 
 
 def read_solve_rates(path: Path) -> dict[str, float]:
-    """Problem id -> share solved, from JSON Lines with an id and a `solve_rate`, or a line a sample with its `score`, 0 to 1: averaged.
+    """Problem id -> share solved: of a run of ours (its folder, its `rollouts/` or one Parquet file of it), or of JSON Lines.
 
-    InputError for a line without them. A `samples` field weighs a line.
+    A line of JSON has an id and a `solve_rate` (`samples` weighs it), or is one sample with its `score`, 0 to 1; samples are averaged,
+    those without a verdict left out. InputError for anything else.
     """
     sums: dict[str, tuple[float, float]] = {}
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    name, rate, weight = _rate(parse_row(line, f"{path}, line {number}"), f"{path}, line {number}")
-                    total, count = sums.get(name, (0.0, 0.0))
-                    sums[name] = (total + rate * weight, count + weight)
+        for name, rate, weight in _rollout_rates(path) if path.is_dir() or path.suffix == ".parquet" else _line_rates(path):
+            total, count = sums.get(name, (0.0, 0.0))
+            sums[name] = (total + rate * weight, count + weight)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as solve rates ({error}); give JSON Lines with an id and a solve_rate") from None
+        raise InputError(
+            f"{path} cannot be read as solve rates ({error}); give a run's folder, or JSON Lines with an id and a solve_rate"
+        ) from None
     return {name: total / count for name, (total, count) in sums.items()}
+
+
+def _line_rates(path: Path) -> Iterator[tuple[str, float, float]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield _rate(parse_row(line, f"{path}, line {number}"), f"{path}, line {number}")
+
+
+def _rollout_rates(path: Path) -> Iterator[tuple[str, float, float]]:
+    """A sample each, from rollouts as `rollout/store.py` writes them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files = [path] if path.is_file() else sorted(path.glob("*.parquet")) or sorted((path / "rollouts").glob("*.parquet"))
+    if not files:
+        raise InputError(f"{path} holds no rollouts (*.parquet); give the folder of a run, or JSON Lines with an id and a solve_rate")
+    for file in files:
+        try:
+            rows = pq.read_table(file, columns=["problem_id", "score"]).to_pylist()
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{file} holds no rollouts ({str(error).splitlines()[0][:80]}); give the folder of a run of ours") from None
+        yield from ((row["problem_id"], min(1.0, max(0.0, row["score"])), 1.0) for row in rows if row["score"] is not None)
 
 
 def filter_problems(problems: Iterable[Problem], difficulty: Difficulty) -> Iterator[Problem]:

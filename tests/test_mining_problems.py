@@ -475,3 +475,23 @@ def test_steps_without_end_take_no_time() -> None:
     for hostile in (r"\begin{array}" * 50_000, r"\begin{array}" + "{" * 500_000, r"\begin{array}" + r"\\&" * 200_000 + r"\end{array}"):
         assert last_step(hostile) is None
     assert time.process_time() - start < 1
+
+
+def test_solve_rates_come_from_the_rollouts_of_a_run(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = tmp_path / "run" / "rollouts"
+    folder.mkdir(parents=True)
+    for step, scores in enumerate([[1.0, 0.0], [None, 1.0], [0.5, 0.0]]):
+        table = pa.table({"problem_id": ["a", "b"], "score": pa.array(scores, pa.float64()), "response": ["x", "y"]})
+        pq.write_table(table, folder / f"step-{step:06d}.parquet")
+    for given in (tmp_path / "run", folder):
+        assert read_solve_rates(given) == {"a": 0.75, "b": pytest.approx(1 / 3)}
+    assert read_solve_rates(folder / "step-000000.parquet") == {"a": 1.0, "b": 0.0}
+    (tmp_path / "other.parquet").write_bytes(b"no table")
+    with pytest.raises(InputError, match="holds no rollouts"):
+        read_solve_rates(tmp_path / "other.parquet")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="give the folder of a run"):
+        read_solve_rates(tmp_path / "empty")
