@@ -183,7 +183,9 @@ def problems(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("inputs", nargs="+", help="files or folders of documents")
     parser.add_argument("--out", required=True, type=Path, help="a .jsonl file")
-    parser.add_argument("--solve-rates", type=Path, help="a run of `reckon grpo-math`, or JSON Lines with an id and a solve_rate: difficulty by a policy")
+    parser.add_argument(
+        "--solve-rates", type=Path, help="difficulty by a policy: a run of `reckon grpo-math`, or JSON Lines with an id and a solve_rate"
+    )
     parser.add_argument("--least", type=float, default=0.0, help="least solve rate")
     parser.add_argument("--most", type=float, default=1.0, help="greatest solve rate")
     add_fields(parser, ("benchmarks",))
