@@ -29,6 +29,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 DISK = (*FULL, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EFBIG, errno.ENAMETOOLONG)
 """What is wrong with a place that the user named, and not with the program."""
 
+EXTRA = frozenset(("fastwarc", "fsspec", "lz4", "resiliparse", "selectolax", "xxhash", "zstandard"))
+"""What the extra `data` installs."""
+
 
 def usage() -> str:
     width = max(map(len, COMMANDS))
@@ -46,6 +49,10 @@ def command(arguments: Sequence[str]) -> int:
         raise InputError(f"unknown command {name!r}{hint(name, COMMANDS) or '; there are ' + ', '.join(COMMANDS)}")
     try:
         return int(importlib.import_module(COMMANDS[name][0]).command(name, list(arguments[1:])))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in EXTRA:
+            raise
+        raise InputError(f"the package {error.name} is missing; mining needs: pip install 'reckon-rl[data]'") from error
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130

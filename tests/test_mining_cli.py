@@ -372,3 +372,12 @@ def test_tables_are_aligned():
         "x      1  because",
         "long  22",
     ]
+
+
+def test_a_package_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name="selectolax.lexbor")
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    with pytest.raises(InputError, match=r"selectolax\.lexbor is missing; mining needs: pip install 'reckon-rl\[data\]'"):
+        command(["stats", "x"])
