@@ -380,4 +380,4 @@ def test_a_package_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("importlib.import_module", missing)
     with pytest.raises(InputError, match=r"selectolax\.lexbor is missing; mining needs: pip install 'reckon-rl\[data\]'"):
-        command(["stats", "x"])
+        cli.command(["stats", "x"])
