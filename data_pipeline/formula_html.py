@@ -117,8 +117,12 @@ def html_formula(node: LexborNode) -> str:
     """The TeX of an element that is one formula written in HTML; "" where it holds anything else."""
     if len(node.text()) > _LONGEST:
         return ""
+    names = (node.attributes.get("class") or "").split()
     try:
-        tex = _Reader().row(node, italic="mvar" in (node.attributes.get("class") or ""), depth=0)
+        if "sfrac" in names or "frac" in names:
+            tex = _Reader().fraction(node, italic=False, depth=0)
+        else:
+            tex = _Reader().row(node, italic="mvar" in names, depth=0)
     except _UnreadableError:
         return ""
     return " ".join(tex.split())
