@@ -247,9 +247,7 @@ def text_formula(node: LexborNode, attributes: Attributes) -> Formula | None:
     if any(mark in tex for mark in ("\\(", "\\[ ", "$$", "`")):
         return None  # several formulas, or prose with formulas: the text's own delimiters tell
     sure = tag in {"tex", "latex", "d-math", "tex-math", "math-field", "math-renderer", "la-tex", "anki-mathjax"}
-    sure = sure or not _SURE_CLASSES.isdisjoint(names)
-    loose = sure or (tag in {"span", "div"} and "math" in names and _PANDOC_CLASSES.issuperset(names))
-    if said is None and not (is_tex(tex, strict=not loose) or ((sure or (loose and len(names) > 1)) and (_short(tex) or not words(tex)))):
+    if said is None and not _is_formula(tex, tag, names, sure):
         return None
     around = node.parent
     display = (
@@ -259,6 +257,14 @@ def text_formula(node: LexborNode, attributes: Attributes) -> Formula | None:
     )
     display = display or (said is None and tag in {"div", "p", "pre"})
     return _made(tex, display, "attribute" if sure or said is None else "delimiter")
+
+
+def _is_formula(tex: str, tag: str, names: list[str], sure: bool) -> bool:
+    """Whether an element's text without delimiters is TeX: some classes leave no doubt, and `math` on a paragraph may mean its subject."""
+    loose = tag in {"span", "div"} and "math" in names and _PANDOC_CLASSES.issuperset(names)
+    if sure or not _SURE_CLASSES.isdisjoint(names) or (loose and len(names) > 1):
+        return is_tex(tex, strict=False) or _short(tex) or not words(tex)
+    return is_tex(tex, strict=not loose)
 
 
 def _expression(attributes: str) -> str:

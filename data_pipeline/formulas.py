@@ -50,7 +50,7 @@ _BLOCKS = frozenset(("dd", "p", "div", "td", "center"))
 _DISPLAYING = frozenset(("math", "equation", "displaymath", "formulaDsp"))
 _CENTRED = re.compile(r"text-align:\s{0,5}center", re.I)
 _NUMBER = re.compile(r"\(\d{1,3}(?:\.\d{1,3}){0,2}[a-z]?\)")
-_SIDES = 4
+_SIDES, _LONGEST_NUMBER = 4, 40
 _CLIMB = 8
 _WRAPPERS, _UNCHECKED, _DEPTH = 50, 200, 150
 _OWN_TAGS = ("tex", "latex", "katex", "la-tex", "md-latex", "eq", "eqn", "formula", "x-equation")
@@ -222,18 +222,26 @@ def _lift_element(lifter: _Lifter, node: LexborNode, prefix: str) -> None:
 
 def _displayed(node: LexborNode, formula: Formula) -> Formula:
     """Displayed where it is all there is in a block that displays: Wikipedia's `<dd>`, Sphinx' `div.math`, a centred paragraph."""
+    before = node.prev
+    if before is not None and _says_something(before):  # most formulas: a sentence goes before
+        return formula
     parent = node.parent
-    if parent is None or parent.tag not in _BLOCKS or not _displays(parent):
+    if parent is None or parent.tag not in _BLOCKS:
         return formula
-    before, after = node.prev, node.next
+    after = node.next
     for _ in range(_SIDES):
-        for side in (before, after):
-            if side is not None and _WORDS.search(_NUMBER.sub("", side.text() or side.text_content or "")):
-                return formula
+        if after is not None and _says_something(after):
+            return formula
         before, after = before.prev if before is not None else None, after.next if after is not None else None
-    if before is not None or after is not None:
-        return formula
-    return formula._replace(display=True)
+        if before is not None and _says_something(before):
+            return formula
+    return formula._replace(display=True) if before is None and after is None and _displays(parent) else formula
+
+
+def _says_something(side: LexborNode) -> bool:
+    """Whether what stands beside a formula is more than punctuation or the number of an equation."""
+    text = (side.text_content if side.is_text_node else side.text()) or ""
+    return _WORDS.search(text) is not None and (len(text) > _LONGEST_NUMBER or _WORDS.search(_NUMBER.sub("", text)) is not None)
 
 
 def _displays(block: LexborNode) -> bool:
