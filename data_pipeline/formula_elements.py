@@ -11,6 +11,7 @@ Nothing here changes the tree; `formulas.py` does. Content of attributes and ele
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 
 from selectolax.lexbor import LexborNode
 
@@ -23,6 +24,7 @@ TEX_ATTRIBUTES = (
     "data-tex", "data-latex", "data-katex", "data-equation", "data-math", "data-formula", "data-expr", "data-value",
     "data-asciimath", "data-mathml", "latex", "tex",
 )  # fmt: skip
+ATTRIBUTE_NAMES = frozenset(TEX_ATTRIBUTES)
 _SURE_ATTRIBUTES = frozenset(("data-tex", "data-latex", "data-katex"))
 TEXT_CLASSES = (
     "math", "tex", "latex", "mathjax", "math-container", "math-tex", "math-inline", "math-display", "math-block", "inline-math",
@@ -87,6 +89,12 @@ def is_display(node: LexborNode, attributes: Attributes) -> bool:
         return True
     if attributes.get("data-eeimg") == "2":
         return True
+    return _display_class(names)
+
+
+@lru_cache(maxsize=1024)
+def _display_class(names: str) -> bool:
+    """Whether a class says display; a page has few classes and many formulas."""
     return bool(_DISPLAY.search(names)) and not _INLINE.search(names)
 
 
@@ -150,6 +158,8 @@ def _short(text: str) -> bool:
 
 
 def _attribute_sources(attributes: Attributes, shown: bool) -> Iterator[tuple[str, str, bool]]:
+    if ATTRIBUTE_NAMES.isdisjoint(attributes):
+        return
     for name in TEX_ATTRIBUTES:
         text = attributes.get(name) if name in attributes else None
         if not text or name == "data-mathml" or len(text) > LONGEST:
@@ -209,8 +219,10 @@ def _glyph_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
 
 def plain_text(node: LexborNode) -> str | None:
     """The text of an element that holds nothing but text and line breaks; None where it holds more."""
-    pieces: list[str] = []
     child = node.first_child
+    if child is not None and child.is_text_node and child.next is None:
+        return child.text_content or ""
+    pieces: list[str] = []
     count = 0
     while child is not None:
         count += 1
@@ -244,7 +256,7 @@ def text_formula(node: LexborNode, attributes: Attributes) -> Formula | None:
     if tag == "asciimath" or "asciimath" in names:
         tex = converter("asciimath", "asciimath_to_tex")(tex.strip("` \n"))
         return _made(tex, is_display(node, attributes), "asciimath")
-    if any(mark in tex for mark in ("\\(", "\\[ ", "$$", "`")):
+    if "\\(" in tex or "\\[ " in tex or "$$" in tex or "`" in tex:
         return None  # several formulas, or prose with formulas: the text's own delimiters tell
     sure = tag in {"tex", "latex", "d-math", "tex-math", "math-field", "math-renderer", "la-tex", "anki-mathjax"}
     if said is None and not _is_formula(tex, tag, names, sure):

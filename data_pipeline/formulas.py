@@ -18,6 +18,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from data_pipeline.delimiters import Delimiters as Delimiters
 from data_pipeline.delimiters import read_config as read_config
 from data_pipeline.formula_elements import (
+    ATTRIBUTE_NAMES,
     TEX_ATTRIBUTES,
     TEXT_CLASSES,
     TEXT_TAGS,
@@ -188,7 +189,7 @@ def _lift_element(lifter: _Lifter, node: LexborNode, prefix: str) -> None:
     names = (attributes.get("class") or "").split()
     rendered = tag in ("math", "mjx-container") or tag.endswith(":math") or not _RENDERED.isdisjoint(names)
     textual = tag in _TEXT_TAGS or not _TEXT_CLASSES.isdisjoint(names)
-    offered = any(name in attributes for name in TEX_ATTRIBUTES)
+    offered = not ATTRIBUTE_NAMES.isdisjoint(attributes)
     if not (rendered or textual or offered or tag in ("script", "table") or "MathJax_Preview" in names) or lifter.is_gone(node):
         return
     if tag == "script":
