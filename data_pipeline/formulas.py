@@ -241,7 +241,7 @@ def _displayed(node: LexborNode, formula: Formula) -> Formula:
 
 def _says_something(side: LexborNode) -> bool:
     """Whether what stands beside a formula is more than punctuation or the number of an equation."""
-    text = (side.text_content if side.is_text_node else side.text()) or ""
+    text = side.text_content or side.text()
     return _WORDS.search(text) is not None and (len(text) > _LONGEST_NUMBER or _WORDS.search(_NUMBER.sub("", text)) is not None)
 
 
