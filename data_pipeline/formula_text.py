@@ -6,9 +6,10 @@ cross lines and, where its closing is unmistakable, blank lines. Code is behind 
 
 A single dollar on a page that does not configure it (or not to be found in its source) opens mathematics where all of this holds: no
 letter (Chinese and Japanese ones may), digit or dollar stands before the pair and no digit after it; no space just inside, or one at
-both ends of what can only be TeX; at most 300 characters of one paragraph; the inside is TeX (a command, a script), a name of one or
-two letters, or a relation without a word of prose. On a page that does configure it every pair counts except what reads as money:
-"$5 and $10". `\\$` never opens or closes. Codeforces' `$$$..$$$` counts everywhere, unless it reads as a price range.
+both ends of what can only be TeX, and of names where the text has such TeX; at most 300 characters of one paragraph; the inside is TeX
+(a command, a script), a name of one or two letters, or a relation without a word of prose. On a page that does configure it every pair
+counts except what reads as money: "$5 and $10". `\\$` never opens or closes. Codeforces' `$$$..$$$` counts everywhere, unless it reads
+as a price range.
 
 Every search is bounded or remembered, so that hostile text (100,000 openings that nothing closes) costs linear time.
 """
@@ -95,6 +96,13 @@ class _Reader:
         self.next: dict[str, int] = {}
         self.ends: dict[int, int] | None = None
         self.lower = ""
+        self.spaced: bool | None = None
+
+    def writes_spaces(self) -> bool:
+        """Whether the text has TeX between single dollars with a space at both ends: then names stand so too."""
+        if self.spaced is None:
+            self.spaced = _SPACED.search(self.text) is not None
+        return self.spaced
 
     def find(self, what: str, at: int) -> int:
         """Where `what` comes next at or after `at`, or -1; remembered (calls come with growing positions)."""
@@ -215,7 +223,7 @@ def _read(reader: _Reader, match: re.Match[str], table: dict[str, _Opening]) -> 
     tex = reader.inside(start, end, any_formula=not opened.startswith("$$"))
     if tex is None or not _whole(tex, opened, opening.display is not False):
         return None
-    if opened.startswith("$$") and _in_a_run(reader.text, match) and not _thrice(tex):
+    if opened.startswith("$$") and _in_a_run(reader.text, match.start(), end) and not _thrice(tex):
         return None
     stop = end + len(opening.close)
     if opening.display is None:
@@ -223,9 +231,9 @@ def _read(reader: _Reader, match: re.Match[str], table: dict[str, _Opening]) -> 
     return _formula(tex, opening, stop)
 
 
-def _in_a_run(text: str, match: re.Match[str]) -> bool:
-    """Whether the opening is part of three dollars or more."""
-    return text.startswith("$$$", match.start()) or text.startswith("$$$", max(0, match.start() - 1))
+def _in_a_run(text: str, start: int, end: int) -> bool:
+    """Whether the opening or the closing is part of three dollars or more."""
+    return text.startswith("$$$", start) or text.startswith("$$$", max(0, start - 1)) or text.startswith("$$$", end)
 
 
 def _thrice(tex: str) -> bool:
@@ -309,7 +317,7 @@ def _dollar(reader: _Reader, at: int) -> tuple[Formula, int] | None:
     if tex is None or not tex.strip() or _BLANK.search(tex):
         return None
     after = text[end + 1 : end + 2]
-    if not (_not_money(tex, after) if sure else _plainly_math(tex, text[max(0, at - 1) : at], after, bool(reader.found))):
+    if not (_not_money(tex, after) if sure else _plainly_math(tex, text[max(0, at - 1) : at], after, reader)):
         return None
     tex, _ = clean(tex)
     return (Formula(tex, False, "delimiter"), end + 1) if tex else None
@@ -318,6 +326,7 @@ def _dollar(reader: _Reader, at: int) -> tuple[Formula, int] | None:
 _SAID_DISPLAY = re.compile(r"\sdisplay=[\"']?(?:true|block|1)", re.I)
 _SENTENCE = re.compile(r"\d[\d,.]{0,12}[.!?]\s+[A-Za-z]")
 _SHORT_WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|cot|log|ln|exp|lim|max|min|mod|gcd|det|sup|inf)(?![A-Za-z]))[A-Za-z]{2,}")
+_SPACED = re.compile(r"(?<![\w$\\])\$ [^$\n]{0,200}?\\[a-zA-Z]{2,20}[^$\n]{0,200}? \$(?![\d$])")
 _SPACES = " \xa0\u3000"
 _IN_BRACES = re.compile(r"\{[^{}]{0,100}\}")
 _HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。；：？！、]")
@@ -343,17 +352,23 @@ def _reads_on(tex: str, after: str) -> bool:
     return "\\" not in tex and (tex[-1].isspace() or (after.isascii() and after.isalpha())) and _SHORT_WORD.search(tex) is not None
 
 
-def _plainly_math(tex: str, before: str, after: str, others: bool) -> bool:
+def _plainly_math(tex: str, before: str, after: str, reader: _Reader) -> bool:
     if (before.isalnum() and _HAN.match(before) is None) or before == "$" or after.isdigit():
         return False
     if _HAN.search(tex) and _HAN.search(_IN_BRACES.sub("", tex)):
         return False
     if tex[0].isspace() or tex[-1].isspace():
-        return tex[0] in _SPACES and tex[-1] in _SPACES and words(tex) == 0 and is_tex(tex) and ("\\" in tex or not _SHORT_WORD.search(tex))
+        if tex[0] not in _SPACES or tex[-1] not in _SPACES or words(tex):
+            return False
+        if is_tex(tex) and ("\\" in tex or not _SHORT_WORD.search(tex)):
+            return True
+        tex = tex.strip()
+        if not tex or not reader.writes_spaces():
+            return False
     if tex[0].isdigit() and words(tex):
         return False
     if tex.replace(",", "").replace(".", "").isdigit():
-        return others  # a price, unless the page has shown that it writes mathematics so
+        return bool(reader.found)  # a price, unless the page has shown that it writes mathematics so
     return is_tex(tex, strict=False) or _NAME.fullmatch(tex) is not None
 
 

@@ -77,6 +77,7 @@ def test_asciimath_is_read_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -
         (r"escaped \\(x\\)", []),
         (r"so $$$n$$$, $$$a_i \le 10^9$$$ and $$$s[1]$$$ ok", [("n", False), (r"a_i \le 10^9", False), ("s[1]", False)]),
         (r"$$$$$$ \sum a $$$$$$", [(r"\sum a", True)]),
+        ("Prices: $$ Thai, $$$ Greek", []),
         ("Thai $$$ - Indian $$$$, or $$$ Greek $$$ and $$$, $$$", []),
         ('so [latex size=2]x[/latex] and [latex display="true"]y=1[/latex].', [("x", False), ("y=1", True)]),
     ],
@@ -125,6 +126,12 @@ def test_single_dollars_that_plainly_hold_mathematics_count_without_configuratio
     assert found_in(text) == [(tex, False)]
 
 
+def test_names_with_spaces_count_where_the_text_writes_its_tex_so() -> None:
+    text = r"Let $ f $ be $ a = 1 $ for $5, where $ x \in X $ and $ n $."
+    assert [tex for tex, _ in found_in(text)] == ["f", "a = 1", r"x \in X", "n"]
+    assert found_in("in $ f $ or $ a = 1 $ or $ n $") == []
+
+
 def test_configured_dollars_count_except_money() -> None:
     assert found_in("$n$ of $any set$", CONFIGURED) == [("n", False), ("any set", False)]
     assert found_in("$5 and some more than $10", CONFIGURED) == []
@@ -156,7 +163,23 @@ def test_spelling_escapes_other_dollars_only_beside_formulas() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["$", "$a ", "\\[", "\\( ", "${ ", "\\begin{align}", "[tex]", "$$a\n\n", "\\", "`a ", "\\(\\[$$[tex]$", "$\ue0000\ue001"]
+    "unit",
+    [
+        "$",
+        "$a ",
+        "\\[",
+        "\\( ",
+        "${ ",
+        "\\begin{align}",
+        "[tex]",
+        "$$a\n\n",
+        "\\",
+        "`a ",
+        "\\(\\[$$[tex]$",
+        "$\ue0000\ue001",
+        "$ \\aa ",
+        "$ \\a$",
+    ],
 )
 def test_hostile_text_takes_linear_time(unit: str) -> None:
     delimiters = Delimiters(dollar=True, ascii=(("`", "`"),))
