@@ -238,10 +238,9 @@ def plain_text(node: LexborNode) -> str | None:
     return "".join(pieces)
 
 
-def text_formula(node: LexborNode, attributes: Attributes) -> Formula | None:
+def text_formula(node: LexborNode, attributes: Attributes, names: list[str]) -> Formula | None:
     """The formula that an element of a mathematical class or name holds: as text, with or without delimiters, or written in HTML."""
     tag = node.tag or ""
-    names = (attributes.get("class") or "").split()
     if "latex-rendered" in names and attributes.get("data-attrs"):
         return _made(_expression(attributes.get("data-attrs") or ""), tag == "div", "attribute")
     text = plain_text(node)

@@ -216,7 +216,7 @@ def _lift_element(lifter: _Lifter, node: LexborNode, prefix: str) -> None:
         if formula is None and rendered:
             lifter.unread.add(node.mem_id)
     if formula is None and textual and not rendered:
-        formula = text_formula(node, attributes)
+        formula = text_formula(node, attributes, names)
     if formula is not None:
         lifter.put(node, formula if formula.display else _displayed(node, formula))
 
@@ -316,7 +316,7 @@ def _row_block(lifter: _Lifter, parts: Sequence[Formula], number: str) -> Lexbor
     return block
 
 
-_REST = 'img, sup, sub, var, .lazy-image-placeholder, .texhtml, .tex-span, [class*="frac"]'
+_REST = 'img, sup, sub, var, .lazy-image-placeholder, .texhtml, .tex-span, span[class*="frac"]'
 """What is looked for on every page; one selection costs less than three."""
 _WRITTEN = frozenset(("texhtml", "tex-span", "sfrac", "frac"))
 _CODE_TAGS = frozenset(("pre", "code", "kbd", "samp", "tt"))
