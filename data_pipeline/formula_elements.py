@@ -8,13 +8,15 @@ Nothing here changes the tree; `formulas.py` does. Content of attributes and ele
 `class="math"`) must look like it.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 
 from selectolax.lexbor import LexborNode
 
 from data_pipeline.formula_images import image_formula
-from data_pipeline.tex_source import LONGEST, Formula, clean, is_tex, undelimit
+from data_pipeline.tex_source import LONGEST, Formula, clean, is_tex, undelimit, words
 
 Attributes = Mapping[str, str | None]
 
@@ -22,6 +24,7 @@ TEX_ATTRIBUTES = (
     "data-tex", "data-latex", "data-katex", "data-equation", "data-math", "data-formula", "data-expr", "data-value",
     "data-asciimath", "data-mathml", "latex", "tex",
 )  # fmt: skip
+ATTRIBUTE_NAMES = frozenset(TEX_ATTRIBUTES)
 _SURE_ATTRIBUTES = frozenset(("data-tex", "data-latex", "data-katex"))
 TEXT_CLASSES = (
     "math", "tex", "latex", "mathjax", "math-container", "math-tex", "math-inline", "math-display", "math-block", "inline-math",
@@ -29,11 +32,16 @@ TEXT_CLASSES = (
     "katex-eq", "wp-katex-eq", "mathjax-tex", "mathjax_process", "process-math", "arithmatex", "kdmath", "tex2jax_process",
     "MathTex", "mathtex", "language-math", "js-inline-math", "js-display-math", "notion-equation", "mathjaxEqu", "mathJaxEqu",
     "asciimath", "equation-text", "reqn", "mathquill-embedded-latex", "mathquill-static-math",
+    "katex-error", "latex-rendered",
 )  # fmt: skip
 TEXT_TAGS = (
     "tex", "latex", "d-math", "mathjax", "katex", "formula", "tex-math", "math-field", "math-renderer", "la-tex", "anki-mathjax",
     "amp-mathml", "md-math", "md-latex", "asciimath", "x-equation", "eq", "eqn", "inline-math", "math-inline",
 )  # fmt: skip
+_SURE_CLASSES = frozenset(("katex-eq", "wp-katex-eq", "math-tex", "math-container", "arithmatex", "katex-src", "katex-error"))
+_PANDOC_CLASSES = frozenset(("math", "inline", "display"))
+_HTML_CLASSES = frozenset(("math", "equation", "formula"))
+_RELATED = re.compile(r"[=^_]")
 _DISPLAY = re.compile(
     r"(?:^|[\s_-])(?:display|Display|DisplayMath|block|displaymath|displayed|disp|gather|eqn_table|katex-display|mathjax-block)(?=$|[\s_-])|_Display|mjpage__block|DisplayMath|MJXc-display"
 )
@@ -74,12 +82,19 @@ def is_display(node: LexborNode, attributes: Attributes) -> bool:
     """Whether an element's own markup says display."""
     names = attributes.get("class") or ""
     mode = attributes.get("display") or attributes.get("mode") or attributes.get("data-display") or attributes.get("display-mode")
+    mode = mode or attributes.get("data-katex-display")
     if mode is not None:
         return mode.lower() in {"block", "true", "display", "display-block", "1"}
     if "display" in attributes or "block" in attributes:
         return True
     if attributes.get("data-eeimg") == "2":
         return True
+    return _display_class(names)
+
+
+@lru_cache(maxsize=1024)
+def _display_class(names: str) -> bool:
+    """Whether a class says display; a page has few classes and many formulas."""
     return bool(_DISPLAY.search(names)) and not _INLINE.search(names)
 
 
@@ -99,7 +114,7 @@ def container_formula(node: LexborNode, attributes: Attributes, prefix: str = ""
     for family, tex, shown in _sources(node, attributes, prefix):
         formula = _made(tex, display or shown, family)
         if formula is not None:
-            return formula
+            return formula._replace(display=False) if "inline" in attributes else formula
     return None
 
 
@@ -143,15 +158,18 @@ def _short(text: str) -> bool:
 
 
 def _attribute_sources(attributes: Attributes, shown: bool) -> Iterator[tuple[str, str, bool]]:
+    if ATTRIBUTE_NAMES.isdisjoint(attributes):
+        return
     for name in TEX_ATTRIBUTES:
         text = attributes.get(name) if name in attributes else None
         if not text or name == "data-mathml" or len(text) > LONGEST:
             continue
         if name == "data-asciimath":
             yield "asciimath", converter("asciimath", "asciimath_to_tex")(text), shown
-        elif name in _SURE_ATTRIBUTES or is_tex(
-            undelimit(text.strip())[0], strict=name in {"data-value", "data-math", "data-formula", "latex", "tex"}
-        ):
+            continue
+        tex, said = undelimit(text.strip())
+        doubtful = said is None and name in {"data-value", "data-math", "data-formula", "latex", "tex"}
+        if name in _SURE_ATTRIBUTES or is_tex(tex, strict=doubtful):
             yield "attribute", text, shown
 
 
@@ -159,14 +177,17 @@ def _katex_sources(node: LexborNode, math: LexborNode | None) -> Iterator[tuple[
     """KaTeX without an annotation: sites that strip tags leave `.katex-mathml` as text, glyphs first and the TeX as its last lines."""
     own = node if "katex-mathml" in (node.attributes.get("class") or "") else None
     part = own or node.css_first(".katex-mathml")
-    if part is not None and math is None:
-        last = _MARK.split(part.text().strip())[-1].strip()
-        if last:
-            yield "katex", last, False
-    if math is None:
-        rendered = node.css_first(".katex-html")
-        if rendered is not None:
-            yield "katex", converter("katex_html", "katex_html_to_tex")(rendered), False
+    if math is not None:
+        return
+    lines = part.text().strip() if part is not None else ""
+    around = node if own is None else node.parent
+    rendered = around.css_first(".katex-html") if around is not None else None
+    if rendered is not None and "\n" not in lines:  # on one line nothing tells where the glyphs end and the TeX begins
+        yield "katex", converter("katex_html", "katex_html_to_tex")(rendered), False
+    if last := _MARK.split(lines)[-1].strip():
+        yield "katex", last, False
+    if rendered is not None:
+        yield "katex", converter("katex_html", "katex_html_to_tex")(rendered), False
 
 
 def _image_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
@@ -196,10 +217,12 @@ def _glyph_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
     yield "mathjax", converter("chtml", "chtml_to_tex")(node), False
 
 
-def _plain_text(node: LexborNode) -> str | None:
+def plain_text(node: LexborNode) -> str | None:
     """The text of an element that holds nothing but text and line breaks; None where it holds more."""
-    pieces: list[str] = []
     child = node.first_child
+    if child is not None and child.is_text_node and child.next is None:
+        return child.text_content or ""
+    pieces: list[str] = []
     count = 0
     while child is not None:
         count += 1
@@ -215,24 +238,27 @@ def _plain_text(node: LexborNode) -> str | None:
     return "".join(pieces)
 
 
-def text_formula(node: LexborNode, attributes: Attributes) -> Formula | None:
-    """The formula that an element of a mathematical class or name holds as plain text, with or without delimiters."""
+def text_formula(node: LexborNode, attributes: Attributes, names: list[str]) -> Formula | None:
+    """The formula that an element of a mathematical class or name holds: as text, with or without delimiters, or written in HTML."""
     tag = node.tag or ""
-    text = _plain_text(node)
+    if "latex-rendered" in names and attributes.get("data-attrs"):
+        return _made(_expression(attributes.get("data-attrs") or ""), tag == "div", "attribute")
+    text = plain_text(node)
+    if text is None and not _HTML_CLASSES.isdisjoint(names):
+        return _written_formula(node, attributes, _PANDOC_CLASSES.issuperset(names))
     if text is None or not text.strip() or len(text) > LONGEST:
         return None
     if tag == "tex-math":
         document = _DOCUMENT.search(text)
         text = document[1] if document else text
-    names = attributes.get("class") or ""
     tex, said = undelimit(text.strip())
-    if tag == "asciimath" or "asciimath" in names.split():
+    if tag == "asciimath" or "asciimath" in names:
         tex = converter("asciimath", "asciimath_to_tex")(tex.strip("` \n"))
         return _made(tex, is_display(node, attributes), "asciimath")
-    if any(mark in tex for mark in ("\\(", "\\[ ", "$$", "`")):
+    if "\\(" in tex or "\\[ " in tex or "$$" in tex or "`" in tex:
         return None  # several formulas, or prose with formulas: the text's own delimiters tell
     sure = tag in {"tex", "latex", "d-math", "tex-math", "math-field", "math-renderer", "la-tex", "anki-mathjax"}
-    if said is None and not (is_tex(tex, strict=not sure) or (sure and _short(tex))):
+    if said is None and not _is_formula(tex, tag, names, sure):
         return None
     around = node.parent
     display = (
@@ -242,3 +268,31 @@ def text_formula(node: LexborNode, attributes: Attributes) -> Formula | None:
     )
     display = display or (said is None and tag in {"div", "p", "pre"})
     return _made(tex, display, "attribute" if sure or said is None else "delimiter")
+
+
+def _is_formula(tex: str, tag: str, names: list[str], sure: bool) -> bool:
+    """Whether an element's text without delimiters is TeX: some classes leave no doubt, and `math` on a paragraph may mean its subject."""
+    loose = tag in {"span", "div"} and "math" in names and _PANDOC_CLASSES.issuperset(names)
+    if sure or not _SURE_CLASSES.isdisjoint(names) or (loose and len(names) > 1):
+        return is_tex(tex, strict=False) or _short(tex) or not words(tex)
+    return is_tex(tex, strict=not loose)
+
+
+def _expression(attributes: str) -> str:
+    """The TeX that Substack keeps in its JSON; "" where there is none."""
+    if len(attributes) > LONGEST:
+        return ""
+    try:
+        kept = json.loads(attributes)
+    except (ValueError, RecursionError):
+        return ""
+    tex = kept.get("persistentExpression") if isinstance(kept, dict) else None
+    return tex if isinstance(tex, str) else ""
+
+
+def _written_formula(node: LexborNode, attributes: Attributes, sure: bool) -> Formula | None:
+    """A formula written in HTML; where the class may mean something else, it must hold a relation or a script, and hardly a word."""
+    tex = converter("formula_html", "html_formula")(node)
+    if not tex or not (sure or (_RELATED.search(tex) is not None and tex.count("\\mathrm{") <= 2)):
+        return None
+    return _made(tex, is_display(node, attributes) or node.tag in {"div", "p"}, "superscript")

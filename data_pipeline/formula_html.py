@@ -32,6 +32,7 @@ class _Reader:
     def __init__(self) -> None:
         self.nodes = 0
         self.words = 0
+        self.length = 0
 
     def row(self, node: LexborNode, *, italic: bool, depth: int) -> str:
         """The TeX of all that an element holds."""
@@ -86,7 +87,8 @@ class _Reader:
 
     def letters(self, text: str, *, italic: bool) -> str:
         """Characters as TeX; a word that is not slanted is a function's name or upright."""
-        if "\\" in text or "\ue000" in text:
+        self.length += len(text)
+        if self.length > _LONGEST or "\\" in text or "\ue000" in text:
             raise _UnreadableError
         pieces: list[str] = []
         at = 0
@@ -115,10 +117,12 @@ def _characters(text: str) -> str:
 
 def html_formula(node: LexborNode) -> str:
     """The TeX of an element that is one formula written in HTML; "" where it holds anything else."""
-    if len(node.text()) > _LONGEST:
-        return ""
+    names = (node.attributes.get("class") or "").split()
     try:
-        tex = _Reader().row(node, italic="mvar" in (node.attributes.get("class") or ""), depth=0)
+        if "sfrac" in names or "frac" in names:
+            tex = _Reader().fraction(node, italic=False, depth=0)
+        else:
+            tex = _Reader().row(node, italic="mvar" in names, depth=0)
     except _UnreadableError:
         return ""
     return " ".join(tex.split())

@@ -5,9 +5,11 @@ forum tags (`[tex]`, `[itex]`, ...); and what the page configures. Inline mathem
 cross lines and, where its closing is unmistakable, blank lines. Code is behind placeholders and never matched across.
 
 A single dollar on a page that does not configure it (or not to be found in its source) opens mathematics where all of this holds: no
-letter, digit or dollar stands before the pair and no digit after it; no space just inside; at most 300 characters of one paragraph;
-the inside is TeX (a command, a script), a name of one or two letters, or a relation without a word of prose. On a page that does
-configure it every pair counts except what reads as money: "$5 and $10". `\\$` never opens or closes.
+letter (Chinese and Japanese ones may), digit or dollar stands before the pair and no digit after it; no space just inside, or one at
+both ends of what can only be TeX, and of names where the text has such TeX; at most 300 characters of one paragraph; the inside is TeX
+(a command, a script), a name of one or two letters, or a relation without a word of prose. On a page that does configure it every pair
+counts except what reads as money: "$5 and $10". `\\$` never opens or closes. Codeforces' `$$$..$$$` counts everywhere, unless it reads
+as a price range.
 
 Every search is bounded or remembered, so that hostile text (100,000 openings that nothing closes) costs linear time.
 """
@@ -54,21 +56,30 @@ def _openings(delimiters: Delimiters) -> tuple[re.Pattern[str], re.Pattern[str],
         "\\[": _Opening("\\]", True, "delimiter"),
         "$$": _Opening("$$", not delimiters.double_inline, "delimiter"),
         "$latex ": _Opening("$", False, "delimiter"),
+        "$$$": _Opening("$$$", False, "delimiter"),
+        "$$$$$$": _Opening("$$$$$$", True, "delimiter"),
     }
     for display, pairs in ((False, delimiters.inline), (True, delimiters.display)):
         for left, right in pairs:
-            table[left] = _Opening(right, display, "forum" if left.startswith("[") else "delimiter")
+            if left.startswith("[") and left[1:2].isalpha():  # writers take a forum's tag into their sentences, whatever it is set to
+                table[left] = _Opening(right, None if display else False, "forum")
+            else:
+                table[left] = _Opening(right, display, "delimiter")
     for left, right in delimiters.ascii:
         table[left] = _Opening(right, False, "asciimath")
     if delimiters.dollar is not False:
         table["$"] = _Opening("$", False, "delimiter")
-    own = "|".join(re.escape(left) for left in sorted(table, key=len, reverse=True) if left not in {"\\(", "\\[", "$"})
+    own = "|".join(
+        r"(?<!\$)\$\$\$(?!\$)" if left == "$$$" else re.escape(left)
+        for left in sorted(table, key=len, reverse=True)
+        if left not in {"\\(", "\\[", "$"}
+    )
     rest = (
         r"\\begin\{(?P<env>(?:"
         + _ENVIRONMENTS
         + r")\*?)\}|\[(?P<tag>(?i:"
         + _FORUM
-        + r"))(?:=[^\]\n]{0,40})?\]|\\\\|\\\$|\\\(|\\\["
+        + r"))(?:=[^\]\n]{0,40}|\s[^\]\n]{0,60})?\]|\\\\|\\\$|\\\(|\\\["
         + (r"|\$" if "$" in table else "")
     )
     hop = re.compile("[" + "".join(re.escape(left[0]) for left in [*table, "["]) + "]")
@@ -85,6 +96,13 @@ class _Reader:
         self.next: dict[str, int] = {}
         self.ends: dict[int, int] | None = None
         self.lower = ""
+        self.spaced: bool | None = None
+
+    def writes_spaces(self) -> bool:
+        """Whether the text has TeX between single dollars with a space at both ends: then names stand so too."""
+        if self.spaced is None:
+            self.spaced = _SPACED.search(self.text) is not None
+        return self.spaced
 
     def find(self, what: str, at: int) -> int:
         """Where `what` comes next at or after `at`, or -1; remembered (calls come with growing positions)."""
@@ -202,10 +220,27 @@ def _read(reader: _Reader, match: re.Match[str], table: dict[str, _Opening]) -> 
     end = reader.close(opened, opening.close, start, _DISPLAY_LIMIT if opening.display else _INLINE_LIMIT)
     if end < 0:
         return None
-    tex = reader.inside(start, end, any_formula=opened != "$$")
-    if tex is None or not _whole(tex, opened, bool(opening.display)):
+    tex = reader.inside(start, end, any_formula=not opened.startswith("$$"))
+    if tex is None or not _whole(tex, opened, opening.display is not False):
         return None
-    return _formula(tex, opening, end + len(opening.close))
+    if opened.startswith("$$") and _in_a_run(reader.text, match.start(), end) and not _thrice(tex):
+        return None
+    stop = end + len(opening.close)
+    if opening.display is None:
+        opening = opening._replace(display=reader.alone(match.start(), stop))
+    return _formula(tex, opening, stop)
+
+
+def _in_a_run(text: str, start: int, end: int) -> bool:
+    """Whether the opening or the closing is part of three dollars or more."""
+    return text.startswith("$$$", start) or text.startswith("$$$", max(0, start - 1)) or text.startswith("$$$", end)
+
+
+def _thrice(tex: str) -> bool:
+    """Whether what stands between three dollars is mathematics; else they are the prices of two restaurants."""
+    if "\\" in tex:
+        return True
+    return words(tex) == 0 and not tex[:1].isspace() and not tex[-1:].isspace() and any(character.isalnum() for character in tex)
 
 
 def _whole(tex: str, opened: str, display: bool) -> bool:
@@ -259,7 +294,7 @@ def _forum(reader: _Reader, match: re.Match[str], tag: str) -> tuple[Formula, in
         return None
     stop = end + len(tag) + 3
     tex, said = clean(tex)
-    display = tag not in _INLINE_TAGS and (bool(said) or reader.alone(match.start(), stop))
+    display = tag not in _INLINE_TAGS and (bool(said) or _SAID_DISPLAY.search(match[0]) is not None or reader.alone(match.start(), stop))
     return (Formula(tex, display, "forum"), stop) if tex else None
 
 
@@ -282,12 +317,19 @@ def _dollar(reader: _Reader, at: int) -> tuple[Formula, int] | None:
     if tex is None or not tex.strip() or _BLANK.search(tex):
         return None
     after = text[end + 1 : end + 2]
-    if not (_not_money(tex, after) if sure else _plainly_math(tex, text[max(0, at - 1) : at], after, bool(reader.found))):
+    if not (_not_money(tex, after) if sure else _plainly_math(tex, text[max(0, at - 1) : at], after, reader)):
         return None
     tex, _ = clean(tex)
     return (Formula(tex, False, "delimiter"), end + 1) if tex else None
 
 
+_SAID_DISPLAY = re.compile(r"\sdisplay=[\"']?(?:true|block|1)", re.I)
+_SENTENCE = re.compile(r"\d[\d,.]{0,12}[.!?]\s+[A-Za-z]")
+_SHORT_WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|cot|log|ln|exp|lim|max|min|mod|gcd|det|sup|inf)(?![A-Za-z]))[A-Za-z]{2,}")
+_SPACED = re.compile(r"(?<![\w$\\])\$ [^$\n]{0,200}?\\[a-zA-Z]{2,20}[^$\n]{0,200}? \$(?![\d$])")
+_SPACES = " \xa0\u3000"
+_IN_BRACES = re.compile(r"\{[^{}]{0,100}\}")
+_HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。；：？！、]")
 _SIGNS = re.compile(r"[\\^_={}<>|]")
 _NAME = re.compile(
     r"[A-Za-z]'{0,3}|[A-Z]{2}|[A-Za-z](?:,\s?[A-Za-z]){1,5}|-?\(?[A-Za-z]?\(?-?[a-zA-Z0-9](?:\s?[,+\-*/]\s?-?[a-zA-Z0-9]){0,6}\)?\)?"
@@ -296,18 +338,37 @@ _NAME = re.compile(
 
 def _not_money(tex: str, after: str) -> bool:
     prose = words(tex)
+    if tex[:1].isdigit() and _reads_on(tex, after):
+        return False
     if _SIGNS.search(tex):
         return "\\" in tex or prose < 6
     return not (tex[:1].isdigit() and (prose or after.isdigit())) and prose < 3
 
 
-def _plainly_math(tex: str, before: str, after: str, others: bool) -> bool:
-    if before.isalnum() or before == "$" or after.isdigit() or tex[0].isspace() or tex[-1].isspace():
+def _reads_on(tex: str, after: str) -> bool:
+    """Whether what begins with a number is the rest of a sentence about money, up to the dollar that opens the next formula."""
+    if _SENTENCE.match(tex):
+        return True
+    return "\\" not in tex and (tex[-1].isspace() or (after.isascii() and after.isalpha())) and _SHORT_WORD.search(tex) is not None
+
+
+def _plainly_math(tex: str, before: str, after: str, reader: _Reader) -> bool:
+    if (before.isalnum() and _HAN.match(before) is None) or before == "$" or after.isdigit():
         return False
+    if _HAN.search(tex) and _HAN.search(_IN_BRACES.sub("", tex)):
+        return False
+    if tex[0].isspace() or tex[-1].isspace():
+        if tex[0] not in _SPACES or tex[-1] not in _SPACES or words(tex):
+            return False
+        if is_tex(tex) and ("\\" in tex or not _SHORT_WORD.search(tex)):
+            return True
+        tex = tex.strip()
+        if not tex or not reader.writes_spaces():
+            return False
     if tex[0].isdigit() and words(tex):
         return False
     if tex.replace(",", "").replace(".", "").isdigit():
-        return others  # a price, unless the page has shown that it writes mathematics so
+        return bool(reader.found)  # a price, unless the page has shown that it writes mathematics so
     return is_tex(tex, strict=False) or _NAME.fullmatch(tex) is not None
 
 

@@ -18,12 +18,15 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from data_pipeline.delimiters import Delimiters as Delimiters
 from data_pipeline.delimiters import read_config as read_config
 from data_pipeline.formula_elements import (
+    ATTRIBUTE_NAMES,
     TEX_ATTRIBUTES,
     TEXT_CLASSES,
     TEXT_TAGS,
     Attributes,
     container_formula,
+    converter,
     holds_several,
+    plain_text,
     script_formula,
     text_formula,
 )
@@ -31,7 +34,7 @@ from data_pipeline.formula_images import image_formula
 from data_pipeline.formula_scripts import lift_scripts
 from data_pipeline.formula_text import delimit as delimit
 from data_pipeline.formula_text import families as families
-from data_pipeline.tex_source import CLOSE, OPEN, PLACEHOLDER, Formula, placeholder
+from data_pipeline.tex_source import CLOSE, OPEN, PLACEHOLDER, Formula, clean, is_tex, placeholder, words
 
 _RENDERED = frozenset(
     ("katex-display", "katex--display", "katex--inline", "katex", "katex-mathml", "mwe-math-element", "mjx-chtml", "MJXc-display", "mjpage",
@@ -44,11 +47,17 @@ _TEXT_CLASSES, _TEXT_TAGS = frozenset(TEXT_CLASSES), frozenset(TEXT_TAGS)
 _ROW_PARTS = "math, .mjpage, .mjx-chtml, .katex, img.ltx_Math, .MathJax"
 _PREFIX = re.compile(r"<([A-Za-z][A-Za-z0-9]{0,9}):math[\s>]")
 _WORDS = re.compile(r"[^\W_]")
+_BLOCKS = frozenset(("dd", "p", "div", "td", "center"))
+_DISPLAYING = frozenset(("math", "equation", "displaymath", "formulaDsp"))
+_CENTRED = re.compile(r"text-align:\s{0,5}center", re.I)
+_NUMBER = re.compile(r"\(\d{1,3}(?:\.\d{1,3}){0,2}[a-z]?\)")
+_SIDES, _LONGEST_NUMBER = 4, 40
 _CLIMB = 8
 _WRAPPERS, _UNCHECKED, _DEPTH = 50, 200, 150
 _OWN_TAGS = ("tex", "latex", "katex", "la-tex", "md-latex", "eq", "eqn", "formula", "x-equation")
 _MOST = 50_000
 _NEAR = 16
+_LONGEST_VARIABLE = 200
 
 
 class _Lifter:
@@ -123,8 +132,7 @@ def lift(tree: LexborHTMLParser, raw: str) -> list[Formula]:
         if chosen:
             for node in tree.css(", ".join(chosen))[:_MOST]:
                 _lift_element(lifter, node, prefix)
-    _lift_images(lifter)
-    lift_scripts(tree.css("sup, sub"), lifter.put)
+    _lift_rest(lifter)
     return lifter.found
 
 
@@ -181,7 +189,7 @@ def _lift_element(lifter: _Lifter, node: LexborNode, prefix: str) -> None:
     names = (attributes.get("class") or "").split()
     rendered = tag in ("math", "mjx-container") or tag.endswith(":math") or not _RENDERED.isdisjoint(names)
     textual = tag in _TEXT_TAGS or not _TEXT_CLASSES.isdisjoint(names)
-    offered = any(name in attributes for name in TEX_ATTRIBUTES)
+    offered = not ATTRIBUTE_NAMES.isdisjoint(attributes)
     if not (rendered or textual or offered or tag in ("script", "table") or "MathJax_Preview" in names) or lifter.is_gone(node):
         return
     if tag == "script":
@@ -208,18 +216,44 @@ def _lift_element(lifter: _Lifter, node: LexborNode, prefix: str) -> None:
         if formula is None and rendered:
             lifter.unread.add(node.mem_id)
     if formula is None and textual and not rendered:
-        formula = text_formula(node, attributes)
+        formula = text_formula(node, attributes, names)
     if formula is not None:
         lifter.put(node, formula if formula.display else _displayed(node, formula))
 
 
 def _displayed(node: LexborNode, formula: Formula) -> Formula:
-    """Displayed where it is all there is in an indented paragraph, as Wikipedia's older articles do it (`<dl><dd>`)."""
-    parent = node.parent
-    if parent is None or parent.tag != "dd":
+    """Displayed where it is all there is in a block that displays: Wikipedia's `<dd>`, Sphinx' `div.math`, a centred paragraph."""
+    before = node.prev
+    if before is not None and _says_something(before):  # most formulas: a sentence goes before
         return formula
-    rest = "".join(side.text() for side in (node.prev, node.next) if side is not None)
-    return formula if _WORDS.search(rest) else formula._replace(display=True)
+    parent = node.parent
+    if parent is None or parent.tag not in _BLOCKS:
+        return formula
+    after = node.next
+    for _ in range(_SIDES):
+        if after is not None and _says_something(after):
+            return formula
+        before, after = before.prev if before is not None else None, after.next if after is not None else None
+        if before is not None and _says_something(before):
+            return formula
+    return formula._replace(display=True) if before is None and after is None and _displays(parent) else formula
+
+
+def _says_something(side: LexborNode) -> bool:
+    """Whether what stands beside a formula is more than punctuation or the number of an equation."""
+    text = side.text_content or side.text()
+    return _WORDS.search(text) is not None and (len(text) > _LONGEST_NUMBER or _WORDS.search(_NUMBER.sub("", text)) is not None)
+
+
+def _displays(block: LexborNode) -> bool:
+    if block.tag in ("dd", "center"):
+        return True
+    attributes = block.attributes
+    if block.tag != "td" and ((attributes.get("align") or "").lower() == "center" or _CENTRED.search(attributes.get("style") or "")):
+        return True
+    around = block.parent
+    names = f"{attributes.get('class') or ''} {(around.attributes.get('class') or '') if around is not None else ''}"
+    return not _DISPLAYING.isdisjoint(names.split())
 
 
 def _source_follows(node: LexborNode) -> bool:
@@ -282,9 +316,75 @@ def _row_block(lifter: _Lifter, parts: Sequence[Formula], number: str) -> Lexbor
     return block
 
 
-def _lift_images(lifter: _Lifter) -> None:
+_REST = 'img, sup, sub, var, .lazy-image-placeholder, .texhtml, .tex-span, span[class*="frac"]'
+"""What is looked for on every page; one selection costs less than three."""
+_WRITTEN = frozenset(("texhtml", "tex-span", "sfrac", "frac"))
+_CODE_TAGS = frozenset(("pre", "code", "kbd", "samp", "tt"))
+_VARIABLE = re.compile(r"(?:^|[\s({\d,])\\[a-z]{2,}|(?<![A-Za-z0-9_])[A-Za-z]_(?:\{|[A-Za-z0-9](?![A-Za-z0-9_]))")
+
+
+def _lift_rest(lifter: _Lifter) -> None:
+    """Images, formulas written in HTML, variables, and scripts that are left, in this order."""
+    images: list[LexborNode] = []
+    scripts: list[LexborNode] = []
+    variables: list[LexborNode] = []
+    written: list[LexborNode] = []
+    for node in lifter.tree.css(_REST):
+        tag = node.tag
+        if tag == "img":
+            images.append(node)
+        elif tag in ("sup", "sub"):
+            scripts.append(node)
+        else:
+            names = (node.attributes.get("class") or "").split()
+            if not _WRITTEN.isdisjoint(names):
+                written.append(node)
+            elif tag == "var":
+                variables.append(node)
+            elif "lazy-image-placeholder" in names:
+                images.append(node)
+    _lift_images(lifter, images)
+    _lift_written(lifter, written)
+    _lift_variables(lifter, variables)
+    lift_scripts([node for node in scripts if not lifter.is_gone(node)] if written else scripts, lifter.put)
+
+
+def _lift_written(lifter: _Lifter, nodes: Sequence[LexborNode]) -> None:
+    """Formulas written in HTML: Wikipedia's and Codeforces'."""
+    unread = 0
+    for node in nodes[:_MOST]:
+        if lifter.is_gone(node):
+            continue
+        tex, _ = clean(converter("formula_html", "html_formula")(node))
+        if tex:
+            lifter.put(node, _displayed(node, Formula(tex, False, "superscript")))
+            continue
+        unread += 1
+        if unread > _UNCHECKED:
+            return
+
+
+def _lift_variables(lifter: _Lifter, nodes: Sequence[LexborNode]) -> None:
+    """AtCoder's `<var>`: on a page where one holds TeX, all are formulas; elsewhere they name what a program is given."""
+    texts = [(node, (plain_text(node) or "").strip()) for node in nodes[:_MOST]]
+    if not any(len(text) <= _LONGEST_VARIABLE and _VARIABLE.search(text) and is_tex(text) for _, text in texts):
+        return
+    for node, text in texts:
+        if not text or not (is_tex(text, strict=False) or (len(text) <= _LONGEST_VARIABLE and not words(text))):
+            continue
+        parent = node.parent
+        if lifter.is_gone(node) or (
+            parent is not None and (parent.tag in _CODE_TAGS or (parent.parent and parent.parent.tag in _CODE_TAGS))
+        ):
+            continue
+        tex, _ = clean(text)
+        if tex:
+            lifter.put(node, Formula(tex, False, "attribute"))
+
+
+def _lift_images(lifter: _Lifter, nodes: Sequence[LexborNode]) -> None:
     last = ""
-    for node in lifter.tree.css("img, .lazy-image-placeholder")[:_MOST]:
+    for node in nodes[:_MOST]:
         attributes = node.attributes
         if not (attributes.get("alt") or attributes.get("src") or attributes.get("title") or attributes.get("data-alt")) or lifter.is_gone(
             node

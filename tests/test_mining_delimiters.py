@@ -43,7 +43,8 @@ def test_delimiters_of_a_pages_own_are_read_with_their_escapes() -> None:
     read = read_config(config)
     assert read.inline == (("[itex]", "[/itex]"), ("##", "##"))
     assert read.display == (("[tex]", "[/tex]"),)
-    assert found_in("If ##a_1## then [tex]b[/tex]", read) == [("a_1", False), ("b", True)]
+    assert found_in("If ##a_1## then\n\n[tex]b[/tex]", read) == [("a_1", False), ("b", True)]
+    assert found_in("If [tex]b[/tex] then", read) == [("b", False)]
 
 
 def test_a_letter_or_a_bracket_is_no_delimiter() -> None:
@@ -74,6 +75,11 @@ def test_asciimath_is_read_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -
         ("\\(a\n\nb\\)", []),
         ("$$ \n\n$$", []),
         (r"escaped \\(x\\)", []),
+        (r"so $$$n$$$, $$$a_i \le 10^9$$$ and $$$s[1]$$$ ok", [("n", False), (r"a_i \le 10^9", False), ("s[1]", False)]),
+        (r"$$$$$$ \sum a $$$$$$", [(r"\sum a", True)]),
+        ("Prices: $$ Thai, $$$ Greek", []),
+        ("Thai $$$ - Indian $$$$, or $$$ Greek $$$ and $$$, $$$", []),
+        ('so [latex size=2]x[/latex] and [latex display="true"]y=1[/latex].', [("x", False), ("y=1", True)]),
     ],
 )
 def test_what_is_always_mathematics(text: str, formulas: list[tuple[str, bool]]) -> None:
@@ -91,6 +97,10 @@ def test_what_is_always_mathematics(text: str, formulas: list[tuple[str, bool]])
         r"\$x^2\$",
         "costs $x more than$5",
         "$HOME and $PATH",
+        "价格是$5和$10。",
+        "设$是个符号$的",
+        "$ ls a_1 $ cd b_2 $ ",
+        "$ cd a_1\n$ cd b_2",
     ],
 )
 def test_money_and_shell_are_no_mathematics_on_a_page_without_configuration(text: str) -> None:
@@ -99,15 +109,36 @@ def test_money_and_shell_are_no_mathematics_on_a_page_without_configuration(text
 
 @pytest.mark.parametrize(
     ("text", "tex"),
-    [("for $n$ in", "n"), (r"$\alpha$-stable", r"\alpha"), ("$x_1 = 2$,", "x_1 = 2"), ("($f(x)$)", "f(x)"), ("the $k$th", "k")],
+    [
+        ("for $n$ in", "n"),
+        (r"$\alpha$-stable", r"\alpha"),
+        ("$x_1 = 2$,", "x_1 = 2"),
+        ("($f(x)$)", "f(x)"),
+        ("the $k$th", "k"),
+        (r"and $ f: X \rightarrow Y $ holds", r"f: X \rightarrow Y"),
+        ("and $ a_n < 1 $ too", "a_n < 1"),
+        (r"形式 $ \lim\limits_{x \to 0} f(x) $ 的", r"\lim\limits_{x \to 0} f(x)"),
+        ("设$a$，为实数", "a"),
+        ("面积为$S_{圆}=1$的", "S_{圆}=1"),
+    ],
 )
 def test_single_dollars_that_plainly_hold_mathematics_count_without_configuration(text: str, tex: str) -> None:
     assert found_in(text) == [(tex, False)]
 
 
+def test_names_with_spaces_count_where_the_text_writes_its_tex_so() -> None:
+    text = r"Let $ f $ be $ a = 1 $ for $5, where $ x \in X $ and $ n $."
+    assert [tex for tex, _ in found_in(text)] == ["f", "a = 1", r"x \in X", "n"]
+    assert found_in("in $ f $ or $ a = 1 $ or $ n $") == []
+
+
 def test_configured_dollars_count_except_money() -> None:
     assert found_in("$n$ of $any set$", CONFIGURED) == [("n", False), ("any set", False)]
     assert found_in("$5 and some more than $10", CONFIGURED) == []
+    assert found_in("It costs $5. So $x$ is $y$ and then.", CONFIGURED) == [("x", False), ("y", False)]
+    assert found_in("He has $5 and $x$ is $y = 2$.", CONFIGURED) == [("x", False), ("y = 2", False)]
+    for kept in ("2 x + 1 ", "10^9 ", "2 sin x ", "5 cm", r"3 \text{ apples} ", "0 < x < 1 "):
+        assert found_in(f"so ${kept}$ then", CONFIGURED) == [(kept.strip(), False)]
     assert found_in("$x$ and $y$", Delimiters(dollar=False)) == []
 
 
@@ -132,7 +163,23 @@ def test_spelling_escapes_other_dollars_only_beside_formulas() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["$", "$a ", "\\[", "\\( ", "${ ", "\\begin{align}", "[tex]", "$$a\n\n", "\\", "`a ", "\\(\\[$$[tex]$", "$\ue0000\ue001"]
+    "unit",
+    [
+        "$",
+        "$a ",
+        "\\[",
+        "\\( ",
+        "${ ",
+        "\\begin{align}",
+        "[tex]",
+        "$$a\n\n",
+        "\\",
+        "`a ",
+        "\\(\\[$$[tex]$",
+        "$\ue0000\ue001",
+        "$ \\aa ",
+        "$ \\a$",
+    ],
 )
 def test_hostile_text_takes_linear_time(unit: str) -> None:
     delimiters = Delimiters(dollar=True, ascii=(("`", "`"),))

@@ -85,9 +85,45 @@ PREVIEWED = '<span class="MathJax_Preview">[x]</span><span class="MathJax" id="E
         ("x<sub>i</sub><sup>2</sup> + 1", "$x_{i}^{2}$ + 1"),
         ("<i>σ</i><sup>2</sup>", "$\\totex^{2}$"),
         ("(a+b)<sup>n</sup>", "$(a+b)^{n}$"),
+        ('<span class="math">a+b</span>, <span class="math inline">10</span>, <span class="math">10</span>', "$a+b$, $10$, 10"),
+        ('<span class="katex-eq" data-katex-display="false">n+1</span>', "$n+1$"),
+        ('<span class="katex-eq" data-katex-display="true">n+1</span>', "$$n+1$$"),
+        ('<span class="math-tex">f, g, h</span> and <span class="tex2jax_process">f, g, h</span>', "$f, g, h$ and f, g, h"),
+        ('<span class="katex-error" title="ParseError: ..">\\foo{x}</span>', "$\\foo{x}$"),
+        ('<span class="katex--inline"><span class="katex"><span class="katex-mathml"> x 2 x^2 </span><span class="katex-html">x2</span>'
+         "</span></span>", "$\\katexhtmltotex$"),
+        ('<amp-mathml layout="container" inline data-formula="\\[x = 2\\]"></amp-mathml>', "$x = 2$"),
+        ('<amp-mathml layout="container" data-formula="\\[x = 2\\]"></amp-mathml>', "$$x = 2$$"),
+        ('<div class="latex-rendered" data-attrs="{&quot;persistentExpression&quot;:&quot;x^2 = \\\\frac{1}{2}&quot;,'
+         '&quot;id&quot;:&quot;A&quot;}"></div>', "$$x^2 = \\frac{1}{2}$$"),
+        ('a <div class="latex-rendered" data-attrs="{[[[&quot;"></div> b', "a b"),
+        ("<var>1 \\leq N \\leq 10^5</var>, <var>A_i</var>, <var>N</var> <pre><var>N</var></pre>", "$1 \\leq N \\leq 10^5$, $A_i$, $N$ N"),
+        ("call <var>file_name</var> with <var>n</var> or <var>arg_1</var> or <var>C:\\temp_1</var>",
+         "call file_name with n or arg_1 or C:\\temp_1"),
     ],
 )  # fmt: skip
 def test_a_formula_is_there_once_from_its_best_source(html: str, text: str) -> None:
+    assert text_of(html) == text
+
+
+IMAGE = '<img class="latex" alt="\\alpha">'
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        (f'<div class="displaymath"><p>{IMAGE}</p></div>', "$$\\alpha$$"),
+        (f'<p align="center">{IMAGE} <br> (1.2)</p>', "$$\\alpha$$ (1.2)"),
+        (f'<p style="text-align: center">{IMAGE}.</p>', "$$\\alpha$$."),
+        (f"<center>{IMAGE}</center>", "$$\\alpha$$"),
+        (f"<p>{IMAGE}</p>", "$\\alpha$"),
+        (f'<p align="center">where {IMAGE}</p>', "where $\\alpha$"),
+        (f'<p align="center">{IMAGE} <b>and</b></p>', "$\\alpha$ and"),
+        (f'<p align="center">{IMAGE} and {IMAGE}</p>', "$\\alpha$ and $\\alpha$"),
+        (f'<table><tr><td align="center">{IMAGE}</td></tr></table>', "$\\alpha$"),
+    ],
+)
+def test_a_formula_is_displayed_where_it_is_all_there_is_in_a_block_that_displays(html: str, text: str) -> None:
     assert text_of(html) == text
 
 
@@ -152,6 +188,11 @@ def test_families_are_counted_where_they_stand() -> None:
         "<sup>",
         '<div class="MathJax"><b><b><b>',
         '<div class="katex">' + 11 * "<i>",
+        '<span class="texhtml">',
+        '<div class="equation">x',
+        '<span class="sfrac">y',
+        "<var>a_1",
+        '<p align="center"><img class="latex" alt="\\alpha">',
     ],
 )
 def test_thousands_of_nested_elements_take_bounded_time(unit: str) -> None:

@@ -7,6 +7,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from data_pipeline.formula_html import html_formula
 from data_pipeline.formula_scripts import lift_scripts
+from data_pipeline.formulas import lift, spell
 
 
 def read(markup: str, names: str = "texhtml") -> str:
@@ -66,3 +67,31 @@ def test_a_bracket_carries_a_script_unless_it_is_a_footnote(html: str, tex: list
     found: list[str] = []
     lift_scripts(tree.css("sup, sub"), lambda _node, formula: found.append(formula.tex))
     assert found == tex
+
+
+HALF = (
+    '<span class="sfrac"><span class="tion"><span class="num">1</span><span class="sr-only">/</span>'
+    '<span class="den">2</span></span></span>'
+)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ('<span class="math inline"><em>x</em><sub><em>i</em></sub> = 2<em>a</em> + 1</span>', "$x_{i} = 2a + 1$"),
+        ('<span class="tex-span"><i>a</i><sub class="lower-index"><i>i</i></sub> &le; 10<sup>9</sup></span>', "$a_{i} \\leq 10^{9}$"),
+        (f'<span class="texhtml"><i>x</i> = {HALF}</span>', "$x = \\frac{1}{2}$"),
+        (f"a {HALF} b", "a $\\frac{1}{2}$ b"),
+        ('<span class="frac">3<span class="sr-only">+</span><span class="num">1</span>&frasl;<span class="den">2</span></span>',
+         "$3\\frac{1}{2}$"),
+        ('<span class="texhtml mvar">x</span>', "$x$"),
+        ('<p class="formula">Baby <b>milk</b></p>', "Baby milk"),
+        ('<div class="math formula"><i>E</i> = <i>mc</i><sup>2</sup></div>', "$$E = mc^{2}$$"),
+        ('<div class="math"><p><img class="math" alt="\\alpha"></p></div>', "$$\\alpha$$"),
+    ],
+)  # fmt: skip
+def test_elements_that_hold_a_formula_in_html_become_it(html: str, text: str) -> None:
+    tree = LexborHTMLParser(f"<body>{html}</body>")
+    found = lift(tree, html)
+    assert tree.body is not None
+    assert spell(tree.body.text(), found) == text
