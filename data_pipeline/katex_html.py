@@ -106,7 +106,8 @@ def _glyph(text: str, names: list[str]) -> Element:
         return element("mo", text=text, attributes={"stretchy": "false"} if "mopen" in names or "mclose" in names else {})
     if "op-symbol" in names:
         return element("mo", text=text)
-    if text.isalpha() and "mathnormal" not in names and not font and len(text) == 1 and "mop" not in names:
+    italic = "mathnormal" in names or "mathdefault" in names  # the latter up to KaTeX 0.12
+    if text.isalpha() and not italic and not font and len(text) == 1 and "mop" not in names:
         font = "" if not text.isascii() else "normal"
     return letters(text, font)
 

@@ -125,6 +125,7 @@ TWOK = '<span class="mord">2</span>'
         (f'<span class="mord">{XK}<span class="msupsub">{stack((-3.06, TWOK))}</span></span>', "x^{2}"),
         (f'<span class="mord">{XK}<span class="msupsub">{stack((-2.55, IK), deep=True)}</span></span>', "x_{i}"),
         (f'<span class="mord">{XK}<span class="msupsub">{stack((-2.4, IK), (-3.06, TWOK), deep=True)}</span></span>', "x_{i}^{2}"),
+        ('<span class="mord mathdefault">x</span><span class="mbin">+</span><span class="mord">y</span>', r"x + \mathrm{y}"),
         (f'<span class="mfrac">{stack((-2.3, XK), (-3.23, "<span class=frac-line></span>"), (-3.67, TWOK))}</span>', r"\frac{2}{x}"),
         (f'<span class="mord sqrt">{stack((-3.0, XK), (-2.9, "<span class=hide-tail><svg></svg></span>"))}</span>', r"\sqrt{x}"),
         (f'<span class="mord accent">{stack((-3.0, XK), (-3.1, "<span class=accent-body>^</span>"))}</span>', r"\hat{x}"),
