@@ -6,7 +6,7 @@ hold only inline tags are replaced by a placeholder here; the others (rows, line
 
 import re
 
-_CODE = re.compile(r"<code\b[^>]*>([^<]*(?:</?(?:span|em|b|i|strong)\b[^>]*>[^<]*){0,50})</code>")
+_INLINE = re.compile(r"[^<]*(?:</?(?:span|em|b|i|strong)\b[^>]*>[^<]*){0,50}")
 _CODE_ATTRS = re.compile(r"\s{0,50}<code\b([^>]*)>")
 _MARKED_UP = ("<pre", "<div", "<p", "<li", "<tr", "<br", "<td", "lineno", "gutter", "line-numbers", "blob-num", "\ue000", "\ue002")
 """What makes a listing more than text with tags in it."""
@@ -22,15 +22,26 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
         languages.append(language)
         return f"\ue002{len(codes) - 1}\ue003"
 
-    def inline(match: re.Match[str]) -> str:
-        words = " ".join(_bare(match[1]).split())
-        if not words or "\ue000" in words or match[1].count("\n") > 2:
-            return match[0]
-        return keep(unescape(words), "")
+    def inline(html: str) -> str:
+        first, *rest = html.split("<code")
+        parts = [first]
+        for part in rest:
+            end = part.find("</code>")
+            start = part.find(">") + 1
+            inside = part[start:end]
+            if end < start or not start or part[0] not in " >" or ("<" in inside and not _INLINE.fullmatch(inside)):
+                parts.append("<code" + part)
+                continue
+            words = " ".join(_bare(inside).split())
+            if not words or "\ue000" in words or inside.count("\n") > 2:
+                parts.append("<code" + part)
+            else:
+                parts.append(keep(unescape(words), "") + part[end + 7 :])
+        return "".join(parts)
 
     def listing(element: str) -> str:
         attrs, _, inside = element.partition(">")
-        if any(map(inside.__contains__, _MARKED_UP)):
+        if ("<" in inside or "\ue000" in inside or "\ue002" in inside) and any(map(inside.__contains__, _MARKED_UP)):
             return "<pre" + element
         code = _CODE_ATTRS.match(inside)
         language = language_of(attrs) or (language_of(code[1]) if code else "")
@@ -39,14 +50,14 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
     first, *rest = html.split("<pre")
     if "<code" not in html and not rest:
         return html
-    parts = [_CODE.sub(inline, first) if "<code" in first else first]
+    parts = [inline(first) if "<code" in first else first]
     for part in rest:
         end = part.find("</pre>")
         if end < 0 or part[0] not in " >":
             parts.append("<pre" + part)
         else:
             after = part[end:]
-            parts += [listing(part[:end]), _CODE.sub(inline, after) if "<code" in after else after]
+            parts += [listing(part[:end]), inline(after) if "<code" in after else after]
     return "".join(parts)
 
 

@@ -15,7 +15,6 @@ LINE = "\x01"
 _TOKEN = re.compile(r"<(/?[A-Za-z][^>]*)>([^<]*)")
 _RAW = "script, style, xmp, iframe, noembed, noframes, plaintext"
 _LONG = 3_000_000
-_TAG = re.compile(r"<[^>]*>")
 
 
 def serialised(tree: LexborHTMLParser) -> str:
@@ -41,10 +40,11 @@ def _folded(html: str) -> str:
         parts = [first]
         for part in rest:
             end = part.find("</" + tag)
-            inside = part[:end]
-            if end > 0 and inside[0] in " >" and inside.count("<a ") > 4 and not any(sign in inside for sign in "\ue000$\\"):
-                attrs, _, inside = inside.partition(">")
-                part = f"{attrs}><p><a>{' '.join(_TAG.sub(' ', inside).split())}</a></p>{part[end:]}"
+            if end > 0 and part[0] in " >" and part.count("<a ", 0, end) > 4:
+                attrs, _, inside = part[:end].partition(">")
+                if "$" not in inside and "\ue000" not in inside and "\\" not in inside:
+                    words = " ".join(inside.replace("<", ">").split(">")[::2]).split()
+                    part = f"{attrs}><p><a>{' '.join(words)}</a></p>{part[end:]}"
             parts.append(part)
         html = ("<" + tag).join(parts)
     return html
