@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.block_types import Block, Blocks, Box, OpenList, OpenTable
+from data_pipeline.block_types import Block, Blocks, OpenList, OpenTable
 from data_pipeline.cues import ARTICLE, BAD, BODY, HIDDEN, MAIN, POST, SPOILER, THEOREM, TITLE_CLASS, is_junk, zone_of
 from data_pipeline.hidden import holds_mathematics
 from data_pipeline.listings import language_of, trimmed, unescape, without_code
@@ -56,7 +56,7 @@ class _Builder:
 
     def __init__(self, html: str, *, hide: bool) -> None:
         self.hide = hide
-        self.out = Blocks([Box(-1, 0, 0)], [])
+        self.out = Blocks()
         self.languages: list[str] = []
         self.tokens = tokens(without_code(html, self.out.codes, self.languages))
         self.stack = [0]
@@ -85,13 +85,14 @@ class _Builder:
         self.flush()
 
     def read(self) -> None:
-        buffer, known = self.buffer, self.known
+        buffer, find, learn = self.buffer, self.known.get, self.learn
+        append = buffer.append
         for tag, text in self.tokens:
-            handler, name, attrs, _ = known.get(tag) or self.learn(tag)
+            handler, name, attrs, _ = find(tag) or learn(tag)
             if handler is not None:
                 text = handler(self, name, attrs, text)
             if text and (buffer or not text.isspace()):
-                buffer.append(text)
+                append(text)
                 if self.anchors:
                     self.links += len(text)
 
@@ -110,6 +111,8 @@ class _Builder:
             unread, handler = _HIDDEN, _Builder.hidden
         elif (start := attrs.find('class="')) >= 0 and is_junk(attrs[start + 7 : attrs.find('"', start + 7)]):
             unread, handler = _JUNK, _Builder.junk
+        elif name == "a":
+            return _ANCHOR
         found = handler, name, attrs, unread
         if name != "a" and len(tag) < _REPEATED:
             self.known[tag] = found
@@ -162,7 +165,7 @@ class _Builder:
         buffer = self.buffer
         if not buffer:
             return
-        raw = "".join(buffer)
+        raw = "".join(buffer) if len(buffer) > 1 else buffer[0]
         buffer.clear()
         links, self.links = self.links, 0
         text = " ".join(raw.split())
@@ -185,9 +188,8 @@ class _Builder:
         if self.buffer:
             self.flush()
         boxes, stack = self.out.boxes, self.stack
-        parent = stack[-1]
-        zone = boxes[parent].zone
-        own = 0
+        parent, zones, own = stack[-1], boxes.zones, 0
+        zone = zones[parent]
         if attrs or name not in _UNMARKED:
             own, label = zone_of(name, attrs)
             if own & (MAIN | ARTICLE):
@@ -198,8 +200,10 @@ class _Builder:
                 language = language_of(attrs)
                 if language:
                     self.hint = (language, len(self.out.blocks))
-        stack.append(len(boxes))
-        boxes.append(Box(parent, zone | own, own))
+        stack.append(len(zones))
+        zones.append(zone | own)
+        boxes.parents.append(parent)
+        boxes.owns.append(own)
         return text
 
     def close(self, name: str, attrs: str, text: str) -> str:
@@ -238,7 +242,7 @@ class _Builder:
     def heading(self, name: str, attrs: str, text: str) -> str:
         if self.buffer:
             self.flush()
-        theorem = self.out.boxes[self.stack[-1]].own & THEOREM
+        theorem = self.out.boxes.owns[self.stack[-1]] & THEOREM
         self.kind = "bold" if theorem or (attrs and TITLE_CLASS.search(attrs)) else name
         return text
 
@@ -288,7 +292,7 @@ class _Builder:
     def quote(self, name: str, attrs: str, text: str) -> str:
         """A quotation; forum software that calls its posts so is not believed."""
         self.open(name, attrs, "")
-        self.quoted.append(not self.out.boxes[-1].own & (POST | BODY))
+        self.quoted.append(not self.out.boxes.owns[-1] & (POST | BODY))
         self.quotes += self.quoted[-1]
         return text
 
@@ -459,6 +463,7 @@ class _Builder:
 _Handler = Callable[[_Builder, str, str, str], str]
 _Tag = tuple[_Handler | None, str, str, int]
 """What a tag's handler is, its name, its attributes (from the blank before them on), and whether its element is left out."""
+_ANCHOR: _Tag = (_Builder.anchor, "a", "", 0)
 _KNOWN: dict[bool, dict[str, _Tag]] = {True: {}, False: {}}
 _BOXES = (
     "div section article main nav header footer aside form dl td th figure figcaption details summary center fieldset menu dialog "
