@@ -8,7 +8,9 @@ without text.
 
 Mathematics outweighs all of it: a block with a formula is prose whatever its length, and it stays wherever it stands unless it is mostly
 a link in a part that is boilerplate by its cues (a question site's list of related questions). Readers' comments stay where they hold
-formulas. Where hardly anything would be left the whole page stays: an index or a page of an unknown make is better whole than empty.
+formulas, and on pages of questions and answers with formulas. What such pages say around posts (who answered when, counts of votes,
+links to more) goes by its class or as a short block that says just that. Where hardly anything would be left the whole page stays: an
+index or a page of an unknown make is better whole than empty.
 
 Left out: any knowledge of language (stop words) and of what boilerplate says, but for a copyright line.
 """
@@ -26,6 +28,17 @@ _MATH = re.compile(
 _RIGHTS = re.compile(
     r"(?:copyright|©|\(c\) (?:19|20)\d\d|all rights reserved|alle rechte vorbehalten|powered by|proudly powered)", re.IGNORECASE
 )
+_WHEN = (
+    r"[^.?!\n]{0,60}?(?:\b\d{1,2}:\d{2}\b(?: ?[ap]m)?|\b\d{1,4} (?:second|sec|minute|min|hour|day|month|year)s? ago|\b(?:yesterday|today))"
+)
+_FURNITURE = re.compile(
+    rf"(?:last )?(?:answered|asked|edited|modified|commented|posted){_WHEN}|(?:protected|closed|locked|reopened) by {_WHEN}|"
+    r"\|? ?(?:add|show|hide|load) (?:a |an |\d{1,4} |all |more |older |newer )*(?:comments?|repl(?:y|ies))[ |.…]*|"
+    r"would you like to answer one of these unanswered questions instead\?|not the answer you['’]re looking for\?.{0,200}|"
+    r"you must (?:be logged|log) in to (?:answer|reply|comment|post)[^.?!]{0,60}\.?|know someone [^?]{1,60}\? .{0,40}\bshare .{0,160}",
+    re.IGNORECASE,
+)
+"""What question sites and forums say around posts, as a whole block."""
 _LONG = 80
 _STRUCTURE = frozenset(["table", "code", "dt", "bold"])
 
@@ -132,7 +145,10 @@ def _choose(page: _Page) -> list[bool]:
     inside = _inside(page, scope)
     first = next((index for index, value in enumerate(prose) if value and inside[page.blocks[index].box]), 0)
     title = _title(page, first)
-    commented = any(math and zone & COMMENTS and not zone & (NAV | BAD) for math, zone in zip(page.math, page.zones, strict=True))
+    answered = sum([own & POST for own in page.boxes.owns]) > POST and any(page.math)
+    commented = answered or any(
+        math and zone & COMMENTS and not zone & (NAV | BAD) for math, zone in zip(page.math, page.zones, strict=True)
+    )
     listed = _link_lists(page)
     kept = []
     for index, block in enumerate(page.blocks):
@@ -145,7 +161,9 @@ def _choose(page: _Page) -> list[bool]:
             keep = False
         elif title <= index < first:
             keep = index == title or (
-                not page.linked[index] and (page.weights[index] >= _LONG or block.kind[0] == "h") and not zone & (COMMENTS | CAPTION)
+                not page.linked[index]
+                and (page.weights[index] >= (20 if zone & POST else _LONG) or block.kind[0] == "h")
+                and not zone & (COMMENTS | CAPTION)
             )
         elif not inside[block.box]:
             keep = False
@@ -159,9 +177,20 @@ def _choose(page: _Page) -> list[bool]:
         kept.append(keep)
     for index in range(_opening(page, prose)):
         kept[index] = kept[index] and page.math[index]
+    for index, block in enumerate(page.blocks):
+        if kept[index] and not page.math[index] and len(block.text) < 240 and block.kind != "code" and _is_furniture(page, index):
+            kept[index] = False
     _trim(page, prose, kept)
     _lone_headings(page, kept)
     return kept
+
+
+def _is_furniture(page: _Page, index: int) -> bool:
+    """Who did what when, what a reader may do next; in readers' comments a lone number too, which counts votes (elsewhere: an answer)."""
+    text = page.blocks[index].text
+    if text[0].isdecimal():
+        return bool(page.zones[index] & COMMENTS) and len(text) < 7 and text.isdecimal()
+    return "$" not in text and _FURNITURE.fullmatch(text) is not None
 
 
 def _title(page: _Page, first: int) -> int:

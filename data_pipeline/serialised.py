@@ -28,7 +28,10 @@ def serialised(tree: LexborHTMLParser) -> str:
     if "<!--" in html:
         first, *rest = html.split("<!--")
         html = first + "".join([part.partition("-->")[2] for part in rest])
-    return _folded(html.replace("&nbsp;", " ").replace(LINE, ""))
+    html = html.replace("&nbsp;", " ").replace(LINE, "")
+    if "group$" in html:  # what a question site puts around each post, so that macros of one do not reach the next; nothing is shown
+        html = html.replace("$\\begingroup$", "").replace("$\\endgroup$", "")
+    return _folded(html)
 
 
 def _folded(html: str) -> str:
