@@ -13,16 +13,17 @@ placeholder \ue002index\ue003 whose text is in `Blocks.codes` (so that dollar si
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from selectolax.lexbor import LexborHTMLParser
 
 from data_pipeline.block_types import Block, Blocks, OpenList, OpenTable
 from data_pipeline.cues import ARTICLE, BAD, BODY, HIDDEN, MAIN, POST, SPOILER, THEOREM, TITLE_CLASS, is_junk, zone_of
-from data_pipeline.hidden import holds_mathematics
+from data_pipeline.hidden import holds_mathematics, repeats
 from data_pipeline.listings import language_of, trimmed, unescape, without_code
 from data_pipeline.serialised import LINE, serialised, tokens
 from data_pipeline.tables import Cell, table_text
+from data_pipeline.tex_source import Formula
 
 _FORMULA = re.compile("\ue000[0-9]+\ue001")
 _ORDINAL = frozenset(["st", "nd", "rd", "th", "er", "re", "e", "o", "a", "ème", "eme", "tm", "®", "™", "©"])
@@ -32,7 +33,7 @@ _ALT = re.compile(r'alt="([^"]{1,3})"')
 _PARAGRAPH = re.compile(f"{LINE} ?{LINE}[ {LINE}]*")
 _EDGE = " " + LINE
 _HIDDEN, _JUNK = 1, 2
-_MOST_SHOWN = 300
+_MOST_SHOWN, _NEAR = 300, 1000
 _REPEATED, _MOST_KNOWN = 300, 20_000
 """The length of a tag that is worth remembering, and how many are."""
 _VOIDS = "area base br col embed hr img input link meta source track wbr param basefont bgsound frame keygen"
@@ -42,19 +43,20 @@ _UNMARKED = frozenset(["div", "li", "td", "th", "dl", "dd", "ul", "ol", "table",
 _LINES = frozenset(["br", "/div", "/p", "/li", "/tr", "/dt", "/dd"])
 
 
-def blocks_of(tree: LexborHTMLParser) -> Blocks:
-    """The blocks of a page whose formulas are placeholders already."""
+def blocks_of(tree: LexborHTMLParser, found: Sequence[Formula] = ()) -> Blocks:
+    """The blocks of a page whose formulas are placeholders already: the indices of those found."""
     html = serialised(tree)
-    out = _Builder(html, hide=True).out
+    out = _Builder(html, found, hide=True).out
     if out.hidden > 400 and out.hidden > sum(len(block.text) for block in out.blocks):
-        out = _Builder(html, hide=False).out
+        out = _Builder(html, found, hide=False).out
     return out
 
 
 class _Builder:
     """The state of one pass: every token goes to the handler of its tag, which returns the text that is to follow."""
 
-    def __init__(self, html: str, *, hide: bool) -> None:
+    def __init__(self, html: str, found: Sequence[Formula], *, hide: bool) -> None:
+        self.found = found
         self.hide = hide
         self.out = Blocks()
         self.languages: list[str] = []
@@ -134,6 +136,10 @@ class _Builder:
             inside.append((tag, text))
         raw = "".join([text for _, text in inside])
         words = " ".join(raw.split())
+        if "\ue000" in words:
+            before = "".join([block.text[-_NEAR:] for block in self.out.blocks[-2:]] + self.buffer[-20:])
+            if repeats(words, before[-_NEAR:], self.found):
+                return after
         menu = sum(tag.startswith("a ") for tag, _ in inside) > 2 + len(words) // 200
         if SPOILER.search(attrs) and not menu and self.worth(words):
             outer = self.tokens, self.hide, self.known
