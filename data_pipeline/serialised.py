@@ -29,7 +29,7 @@ def serialised(tree: LexborHTMLParser) -> str:
         first, *rest = html.split("<!--")
         html = first + "".join([part.partition("-->")[2] for part in rest])
     html = html.replace("&nbsp;", " ").replace(LINE, "")
-    if "group$" in html:  # what a question site puts around each post, so that macros of one do not reach the next; nothing is shown
+    if "$\\endgroup$" in html:  # what a question site puts around each post, so that macros of one do not reach the next; nothing is shown
         html = html.replace("$\\begingroup$", "").replace("$\\endgroup$", "")
     return _folded(html)
 
@@ -37,7 +37,7 @@ def serialised(tree: LexborHTMLParser) -> str:
 def _folded(html: str) -> str:
     """Menus as one paragraph each: a fifth of a page's tags stand in elements that say they are navigation, hold links and no formulas."""
     for tag in ("nav", "aside", "footer"):
-        if "<" + tag not in html:
+        if f"</{tag}>" not in html:  # (a longer word is found faster)
             continue
         first, *rest = html.split("<" + tag)
         parts = [first]
