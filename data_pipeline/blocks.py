@@ -100,6 +100,8 @@ class _Builder:
 
     def learn(self, tag: str) -> "_Tag":
         """What to do at a tag. Remembered, for this page and those after it: templates repeat theirs."""
+        if tag[:2] == "a " and 'class="' not in tag and not ("hid" in tag or "none" in tag):
+            return _ANCHOR  # most of what is not remembered
         name, _, attrs = tag.partition(" ")
         handler = _HANDLERS.get(name)
         if not attrs:
