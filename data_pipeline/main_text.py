@@ -177,7 +177,7 @@ def _choose(page: _Page) -> list[bool]:
         kept.append(keep)
     for index in range(_opening(page, prose)):
         kept[index] = kept[index] and page.math[index]
-    if any([own & (POST | COMMENTS) for own in page.boxes.owns]):
+    if any(own & (POST | COMMENTS) for own in page.boxes.owns):
         for index, block in enumerate(page.blocks):
             if kept[index] and not page.math[index] and len(block.text) < 240 and block.kind != "code" and _is_furniture(page, index):
                 kept[index] = False
