@@ -99,8 +99,7 @@ def kept_of_mathematics(pages: Sequence[Page]) -> dict[str, float]:
     for page in pages:
         raw = bounded(decode(page))
         tree = LexborHTMLParser(raw)
-        lift(tree, raw)
-        found = blocks_of(tree)
+        found = blocks_of(tree, lift(tree, raw))
         every, chosen = (" ".join(block.text for block in blocks) for blocks in (found.blocks, main_text(found)))
         words, kept_words = words + len(every.split()), kept_words + len(chosen.split())
         formulas, kept_formulas = formulas + every.count("\ue000"), kept_formulas + chosen.count("\ue000")

@@ -6,12 +6,12 @@ from data_pipeline.tables import Cell
 
 
 @dataclass(slots=True)
-class Box:
-    """An element that holds blocks: the index of the one around it, and what its markup and its parents' says (bits of `cues.py`)."""
+class Boxes:
+    """The elements that hold blocks, as columns: the index of the one around each, its bits of `cues.py` with its parents', and its own."""
 
-    parent: int
-    zone: int
-    own: int
+    parents: list[int] = field(default_factory=lambda: [-1])
+    zones: list[int] = field(default_factory=lambda: [0])
+    owns: list[int] = field(default_factory=lambda: [0])
 
 
 @dataclass(slots=True)
@@ -33,8 +33,8 @@ class Block:
 
 @dataclass(slots=True)
 class Blocks:
-    boxes: list[Box]
-    blocks: list[Block]
+    boxes: Boxes = field(default_factory=Boxes)
+    blocks: list[Block] = field(default_factory=list)
     codes: list[str] = field(default_factory=list)
     hidden: int = 0
     """Characters of hidden elements that were left out."""

@@ -13,16 +13,17 @@ placeholder \ue002index\ue003 whose text is in `Blocks.codes` (so that dollar si
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.block_types import Block, Blocks, Box, OpenList, OpenTable
+from data_pipeline.block_types import Block, Blocks, OpenList, OpenTable
 from data_pipeline.cues import ARTICLE, BAD, BODY, HIDDEN, MAIN, POST, SPOILER, THEOREM, TITLE_CLASS, is_junk, zone_of
-from data_pipeline.hidden import holds_mathematics
+from data_pipeline.hidden import holds_mathematics, repeats
 from data_pipeline.listings import language_of, trimmed, unescape, without_code
 from data_pipeline.serialised import LINE, serialised, tokens
 from data_pipeline.tables import Cell, table_text
+from data_pipeline.tex_source import Formula
 
 _FORMULA = re.compile("\ue000[0-9]+\ue001")
 _ORDINAL = frozenset(["st", "nd", "rd", "th", "er", "re", "e", "o", "a", "ème", "eme", "tm", "®", "™", "©"])
@@ -32,7 +33,7 @@ _ALT = re.compile(r'alt="([^"]{1,3})"')
 _PARAGRAPH = re.compile(f"{LINE} ?{LINE}[ {LINE}]*")
 _EDGE = " " + LINE
 _HIDDEN, _JUNK = 1, 2
-_MOST_SHOWN = 300
+_MOST_SHOWN, _NEAR = 300, 1000
 _REPEATED, _MOST_KNOWN = 300, 20_000
 """The length of a tag that is worth remembering, and how many are."""
 _VOIDS = "area base br col embed hr img input link meta source track wbr param basefont bgsound frame keygen"
@@ -42,21 +43,22 @@ _UNMARKED = frozenset(["div", "li", "td", "th", "dl", "dd", "ul", "ol", "table",
 _LINES = frozenset(["br", "/div", "/p", "/li", "/tr", "/dt", "/dd"])
 
 
-def blocks_of(tree: LexborHTMLParser) -> Blocks:
-    """The blocks of a page whose formulas are placeholders already."""
+def blocks_of(tree: LexborHTMLParser, found: Sequence[Formula] = ()) -> Blocks:
+    """The blocks of a page whose formulas are placeholders already: the indices of those found."""
     html = serialised(tree)
-    out = _Builder(html, hide=True).out
+    out = _Builder(html, found, hide=True).out
     if out.hidden > 400 and out.hidden > sum(len(block.text) for block in out.blocks):
-        out = _Builder(html, hide=False).out
+        out = _Builder(html, found, hide=False).out
     return out
 
 
 class _Builder:
     """The state of one pass: every token goes to the handler of its tag, which returns the text that is to follow."""
 
-    def __init__(self, html: str, *, hide: bool) -> None:
+    def __init__(self, html: str, found: Sequence[Formula], *, hide: bool) -> None:
+        self.found = found
         self.hide = hide
-        self.out = Blocks([Box(-1, 0, 0)], [])
+        self.out = Blocks()
         self.languages: list[str] = []
         self.tokens = tokens(without_code(html, self.out.codes, self.languages))
         self.stack = [0]
@@ -85,18 +87,21 @@ class _Builder:
         self.flush()
 
     def read(self) -> None:
-        buffer, known = self.buffer, self.known
+        buffer, find, learn = self.buffer, self.known.get, self.learn
+        append = buffer.append
         for tag, text in self.tokens:
-            handler, name, attrs, _ = known.get(tag) or self.learn(tag)
+            handler, name, attrs, _ = find(tag) or learn(tag)
             if handler is not None:
                 text = handler(self, name, attrs, text)
             if text and (buffer or not text.isspace()):
-                buffer.append(text)
+                append(text)
                 if self.anchors:
                     self.links += len(text)
 
     def learn(self, tag: str) -> "_Tag":
         """What to do at a tag. Remembered, for this page and those after it: templates repeat theirs."""
+        if tag[:2] == "a " and 'class="' not in tag and not ("hid" in tag or "none" in tag):
+            return _ANCHOR  # most of what is not remembered
         name, _, attrs = tag.partition(" ")
         handler = _HANDLERS.get(name)
         if not attrs:
@@ -110,6 +115,8 @@ class _Builder:
             unread, handler = _HIDDEN, _Builder.hidden
         elif (start := attrs.find('class="')) >= 0 and is_junk(attrs[start + 7 : attrs.find('"', start + 7)]):
             unread, handler = _JUNK, _Builder.junk
+        elif name == "a":
+            return _ANCHOR
         found = handler, name, attrs, unread
         if name != "a" and len(tag) < _REPEATED:
             self.known[tag] = found
@@ -131,6 +138,10 @@ class _Builder:
             inside.append((tag, text))
         raw = "".join([text for _, text in inside])
         words = " ".join(raw.split())
+        if "\ue000" in words:
+            before = "".join([block.text[-_NEAR:] for block in self.out.blocks[-2:]] + self.buffer[-20:])
+            if repeats(words, before[-_NEAR:], self.found):
+                return after
         menu = sum(tag.startswith("a ") for tag, _ in inside) > 2 + len(words) // 200
         if SPOILER.search(attrs) and not menu and self.worth(words):
             outer = self.tokens, self.hide, self.known
@@ -162,7 +173,7 @@ class _Builder:
         buffer = self.buffer
         if not buffer:
             return
-        raw = "".join(buffer)
+        raw = "".join(buffer) if len(buffer) > 1 else buffer[0]
         buffer.clear()
         links, self.links = self.links, 0
         text = " ".join(raw.split())
@@ -185,9 +196,8 @@ class _Builder:
         if self.buffer:
             self.flush()
         boxes, stack = self.out.boxes, self.stack
-        parent = stack[-1]
-        zone = boxes[parent].zone
-        own = 0
+        parent, zones, own = stack[-1], boxes.zones, 0
+        zone = zones[parent]
         if attrs or name not in _UNMARKED:
             own, label = zone_of(name, attrs)
             if own & (MAIN | ARTICLE):
@@ -198,8 +208,10 @@ class _Builder:
                 language = language_of(attrs)
                 if language:
                     self.hint = (language, len(self.out.blocks))
-        stack.append(len(boxes))
-        boxes.append(Box(parent, zone | own, own))
+        stack.append(len(zones))
+        zones.append(zone | own)
+        boxes.parents.append(parent)
+        boxes.owns.append(own)
         return text
 
     def close(self, name: str, attrs: str, text: str) -> str:
@@ -238,7 +250,7 @@ class _Builder:
     def heading(self, name: str, attrs: str, text: str) -> str:
         if self.buffer:
             self.flush()
-        theorem = self.out.boxes[self.stack[-1]].own & THEOREM
+        theorem = self.out.boxes.owns[self.stack[-1]] & THEOREM
         self.kind = "bold" if theorem or (attrs and TITLE_CLASS.search(attrs)) else name
         return text
 
@@ -288,7 +300,7 @@ class _Builder:
     def quote(self, name: str, attrs: str, text: str) -> str:
         """A quotation; forum software that calls its posts so is not believed."""
         self.open(name, attrs, "")
-        self.quoted.append(not self.out.boxes[-1].own & (POST | BODY))
+        self.quoted.append(not self.out.boxes.owns[-1] & (POST | BODY))
         self.quotes += self.quoted[-1]
         return text
 
@@ -459,6 +471,7 @@ class _Builder:
 _Handler = Callable[[_Builder, str, str, str], str]
 _Tag = tuple[_Handler | None, str, str, int]
 """What a tag's handler is, its name, its attributes (from the blank before them on), and whether its element is left out."""
+_ANCHOR: _Tag = (_Builder.anchor, "a", "", 0)
 _KNOWN: dict[bool, dict[str, _Tag]] = {True: {}, False: {}}
 _BOXES = (
     "div section article main nav header footer aside form dl td th figure figcaption details summary center fieldset menu dialog "

@@ -61,7 +61,8 @@ _NAMES = {
         postmetadata author-box author-bio author-info author-profile authorbox authorbio authorinfo about-author vcard
         copyright disclaimer impressum imprint vote votes voting votecell rating ratings feedback noprint no-print printfooter
         mw-jump rss feedburner cta call-action donate donation wpcnt languages lang-switcher language-switcher jp-relatedposts
-        flyout dropdown offcanvas off-canvas hamburger announcement""",
+        flyout dropdown offcanvas off-canvas hamburger announcement user-info user-details user-gravatar user-card post-signature
+        post-menu post-taglist comments-link comment-score comment-actions question-status bottom-notice s-anchors s-user""",
     COMMENTS: """comment comments commentlist comment-list commentarea commentbody commenttext respond disqus kommentar kommentare
         commentaire commentaires comentarios trackback trackbacks pingback pingbacks usercomments""",
     BODY: """entry-content entry-body entry-text post-body post-content post-text article-body article-content article-text article-main
@@ -96,7 +97,9 @@ SPOILER = re.compile(r' hidden="(?!until-found)|display:\s{0,3}none')
 """Those of an element that a click may show; what is only hidden from readers of screens repeats what they are told."""
 _JUNK = re.compile(
     r"(?<![a-z])(?:headerlink|header-anchor|anchorjs-link|heading-anchor|anchor-link|permalink|mw-editsection|linenos|lineno|linenodiv|"
-    r"line-numbers-rows|gutter|blob-num|sr-only|screen-reader-text|visually-hidden|visuallyhidden|copybtn|mw-cite-backlink|reader-only)(?![a-z])"
+    r"line-numbers-rows|gutter|blob-num|sr-only|screen-reader-text|visually-hidden|visuallyhidden|copybtn|mw-cite-backlink|reader-only|"
+    r"vote-count|vote-count-post|comment-score|comment-date|comments-link|user-action-time|relativetime|relativetime-clean|"
+    r"reputation-score|badgecount|js-link-separator)(?![a-z])"
 )
 
 TITLE_CLASS = re.compile(
@@ -107,7 +110,7 @@ TITLE_CLASS = re.compile(
 
 @lru_cache(50_000)
 def is_junk(classes: str) -> bool:
-    """Whether the value of a class attribute names what no reader reads: permalink signs, edit links, line numbers of listings."""
+    """Whether the value of a class attribute names what no reader reads: permalink signs, edit links, line numbers, votes, dates."""
     return _JUNK.search(classes) is not None
 
 

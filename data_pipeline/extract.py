@@ -60,7 +60,7 @@ def _html(raw: str) -> tuple[str, str, Counter[str]]:
     title = _title(tree)
     delimiters = read_config(raw)
     found = lift(tree, raw)
-    blocks = blocks_of(tree)
+    blocks = blocks_of(tree, found)
     text, codes = render(main_text(blocks), blocks.codes)
     text = delimit(text, found, delimiters)
     families = _families(text, found)

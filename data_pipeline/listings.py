@@ -5,11 +5,14 @@ hold only inline tags are replaced by a placeholder here; the others (rows, line
 """
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 
-_CODE = re.compile(r"<code\b[^>]*>([^<]*(?:</?(?:span|em|b|i|strong)\b[^>]*>[^<]*){0,50})</code>")
 _CODE_ATTRS = re.compile(r"\s{0,50}<code\b([^>]*)>")
-_MARKED_UP = ("<pre", "<div", "<p", "<li", "<tr", "<br", "<td", "lineno", "gutter", "line-numbers", "blob-num", "\ue000", "\ue002")
-"""What makes a listing more than text with tags in it."""
+_INLINE = ("span", "em", "b", "i", "strong")
+_BLOCKS = ("pre", "div", "p", "li", "tr", "br", "td")
+_NUMBERS = ("lineno", "gutter", "line-numbers", "blob-num")
+"""With block elements, what makes a listing more than text with tags in it."""
 _LANGUAGE = re.compile(r"\b(?:language|lang|highlight|highlight-source|brush:|sourceCode|src)[- :]+([A-Za-z][A-Za-z0-9+#]{0,15})(?![\w-])")
 _NO_LANGUAGE = frozenset(["default", "none", "text", "plain", "plaintext", "notranslate", "highlight", "source", "code", "auto"])
 
@@ -22,37 +25,60 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
         languages.append(language)
         return f"\ue002{len(codes) - 1}\ue003"
 
-    def inline(match: re.Match[str]) -> str:
-        words = " ".join(_bare(match[1]).split())
-        if not words or "\ue000" in words or match[1].count("\n") > 2:
-            return match[0]
-        return keep(unescape(words), "")
+    def inline(html: str) -> str:
+        first, *rest = html.split("<code")
+        parts = [first]
+        for part in rest:
+            end = part.find("</code>")
+            start = part.find(">") + 1
+            inside = part[start:end]
+            text = _bare(inside, _is_inline) if end >= start > 0 and part[0] in " >" else None
+            words = " ".join(text.split()) if text else ""
+            if not words or "\ue000" in words or inside.count("\n") > 2:
+                parts.append("<code" + part)
+            else:
+                parts.append(keep(unescape(words), "") + part[end + 7 :])
+        return "".join(parts)
 
     def listing(element: str) -> str:
         attrs, _, inside = element.partition(">")
-        if any(map(inside.__contains__, _MARKED_UP)):
+        text = _bare(inside, _is_inside_lines)
+        if text is None or "\ue000" in text or "\ue002" in text:
             return "<pre" + element
         code = _CODE_ATTRS.match(inside)
         language = language_of(attrs) or (language_of(code[1]) if code else "")
-        return f"<pre{attrs}>{keep(trimmed(_bare(inside)), language)}"
+        return f"<pre{attrs}>{keep(trimmed(text), language)}"
 
     first, *rest = html.split("<pre")
     if "<code" not in html and not rest:
         return html
-    parts = [_CODE.sub(inline, first) if "<code" in first else first]
+    parts = [inline(first) if "<code" in first else first]
     for part in rest:
         end = part.find("</pre>")
         if end < 0 or part[0] not in " >":
             parts.append("<pre" + part)
         else:
             after = part[end:]
-            parts += [listing(part[:end]), _CODE.sub(inline, after) if "<code" in after else after]
+            parts += [listing(part[:end]), inline(after) if "<code" in after else after]
     return "".join(parts)
 
 
-def _bare(html: str) -> str:
-    """The text of well-formed markup."""
-    return "".join(html.replace("<", ">").split(">")[::2]) if "<" in html else html
+def _bare(html: str, allowed: Callable[[str], bool]) -> str | None:
+    """The text of well-formed markup; None where one of its tags is not allowed."""
+    if "<" not in html:
+        return html
+    pieces = html.replace("<", ">").split(">")
+    return "".join(pieces[::2]) if all(map(allowed, set(pieces[1::2]))) else None
+
+
+@lru_cache(2_000)
+def _is_inline(tag: str) -> bool:
+    return tag.removeprefix("/").partition(" ")[0] in _INLINE
+
+
+@lru_cache(2_000)
+def _is_inside_lines(tag: str) -> bool:
+    return not tag.startswith(_BLOCKS) and not any(name in tag for name in _NUMBERS)
 
 
 def language_of(attrs: str) -> str:

@@ -8,7 +8,9 @@ without text.
 
 Mathematics outweighs all of it: a block with a formula is prose whatever its length, and it stays wherever it stands unless it is mostly
 a link in a part that is boilerplate by its cues (a question site's list of related questions). Readers' comments stay where they hold
-formulas. Where hardly anything would be left the whole page stays: an index or a page of an unknown make is better whole than empty.
+formulas, and on pages of questions and answers with formulas. What such pages say around posts (who answered when, counts of votes,
+links to more) goes by its class or as a short block that says just that. Where hardly anything would be left the whole page stays: an
+index or a page of an unknown make is better whole than empty.
 
 Left out: any knowledge of language (stop words) and of what boilerplate says, but for a copyright line.
 """
@@ -26,6 +28,17 @@ _MATH = re.compile(
 _RIGHTS = re.compile(
     r"(?:copyright|©|\(c\) (?:19|20)\d\d|all rights reserved|alle rechte vorbehalten|powered by|proudly powered)", re.IGNORECASE
 )
+_WHEN = (
+    r"[^.?!\n]{0,60}?(?:\b\d{1,2}:\d{2}\b(?: ?[ap]m)?|\b\d{1,4} (?:second|sec|minute|min|hour|day|month|year)s? ago|\b(?:yesterday|today))"
+)
+_FURNITURE = re.compile(
+    rf"(?:last )?(?:answered|asked|edited|modified|commented|posted){_WHEN}|(?:protected|closed|locked|reopened) by {_WHEN}|"
+    r"\|? ?(?:add|show|hide|load) (?:a |an |\d{1,4} |all |more |older |newer )*(?:comments?|repl(?:y|ies))[ |.…]*|"
+    r"would you like to answer one of these unanswered questions instead\?|not the answer you['’]re looking for\?.{0,200}|"
+    r"you must (?:be logged|log) in to (?:answer|reply|comment|post)[^.?!]{0,60}\.?|know someone [^?]{1,60}\? .{0,40}\bshare .{0,160}",
+    re.IGNORECASE,
+)
+"""What question sites and forums say around posts, as a whole block."""
 _LONG = 80
 _STRUCTURE = frozenset(["table", "code", "dt", "bold"])
 
@@ -35,14 +48,21 @@ class _Page:
 
     def __init__(self, found: Blocks) -> None:
         self.blocks, self.boxes = found.blocks, found.boxes
-        self.zones = [found.boxes[block.box].zone for block in found.blocks]
-        self.weights = [_weight(block.text) for block in found.blocks]
-        self.linked = [block.links > 0.6 * len(block.text) for block in found.blocks]
-        self.math = [_has_math(block.text) for block in found.blocks]
-        self.values = [
-            weight if math or (weight >= _LONG and block.links < 0.4 * len(block.text)) or block.kind == "code" else 0
-            for block, weight, math in zip(found.blocks, self.weights, self.math, strict=True)
-        ]
+        zones = found.boxes.zones
+        self.zones = [zones[block.box] for block in found.blocks]
+        self.weights: list[int] = []
+        self.linked: list[bool] = []
+        self.math: list[bool] = []
+        self.values: list[int] = []
+        for block in found.blocks:
+            text, links = block.text, block.links
+            size = len(text)
+            weight = size if size < 24 and "\ue002" not in text else _weight(text)
+            math = "\ue000" in text or (("\\" in text or "$" in text or "[" in text) and _MATH.search(text) is not None)
+            self.weights.append(weight)
+            self.linked.append(links > 0.6 * size)
+            self.math.append(math)
+            self.values.append(weight if math or (weight >= _LONG and links < 0.4 * size) or block.kind == "code" else 0)
 
     def prose(self, avoided: int) -> list[int]:
         """The weight of each block as prose: 0 for short blocks, links, and what stands in the avoided zones."""
@@ -50,11 +70,14 @@ class _Page:
 
     def sums(self, values: Sequence[int]) -> list[int]:
         """The sum of the blocks' values for each box, with the boxes in it."""
-        sums = [0] * len(self.boxes)
+        parents = self.boxes.parents
+        sums = [0] * len(parents)
         for block, value in zip(self.blocks, values, strict=True):
-            sums[block.box] += value
-        for index in range(len(self.boxes) - 1, 0, -1):
-            sums[self.boxes[index].parent] += sums[index]
+            if value:
+                sums[block.box] += value
+        for index in range(len(parents) - 1, 0, -1):
+            if sums[index]:
+                sums[parents[index]] += sums[index]
         return sums
 
 
@@ -89,10 +112,6 @@ def _weight(text: str) -> int:
     return len(text) if len(text) < 24 or " " in text[:60] or text.isascii() else 3 * len(text)
 
 
-def _has_math(text: str) -> bool:
-    return "\ue000" in text or (("\\" in text or "$" in text or "[" in text) and _MATH.search(text) is not None)
-
-
 def _disbelieve(page: _Page, prose: Sequence[int]) -> None:
     """Clears class names' cues for boilerplate (and for comments) that most of the page's prose stands under."""
     total = sum(prose)
@@ -102,13 +121,14 @@ def _disbelieve(page: _Page, prose: Sequence[int]) -> None:
         if under <= share * total:
             continue
         sums = page.sums(prose)
-        cleared = [False] * len(page.boxes)
-        for index, box in enumerate(page.boxes):
-            inherited = index > 0 and cleared[box.parent]
-            cleared[index] = inherited or bool(box.own & cue and sums[index] > 0.4 * share * total)
-            if cleared[index] and not (inherited and box.own & cue and sums[index] <= 0.4 * share * total):
-                box.zone &= ~cue
-        page.zones[:] = [page.boxes[block.box].zone for block in page.blocks]
+        zones, parents = page.boxes.zones, page.boxes.parents
+        cleared = [False] * len(zones)
+        for index, own in enumerate(page.boxes.owns):
+            inherited = index > 0 and cleared[parents[index]]
+            cleared[index] = inherited or bool(own & cue and sums[index] > 0.4 * share * total)
+            if cleared[index] and not (inherited and own & cue and sums[index] <= 0.4 * share * total):
+                zones[index] &= ~cue
+        page.zones[:] = [zones[block.box] for block in page.blocks]
         by_zone = _by_zone(page, prose)
 
 
@@ -125,7 +145,10 @@ def _choose(page: _Page) -> list[bool]:
     inside = _inside(page, scope)
     first = next((index for index, value in enumerate(prose) if value and inside[page.blocks[index].box]), 0)
     title = _title(page, first)
-    commented = any(math and zone & COMMENTS and not zone & (NAV | BAD) for math, zone in zip(page.math, page.zones, strict=True))
+    answered = sum([own & POST for own in page.boxes.owns]) > POST and any(page.math)
+    commented = answered or any(
+        math and zone & COMMENTS and not zone & (NAV | BAD) for math, zone in zip(page.math, page.zones, strict=True)
+    )
     listed = _link_lists(page)
     kept = []
     for index, block in enumerate(page.blocks):
@@ -138,7 +161,9 @@ def _choose(page: _Page) -> list[bool]:
             keep = False
         elif title <= index < first:
             keep = index == title or (
-                not page.linked[index] and (page.weights[index] >= _LONG or block.kind[0] == "h") and not zone & (COMMENTS | CAPTION)
+                not page.linked[index]
+                and (page.weights[index] >= (20 if zone & POST else _LONG) or block.kind[0] == "h")
+                and not zone & (COMMENTS | CAPTION)
             )
         elif not inside[block.box]:
             keep = False
@@ -152,9 +177,21 @@ def _choose(page: _Page) -> list[bool]:
         kept.append(keep)
     for index in range(_opening(page, prose)):
         kept[index] = kept[index] and page.math[index]
+    if any(own & (POST | COMMENTS) for own in page.boxes.owns):
+        for index, block in enumerate(page.blocks):
+            if kept[index] and not page.math[index] and len(block.text) < 240 and block.kind != "code" and _is_furniture(page, index):
+                kept[index] = False
     _trim(page, prose, kept)
     _lone_headings(page, kept)
     return kept
+
+
+def _is_furniture(page: _Page, index: int) -> bool:
+    """Who did what when, what a reader may do next; in readers' comments a lone number too, which counts votes (elsewhere: an answer)."""
+    text = page.blocks[index].text
+    if text[0].isdecimal():
+        return bool(page.zones[index] & COMMENTS) and len(text) < 7 and text.isdecimal()
+    return "$" not in text and _FURNITURE.fullmatch(text) is not None
 
 
 def _title(page: _Page, first: int) -> int:
@@ -184,43 +221,39 @@ def _scope(page: _Page, prose: Sequence[int]) -> int:
     if not total:
         return 0
     sums = page.sums(prose)
-    forum = sum(1 for box in page.boxes if box.own & POST) > 1
+    owns, zones = page.boxes.owns, page.boxes.zones
+    forum = sum([own & POST for own in owns]) > POST
     best = 0
     if not forum:
         for cue, share in ((BODY, 0.5), (ARTICLE, 0.5), (MAIN, 0.5)):
             named = [
-                index
-                for index, box in enumerate(page.boxes)
-                if box.own & cue and sums[index] > share * total and not box.zone & (NAV | BAD)
+                index for index, own in enumerate(owns) if own & cue and sums[index] > share * total and not zones[index] & (NAV | BAD)
             ]
             if named:
                 best = named[-1] if cue == BODY else named[0]
                 break
     if best:
         return best
-    children: dict[int, list[int]] = {}
-    for index, box in enumerate(page.boxes[1:], 1):
-        children.setdefault(box.parent, []).append(index)
     share = 0.95 if forum or sum(page.math) > 2 else 0.85
-    while True:
-        heavy = [child for child in children.get(best, ()) if sums[child] >= share * total]
-        if not heavy:
-            return best
-        best = heavy[0]
+    for index, parent in enumerate(page.boxes.parents):
+        if parent == best and sums[index] >= share * total:
+            best = index  # its children follow it
+    return best
 
 
 def _inside(page: _Page, scope: int) -> list[bool]:
-    inside = [False] * len(page.boxes)
+    parents = page.boxes.parents
+    inside = [False] * len(parents)
     inside[scope] = True
-    for index in range(scope + 1, len(page.boxes)):
-        inside[index] = inside[page.boxes[index].parent]
+    for index in range(scope + 1, len(parents)):
+        inside[index] = inside[parents[index]]
     return inside
 
 
 def _link_lists(page: _Page) -> list[bool]:
     """Boxes that are lists or rows of links: three links or more that make up most of the text."""
-    boxes = page.boxes
-    texts, links, counts = [0] * len(boxes), [0] * len(boxes), [0] * len(boxes)
+    parents = page.boxes.parents
+    texts, links, counts = [0] * len(parents), [0] * len(parents), [0] * len(parents)
     for block, math in zip(page.blocks, page.math, strict=True):
         box = block.box
         texts[box] += len(block.text)
@@ -229,14 +262,15 @@ def _link_lists(page: _Page) -> list[bool]:
             counts[box] += 1
         if math:
             counts[box] = -1_000_000
-    for index in range(len(boxes) - 1, 0, -1):
-        parent = boxes[index].parent
+    for index in range(len(parents) - 1, 0, -1):
+        parent = parents[index]
         texts[parent] += texts[index]
-        links[parent] += links[index]
-        counts[parent] += counts[index]
-    listed = [False] * len(boxes)
-    for index, box_ in enumerate(boxes):
-        listed[index] = (counts[index] > 2 and links[index] > 0.6 * texts[index]) or (index > 0 and listed[box_.parent])
+        if counts[index]:
+            links[parent] += links[index]
+            counts[parent] += counts[index]
+    listed = [False] * len(parents)
+    for index, parent in enumerate(parents):
+        listed[index] = (counts[index] > 2 and links[index] > 0.6 * texts[index]) or (index > 0 and listed[parent])
     return listed
 
 

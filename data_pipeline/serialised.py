@@ -15,7 +15,6 @@ LINE = "\x01"
 _TOKEN = re.compile(r"<(/?[A-Za-z][^>]*)>([^<]*)")
 _RAW = "script, style, xmp, iframe, noembed, noframes, plaintext"
 _LONG = 3_000_000
-_TAG = re.compile(r"<[^>]*>")
 
 
 def serialised(tree: LexborHTMLParser) -> str:
@@ -29,22 +28,26 @@ def serialised(tree: LexborHTMLParser) -> str:
     if "<!--" in html:
         first, *rest = html.split("<!--")
         html = first + "".join([part.partition("-->")[2] for part in rest])
-    return _folded(html.replace("&nbsp;", " ").replace(LINE, ""))
+    html = html.replace("&nbsp;", " ").replace(LINE, "")
+    if "$\\endgroup$" in html:  # what a question site puts around each post, so that macros of one do not reach the next; nothing is shown
+        html = html.replace("$\\begingroup$", "").replace("$\\endgroup$", "")
+    return _folded(html)
 
 
 def _folded(html: str) -> str:
     """Menus as one paragraph each: a fifth of a page's tags stand in elements that say they are navigation, hold links and no formulas."""
     for tag in ("nav", "aside", "footer"):
-        if "<" + tag not in html:
+        if f"</{tag}>" not in html:  # (a longer word is found faster)
             continue
         first, *rest = html.split("<" + tag)
         parts = [first]
         for part in rest:
             end = part.find("</" + tag)
-            inside = part[:end]
-            if end > 0 and inside[0] in " >" and inside.count("<a ") > 4 and not any(sign in inside for sign in "\ue000$\\"):
-                attrs, _, inside = inside.partition(">")
-                part = f"{attrs}><p><a>{' '.join(_TAG.sub(' ', inside).split())}</a></p>{part[end:]}"
+            if end > 0 and part[0] in " >" and part.count("<a ", 0, end) > 4:
+                attrs, _, inside = part[:end].partition(">")
+                if "$" not in inside and "\ue000" not in inside and "\\" not in inside:
+                    words = " ".join(inside.replace("<", ">").split(">")[::2]).split()
+                    part = f"{attrs}><p><a>{' '.join(words)}</a></p>{part[end:]}"
             parts.append(part)
         html = ("<" + tag).join(parts)
     return html

@@ -3,8 +3,11 @@ r"""A table element as Markdown: is it data, an equation with its number, or onl
 Data is what has at least two columns, two rows and small cells without structure of their own; it becomes a pipe table whose first row is
 its head, with the cells that `colspan` and `rowspan` cover left empty (spans above 30 count as 30). Rows that hold a formula and its
 number, as LaTeXML and old converters lay out displayed equations, become a line each. Everything else is layout and its blocks stay as
-they are. A bar inside a cell is escaped where the cell holds no TeX: `\|` is a norm there. Tables of more than 20,000 cells are lines of
-text.
+they are. Tables of more than 20,000 cells are lines of text.
+
+A bar inside a cell is escaped as `\|`, but never inside a formula, where `\|` is another sign (a norm). So `|x|` of a formula stays:
+pandoc's reader takes such a cell as one, GitHub's sees a border there; no spelling means the same formula to both without rewriting it.
+Where a cell holds dollar signs or backslashes that pair to no formula, its bars stay too.
 """
 
 import re
@@ -23,6 +26,8 @@ MAX_EXTRA = 5_000
 _SPAN = re.compile(r'(col|row)span="\s*([0-9]{1,20})')
 _EQUATION_TABLE = re.compile(r'class="[^"]*(?:equation|eqn|displaymath|eqnarray|align)')
 _FORMULAS = re.compile(r"(?:\ue000[0-9]+\ue001[\s.,;:]*)+")
+_TEX = re.compile(r"(\$\$[^$]{1,2000}\$\$|\$[^$]{1,1000}\$|\\\([^$\n]{1,1000}?\\\)|\\\[[^$\n]{1,2000}?\\\])")
+"""Formulas between delimiters that nobody has looked for yet."""
 _NUMBER = re.compile(r"[\[(]?[A-Z]?[0-9.]{0,8}[a-z']?[\])]?")
 
 
@@ -109,7 +114,18 @@ def _pipes(rows: Sequence[Sequence[str]]) -> str:
     lines = []
     for row in rows:
         cells = [row[column] if column < len(row) else "" for column in used]
-        cells = [cell.replace("|", "\\|") if "|" in cell and "$" not in cell and "\\" not in cell else cell for cell in cells]
+        cells = [_escaped(cell) if "|" in cell else cell for cell in cells]
         lines.append("| " + " | ".join(cells) + " |")
     lines.insert(1, "|" + " --- |" * len(used))
     return "\n".join(lines)
+
+
+def _escaped(cell: str) -> str:
+    """The text of a cell with its bars escaped, but for those of formulas."""
+    if "$" not in cell and "\\" not in cell:
+        return cell.replace("|", "\\|")
+    parts = _TEX.split(cell)
+    if any("$" in part or "\\" in part for part in parts[::2]):
+        return cell
+    parts[::2] = [part.replace("|", "\\|") for part in parts[::2]]
+    return "".join(parts)

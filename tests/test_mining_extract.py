@@ -120,3 +120,12 @@ def test_stress_pages_finish_in_two_seconds(data_dir: Path) -> None:
         begun = time.process_time()
         document((web / row["path"]).read_bytes())
         assert time.process_time() - begun < 2, row["path"]
+
+
+def test_a_formula_shown_and_hidden_right_after_comes_in_once_and_another_one_stays() -> None:
+    page = (
+        "<p>So <span><math><mi>a</mi><mo>+</mo><mi>b</mi></math></span><span style='display:none'>"
+        "<math><mi>a</mi><mo>+</mo><mi>{}</mi></math></span> is positive.</p>"
+    )
+    assert document(page.format("b")).text == "So $a + b$ is positive."
+    assert document(page.format("c")).text == "So $a + b$ $a + c$ is positive."

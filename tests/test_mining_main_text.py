@@ -128,3 +128,37 @@ def test_what_stands_before_the_only_title_is_the_sites_unless_it_is_mathematics
     text = chosen(article(f"<p>{PROSE}" * 6, before=site + "<div><p>Let \ue0000\ue001.</div>"))
     assert "anybody" not in text
     assert "\ue0000\ue001" in text
+
+
+QUESTION = (
+    '<h1>Odd powers</h1><div class="question"><p>Is this number a prime?</p><p>I mean $83^{27}+1$ and nothing else, so what is it then?</p>'
+    '<div class="user-info"><div class="user-action-time">asked Aug 2 \'13 at 21:37</div><div>Ali</div><span>3,901</span></div>'
+    '<div class="comment"><span class="comment-score">51</span><p>17</p><p>The number is even! – Ali '
+    '<span class="comment-date">Aug 3</span></p></div>'
+    "<p>add a comment |</p><p>show 8 more comments</p></div>"
+    '<div class="answer"><p>42</p><p>No: it is even because $83^{27}$ is odd, and so it is no prime number at all.</p>'
+    "<p>answered Aug 2 '13 at 21:37</p><p>edited 3 days ago</p></div><h2>You must log in to answer this question.</h2>"
+)
+
+
+def test_what_a_question_site_says_around_posts_goes_and_questions_answers_comments_stay() -> None:
+    text = chosen(QUESTION)
+    for part in ("asked", "3,901", "51", "17", "Aug", "add a", "show 8", "answered", "edited", "log in"):
+        assert part not in text
+    for part in ("Is this number a prime?", "$83^{27}+1$", "The number is even! – Ali", "42", "No: it is even"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The question was asked today by $n$ people.",
+        "answered by $2:30$ today",
+        "Add a comment to the proof.",
+        "Asked about it, he left at 21:37, which is late.",
+    ],
+)
+def test_sentences_that_begin_like_a_sites_own_words_stay(sentence: str) -> None:
+    assert sentence in chosen(
+        f"<h1>T</h1><p>{'A sentence of some length that is prose. ' * 4}</p><p>{sentence}</p><p>{'And more prose at the end. ' * 6}</p>"
+    )

@@ -56,6 +56,22 @@ def test_line_numbers_and_permalink_signs_are_not_text() -> None:
     assert markdown('<h2>Title<a class="headerlink" href="#t">¶</a></h2>') == "## Title"
 
 
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("P(A|B)", r"P(A\|B)"),
+        ("$|x|$ or P(A|B)", r"$|x|$ or P(A\|B)"),
+        (r"P(A|B) \(a|b\) c|d", r"P(A\|B) \(a|b\) c\|d"),
+        (r"$\|x\|$", r"$\|x\|$"),
+        ("$5|6", "$5|6"),
+        (r"\frac|x", r"\frac|x"),
+        ("\ue0000\ue001 a|b", "\ue0000\ue001 a\\|b"),
+    ],
+)
+def test_a_bar_in_a_cell_is_escaped_but_never_in_a_formula(cell: str, expected: str) -> None:
+    assert markdown(f"<table><tr><th>n<th>m<tr><td>3<td>{cell}</table>") == f"| n | m |\n| --- | --- |\n| 3 | {expected} |"
+
+
 def test_tables_of_data_become_pipe_tables() -> None:
     assert markdown("<table><tr><th>n<th>n!<tr><td>3<td>6<tr><td>4<td>a|b</table>") == "| n | n! |\n| --- | --- |\n| 3 | 6 |\n| 4 | a\\|b |"
     spanned = "<table><tr><th rowspan=2>a<th>b<tr><td>c<tr><td colspan=2>d</table>"
