@@ -73,12 +73,15 @@ def recorded(out: Path, step: str, *, unit: str = "pages") -> Iterator[Record]:
     record, start = Record(step, unit), time.perf_counter()
     tries = step_file(out, f"{step}.tries")
     earlier = float(json.loads(tries.read_text())["seconds"]) if tries.is_file() else 0.0
+    ended_well = False
     try:
         yield record
-    except BaseException:
-        write_json(tries, {"seconds": earlier + time.perf_counter() - start})
-        raise
-    record.seconds += earlier + time.perf_counter() - start
+        ended_well = True
+    finally:
+        seconds = earlier + time.perf_counter() - start
+        if not ended_well:
+            write_json(tries, {"seconds": seconds})
+    record.seconds += seconds
     write_json(step_file(out, step), record.row())
     tries.unlink(missing_ok=True)
 

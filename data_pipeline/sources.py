@@ -14,6 +14,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -72,7 +73,7 @@ class _Local:
         self._file.close()
 
 
-class _Retrying:
+class _Retrying(ABC):
     """What the remote sources share: the position, and another attempt from there."""
 
     def __init__(self, url: str, wait: Callable[[float], None]) -> None:
@@ -104,11 +105,13 @@ class _Retrying:
             self.close()
         self._position, self._end = position, end
 
+    @abstractmethod
     def _read(self, size: int) -> bytes:
-        raise NotImplementedError
+        """Bytes from the position on, opening what is not open."""
 
+    @abstractmethod
     def close(self) -> None:
-        raise NotImplementedError
+        """So that the next read opens it again."""
 
 
 class _Http(_Retrying):
