@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +26,7 @@ import xxhash
 
 from data_pipeline.doc import Doc, Stage
 from data_pipeline.shards import read_docs
+from data_pipeline.urls import host
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 
@@ -96,12 +96,12 @@ def _without(doc: Doc, keys: U64) -> str:
 
 def _records(doc: Doc) -> tuple[list[int], npt.NDArray[np.void]]:
     """The places of the lines that may be boilerplate, and their record each."""
-    name = _host(doc.url)
-    host = _hash(name)
+    name = host(doc.url)
+    key = _hash(name)
     places, rows = [], []
     for place, line, careful in _lines(doc.text) if name else ():
         places.append(place)
-        rows.append((_hash(line) ^ _rotated(host), host, careful))
+        rows.append((_hash(line) ^ _rotated(key), key, careful))
     return places, np.array(rows, _RECORD)
 
 
@@ -125,7 +125,7 @@ def _count_lines(docs: Iterable[Doc], folder: Path) -> tuple[U64, npt.NDArray[np
     files = [(folder / str(part)).open("wb", buffering=1 << 14) for part in range(_PARTS)]
     flow, hosts = iter(docs), [np.zeros(0, np.uint64)]
     while batch := list(islice(flow, _BATCH)):
-        hosts.append(np.array([_hash(_host(doc.url)) for doc in batch], np.uint64))
+        hosts.append(np.array([_hash(host(doc.url)) for doc in batch], np.uint64))
         records = np.concatenate([_distinct(_records(doc)[1]) for doc in batch])
         part_of = records["line"] >> np.uint64(56)
         for part in np.unique(part_of).tolist():
@@ -147,13 +147,6 @@ def _repeated(path: Path, hosts: U64, pages: npt.NDArray[np.int64], settings: Re
     share = np.where(careful, settings.formula_share, settings.share)
     boilerplate: U64 = lines[(counts >= settings.min_pages) & (counts >= share * of_host)]
     return boilerplate
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 def _hash(text: str) -> int:

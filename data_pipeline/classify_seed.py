@@ -11,9 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
-from urllib.parse import urlsplit
 
 from data_pipeline.classify_text import normalise
+from data_pipeline.urls import host
 from verifiers.input_error import InputError
 
 FEWEST = 10
@@ -136,7 +136,7 @@ def read(path: Path) -> Iterator[tuple[str, str]]:
 
         for doc in read_docs(Path(path)):
             if not doc.dropped:
-                yield doc.text, _host(doc.url)
+                yield doc.text, host(doc.url).removeprefix("www.") or doc.url
         return
     try:
         with Path(path).open(encoding="utf-8", errors="replace") as file:
@@ -145,10 +145,3 @@ def read(path: Path) -> Iterator[tuple[str, str]]:
                 yield (words.partition(" ")[2] if words.startswith("__label__") else words), Path(path).name
     except OSError as error:
         raise InputError(f"classifier: cannot read {path}: {error.strerror or error}") from error
-
-
-def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or url).removeprefix("www.")
-    except ValueError:
-        return url

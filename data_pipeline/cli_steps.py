@@ -12,16 +12,16 @@ from typing import Any
 from data_pipeline.cli_options import Parser, add_fields, with_fields
 from data_pipeline.cli_progress import Progress
 from data_pipeline.decontaminate import Benchmarks, decontaminate, decontaminate_rows, hit_rows
-from data_pipeline.dedup import Dedup, dedup, drop_duplicates
+from data_pipeline.dedup import dedup, drop_duplicates
 from data_pipeline.doc import Doc, to_line
-from data_pipeline.mine_extract import extracted_files
+from data_pipeline.mine_extract import duplicates_of, extracted_files
 from data_pipeline.mine_watch import Watch
 from data_pipeline.problems import Difficulty, read_solve_rates, write_problems
 from data_pipeline.settings import Settings
 from data_pipeline.shards import document_files, open_lines, read_docs, write_lines
 from verifiers.input_error import InputError
 
-EXTRACTION = ("prefilter", "page_seconds", "page_megabytes", "keep_rejects", "workers")
+EXTRACTION = ("prefilter", "block", "allow", "page_seconds", "page_megabytes", "keep_rejects", "workers")
 
 
 def command(name: str, arguments: Sequence[str]) -> int:
@@ -107,7 +107,7 @@ def dedup_files(arguments: Sequence[str]) -> int:
     parser.add_argument("inputs", nargs="+", help="files or folders of documents")
     parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
     parser.add_argument("--drop", action="store_true", help="leave dropped documents out")
-    add_fields(parser, ("near", "near_threshold"))
+    add_fields(parser, ("near", "near_threshold", "lsh"))
     values = parser.read(arguments)
     out = output_file(values.out)
     files = input_docs(values.inputs, out)
@@ -116,7 +116,7 @@ def dedup_files(arguments: Sequence[str]) -> int:
     watch.begin("dedup")
     work = out.with_name(f".{out.name}.work")
     try:
-        found = dedup(files, work, Dedup(near=settings.near, threshold=settings.near_threshold))
+        found = dedup(files, work, duplicates_of(settings))
         counts: Counter[str] = Counter()
         flow = counted(drop_duplicates((doc for file in files for doc in read_docs(file)), found), counts, watch)
         write_lines(out, rows_of(doc for doc in flow if doc.dropped is None or not values.drop))

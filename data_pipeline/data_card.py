@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+
+from data_pipeline.urls import host
 
 _COLUMNS = (
     ("id", "string"), ("url", "string"), ("text", "string"), ("title", "string"), ("language", "string"), ("words", "int64"),
@@ -53,20 +54,13 @@ class CorpusFacts:
         self.words += row["words"]
         self.tokens += row["tokens"] or 0
         self.text_bytes += len(row["text"].encode())
-        self.hosts[_host(row["url"])] += 1
+        self.hosts[host(row["url"]) or "unknown"] += 1
         self.languages[row["language"] or "unknown"] += 1
         self.archives[row["archive"] or "unknown"] += 1
         self.formulas.update({pair["name"]: pair["value"] for pair in row["formulas"]})
         if row["date"]:
             self.first_date = min(self.first_date or row["date"], row["date"])
             self.last_date = max(self.last_date, row["date"])
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or "unknown"
-    except ValueError:
-        return "unknown"
 
 
 def ranked(counts: Mapping[str, int], most: int | None = None) -> dict[str, int]:

@@ -18,13 +18,14 @@ import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from data_pipeline.doc import Doc, Page, doc_id, to_line
 from data_pipeline.prefilter import Prefilter, prefilter
+from data_pipeline.urls import UrlList
 from data_pipeline.warc import NoArchive, Oversized, read_pages, starts_by_count
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
@@ -48,6 +49,8 @@ class Job:
     limit: int
     markup: bool
     keep_rejects: bool
+    block: Sequence[str] = ()
+    allow: Sequence[str] = ()
 
     def file(self, ending: str) -> Path:
         return Path(self.out) / f"{self.key}{ending}"
@@ -170,7 +173,9 @@ def _full(job: Job, slot: Slot, state: Snapshot, error: OSError) -> bool:
 
 def _pages(job: Job, task: Task, slot: Slot, state: Snapshot, descriptor: int, verdict: str | None) -> None:
     records: Counter[str] = Counter()
-    rules = Prefilter(largest=job.limit, markup=job.markup)
+    rules = Prefilter(
+        largest=job.limit, markup=job.markup, block=UrlList.load(*map(Path, job.block)), allow=UrlList.load(*map(Path, job.allow))
+    )
     by_count = starts_by_count(job.source)
     again = state.begun
     if not again:

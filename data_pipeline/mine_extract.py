@@ -5,9 +5,10 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
-from data_pipeline.dedup import Dedup, Duplicates, dedup
+from data_pipeline.dedup import MEGAMATH, Dedup, Duplicates, dedup
 from data_pipeline.inputs import expand
 from data_pipeline.mine_watch import Record, Watch, is_done, recorded
 from data_pipeline.settings import Settings
@@ -25,13 +26,19 @@ def processes(settings: Settings) -> int:
     return settings.workers or len(os.sched_getaffinity(0))
 
 
+def duplicates_of(settings: Settings) -> Dedup:
+    """What counts as a copy, as the settings say it."""
+    base = MEGAMATH if settings.lsh == "11x10" else Dedup()
+    return replace(base, near=settings.near, threshold=settings.near_threshold)
+
+
 def find_duplicates(files: Sequence[Path], out: Path, settings: Settings, watch: Watch) -> Duplicates:
     """`duplicates.jsonl`, unless it is there."""
     if is_done(out, "duplicates"):
         return Duplicates(out / "duplicates.jsonl")
     watch.begin("duplicates: URL, exact" + (", near" if settings.near else ""))
     with recorded(out, "duplicates") as record:
-        found = dedup(files, out, Dedup(near=settings.near, threshold=settings.near_threshold))
+        found = dedup(files, out, duplicates_of(settings))
         record.dropped = {reason: count for reason, count in found.counts().items() if count}
         for file in files:
             for doc in read_docs(file):

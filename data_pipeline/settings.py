@@ -54,10 +54,15 @@ class Settings:
     )
     random_seed: int = _option(0, "loop", "fixes every random choice: the same seed gives the same bytes")
     prefilter: bool = _option(False, "extract", "drop pages without mathematical markup before extraction")
+    block: tuple[str, ...] = _option((), "extract", "files of hosts and addresses, one a line, whose pages are dropped unread")
+    allow: tuple[str, ...] = _option((), "extract", "files of hosts and addresses: pages from anywhere else are dropped unread")
     page_seconds: float = _option(2.0, "extract", "a page that takes longer is dropped and counted")
     page_megabytes: int = _option(1024, "extract", "memory that the extraction of a page may take")
     near: bool = _option(True, "duplicates", "drop near-duplicates, not only equal URLs and texts")
     near_threshold: float = _option(0.75, "duplicates", "Jaccard similarity from which pages are near-duplicates")
+    lsh: str = _option(
+        "6x20", "duplicates", "MinHash rows x bands: 6x20, its pairs verified; or 11x10 as in MegaMath, unverified, which finds fewer"
+    )
     languages: tuple[str, ...] = _option(("en",), "corpus", "languages to keep (ISO 639); empty: all")
     quality: bool = _option(True, "corpus", "apply the quality rules")
     benchmarks: tuple[str, ...] = _option(
@@ -77,6 +82,7 @@ class Settings:
 CHOICES = {
     "preset": ("small", "deepseekmath"),
     "unit": ("segment", "document"),
+    "lsh": ("6x20", "11x10"),
     "format": ("parquet", "jsonl", "jsonl.zst"),
 }
 SHARES = ("stop_overlap", "threshold", "domain_share", "pattern_share", "near_threshold")

@@ -117,13 +117,16 @@ class UrlList:
                 self._hosts.add(host(f"http://{bare}").removeprefix("www."))
 
     @classmethod
-    def load(cls, path: Path) -> "UrlList":
-        """One entry a line; lines that begin with `#` are remarks."""
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror or error}; give a text file with a host or address a line") from error
-        return cls(line for line in lines if not line.lstrip().startswith("#"))
+    def load(cls, *paths: Path) -> "UrlList":
+        """The entries of some files, one a line; lines that begin with `#` are remarks."""
+        entries: list[str] = []
+        for path in paths:
+            try:
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            except OSError as error:
+                raise InputError(f"{path}: {error.strerror or error}; give a text file with a host or address a line") from error
+            entries += [line for line in lines if not line.lstrip().startswith("#")]
+        return cls(entries)
 
     def __len__(self) -> int:
         return len(self._hosts) + len(self._paths)

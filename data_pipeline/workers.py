@@ -48,6 +48,10 @@ class ExtractionSettings(Protocol):
     @property
     def prefilter(self) -> bool: ...
     @property
+    def block(self) -> tuple[str, ...]: ...
+    @property
+    def allow(self) -> tuple[str, ...]: ...
+    @property
     def keep_rejects(self) -> bool: ...
 
 
@@ -61,6 +65,10 @@ class Extraction:
     """Memory that a worker may take beyond what it has at its start; a page that needs more is "extract: too much memory"."""
     prefilter: bool = False
     """Drop pages without mathematical markup before they are extracted."""
+    block: tuple[str, ...] = ()
+    """Files of hosts and addresses (`urls.UrlList`) whose pages are dropped unread."""
+    allow: tuple[str, ...] = ()
+    """Where given, pages of all other addresses are dropped unread."""
     keep_rejects: bool = False
     """Keep the text of dropped documents."""
 
@@ -117,7 +125,17 @@ def extract_archives(
 def config_hash(settings: ExtractionSettings, task: str = _EXTRACT) -> str:
     """Of everything that decides what an archive's documents are."""
     values = [_FORMAT, task, float(settings.page_seconds), settings.page_megabytes, settings.prefilter, settings.keep_rejects, LARGEST]
+    values += [hashlib.blake2b(_bytes_of(name), digest_size=8).hexdigest() for name in (*settings.block, *settings.allow)]
+    values += [len(settings.block), len(settings.allow)] if settings.block or settings.allow else []
     return hashlib.blake2b(json.dumps(values).encode(), digest_size=8).hexdigest()
+
+
+def _bytes_of(name: str) -> bytes:
+    """Of a list of addresses: what it says decides, not where it lies."""
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror or error}; give a text file with a host or address a line") from error
 
 
 def archive_key(source: str) -> str:
@@ -214,6 +232,8 @@ def _job(source: str, out: Path, settings: ExtractionSettings, config: str) -> J
         limit=LARGEST,
         markup=settings.prefilter,
         keep_rejects=settings.keep_rejects,
+        block=settings.block,
+        allow=settings.allow,
     )
 
 

@@ -381,3 +381,39 @@ def test_a_package_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("importlib.import_module", missing)
     with pytest.raises(InputError, match=r"selectolax\.lexbor is missing; mining needs: pip install 'reckon-rl\[data\]'"):
         cli.command(["stats", "x"])
+
+
+def test_pages_are_read_only_from_where_the_lists_say(tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    for name in ("good", "bad"):
+        (pages / f"{name}.html").write_text(f"<html><body><p>The {name} page has a sentence of its own.</p></body></html>")
+    addresses = [json.loads(line)["url"] for line in extracted(pages, tmp_path / "all.jsonl")]
+    bad = next(url for url in addresses if url.endswith("bad.html"))
+    (tmp_path / "block.txt").write_text(f"# not these\n{bad}\n")
+    (tmp_path / "allow.txt").write_text(f"{bad}\n")
+
+    def outcome(option: str, name: str) -> dict[str, str | None]:
+        rows = map(json.loads, extracted(pages, tmp_path / f"{name}.jsonl", option, str(tmp_path / name)))
+        return {row["url"].rsplit("/", 1)[-1]: row["dropped"] for row in rows}
+
+    assert outcome("--block", "block.txt") == {"good.html": None, "bad.html": "prefilter: blocked"}
+    assert outcome("--allow", "allow.txt") == {"good.html": "prefilter: not allowed", "bad.html": None}
+    with pytest.raises(InputError, match=r"none\.txt.*give a text file with a host or address a line"):
+        extracted(pages, tmp_path / "x.jsonl", "--block", str(tmp_path / "none.txt"))
+
+
+def extracted(inputs: Path, out: Path, *options: str) -> list[str]:
+    assert cli.command(["extract", str(inputs), "--out", str(out), *options]) == 0
+    return out.read_text().splitlines()
+
+
+def test_megamaths_curve_can_be_asked_for() -> None:
+    from data_pipeline.dedup import MEGAMATH
+    from data_pipeline.mine_extract import duplicates_of
+    from data_pipeline.settings import Settings
+
+    assert duplicates_of(Settings(lsh="11x10")) == MEGAMATH
+    assert duplicates_of(Settings(near_threshold=0.8)).threshold == 0.8
+    with pytest.raises(InputError, match="lsh = '5x5' is none of 6x20, 11x10"):
+        Settings(lsh="5x5")
