@@ -135,7 +135,7 @@ def test_a_comma_in_brackets_separates_and_outside_groups_thousands() -> None:
     "text",
     [
         "", "3 4", "5=7", "x=1=2", "1021_2", "0^0", r"\frac10", r"\infty-\infty", "0.312...", r"1,2,\ldots,n", "2^3^2", r"\frac123",
-        r"7\text{ goats and }4\text{ helicopters}", r"\begin{cases}x&x>0\\3\end{cases}", r"\{x\mid 2<x", r"\sin x/2", r"\sin(x)^2", "|x",
+        r"7\text{ goats and }4\text{ helicopters}", r"\begin{cases}x&x>0\\3\end{cases}", r"\{x\mid 2<x", r"\sin x/2", r"\sin^2(x)^3", "|x",
         r"\sum_{i=1}^{1/2} i", r"x\equiv3", "(1", "1)", "{", "}", "\\", "\x00\ud800", r"2\frac{1}{2}^2", r"(1\pm2,3\pm4)", "June 20",
     ],
 )  # fmt: skip

@@ -27,7 +27,7 @@ _ARROWS = ("→", "\\rightarrow", "\\longrightarrow")
 _OPEN_OPERATORS = frozenset({"sum", "prod", "\\int", "\\iint", "\\iiint", "\\oint", "\\lim", "\\det", "∏", "∑", "∫", "∩"})
 _ROUNDED = {"⌊": "⌋", "⌈": "⌉"}
 _LONGEST = 4000  # characters that are looked at: more than are read
-_HINT = re.compile(r"sum|prod|int|lim|gcd|lcm|mcm|max|min|mod|det|[∑∏∫∪∩⌊⌈]|d\s?[}^{]|matrix|array|cup|cap|floor|ceil")
+_HINT = re.compile(r"sum|prod|int|lim|gcd|lcm|mcm|[mM]ax|[mM]in|mod|det|[∑∏∫∪∩⌊⌈]|d\s?[}^{]|matrix|array|cup|cap|floor|ceil")
 
 
 def needs_algebra(value: Expr) -> bool:

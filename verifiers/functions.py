@@ -10,7 +10,23 @@ from fractions import Fraction
 from typing import Any
 
 from verifiers.certified import Evaluation, Interval, Undefined
-from verifiers.exact_sums import Call, Expr, Unreadable, add, atom, call, divide, multiply, power, rational, scale, sum_of, symbols
+from verifiers.exact_sums import (
+    PI,
+    Call,
+    Expr,
+    Unreadable,
+    add,
+    atom,
+    call,
+    divide,
+    multiply,
+    power,
+    rational,
+    scale,
+    subtract,
+    sum_of,
+    symbols,
+)  # fmt: skip
 
 MAX_FACTORIAL = 400
 MAX_BINOMIAL = 2000
@@ -18,11 +34,12 @@ MAX_INTEGER = 10**60
 
 ARITY = {
     "sin": 1, "cos": 1, "tan": 1, "cot": 1, "sec": 1, "csc": 1, "arcsin": 1, "arccos": 1, "arctan": 1, "sinh": 1, "cosh": 1, "tanh": 1,
-    "log": 1, "ln": 1, "exp": 1, "sgn": 1, "abs": 1, "floor": 1, "ceil": 1, "factorial": 1, "binom": 2, "mod": 2,
-    "cis": 1, "re": 1, "im": 1,
+    "log": 1, "ln": 1, "exp": 1, "sgn": 1, "abs": 1, "floor": 1, "ceil": 1, "factorial": 1, "binom": 2, "mod": 2, "pow": 2, "cbrt": 1,
+    "cis": 1, "re": 1, "im": 1, "sinc": 1, "sech": 1, "csch": 1, "coth": 1, "arccot": 1, "arcsec": 1, "arccsc": 1, "arcsinh": 1,
+    "arccosh": 1, "arctanh": 1, "arccoth": 1, "arcsech": 1, "arccsch": 1,
 }  # fmt: skip
 VARIADIC = frozenset({"gcd", "lcm", "max", "min"})
-INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
+INVERSE = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "sech", "csch")}
 
 
 def apply(head: str, *args: Expr) -> Expr:
@@ -34,10 +51,15 @@ def apply(head: str, *args: Expr) -> Expr:
         return rational((math.floor if head == "floor" else math.ceil)(exact[0]))
     if head == "exp":
         return power(atom("e"), args[0])
+    if head in _BY_NAME:
+        return _BY_NAME[head](*args)
     if head == "cis":
         return add(apply("cos", args[0]), multiply(atom("i"), apply("sin", args[0])))
     if head in ("re", "im"):
         return _part(head, args[0])
+    if head in VARIADIC:
+        args = tuple(sorted(args, key=repr))
+        exact = [arg.rational for arg in args]
     if head in VARIADIC or head in ("binom", "factorial", "factorial2", "mod"):
         whole = [int(value) for value in exact if value is not None and value.denominator == 1 and abs(value) <= MAX_INTEGER]
         if len(whole) == len(args):
@@ -54,6 +76,40 @@ def apply(head: str, *args: Expr) -> Expr:
     if head == "ln" and args[0] == atom("e"):
         return rational(1)
     return call(head, *args)
+
+
+def _arccot(x: Expr) -> Expr:
+    """arctan(1/x); of a negative number it is another value for those whose arccotangent is continuous, and so none."""
+    if (exact := x.rational) is not None and exact <= 0:
+        if exact:
+            raise Unreadable
+        return scale(PI, Fraction(1, 2))
+    return apply("arctan", _inverse(x))
+
+
+def _inverse(x: Expr) -> Expr:
+    return power(x, rational(-1))
+
+
+def _root(x: Expr, n: int = 2) -> Expr:
+    if (exact := x.rational) is not None and exact < 0 and n % 2:  # of a negative number the real root
+        return scale(_root(scale(x, Fraction(-1)), n), Fraction(-1))
+    return power(x, rational(Fraction(1, n)))
+
+
+_ONE = rational(1)
+_BY_NAME: dict[str, Callable[..., Expr]] = {
+    "pow": power, "cbrt": lambda x: _root(x, 3), "arccot": _arccot,
+    "sech": lambda x: _inverse(apply("cosh", x)), "csch": lambda x: _inverse(apply("sinh", x)),
+    "coth": lambda x: _inverse(apply("tanh", x)),
+    "arcsec": lambda x: apply("arccos", _inverse(x)), "arccsc": lambda x: apply("arcsin", _inverse(x)),
+    "arcsinh": lambda x: apply("ln", add(x, _root(add(multiply(x, x), _ONE)))),
+    "arccosh": lambda x: apply("ln", add(x, multiply(_root(add(x, _ONE)), _root(subtract(x, _ONE))))),
+    "arctanh": lambda x: scale(subtract(apply("ln", add(_ONE, x)), apply("ln", subtract(_ONE, x))), Fraction(1, 2)),
+    "arcsech": lambda x: apply("arccosh", _inverse(x)), "arccsch": lambda x: apply("arcsinh", _inverse(x)),
+    "arccoth": lambda x: apply("arctanh", _inverse(x)),
+}  # fmt: skip
+"""What is read as something of other functions: with principal values, as everyone defines it. sech(x) is 1/cosh(x)."""
 
 
 def _part(head: str, value: Expr) -> Expr:

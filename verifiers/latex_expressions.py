@@ -1,7 +1,7 @@
 r"""Expressions in LaTeX or plain text, read into exact sums: the lower half of the recursive-descent parser of answers.
 
 Numbers, symbols, brackets, powers, roots, functions, absolute values, sums and products with numeric bounds, cases and units. What is
-ambiguous between readers (2^3^2, \sin x/2, \sin(x)^2) is refused. `latex_parse.py` adds what an answer is made of above expressions.
+ambiguous between readers (2^3^2, \sin x/2) is refused. `latex_parse.py` adds what an answer is made of above expressions.
 """
 
 from collections.abc import Callable
@@ -25,21 +25,19 @@ from verifiers.exact_sums import (
     sum_of,
     symbols,
 )  # fmt: skip
-from verifiers.functions import ARITY, INVERSE, MAX_FACTORIAL, VARIADIC, apply, log_to_base
-from verifiers.latex_lookahead import MAX_WORK, LookAhead
+from verifiers.functions import MAX_FACTORIAL, apply
+from verifiers.latex_functions import CLOSING, FUNCTION_LETTERS, MAX_DEPTH, MAX_ITEMS, FunctionReader
+from verifiers.latex_lookahead import MAX_WORK
 from verifiers.latex_tokens import Token, in_base, numeral
 from verifiers.latex_units import CURRENCIES, UNIT_WORDS
 from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value, bare_symbol, expression, finite
 from verifiers.matrices import determinant, is_matrix, plus, times, to_power, transposed
 from verifiers.units import read_unit
 
-MAX_DEPTH = 30  # nested brackets and arguments: under ten Python frames each
 MAX_DIGITS = 400  # of one number as written
 MAX_STEPS = 2000  # primaries read in one answer, those of a sum's terms counted each time
-MAX_ITEMS = 64  # of a list
 MAX_ROWS = 12  # of cases
 
-_CLOSING = {"(": (")", "]", "["), "[": (")", "]", "["), "]": ("[", "]", ")"), "\\{": ("\\}",), "{": ("}",)}
 _CONDITION_WORDS = frozenset({"if", "for", "when", "where"})
 _OTHERWISE = frozenset({"otherwise", "else", "if otherwise"})
 _DIVISIBLE = ((("time", 1),), (("length", 1),), (("mass", 1),), (("money", 1),), (("volume", 1),))
@@ -47,7 +45,7 @@ _RELATION_KIND = {"<": 0, "\\le": 1, "=": 2, "\\ne": 4}
 _FLIPPED = {">": "<", "\\ge": "\\le"}
 
 
-class ExpressionParser(LookAhead):
+class ExpressionParser(FunctionReader):
     """Recursive descent. Every method reads from `self.at` and raises `Unreadable` where the grammar ends."""
 
     def _item(self) -> Value:
@@ -233,19 +231,9 @@ class ExpressionParser(LookAhead):
             if chosen.rational is not None and 0 <= chosen.rational <= int(text[2:]):
                 return apply("binom", rational(int(text[2:])), chosen)
             self.at = start
-        if text == "f" and self._next_op("("):  # an unknown function is a symbol for each argument
-            argument = self._group_expression("(")
-            return atom(f"f({argument.terms!r:.300})" if not bare_symbol(argument) else f"f({bare_symbol(argument)})")
+        if text in FUNCTION_LETTERS and self._next_op("(") and (text == "f" or self._peek(2).text in (")", ",")):
+            return self._unknown_function(text)
         return atom(text)
-
-    def _group_expression(self, opening: str) -> Expr:
-        self._expect(opening)
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise Unreadable
-        value = expression(self._group(opening))
-        self.depth -= 1
-        return value
 
     def _fraction(self) -> Value:
         kind, text, _ = self._peek()
@@ -272,69 +260,6 @@ class ExpressionParser(LookAhead):
         value = expression(self._sum())
         self._expect("⌉")
         return apply("ceil", value)
-
-    def _function(self, name: str) -> Expr:
-        r"""name ["_" base] ["^" exponent] argument; \sin^{-1} is the inverse, every other exponent is the value's."""
-        if name == "det":
-            return determinant(self._primary())
-        base = exponent = None
-        while self._next_op("_", "^"):
-            if self._take("_"):
-                base = self._argument()
-            elif self._take("^"):
-                exponent = self._argument()
-        if name in VARIADIC:
-            if base is not None or exponent is not None:
-                raise Unreadable
-            return apply(name, *self._arguments())
-        value = self._function_argument(name)
-        if name == "log10":
-            base, name = rational(10), "log"
-        if base is not None and name != "log":
-            raise Unreadable
-        if exponent == rational(-1):
-            if name not in INVERSE:
-                raise Unreadable
-            return apply(INVERSE[name], value)
-        if ARITY[name] != 1:
-            raise Unreadable
-        result = apply(name, value) if base is None else log_to_base(base, value)
-        return result if exponent is None else power(result, exponent)
-
-    def _arguments(self) -> list[Expr]:
-        opening = self._expect("(", "\\{", "[")
-        items: list[Expr] = []
-        while not items or self._take(","):
-            items.append(expression(self._sum()))
-            if len(items) > MAX_ITEMS:
-                raise Unreadable
-        self._expect(*_CLOSING[opening])
-        return items
-
-    def _function_argument(self, name: str) -> Expr:
-        """In brackets; or else the factors that follow without a sign, up to the next function."""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise Unreadable
-        if self._next_op("(", "["):
-            value = self._group_expression(self._peek().text)
-            if self._next_op("^", "!", "°"):
-                raise Unreadable
-        else:
-            value = expression(self._factor())
-            while self._at_factor() and self._peek().kind != "func" and not (self._next_op("(") and symbols(value)):
-                if self._peek().kind == "num" or self._at_another_letter():  # \sin x 2^n, \sin x y
-                    raise Unreadable
-                value = expression(self._times(value, self._factor()))
-            if self._next_op("/") and self._peek(1).kind != "func":
-                raise Unreadable
-        self.depth -= 1
-        return value
-
-    def _at_another_letter(self) -> bool:
-        """Whether white space parts two Latin letters here: \\sin x y may end at x; \\sin \\omega t and \\sin xy do not."""
-        before, token = self.tokens[self.at - 1], self._peek()
-        return token.spaced and all(len(t.text.partition("_")[0]) == 1 and t.kind == "sym" for t in (before, token))
 
     def _repeated(self, join: Callable[[Expr, Expr], Expr], empty: int) -> Expr:
         """A sum or product from an integer to an integer, its body read once for each."""
@@ -405,11 +330,11 @@ class ExpressionParser(LookAhead):
     def _group(self, opening: str) -> Value:
         """Brackets around one item are just brackets, unless they are a set's; around several they make a structure."""
         items: list[Value] = []
-        while not self._next_op(*_CLOSING[opening]):
+        while not self._next_op(*CLOSING[opening]):
             items += self._forked() if opening == "\\{" else [self._item()]
-            if len(items) > MAX_ITEMS or not (self._next_op(*_CLOSING[opening]) or self._take(",", ";")):
+            if len(items) > MAX_ITEMS or not (self._next_op(*CLOSING[opening]) or self._take(",", ";")):
                 raise Unreadable
-        closing = self._expect(*_CLOSING[opening])
+        closing = self._expect(*CLOSING[opening])
         if opening == "\\{" or (len(items) > 1 and opening != "{"):
             return Group("(" if opening == "]" else opening, ")" if closing == "[" else closing, tuple(items))
         if len(items) > 1:

@@ -16,7 +16,7 @@ from verifiers.calculus import CalculusParser
 from verifiers.certified import same
 from verifiers.domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, in_words, of_set
 from verifiers.exact_sums import CONSTANTS, Expr, Monomial, Unreadable, rational, sum_of, symbols
-from verifiers.latex_expressions import MAX_ITEMS
+from verifiers.latex_functions import MAX_ITEMS
 from verifiers.latex_tokens import UNIT_VECTORS, normalise, tokenize
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
 from verifiers.rounding import is_rounding

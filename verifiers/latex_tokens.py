@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
 
+from verifiers.function_names import function_named
 from verifiers.units import spelled
 
 
@@ -19,13 +20,6 @@ class Token(NamedTuple):
     spaced: bool  # white space before it
 
 
-_FUNCTIONS = frozenset((
-    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln", "exp", "gcd", "lcm",
-    "max", "min", "sgn", "cis", "det", "re", "im", "abs",
-))  # fmt: skip
-_FUNCTION_NAMES = {"tg": "tan", "ctg": "cot", "cosec": "csc", "arctg": "arctan", "lg": "log10", "sign": "sgn", "mcm": "lcm",
-    "atan": "arctan", "asin": "arcsin",
-                   "acos": "arccos", "Re": "re", "Im": "im"}  # fmt: skip
 _GREEK = {
     "pi": "π", "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ϵ", "theta": "θ", "lambda": "λ",
     "mu": "μ", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "varphi": "ϕ", "omega": "ω", "Delta": "Δ", "ell": "ℓ", "Omega": "Ω",
@@ -84,7 +78,7 @@ def _token_pattern(separators: str) -> re.Pattern[str]:
         "matrix": r"\\(?:begin|end)\s*\{(?:[pbv]matrix|cases)\}|\\\\",
         "quad": r"\\q?quad",
         "command": r"\\(?:[A-Za-z]+|.)",
-        "word": r"[A-Za-z]{2,}",
+        "word": r"log(?:2|10)(?=\s?\()|[A-Za-z]{2,}",
         "sym": r"[A-Za-z](?:_(?:[A-Za-z0-9]|\{[A-Za-z0-9+, -]{1,30}\}))?",
         "op": r".",
     }
@@ -201,7 +195,7 @@ def tokenize(source: str) -> list[Token]:
         elif kind != "space":
             if quad == len(found) and depth == 0 and found and _is_item_end(found[-1]) and (text[0].isalnum() or text in _ITEM_STARTS):
                 found.append(Token("op", ",", True))
-            token = _token(kind, text, spaced)
+            token = _token(kind, text, spaced, called=kind in ("word", "text") and _CALLED.match(source, position) is not None)
             if (
                 kind == "text"
                 and token.kind == "sym"
@@ -216,6 +210,7 @@ def tokenize(source: str) -> list[Token]:
     return found
 
 
+_CALLED = re.compile(r"(?:\s|\\left|\\[bB]igg?l?)*[(\[]")
 _ITEM_STARTS = ("(", "-", "\\frac", "\\dfrac", "\\tfrac", "\\sqrt", "\\pi", "\\left")
 
 
@@ -224,7 +219,7 @@ def _is_item_end(token: Token) -> bool:
     return token.kind in ("num", "mixed", "repeating", "sym", "set") or token.text in (")", "]", "}", "\\}")
 
 
-def _token(kind: str, text: str, spaced: bool) -> Token:
+def _token(kind: str, text: str, spaced: bool, *, called: bool) -> Token:
     name = text
     if kind in ("corners", "accent"):
         return _named(text, spaced)
@@ -246,15 +241,19 @@ def _token(kind: str, text: str, spaced: bool) -> Token:
         text = text if any(c in text for c in "+-,") else text.replace("{", "").replace("}", "")
     if kind in ("text", "word") and name in ("and", "or", "mod"):
         return Token("op", name, spaced)
-    if kind == "word" and name in ("re", "im", "det"):  # only as commands
-        return Token(kind, text, spaced)
-    name = _FUNCTION_NAMES.get(name, name)
-    if name in _FUNCTIONS or name == "log10":
-        return Token("func", name, spaced)
+    if kind in ("op", "text", "word") and len(name) > 1 and (function := function_named(name, _way(kind, text), called=called)):
+        return Token("func", function, spaced)
     if kind == "set":
         name = "".join(c for c in text.replace("\\ge", ">=").replace("Bbb", "") if c in "RZNQC+-*><=")
         return Token("set", _SET_NAMES.get(name, name), spaced)
     return Token(kind, name if kind == "text" else text, spaced)
+
+
+def _way(kind: str, text: str) -> str:
+    """How a name is written, for `function_named`."""
+    if kind == "text":
+        return "operator" if text.startswith(("\\operatorname", "\\mathrm")) else "text"
+    return "command" if kind == "op" else kind
 
 
 def _named(text: str, spaced: bool) -> Token:

@@ -1,0 +1,154 @@
+r"""Functions and their arguments, as a part of the parser of expressions.
+
+A power behind the bracket of an argument is the value's: \sin(x)^2 is (\sin x)^2, as in SymPy, STACK and the printed \sin^2(x). Behind an
+argument without brackets it is the argument's: \sin x^2 is \sin(x^2). A letter of a function (g, P) before other letters in brackets is
+its value there, and no product.
+"""
+
+from verifiers.exact_sums import Expr, Unreadable, atom, power, rational, symbols
+from verifiers.functions import ARITY, INVERSE, VARIADIC, apply, log_to_base
+from verifiers.latex_lookahead import LookAhead
+from verifiers.math_values import Value, bare_symbol, expression
+from verifiers.matrices import determinant
+
+MAX_DEPTH = 30  # nested brackets and arguments: under ten Python frames each
+MAX_ITEMS = 64  # of a list
+
+CLOSING = {"(": (")", "]", "["), "[": (")", "]", "["), "]": ("[", "]", ")"), "\\{": ("\\}",), "{": ("}",)}
+FUNCTION_LETTERS = frozenset({"f", "g", "h", "F", "G", "H", "P", "Q", "u", "v", "phi", "psi"})
+_ARGUMENTS = frozenset({*"xyztns#", "theta"})
+
+
+class FunctionReader(LookAhead):
+    """What `latex_expressions.py` has below is declared here."""
+
+    def _sum(self) -> Value:
+        raise NotImplementedError
+
+    def _factor(self) -> Value:
+        raise NotImplementedError
+
+    def _primary(self) -> Value:
+        raise NotImplementedError
+
+    def _group(self, opening: str) -> Value:
+        raise NotImplementedError
+
+    def _argument(self) -> Expr:
+        raise NotImplementedError
+
+    def _times(self, left: Value, right: Value) -> Value:
+        raise NotImplementedError
+
+    def _in_brackets(self) -> Expr:
+        r"""One expression in brackets of any kind; \sin\{x\} has no set in it."""
+        if not self._take("\\{"):
+            return self._group_expression(self._peek().text)
+        value = expression(self._sum())
+        self._expect("\\}")
+        return value
+
+    def _braced_bracket(self) -> bool:
+        r"""Whether braces with one pair of brackets in them follow, as in \sin{\left(x\right)}: TeX does not print the braces."""
+        if not (self._next_op("{") and self._peek(1).text in ("(", "[")):
+            return False
+        depth = ahead = 1
+        while depth and (token := self._peek(ahead + 1)).kind != "end":
+            depth += (token.text in ("(", "[", "{", "\\{")) - (token.text in (")", "]", "}", "\\}"))
+            ahead += 1
+        return not depth and self._peek(ahead + 1).text == "}"
+
+    def _unknown_function(self, name: str) -> Expr:
+        """A symbol for each argument. h(x) is one, h(a+b) may be a product."""
+        start = self.at
+        arguments = self._arguments()
+        symbols_ = [bare_symbol(argument) for argument in arguments]
+        if name != "f" and not all(
+            symbol[:1] in _ARGUMENTS or argument.rational is not None for symbol, argument in zip(symbols_, arguments, strict=True)
+        ):
+            self.at = start
+            return atom(name)
+        written = [symbol or f"{argument.terms!r:.300}" for symbol, argument in zip(symbols_, arguments, strict=True)]
+        return atom(f"{name}({','.join(written)})")
+
+    def _group_expression(self, opening: str) -> Expr:
+        self._expect(opening)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Unreadable
+        value = expression(self._group(opening))
+        self.depth -= 1
+        return value
+
+    def _function(self, name: str) -> Expr:
+        r"""name ["_" base] ["^" exponent] argument; \sin^{-1} is the inverse, every other exponent is the value's."""
+        if name == "det":
+            return determinant(self._primary())
+        base = exponent = None
+        while self._next_op("_", "^"):
+            if self._take("_"):
+                base = self._argument()
+            elif self._take("^"):
+                exponent = self._argument()
+        if name in VARIADIC:
+            if base is not None or exponent is not None:
+                raise Unreadable
+            return apply(name, *self._arguments())
+        if ARITY.get(name) == 2:
+            values = self._arguments()
+            if base is not None or exponent is not None or len(values) != 2:
+                raise Unreadable
+            return apply(name, *values)
+        value = self._function_argument(name)
+        if name == "log10":
+            base, name = rational(10), "log"
+        if base is not None and name != "log":
+            raise Unreadable
+        if name == "log2":
+            base, name = rational(2), "log"
+        if exponent == rational(-1):
+            if name not in INVERSE:
+                raise Unreadable
+            return apply(INVERSE[name], value)
+        if exponent is not None and self._next_op("^"):
+            raise Unreadable
+        result = apply(name, value) if base is None else log_to_base(base, value)
+        return result if exponent is None else power(result, exponent)
+
+    def _arguments(self) -> list[Expr]:
+        opening = self._expect("(", "\\{", "[")
+        items: list[Expr] = []
+        while not items or self._take(","):
+            items.append(expression(self._sum()))
+            if len(items) > MAX_ITEMS:
+                raise Unreadable
+        self._expect(*CLOSING[opening])
+        return items
+
+    def _function_argument(self, name: str) -> Expr:
+        """In brackets; or else the factors that follow without a sign, up to the next function."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Unreadable
+        braced = self._braced_bracket()
+        self.at += braced
+        if self._next_op("(", "[", "\\{"):
+            value = self._in_brackets()
+            self.at += braced
+            if self._next_op("!", "°"):  # a power is the value's: sin(x)^2 is (sin x)^2
+                raise Unreadable
+        else:
+            value = expression(self._factor())
+            while self._at_factor() and self._peek().kind != "func" and not (self._next_op("(") and symbols(value)):
+                if self._peek().kind == "num" or self._at_another_letter():  # \sin x 2^n, \sin x y
+                    raise Unreadable
+                value = expression(self._times(value, self._factor()))
+            if self._next_op("/") and self._peek(1).kind != "func":
+                raise Unreadable
+        self.depth -= 1
+        return value
+
+    def _at_another_letter(self) -> bool:
+        """Whether white space parts two Latin letters here: \\sin x y may end at x; \\sin \\omega t and \\sin xy do not."""
+        before, token = self.tokens[self.at - 1], self._peek()
+        return token.spaced and all(len(t.text.partition("_")[0]) == 1 and t.kind == "sym" for t in (before, token))
