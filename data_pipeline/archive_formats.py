@@ -32,6 +32,8 @@ class Record(NamedTuple):
     content: bytes | None
     """None where it is over the limit."""
     offset: int
+    payload: str = ""
+    """The media type that the crawler saw in the payload itself (WARC-Identified-Payload-Type); "" where it did not look."""
 
 
 class Rewind(Exception):
@@ -80,7 +82,8 @@ def warc_records(reader: Reader, outcomes: Counter[str], wanted: frozenset[str],
             continue
         url = _text(headers.get(b"warc-target-uri", b"")).strip("<> ")
         date = _text(headers.get(b"warc-date", b""))[:40]
-        yield Record(kind, url, date, _text(headers.get(b"content-type", b"")), content, offset)
+        payload = _text(headers.get(b"warc-identified-payload-type", b""))
+        yield Record(kind, url, date, _text(headers.get(b"content-type", b"")), content, offset, payload)
 
 
 _NEARLY_ALL = 0.9

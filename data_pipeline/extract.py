@@ -22,6 +22,7 @@ from data_pipeline.doc import Doc, Page, doc_id
 from data_pipeline.formulas import delimit, lift, read_config, spell
 from data_pipeline.main_text import main_text
 from data_pipeline.markdown import render, with_codes
+from data_pipeline.media_kind import kind_of
 from data_pipeline.tex_source import Formula
 
 MAX_CHARACTERS = 50_000_000
@@ -29,22 +30,18 @@ MAX_CHARACTERS = 50_000_000
 _RESERVED = "\ue000\ue001\ue002\ue003"
 _WRITTEN = re.compile(r"&#(?:x0{0,8}e00[0-3]|0{0,8}5734[4-7])(?![0-9a-f]);?", re.IGNORECASE)
 _PLACEHOLDER = re.compile("\ue000([0-9]{1,9})\ue001")
-_HTML_TYPES = ("", "text/html", "application/xhtml+xml", "text/plain", "application/octet-stream", "text/xhtml", "application/html")
-_BINARY = re.compile(
-    rb"\s{0,64}(?:%PDF|\x89PNG|GIF8|\xff\xd8\xff|PK\x03\x04|\x1f\x8b|BM|RIFF|OggS|ID3|\x7fELF|%!PS|\{\\rtf|\{\s{0,64}[\"}]|\[\s{0,64}[\[{\"])"
-)
-_MARKUP = re.compile(rb"<(?:!doctype\s{1,9}html|html|head|body|div|p|table|title|meta|article|span|h1|a)\b", re.IGNORECASE)
 
 
 def extract(page: Page) -> Doc:
     """The document of a page; with a reason in `dropped`, and no text, where the page holds none."""
     identity = doc_id(page.url, page.origin)
-    reason = _unreadable(page)
+    kind = kind_of(page)
+    reason = "extract: empty" if not page.body.strip() else "extract: not html" if kind is None else None
     raw = "" if reason else _without_reserved(decode(page))
     reason = reason or ("extract: too large" if len(raw) > MAX_CHARACTERS else None)
     if reason:
         return Doc(identity, page.url, "", page.origin, dropped=reason)
-    if _is_plain(page):
+    if kind == "plain":
         text, title, found = _plain(raw)
     else:
         text, title, found = _html(raw)
@@ -97,21 +94,3 @@ def _title(tree: LexborHTMLParser) -> str:
         if text:
             return text[:500]
     return ""
-
-
-def _is_plain(page: Page) -> bool:
-    return page.content_type == "text/plain" and _MARKUP.match(page.body[:512].lstrip()) is None
-
-
-def _unreadable(page: Page) -> str | None:
-    """Why a page holds nothing to extract: another media type by its header or by its first bytes, or nothing at all."""
-    if not page.body.strip():
-        return "extract: empty"
-    kind = page.content_type.split(";", 1)[0].strip()
-    if kind not in _HTML_TYPES and not (kind.startswith("text/") and _MARKUP.search(page.body[:2048])):
-        return "extract: not html"
-    if _BINARY.match(page.body[:256]) and not _MARKUP.search(page.body[:2048]):
-        return "extract: not html"
-    if kind in ("", "application/octet-stream") and not _MARKUP.search(page.body[:4096]):
-        return "extract: not html"
-    return None

@@ -20,6 +20,7 @@ SCORE = "language"
 _NO_WORD = re.compile(r"\b(?:formula|code|link)\b|\\[A-Za-z]+|\b\w{0,40}[\d_@]\w*|[^\w\s.,;:!?'’-]+")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _MIN_BYTES = 40  # of letters, in UTF-8: six words of English, a sentence of a dozen signs of Chinese
+_LITTLE = 300  # below that a guess is right more often than it is sure: names, terms and formulas take up too much of it
 _SAMPLES, _SAMPLE = 4, 1000
 _MAX_TEXT = 400_000
 
@@ -32,20 +33,34 @@ def identify_language(doc: Doc) -> Doc:
 
 def language_of(text: str) -> tuple[str, float]:
     """ISO 639 code and certainty, 0..1; ("", 0.0) where there is too little prose to tell."""
-    prose = " ".join(_NO_WORD.sub(" ", _sample(mask(text[:_MAX_TEXT]).prose)).split())
+    prose = _prose(text)
+    return identify(prose) if _letters(prose, _MIN_BYTES) >= _MIN_BYTES else ("", 0.0)
+
+
+def _holds_little_prose(text: str) -> bool:
+    return _letters(_prose(text), _LITTLE) < _LITTLE
+
+
+def _prose(text: str) -> str:
+    return " ".join(_NO_WORD.sub(" ", _sample(mask(text[:_MAX_TEXT]).prose)).split())
+
+
+def _letters(prose: str, enough: int) -> int:
+    """Bytes of letters that stand in words, counted until they are enough."""
     letters = 0
     for word in _WORD.finditer(prose):
         letters += len(word[0].encode("utf-8", "surrogatepass"))
-        if letters >= _MIN_BYTES:
-            return identify(prose)
-    return "", 0.0
+        if letters >= enough:
+            break
+    return letters
 
 
 def keep_languages(codes: Sequence[str], least: float = 0.5) -> Stage:
     """A stage that identifies each document's language, where that is not done yet, and drops other languages than `codes`.
 
     Reasons: "language: other" and "language: unsure" (the model is less sure of a wanted one than `least`). Documents without a language
-    are kept. No codes: all languages are kept, and none is refused for being unsure. Raises InputError for a code that the model lacks.
+    are kept, and so are those with a wanted one and little prose, of which nobody can be sure. No codes: all languages are kept, and none
+    is refused for being unsure. Raises InputError for a code that the model lacks.
     """
     unknown = sorted(set(codes) - languages()) if codes else []
     if unknown:
@@ -58,10 +73,11 @@ def keep_languages(codes: Sequence[str], least: float = 0.5) -> Stage:
                 continue
             if SCORE not in doc.scores:
                 doc = identify_language(doc)
-            if not codes or not doc.language or (doc.language in codes and doc.scores[SCORE] >= least):
+            wanted = not codes or not doc.language or doc.language in codes
+            if not codes or not doc.language or (wanted and (doc.scores[SCORE] >= least or _holds_little_prose(doc.text))):
                 yield doc
             else:
-                yield doc.drop("language: unsure" if doc.language in codes else "language: other")
+                yield doc.drop("language: unsure" if wanted else "language: other")
 
     return stage
 

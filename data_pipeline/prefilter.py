@@ -14,25 +14,10 @@ import re
 from dataclasses import dataclass, field
 
 from data_pipeline.doc import Page
+from data_pipeline.media_kind import kind_of
 from data_pipeline.urls import UrlList
 
 _NOTHING = UrlList(())
-_MEDIA = frozenset(
-    ("text/html", "application/xhtml+xml", "text/plain", "application/xml", "text/xml", "application/html", "text/x-html",
-     "application/vnd.wap.xhtml+xml")
-)  # fmt: skip
-_BINARY = re.compile(
-    rb"%PDF-|\x89PNG|GIF8|\xff\xd8\xff|PK\x03\x04|\x1f\x8b\x08|BM.{4}\x00\x00|RIFF|\x7fELF|OggS|ID3|\x00\x00\x00.ftyp|%!PS|Rar!|7z\xbc\xaf|"
-    rb"\xd0\xcf\x11\xe0|wOF[F2]|\x00\x01\x00\x00|MZ\x90",
-    re.DOTALL,
-)
-_HTML = re.compile(
-    rb"\s{0,1000}(?:\xef\xbb\xbf)?\s{0,1000}(?:<\?xml[^>]{0,500}>\s{0,1000})?(?:<!--.{0,2000}?-->\s{0,1000}){0,3}"
-    rb"<(?:!doctype\s+html|html|head|body|title|meta|script|div|table|h[1-6]|p|article|main|section|span|a|br|center|font|link|style|ul|ol|b)\b",
-    re.IGNORECASE | re.DOTALL,
-)
-_XHTML = re.compile(rb"<html\b|http://www\.w3\.org/1999/xhtml", re.IGNORECASE)
-
 _MARKUP = tuple(
     re.compile(pattern, re.DOTALL)
     for pattern in (
@@ -85,28 +70,13 @@ def prefilter(page: Page, settings: Prefilter) -> str | None:
         return "prefilter: too large"
     if len(settings.block) and page.url in settings.block:
         return "prefilter: blocked"
-    if not is_text(page):
+    if kind_of(page) is None:
         return "prefilter: media type"
     if len(settings.allow):
         return None if page.url in settings.allow else "prefilter: not allowed"
     if settings.markup and not has_mathematics(page.body):
         return "prefilter: no mathematics"
     return None
-
-
-def is_text(page: Page) -> bool:
-    """Whether it is HTML, XHTML or plain text, by its bytes where the header says something else."""
-    head = page.body[:4096]
-    if _BINARY.match(head):
-        return False
-    media = page.content_type
-    if media in ("application/xml", "text/xml"):
-        return _XHTML.search(head) is not None
-    if media in _MEDIA:
-        return media != "text/plain" or head.count(0) * 10 < len(head) or head[:2] in (b"\xff\xfe", b"\xfe\xff")
-    if media in ("", "application/octet-stream", "binary/octet-stream", "unknown/unknown", "application/unknown"):
-        return _HTML.match(_narrow(head)) is not None or (not media and _is_printable(head))
-    return _HTML.match(_narrow(head)) is not None and not media.startswith(("image/svg", "application/rss", "application/atom"))
 
 
 def has_mathematics(body: bytes) -> bool:
@@ -118,7 +88,3 @@ def has_mathematics(body: bytes) -> bool:
 def _narrow(body: bytes) -> bytes:
     """Without the NUL bytes of UTF-16, which reads like ASCII then."""
     return body.replace(b"\0", b"") if b"\0" in body[:256] else body
-
-
-def _is_printable(head: bytes) -> bool:
-    return bool(head) and b"\0" not in head and sum(byte < 9 or 13 < byte < 32 for byte in head) * 50 < len(head)

@@ -119,6 +119,8 @@ def _page(record: Record, source: str, outcomes: Counter[str], limit: int) -> Pa
     if record.content is None:
         return Oversized(record.url, b"", "", "", origin)
     media, charset = media_type(record.content_type.encode())
+    if record.kind == "conversion":
+        return Page(record.url, record.content, media, charset or "utf-8", origin)
     if record.kind == "response":
         try:
             answer = response(record.content, outcomes, limit)
@@ -131,10 +133,16 @@ def _page(record: Record, source: str, outcomes: Counter[str], limit: int) -> Pa
         if not 200 <= answer.status < 300:
             outcomes["skipped: status"] += 1
             return None
-        return Page(record.url, answer.body, answer.content_type, answer.charset, origin)
-    if record.kind == "conversion":
-        charset = charset or "utf-8"
-    return Page(record.url, record.content, media, charset, origin)
+        return Page(record.url, answer.body, _served_as(answer.content_type, record.payload), answer.charset, origin)
+    return Page(record.url, record.content, _served_as(media, record.payload), charset, origin)
+
+
+def _served_as(said: str, identified: str) -> str:
+    """The media type of a page: what the crawler saw in its bytes goes before what the server said, unless it saw no more than text."""
+    seen, _ = media_type(identified.encode())
+    if not seen or seen.endswith("/octet-stream") or (seen == "text/plain" and said):
+        return said
+    return seen
 
 
 def _files_or_index(source: str, start: int, outcomes: Counter[str], limit: int) -> Iterator[Page]:

@@ -1,5 +1,9 @@
 """Texts in many encodings, with headers that tell the truth and headers that lie."""
 
+import time
+
+import pytest
+
 from data_pipeline.charset import decode
 from data_pipeline.doc import Origin, Page
 
@@ -39,3 +43,48 @@ def test_hostile_bytes_are_text_without_nul_and_surrogates() -> None:
         b"<meta charset=" + b" " * 100_000,
     ):
         assert "\0" not in html(body)
+
+
+TEXTS = {
+    "euc-kr": "피타고라스의 정리는 직각삼각형에서 빗변의 제곱이 두 변의 제곱의 합과 같다는 정리이다.",
+    "gbk": "勾股定理说明了直角三角形的斜边的平方等于两条直角边的平方之和。",
+    "big5": "畢氏定理說明了直角三角形的斜邊的平方等於兩條直角邊的平方之和。",
+    "shift_jis": "直角三角形の斜辺の二乗は、他の二辺の二乗の和に等しいという定理である。",
+    "euc-jp": "直角三角形の斜辺の二乗は、他の二辺の二乗の和に等しいという定理である。",
+    "iso-2022-jp": "直角三角形の斜辺の二乗は、他の二辺の二乗の和に等しいという定理である。",
+    "windows-1251": "Теорема Пифагора: сумма квадратов катетов равна квадрату гипотенузы.",
+    "koi8-r": "Теорема Пифагора: сумма квадратов катетов равна квадрату гипотенузы.",
+    "koi8-u": "Теорема Піфагора: у прямокутному трикутнику площа квадрата дорівнює сумі площ",
+    "windows-1252": "Le théorème établit une égalité entre carrés: «élevé» à côté, où l’été a été.",
+    "iso-8859-7": "Το πυθαγόρειο θεώρημα είναι σχέση της ευκλείδειας γεωμετρίας",
+    "utf-8": "Größe, 定理, теорема, 정리",
+}
+
+
+@pytest.mark.parametrize("charset", TEXTS)
+@pytest.mark.parametrize(
+    "claimed", ["", "utf-8", "iso-8859-1", "windows-1251", "koi8-r", "euc-kr", "gbk", "big5", "shift_jis", "euc-jp", "own"]
+)
+def test_a_charset_that_the_bytes_refute_never_wins(charset: str, claimed: str) -> None:
+    text = f"<html><title>x</title><p>{TEXTS[charset]}</p>\n"
+    assert html(text.encode(charset), charset if claimed == "own" else claimed) == text
+
+
+@pytest.mark.parametrize(("charset", "text"), [("euc-kr", "수학 문제와 풀이"), ("gb18030", "数学的定理"), ("shift_jis", "数学の定理")])
+def test_a_few_undeclared_letters_are_read(charset: str, text: str) -> None:
+    page = f"<html><head><script>var x = 1;</script></head><body><div class='a b'>{'<p>plain</p>' * 50}{text}</div>"
+    assert html(page.encode(charset)) == page
+
+
+def test_a_claim_that_reads_as_well_as_the_best_holds() -> None:
+    polish = "<p>W trójkącie prostokątnym suma kwadratów długości"
+    assert html(polish.encode("iso-8859-2"), "iso-8859-2") == polish
+    assert html("<p>şöyle ğ ile bağlı".encode("windows-1254"), "windows-1254") == "<p>şöyle ğ ile bağlı"
+    assert html("<p>naïve".encode("windows-1252"), "windows-1252") == "<p>naïve"
+
+
+def test_hostile_bytes_are_judged_in_bounded_time() -> None:
+    begun = time.process_time()
+    for body in (b"\x80a" * 2_000_000, b"\xc0" * 4_000_000, b"a" * 3_000_000 + b"\xe9", b"\x1b$B" + b"\x80" * 1_000_000):
+        html(body, "gbk")
+    assert time.process_time() - begun < 4

@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks.mining import result_of, verdict
 from data_pipeline.doc import Origin, Page
-from data_pipeline.prefilter import Prefilter, has_mathematics, is_text, prefilter
+from data_pipeline.media_kind import kind_of
+from data_pipeline.prefilter import Prefilter, has_mathematics, prefilter
 from data_pipeline.urls import UrlList, domain, host, normalise_url
 from verifiers.input_error import InputError
 
@@ -121,8 +122,8 @@ def test_types_are_told_by_bytes_where_the_header_lies() -> None:
     ]
     refused = [(b"%PDF-1.4 " + markup, "text/html"), (b"\x89PNG" + markup, "text/html"), (b"PK\x03\x04", ""), (prose, "application/json")]
     refused += [(b"<rss><channel>", "text/xml"), (bytes(500), "text/plain"), (prose, "application/pdf"), (b"\x00\x01" * 100, "")]
-    assert [is_text(page(*case)) for case in accepted] == [True] * len(accepted)
-    assert [is_text(page(*case)) for case in refused] == [False] * len(refused)
+    assert [kind_of(page(*case)) is not None for case in accepted] == [True] * len(accepted)
+    assert [kind_of(page(*case)) is not None for case in refused] == [False] * len(refused)
 
 
 def test_each_reason_to_drop_a_page() -> None:

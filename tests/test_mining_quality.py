@@ -289,6 +289,15 @@ def test_languages_are_kept_and_dropped_with_reasons() -> None:
     assert [d.dropped for d in pipeline([doc(GERMAN * 3)], [keep_languages(("de", "fr"))])] == [None]
 
 
+@pytest.mark.parametrize("words", [6, 20, 40])
+def test_an_unsure_guess_of_the_wanted_language_is_kept_where_there_is_little_prose(words: int) -> None:
+    text = "Let $x^2$ be.\n\n" + " ".join(PROSE.split()[:words])
+    docs = [doc(text, language=code, scores={"language": 0.2}) for code in ("en", "de")]
+    assert [d.dropped for d in pipeline(docs, [keep_languages(("en",))])] == [None, "language: other"]
+    (long,) = pipeline([doc(PROSE * 5, language="en", scores={"language": 0.2})], [keep_languages(("en",))])
+    assert long.dropped == "language: unsure"
+
+
 def test_identifying_keeps_all_else_of_the_document() -> None:
     before = doc(PROSE, title="t", scores={"math": 0.5})
     after = identify_language(before)
