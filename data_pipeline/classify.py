@@ -86,21 +86,31 @@ PRESETS = {
     "deepseekmath": Training(),  # 2.1 GB on disk and while it trains, 16 MB in each run that scores
     "small": Training(dim=64, bucket=200_000),  # 55 MB
 }
+LARGE = 100_000
+"""Documents beyond which `auto` takes DeepSeekMath's settings."""
+
+
+def training_for(preset: str, documents: int, seed: int) -> Training:
+    """The settings of a preset; `auto` is the small one up to `LARGE` documents: buckets that nothing falls into cost 2 GB a round."""
+    name = preset if preset != "auto" else "small" if documents <= LARGE else "deepseekmath"
+    return replace(PRESETS[name], seed=seed)
 
 
 def train(
-    examples: Iterable[Example], model: Path, training: Training | None = None, *, held_out: Collection[str] | None = None
-) -> dict[str, Any]:
+    examples: Iterable[Example], model: Path, training: Training | Callable[[int], Training] | None = None, *,
+    held_out: Collection[str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Writes the model to `model` (whole or not at all) and returns the report, which is plain JSON (`classify_report.table` prints it).
 
-    `held_out` names the sources to hold out; None chooses some by the seed, a twentieth of the documents or more; () holds out none.
+    `training`: the settings, or what gives them for so many usable documents. `held_out` names the sources to hold out; None chooses some
+    by the seed, a twentieth of the documents or more; () holds out none.
     Raises InputError for a seed that is empty, of one class, or with fewer than `FEWEST` usable documents of a class.
     """
-    training = training or Training()
     model.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-", dir=model.parent) as folder, (Path(folder) / "all").open("w+b") as file:
         seed = Seed.write(examples, file)
         check(seed)
+        training = training(len(seed.positive)) if callable(training) else training or Training()
         parts = split(seed, held_out, training.seed)
         report: dict[str, Any] = {"training": asdict(training), **_counts(seed, parts)}
         report["fitted"] = _fit(seed, parts["train"], model, training, Path(folder), file)
@@ -116,7 +126,7 @@ def train(
 
 
 def train_files(
-    positives: Sequence[Path], negatives: Sequence[Path], model: Path, training: Training | None = None, *,
+    positives: Sequence[Path], negatives: Sequence[Path], model: Path, training: Training | Callable[[int], Training] | None = None, *,
     held_out: Collection[str] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """`train` on files: documents of the pipeline (`.jsonl`, `.jsonl.zst`, `.jsonl.gz`; source = host), or text, one document a line,
@@ -191,11 +201,11 @@ def _fit(seed: Seed, rows: Sequence[int], model: Path, training: Training, folde
 
 
 def _run(job: Path, model: Path) -> None:
-    """The trainer in a fresh process; numpy's own threads would only get in each other's way."""
+    """The trainer in a fresh process, to which the current folder's files are no modules; numpy's threads would only be in the way."""
     here = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH", ""))))
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "data_pipeline.classify_train", str(job)]
+    command = [sys.executable, "-P", "-m", "data_pipeline.classify_train", str(job)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode < 0 or "MemoryError" in done.stderr or "bad_alloc" in done.stderr:
         raise InputError(

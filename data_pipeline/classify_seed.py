@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from data_pipeline.classify_text import normalise
+from data_pipeline.shards import SUFFIXES, read_docs
 from data_pipeline.urls import host
 from verifiers.input_error import InputError
 
 FEWEST = 10
 """Documents of each class without which there is nothing to learn."""
-_SHORTEST = 20  # words after normalising: less says nothing of a page's subject
+SHORTEST = 20  # words after normalising: less says nothing of a page's subject
 _IN_DOMAIN, _HELD_OUT = 0.05, 0.05  # shares of the documents
 
 
@@ -43,7 +44,7 @@ class Seed:
         seed, names, seen = cls(), dict[str, str](), set[bytes]()
         for example in examples:
             line = normalise(example.text)
-            if line.count(" ") + 1 < _SHORTEST:
+            if line.count(" ") + 1 < SHORTEST:
                 seed.skipped["too short"] += 1
                 continue
             raw = line.encode("utf-8", "replace")
@@ -97,18 +98,22 @@ def split(seed: Seed, held_out: Collection[str] | None, number: int) -> dict[str
 
 
 def _choose_sources(seed: Seed, number: int) -> set[str]:
-    """Sources in random order until a twentieth of each class, or `FEWEST`, is held out; never so many that half of a class goes."""
+    """Sources in random order until a twentieth of each class, or `FEWEST`, is held out.
+
+    Never so many that more than half of a class goes, or that fewer than `FEWEST` of it stay: a small seed holds out less, or nothing.
+    """
     by_source: dict[str, Counter[bool]] = defaultdict(Counter)
     for source, positive in zip(seed.sources, seed.positive, strict=True):
         by_source[source][positive] += 1
     totals, gone = Counter(seed.positive), Counter[bool]()
+    most = {kind: min(totals[kind] // 2, totals[kind] - FEWEST) for kind in (True, False)}
     order = sorted(by_source)
     random.Random(number).shuffle(order)
     chosen: set[str] = set()
     for source in order:
         counts = by_source[source]
         wanted = any(counts[kind] and gone[kind] < max(FEWEST, _HELD_OUT * totals[kind]) for kind in (True, False))
-        if wanted and all(gone[kind] + counts[kind] <= totals[kind] // 2 for kind in (True, False)):
+        if wanted and all(gone[kind] + counts[kind] <= most[kind] for kind in most):
             chosen.add(source)
             gone += counts
     return chosen
@@ -131,9 +136,8 @@ def balanced(seed: Seed, rows: Sequence[int], *, per_source: int, number: int) -
 
 
 def read(path: Path) -> Iterator[tuple[str, str]]:
-    if ".jsonl" in Path(path).name:
-        from data_pipeline.shards import read_docs
-
+    """(text, source) of the kept documents of a file, or of the lines of a text."""
+    if path.name.endswith(SUFFIXES):
         for doc in read_docs(Path(path)):
             if not doc.dropped:
                 yield doc.text, host(doc.url).removeprefix("www.") or doc.url

@@ -1,21 +1,23 @@
 """`reckon mine train` and `reckon mine score`: the classifier alone."""
 
-import json
+import itertools
+import shutil
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from data_pipeline.classify import PRESETS, Classifier, train_files
+from data_pipeline.classify import Classifier, train_files, training_for
 from data_pipeline.classify_report import table
 from data_pipeline.cli_options import Parser, add_fields, with_fields
 from data_pipeline.cli_progress import Progress
-from data_pipeline.cli_steps import counted, input_docs, output_file, rows_of, summary
+from data_pipeline.cli_steps import alone, counted, input_docs, output_file, rows_of, summary
 from data_pipeline.doc import Doc
-from data_pipeline.mine_extract import processes
+from data_pipeline.inputs import ARCHIVES, HTML, is_index
+from data_pipeline.mine_extract import extracted_files, processes
+from data_pipeline.mine_watch import Watch, write_json
 from data_pipeline.scoring import score_texts
 from data_pipeline.settings import Settings
-from data_pipeline.shards import read_docs, write_lines
+from data_pipeline.shards import SUFFIXES, document_files, read_docs, write_lines
 from verifiers.input_error import InputError
 
 
@@ -24,9 +26,11 @@ def command(name: str, arguments: Sequence[str]) -> int:
 
 
 def train(arguments: Sequence[str]) -> int:
-    parser = Parser("train", "A classifier from documents or text lines; figures on unseen sources beside those on seen ones.")
-    parser.add_argument("positives", nargs="+", type=Path, help="files of mathematics")
-    parser.add_argument("--negatives", nargs="+", type=Path, required=True, help="files of anything else")
+    parser = Parser("train", "A classifier from labelled pages; figures on unseen sources beside those on seen ones.")
+    parser.add_argument(
+        "positives", nargs="+", help="mathematics: documents (.jsonl, .parquet), text with one a line, or pages (HTML, WARC, folders)"
+    )
+    parser.add_argument("--negatives", nargs="+", required=True, help="anything else, in the same forms")
     parser.add_argument("--out", required=True, type=Path, help="the model, a .bin file")
     parser.add_argument("--held-out", nargs="*", help="sources (hosts) to hold out; default: a tenth of them at random")
     add_fields(parser, ("preset", "random_seed"))
@@ -34,13 +38,45 @@ def train(arguments: Sequence[str]) -> int:
     if values.out.suffix != ".bin":
         raise InputError(f"--out {values.out}: a model is a .bin file")
     settings = with_fields(Settings(), values)
-    training = replace(PRESETS[settings.preset], seed=settings.random_seed)
-    Progress().begin("training")
-    report = train_files(values.positives, values.negatives, values.out, training, held_out=values.held_out)
-    values.out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    watch = Progress()
+    parts = values.out.with_name(f".{values.out.name}.parts")  # extracted pages: they stay until the model is there
+    with alone(parts, values.out):
+        positives, negatives = (_labelled_files(names, parts, settings, watch) for names in (values.positives, values.negatives))
+        watch.begin("training")
+        report = train_files(
+            positives, negatives, values.out, lambda documents: training_for(settings.preset, documents, settings.random_seed),
+            held_out=values.held_out,
+        )  # fmt: skip
+        shutil.rmtree(parts)
+    write_json(values.out.with_suffix(".json"), report)
     print(table(report))
     print(f"model: {values.out}; figures: {values.out.with_suffix('.json')}")
     return 0
+
+
+def _labelled_files(names: Sequence[str], parts: Path, settings: Settings, watch: Watch) -> list[Path]:
+    """Files of documents and of text as they are; pages, archives and folders of them extracted, as a run's seed is."""
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if name.endswith(".bin"):
+            raise InputError(f"{name}: a model is nothing to train on; give documents, text or pages")
+        if path.is_file() and not is_index(name) and not name.lower().endswith((*HTML, *ARCHIVES)):
+            refuse_urls(path)
+            found.append(path)
+        elif name.endswith(SUFFIXES):
+            found += document_files(path)
+        else:
+            found += extracted_files([name], parts, settings, watch, out=None)
+    return found
+
+
+def refuse_urls(path: Path) -> None:
+    """Raises InputError for a list of addresses, which only a run, with pages to look them up in, can learn from."""
+    with path.open("rb") as file:
+        first = [line.strip() for line in itertools.islice(file, 20) if line.strip()]
+    if first and all(line.startswith((b"http://", b"https://")) and b" " not in line for line in first):
+        raise InputError(f"{path}: holds addresses, not texts; give the pages themselves, or a run the list as its --seed")
 
 
 def score(arguments: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
-from data_pipeline.settings import Settings, fields
+from data_pipeline.settings import SettingError, Settings, fields
 from verifiers.input_error import InputError
 
 
@@ -48,7 +48,7 @@ def add_fields(parser: argparse.ArgumentParser, names: Iterable[str] | None = No
     """The settings as options; without a default, so that a configuration file's values are overridden only by what was given."""
     for name, entry in fields().items():
         if names is None or name in names:
-            option = "--" + name.replace("_", "-")
+            option = _option(name)
             shown = " ".join(entry.default) if isinstance(entry.default, tuple) else entry.default
             text = entry.metadata["help"] + ("" if shown == "" else f" (default: {_said(shown)})")
             text = text.replace("%", "%%")
@@ -71,4 +71,11 @@ def with_fields(base: Settings, values: argparse.Namespace) -> Settings:
         if hasattr(values, name):
             value = getattr(values, name)
             given[name] = tuple(value) if isinstance(value, list) else value
-    return dataclasses.replace(base, **given)
+    try:
+        return dataclasses.replace(base, **given)
+    except SettingError as error:
+        raise InputError(error.spelled(_option, " ")) from None
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -11,7 +11,7 @@ from data_pipeline.cli_tables import funnel_table, rounds_table
 from data_pipeline.demo_run import demo_settings
 from data_pipeline.mine import Outcome, mine
 from data_pipeline.report import write_report
-from data_pipeline.settings import Settings, read_config
+from data_pipeline.settings import Configured, Settings, read_config
 from verifiers.input_error import InputError
 
 
@@ -22,27 +22,30 @@ def command(name: str, arguments: Sequence[str]) -> int:
 def run(arguments: Sequence[str]) -> int:
     parser = Parser("run", "The whole loop, from archives to a corpus and problems. A run that was stopped goes on when called again.")
     parser.add_argument("inputs", nargs="*", help="a configuration (.toml, .json), or archives, pages, folders, globs, lists of paths")
-    parser.add_argument("--out", required=True, type=Path, help="the run's folder")
+    parser.add_argument("--out", type=Path, help='the run\'s folder (or out = "DIR" in the configuration)')
     parser.add_argument("--review", action="store_true", help="stop after each round for a person to edit patterns.json")
     add_fields(parser)
     values = parser.read(arguments)
-    settings, inputs = _configured(values.inputs)
+    settings, inputs, out = _configured(values.inputs)
     settings = with_fields(settings, values)
     if not inputs:
-        raise InputError("no inputs; give archives, pages or folders, or a configuration with inputs = [...]")
-    return _mine(settings, inputs, values.out, review=values.review)
+        raise InputError("no inputs; give archives, pages or folders, or a configuration file that names its inputs")
+    folder = values.out or out
+    if folder is None:
+        raise InputError("no folder for the run; give --out DIR, or a configuration file that names its out")
+    return _mine(settings, inputs, folder, review=values.review)
 
 
-def _configured(inputs: Sequence[str]) -> tuple[Settings, list[str]]:
-    """The settings of a configuration file among the inputs, and the other inputs (the file's own where there are none)."""
+def _configured(inputs: Sequence[str]) -> Configured:
+    """A configuration file among the inputs, with the other inputs (the file's own where there are none)."""
     configs = [name for name in inputs if name.endswith((".toml", ".json"))]
     others = [name for name in inputs if name not in configs]
     if len(configs) > 1:
         raise InputError(f"{len(configs)} configurations ({', '.join(configs)}); give one")
     if not configs:
-        return Settings(), others
-    settings, named = read_config(Path(configs[0]))
-    return settings, others or named
+        return Configured(Settings(), others, None)
+    found = read_config(Path(configs[0]))
+    return found._replace(inputs=others or found.inputs)
 
 
 def _mine(settings: Settings, inputs: Sequence[str], out: Path, *, review: bool = False) -> int:
@@ -54,7 +57,9 @@ def _mine(settings: Settings, inputs: Sequence[str], out: Path, *, review: bool 
 
 def _ending(outcome: Outcome, seconds: float) -> list[str]:
     if outcome.review:
-        return [f"Round {outcome.rounds} waits for you: set accept = true or false in {outcome.review}, then give the same command again."]
+        return [
+            f"Round {outcome.rounds} waits for you: set 'accept' to true or false in {outcome.review}, then give the same command again."
+        ]
     found = f"{outcome.problems:,} problems in {outcome.out / 'problems.jsonl'}"
     lines = [f"{outcome.kept:,} documents in {outcome.out / 'corpus'}, {found} ({seconds:.0f} s)"]
     return [*lines, f"report: {write_report(outcome.out)}"]

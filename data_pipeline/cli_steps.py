@@ -11,7 +11,7 @@ from typing import Any
 
 from data_pipeline.cli_options import Parser, add_fields, with_fields
 from data_pipeline.cli_progress import Progress
-from data_pipeline.decontaminate import Benchmarks, decontaminate, decontaminate_rows, hit_rows
+from data_pipeline.decontaminate import Benchmarks, decontaminate, decontaminate_rows, hit_rows, removal
 from data_pipeline.dedup import dedup, drop_duplicates
 from data_pipeline.doc import Doc, to_line
 from data_pipeline.mine_extract import duplicates_of, extracted_files
@@ -77,7 +77,7 @@ def extract(arguments: Sequence[str]) -> int:
     settings = with_fields(Settings(), values)
     counts: Counter[str] = Counter()
     parts = out.with_name(f".{out.name}.parts")  # finished archives stay here until all are: a stopped command goes on
-    with _alone(parts, out):
+    with alone(parts, out):
         try:
             files = extracted_files(values.inputs, parts, settings, watch, out=None)
         except InputError:
@@ -91,7 +91,7 @@ def extract(arguments: Sequence[str]) -> int:
 
 
 @contextmanager
-def _alone(parts: Path, out: Path) -> Iterator[None]:
+def alone(parts: Path, out: Path) -> Iterator[None]:
     """The folder of parts for this command alone, from its first page to its last line."""
     parts.mkdir(parents=True, exist_ok=True)
     with (parts / ".command").open("w") as lock:
@@ -142,19 +142,23 @@ def decontaminate_files(arguments: Sequence[str]) -> int:
     unit: Any = settings.unit
     benchmarks = Benchmarks.load([Path(name) for name in settings.benchmarks])
     watch = Progress()
+    watch.note(benchmarks.summary())
     watch.begin("decontaminate")
     counts: Counter[str] = Counter()
     listed: list[dict[str, Any]] = []
     if values.rows:
         write_lines(out, _clean_rows(files, benchmarks, listed, counts))
     else:
-        stage = decontaminate(benchmarks, unit=unit, report=lambda doc, hits: listed.extend(hit_rows(doc.id, hits)))
+        removed: Counter[str] = Counter()
+        stage = decontaminate(benchmarks, unit=unit, report=lambda doc, hits: listed.extend(hit_rows(doc.id, hits)), removed=removed)
         write_lines(out, rows_of(counted(stage(doc for file in files for doc in read_docs(file)), counts, watch)))
     if values.hits:
         write_lines(values.hits, (json.dumps(row, ensure_ascii=False) for row in listed))
     watch.note(summary("decontaminate", counts, out))
     where = f": {values.hits}" if values.hits else "; --hits FILE.jsonl lists them" if listed else ""
     watch.note(f"{len(listed):,} {'hit' if len(listed) == 1 else 'hits'} of benchmarks{where}")
+    if not values.rows:
+        watch.note(removal(removed))
     return 0
 
 

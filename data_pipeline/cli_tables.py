@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.mine_watch import rows
+from data_pipeline.mine_watch import rows, told_once
 
 REASONS = 3
 
@@ -27,7 +27,7 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
 
 def funnel_table(out: Path) -> list[str]:
     body = []
-    for row in rows(out):
+    for row in told_once(rows(out)):
         reasons = list(row["dropped"].items())
         shown = ", ".join(f"{reason.split(': ', 1)[-1]} {count:,}" for reason, count in reasons[:REASONS])
         more = f", {len(reasons) - REASONS} more reasons" if len(reasons) > REASONS else ""

@@ -20,7 +20,7 @@ numbers are not found.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +106,12 @@ class Benchmarks:
                 "decontamination: the benchmark files hold no problem" if files else "decontamination: no benchmark file given"
             )
         return cls(texts, common=common)
+
+    def summary(self) -> str:
+        """How much there is to look for, in a sentence."""
+        files = len({name for name, _ in self._places})
+        short = f"; {self.too_short:,} of fewer than {SHORTEST} words cannot be looked for" if self.too_short else ""
+        return f"benchmarks: {_number(self.problems, 'text')} of {_number(files, 'file')}{short}"
 
     def hits(self, text: str) -> list[Hit]:
         """Where the text shares words with a benchmark, in order; one for each problem and stretch of paragraphs."""
@@ -262,9 +268,14 @@ def _sieve(hashes: U64, bits: int) -> npt.NDArray[np.bool_]:
 
 
 def decontaminate(
-    benchmarks: Benchmarks, unit: Literal["segment", "document"] = "segment", report: Callable[[Doc, list[Hit]], None] | None = None
+    benchmarks: Benchmarks,
+    unit: Literal["segment", "document"] = "segment",
+    report: Callable[[Doc, list[Hit]], None] | None = None,
+    removed: Counter[str] | None = None,
 ) -> Stage:
-    """A stage that removes what stands in a benchmark: paragraphs, or the document. `report` gets each document that has hits.
+    """A stage that removes what stands in a benchmark: paragraphs, or the document.
+
+    `report` gets each document that has hits; `removed` counts "documents", and the "paragraphs" and "characters" that went.
 
     Reasons: "decontaminate: benchmark" for a whole document, "decontaminate: nothing left" where every paragraph went.
     """
@@ -276,6 +287,11 @@ def decontaminate(
             text, hits = (doc.text, []) if doc.dropped else benchmarks.clean(doc.text)
             if hits and report:
                 report(doc, hits)
+            if hits and removed is not None:
+                left = "" if unit == "document" else text
+                removed["documents"] += 1
+                removed["paragraphs"] += _paragraphs(doc.text) - _paragraphs(left)
+                removed["characters"] += len(doc.text) - len(left)
             if hits and unit == "document":
                 yield doc.drop("decontaminate: benchmark")
             elif hits:
@@ -285,6 +301,20 @@ def decontaminate(
                 yield doc
 
     return stage
+
+
+def _paragraphs(text: str) -> int:
+    return sum(bool(part.strip()) for part in _GAP.split(text)[::2])
+
+
+def removal(removed: Counter[str]) -> str:
+    """What a stage's counts say, in a sentence."""
+    documents, paragraphs, characters = (_number(removed[f"{name}s"], name) for name in ("document", "paragraph", "character"))
+    return f"decontaminate: removed {paragraphs} ({characters}) in {documents}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def decontaminate_rows(

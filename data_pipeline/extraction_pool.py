@@ -93,7 +93,8 @@ class Pool:
             self._ended(worker, os.waitstatus_to_exitcode(status))
         elif since and now - since > worker.job.seconds:
             self._end(worker)
-            self._start(worker, "extract: too slow")
+            late = worker.slot.clock() == (since, beats)  # else it ended while this one looked, and the next page is not to blame
+            self._start(worker, "extract: too slow" if late else None)
         elif not since and now - worker.moved > _STALLED:
             self._end(worker)
             self._died(worker)

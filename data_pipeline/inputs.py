@@ -99,5 +99,8 @@ def resolve(entry: str, path: Path, base: str, number: int) -> str:
     if entry.startswith(_CRAWL) and not local.is_file():
         return COMMON_CRAWL + entry
     if not local.is_file():
-        raise InputError(f"{path}:{number}: no such file {entry[:200]!r}; for addresses give the beginning that they share as the base")
+        raise InputError(
+            f"{path}{f':{number}' if number else ''}: no such file {entry[:200]!r}; relative paths begin at {path.parent}, and addresses "
+            "are given whole (https://...)"
+        )
     return str(local)

@@ -26,7 +26,7 @@ from data_pipeline import mine_corpus, mine_rounds
 from data_pipeline.mine_extract import extracted_files, find_duplicates
 from data_pipeline.mine_pool import Pool, build_pool
 from data_pipeline.mine_sample import Round
-from data_pipeline.mine_seed import Seed, read_seed, sort_seed
+from data_pipeline.mine_seed import Seed, read_seed, refuse_too_small, sort_seed
 from data_pipeline.mine_watch import SILENT, Watch, is_done, recorded, write_funnel, write_json
 from data_pipeline.settings import STEPS, Settings, differences, to_mapping
 from verifiers.atomic import remove_leftovers
@@ -52,6 +52,7 @@ class Outcome:
 def mine(settings: Settings, inputs: Sequence[str], out: Path, *, watch: Watch = SILENT, review: bool = False) -> Outcome:
     """Run the loop, or what is left of it. `review` stops after each round, for a person to edit its patterns; call again to go on."""
     seed_pages = sort_seed(settings)[2]
+    refuse_too_small(settings)
     with claimed(out, settings, inputs):
         files = extracted_files(inputs, out / "extracted", settings, watch, out=out)
         seed_files = extracted_files(seed_pages, out / "seed", settings, watch, out=None) if seed_pages else []
@@ -59,6 +60,8 @@ def mine(settings: Settings, inputs: Sequence[str], out: Path, *, watch: Watch =
         pool = build_pool(files, dropped)
         _check(pool, settings)
         seed = read_seed(settings, out, seed_files)
+        if idle := seed.idle_hosts(pool):
+            watch.note(f"of the seed's hosts, the inputs hold no page of {', '.join(idle)}")
         last = _rounds(pool, seed, settings, out, watch, review)
         waits = mine_rounds.folder_of(out, last.number) / "patterns.json"
         write_funnel(out)
@@ -154,7 +157,7 @@ def _steps_begun(out: Path) -> list[str]:
     begun = {
         "extract": is_done(out, "extract") or any((out / "extracted").glob("*.json")),
         "duplicates": is_done(out, "duplicates"),
-        "loop": (out / "round-01").is_dir(),
+        "loop": any((out / "round-01" / name).is_file() for name in ("training.json", "figures.json")),
         "corpus": (out / "corpus" / "manifest.json").is_file(),
     }
     return [step for step in STEPS if begun[step]]

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from data_pipeline.boilerplate import find_boilerplate, remove_boilerplate
-from data_pipeline.decontaminate import Benchmarks, Hit, decontaminate, hit_rows
+from data_pipeline.decontaminate import Benchmarks, Hit, decontaminate, hit_rows, removal
 from data_pipeline.doc import Doc, Stage, drop_if, to_line
 from data_pipeline.language import keep_languages
 from data_pipeline.mine_pool import Pool
@@ -82,7 +82,7 @@ def write_corpus(pool: Pool, last: Round, settings: Settings, out: Path, watch: 
             watch.begin("corpus", int(last.collected.sum()))
             collection = out / COLLECTION
             write_lines(collection, (to_line(doc)[:-1] for doc in _collection(pool, last, out)))
-            flow = measured(read_docs(collection), _stages(collection, settings, out), records)
+            flow = measured(read_docs(collection), _stages(collection, settings, out, watch), records)
             flow = _watched(_with_rejects(flow, out / "rejected.jsonl.zst", settings.keep_rejects), watch)
             form: Any = settings.format
             write_shards(flow, out / "corpus", format=form, tokenizer=settings.tokenizer or None, config=_config(settings))
@@ -106,7 +106,7 @@ def _collection(pool: Pool, last: Round, out: Path) -> Iterator[Doc]:
         yield doc.score("math", round(float(scores[row]), 6))
 
 
-def _stages(collection: Path, settings: Settings, out: Path) -> list[tuple[str, Stage]]:
+def _stages(collection: Path, settings: Settings, out: Path, watch: Watch) -> list[tuple[str, Stage]]:
     stages = [
         ("language", keep_languages(settings.languages)),
         ("boilerplate", remove_boilerplate(find_boilerplate([collection], out / "boilerplate.npy"))),
@@ -114,13 +114,15 @@ def _stages(collection: Path, settings: Settings, out: Path) -> list[tuple[str, 
     if settings.quality:
         stages.append(("quality", drop_if(quality_rule())))
     if settings.benchmarks:
-        stages.append(("decontaminate", _decontamination(settings, out / "contamination.jsonl")))
+        stages.append(("decontaminate", _decontamination(settings, out / "contamination.jsonl", watch)))
     return stages
 
 
-def _decontamination(settings: Settings, path: Path) -> Stage:
-    """The stage, with every hit listed in `path`."""
+def _decontamination(settings: Settings, path: Path, watch: Watch) -> Stage:
+    """The stage, with every hit listed in `path`, and told what was read and what went."""
     benchmarks = Benchmarks.load([Path(name) for name in settings.benchmarks])
+    removed: Counter[str] = Counter()
+    watch.note(benchmarks.summary())
 
     def stage(docs: Iterator[Doc]) -> Iterator[Doc]:
         with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
@@ -128,7 +130,8 @@ def _decontamination(settings: Settings, path: Path) -> Stage:
             def report(doc: Doc, hits: Sequence[Hit]) -> None:
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in hit_rows(doc.id, hits))
 
-            yield from decontaminate(benchmarks, unit=unit, report=report)(docs)
+            yield from decontaminate(benchmarks, unit=unit, report=report, removed=removed)(docs)
+        watch.note(removal(removed))
 
     unit: Any = settings.unit
     return stage

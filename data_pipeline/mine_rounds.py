@@ -10,7 +10,6 @@ in it depends on time, place or the number of workers.
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data_pipeline import domains as places
-from data_pipeline.classify import PRESETS, Classifier, Example, Training, train
+from data_pipeline.classify import Classifier, Example, train, training_for
 from data_pipeline.mine_extract import processes
 from data_pipeline.mine_pool import Mask, Pool
 from data_pipeline.mine_sample import Round, Sample, draw_sample
@@ -106,13 +105,9 @@ def _model(pool: Pool, seed: Seed, sample: Sample, settings: Settings, folder: P
     model = folder / "model.bin"
     if not (folder / "training.json").is_file():
         watch.begin(f"round {sample.number}: training", len(sample.good) + len(sample.bad) + seed.count)
-        report = train(_examples(pool, seed, sample), model, training_of(settings))
+        report = train(_examples(pool, seed, sample), model, training_for(settings.preset, len(pool), settings.random_seed))
         write_json(folder / "training.json", report)
     return model
-
-
-def training_of(settings: Settings) -> Training:
-    return replace(PRESETS[settings.preset], seed=settings.random_seed)
 
 
 def _examples(pool: Pool, seed: Seed, sample: Sample) -> Iterator[Example]:

@@ -5,12 +5,15 @@ hosts name pages of the pool. Documents train the classifier whether or not the 
 a seed page as well, so that it is never drawn as a negative example of itself. The user's own seed pages are always collected.
 """
 
-from collections.abc import Iterator, Sequence
+import difflib
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from data_pipeline.classify_seed import FEWEST, SHORTEST
+from data_pipeline.classify_text import normalise
 from data_pipeline.doc import Doc, to_line
 from data_pipeline.mine_pool import Mask, Pool, lot
 from data_pipeline.settings import Settings
@@ -43,11 +46,23 @@ class Seed:
         ]
         return np.array(given, np.bool_)
 
+    def idle_hosts(self, pool: Pool) -> list[str]:
+        """The hosts that no page of the pool is from, each with the pool's nearest one where one is near."""
+        known = set(pool.hosts)
+        return [f"{name}{_nearest(name, known)}" for name in sorted(self.hosts - known)]
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    """www. added or left out, or a letter or two."""
+    other = name.removeprefix("www.") if name.startswith("www.") else f"www.{name}"
+    near = [other] if other in known else difflib.get_close_matches(name, known, 1, 0.85)
+    return f" (did you mean {near[0]}?)" if near else ""
+
 
 def sort_seed(settings: Settings) -> tuple[list[Path], list[Path], list[str], list[Path]]:
     """The seed by kind: documents, URL lists, things to extract, models. Raises InputError for a missing file and for an empty seed."""
     if not settings.seed and not settings.seed_domains:
-        raise InputError("the seed is empty; name known-good mathematics with seed = [files] or seed_domains = [hosts]")
+        raise InputError("the seed is empty; name known-good mathematics: --seed FILES or --seed-domains HOSTS")
     documents: list[Path] = []
     lists: list[Path] = []
     pages: list[str] = []
@@ -67,6 +82,26 @@ def sort_seed(settings: Settings) -> tuple[list[Path], list[Path], list[str], li
     if len(models) > 1:
         raise InputError(f"the seed has {len(models)} models; a run starts from one")
     return documents, lists, pages, models
+
+
+def refuse_too_small(settings: Settings) -> None:
+    """Raises InputError for a seed of documents alone that no classifier can learn from, before anything long begins.
+
+    How many pages hosts, URLs, pages to extract and models come to is known only later.
+    """
+    documents, lists, pages, models = sort_seed(settings)
+    if lists or pages or models or settings.seed_domains:
+        return
+    usable: set[str] = set()
+    for doc in seed_documents(documents):
+        if len(line := normalise(doc.text).split()) >= SHORTEST:
+            usable.add(" ".join(line))
+            if len(usable) == FEWEST:
+                return
+    raise InputError(
+        f"the seed has {len(usable)} usable documents (of {SHORTEST} words or more, each once); it needs {FEWEST}: "
+        "give more, or hosts with --seed-domains"
+    )
 
 
 def read_urls(paths: Sequence[Path]) -> frozenset[str]:

@@ -7,7 +7,8 @@ like them it holds durations; no other file of a run does.
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,7 +93,17 @@ def rows(out: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: _rank(row["step"]))
 
 
-ORDER = ("extract", "duplicates", "round", "language", "boilerplate", "quality", "decontaminate", "corpus", "problems")
+def told_once(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows for a reader: the corpus step drops what its stages drop, so that what a stage's row tells is left out of its row."""
+    of_stages = Counter[str]()
+    for step in steps:
+        if step["step"] in CORPUS_STAGES:
+            of_stages.update(step["dropped"])
+    return [{**step, "dropped": dict(Counter(step["dropped"]) - of_stages)} if step["step"] == "corpus" else dict(step) for step in steps]
+
+
+CORPUS_STAGES = ("language", "boilerplate", "quality", "decontaminate")
+ORDER = ("extract", "duplicates", "round", *CORPUS_STAGES, "corpus", "problems")
 
 
 def _rank(step: str) -> tuple[int, str]:

@@ -23,10 +23,10 @@ from data_pipeline.problems_checks import check
 from data_pipeline.problems_sites import on_sites
 from data_pipeline.problems_structure import labelled, listed
 from data_pipeline.problems_text import Candidate, blocks
-from verifiers import problem_file
+from data_pipeline.shards import write_lines
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
-from verifiers.problem_file import parse_row
+from verifiers.problem_file import parse_row, problem_line
 
 _MARKUP = re.compile(r"\s+|\\(?:left|right|displaystyle|textstyle|quad|qquad)(?![a-z])|\\[,;:! ]|[$.,;:!?'\"*#`~]")
 _MATHEMATICS = re.compile(r"\$\$?([^$]{1,2000})\$|\d+(?:\.\d+)?")
@@ -79,7 +79,7 @@ def write_problems(
 ) -> Counter[str]:
     """Mine the kept documents and write `out`; the counts say how many candidates were "found", "kept", and dropped by reason.
 
-    The file is there complete or not at all. Without a single problem it is an empty file, and not an error.
+    The file, compressed as its name says (.zst, .gz), is there complete or not at all. Without a problem it is empty, and not an error.
     """
     counts: Counter[str] = Counter()
     kept = _Kept()
@@ -98,7 +98,7 @@ def write_problems(
     if kept.disputed:
         counts["problems: answers differ"] += kept.disputed
     counts["kept"] = len(problems)
-    problem_file.write_problems(out, (_rated(problem, difficulty) for problem in problems))
+    write_lines(out, (problem_line(_rated(problem, difficulty)) for problem in problems))
     return counts
 
 

@@ -57,13 +57,13 @@ def read_records(index: Path, *, outcomes: Counter[str], base: str = "", limit: 
 def requests(rows: list[Row]) -> Iterator[list[Row]]:
     """Rows of one file in order, grouped to requests: the gap between two of one request is at most `GAP`."""
     group: list[Row] = []
+    end = 0  # of the longest so far: a row may lie in one before it
     for row in rows:
-        if group and (
-            row.offset - max(r.offset + r.length for r in group[-1:]) > GAP or row.offset + row.length - group[0].offset > _LONGEST_REQUEST
-        ):
+        if group and (row.offset - end > GAP or row.offset + row.length - group[0].offset > _LONGEST_REQUEST):
             yield group
-            group = []
+            group, end = [], 0
         group.append(row)
+        end = max(end, row.offset + row.length)
     if group:
         yield group
 
@@ -89,18 +89,17 @@ class _Range:
 def _read(source: str, stored: Source, rows: list[Row], outcomes: Counter[str], limit: int) -> Iterator[Page]:
     position = rows[0].offset
     stored.seek(position, max(row.offset + row.length for row in rows))
-    kept, kept_at = b"", position
+    kept, kept_at = b"", position  # what was read from there on: rows may overlap, or lie in a longer one
     for row in rows:
-        if row.offset < position:  # overlaps the row before
-            kept = kept[row.offset - kept_at :] if row.offset >= kept_at else b""
+        if row.offset < kept_at + len(kept):
+            kept = kept[row.offset - kept_at :]
         else:
-            position += len(_take(stored, row.offset - position))
+            _take(stored, row.offset - kept_at - len(kept))
             kept = b""
-        data = kept[: row.length] + _take(stored, row.length - len(kept[: row.length]))
-        position = max(position, row.offset + len(data))
-        kept, kept_at = data, row.offset
+        kept += _take(stored, row.length - len(kept))
+        kept_at = row.offset
         before = outcomes["pages"]
-        yield from pages_of(source, _Range(data), outcomes, position=row.offset, limit=limit)
+        yield from pages_of(source, _Range(kept[: row.length]), outcomes, position=row.offset, limit=limit)
         outcomes["nothing at offset"] += outcomes["pages"] == before
     outcomes += Counter()  # without zeros
 

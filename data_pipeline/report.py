@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from data_pipeline import report_plots as plots
 from data_pipeline.doc import Doc
+from data_pipeline.mine_watch import CORPUS_STAGES, told_once
 from data_pipeline.shards import read_docs
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
@@ -32,7 +33,6 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}pre{margin:0;white-space
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}.pair pre{max-height:26rem;overflow:auto;background:#f6f6f4;padding:.6rem}"""
 DOLLARS_A_CORE_HOUR = (0.02, 0.04)
 """What a core cost for an hour, spot and on demand, when this was written (2026)."""
-CORPUS_STAGES = ("language", "boilerplate", "quality", "decontaminate")
 SAMPLED = 20_000
 """Documents of the corpus that formulas are counted over and samples drawn from."""
 SAMPLES, REJECTS = 4, 4
@@ -126,7 +126,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 def _funnel(steps: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         [step["step"], step["unit"], step["in"], step["out"], ", ".join(f"{why} {count:,}" for why, count in step["dropped"].items())]
-        for step in steps
+        for step in told_once(steps)
     ]
     return "<h2>Funnel</h2>" + _table(["step", "unit", "in", "out", "dropped"], rows)
 

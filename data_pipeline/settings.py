@@ -15,13 +15,14 @@ import json
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from verifiers.input_error import InputError
 
+NEAR = 0.75
 STEPS = ("extract", "duplicates", "loop", "corpus")  # in the order in which they run
 
 
@@ -47,10 +48,10 @@ class Settings:
     pattern_pages: int = _option(3, "loop", "and it has at least this many pages")
     seed_pages: int = _option(500_000, "loop", "positive examples, and as many negative ones, at most")
     preset: str = _option(
-        "deepseekmath",
+        "auto",
         "loop",
-        "the classifier: deepseekmath (its settings; 2 GB of memory, and of disk a round) or small (55 MB, a tenth of "
-        "the memory; for a few thousand pages or a small machine)",
+        "the classifier: deepseekmath (its settings; 2 GB of memory, and of disk a round), small (55 MB), or auto: small up to "
+        "100,000 pages",
     )
     random_seed: int = _option(0, "loop", "fixes every random choice: the same seed gives the same bytes")
     prefilter: bool = _option(False, "extract", "drop pages without mathematical markup before extraction")
@@ -59,7 +60,7 @@ class Settings:
     page_seconds: float = _option(2.0, "extract", "a page that takes longer is dropped and counted")
     page_megabytes: int = _option(1024, "extract", "memory that the extraction of a page may take")
     near: bool = _option(True, "duplicates", "drop near-duplicates, not only equal URLs and texts")
-    near_threshold: float = _option(0.75, "duplicates", "Jaccard similarity from which pages are near-duplicates")
+    near_threshold: float = _option(NEAR, "duplicates", "Jaccard similarity from which pages are near-duplicates (of verified pairs)")
     lsh: str = _option(
         "6x20", "duplicates", "MinHash rows x bands: 6x20, its pairs verified; or 11x10 as in MegaMath, unverified, which finds fewer"
     )
@@ -80,7 +81,7 @@ class Settings:
 
 
 CHOICES = {
-    "preset": ("small", "deepseekmath"),
+    "preset": ("auto", "small", "deepseekmath"),
     "unit": ("segment", "document"),
     "lsh": ("6x20", "11x10"),
     "format": ("parquet", "jsonl", "jsonl.zst"),
@@ -89,22 +90,41 @@ SHARES = ("stop_overlap", "threshold", "domain_share", "pattern_share", "near_th
 COUNTS = {"rounds": 1, "budget": 0, "domain_pages": 1, "pattern_pages": 1, "seed_pages": 10, "page_megabytes": 64, "workers": 0}
 
 
+class SettingError(InputError):
+    """A value that no run can mean. The message spells the settings as a file does; `spelled` as whoever gave them did."""
+
+    def __init__(self, text: str, *names: str, value: object = None) -> None:
+        self.text, self.names, self.value = text, names, value
+        super().__init__(self.spelled())
+
+    def spelled(self, name: Callable[[str], str] = str, equals: str = " = ") -> str:
+        """The message; `{}` in its text are the settings, each by `name`, the first with its value where that is what is wrong."""
+        first, *others = map(name, self.names)
+        return self.text.format(first if self.value is None else f"{first}{equals}{self.value}", *others)
+
+
 def _check(settings: Settings) -> None:
-    """Raises InputError for the first value that no run can mean."""
+    """Raises SettingError for the first value that no run can mean, and for one that the others make idle."""
     for name, choices in CHOICES.items():
         value = getattr(settings, name)
         if value not in choices:
-            raise InputError(f"{name} = {value!r} is none of {', '.join(choices)}{_near(str(value), choices)}")
+            raise SettingError(f"{{}} is none of {', '.join(choices)}{_near(str(value), choices)}", name, value=value)
     for name in SHARES:
         if not 0.0 <= getattr(settings, name) <= 1.0:
-            raise InputError(f"{name} = {getattr(settings, name)} is not between 0 and 1")
+            raise SettingError("{} is not between 0 and 1", name, value=getattr(settings, name))
     for name, least in COUNTS.items():
         if getattr(settings, name) < least:
-            raise InputError(f"{name} = {getattr(settings, name)} is less than {least}")
+            raise SettingError(f"{{}} is less than {least}", name, value=getattr(settings, name))
     if not 0.01 <= settings.page_seconds <= 3600:
-        raise InputError(f"page_seconds = {settings.page_seconds} is not between 0.01 and 3600")
+        raise SettingError("{} is not between 0.01 and 3600", "page_seconds", value=settings.page_seconds)
     if settings.budget and settings.threshold:
-        raise InputError("budget and threshold both choose how much is collected; give one of them")
+        raise SettingError("{} and {} both choose how much is collected; give one of them", "budget", "threshold")
+    if settings.near_threshold != NEAR and settings.lsh != "6x20":
+        raise SettingError(
+            "{} has no effect with {} 11x10, whose pairs are not verified; leave it out, or take 6x20", "near_threshold", "lsh"
+        )
+    if settings.near_threshold != NEAR and not settings.near:
+        raise SettingError("{} has no effect without {}; leave it out", "near_threshold", "near")
 
 
 def fields() -> dict[str, dataclasses.Field[Any]]:
@@ -117,7 +137,10 @@ def from_mapping(values: Mapping[str, Any], *, where: str) -> Settings:
     for key in values:
         if key not in known:
             raise InputError(f"{where}: unknown key {key!r}{_near(key, known) or '; there are ' + ', '.join(known)}")
-    return Settings(**{key: _coerce(known[key], value, where) for key, value in values.items()})
+    try:
+        return Settings(**{key: _coerce(known[key], value, where) for key, value in values.items()})
+    except SettingError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _coerce(entry: dataclasses.Field[Any], value: Any, where: str) -> Any:
@@ -139,8 +162,16 @@ def _is_strings(wanted: Any) -> bool:
     return isinstance(wanted, types.GenericAlias) and typing.get_origin(wanted) is tuple
 
 
-def read_config(path: Path) -> tuple[Settings, list[str]]:
-    """The settings and the inputs of a TOML (or JSON) file."""
+class Configured(NamedTuple):
+    """What a configuration file holds."""
+
+    settings: Settings
+    inputs: list[str]
+    out: Path | None
+
+
+def read_config(path: Path) -> Configured:
+    """The settings, the inputs and the output folder of a TOML (or JSON) file; the latter two may stand on the command line instead."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such configuration file")
     try:
@@ -155,7 +186,10 @@ def read_config(path: Path) -> tuple[Settings, list[str]]:
         inputs = [inputs]
     if not isinstance(inputs, list) or not all(isinstance(item, str) for item in inputs):
         raise InputError(f"{path}: inputs should be a list of paths")
-    return from_mapping(values, where=str(path)), inputs
+    out = values.pop("out", None)
+    if out is not None and not (isinstance(out, str) and out):
+        raise InputError(f"{path}: out should be the path of the run's folder")
+    return Configured(from_mapping(values, where=str(path)), inputs, Path(out) if out else None)
 
 
 def to_mapping(settings: Settings) -> dict[str, Any]:

@@ -341,7 +341,7 @@ def test_settings_survive_a_round_trip_and_every_field_is_explained():
 def test_a_single_string_is_a_list_of_one(tmp_path):
     config = tmp_path / "c.toml"
     config.write_text('inputs = "x.warc"\nseed = "y.jsonl"\n')
-    assert read_config(config) == (Settings(seed=("y.jsonl",)), ["x.warc"])
+    assert read_config(config) == (Settings(seed=("y.jsonl",)), ["x.warc"], None)
     with pytest.raises(InputError, match="no such configuration"):
         read_config(tmp_path / "none.toml")
 

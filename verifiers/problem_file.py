@@ -139,11 +139,14 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
 
     Raises TypeError for a `meta` that JSON cannot hold.
     """
-    # ASCII: JSON's escapes carry lone surrogates, which UTF-8 cannot.
     with atomic_path(path) as temporary, temporary.open("w", encoding="ascii") as file:
-        for problem in problems:
-            row = {"prompt": problem.prompt, "answer": problem.answer, "verifier": problem.verifier, "meta": dict(problem.meta)}
-            file.write(json.dumps(row) + "\n")
+        file.writelines(problem_line(problem) + "\n" for problem in problems)
+
+
+def problem_line(problem: Problem) -> str:
+    """A row of a problem file, without its end. In ASCII: JSON's escapes carry lone surrogates, which UTF-8 cannot."""
+    row = {"prompt": problem.prompt, "answer": problem.answer, "verifier": problem.verifier, "meta": dict(problem.meta)}
+    return json.dumps(row)
 
 
 def answer_as_response(answer: str, verifier: str) -> str:
