@@ -74,7 +74,7 @@ def with_fields(base: Settings, values: argparse.Namespace) -> Settings:
     try:
         return dataclasses.replace(base, **given)
     except SettingError as error:
-        raise InputError(error.spelled(_option, " ")) from None
+        raise InputError(error.spelled(_option)) from None
 
 
 def _option(name: str) -> str:

@@ -97,10 +97,12 @@ class SettingError(InputError):
         self.text, self.names, self.value = text, names, value
         super().__init__(self.spelled())
 
-    def spelled(self, name: Callable[[str], str] = str, equals: str = " = ") -> str:
-        """The message; `{}` in its text are the settings, each by `name`, the first with its value where that is what is wrong."""
-        first, *others = map(name, self.names)
-        return self.text.format(first if self.value is None else f"{first}{equals}{self.value}", *others)
+    def spelled(self, option: Callable[[str], str] | None = None) -> str:
+        """The message; `{}` in its text are the settings, by their name or as an option, the first with its value where that is wrong."""
+        first, *others = map(option or str, self.names)
+        if self.value is not None:
+            first = f"{first} {self.value}" if option else f"{first} = {self.value!r}"
+        return self.text.format(first, *others)
 
 
 def _check(settings: Settings) -> None:
