@@ -568,3 +568,17 @@ def test_no_server_at_all_is_a_crash_that_names_it(monkeypatch):
     monkeypatch.setenv("RECKON_LEAN_URL", "http://127.0.0.1:9")
     verdict = ask("norm_num", time_limit=0.5)
     assert (verdict.status, "127.0.0.1:9" in verdict.detail) == (Status.CRASH, True)
+
+
+@pytest.mark.parametrize(
+    ("response", "proof"),
+    [
+        ("````lean\nby\n```\nnot the end\n````\n", "by\n```\nnot the end\n"),
+        ("~~~lean\nby simp\n~~~\n", "by simp\n"),
+        ("```lean\nby simp\n```\nor\n~~~~lean4\nby ring\n~~~\n~~~~", "by ring\n~~~\n"),
+        ("1. so\n   ```lean\n   by\n     simp\n   ```\n", "by\n  simp\n"),
+        ("~~~~lean\nby omega", "by omega"),
+    ],
+)
+def test_fences_of_four_marks_and_of_tildes_are_read(response, proof):
+    assert extract_block(response) == proof

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import threading
 import time
@@ -11,10 +12,14 @@ from typing import Any
 
 import pytest
 
+from verifiers import sandbox
 from verifiers.input_error import InputError
+from verifiers.lean_repl import LeanRepl
+from verifiers.lean_transport import LeanFailure
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status
+from verifiers.worker_process import WorkerProcess
 
 REWARDS = r'''
 import asyncio, os, sys, threading, time
@@ -203,3 +208,22 @@ def test_what_a_worker_cannot_read_is_a_crash_and_costs_no_worker() -> None:
     assert "RecursionError" in unread.detail
     assert "TypeError" in unseeded.detail
     assert before.score == after.score
+
+
+def test_workers_that_cannot_be_started_leave_no_descriptors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def held() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    before = held()
+    for _ in range(5):
+        with pytest.raises(FileNotFoundError):
+            WorkerProcess(b"", str(tmp_path / "no such folder"), {})
+        with pytest.raises(LeanFailure, match="cannot be started"):
+            LeanRepl("a\0b").check("", "", "", time.monotonic() + 5.0)
+    monkeypatch.setattr(sandbox, "_BOOT", "{root}{control}{setup}\0")
+    isolated = object.__new__(sandbox.Sandbox)
+    isolated.level, isolated._setup, isolated._lock, isolated._idle, isolated._closed = "strict", {}, threading.Lock(), [], False
+    for _ in range(5):
+        with pytest.raises(ValueError, match="null byte"):
+            isolated.start("")
+    assert held() == before

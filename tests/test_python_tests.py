@@ -308,3 +308,21 @@ def test_nothing_of_the_policy_runs_in_this_process():
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert not called & {"eval", "exec", "compile", "__import__"}
     assert "pickle" not in Path(python_tests.__file__).read_text()
+
+
+@needs_sandbox
+@pytest.mark.parametrize("name", ["select", "queue", "array", "test"])
+@pytest.mark.parametrize(
+    "use",
+    ["assert {}([3, 1], 1) == 3", "assert list(map({}, [[3, 1]], [1])) == [3]", "import math\nassert {}([3, 1], math.gcd(2, 3)) == 3"],
+)
+def test_a_function_named_like_a_module_is_the_programs_own(name: str, use: str):
+    asked = problem({"test_list": [use.format(name)]})
+    assert verify(asked, f"def {name}(items, k): return items[0] if k else 0").score == 1.0
+    assert verify(asked, f"def {name}(items, k): return 4").score == 0.0
+
+
+@needs_sandbox
+def test_a_module_that_the_asserts_only_look_into_stays_one():
+    asked = problem({"test_list": ["assert math.isclose(f(2), math.sqrt(2))", "assert string.digits[f(4) == 2] == '1'"]})
+    assert verify(asked, "import math\ndef f(x): return math.sqrt(x)").score == 1.0

@@ -1,8 +1,9 @@
 """The three kinds of reward function, TRL's own among them, and what is said of what is none of them."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
@@ -208,3 +209,35 @@ def test_rewards_compose_with_weights_and_unique_names() -> None:
     ]:
         with pytest.raises(InputError, match=text):
             compose_rewards(specs)
+
+
+class Prediction:
+    """Its name has "dict" in it."""
+
+
+class Message(TypedDict):
+    role: str
+    content: str
+
+
+def test_a_type_whose_name_contains_dict_is_not_taken_for_messages() -> None:
+    got: list[Any] = []
+
+    def reward(completions, **columns):
+        got.append(completions[0])
+        return [1.0]
+
+    strings = [
+        list[Prediction], "list[Prediction]", "list[Unknown_dict]", list[str], "list[str]", "Sequence['verdict.Text']",
+        inspect.Parameter.empty,
+    ]  # fmt: skip
+    messages = [
+        list[dict[str, str]], "list[list[dict[str, str]]]", "Dict", list[list[Message]], Sequence[Mapping[str, str]],
+        "typing.Mapping[str, str]",
+        list[Prediction] | list[list[dict[str, Any]]], "list[list[Message]]",
+    ]  # fmt: skip
+    for annotations, kind in ((strings, str), (messages, list)):
+        for annotation in annotations:
+            reward.__annotations__ = {} if annotation is inspect.Parameter.empty else {"completions": annotation}
+            assert trl(reward).score == 1.0
+            assert type(got[-1]) is kind, annotation

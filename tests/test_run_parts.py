@@ -3,6 +3,8 @@
 import json
 import math
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,36 @@ def test_the_report_escapes_what_a_model_wrote(tmp_path: Path) -> None:
     assert "&lt;script&gt;alert(2)" in page
     assert page.count("data:image/png;base64,") == 6
     assert json.loads((run.path / "manifest.json").read_text())["status"] == "running"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_threads_that_write_one_path_do_not_collide(tmp_path: Path, kind: str) -> None:
+    """Each writes 30 times; what is there in the end is one thread's, and whole."""
+    path, together = tmp_path / "it", threading.Barrier(4)
+
+    def write(thread: int) -> None:
+        together.wait()
+        for _ in range(30):
+            with atomic_path(path) as temporary:
+                if kind == "folder":
+                    temporary.mkdir()
+                for part in range(3):
+                    target = temporary / str(part) if kind == "folder" else temporary
+                    with target.open("a") as file:
+                        file.write(f"{thread}" * 1000)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, range(4)))
+    found = [part.read_text() for part in sorted(path.iterdir())] if kind == "folder" else [path.read_text()]
+    assert len(found) == (3 if kind == "folder" else 1)
+    assert "".join(found) in {str(thread) * 3000 for thread in range(4)}
+    assert [p.name for p in tmp_path.iterdir()] == ["it"]
+
+
+def test_a_link_to_a_folder_is_replaced_and_its_target_kept(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to("kept")
+    with atomic_path(tmp_path / "link") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "link").read_text() == "new"
+    assert (tmp_path / "kept").is_dir()

@@ -1,28 +1,32 @@
 """Files and folders that are either whole or not there, whatever kills the process while they are written."""
 
+import errno
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_TRIES = 100
+_count = itertools.count()
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary neighbour to write (a file or a folder); on success it is synced to disk and takes the name `path`.
 
-    An earlier file of that name is replaced; an earlier folder is removed just before. On an exception nothing changes.
+    An earlier file of that name is replaced; an earlier folder is moved away just before. On an exception nothing changes. Of
+    several that write at once, in threads or processes, the last to finish is there in the end, and whole.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    temporary = _neighbour(path)
     _remove(temporary)
     try:
         yield temporary
         for written in [*temporary.rglob("*"), temporary] if temporary.is_dir() else [temporary]:
             _sync(written)
-        if path.is_dir():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        _put(temporary, path)
         _sync(path.parent)
     finally:
         _remove(temporary)
@@ -32,6 +36,28 @@ def remove_leftovers(folder: Path) -> None:
     """Delete what processes that were killed left half-written in `folder`."""
     for leftover in folder.glob(".tmp-*"):
         _remove(leftover)
+
+
+def _neighbour(path: Path) -> Path:
+    """A name beside `path` that no other writer uses."""
+    return path.with_name(f".tmp-{os.getpid()}-{next(_count)}-{path.name}")
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Give what is written its name. Only a folder that is empty can be replaced by one, so an earlier one has to go first."""
+    for _ in range(_TRIES):
+        if path.is_dir() and not path.is_symlink():
+            old = _neighbour(path)
+            with suppress(FileNotFoundError):  # somebody else was faster
+                path.rename(old)
+            _remove(old)
+        try:
+            temporary.replace(path)
+            return
+        except OSError as error:  # meanwhile somebody else has put a folder there
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR):
+                raise
+    raise OSError(errno.EBUSY, "others keep putting a folder there", str(path))
 
 
 def _sync(path: Path) -> None:

@@ -40,6 +40,7 @@ from pathlib import Path
 from typing import Any
 
 from verifiers.answers import tagged
+from verifiers.code_blocks import fenced_blocks
 from verifiers.input_error import InputError
 from verifiers.lean_kimina import LeanKimina
 from verifiers.lean_repl import LeanRepl
@@ -58,8 +59,6 @@ REMEDY = (
     "Lean server's address; metamath_proof works without either"
 )
 
-_FENCE = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
-_OPEN_FENCE = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n`]*\n", re.MULTILINE)
 _IMPORT = re.compile(r"[ \t]*import[ \t][^\n]*|[ \t]*(?:--[^\n]*)?")
 _SORRY_WARNING = re.compile(r"declaration uses ['`]sorry['`]")
 _AXIOMS = re.compile(r"'([^\n]{1,400})' (?:(does not depend on any axioms)|depends on axioms:\s*\[([^\[\]]*)\])\s*")
@@ -220,14 +219,11 @@ def _settings(meta: Mapping[str, Any]) -> tuple[frozenset[str], float]:
 def extract_block(response: str) -> str:
     """The last fenced block that says it is Lean; else the last one; else the last <answer>; else the whole response."""
     text = response.replace("\r\n", "\n").rpartition("</think>")[2]
-    blocks = [(match[1].lower(), match[2], match.end()) for match in _FENCE.finditer(text)] if "```" in text else []
-    end = blocks[-1][2] if blocks else 0
-    if cut := _OPEN_FENCE.search(text, end):  # cut off by a stop string
-        blocks.append((cut[1].lower(), text[cut.end() :], len(text)))
+    blocks = list(fenced_blocks(text, unfinished=True))  # the last one may be cut off by a stop string
     for languages in (_LEAN, None):
-        for language, code, _ in reversed(blocks):
+        for language, code in reversed(blocks):
             if languages is None or language in languages:
-                return str(code)
+                return code
     found = tagged(text)
     return text if found is None else found
 

@@ -112,7 +112,7 @@ class _Process:
         options: dict[str, Any] = {"pass_fds": [lifeline], "start_new_session": True, "bufsize": 0}
         try:
             self._process = subprocess.Popen(launch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, **options)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # no such program; a null byte in the command
             os.close(self._lifeline)
             self._stderr.close()
             raise LeanFailure(f"the Lean REPL cannot be started: {error}") from None

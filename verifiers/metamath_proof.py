@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from verifiers.answers import tagged
+from verifiers.code_blocks import fenced_blocks
 from verifiers.input_error import InputError
 from verifiers.metamath_database import COMMENT, LABEL, Database, Frame, Goal, Hypothesis, Template, load
 from verifiers.problem import Problem, make_problem
@@ -44,7 +45,6 @@ MAX_WORK = 20_000_000
 _PAIR_WORK = 20  # what looking at one $d pair is charged: about as long as copying so many characters
 
 _LETTERS = re.compile(r"([U-Y]*)([A-T])|Z|.", re.DOTALL)
-_FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 _FOREIGN = re.compile(r"[^\t\n\f\r -~]")
 _BARE = re.compile(r"\([A-Za-z0-9._\-\s]*\)[A-Z?\s]*|[A-Za-z0-9._\-?\s]+", re.ASCII)
 
@@ -125,9 +125,9 @@ def extract_proof(response: str, database: Database | None = None) -> str | None
     _, mark, rest = text.rpartition("$=")
     if mark:
         return rest.partition("$.")[0].partition("```")[0].partition("</answer>")[0]
-    if (found := tagged(text)) is None and "```" in text:
-        for match in _FENCE.finditer(text):
-            found = match[1]
+    if (found := tagged(text)) is None:
+        for _, found in fenced_blocks(text):  # noqa: B007  # the last one is wanted
+            pass
     if found is not None:
         return found.strip().removesuffix("$.") if found.strip() else None
     text = COMMENT.sub(" ", text).strip().removesuffix("$.").strip()

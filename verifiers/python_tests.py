@@ -136,13 +136,16 @@ def _assert_tests(meta: Mapping[str, Any]) -> _Tests:
     setup = "\n".join([*meta.get("test_imports", ()), meta.get("test_setup_code") or ""])
     sources = tuple(meta["test_list"])
     nodes = [node for source in (setup, *sources) for node in ast.walk(ast.parse(source))]
-    loaded = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    loads = [node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    loaded = {node.id for node in loads}
+    owners = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    used_whole = {node.id for node in loads if id(node) not in owners}  # called or passed on, which no module is
     bound = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
     bound |= {(node.asname or node.name).split(".")[0] for node in nodes if isinstance(node, ast.alias)}
     bound |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
     free = loaded - bound
-    modules = free & sys.stdlib_module_names
+    modules = (free & sys.stdlib_module_names) - used_whole - {meta.get("entry_point")}
     called = [node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     names = free - modules - vars(builtins).keys() or set(called[:1])  # a program may define what shadows a builtin
     if meta.get("entry_point"):

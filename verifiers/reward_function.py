@@ -17,6 +17,7 @@ not caught here, except for what has a clear cause (no such file, a syntax error
 that turns the rest into a verdict.
 """
 
+import ast
 import difflib
 import hashlib
 import importlib
@@ -26,6 +27,7 @@ import os
 import sys
 import threading
 import traceback
+import typing
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -332,7 +334,7 @@ def _trl_call(function: Callable[..., Any], signature: inspect.Signature, name: 
     if impossible:
         raise InputError(f"{name} requires {impossible[0]!r}, which only a trainer has; give it a default value")
     stand_ins = {key: _log_nothing for key in required if key in _LOGGERS}
-    wants_messages = "completions" in parameters and "dict" in str(parameters["completions"].annotation)
+    wants_messages = "completions" in parameters and _holds_mappings(_annotation(function, "completions"))
 
     def call(problem: Problem, response: str) -> Any:
         columns = {**_trl_columns(problem, response, wants_messages), **stand_ins}
@@ -344,6 +346,28 @@ def _trl_call(function: Callable[..., Any], signature: inspect.Signature, name: 
         return _only_value(values, name)
 
     return call
+
+
+def _annotation(function: Callable[..., Any], name: str) -> Any:
+    """A parameter's annotation; as its text where that names what cannot be found."""
+    with suppress(Exception):  # the user's own code, which is imported already: whatever looking up its names raises
+        return inspect.signature(function, eval_str=True).parameters[name].annotation
+    return inspect.signature(function).parameters[name].annotation
+
+
+def _holds_mappings(annotation: Any) -> bool:
+    """Whether values of this type hold dicts, as messages are."""
+    if isinstance(annotation, str):
+        try:
+            nodes = list(ast.walk(ast.parse(annotation, mode="eval")))
+        except (SyntaxError, ValueError, RecursionError):
+            return False
+        names = {node.id if isinstance(node, ast.Name) else node.attr for node in nodes if isinstance(node, ast.Name | ast.Attribute)}
+        return bool(names & {"dict", "Dict", "Mapping", "MutableMapping"})
+    if isinstance(annotation, typing.ForwardRef):
+        return _holds_mappings(annotation.__forward_arg__)
+    kind = typing.get_origin(annotation) or annotation
+    return (isinstance(kind, type) and issubclass(kind, Mapping)) or any(map(_holds_mappings, typing.get_args(annotation)))
 
 
 def _trl_columns(problem: Problem, response: str, wants_messages: bool) -> dict[str, Any]:

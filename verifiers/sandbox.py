@@ -382,17 +382,19 @@ class Sandbox:
         settings = asdict(limits) | {"cpu": _cpu(limits)}
         request = {"fresh": fresh, "entry": entry, "limits": settings, "command": command and asdict(command), "whole_stdin": whole_stdin}
         data = json.dumps(request).encode()
-        text = _memory_file(source if isinstance(source, bytes) else source.encode("utf-8", "surrogatepass"))
-        (their_in, stdin), (stdout, their_out), (stderr, their_err) = (os.pipe() for _ in range(3))
+        opened: list[int] = []
         try:
+            for _ in range(3):
+                opened += os.pipe()
+            opened.append(_memory_file(source if isinstance(source, bytes) else source.encode("utf-8", "surrogatepass")))
+            their_in, stdin, stdout, their_out, stderr, their_err, text = opened
             server = self._lease([their_in, their_out, their_err, text])
         except BaseException:
-            for descriptor in (stdin, stdout, stderr):
+            for descriptor in opened:
                 os.close(descriptor)
             raise
-        finally:
-            for descriptor in (their_in, their_out, their_err, text):
-                os.close(descriptor)
+        for descriptor in (their_in, their_out, their_err, text):
+            os.close(descriptor)
         with suppress(OSError):  # a server that died is found when its report does not come
             server.control.sendall(len(data).to_bytes(8, "big") + data)
         return Program(self, server, limits, {"stdin": stdin, "stdout": stdout, "stderr": stderr})
@@ -433,10 +435,14 @@ class Sandbox:
 def _memory_file(data: bytes) -> int:
     """A descriptor of a file without a name that holds `data`, to be read from its start."""
     file = os.memfd_create("program")
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
-    os.lseek(file, 0, os.SEEK_SET)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file, view) :]
+        os.lseek(file, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(file)
+        raise
     return file
 
 
@@ -453,8 +459,13 @@ class _Server:
         command = [os.path.realpath(sys.executable), "-s", "-P", "-S", "-X", "utf8", "-c", boot]
         quiet = subprocess.DEVNULL
         options: dict[str, Any] = {"env": {"PYTHONHASHSEED": "0"}, "pass_fds": [theirs.fileno()], "start_new_session": True}
-        self._process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, **options)
-        theirs.close()
+        try:
+            self._process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, **options)
+        except BaseException:
+            self.control.close()
+            raise
+        finally:
+            theirs.close()
         self._finalizer = weakref.finalize(self, _end_server, self.control, self._process)
         answer = self.control.recv(1 << 16)
         error = json.loads(answer).get("error", "") if answer else "the sandbox server died as it started"

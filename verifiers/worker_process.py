@@ -25,17 +25,22 @@ class WorkerProcess:
 
     def __init__(self, setup: bytes, folder: str, environment: Mapping[str, str]) -> None:
         lifeline, self._lifeline = os.pipe()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "verifiers.worker", str(lifeline)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,  # a group to kill, and no Ctrl-C from the terminal
-            pass_fds=(lifeline,),
-        )
-        os.close(lifeline)
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "verifiers.worker", str(lifeline)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                cwd=folder,
+                env=environment,
+                start_new_session=True,  # a group to kill, and no Ctrl-C from the terminal
+                pass_fds=(lifeline,),
+            )
+        except BaseException:
+            os.close(self._lifeline)
+            raise
+        finally:
+            os.close(lifeline)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.inlet, self.outlet = self.process.stdin.fileno(), self.process.stdout.fileno()
