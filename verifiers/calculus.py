@@ -45,6 +45,7 @@ def is_open_form(text: str) -> bool:
 def _has_open_form(text: str) -> bool:
     tokens = tokenize(normalise(text[:_LONGEST]))
     congruence = any(token.text == "≡" for token in tokens)
+    tokens = tokens[_result(tokens) :]
     for at, (kind, name, _) in enumerate(tokens):
         following = tokens[at + 1].text if at + 1 < len(tokens) else ""
         if kind == "op" and (name in _OPEN_OPERATORS or (name == "mod" and not congruence)):
@@ -55,11 +56,22 @@ def _has_open_form(text: str) -> bool:
             return True
         if kind == "matrix" and (name.endswith("{vmatrix}") or (name == "\\end{pmatrix}" and _computes_on(tokens, at + 1))):
             return True
-        if kind == "op" and name == "∪" and at and (tokens[at - 1].text, following) == ("\\}", "\\{"):
+        if kind == "op" and name == "∪" and at and tokens[at - 1].text in ("\\}", "}") and following in ("\\{", "{"):
             return True
         if kind == "op" and name in _ROUNDED and _is_constant(tokens, at + 1, _ROUNDED[name]):
             return True
     return False
+
+
+def _result(tokens: list[Token]) -> int:
+    """Where the result begins that stands behind a computation, as in 17 mod 5 = 2: behind the last "=", if no letter follows."""
+    depth, start = 0, 0
+    for at, (_, text, _) in enumerate(tokens):
+        depth += (text in ("{", "(", "[", "\\{")) - (text in ("}", ")", "]", "\\}"))
+        if text == "=" and depth == 0:
+            start = at + 1
+    rest = tokens[start:]
+    return start if any(kind in ("num", "mixed", "repeating") for kind, _, _ in rest) and _is_constant(rest, 0, "") else 0
 
 
 def _computes_on(tokens: list[Token], at: int) -> bool:
@@ -161,7 +173,6 @@ class CalculusParser(ExpressionParser):
     def __init__(self, tokens: list[Token]) -> None:
         super().__init__(mark_integrals(tokens))
         self.level = 0  # operators that bind a variable, open here
-        self.differentials: list[tuple[str, str]] = []  # of the open integrals: the variable, and the atom that stands for dx
 
     def _at_factor(self) -> bool:
         return super()._at_factor() or self._peek().kind == "int" or self._next_op("\\lim")

@@ -30,8 +30,8 @@ from verifiers.latex_functions import CLOSING, FUNCTION_LETTERS, MAX_DEPTH, MAX_
 from verifiers.latex_lookahead import MAX_WORK
 from verifiers.latex_tokens import Token, in_base, numeral
 from verifiers.latex_units import CURRENCIES, UNIT_WORDS
-from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value, bare_symbol, expression, finite
-from verifiers.matrices import determinant, is_matrix, plus, times, to_power, transposed
+from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value, as_set, bare_symbol, expression, finite
+from verifiers.matrices import by_rows, determinant, is_matrix, plus, times, to_power, transposed
 from verifiers.units import read_unit
 
 MAX_DIGITS = 400  # of one number as written
@@ -217,7 +217,7 @@ class ExpressionParser(FunctionReader):
         if kind == "matrix" and text.startswith("\\begin"):
             return self._cases() if "cases" in text else determinant(self._matrix()) if "vmatrix" in text else self._matrix()
         if kind == "op" and text in ("(", "[", "\\{", "{", "]"):
-            return self._group(text)
+            return self._grouped() if text == "\\{" and self._only_groups() else self._group(text)
         if kind == "op" and text in _COMMANDS:
             return _COMMANDS[text](self)
         raise Unreadable
@@ -327,21 +327,66 @@ class ExpressionParser(FunctionReader):
             raise Unreadable
         return [rational(kinds[0]), differences[0] if len(kinds) == 1 else apply("max", *differences)]
 
+    def _only_groups(self) -> bool:
+        r"""Whether the \{ just read is one of a product or an integrand, and not of a set."""
+        self.at -= 1
+        groups = self._groups()
+        in_product = self.at > 0 and (bool(self.differentials) or self._at_factor())
+        self.at += 1
+        return groups and (in_product or self._multiplied())
+
+    def _multiplied(self) -> bool:
+        """Whether a factor or a power follows the closing brace."""
+        start = self.at
+        while self._peek().text != "\\}":
+            self.at += 1
+        self.at += 1
+        found = self._next_op("^", "*", "/") or self._at_factor()
+        self.at = start
+        return found
+
+    def _grouped(self) -> Value:
+        value = self._sum()
+        self._expect("\\}")
+        return value
+
     def _group(self, opening: str) -> Value:
         """Brackets around one item are just brackets, unless they are a set's; around several they make a structure."""
         items: list[Value] = []
-        while not self._next_op(*CLOSING[opening]):
+        ends = [0]  # of the parts between semicolons
+        braced: list[int] = []  # items in braces of their own: {{1},{2}}
+        while not self._next_op(*[mark for mark in CLOSING[opening] if mark != "["]):  # "[" may close what it did not open, or open an item
+            start = self.at
             items += self._forked() if opening == "\\{" else [self._item()]
-            if len(items) > MAX_ITEMS or not (self._next_op(*CLOSING[opening]) or self._take(",", ";")):
+            if opening == "{" and self._in_braces(start):
+                braced.append(len(items) - 1)
+            if len(items) > MAX_ITEMS:
+                raise Unreadable
+            if self._next_op("["):
+                break
+            if self._next_op(";"):
+                ends.append(len(items))
+            if not (self._next_op(*CLOSING[opening]) or self._take(",", ";")):
                 raise Unreadable
         closing = self._expect(*CLOSING[opening])
+        if opening + closing == "[]" and 1 < len(ends) < len(items):  # [1,2;3,4], as programs write matrices
+            return by_rows(items, [*ends, len(items)])
         if opening == "\\{" or (len(items) > 1 and opening != "{"):
             return Group("(" if opening == "]" else opening, ")" if closing == "[" else closing, tuple(items))
         if len(items) > 1:
-            return Group("\\{", "\\}", tuple(items))
+            return Group("\\{", "\\}", tuple(as_set(item) if i in braced else item for i, item in enumerate(items)))
         if len(items) != 1 or opening + closing not in ("()", "[]", "{}"):  # (1,2[ has two items
             raise Unreadable
         return items[0]
+
+    def _in_braces(self, start: int) -> bool:
+        """Whether one pair of braces holds all that was read since."""
+        depth = 0
+        for at in range(start, self.at):
+            depth += (self.tokens[at].text == "{") - (self.tokens[at].text == "}")
+            if depth == 0:
+                return at == self.at - 1 and at > start
+        return False
 
     def _forked(self) -> list[Value]:
         """An item; two, if it has a plus-minus sign."""

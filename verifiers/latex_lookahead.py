@@ -6,7 +6,7 @@ n 2^n is a product, while "x 3" and "3 4" may be anything and are none.
 
 from fractions import Fraction
 
-from verifiers.exact_sums import Expr, Unreadable
+from verifiers.exact_sums import CONSTANTS, Expr, Unreadable
 from verifiers.latex_tokens import Token
 from verifiers.latex_units import UNIT_WORDS, UnitReader
 
@@ -14,6 +14,8 @@ MAX_WORK = 1000  # products of two monomials in one answer
 
 _QUANTIFIERS = ("for", "all", "any")  # no letters, though they are as short
 _OPENERS = frozenset({"frac", "binom", "sqrt", "⌊", "⌈", "sum", "prod", "\\overline", "\\bar", "(", "{"})
+_LISTING = frozenset({",", ";", ":", "|", "=", "<", ">", "\\le", "\\ge", "\\ne"})
+_SETS = frozenset({"∪", "∩", "∖", "∈", "and", "or"})
 
 
 class LookAhead(UnitReader):
@@ -32,6 +34,7 @@ class LookAhead(UnitReader):
         self.bars = 0  # absolute values open
         self.congruence = any(token.text == "≡" for token in tokens)
         self.bound: dict[str, Expr] = {}  # the index of a sum being read
+        self.differentials: list[tuple[str, str]] = []  # of the open integrals: the variable, and the atom that stands for dx
 
     def _sign(self) -> Fraction:
         text = self._expect("+", "-", "±", "∓")
@@ -58,7 +61,29 @@ class LookAhead(UnitReader):
             return False
         if kind == "matrix":
             return text.startswith("\\begin") and "matrix" in text
+        if kind == "op" and text in ("[", "\\{"):
+            before = self.tokens[self.at - 1]
+            return (before.kind == "num" or before.text in (")", "]", "}", "\\}", "!", "*", "/")) and self._groups()
         return kind == "sym" or (kind == "func" and not self._at_unit_word()) or (kind == "op" and text in _OPENERS)
+
+    def _groups(self) -> bool:
+        r"""Whether the bracket or brace here only groups, as in [1+2][3-4] and 2\{3[x-(y+1)]+2\}.
+
+        [x] and \{x\} may be the whole and the fractional part of x, and a list or set has commas.
+        """
+        closing = {"[": "]", "\\{": "\\}"}[self._peek().text]
+        depth, ahead, inner, letters = 0, 1, False, 0
+        while depth or self._peek(ahead).text != closing:
+            token = self._peek(ahead)
+            if token.kind == "end" or (depth == 0 and token.text in _LISTING) or token.text in _SETS:
+                return False
+            depth += (token.text in ("(", "[", "{", "\\{")) - (token.text in (")", "]", "}", "\\}"))
+            if depth < 0:
+                return False
+            inner |= token.text in ("(", "[")
+            letters += token.kind in ("sym", "word", "text") and token.text not in CONSTANTS
+            ahead += 1
+        return ahead > 2 and (inner or not letters or bool(self.differentials) or closing == "]")
 
     def _transpose_mark(self) -> int:
         r"""How many tokens of T, \top or \mathsf T stand here."""

@@ -18,7 +18,21 @@ from verifiers.domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, in_words, o
 from verifiers.exact_sums import CONSTANTS, Expr, Monomial, Unreadable, rational, sum_of, symbols
 from verifiers.latex_functions import MAX_ITEMS
 from verifiers.latex_tokens import UNIT_VECTORS, normalise, tokenize
-from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
+from verifiers.math_values import (
+    Builder,
+    Everywhere,
+    Family,
+    Group,
+    Named,
+    Quantity,
+    Relation,
+    SetOf,
+    Unparsed,
+    Value,
+    as_set,
+    bare_symbol,
+    expression,
+)
 from verifiers.rounding import is_rounding
 
 __all__ = ["MAX_LENGTH", "Group", "Named", "Quantity", "Unparsed", "Value", "parse"]
@@ -134,6 +148,8 @@ class _Parser(CalculusParser):
         names = [name, *(bare_symbol(side) if isinstance(side, Expr) else "" for side in sides[:-1])]
         if len(names) > 1 and all(_is_letter(part) for part in names) and len(set(names)) == len(names) and _is_constant(sides[-1]):
             return Group("", "", tuple(Named(part, sides[-1]) for part in names))  # a = b = c = 1
+        if len(sides) == 2 and not name and (exact := _rounded_side(*sides)) is not None:
+            return exact
         if len(sides) == 2 and not name and not (_is_constant(sides[0]) and _is_constant(sides[1])):
             return Relation((sides[0], sides[1]), ("=",))
         raise Unreadable
@@ -218,11 +234,15 @@ class _Parser(CalculusParser):
 
     def _side(self) -> Value:
         r"""term ((∪ | ∩ | \setminus) term)* | term (":" term)+"""
+        start = self.at
         value = self._quantity()
         while self._next_op("∪", "∩", "∖") or (self._next_op("-") and isinstance(value, Group | SetOf | Builder)):
             op = self._peek().text
+            value = as_set(value) if self._in_braces(start) else value  # {1} between sets is one
             self.at += 1
-            value = SetOf("∖" if op == "-" else op, value, self._quantity())
+            start = self.at
+            other = self._quantity()
+            value = SetOf("∖" if op == "-" else op, value, as_set(other) if self._in_braces(start) else other)
         if isinstance(value, Expr) and self._next_op(":") and not self.bars:
             parts: list[Value] = [value]
             while self._take(":"):
@@ -306,6 +326,15 @@ def _with_parameters(value: Value, said: Parameters) -> Value:
 
 def _is_letter(name: str) -> bool:
     return len(name.partition("_")[0]) == 1
+
+
+def _rounded_side(left: Value, right: Value) -> Value | None:
+    """The exact side of 23^{1.5} = 110.304, if the other is its rounding to four digits or more."""
+    for exact, decimal in ((left, right), (right, left)):
+        both = isinstance(exact, Expr) and isinstance(decimal, Expr) and decimal.decimals >= 2 and not exact.decimals
+        if both and is_rounding(expression(decimal), expression(exact), digits=4):
+            return exact
+    return None
 
 
 def _is_constant(value: Value) -> bool:

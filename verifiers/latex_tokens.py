@@ -63,6 +63,12 @@ _CORNERS = r"\\(?:angle|triangle|widehat|overarc|overline)\s*(?:\{\s*[A-Z]{1,4}\
 _ACCENT = r"\\(?:vec|overrightarrow|hat|bar|tilde|mathbf|boldsymbol|bm)(?:\s*\{\s*(?:\\[ij]math|[A-Za-z]|[A-Z]{2})\s*\}|\s+[A-Za-z])"
 
 
+_SUBSCRIPT = r"(?:[A-Za-z0-9]|\\[A-Za-z]+|\{(?:[^{}]|\{[^{}]{0,30}\}){1,40}\})"
+_GREEK_NAME = rf"(?:{'|'.join(_GREEK)})"
+_RAISED = r"\s?\^\s?(\{[^{}]{1,30}\}|[A-Za-z0-9])\s?_\s?"
+_OPERATORS_WITH_INDEX = "log|ln|lim|max|min|sup|inf|sum|prod|int|gcd|lcm"
+
+
 def _token_pattern(separators: str) -> re.Pattern[str]:
     integer = rf"(?:[1-9]\d{{0,2}}(?:(?:{separators})\d{{3}})+(?!\d|\s*/)|\d+)"
     kinds = {
@@ -77,9 +83,10 @@ def _token_pattern(separators: str) -> re.Pattern[str]:
         "text": r"\\(?:text|textbf|textit|textrm|textup|textnormal|mbox|mathrm|mathbf|mathit|boldsymbol|operatorname\*?)\s*\{[^{}]*\}",
         "matrix": r"\\(?:begin|end)\s*\{(?:[pbv]matrix|cases)\}|\\\\",
         "quad": r"\\q?quad",
+        "greek": rf"\\?{_GREEK_NAME}\s?_\s?{_SUBSCRIPT}",
         "command": r"\\(?:[A-Za-z]+|.)",
-        "word": r"log(?:2|10)(?=\s?\()|[A-Za-z]{2,}",
-        "sym": r"[A-Za-z](?:_(?:[A-Za-z0-9]|\{[A-Za-z0-9+, -]{1,30}\}))?",
+        "word": rf"log(?:2|10)(?=\s?\()|(?:{_OPERATORS_WITH_INDEX})(?=\s?_)|[A-Za-z]{{2,}}(?!\s?_)",
+        "sym": rf"[A-Za-z]\s?_\s?{_SUBSCRIPT}|[A-DF-Za-cf-hj-z]\d{{1,2}}(?![\w.]|\s?\^)|[A-Za-z]",
         "op": r".",
     }
     return re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in kinds.items()), re.DOTALL | re.ASCII)
@@ -117,12 +124,37 @@ def normalise(source: str) -> str:
         source = re.sub(r"<(/?)sup>", lambda m: "}" if m[1] else "^{", source)
         source = re.sub(r"<=|>=|=<|(?<![\d)])!=|&[lg]t;", lambda m: _PLAIN_OPERATORS[m[0]], source)
     source = re.sub(r"(?<=\d)\s?(?:\^\s?\{?\s?\\(?:text|mathrm)\s?\{\s?(?:st|nd|rd|th)\s?\}\s?\}?|(?:st|nd|rd|th)\b)", " ", source)
+    if "_" in source:
+        source = _subscripts(source)
     source = _plain_forms(source.replace("...", r"\ldots "))
     source = re.sub(r"\.(?=\s*(?:\\right)?\s*[\])])", "", source)  # punctuation that slipped inside the brackets
     source = spelled(source.rstrip(" ."))
     while source and not source.endswith("\\\\") and (source[-1] in ".,; " or source.endswith("\\!")):
         source = source[: -2 if source[-2:-1] == "\\" else -1]
     return source.strip()
+
+
+def _subscripts(source: str) -> str:
+    r"""Subscripts before superscripts, as in x_i^2 for x^2_i; numbers to a base as digits_base; plus_minus as programs write it."""
+    source = source.replace("plus_minus", r"\pm ").replace("minus_plus", r"\mp ")
+    if "^" in source:
+        base = rf"(\\{_GREEK_NAME}|\\(?:sum|prod|int|log)|(?<![A-Za-z\\])[A-Za-z])"
+        source = re.sub(rf"{base}{_RAISED}({_SUBSCRIPT})", r"\1_\3^\2", source)
+    return re.sub(_IN_BASE, _based, source)
+
+
+_BASE = r"_\s?(?:\{\s?(\d{1,2})\s?\}|(\d{1,2}))(?![\w^])"
+_IN_BASE = (
+    rf"\\(?:text|mathrm|mathit|texttt|mathtt)\s?\{{\s?([0-9A-Za-z]{{1,60}})\s?\}}{_BASE}|\((\d[0-9A-Z]{{0,60}})\){_BASE}"
+    rf"|(?<![A-Za-z\d\\_.,}}])([A-F][0-9A-F]{{1,60}}){_BASE}"
+)
+
+
+def _based(match: re.Match[str]) -> str:
+    r"""\text{A3}_{16} as 0A3_{16}, where these are digits of that base."""
+    digits, base = (part for part in match.groups() if part)
+    known = in_base(digits, int(base)) is not None and (int(base) > 10 or not digits.isalpha())
+    return f" 0{digits.upper()}_{{{base}}}" if known else match[0]
 
 
 def _plain_forms(source: str) -> str:
@@ -144,13 +176,12 @@ def _plain_forms(source: str) -> str:
 
 
 def _normalise_commands(source: str) -> str:
+    if "\\\\" in source and all(len(run) % 2 == 0 for run in re.findall(r"\\+(?=[A-Za-z])", source) or [""]):
+        source = source.replace("\\\\", "\\")  # written by a program that escaped them all
     if r"\begin" not in source:
         source = re.sub(r"\\\\(?=[A-Za-z])", r"\\", source)  # outside a matrix a line break before a letter is an escape too many
     else:
-        source = re.sub(r"(?:\\left\s*[\[(]\s*)\\begin\s*\{array\}(?:\{[^{}]*\})?", r"\\begin{bmatrix}", source)
-        source = re.sub(r"\\left\s*\\\{\s*\\begin\s*\{(?:array|aligned)\}(?:\{[^{}]*\})?", r"\\begin{cases}", source)
-        source = re.sub(r"\\end\s*\{(?:array|aligned)\}\s*(?:\\right\s*[\])])?", r"\\end{pmatrix}", source)
-        source = re.sub(r"(\\(?:begin|end)\s*)\{d?([Bbpv]?)(matrix|cases)\*?\}", _environment, source)
+        source = _arrays(source)
     source = re.sub(r"\\\\|\\[()\[\]]", lambda m: m[0] if m[0] == "\\\\" else " ", source)
     if r"\prime" in source:
         source = re.sub(r"\^\s*(?:\{\s*((?:\\prime\s*){1,3})\}|\\prime(?![a-z]))", lambda m: "'" * max(1, m[0].count("prime")), source)
@@ -158,11 +189,30 @@ def _normalise_commands(source: str) -> str:
     source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(\d)", r"\1{\2}{\3}", source)
     source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(?=[{\\])", r"\1{\2}", source)
     if r"\choose" in source:
-        source = re.sub(r"\{([^{}\\]{1,60})\\choose(?![a-z])([^{}\\]{1,60})\}", r"\\binom{\1}{\2}", source)
+        part = r"((?:[^{}=]|\{[^{}]{0,40}\}){1,60}?)"
+        source = re.sub(rf"\{{{part}\\choose(?![a-z]){part}\}}", r"\\binom{\1}{\2}", source)
+        source = re.sub(rf"^{part}\\choose(?![a-z]){part}$", r"\\binom{\1}{\2}", source)
     if r"\angle" in source or r"\triangle" in source:
         source = re.sub(r"(?:(?<![A-Za-z])m\s?)?\\angle", r"\\angle", re.sub(r"_\s*\{\s*\\triangle\s*([A-Z]{1,4})\s*\}", r"_{\1}", source))
     source = _unwrapped(source)
     return re.sub(r"(\\log\s*_)\s*(\d)", r"\1{\2}", source)
+
+
+_ARRAYS = r"\s*\{(?:array|matrix|smallmatrix|aligned)\}"
+_ARRAY = rf"\\begin{_ARRAYS}(?:\s*\{{[^{{}}]*\}})?((?:(?!\\(?:begin|end)\s*\{{)[^\0])*)\\end{_ARRAYS}"
+_LEFT = r"(?:\\left\s*|\\[bB]igg?l?\s*)?"
+_RIGHT = r"(?:\\right\s*|\\[bB]igg?r?\s*)?"
+
+
+def _arrays(source: str) -> str:
+    r"""Arrays and matrices in brackets as pmatrix, in bars as vmatrix, behind a brace as cases; after \left, \bigl or nothing."""
+    if "array" in source or "smallmatrix" in source or "aligned" in source:
+        source = re.sub(rf"{_LEFT}[\[(]\s*{_ARRAY}\s*{_RIGHT}[\])]", r"\\begin{pmatrix}\1\\end{pmatrix}", source)
+        source = re.sub(rf"{_LEFT}\|\s*{_ARRAY}\s*{_RIGHT}\|", r"\\begin{vmatrix}\1\\end{vmatrix}", source)
+        source = re.sub(r"\\left\s*[\[(]\s*\\begin\s*\{array\}(?:\{[^{}]*\})?", r"\\begin{pmatrix}", source)
+        source = re.sub(rf"{_LEFT}\\\{{\s*\\begin\s*\{{(?:array|aligned)\}}(?:\{{[^{{}}]*\}})?", r"\\begin{cases}", source)
+        source = re.sub(r"\\end\s*\{(?:array|aligned)\}\s*(?:\\right\s*[\])])?", r"\\end{pmatrix}", source)
+    return re.sub(r"(\\(?:begin|end)\s*)\{d?([Bbpv]?)(?:small)?(matrix|cases)\*?\}", _environment, source)
 
 
 def _unwrapped(source: str) -> str:
@@ -236,9 +286,10 @@ def _token(kind: str, text: str, spaced: bool, *, called: bool) -> Token:
         return Token("op", _COMMANDS.get(text, _PLAIN_WORDS[text]), spaced)
     elif kind == "word" and text in _GREEK:
         return Token("sym", text, spaced)
-    elif kind in ("sym", "based") and "{" in text:
-        text = "".join(text.split())
-        text = text if any(c in text for c in "+-,") else text.replace("{", "").replace("}", "")
+    elif kind == "based":
+        text = re.sub(r"[{}\s]", "", text)
+    elif kind in ("sym", "greek") and len(text) > 1:
+        return Token("sym", _symbol_name(text), spaced)
     if kind in ("text", "word") and name in ("and", "or", "mod"):
         return Token("op", name, spaced)
     if kind in ("op", "text", "word") and len(name) > 1 and (function := function_named(name, _way(kind, text), called=called)):
@@ -247,6 +298,17 @@ def _token(kind: str, text: str, spaced: bool, *, called: bool) -> Token:
         name = "".join(c for c in text.replace("\\ge", ">=").replace("Bbb", "") if c in "RZNQC+-*><=")
         return Token("set", _SET_NAMES.get(name, name), spaced)
     return Token(kind, name if kind == "text" else text, spaced)
+
+
+def _symbol_name(text: str) -> str:
+    r"""x_2 for x_{2} and x2, lambda_max for \lambda_{\text{max}}; x_{i,j} keeps its braces."""
+    base, mark, index = "".join(text.split()).lstrip("\\").partition("_")
+    if not mark:
+        return f"{base[0]}_{base[1:]}"
+    if index[0] == "{":
+        index = re.sub(r"\\(?:text|mathrm|mathit|operatorname|textrm|rm)(?![a-z])(?:\{([^{}]*)\})?|\\[,;:! ]", r"\1", index[1:-1])
+    index = index.replace("\\", "")
+    return f"{base}_{index}" if index.isalnum() else f"{base}_{{{index}}}"
 
 
 def _way(kind: str, text: str) -> str:

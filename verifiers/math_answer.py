@@ -42,6 +42,7 @@ from verifiers.intervals import is_set, real_set, same_set
 from verifiers.latex_parse import parse
 from verifiers.math_policy import DEFAULT_TOLERANCE, Percent, Policy, Units, make_policy
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
+from verifiers.matrices import as_written
 from verifiers.problem import Problem
 from verifiers.relations import (
     apart,
@@ -233,7 +234,12 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
 
 
 def _same_parameter(left: Named, right: Named) -> tuple[Named, Named]:
-    """f(x) and f(t) as functions of one letter: a usual variable, or one that the value has. P(A) and f(a) are values at a point."""
+    """f(x) and f(t) as functions of one letter: a usual variable, or one that the value has. P(A) and f(a) are values at a point.
+
+    y is f(x) where it is given by x alone.
+    """
+    if {left.name, right.name} == {"y", "f(x)"} and letters_of(left.value) | letters_of(right.value) == {"x"}:
+        return Named("y", left.value), Named("y", right.value)
     (f, x), (g, t) = (named.name.rstrip(")").partition("(")[::2] for named in (left, right))
     free = all(letter in _VARIABLES or (letter.islower() and letter in letters_of(side.value)) for letter, side in ((x, left), (t, right)))
     if f and f == g and len(x) == len(t) == 1 and x != t and free:
@@ -389,7 +395,7 @@ def _rounds(decimal: Expr, exact: Expr, policy: Policy) -> bool:
 
 def _same_group(left: Group, right: Group, policy: Policy) -> bool:
     if "matrix" in (left.opening, right.opening) and left.opening != right.opening:
-        left, right = (_vector(left), right) if left.opening == "matrix" else (left, _vector(right))
+        left, right = as_written(left, right), as_written(right, left)
     if len(left.items) != len(right.items):
         return False
     if left.opening == right.opening == ":":
@@ -428,14 +434,6 @@ def _proportional(left: Group, right: Group) -> bool:
     if len(a) != len(left.items) or len(b) != len(right.items) or not all(item.terms for item in (a[0], b[0])):
         return False
     return all(same(multiply(x, b[0]), multiply(y, a[0])) for x, y in zip(a, b, strict=True)) and ratio_sign(a[0], b[0]) >= 0
-
-
-def _vector(matrix: Group) -> Group:
-    """A matrix of one column or one row as the tuple of its entries; any other as it is."""
-    rows = [row.items for row in matrix.items if isinstance(row, Group)]
-    if len(rows) == 1 or all(len(row) == 1 for row in rows):
-        return Group("(", ")", tuple(item for row in rows for item in row))
-    return matrix
 
 
 def _matched(left: Sequence[Value], right: Sequence[Value], policy: Policy) -> bool:

@@ -87,6 +87,11 @@ Value = Expr | Quantity | Group | Named | Relation | SetOf | Builder | Everywher
 EMPTY_SET = Group("\\{", "\\}", ())
 
 
+def as_set(value: Value) -> Value:
+    """An expression as the set of it."""
+    return Group("\\{", "\\}", (value,)) if isinstance(value, Expr) else value
+
+
 def expression(value: Value) -> Expr:
     """The value, if one can compute with it; else raises Unreadable."""
     if not isinstance(value, Expr):

@@ -4,8 +4,9 @@ Entries are exact sums, so nothing is rounded; sizes and powers are bounded, and
 what it was written as: a matrix of one column or one row. Left out: ranks, eigenvalues, inverses beyond three rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 from verifiers.exact_sums import Expr, Unreadable, add, divide, multiply, rational, scale, subtract
 from verifiers.math_values import Group, Value
@@ -37,6 +38,26 @@ def _rows(value: Value) -> Rows:
 
 def _matrix(rows: Rows) -> Group:
     return Group("matrix", "", tuple(Group("row", "", tuple(row)) for row in rows))
+
+
+def by_rows(items: Sequence[Value], ends: Sequence[int]) -> Group:
+    """A matrix from all its entries, and where its rows begin and end."""
+    if len({end - start for start, end in pairwise(ends)}) != 1:
+        raise Unreadable
+    return Group("matrix", "", tuple(Group("row", "", tuple(items[start:end])) for start, end in pairwise(ends)))
+
+
+def as_written(value: Group, like: Group) -> Group:
+    """A matrix of one column or one row as the tuple or list that is compared with it; [[1,2],[3,4]] as a matrix; all else as it is."""
+    rows = [row.items for row in value.items if isinstance(row, Group)]
+    if value.opening == "matrix":
+        flat = len(rows) == 1 or all(len(row) == 1 for row in rows)
+        brackets = like if like.opening + like.closing == "[]" else Group("(", ")", ())
+        return Group(brackets.opening, brackets.closing, tuple(item for row in rows for item in row)) if flat else value
+    nested = value.opening + value.closing == "[]" and len(rows) == len(value.items)
+    if nested and all(isinstance(row, Group) and row.opening + row.closing == "[]" for row in value.items):
+        return Group("matrix", "", tuple(Group("row", "", row) for row in rows))
+    return value
 
 
 def _mapped(value: Value, change: Callable[[Expr], Expr]) -> Group:

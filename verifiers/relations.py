@@ -4,10 +4,12 @@ An equation is its left side minus its right, up to a constant factor; it also e
 the expression lacks (xy = 6 and 6/x). An inequality is the same up to a positive factor. Left out: solving anything of higher degree.
 """
 
+import re
 from fractions import Fraction
 from functools import reduce
 
 from verifiers.certified import ratio_sign, same
+from verifiers.cleared_equations import same_when_cleared
 from verifiers.exact_sums import Call, Expr, Unreadable, atom, atoms, divide, multiply, rational, scale, substitute, subtract, symbols
 from verifiers.intervals import linear
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
@@ -16,11 +18,12 @@ _FLIPPED = {">": "<", "\\ge": "\\le", "<": ">", "\\le": "\\ge", "\\ne": "\\ne", 
 _INTEGER_LETTERS = frozenset("klmn")
 _CONSTANT_LETTERS = frozenset("ck")
 _ANGLE_LETTERS = frozenset({"alpha", "beta", "gamma", "theta", "phi", "varphi"})
+_VALUE = re.compile(r"[A-Za-z](?:_\w+)?\(.*\)")  # f(x), f(2)
 _FIGURES = ("angle:", "triangle:", "widehat:", "overarc:", "overline:")
 
 
 def equation(value: Value) -> Expr | None:
-    """left - right of an equation between expressions, or of y = value."""
+    """left - right of an equation between expressions, or of y = value or f(x) = value."""
     match value:
         case Relation(sides=(Expr() as left, Expr() as right), ops=("=",)):
             pass
@@ -28,6 +31,8 @@ def equation(value: Value) -> Expr | None:
             left = atom(name)
         case Named(name=name, value=Expr() as right) if len(name) <= 3 and name.isalpha():  # xy = 6 is read as a name first
             left = reduce(multiply, map(atom, name))
+        case Named(name=name, value=Expr() as right) if _VALUE.fullmatch(name):
+            left = atom(name)
         case _:
             return None
     try:
@@ -84,12 +89,15 @@ def as_tuple(group: Group) -> Group:
 
 
 def apart(left: Named, right: Named) -> bool:
-    """x = 2y and y = x/2: each name is a letter of the other's value."""
+    """x = 2y and y = x/2: each name is a letter of the other's value; or xy = 1 and y = 1/x: one is a letter of the other's product."""
+    for one, other in ((left.name, right.name), (right.name, left.name)):
+        if len(one) == 1 and 2 <= len(other) <= 3 and other.isalpha() and one in other:
+            return True
     return left.name != right.name and left.name in letters(right.value) and right.name in letters(left.value)
 
 
 def same_equation(left: Expr, right: Expr) -> bool:
-    if ratio_sign(left, right) != 0:
+    if ratio_sign(left, right) != 0 or same_when_cleared(left, right):
         return True
     names = symbols(left) & symbols(right)
     return any(_solutions_agree(left, right, name) for name in sorted(names)) if symbols(left) == symbols(right) else False

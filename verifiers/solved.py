@@ -60,9 +60,10 @@ def _letters(sides: list[Expr]) -> set[str]:
 
 
 def _is_alone(side: Expr, *, in_chain: bool) -> bool:
+    """Whether this is a constant or the variable itself, or its opposite: -x > -1 is x < 1 turned round."""
     if not symbols(side):
         return True
-    if len(side.terms) != 1 or side.terms[0][1] != 1 or len(side.terms[0][0]) != 1:
+    if len(side.terms) != 1 or abs(side.terms[0][1]) != 1 or len(side.terms[0][0]) != 1:
         return False
     name, exponent = side.terms[0][0][0]
     if isinstance(name, Call):
