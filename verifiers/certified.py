@@ -1,34 +1,32 @@
-r"""Equality and order of expressions by interval arithmetic at exact points: certainly different, or very probably equal.
+r"""Equality and order of expressions: certainly different, or the same by all evidence that there can be.
 
-Every number is an interval that contains the true value, so disjoint intervals prove a difference and no tolerance is involved: 10^-34
-is not 0. Constants that still overlap at 1400 bits are called equal; expressions with variables are called equal when they overlap, to
-320 bits, at several fixed random points. Over the reals unless `i` occurs; then with principal values. Points where neither side is
-defined say nothing. Left out: proofs. An expression made to agree with another to 400 digits would be called equal.
+Every number is an interval that contains the true value, or a fraction, so values that differ are proven to, and no tolerance is
+involved: 10^-34 is not 0. Two constants are called equal when they overlap at 1400 bits, and at 400 more than what the expressions
+can hide (`interval_values.py`). Expressions with variables are first written alike (`same_calls.py`); then they must agree at points of
+every kind, on both sides of every corner that either has (`sample_points.py`). Where a corner cannot be located, or too many points would
+be needed, they are not called equal. Over the reals unless `i` occurs; then with principal values. Points where neither side is defined
+say nothing. Left out: proofs. Constants made to agree to 420 digits are called equal.
 """
 
-import random
 import threading
-from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
 
-from verifiers.exact_sums import Call, Expr, Unreadable, atoms, subtract, symbols
+from verifiers.exact_sums import Call, Expr, Unreadable, atoms, rational, scale, substitute, subtract, symbols
+from verifiers.interval_values import MAX_HIDDEN, Evaluation, Interval, NoRow, Unclear, Undefined, exponent_of, library
+from verifiers.same_calls import alike, normal
+from verifiers.sample_points import NoEvidence, Point, Sample
 
 _PRECISIONS = (100, 320, 1400)
-_ENOUGH = 5  # points where both sides are defined
-_LARGEST = 4000  # bits before the point of an intermediate value, and of an exponent's result
-_MOST_CORNERS = 32
+_MARGIN = 160  # bits at which two values agree, besides what they can hide
+_ENOUGH = 10  # points where both sides are defined
+_ENOUGH_ON_A_LINE = 3
+_MOST_SCATTERED = 70
 _MAX_COST = 400  # atoms and terms of both sides together
-_INTEGER_HEADS = frozenset({"factorial", "binom", "gcd", "lcm", "mod"})
-_STRICT_HEADS = frozenset({"abs", "cases", "floor", "ceil", "sgn"})
+_MAX_EVALUATIONS = 1500  # with intervals
+_STRICT_HEADS = frozenset({"abs", "cases", "floor", "ceil", "sgn", "max", "min"})
+_UNCLEAR, _CLEAR, _NO_ROW = range(3)
 _LOCK = threading.Lock()  # mpmath keeps caches of constants that are not safe to fill from two threads
-
-Interval = Any  # mpmath's (low, high), or a pair of them for a complex number
-
-
-class Undefined(Exception):
-    """Not defined at this point, or not decided at this precision."""
 
 
 def heads(value: Expr) -> set[str]:
@@ -63,8 +61,37 @@ def _same(left: Expr, right: Expr) -> bool:
         return any(_agree(left, right, reading) for reading in readings)
 
 
+def _agree(left: Expr, right: Expr, reading: str) -> bool:
+    if not symbols(left) | symbols(right):
+        try:
+            difference = subtract(left, right).rational
+        except Unreadable:
+            difference = None
+        return difference == 0 if difference is not None else Comparison(left, right, reading).constants()
+    try:
+        left, right = normal(left), normal(right)
+        if left == right:
+            return True
+        difference = subtract(left, right).rational
+    except Unreadable:
+        return False
+    if difference is not None:
+        return difference == 0
+    opaque = alike(left, right)
+    if opaque is not None and (opaque[0] == opaque[1] or _evidenced(Comparison(*opaque, reading))):
+        return True
+    return _evidenced(Comparison(left, right, reading))
+
+
+def _evidenced(comparison: "Comparison") -> bool:
+    try:
+        return comparison.everywhere()
+    except (Different, NoEvidence):
+        return False
+
+
 def sign(value: Expr) -> int | None:
-    """-1, 0 or 1 of a real constant; None where it has variables or is not real."""
+    """-1, 0 or 1 of a real constant; None where it has variables, is not real, or is not told from 0."""
     if (exact := value.rational) is not None:
         return (exact > 0) - (exact < 0)
     return _sign(value)
@@ -75,44 +102,39 @@ def _sign(value: Expr) -> int | None:
     if symbols(value) or {"∞", "i"} & atoms(value) or size_of(value) > _MAX_COST:
         return None
     with _LOCK:
-        for precision in _PRECISIONS:
-            found = _try(value, {}, precision, False, "e")
+        precision = _PRECISIONS[0]
+        while True:
+            found, hidden, _ = evaluated(value, {}, precision, False, "e")
             if found is not None and (certain := _certain_sign(found)):
                 return certain
-    return None if found is None else 0
+            if precision >= max(_PRECISIONS[-1], _needed(hidden)):
+                return None if found is None else 0
+            if precision >= MAX_HIDDEN:
+                return None
+            precision = next((p for p in _PRECISIONS if p > precision), min(_needed(hidden), MAX_HIDDEN))
+
+
+def _needed(hidden: int) -> int:
+    return hidden + 400 if hidden > 1000 else 0
 
 
 def ratio_sign(left: Expr, right: Expr) -> int:
     """1 or -1 where left is a positive or negative constant times right; 0 where it is not, or not certainly."""
-    names = sorted(symbols(left) | symbols(right))
-    if "i" in atoms(left) | atoms(right) or size_of(left) + size_of(right) > _MAX_COST:
+    if not left.terms or not right.terms or "i" in atoms(left) | atoms(right) or size_of(left) + size_of(right) > _MAX_COST:
         return 0
-    if not left.terms or not right.terms:
-        return 0
+    if len(left.terms) == len(right.terms):
+        factor = left.terms[0][1] / right.terms[0][1]
+        if scale(right, factor) == left:
+            return 1 if factor > 0 else -1
     with _LOCK:
-        return _ratio_sign(left, right, names)
-
-
-def _ratio_sign(left: Expr, right: Expr, names: list[str]) -> int:
-    lib = _library()
-    base: tuple[Interval, Interval] | None = None
-    found = agreed = 0
-    for point in _points(names, _integers(left, right)):
-        values = [_try(side, point, 320, False, "e") for side in (left, right)]
-        if None in values:
-            if values != [None, None] and not _integers(left, right):
+        comparison = Comparison(left, right, "e", proportional=True)
+        if not symbols(left) | symbols(right):
+            try:
+                comparison.at({})
+            except Different:
                 return 0
-            continue
-        a, b = values
-        if base is None:
-            signs = [_certain_sign(a), _certain_sign(b)]
-            if 0 in signs:
-                continue
-            base, found = (a, b), signs[0] * signs[1]
-        elif not _overlap(lib.mpi_mul(a, base[1], 320), lib.mpi_mul(base[0], b, 320)):
-            return 0
-        agreed += 1
-    return found if agreed >= (_ENOUGH if names else 1) else 0
+            return comparison.factor
+        return comparison.factor if _evidenced(comparison) else 0
 
 
 def _certain_sign(value: Interval) -> int:
@@ -132,242 +154,199 @@ def size_of(value: Expr) -> int:
     return total
 
 
-def _integers(left: Expr, right: Expr) -> bool:
-    """Whether variables stand for positive integers: something here has a value for nothing else."""
-    for name in atoms(left) | atoms(right):
-        if isinstance(name, Call) and symbols_of(name):
-            if name.head in _INTEGER_HEADS:
-                return True
-            if name.head == "pow" and (exact := name.args[0].rational) is not None and exact < 0:
-                return True
-    return False
+class Different(Exception):
+    """The two sides differ at a point."""
 
 
-def symbols_of(name: Call) -> bool:
-    return any(symbols(arg) for arg in name.args)
-
-
-def _has_root(value: Expr) -> bool:
-    """Of something with variables: the root of a square is an absolute value."""
-    return any(
-        (exponent.denominator != 1 and not name.isdigit()) or (isinstance(name, Call) and any(map(_has_root, name.args)))
-        for monomial, _ in value.terms
-        for name, exponent in monomial
-    )
-
-
-def _corners(left: Expr, right: Expr) -> list[Fraction]:
-    """Where |x|, roots, floors and cases may change: small integers, far out, and at and beside the zeros of arguments of first degree.
-
-    Fractions that are exact in binary, as an interval around a jump decides nothing.
-    """
-    found = [Fraction(value) for value in (0, 1, -1, 2, -2, 3, -3, 1003, -1003, 10**7 + 3, -(10**7) - 3)]
-    for name in sorted(atoms(left) | atoms(right)):
-        if isinstance(name, Call) and name.head in _STRICT_HEADS:
-            for arg in name.args:
-                zero = _zero(arg)
-                if zero is not None and len(found) < _MOST_CORNERS:
-                    near = Fraction(round(64 * zero), 64)
-                    found += [point for point in (near, near + Fraction(1, 8), near - Fraction(1, 8)) if point not in found]
-    return found
-
-
-def _zero(value: Expr) -> Fraction | None:
-    """-b/a of ax + b"""
-    terms, names = dict(value.terms), symbols(value)
-    slope = terms.pop(((names.pop(), Fraction(1)),), None) if len(names) == 1 else None
-    constant = terms.pop((), Fraction(0))
-    return -constant / slope if slope and not terms else None
-
-
-def _points(names: list[str], integers: bool) -> Iterable[dict[str, Fraction]]:
-    if not names:
-        yield {}
-        return
-    draw = random.Random(20250117)
-    for k in range(28):
-        if integers:
-            yield {name: Fraction(draw.randint(1, 5 + k // 2)) for name in names}
-        else:
-            low, high = ((1, 1 << 20), (-(1 << 21), 1 << 21), (1, 1 << 23))[k % 3]
-            yield {name: Fraction(draw.randint(low, high) * 2 + 1, 1 << 21) for name in names}
-
-
-def _agree(left: Expr, right: Expr, reading: str) -> bool:
-    names = sorted(symbols(left) | symbols(right))
-    complex_ = "i" in atoms(left) | atoms(right)
-    integers = _integers(left, right)
-    strict = bool(_STRICT_HEADS & (heads(left) | heads(right)))
-    corners: list[dict[str, Fraction]] = []
-    if names and not integers and (strict or _has_root(left) or _has_root(right)):
-        corners = [dict.fromkeys(names, value) for value in _corners(left, right)]
-    agreed = 0
-    for count, point in enumerate((*corners, *_points(names, integers))):
-        both = 0
-        for precision in _PRECISIONS[: 2 if names else 3]:
-            a, b = (_try(side, point, precision, complex_, reading) for side in (left, right))
-            if a is None or b is None:
-                if a is not b and precision == 320 and strict and not integers:
-                    return False
-                both = 0
-                continue
-            if not (_overlap(a, b) if not complex_ else all(_overlap(x, y) for x, y in zip(a, b, strict=True))):
-                return False
-            both = 1
-        agreed += both if count >= len(corners) else 0  # corners only refute: most are integers, where a floor is its argument
-        if agreed >= _ENOUGH:
-            return True
-    return agreed >= (_ENOUGH if names else 1)
-
-
-def _overlap(a: Interval, b: Interval) -> bool:
-    return bool(_library().mpi_overlap(a, b))
-
-
-def _try(value: Expr, point: dict[str, Fraction], precision: int, complex_: bool, reading: str) -> Interval | None:
-    """The interval of a value, if it is narrow enough to tell values apart."""
-    lib = _library()
+def evaluated(value: Expr, point: Point, precision: int, complex_: bool, reading: str) -> tuple[Interval | None, int, int]:
+    """The interval of a value or None, the bits that it can hide, and what None means: _UNCLEAR, or undefined: _CLEAR, _NO_ROW."""
+    evaluation = Evaluation(point, precision, complex_, reading)
     try:
-        found = Evaluation(point, precision, complex_, reading).sum(value)
+        found = evaluation.sum(value)
+    except Unclear:
+        return None, evaluation.hidden, _UNCLEAR
+    except NoRow:
+        return None, evaluation.hidden, _NO_ROW
     except (Undefined, Unreadable):
-        return None
-    for part in found if complex_ else (found,):
+        return None, evaluation.hidden, _CLEAR
+    size = evaluation.size(found)
+    return found, evaluation.hidden + max(0, -(size or 0)), _CLEAR
+
+
+def _narrow(value: Interval, complex_: bool, hidden: int) -> bool:
+    """Whether an interval is narrow enough to show what may be hidden."""
+    lib = library()
+    for part in value if complex_ else (value,):
         width = lib.mpi_delta(part, 20)
-        if width[1] and width[2] + width[3] > max(_exponent(part), 0) - precision // 3:
-            return None
-    return found
+        if width[1] and width[2] + width[3] > max(exponent_of(part), 0) - hidden - _MARGIN // 3:
+            return False
+    return True
 
 
-def _exponent(part: Interval) -> int:
-    return max((end[2] + end[3] for end in part if end[1]), default=0)
+class Comparison:
+    """Two sides, evaluated at points until they differ or all was seen; with `proportional` up to a constant factor."""
 
+    def __init__(self, left: Expr, right: Expr, reading: str, *, proportional: bool = False) -> None:
+        from verifiers.exact_values import is_exact
 
-@lru_cache(maxsize=1)
-def _library() -> Any:
-    from mpmath.libmp import libelefun, libmpi
+        self.sides = (left, right)
+        self.reading = reading
+        self.proportional = proportional
+        self.complex = "i" in atoms(left) | atoms(right)
+        self.exact = is_exact(left) and is_exact(right)
+        self.strict = bool(_STRICT_HEADS & (heads(left) | heads(right)))
+        self.evaluations = 0
+        self.precision = _PRECISIONS[0]
+        self.agreed: list[Point] = []
+        self.base: Point | None = None
+        self.factor = 0
+        self.left_out = False
+        """Whether some cases have no row for the point last tried."""
+        self.whole: set[str] = set()
 
-    for constant in (libelefun.mpf_pi, libelefun.mpf_ln2, libelefun.mpf_e):
-        constant(2000)
-    return libmpi
+    def constants(self) -> bool:
+        """Whether two constants overlap, at a precision that shows what they may hide."""
+        precision = _PRECISIONS[0]
+        while True:
+            (a, hidden, _), (b, more, _) = (evaluated(side, {}, precision, self.complex, self.reading) for side in self.sides)
+            if a is not None and b is not None and not self._overlap(a, b):
+                return False
+            if precision >= max(_PRECISIONS[-1], _needed(hidden + more)):
+                return a is not None and b is not None and all(_narrow(side, self.complex, hidden + more) for side in (a, b))
+            if precision >= MAX_HIDDEN or hidden + more > MAX_HIDDEN:
+                return False
+            precision = next((p for p in _PRECISIONS if p > precision), min(_needed(hidden + more), MAX_HIDDEN))
 
+    def everywhere(self) -> bool:
+        """Whether the sides agree wherever it may matter. Different where they do not, NoEvidence where that cannot be told."""
+        sample = Sample(*self.sides, sorted(symbols(self.sides[0]) | symbols(self.sides[1])), thorough=self.exact)
+        self.whole = sample.whole
+        self._scattered(sample, _ENOUGH)
+        if sample.meromorphic and not self.whole:
+            return len(self.agreed) >= _ENOUGH
+        for point in sample.powers():
+            self.at(point)
+        seen: set[str] = set()
+        for name, stretches in sample.lines(self.agreed):
+            before = len(self.agreed)
+            for stretch in stretches:
+                if stretch.surd is not None:
+                    self._at_surd(*stretch.surd, stretch.points[0])
+                    continue
+                states = [self.at(point, isolated=stretch.isolated) for point in stretch.points]
+                if not stretch.isolated and None in states and not any(states):
+                    raise NoEvidence
+            if len(self.agreed) - before >= _ENOUGH_ON_A_LINE:
+                seen.add(name)
+        for point in sample.mixed():
+            self.at(point)
+        self._scattered(sample, _ENOUGH)
+        return len(self.agreed) >= _ENOUGH and seen == set(sample.names)
 
-@lru_cache(maxsize=1)
-def _from_rational() -> Any:
-    from mpmath.libmp import from_rational
+    def _scattered(self, sample: Sample, enough: int) -> None:
+        """Points of all scales, until enough of them have agreed."""
+        for point in sample.scattered(_MOST_SCATTERED):
+            if self.at(point) and len(self.agreed) >= enough:
+                break
 
-    return from_rational
-
-
-class Evaluation:
-    """Intervals of sums at one point and precision."""
-
-    def __init__(self, point: dict[str, Fraction], precision: int, complex_: bool, log_base: str) -> None:
-        self.point = point
-        self.precision = precision
-        self.complex = complex_
-        self.log_base = log_base
-        self.lib = _library()
-        self.known: dict[str, Interval] = {}
-
-    def number(self, value: Fraction | int) -> Interval:
-        n, d = value.numerator, value.denominator
-        convert = _from_rational()
-        real = (convert(n, d, self.precision, "f"), convert(n, d, self.precision, "c"))
-        return (real, self.lib.mpi_zero) if self.complex else real
-
-    def _op(self, name: str) -> Callable[..., Interval]:
-        found: Callable[..., Interval] = getattr(self.lib, ("mpci_" if self.complex else "mpi_") + name)
+    def at(self, point: Point, *, isolated: bool = False) -> bool | None:
+        """True where both sides have the same value, False where a point says nothing, None where it is not clear; Different otherwise."""
+        found = self._at(point, isolated)
+        if found:
+            self.agreed.append(point)
         return found
 
-    def sum(self, value: Expr) -> Interval:
-        total = self.number(0)
-        for monomial, coefficient in value.terms:
-            term = self.number(coefficient)
-            for name, exponent in monomial:
-                term = self._op("mul")(term, self.power(self.atom(name), exponent), self.precision)
-            total = self._op("add")(total, term, self.precision)
-        return self.bounded(total)
+    def _at(self, point: Point, isolated: bool) -> bool | None:
+        self.left_out = False
+        if self.exact:
+            try:
+                return self._settle(self._fraction(0, point), self._fraction(1, point), isolated, point)
+            except Unclear:
+                pass
+        self.evaluations += 1
+        if self.evaluations > _MAX_EVALUATIONS:
+            raise NoEvidence
+        precision = self.precision
+        while True:
+            (a, hidden, clear), (b, more, clear_too) = (
+                evaluated(side, point, precision, self.complex, self.reading) for side in self.sides
+            )
+            hidden += more
+            self.left_out |= _NO_ROW in (clear, clear_too)
+            if clear and clear_too and (a is None or b is None):
+                return self._settle(a, b, isolated, point)
+            if a is not None and b is not None:
+                same_here = self._equal(a, b, point, precision)
+                if not same_here:
+                    return same_here
+                if precision >= hidden + _MARGIN and all(_narrow(side, self.complex, hidden) for side in (a, b)):
+                    if len(self.agreed) > 2:
+                        self.precision = min(precision, 320)
+                    return True
+            longer = max(hidden + _MARGIN + 32, precision + 100 if precision < 300 else 2 * precision)
+            if longer > MAX_HIDDEN or precision > 2 * (hidden + _PRECISIONS[1]):
+                return None
+            precision = longer
 
-    def bounded(self, value: Interval) -> Interval:
-        for part in value if self.complex else (value,):
-            for end in part:
-                if (not end[1] and end[2]) or (end[1] and end[2] + end[3] > _LARGEST):
-                    raise Undefined
-        return value
+    def _at_surd(self, name: str, root: Expr, others: Point) -> None:
+        """At a corner that is no fraction, as a comparison of constants."""
+        new = {other: rational(value) for other, value in others.items()} | {name: root}
+        try:
+            sides = [substitute(side, new) for side in self.sides]
+        except Unreadable:
+            raise NoEvidence from None
+        if not self.proportional and (sides[0] == sides[1] or Comparison(sides[0], sides[1], self.reading).constants()):
+            return
+        raise NoEvidence
 
-    def atom(self, name: str) -> Interval:
-        if name not in self.known:
-            self.known[name] = self.bounded(self._atom(name))
-        return self.known[name]
+    def _settle(self, a: Fraction | Interval | None, b: Fraction | Interval | None, isolated: bool, point: Point) -> bool | None:
+        if a is None or b is None:
+            if (a is not None or b is not None) and (self.left_out or (self.strict and not isolated and not self.whole)):
+                raise Different
+            return False
+        return self._equal(a, b, point, 0)
 
-    def _atom(self, name: str) -> Interval:
-        if isinstance(name, Call):
-            return self.call(name)
-        if name.isdigit():
-            return self.number(int(name))
-        if name == "i":
-            return (self.lib.mpi_zero, self.lib.mpi_one)
-        if name == "e":
-            return self._op("exp")(self.number(1), self.precision)
-        if name in ("pi", "°"):
-            pi = self.lib.mpi_pi(self.precision)
-            pi = (pi, self.lib.mpi_zero) if self.complex else pi
-            return pi if name == "pi" else self._op("mul")(pi, self.number(Fraction(1, 180)), self.precision)
-        if name not in self.point:
-            raise Undefined
-        return self.number(self.point[name])
+    def _fraction(self, side: int, point: Point) -> Fraction | None:
+        from verifiers.exact_values import exact_value
 
-    def has_zero(self, value: Interval) -> bool:
-        parts = value if self.complex else (value,)
-        return all((low[0] == 1 or not low[1]) and (high[0] == 0 or not high[1]) for low, high in parts)
+        try:
+            return exact_value(self.sides[side], point, {})
+        except Unclear:
+            raise
+        except Undefined as error:
+            self.left_out |= isinstance(error, NoRow)
+            return None
 
-    def power(self, base: Interval, exponent: Fraction) -> Interval:
-        """base^exponent; over the reals a root of odd index of a negative number is the real one."""
-        p, q = exponent.numerator, exponent.denominator
-        if p == 0:
-            return self.number(1)
-        if self.has_zero(base):
-            if p < 0:
-                raise Undefined
-            if q != 1:
-                if base == self.number(0):
-                    return base
-                raise Undefined
-        if abs(p) * max((_exponent(part) for part in (base if self.complex else (base,))), default=0) > 2 * _LARGEST:
-            raise Undefined
-        if q == 1:
-            if p < 0:
-                return self._op("div")(self.number(1), self.power(base, -exponent), self.precision)
-            return self._op("pow_int")(base, p, self.precision)
-        if self.complex:
-            return self.exp(self._op("mul")(self.log(base), self.number(exponent), self.precision))
-        if base[1][0] == 1:  # negative
-            if q % 2 == 0:
-                raise Undefined
-            root = self.power(self.lib.mpi_neg(base, self.precision), exponent)
-            return self.lib.mpi_neg(root, self.precision) if p % 2 else root
-        if q == 2:
-            return self.power(self.lib.mpi_sqrt(base, self.precision), Fraction(p))
-        return self.exp(self._op("mul")(self.log(base), self.number(exponent), self.precision))
+    def _equal(self, a: Fraction | Interval, b: Fraction | Interval, point: Point, precision: int) -> bool | None:
+        """Whether two values are the same, or in the proportion of the first two found."""
+        if not self.proportional:
+            if not (a == b if isinstance(a, Fraction) else self._overlap(a, b)):
+                raise Different
+            return True
+        if self.base is None:
+            signs = [(x > 0) - (x < 0) if isinstance(x, Fraction) else _certain_sign(x) for x in (a, b)]
+            if 0 in signs:
+                if (a == 0) != (b == 0) and isinstance(a, Fraction):
+                    raise Different
+                return None
+            self.base, self.factor = point, signs[0] * signs[1]
+            return True
+        if isinstance(a, Fraction):
+            c, d = self._fraction(0, self.base), self._fraction(1, self.base)
+            if c is None or d is None or a * d != b * c:
+                raise Different
+            return True
+        lib = library()
+        (c, _, _), (d, _, _) = (evaluated(side, self.base, precision, self.complex, self.reading) for side in self.sides)
+        if c is None or d is None:
+            return None
+        if not lib.mpi_overlap(lib.mpi_mul(a, d, precision), lib.mpi_mul(c, b, precision)):
+            raise Different
+        return True
 
-    def exp(self, value: Interval) -> Interval:
-        if max(_exponent(part) for part in (value if self.complex else (value,))) > 11:
-            raise Undefined
-        return self._op("exp")(value, self.precision)
-
-    def log(self, value: Interval) -> Interval:
-        if self.has_zero(value) or (not self.complex and value[0][0] == 1):
-            raise Undefined
-        if self.complex and self.has_zero((self.lib.mpi_zero, value[1])) and value[0][0][0] == 1 and value[1] != self.lib.mpi_zero:
-            raise Undefined  # across the branch cut
-        return self._op("log")(value, self.precision)
-
-    def call(self, name: Call) -> Interval:
-        from verifiers.functions import EVALUATORS
-
-        if name.head not in EVALUATORS:
-            raise Undefined
-        return EVALUATORS[name.head](self, name.args)
+    def _overlap(self, a: Interval, b: Interval) -> bool:
+        lib = library()
+        return all(lib.mpi_overlap(x, y) for x, y in (zip(a, b, strict=True) if self.complex else ((a, b),)))
 
 
 def difference_sign(left: Expr, right: Expr) -> int | None:

@@ -1,4 +1,4 @@
-r"""Named functions: their exact values where there is one, and their intervals (`certified.py`) elsewhere.
+r"""Named functions: their exact values where there is one, and their intervals (`interval_values.py`) elsewhere.
 
 `apply` gives a rational number wherever the rules below know one, and otherwise the call as an atom. Everything is bounded before it is
 computed. Over the complex numbers only exp, log, sin, cos, their quotients, abs and powers have intervals.
@@ -9,7 +9,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from verifiers.certified import Evaluation, Interval, Undefined
 from verifiers.exact_sums import (
     PI,
     Call,
@@ -27,6 +26,7 @@ from verifiers.exact_sums import (
     sum_of,
     symbols,
 )  # fmt: skip
+from verifiers.interval_values import Evaluation, Interval, NoRow, Unclear, Undefined
 
 MAX_FACTORIAL = 400
 MAX_BINOMIAL = 2000
@@ -63,7 +63,7 @@ def apply(head: str, *args: Expr) -> Expr:
     if head in VARIADIC or head in ("binom", "factorial", "factorial2", "mod"):
         whole = [int(value) for value in exact if value is not None and value.denominator == 1 and abs(value) <= MAX_INTEGER]
         if len(whole) == len(args):
-            return rational(_integer(head, whole))
+            return rational(integer_function(head, whole))
         if head in ("max", "min") and all(value is not None for value in exact):
             return rational((max if head == "max" else min)(value for value in exact if value is not None))
         if head == "factorial2" or (head == "factorial" and exact[0] is not None):
@@ -135,7 +135,7 @@ def log_to_base(base: Expr, value: Expr) -> Expr:
     return divide(apply("ln", value), apply("ln", base))
 
 
-def _integer(head: str, values: list[int]) -> int:
+def integer_function(head: str, values: list[int]) -> int:
     match head, values:
         case "factorial", [n] if 0 <= n <= MAX_FACTORIAL:
             return math.factorial(n)
@@ -162,16 +162,15 @@ def _refuse() -> int:
 
 
 def _plain(op: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
-    return lambda ev, args: ev._op(op)(ev.sum(args[0]), ev.precision)
+    return lambda ev, args: ev._op(op)(ev.argument(op, args[0]), ev.precision)
 
 
 def _quotient(top: str, bottom: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
     def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-        x = ev.sum(args[0])
+        x = ev.argument(bottom, args[0])
         numerator = ev.number(1) if top == "1" else ev._op(top)(x, ev.precision)
         denominator = ev._op(bottom)(x, ev.precision)
-        if ev.has_zero(denominator):
-            raise Undefined
+        ev.refuse_zero(denominator)
         return ev._op("div")(numerator, denominator, ev.precision)
 
     return evaluate
@@ -179,7 +178,7 @@ def _quotient(top: str, bottom: str) -> Callable[[Evaluation, tuple[Expr, ...]],
 
 def _hyperbolic(head: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
     def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-        plus, minus = ev.exp(ev.sum(args[0])), ev.exp(ev.sum(scale(args[0], Fraction(-1))))
+        plus, minus = ev.exp(ev.argument(head, args[0])), ev.exp(ev.sum(scale(args[0], Fraction(-1))))
         sinh = ev._op("sub")(plus, minus, ev.precision)
         cosh = ev._op("add")(plus, minus, ev.precision)
         if head == "tanh":
@@ -192,22 +191,24 @@ def _hyperbolic(head: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]
 def _arctan(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
     if ev.complex:
         raise Undefined
-    return ev.lib.mpi_atan(ev.sum(args[0]), ev.precision)
+    return ev.lib.mpi_atan(ev.argument("arctan", args[0]), ev.precision)
 
 
 def _arcsin(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
     """arcsin x = arctan(x / sqrt(1 - x²)); ±pi/2 at ±1 exactly."""
     if ev.complex:
         raise Undefined
-    x = ev.sum(args[0])
+    x = ev.argument("arcsin", args[0])
     half_pi = ev.lib.mpi_shift(ev.lib.mpi_pi(ev.precision), -1)
     if x == ev.number(1):
         return half_pi
     if x == ev.number(-1):
         return ev.lib.mpi_neg(half_pi, ev.precision)
     rest = ev.lib.mpi_sub(ev.number(1), ev.lib.mpi_square(x, ev.precision), ev.precision)
-    if rest[0][0] == 1 or ev.has_zero(rest):
+    if rest[1][0] == 1:
         raise Undefined
+    if rest[0][0] == 1 or ev.has_zero(rest):
+        raise Unclear
     return ev.lib.mpi_atan(ev.lib.mpi_div(x, ev.lib.mpi_sqrt(rest, ev.precision), ev.precision), ev.precision)
 
 
@@ -217,7 +218,7 @@ def _arccos(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
 
 
 def _log(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-    value = ev.log(ev.sum(args[0]))
+    value = ev.log(ev.argument("log", args[0]))
     if ev.log_base == "e":
         return value
     return ev._op("div")(value, ev.log(ev.number(10)), ev.precision)
@@ -225,7 +226,7 @@ def _log(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
 
 def _pow(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
     """base^exponent: for an exponent that is an exact integer here by multiplication, otherwise exp(exponent log base)."""
-    base, exponent = ev.sum(args[0]), ev.sum(args[1])
+    base, exponent = ev.sum(args[0]), ev.argument("pow", args[1])
     if (whole := _exact_integer(ev, exponent)) is not None:
         return ev.power(base, Fraction(whole))
     return ev.exp(ev._op("mul")(exponent, ev.log(base), ev.precision))
@@ -259,25 +260,28 @@ def _step(head: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
         low, high = ev.sum(args[0])
         if head == "sgn":
             a, b = mpf_sign(low), mpf_sign(high)
-            return ev.number(a) if a == b else _undefined()
+            return ev.number(a) if a == b else _unclear()
         rounding: Any = mpf_floor if head == "floor" else mpf_ceil
         a, b = rounding(low), rounding(high)
-        return (a, a) if a == b else _undefined()
+        return (a, a) if a == b else _unclear()
 
     return evaluate
 
 
-def _undefined() -> Interval:
-    raise Undefined
+def _unclear() -> Interval:
+    raise Unclear
 
 
 def _combinatorial(head: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
     def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-        values = [_exact_integer(ev, ev.sum(arg)) for arg in args]
-        whole = [value for value in values if value is not None]
-        if len(whole) != len(values):
-            raise Undefined
-        return ev.number(_integer(head, whole))
+        found = [ev.sum(arg) for arg in args]
+        whole = [value for value in (_exact_integer(ev, value) for value in found) if value is not None]
+        if len(whole) != len(found):
+            raise Unclear
+        try:
+            return ev.number(integer_function(head, whole))
+        except Unreadable:
+            raise Undefined from None
 
     return evaluate
 
@@ -299,7 +303,7 @@ def _extreme(head: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
 
 
 def _cases(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-    """args: value, relation, left - right, three for each row; a relation is 0 for <, 1 for <=, 2 for =, 3 for otherwise."""
+    """args: value, relation, left - right, three for each row; a relation is 0 for <, 1 for <=, 2 for =, 3 for otherwise, 4 for !=."""
     if ev.complex:
         raise Undefined
     for value, relation, difference in zip(args[::3], args[1::3], args[2::3], strict=True):
@@ -309,17 +313,18 @@ def _cases(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
         low, high = ev.sum(difference)
         zero = not (low[1] or high[1])
         if not zero and ev.has_zero((low, high)):
-            raise Undefined
-        if (zero and kind in (1, 2)) or (not zero and low[0] == 1 and kind in (0, 1)):
+            raise Unclear
+        if kind in ((1, 2) if zero else (0, 1, 4) if low[0] == 1 else (4,)):
             return ev.sum(value)
-    raise Undefined
+    raise NoRow
 
 
 EVALUATORS: dict[str, Callable[[Evaluation, tuple[Expr, ...]], Interval]] = {
     "sum": lambda ev, args: ev.sum(args[0]), "pow": _pow, "sin": _plain("sin"), "cos": _plain("cos"), "tan": _quotient("sin", "cos"),
     "cot": _quotient("cos", "sin"), "sec": _quotient("1", "cos"), "csc": _quotient("1", "sin"), "sinh": _hyperbolic("sinh"),
     "cosh": _hyperbolic("cosh"), "tanh": _hyperbolic("tanh"), "arcsin": _arcsin, "arccos": _arccos, "arctan": _arctan, "log": _log,
-    "ln": lambda ev, args: ev.log(ev.sum(args[0])), "abs": _abs, "floor": _step("floor"), "ceil": _step("ceil"), "sgn": _step("sgn"),
+    "ln": lambda ev, args: ev.log(ev.argument("ln", args[0])),
+    "abs": _abs, "floor": _step("floor"), "ceil": _step("ceil"), "sgn": _step("sgn"),
     "cases": _cases,
 } | {head: _combinatorial(head) for head in ("factorial", "binom", "gcd", "lcm", "mod")} | {
     head: _extreme(head) for head in ("max", "min")

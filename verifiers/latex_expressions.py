@@ -30,7 +30,7 @@ from verifiers.latex_functions import CLOSING, FUNCTION_LETTERS, MAX_DEPTH, MAX_
 from verifiers.latex_lookahead import MAX_WORK
 from verifiers.latex_tokens import Token, in_base, numeral
 from verifiers.latex_units import CURRENCIES, UNIT_WORDS
-from verifiers.math_values import EMPTY_SET, Group, Quantity, Relation, Value, as_set, bare_symbol, expression, finite
+from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, Value, as_set, bare_symbol, expression, finite
 from verifiers.matrices import by_rows, determinant, is_matrix, plus, times, to_power, transposed
 from verifiers.units import read_unit
 
@@ -310,9 +310,12 @@ class ExpressionParser(FunctionReader):
         return call("cases", *arguments)
 
     def _condition(self) -> list[Expr]:
+        """A relation and a difference; a chain holds where its largest difference does, or the largest of 0 for true and 1 for false."""
         relation = self._item()
         while self._take(",", ".", ";"):
             pass
+        if isinstance(relation, Named):  # x = 3
+            relation = Relation((atom(relation.name), relation.value), ("=",))
         if not isinstance(relation, Relation):
             raise Unreadable
         kinds, differences = [], []
@@ -323,9 +326,13 @@ class ExpressionParser(FunctionReader):
                 raise Unreadable
             kinds.append(_RELATION_KIND[op])
             differences.append(subtract(expression(left), expression(right)))
-        if len(set(kinds)) != 1 or (len(kinds) > 1 and kinds[0] > 1):
+        if len(kinds) == 1:
+            return [rational(kinds[0]), differences[0]]
+        if max(kinds) > 1:
             raise Unreadable
-        return [rational(kinds[0]), differences[0] if len(kinds) == 1 else apply("max", *differences)]
+        if len(set(kinds)) == 1:
+            return [rational(kinds[0]), apply("max", *differences)]
+        return [rational(2), apply("max", *(_falsity(kind, difference) for kind, difference in zip(kinds, differences, strict=True)))]
 
     def _only_groups(self) -> bool:
         r"""Whether the \{ just read is one of a product or an integrand, and not of a set."""
@@ -425,6 +432,13 @@ class ExpressionParser(FunctionReader):
         if (number := value.rational) is not None and number < 0 and index % 2:  # an odd root sign means the real root
             return scale(power(scale(value, Fraction(-1)), rational(1 / index)), Fraction(-1))
         return power(value, rational(1 / index))
+
+
+def _falsity(kind: int, difference: Expr) -> Expr:
+    """0 where difference < 0 (or <= 0, for kind 1) holds, 1 where it does not."""
+    if kind == 1:
+        return apply("max", apply("sgn", difference), rational(0))
+    return subtract(rational(1), apply("max", apply("sgn", scale(difference, Fraction(-1))), rational(0)))
 
 
 def _conjugate(parser: ExpressionParser) -> Expr:

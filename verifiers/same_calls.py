@@ -1,0 +1,104 @@
+r"""Calls written alike, so that equal ones are one atom: ⌈x⌉ is -⌊-x⌋, ⌊x+2⌋ is ⌊x⌋+2, |2-2x| is 2|x-1|, min(a,b) is -max(-a,-b).
+
+Every rule holds wherever either side is defined. `alike` then puts a new letter for each function that has corners: what is equal as
+functions of those letters is equal whatever they stand for.
+"""
+
+import math
+from fractions import Fraction
+
+from verifiers.exact_sums import Call, Expr, add, atom, atoms, call, multiply, power, rational, scale, subtract
+from verifiers.functions import apply
+
+_CORNERED = frozenset({"abs", "sgn", "floor", "ceil", "max", "min", "cases", "mod", "gcd", "lcm", "factorial", "binom"})
+
+
+def normal(value: Expr) -> Expr:
+    """The value with its calls in their usual form; Unreadable beyond the bounds of a sum."""
+    if not any(isinstance(name, Call) for name in atoms(value)):
+        return value
+    total = rational(0)
+    for monomial, coefficient in value.terms:
+        term = rational(coefficient)
+        for name, exponent in monomial:
+            base = _normal_call(name) if isinstance(name, Call) else atom(name)
+            term = multiply(term, atom(name, exponent) if base == atom(name) else power(base, rational(exponent)))
+        total = add(total, term)
+    return total
+
+
+def _normal_call(name: Call) -> Expr:
+    args = [normal(arg) for arg in name.args]
+    minus = Fraction(-1)
+    match name.head:
+        case "sum":
+            return args[0]
+        case "pow":
+            return power(args[0], args[1])
+        case "ceil":
+            return scale(_floor(scale(args[0], minus)), minus)
+        case "floor":
+            return _floor(args[0])
+        case "abs" if args[0].terms:
+            return _absolute(args[0])
+        case "max":
+            return call("max", *_distinct(args)) if len(_distinct(args)) > 1 else args[0]
+        case "min":
+            turned = _distinct([scale(arg, minus) for arg in args])
+            return scale(call("max", *turned), minus) if len(turned) > 1 else args[0]
+        case "gcd" | "lcm":
+            return apply(name.head, *_distinct(args))
+        case "cases":
+            return call(name.head, *args)
+    return apply(name.head, *args)
+
+
+def _distinct(args: list[Expr]) -> list[Expr]:
+    return sorted(set(args), key=lambda arg: repr(arg.terms))
+
+
+def _floor(value: Expr) -> Expr:
+    """Whole constants stand outside; what is left has one between 0 and 1."""
+    constant = dict(value.terms).get((), Fraction(0))
+    whole = math.floor(constant)
+    return add(apply("floor", subtract(value, rational(whole))), rational(whole))
+
+
+def _absolute(value: Expr) -> Expr:
+    """A factor stands outside; the first coefficient left is 1, and a product is a product of absolute values."""
+    monomial, first = value.terms[0]
+    if len(value.terms) > 1:
+        return scale(apply("abs", scale(value, 1 / first)), abs(first))
+    total = rational(abs(first))
+    for name, exponent in monomial:
+        if exponent.denominator != 1 or name == "i":
+            return apply("abs", value)
+        if name.isdigit() or name in ("pi", "e") or (exponent.numerator % 2 == 0 and not isinstance(name, Call)):
+            total = multiply(total, atom(name, exponent))
+        else:
+            total = multiply(total, power(apply("abs", atom(name)), rational(exponent)))
+    return total
+
+
+def alike(left: Expr, right: Expr) -> tuple[Expr, Expr] | None:
+    """Both sides with a letter for each function with corners; None where they have none in common."""
+    letters: dict[str, str] = {}
+    found = _lettered(left, letters), _lettered(right, letters)
+    return found if letters else None
+
+
+def _lettered(value: Expr, letters: dict[str, str]) -> Expr:
+    total = rational(0)
+    for monomial, coefficient in value.terms:
+        term = rational(coefficient)
+        for name, exponent in monomial:
+            base = atom(name)
+            if isinstance(name, Call):
+                if name.head in _CORNERED:
+                    base = atom(letters.setdefault(name, f"·{len(letters)}"))
+                else:
+                    args = [_lettered(arg, letters) for arg in name.args]
+                    base = args[0] if name.head == "sum" else power(*args) if name.head == "pow" else call(name.head, *args)
+            term = multiply(term, power(base, rational(exponent)))
+        total = add(total, term)
+    return total
