@@ -208,7 +208,8 @@ def test_what_is_extracted(response: str, text: str) -> None:
     ],
 )  # fmt: skip
 def test_a_part_of_an_answer_is_not_extracted(response: str) -> None:
-    assert extract_answer(response) is None
+    found = extract_answer(response)
+    assert found is None or found.text == response  # all of a bare formula may be
 
 
 def test_hostile_sentences_take_linear_time() -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from verifiers.answers import extract_answer, tidy
 from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import make_problem
-from verifiers.problem_file import audit_golds, gold_response, read_problems, write_problems
+from verifiers.problem_file import answer_as_response, audit_golds, gold_response, read_problems, write_problems
 from verifiers.sandbox import probe
 from verifiers.verdict import Status
 
@@ -193,3 +194,39 @@ def test_golds_that_their_own_verifier_rejects_are_found(tmp_path: Path, monkeyp
         [(problem, verdict)] = audit_golds(problems, pool)
     assert problem is problems[1]
     assert verdict.status is Status.WRONG
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("She has 2. #### 2", "2"),
+        ("She has 2.\n   #### 1,200", "1,200"),
+        ("a #### 3\nb\n\t####-4 ", "-4"),
+        ("first #### 3 then #### 5", "5"),
+        ("##### a heading", "##### a heading"),
+        (72.60000000000001, "72.6"),
+        (0.1 + 0.2, "0.3"),
+        (1.1 * 1.1, "1.21"),
+        (0.5, "0.5"),
+        (72.0, "72.0"),
+        ("72.60000000000001", "72.60000000000001"),
+    ],
+)
+def test_gsm8k_golds_in_one_line_and_golds_with_float_noise(path: Path, answer: Any, gold: str) -> None:
+    [problem] = read_problems(written(path, {"question": "q", "answer": answer}))
+    assert problem.answer == gold
+
+
+@pytest.mark.parametrize("answer", ["NaN", "Infinity", "-Infinity"])
+def test_nan_and_infinity_are_no_golds(path: Path, answer: str) -> None:
+    path.write_text('{"question": "q", "answer": ' + answer + '}\n{"question": "r", "answer": 1}\n')
+    with pytest.raises(InputError, match=r"1 of 2 rows have no gold answer: line 1 \('answer' is -?(nan|inf), which is no answer\)"):
+        read_problems(path)
+    assert read_problems(path, skip_bad_gold=True).bad_gold == 1
+
+
+@pytest.mark.parametrize("pred", ["185\\", "a}b", "{", r"\boxed{3}", "5", r"\frac{1}{2}", "1 < x}"])
+def test_an_answer_reaches_math_answer_as_it_stands(pred: str) -> None:
+    found = extract_answer(answer_as_response(pred, "math_answer"))
+    assert found is not None
+    assert found.text in (tidy(pred), "3")

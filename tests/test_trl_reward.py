@@ -53,7 +53,16 @@ def test_a_missing_gold_is_no_verdict_and_never_the_word_none() -> None:
         reward(["4"], answer=[["4"]])
 
 
-@pytest.mark.parametrize("gold", ["He sold 48/2 = 24 clips.\n#### 72", r"48 + 24 = \boxed{72}, which is the sum", "72"])
+@pytest.mark.parametrize(
+    "gold",
+    [
+        "He sold 48/2 = 24 clips. #### 72",
+        "He sold 24 clips.\n  #### 72",
+        "He sold 48/2 = 24 clips.\n#### 72",
+        r"48 + 24 = \boxed{72}, which is the sum",
+        "72",
+    ],
+)
 def test_a_gold_answer_is_read_as_it_is_from_a_file(gold: str) -> None:
     assert trl_reward(math_answer.verify)([r"\boxed{72}", r"\boxed{24}"], answer=[gold, gold]) == [1.0, 0.0]
 

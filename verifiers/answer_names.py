@@ -23,6 +23,7 @@ _HEDGES = (
     r"|possibly|probably|likely"
     r"|mistakes?|mistaken|sometimes|rarely|hardly|instead|another|but|is|are|was|were|be|been|equals)\b"
 )
+_HEDGED = r"\b(?:approximations?|estimates?|estimated|estimation|guess|bounds?|conjectures?|candidates?|assum\w+|suppos\w+|mistak\w+)\b"
 _COUNT = r"(?:the )?(?:total |minimum |maximum )?number of .*"
 _OTHERS = (
     r"(?:an?|our|my|your|some|any|each|every|most|many|few|several|part|zero|one|two|three|four|five|six|seven|eight|nine|ten"
@@ -61,6 +62,11 @@ def letter_named(name: str) -> str:
     """The x of "the value of x"; empty for anything else."""
     match = _pattern(_VALUE_OF).fullmatch(name)
     return match[1] if match else ""
+
+
+def is_derived(words: str) -> bool:
+    """Whether words before a number compute with what was asked, or hedge it, so that the number is not its value."""
+    return _pattern(_COMPUTES).search(words) is not None or _pattern(_HEDGED).search(words) is not None
 
 
 def names_a_quantity(name: str) -> bool:

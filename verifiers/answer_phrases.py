@@ -53,6 +53,16 @@ def meant(words: str) -> str:
     return rest if article in ("the", "a", "an") and len(rest) > 1 else words
 
 
+def same_undelimited(left: str, right: str) -> bool:
+    """Whether two texts are one but for the dollar signs around formulas, which get lost in a box, and white space that does not count."""
+    return _undelimited(left) == _undelimited(right)
+
+
+def _undelimited(text: str) -> str:
+    text = _pattern(r"(?<=\w)(\$+)(?=\w)|\$+").sub(lambda signs: " " if signs[1] else "", text)
+    return " ".join(_pattern(r"\s*([,;.:()])\s*").sub(r"\1", text).split()).rstrip(". ")
+
+
 def same_word_list(left: str, right: str) -> bool:
     """Ann, Bob and Carl; I and III: the same items, in the same order unless "and" says that there is none."""
     (a, joined), (b, joined_too) = _items(left), _items(right)

@@ -1,17 +1,19 @@
 r"""Final answers as text: where they stand in a response.
 
 The last answer counts: the last box, the last tag, the last phrase. Two answers with words of reasoning between them are a correction, and
-the second counts; two different boxes side by side are both the answer, and so equal to neither. Which places count, and in which order,
-is a tuple of extractors, so a recipe that asks for tags can trust tags alone. When a response closes a thought (`</think>`), only what
-follows can hold the answer. All searches take linear time on any input. Left out: reading an answer's meaning (`latex_parse.py`).
+the second counts, also where the first is boxed and the second is "the answer is"; two different boxes side by side are both the answer,
+and so equal to neither. Which places count, and in which order, is a tuple of extractors: a recipe that asks for tags can trust tags alone.
+When a response closes a thought (`</think>`), only what follows can hold the answer; a thought that never ends holds none, unless
+`open_thought` says so. All searches take linear time on any input. Left out: reading an answer's meaning (`latex_parse.py`).
 """
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
-from verifiers.answer_names import names_a_quantity
+from verifiers.answer_claims import claimed_choice, cue_end, leading_choice, retraction, value_in_sentence
+from verifiers.answer_names import is_derived, is_unsafe, names_a_quantity
 
 
 class Answer(NamedTuple):
@@ -23,8 +25,7 @@ class Answer(NamedTuple):
 Extractor = Callable[[str], str | None]
 
 _BOX_PART = re.compile(r"\\{1,2}(?:boxed|fbox)\s{0,4}\{|\\boxed\s{1,4}([^\s\\{}$]{1,80})|\\.|[{}]", re.DOTALL | re.ASCII)
-_PHRASE = re.compile(r"\banswer\s{0,4}(?:\*\*\s{0,4})?(?:is\b|:|=)[\s:*]{0,8}", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.!?](?:[\s*]|$)|\n")
+_SENTENCE_END = re.compile(r"[.!?](?:[\s*]|$)|[。！？।]|\n")
 _NUMBER = re.compile(
     r"(?:(?<![\w)\]}])[-−])?\$?(?<![A-Za-z\d])(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:,\d\d?(?=\s?\$(?!\s?\d))\s?\$)?)(?:\.\d+)?|\.\d+)"
     r"(?:\s?/\s?\d+)?(?:\s?\\?%|\s(?:thousand|million|billion|trillion)\b)?",
@@ -38,6 +39,7 @@ _PART_BEFORE = (  # what stands before a number that is only a part of the answe
     r"(?:[\^√{<≤≥≠~≈]|(?<=[^\s=\->])>|[<>!]=|\\(?:le|ge|ne|leq|geq|neq|lt|gt|approx|sim|pm|sqrt))\s?$"  # x < 4, 2^{10}, √2
     r"|[A-Za-z\d)}\]]_\s?$|(?:\d[,;:]|\d\s[:;])\s?$"  # (3, 4), 3:4
     r"|(?:[\d)}\]]\s?|(?<![A-Za-z])[A-Za-z]\s?|[A-Za-z])[-−–+*/×·÷]\s?$"  # 10 - 7, x - 4
+    r"|(?:no es|est pas|nicht|kein\w{0,3}|o é|non è|не|niet|inte|ikke|不是|不等于|不等於)\s{0,3}\$?$"  # La respuesta no es 5
     r"|\b(?:minus|negative|not|never|cannot|than|least|most|nor|or|times|plus|over)\s{1,3}\$?$|n't\s$"
 )
 _NEAR_WORDS = 14
@@ -58,9 +60,24 @@ _BETWEEN_BOXES = {
 }
 _FORMULA = re.compile(
     r"\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)|\$\$([^$]{1,400})\$\$"
-    r"|(?<![\\$\d])\$(?!\s)([^$]{0,399}[^$\s])\$(?![\d$])|\$(\s{0,4}\\[a-z](?:[^$\\]|\\.){0,399})\$",
+    r"|(?<![\\$\d])\$(?!\s)((?:[^$\\]|\\.){0,399}?(?:[^$\s\\]|\\.))\$(?![\d$])|\$(\s{0,4}\\[a-z](?:[^$\\]|\\.){0,399})\$",
     re.DOTALL,
 )
+_HEADING = r"[*_\s\d.]{0,8}(?:Steps?|Final|Answer|Conclusion|Solution|Case|Part|Check|Verif\w+|Explanation|Summary|Result|Given)\b"
+_THOUGHT = re.compile(
+    r"<(/?)(?:\w{1,12}:)?(?:think|thinking|thought|reasoning)>|<\|(?:begin|(end))_of_thought\|>|\[(/?)THINK\]|◁(/?)think▷", re.IGNORECASE
+)
+_PROSE = r"(?<![\\A-Za-z{])(?!(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt|pi|mod|gcd|lcm|max|min|arc\w+|and|or|x\d)\b)[A-Za-z]{2,}"
+_MARKS_OF_END = " \t\r\n□■∎◻▢"
+_QED = ("$\\square$", "$\\blacksquare$", "\\square", "\\blacksquare", "\\Box", "\\qed", "QED", "Q.E.D.", "∎")
+_WORDS_BEFORE = r"((?:[A-Za-z]+,?\s){1,6}(?:at|is|are|be|when|have|get)\s)\$([^$=]{1,100}=[^$]{1,100})\$\.?"
+_ROUNDED = (  # an exact value, and one decimal that rounds it
+    r"(?!\s*\$?\s*[A-Za-z\d.]*\s*(?:\\approx|≈))([^,;]*?[\dπ\\][^,;]*?)\s*(?:\\approx|≈)\s*(?:\\\$|\$)?-?(?:\d[\d,]*)?\.?\d+(?:\\?%|\s?\\?\$)?\.?"
+)
+_LINE_OF_TEXT = r"^\\end|\\(?:boxed|fbox|begin|item|text\s?\{[^}]{12})|(?:\\\\|&|:|\\\])$|^[-*+#]+\s|^[A-Za-z]:|^\d{1,2}[.)]\s"
+_PLAIN_LINE = r"[<>_≈]|^[A-Za-z]\s?=\s?[-−]?\s?[\d.,]+$"  # markup, bounds; and what `last_number` reads
+_TOO_LONG = 160  # characters of a line that is nothing but a formula
+_STATED = 60  # characters of reasoning behind a box that make what follows a correction
 _MAX_BOXES = 32
 _BETWEEN = 200  # characters from one box of a list to the next
 _PHRASE_LENGTH = 300
@@ -88,7 +105,35 @@ def boxed(response: str) -> str | None:
 
     Boxes with nothing but commas, "and" or "or" between them are one list: \boxed{1} and \boxed{2} is 1, 2. So are boxes that "and" joins
     in one sentence (\boxed{1} papers and \boxed{2} bins), and different boxes without a word between them, which leave the choice open.
+    Some models write <|begin_of_box|>...<|end_of_box|>.
     """
+    if "box" not in response:
+        return None
+    found = _last_boxes(response)
+    return None if found is None else found[0]
+
+
+def correction(response: str) -> str | None:
+    """What a response says instead of its last box: behind more reasoning, "the answer is 7", or, taking it back, "wait, it is 7"."""
+    if "box" not in response:
+        return None
+    begin = max(response.rfind("\\boxed"), response.rfind("<|begin_of_box|>"))
+    if begin < 0 or len(response) - begin < _STATED // 2 or (box := _last_boxes(response)) is None:
+        return None
+    if (other := retraction(response, box[1])) is not None:
+        return other
+    at = cue_end(response[box[1] :])
+    said = said_at(response, box[1] + at) if at > _STATED else None
+    return said if said and any(map(str.isalnum, said)) and not _searched(_PROSE).search(said) else None
+
+
+@lru_cache(maxsize=1)  # both extractors of boxes ask
+def _last_boxes(response: str) -> tuple[str, int] | None:
+    """What `boxed` reads in boxes, and where the last of them ends."""
+    token = response.rfind("<|begin_of_box|>")
+    if token > response.rfind("\\boxed"):
+        text, mark, _ = response[token + len("<|begin_of_box|>") :].partition("<|end_of_box|>")
+        return text, token + len("<|begin_of_box|>") + len(text) + len(mark and "<|end_of_box|>")
     begin = min((at for at in (response.find("\\boxed"), response.find("\\fbox")) if at >= 0), default=-1)
     if begin < 0:
         return None
@@ -105,7 +150,7 @@ def boxed(response: str) -> str | None:
         elif match[1]:
             boxes.append((match.start(), match.start(1), match.end(1), match.end(1)))
     if not boxes:
-        return None
+        return _unclosed(response, open_braces)
     boxes = sorted(boxes[-_MAX_BOXES:])
     found = [boxes[-1]]
     for box in reversed(boxes[:-1]):
@@ -118,7 +163,17 @@ def boxed(response: str) -> str | None:
         elif not (_between("joined", between) or _between("named", between)):
             break
         found.append(box)
-    return ", ".join(response[start:end] for _, start, end, _ in reversed(found))
+    return ", ".join(response[start:end] for _, start, end, _ in reversed(found)), found[0][3]
+
+
+def _unclosed(response: str, open_braces: list[tuple[int, int]]) -> tuple[str, int] | None:
+    r"""\boxed{185\}, where a stray backslash took the closing brace, as 185; a box that was merely cut off is none."""
+    start = next((start for start, opened in open_braces if opened >= 0), -1)
+    end = response.rfind("\\}")
+    content = response[start:end]
+    if start < 0 or end < start or len(open_braces) > 1 or "\\{" in content or "\n" in content or content.count("{") != content.count("}"):
+        return None
+    return content, end + 2
 
 
 def tagged(response: str) -> str | None:
@@ -130,33 +185,76 @@ def tagged(response: str) -> str | None:
 
 
 def hashes(response: str) -> str | None:
-    """Behind the last #### to the end of its line, as in GSM8K's solutions."""
+    """Behind the last #### to the end of its line, as in GSM8K's solutions; a heading ("#### Step 3") is none."""
     _, mark, rest = response.rpartition("####")
-    return rest.strip().partition("\n")[0] if mark else None
+    line = rest.strip().partition("\n")[0]
+    return line if mark and not _searched(_HEADING).match(line) else None
 
 
 def phrase(response: str) -> str | None:
-    """Behind the last "answer is", "answer:" or "answer =", to the end of the sentence."""
-    end = -1
-    for match in _PHRASE.finditer(response):
-        end = match.end()
+    """Behind the last "answer is", "answer:" or "answer =", in English or another language, to the end of the sentence.
+
+    A sentence that gives one number, or a choice with a remark, is that number or choice. What is taken back behind it does not count.
+    """
+    end = cue_end(response)
     if end < 0:
         return None
+    return retraction(response, end) or said_at(response, end)
+
+
+def said_at(response: str, end: int) -> str | None:
+    """The answer in the sentence that begins at `end`, where its cue ends."""
     text = response[end : end + _PHRASE_LENGTH]
     stop = _SENTENCE_END.search(text)
     text = (text[: stop.start()] if stop else text).strip("* ")
-    if text.startswith("$") and (closing := text.find("$", 1)) > 1:
+    if text.startswith("$") and (closing := _closing_dollar(text)) > 1:
         return text if _searched(_JOINING).match(text, closing + 1) else text[1:closing]
+    if text.startswith("\\(") and (closing := text.find("\\)")) > 2 and not _searched(_JOINING).match(text, closing + 2):
+        return text[2:closing]
     named = None if _searched(_EXTRACTED).search(text) or text.count(" is ") != 1 else _searched(_SINGLE_IS).fullmatch(text)
     if named and names_a_quantity(re.sub(r"\\[()]|\$", "", named[1]).strip().lower()):
         return named[2]  # "Final answer: the largest n is 34"
-    return text
+    if (choice := leading_choice(text)) != text:
+        return choice
+    return value_in_sentence(text, english="answer" in response[max(0, end - 80) : end].lower())
+
+
+def _closing_dollar(text: str) -> int:
+    """Where the formula ends that the first character opens; -1 where it does not."""
+    at = 1
+    while (at := text.find("$", at)) > 0 and text[at - 1] == "\\":
+        at += 1
+    return at
+
+
+def choice(response: str) -> str | None:
+    """The letter that a response claims in prose ("I think it's (D)"), or that is all it says."""
+    return claimed_choice(response)
+
+
+def bare_formula(response: str) -> str | None:
+    r"""A formula without delimiters that is all of a response or its last line: \frac{1}{2}. Of "= \frac{2}{4} = \frac{1}{2}" its end."""
+    tail = response[-_TAIL:].rstrip(_MARKS_OF_END)
+    for mark in _QED:
+        tail = tail.removesuffix(mark)
+    tail = tail.rstrip()
+    before, _, line = tail.rpartition("\n")
+    line = line.strip().removesuffix(".").strip("* ")
+    if not 0 < len(line) <= _TOO_LONG or "$" in line or "\\(" in line or "\\[" in line or _searched(_PROSE).search(line):
+        return None
+    if _searched(_LINE_OF_TEXT).search(line):
+        return None
+    alone = line.startswith("=") or not before.strip()  # else the line must be LaTeX
+    plain = alone and any(map(str.isdigit, line)) and not _searched(_PLAIN_LINE).search(line)
+    if not plain and not _searched(r"\\[a-zA-Z]").search(line):
+        return None
+    return line.rpartition("=")[2] if line.startswith("=") else line
 
 
 def last_formula(response: str) -> str | None:
     r"""The last \[...\], \(...\), $$...$$ or $...$ of the last 2000 characters, if no number comes after it.
 
-    A dollar sign that could be money (white space inside, a digit behind) sets no formula.
+    A dollar sign that could be money (white space inside, a digit behind) or stray (a sentence inside) sets no formula.
     """
     tail = response[-_TAIL:]
     last = max(tail.rfind("$"), tail.rfind("\\)"), tail.rfind("\\]"))
@@ -167,6 +265,8 @@ def last_formula(response: str) -> str | None:
         found, before = match, 0 if found is None else found.end()
     if found is None or _NUMBER.search(tail, found.end()):
         return None
+    if found[4] and found[4][0] in "?!.,;" and len(_searched(_PROSE).findall(found[4])) > 1:
+        return None  # "how many $? just about 1$"
     if before and _between("joined", tail[before : found.start()]):
         return None  # $x=3$ or $x=4$
     return next((part for part in found.groups() if part), None)
@@ -204,14 +304,52 @@ def _whole_number(text: str, found: re.Match[str]) -> str | None:
     return found[0]
 
 
-DEFAULT_EXTRACTORS: tuple[Extractor, ...] = (boxed, tagged, hashes, phrase, last_formula, last_number)
+DEFAULT_EXTRACTORS: tuple[Extractor, ...] = (correction, boxed, tagged, hashes, phrase, choice, last_formula, bare_formula, last_number)
 
 
-def extract_answer(response: str, extractors: tuple[Extractor, ...] = DEFAULT_EXTRACTORS) -> Answer | None:
-    """The answer of the first extractor that finds one which is not blank."""
-    after_thought = response.rpartition("</think>")[2]
+def extract_answer(response: str, extractors: tuple[Extractor, ...] = DEFAULT_EXTRACTORS, *, open_thought: bool = False) -> Answer | None:
+    """The answer of the first extractor that finds one which is not blank; nothing in a thought that never ends, unless `open_thought`."""
+    said = without_thought(response)
+    if said is None:
+        if not open_thought:
+            return None
+        said = response
     for extractor in extractors:
-        text = extractor(after_thought)
-        if text is not None and (text := text.strip()):
+        text = extractor(said)
+        if text is not None and (text := text.strip()) and (text := tidy(text)):
             return Answer(text, extractor.__name__)
     return None
+
+
+def stated_gold(text: str) -> str | None:
+    """The gold answer in a solution: behind the #### of its last line, or in its last box; None where the text has neither."""
+    before, mark, behind = text.rstrip().rpartition("####")
+    if mark and not before.endswith("#") and "\n" not in behind:
+        return behind.strip()
+    content = boxed(text)
+    return None if content is None else content.strip()
+
+
+def without_thought(response: str) -> str | None:
+    """What follows the last thought that ends (`</think>` and its like); None where one is still open at the end."""
+    if "think" not in response and "hought" not in response and "THINK" not in response and "reasoning>" not in response:
+        return response
+    end, is_open = 0, False
+    for match in _THOUGHT.finditer(response):
+        is_open = not (match[1] or match[2] or match[3] or match[4])
+        end = match.end()
+    return None if is_open else response[end:]
+
+
+def tidy(text: str) -> str:
+    r"""An answer without a stray backslash at its end, and without what only surrounds its value.
+
+    That is the rounding behind an exact value (\frac13 \approx 0.33 is \frac13), and words before "at" or "is" and one equation.
+    """
+    if text.endswith("\\"):
+        text = text.rstrip("\\ ")
+    if text[-1:] in "$." and " $" in text and (value := _searched(_WORDS_BEFORE).fullmatch(text)):
+        return text if is_unsafe(value[1]) or is_derived(value[1]) else f"${value[2]}$"
+    if ("approx" in text or "≈" in text) and (exact := _searched(_ROUNDED).fullmatch(text)):
+        return exact[1].strip() + "$" * (text.startswith("$") and text.endswith("$"))
+    return text

@@ -30,16 +30,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from verifiers.answer_phrases import same_word_list
+from verifiers.answer_phrases import same_undelimited, same_word_list
 from verifiers.answer_words import read, read_beside, same_choice
-from verifiers.answers import DEFAULT_EXTRACTORS, Extractor, extract_answer
+from verifiers.answers import DEFAULT_EXTRACTORS, Extractor, extract_answer, without_thought
 from verifiers.calculus import is_open_form, needs_algebra
 from verifiers.certified import ratio_sign, same
 from verifiers.domains import compatible
 from verifiers.exact_sums import PI, Expr, Unreadable, divide, multiply, scale
 from verifiers.free_constants import under_other_names
+from verifiers.golds import gold_answer, is_solution, says_nothing
 from verifiers.intervals import is_set, real_set, same_set
-from verifiers.latex_parse import parse
 from verifiers.math_policy import DEFAULT_TOLERANCE, Percent, Policy, Units, make_policy
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
 from verifiers.matrices import as_written
@@ -75,9 +75,18 @@ def verify(
     tolerance: str = DEFAULT_TOLERANCE,
     units: Units = "convert",
     require_closed_form: bool = True,
+    open_thought: bool = False,
 ) -> Verdict:
     """The answer is looked for as `answers.DEFAULT_EXTRACTORS` says, and judged by `equivalent` under the policy given."""
-    return judge(problem, response, percent=percent, tolerance=tolerance, units=units, require_closed_form=require_closed_form)
+    return judge(
+        problem,
+        response,
+        percent=percent,
+        tolerance=tolerance,
+        units=units,
+        require_closed_form=require_closed_form,
+        open_thought=open_thought,
+    )
 
 
 def judge(
@@ -89,16 +98,21 @@ def judge(
     tolerance: str = DEFAULT_TOLERANCE,
     units: Units = "convert",
     require_closed_form: bool = True,
+    open_thought: bool = False,
 ) -> Verdict:
     """`verify` with its policy as arguments; `functools.partial` makes a verifier of it. InputError where a policy is unknown."""
     policy = make_policy(percent, tolerance, units, require_closed_form)
-    gold = problem.answer.strip()
-    if _says_nothing(gold):
+    gold = gold_answer(problem.answer)
+    if says_nothing(gold):
         return bad_gold(f"nothing to compare with in the gold answer {gold!r:.80}")
-    answer = extract_answer(response, extractors)
+    answer = extract_answer(response, extractors, open_thought=open_thought)
+    if answer is None and not open_thought and without_thought(response) is None:
+        return no_answer("the thought never ends, so there is no final answer (open_thought=true would look inside)")
     if answer is None:
         return no_answer("no answer found by " + ", ".join(extractor.__name__ for extractor in extractors))
     same_, _ = decide(gold, answer.text, policy)
+    if not same_ and is_solution(gold):
+        return bad_gold(f'no answer can be read from the gold text {gold!r:.80} (no box, no ####, no "answer is"); give the answer alone')
     detail = f"{answer.place}: {answer.text!r:.120} {'equals' if same_ else 'is not'} {gold!r:.120}"
     return right(detail) if same_ else wrong(detail)
 
@@ -112,6 +126,7 @@ def explain(
     tolerance: str = DEFAULT_TOLERANCE,
     units: Units = "convert",
     require_closed_form: bool = True,
+    open_thought: bool = False,
 ) -> Verdict:
     """The verdict of `judge`; its detail has one line each for what was extracted, how both sides were read, and what decided."""
     from verifiers.math_explain import reasons
@@ -125,8 +140,10 @@ def explain(
         tolerance=tolerance,
         units=units,
         require_closed_form=require_closed_form,
+        open_thought=open_thought,
     )
-    return replace(verdict, detail=reasons(verdict, problem.answer.strip(), extract_answer(response, extractors), policy))
+    answer = extract_answer(response, extractors, open_thought=open_thought)
+    return replace(verdict, detail=reasons(verdict, gold_answer(problem.answer), answer, policy))
 
 
 def equivalent(
@@ -150,7 +167,7 @@ def decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
     gold, answer = gold.strip(), answer.strip()
     if not gold or not answer:
         return False, "nothing to compare"
-    if gold == answer:
+    if gold == answer or (("$" in gold or "$" in answer) and same_undelimited(gold, answer)):
         return True, "string"
     if policy.symmetric and _PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer):
         return _canonical(gold) == _canonical(answer), "exact rational"
@@ -171,10 +188,6 @@ def decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
         return (True, "words") if same_word_list(gold, answer) else (False, "")
     except Unreadable:
         return False, "beyond a bound"
-
-
-def _says_nothing(gold: str) -> bool:
-    return not gold or (not _PLAIN.fullmatch(gold) and parse(gold) == Unparsed(""))
 
 
 def _canonical(number: str) -> str:

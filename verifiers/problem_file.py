@@ -1,7 +1,7 @@
 """Problems on disk: one JSON object a line, in our own form or as the common math data sets have it.
 
     {"prompt": ..., "answer": ..., "verifier": ..., "meta": {...}}      ours: what `write_problems` writes; taken word for word
-    {"question": ..., "answer": "... #### 72"}                          GSM8K: the gold answer is what follows the last ####
+    {"question": ..., "answer": "... #### 72"}                          GSM8K: the gold answer is what follows ####, in the last line
     {"problem": ..., "solution": "... \\boxed{72} ..."}                  MATH: the gold answer is the last \\boxed{}
     {"problem": ..., "answer" or "gold": ...}                           a bare gold answer
     {"prompt": ..., "canonical_solution" or "code" or "solutions": ...} code, where the verifier is one of code: a program, taken
@@ -12,14 +12,14 @@ that a gold answer was taken from. A gold answer is not judged here: `audit_gold
 """
 
 import json
-import re
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verifiers.answers import boxed
+from verifiers.answers import Answer, extract_answer, stated_gold, tidy
 from verifiers.atomic import atomic_path
 from verifiers.code_blocks import fence, fenced_blocks
 from verifiers.input_error import InputError
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 _PROMPT_FIELDS = ("prompt", "question", "problem")
 _ANSWER_FIELDS = ("answer", "gold", "solution")
+_EXACT_FLOATS = 1 << 53
 _CODE_VERIFIERS = ("python_tests", "program_tests")
 _PROGRAM_FIELDS = ("canonical_solution", "code", "solutions", "solution")
-_AFTER_HASHES = re.compile(r"^####[ \t]*(.*?)\s*\Z", re.MULTILINE)
 
 
 class ProblemList(list[Problem]):
@@ -150,8 +150,14 @@ def problem_line(problem: Problem) -> str:
 
 
 def answer_as_response(answer: str, verifier: str) -> str:
-    """A response whose final answer is `answer`: boxed where `math_answer` looks for a box, be it inside; plain for all other verifiers."""
-    return f"\\boxed{{{answer}}}" if "math_answer" in own_verifiers([verifier]) else answer
+    """A response whose final answer is `answer`: boxed where `math_answer` looks for a box, be it inside; plain for all other verifiers.
+
+    An answer that a box could not hold as it stands (a brace or a backslash too many) is in answer tags.
+    """
+    if "math_answer" not in own_verifiers([verifier]):
+        return answer
+    in_box = f"\\boxed{{{answer}}}"
+    return in_box if extract_answer(in_box) == Answer(tidy(answer.strip()), "boxed") else f"<answer>{answer}</answer>"
 
 
 def gold_response(problem: Problem) -> str:
@@ -286,12 +292,19 @@ def parse_row(line: str, where: str) -> dict[str, Any]:
 
 
 def answer_text(value: object, field: str) -> str:
-    """An answer as text; data sets also give numbers, and null for none. Raises InputError for anything else."""
+    """An answer as text; data sets also give numbers, and null for none. Raises InputError for anything else, NaN and infinity among it.
+
+    A number that is no integer is taken to 15 digits, behind which stands the noise of computing with floats: 72.60000000000001 is 72.6.
+    """
     if value is None:
         return ""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _BadGoldError(f"{field!r} is {value}, which is no answer")
+        return repr(value) if value.is_integer() and abs(value) < _EXACT_FLOATS else min(repr(value), f"{value:.15g}", key=len)
     if isinstance(value, str):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise InputError(f"{field!r} is {value!r:.60} ({type(value).__name__}); an answer is a string or a number")
 
@@ -312,9 +325,7 @@ def _is_message(value: object) -> bool:
 
 def _gold(text: str, *, required: bool) -> str:
     """The gold answer in a text: after its last ####, or in its last box, or, unless one of these is `required`, all of it."""
-    if match := _AFTER_HASHES.search(text):
-        return match[1].strip()
-    content = boxed(text)
-    if content is None and required and text.strip():
+    stated = stated_gold(text)
+    if stated is None and required and text.strip():
         raise _BadGoldError("'solution' has no \\boxed{} answer")
-    return text.strip() if content is None else content.strip()
+    return text.strip() if stated is None else stated

@@ -1,0 +1,41 @@
+r"""The gold answer in what a data set gives as one: a bare answer, a solution, or a text that says what the answer is.
+
+What a problem reader takes (`answers.stated_gold`) is taken here too, so that a gold is the same wherever it comes from; and of a text that
+is no mathematics what "the answer is" gives in it. Left out: whether the gold is true.
+"""
+
+import re
+
+from verifiers.answer_claims import cue_end
+from verifiers.answer_words import read
+from verifiers.answers import said_at, stated_gold, tidy
+from verifiers.latex_parse import parse
+from verifiers.math_values import Unparsed
+
+_PLAIN = re.compile(r"[+-]?[\d,]{1,400}(?:\.\d{1,400})?", re.ASCII)
+_WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
+_SHORT = 100  # characters of a text that may well be an answer in words
+_FEW = 25  # words of such a text
+
+
+def gold_answer(text: str) -> str:
+    """A gold as it is compared."""
+    gold = text.strip()
+    if _PLAIN.fullmatch(gold):
+        return gold
+    if (stated := stated_gold(gold)) is not None:
+        return tidy(stated)
+    gold = tidy(gold)
+    if (end := cue_end(gold)) >= 0 and isinstance(parse(gold), Unparsed):
+        return said_at(gold, end) or gold
+    return gold
+
+
+def is_solution(gold: str) -> bool:
+    """Whether a gold is a text that no short answer could equal."""
+    return len(gold) > _SHORT and len(_WORD.findall(gold)) > _FEW and isinstance(read(gold), Unparsed)
+
+
+def says_nothing(gold: str) -> bool:
+    """Whether there is nothing to compare with: white space, an empty formula, the NaN of a table's empty cell."""
+    return not gold or gold.lower() == "nan" or (not _PLAIN.fullmatch(gold) and parse(gold) == Unparsed(""))
