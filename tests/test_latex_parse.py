@@ -161,7 +161,14 @@ def test_hostile_answers_return_at_once(text: str) -> None:
     assert time.process_time() - start < 0.3
 
 
-@pytest.mark.parametrize("text", ["9^9^9^9", "99999999!", "2^{1000000000}", "{" * 400 + "1" + "}" * 400])
+@pytest.mark.parametrize("text", ["99999999!", "2^{1000000000}", r"\binom{99999999}{5555}", "(((9!)!)!)!"])
+def test_a_number_too_large_to_write_out_stays_a_symbol(text: str) -> None:
+    value = parse(text)
+    assert isinstance(value, Expr)
+    assert value.rational is None
+
+
+@pytest.mark.parametrize("text", ["9^9^9^9", "{" * 400 + "1" + "}" * 400])
 def test_what_is_too_large_is_unparsed(text: str) -> None:
     assert isinstance(parse(text), Unparsed)
 

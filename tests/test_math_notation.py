@@ -457,3 +457,112 @@ def test_brackets_and_braces_that_group_is_nothing_else(line: str) -> None:
     one, other = line.split(" ~ ")
     assert not equivalent(one, other)
     assert not equivalent(other, one)
+
+
+SAME_NUMBERS_TOO_LARGE_TO_WRITE_OUT = r"""
+(x-a)^6000 ~ (a-x)^6000
+y=(x-a)^6000 ~ y=(a-x)^6000
+(x-a)^{6001} ~ -(a-x)^{6001}
+(2x-2)^{5000} ~ 2^{5000}(x-1)^{5000}
+\frac{1}{46}\binom{2024}{990}+\frac{1}{2} ~ \frac{\binom{2024}{990}+23}{46}
+\binom{10000}{3000} ~ \binom{10000}{7000}
+2\binom{10000}{3000}-1 ~ \binom{10000}{7000}+\binom{10000}{3000}-1
+\binom{5000}{2} ~ 12497500
+2^{5000} ~ 4^{2500}
+2\cdot2^{5000} ~ 2^{5001}
+6^{3000} ~ 2^{3000}3^{3000}
+6^{2500} ~ 2^{2500}\cdot 3^{2500}
+10^{2024} ~ 2^{2024}5^{2024}
+\frac{2^{6000}}{2^{5990}} ~ 1024
+2025^{2024} ~ 45^{4048}
+2025^{2024}+1 ~ 45^{4048}+1
+\frac{10^{2025}-1}{9} ~ \frac{10^{2025}}{9}-\frac19
+\sqrt{2^{10001}} ~ 2^{5000}\sqrt2
+(-3)^{5001} ~ -3^{5001}
+\frac{2024!}{2} ~ \frac12\cdot 2024!
+2^{-5000} ~ \frac{1}{2^{5000}}
+\left(\frac23\right)^{6000} ~ \frac{2^{6000}}{3^{6000}}
+1-\left(\frac{364}{365}\right)^{1000} ~ 1-\frac{364^{1000}}{365^{1000}}
+"""
+
+DIFFERENT_NUMBERS_TOO_LARGE_TO_WRITE_OUT = r"""
+(x-a)^{6001} ~ (a-x)^{6001}
+(x-a)^6000 ~ (x+a)^6000
+\binom{10000}{5000} ~ \binom{10000}{4999}
+\binom{10000}{3000} ~ \binom{10000}{3000}+1
+\binom{3000}{1500} ~ \binom{3000}{1501}+1
+2^{5000} ~ 2^{5001}
+6^{2500} ~ 2^{2500}\cdot 3^{2501}
+2025^{2024}+1 ~ 45^{4048}-1
+\frac{10^{2025}-1}{9} ~ \frac{10^{2024}-1}{9}
+(-3)^{5000} ~ -3^{5000}
+2024! ~ 2024!+1
+2024! ~ 2023!
+10^{10^{10}} ~ 10^{10^{11}}
+"""
+
+
+@pytest.mark.parametrize("line", SAME_NUMBERS_TOO_LARGE_TO_WRITE_OUT.strip().splitlines())
+def test_numbers_too_large_to_write_out(line: str) -> None:
+    one, other = line.split(" ~ ")
+    assert equivalent(one, other)
+    assert equivalent(other, one)
+
+
+@pytest.mark.parametrize("line", DIFFERENT_NUMBERS_TOO_LARGE_TO_WRITE_OUT.strip().splitlines())
+def test_numbers_too_large_to_write_out_is_nothing_else(line: str) -> None:
+    one, other = line.split(" ~ ")
+    assert not equivalent(one, other)
+    assert not equivalent(other, one)
+
+
+SAME_EXPRESSIONS_AS_PROGRAMS_WRITE_THEM = r"""
+ab ~ ba
+xy ~ yx
+2omegat ~ 2\omega t
+momega^3 l^2/2 ~ \frac{m\omega^3l^2}{2}
+m*omega^3*l^2*sinh(2*omega*t) ~ momega^3 l^2/2(exp(2omegat)-exp(-2omegat))
+omegat^2 ~ \omega t^2
+2pir ~ 2\pi r
+pir^2 ~ \pi r^2
+int(f(x)+g(x), (x, a, b)) ~ int(g(x)+f(x), (x, a, b))
+int(x^2, (x, 0, 1)) ~ \int_0^1 x^2\,dx
+int(x, x) ~ \int x\,dx
+Integral(exp(-x), (x, 0, oo)) ~ \int_0^\infty e^{-x}\,dx
+integrate(2*t, (t, 0, x)) ~ \int_0^x 2t\,dt
+plus_minus x^2 + minus_plus y^2 ~ -minus_plus x^2 - plus_minus y^2
+\pm x^2\mp y^2 ~ \pm(x^2-y^2)
+x**2+2*x ~ x^2+2x
+2*x**(-1) ~ \frac2x
+sqrt(x)/2 ~ \frac{\sqrt x}{2}
+exp(2)/(1+exp(2)) ~ \frac{e^2}{1+e^2}
+3*sin(x)**2 ~ 3\sin^2x
+(x+1)^1.5 ~ (x+1)^{3/2}
+23^1.5 ~ 23\sqrt{23}
+"""
+
+DIFFERENT_EXPRESSIONS_AS_PROGRAMS_WRITE_THEM = r"""
+ab ~ ac
+no ~ on
+cm ~ mc
+abc ~ bca
+omegat^2 ~ (\omega t)^2
+int(x^2, (x, 0, 1)) ~ \int_0^2 x^2\,dx
+int(x^2, (x, 0, 1)) ~ 1/3
+\pm x^2\mp y^2 ~ \pm(x^2+y^2)
+23^1.5 ~ 23
+"""
+
+
+@pytest.mark.parametrize("line", SAME_EXPRESSIONS_AS_PROGRAMS_WRITE_THEM.strip().splitlines())
+def test_expressions_as_programs_write_them(line: str) -> None:
+    one, other = line.split(" ~ ")
+    assert equivalent(one, other)
+    assert equivalent(other, one)
+
+
+@pytest.mark.parametrize("line", DIFFERENT_EXPRESSIONS_AS_PROGRAMS_WRITE_THEM.strip().splitlines())
+def test_expressions_as_programs_write_them_is_nothing_else(line: str) -> None:
+    one, other = line.split(" ~ ")
+    assert not equivalent(one, other)
+    assert not equivalent(other, one)

@@ -25,9 +25,10 @@ MAX_LISTED = 400  # terms of a sum that are added up one by one; more of them ar
 MAX_ORDER = 9  # of a derivative
 _ARROWS = ("→", "\\rightarrow", "\\longrightarrow")
 _OPEN_OPERATORS = frozenset({"sum", "prod", "\\int", "\\iint", "\\iiint", "\\oint", "\\lim", "\\det", "∏", "∑", "∫", "∩"})
+_CODED_INTEGRALS = frozenset({"int", "integrate", "Integral"})
 _ROUNDED = {"⌊": "⌋", "⌈": "⌉"}
 _LONGEST = 4000  # characters that are looked at: more than are read
-_HINT = re.compile(r"sum|prod|int|lim|gcd|lcm|mcm|[mM]ax|[mM]in|mod|det|[∑∏∫∪∩⌊⌈]|d\s?[}^{]|matrix|array|cup|cap|floor|ceil")
+_HINT = re.compile(r"sum|prod|[iI]nt|lim|gcd|lcm|mcm|[mM]ax|[mM]in|mod|det|[∑∏∫∪∩⌊⌈]|d\s?[}^{]|matrix|array|cup|cap|floor|ceil")
 
 
 def needs_algebra(value: Expr) -> bool:
@@ -51,6 +52,8 @@ def _has_open_form(text: str) -> bool:
         if kind == "op" and (name in _OPEN_OPERATORS or (name == "mod" and not congruence)):
             return True
         if kind == "func" and (name in ("gcd", "lcm") or (name in ("max", "min") and following in ("(", "{", "\\{", "[", "_"))):
+            return True
+        if kind == "word" and name in _CODED_INTEGRALS and following == "(":
             return True
         if name == "frac" and _derivative_head(tokens, at + 1) is not None:
             return True
@@ -187,6 +190,8 @@ class CalculusParser(ExpressionParser):
         if kind == "int":
             self.at += 1
             return self._integral(text)
+        if kind == "word" and text in _CODED_INTEGRALS and self._peek(1).text == "(":
+            return self._coded_integral()
         if kind == "diff":
             return self._differential()
         if kind == "op" and text == "\\lim":
@@ -239,6 +244,36 @@ class CalculusParser(ExpressionParser):
         body = self._integrand()
         self.differentials.pop()
         return call("antiderivative", body, atom(variable))
+
+    def _coded_integral(self) -> Expr:
+        """int(f(x), (x, a, b)) and int(f(x), x), as algebra systems write them."""
+        self.at += 2
+        ahead = depth = 0
+        while depth or self._peek(ahead).text != ",":
+            depth += (self._peek(ahead).text in ("(", "[", "{")) - (self._peek(ahead).text in (")", "]", "}"))
+            if depth < 0 or self._peek(ahead).kind == "end":
+                raise Unreadable
+            ahead += 1
+        bounded = self._peek(ahead + 1).text == "("
+        variable = self._peek(ahead + 1 + bounded)
+        if variable.kind != "sym" or variable.text in self.bound:
+            raise Unreadable
+        if bounded:
+            body, bound = self._within(variable.text, self._sum)
+            self.at += 3  # the comma, the bracket, the variable
+            self._expect(",")
+            low = self._limit_in_code()
+            self._expect(",")
+            found = call("integral", body, bound, low, self._limit_in_code())
+            self._expect(")")
+        else:
+            found = call("antiderivative", expression(self._sum()), atom(variable.text))
+            self.at += 2
+        self._expect(")")
+        return found
+
+    def _limit_in_code(self) -> Expr:
+        return atom("∞") if self._take("∞") else expression(self._sum())
 
     def _limit_of_integration(self) -> Expr:
         if self._next_op("+", "-"):

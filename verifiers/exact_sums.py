@@ -13,6 +13,8 @@ from fractions import Fraction
 MAX_BITS = 4096  # of a numerator or denominator
 MAX_TERMS = 64  # of a sum
 MAX_EXPANDED = 24  # terms of a power that is multiplied out
+MAX_KEPT = 512  # bits: a larger power of a prime stays a power where the number would have more than MAX_BITS
+MAX_EXPONENT = 1500  # bits of the exponent of a power that stays one
 MAX_NAME = 1500  # characters of the name of one atom
 
 Monomial = tuple[tuple[str, Fraction], ...]
@@ -20,6 +22,10 @@ Monomial = tuple[tuple[str, Fraction], ...]
 
 class Unreadable(Exception):
     """Beyond the grammar or its bounds; never leaves this module."""
+
+
+class _TooLargeError(Unreadable):
+    """More bits than a number may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +104,45 @@ def multiply(left: Expr, right: Expr) -> Expr:
             powers = dict(m)
             for atom, exponent in n:
                 powers[atom] = powers.get(atom, Fraction(0)) + exponent
-            factor, monomial = _reduce(powers.items())
-            products.append((monomial, c * d * factor))
+            products.append(_term(c * d, powers))
     return sum_of(products)
 
 
-def _whole_power(base: Fraction, exponent: int) -> Fraction:
-    if abs(exponent) * max(base.numerator.bit_length(), base.denominator.bit_length()) > MAX_BITS:
+def _term(coefficient: Fraction, powers: dict[str, Fraction], n: int = 1) -> tuple[Monomial, Fraction]:
+    """coefficient^n times the powers, in one form; of a number that is too large its large prime factors stay powers, as in 3 * 2^5000."""
+    try:
+        factor, monomial = _reduce(powers.items())
+        whole = factor * _whole_power(coefficient, n)
+        if _bits(whole) <= MAX_BITS:
+            return monomial, whole
+    except _TooLargeError:
+        pass
+    primes = {name: exponent for name, exponent in powers.items() if name.isdigit()}
+    for part, direction in ((abs(coefficient.numerator), n), (coefficient.denominator, -n)):
+        for p, e in _factors(part).items():
+            primes[str(p)] = primes.get(str(p), Fraction(0)) + direction * e
+    factor, monomial = _reduce((name, exponent) for name, exponent in powers.items() if name not in primes)
+    factor *= -1 if coefficient < 0 and n % 2 else 1
+    size = sum(abs(math.floor(exponent)) * (len(bin(int(p))) - 3) for p, exponent in primes.items())
+    least = MAX_KEPT if size > 2 * MAX_BITS or _bits(_product_of(primes, 4 * MAX_BITS)) > MAX_BITS else 4 * MAX_BITS
+    kept = {p: exponent for p, exponent in primes.items() if abs(math.floor(exponent)) * int(p).bit_length() > least}
+    if any(exponent.numerator.bit_length() > MAX_EXPONENT for exponent in kept.values()):
         raise Unreadable
+    rest, roots = _reduce((p, exponent) for p, exponent in primes.items() if p not in kept)
+    return tuple(sorted((*monomial, *roots, *kept.items()))), factor * rest
+
+
+def _bits(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
+
+
+def _product_of(primes: dict[str, Fraction], limit: int) -> Fraction:
+    return math.prod((_whole_power(Fraction(int(p)), math.floor(exponent), limit) for p, exponent in primes.items()), start=Fraction(1))
+
+
+def _whole_power(base: Fraction, exponent: int, limit: int = 0) -> Fraction:
+    if abs(exponent) * (_bits(base) - 1) > (limit or MAX_BITS):
+        raise _TooLargeError
     return base**exponent
 
 
@@ -127,13 +164,26 @@ def _reduce(powers: Iterable[tuple[str, Fraction]]) -> tuple[Fraction, Monomial]
     return coefficient, tuple(sorted(kept))
 
 
+def _valuation(n: int, p: int) -> tuple[int, int]:
+    """How often p divides n, and what is left: by p, p^2, p^4 and back."""
+    count, steps = 0, [p]
+    while n % steps[-1] == 0:
+        n //= steps[-1]
+        count += 1 << (len(steps) - 1)
+        steps.append(steps[-1] ** 2)
+    for k in reversed(range(len(steps))):
+        if n % steps[k] == 0:
+            n //= steps[k]
+            count += 1 << k
+    return count, n
+
+
 def _factors(n: int) -> dict[int, int]:
     """Trial division by small primes; the rest is one factor or one squared. An unsplit rest can miss an equality, not make one."""
     found: dict[int, int] = {}
     for p in (2, *range(3, 500, 2)):
-        while n % p == 0:
-            n //= p
-            found[p] = found.get(p, 0) + 1
+        if n % p == 0:
+            found[p], n = _valuation(n, p)
     root = math.isqrt(n)
     return found if n == 1 else found | ({root: 2} if root * root == n else {n: 1})
 
@@ -150,8 +200,7 @@ def power(base: Expr, exponent: Expr) -> Expr:
         return _root(base, n)
     if len(base.terms) == 1:
         monomial, coefficient = base.terms[0]
-        factor, powers = _reduce((atom, e * n) for atom, e in monomial)
-        return sum_of([(powers, _whole_power(coefficient, n.numerator) * factor)])
+        return sum_of([_term(coefficient, {atom: e * n for atom, e in monomial}, n.numerator)])
     if n < 0 and len(base.terms) == 2:  # 1/(a+b) = (a-b)/(a²-b²): surds and complex numbers lose their denominator
         conjugate = Expr((base.terms[0], (base.terms[1][0], -base.terms[1][1])))
         if norm := multiply(base, conjugate).rational:
@@ -165,8 +214,8 @@ def power(base: Expr, exponent: Expr) -> Expr:
 
 
 def _opaque(base: Expr, n: Fraction) -> Expr:
-    """base^n as a power of one atom, once its content has been taken out: sqrt(4x+4) is 2 sqrt(x+1)."""
-    content = abs(base.terms[-1][1])
+    """base^n as a power of one atom, once its content has been taken out: sqrt(4x+4) is 2 sqrt(x+1), (a-x)^6000 is (x-a)^6000."""
+    content = base.terms[-1][1] if n.denominator == 1 else abs(base.terms[-1][1])
     return multiply(atom(Call("sum", scale(base, 1 / content)), n), power(rational(content), rational(n)))
 
 
@@ -183,8 +232,7 @@ def _root(base: Expr, n: Fraction) -> Expr:
     for part, direction in ((abs(coefficient.numerator), n), (coefficient.denominator, -n)):
         for factor, e in _factors(part).items():
             powers[str(factor)] = powers.get(str(factor), Fraction(0)) + e * direction
-    rest, reduced = _reduce(powers.items())
-    return sum_of([(reduced, rest)])
+    return sum_of([_term(Fraction(1), powers)])
 
 
 def add(left: Expr, right: Expr) -> Expr:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from verifiers.exact_sums import (
+    MAX_BITS,
     PI,
     Call,
     Expr,
@@ -29,7 +30,6 @@ from verifiers.exact_sums import (
 from verifiers.interval_values import Evaluation, Interval, NoRow, Unclear, Undefined
 
 MAX_FACTORIAL = 400
-MAX_BINOMIAL = 2000
 MAX_INTEGER = 10**60
 
 ARITY = {
@@ -63,7 +63,7 @@ def apply(head: str, *args: Expr) -> Expr:
     if head in VARIADIC or head in ("binom", "factorial", "factorial2", "mod"):
         whole = [int(value) for value in exact if value is not None and value.denominator == 1 and abs(value) <= MAX_INTEGER]
         if len(whole) == len(args):
-            return rational(integer_function(head, whole))
+            return _too_large(head, whole) or rational(integer_function(head, whole))
         if head in ("max", "min") and all(value is not None for value in exact):
             return rational((max if head == "max" else min)(value for value in exact if value is not None))
         if head == "factorial2" or (head == "factorial" and exact[0] is not None):
@@ -76,6 +76,20 @@ def apply(head: str, *args: Expr) -> Expr:
     if head == "ln" and args[0] == atom("e"):
         return rational(1)
     return call(head, *args)
+
+
+def _too_large(head: str, values: list[int]) -> Expr | None:
+    """A factorial or binomial coefficient with too many digits as an atom, of which nothing else is known."""
+    if head == "factorial" and values[0] > MAX_FACTORIAL:
+        return call(head, rational(values[0]))
+    if head == "binom" and 0 <= values[1] <= values[0] and _comb_bits(*values) > MAX_BITS:
+        return call(head, rational(values[0]), rational(min(values[1], values[0] - values[1])))
+    return None
+
+
+def _comb_bits(n: int, k: int) -> int:
+    """At least the bits of "n choose k"."""
+    return min(n, min(k, n - k) * n.bit_length())
 
 
 def _arccot(x: Expr) -> Expr:
@@ -141,8 +155,10 @@ def integer_function(head: str, values: list[int]) -> int:
             return math.factorial(n)
         case "factorial2", [n] if 0 <= n <= MAX_FACTORIAL:
             return math.prod(range(n, 0, -2))
-        case "binom", [n, k] if 0 <= n <= MAX_BINOMIAL:
-            return math.comb(n, k) if 0 <= k <= n else 0
+        case "binom", [n, k] if n >= 0 and not 0 <= k <= n:
+            return 0
+        case "binom", [n, k] if 0 <= k <= n and _comb_bits(n, k) <= MAX_BITS:
+            return math.comb(n, k)
         case "mod", [a, m] if m > 0:
             return a % m
         case "gcd", _ if values:

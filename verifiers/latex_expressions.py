@@ -25,9 +25,9 @@ from verifiers.exact_sums import (
     sum_of,
     symbols,
 )  # fmt: skip
-from verifiers.functions import MAX_FACTORIAL, apply
+from verifiers.functions import apply
 from verifiers.latex_functions import CLOSING, FUNCTION_LETTERS, MAX_DEPTH, MAX_ITEMS, FunctionReader
-from verifiers.latex_lookahead import MAX_WORK
+from verifiers.latex_lookahead import MAX_WORK, is_lone_product, letters_in
 from verifiers.latex_tokens import Token, in_base, numeral
 from verifiers.latex_units import CURRENCIES, UNIT_WORDS
 from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, Value, as_set, bare_symbol, expression, finite
@@ -151,8 +151,6 @@ class ExpressionParser(FunctionReader):
             if self._take("°"):
                 value = multiply(expression(value), atom("°"))
             elif self._take("!"):
-                if (n := expression(value).rational) is not None and n > MAX_FACTORIAL:
-                    raise Unreadable
                 double = self._next_op("!") and not self._peek().spaced and self._take("!")
                 value = apply("factorial2" if double else "factorial", expression(value))
             elif self._take("^"):
@@ -199,11 +197,11 @@ class ExpressionParser(FunctionReader):
             return rational(*number)
         if kind == "sym":
             return self._symbol(text)
-        if kind == "word" and len(text) <= 3 and len(self.tokens) > 1:
+        if kind == "word" and (letters := letters_in(text)) and (len(self.tokens) > 1 or is_lone_product(text)):
             if self._next_op("^", "!", "°"):  # in xy^2 the exponent is y's: from here on these are letters
-                self.tokens[self.at - 1 : self.at] = [Token("sym", letter, False) for letter in text]
-                return self._symbol(text[0])
-            return reduce(multiply, (self.bound.get(letter, atom(letter)) for letter in text))
+                self.tokens[self.at - 1 : self.at] = [Token("sym", letter, False) for letter in letters]
+                return self._symbol(letters[0])
+            return reduce(multiply, (self.bound.get(letter, atom(letter)) for letter in letters))
         if kind == "based":
             digits, _, base = text.partition("_")
             value = in_base(digits, int(base)) if len(digits) <= MAX_DIGITS else None
@@ -398,12 +396,12 @@ class ExpressionParser(FunctionReader):
     def _forked(self) -> list[Value]:
         """An item; two, if it has a plus-minus sign."""
         start, outer = self.at, (self.forks, self.sign)
-        self.forks, self.sign = 0, 1
+        self.forks, self.sign = "", 1
         items = [self._item()]
         if self.forks:
             self.at, self.sign = start, -1
             items.append(self._item())
-        if self.forks > 2:
+        if len(self.forks) > 2 and len(set(self.forks)) == 1:  # the signs of ± and ∓ belong together, two ± need not
             raise Unreadable
         self.forks, self.sign = outer
         return items

@@ -4,6 +4,7 @@ A number multiplies what stands before it only as the base of a power, behind a 
 n 2^n is a product, while "x 3" and "3 4" may be anything and are none.
 """
 
+import re
 from fractions import Fraction
 
 from verifiers.exact_sums import CONSTANTS, Expr, Unreadable
@@ -16,6 +17,25 @@ _QUANTIFIERS = ("for", "all", "any")  # no letters, though they are as short
 _OPENERS = frozenset({"frac", "binom", "sqrt", "⌊", "⌈", "sum", "prod", "\\overline", "\\bar", "(", "{"})
 _LISTING = frozenset({",", ";", ":", "|", "=", "<", ">", "\\le", "\\ge", "\\ne"})
 _SETS = frozenset({"∪", "∩", "∖", "∈", "and", "or"})
+_GREEK_WORDS = "alpha|beta|gamma|delta|epsilon|theta|kappa|lambda|sigma|omega"
+_GLUED = re.compile(rf"([A-Za-z]{{0,2}})({_GREEK_WORDS})([A-Za-z]{{0,2}})|([A-Za-z]?)(pi)([A-Za-z]?)")
+_SHORT_WORDS = frozenset((
+    "no", "on", "so", "is", "it", "if", "in", "of", "to", "do", "go", "up", "us", "we", "he", "me", "my", "by", "be", "at", "as", "an",
+    "am", "pm", "ok", "or", "ox", "dm", "cl", "dl", "hm", "ha", "ex", "hi",
+))  # fmt: skip
+
+
+def letters_in(word: str) -> list[str]:
+    """The letters whose product a word is, as in xy, and in omegat and pir, where the name of a Greek letter is glued to others."""
+    if glued := _GLUED.fullmatch(word):
+        first, greek, last = (part or "" for part in (glued.groups()[:3] if glued[2] else glued.groups()[3:]))
+        return [*first, greek, *last]
+    return list(word) if len(word) <= 3 else []
+
+
+def is_lone_product(word: str) -> bool:
+    """Whether a word that is a whole answer is a product of letters: ab, but not "no", cm or abc, which may be a string of letters."""
+    return len(word) == 2 and word.islower() and word not in _SHORT_WORDS and word not in UNIT_WORDS
 
 
 class LookAhead(UnitReader):
@@ -27,7 +47,7 @@ class LookAhead(UnitReader):
         super().__init__(tokens)
         self.depth = 0
         self.sign = 1  # how a plus-minus sign is read this time
-        self.forks = 0  # plus-minus signs met
+        self.forks = ""  # plus-minus signs met
         self.money = ""
         self.work = 0
         self.steps = 0
@@ -38,7 +58,7 @@ class LookAhead(UnitReader):
 
     def _sign(self) -> Fraction:
         text = self._expect("+", "-", "±", "∓")
-        self.forks += text in ("±", "∓")
+        self.forks += text if text in ("±", "∓") else ""
         return Fraction({"+": 1, "-": -1, "±": self.sign, "∓": -self.sign}[text])
 
     def _works(self, amount: int) -> None:
@@ -54,7 +74,9 @@ class LookAhead(UnitReader):
             exponent = spaced and before.kind == "num" and self.at > 1 and self.tokens[self.at - 2].text == "^"
             return self._peek(1).text == "^" and (before.kind == "sym" or before.text in (")", "}", "!") or exponent)
         if kind == "word":
-            return len(text) <= 3 and text not in UNIT_WORDS and text not in _QUANTIFIERS and self.tokens[self.at - 1].kind != "word"
+            return (
+                bool(letters_in(text)) and text not in UNIT_WORDS and text not in _QUANTIFIERS and self.tokens[self.at - 1].kind != "word"
+            )
         if kind == "op" and text == "|":
             return not self.bars
         if text == "(" and self._peek(1).text in ("mod", "pmod"):
