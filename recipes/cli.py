@@ -75,8 +75,8 @@ def guarded(run: Callable[[], int]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(": ".join(["interrupted", *filter(None, [str(error)])]), file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 0

@@ -11,13 +11,14 @@ was measured on a GPU.
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from recipes.engines import make_engine, with_engine
 from recipes.options import Options, absolute, check, resumed
+from rollout.interruption import interruptible, stage
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
@@ -92,42 +93,46 @@ def run(config: Config) -> int:
 
 def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda engine, chat: engine, check_golds: bool = True) -> int:
     """`run`, of resolved options. `equip` may wrap the engine; `check_golds`: verifiers must accept their own golds."""
-    config = with_engine(config)
-    problems, held_out = load_data(config)
-    from recipes import online  # torch and transformers: only once the cheap mistakes are ruled out
+    with interruptible(), ExitStack() as opened:
+        with stage("checking the data and loading the model", "nothing was written yet"):
+            config = with_engine(config)
+            problems, held_out = load_data(config)
+            from recipes import online  # torch and transformers: only once the cheap mistakes are ruled out
 
-    algorithm = online.algorithm_of(config)
-    lora = lora_of(config)
-    chat, context = load_chat(config)
-    online.check_prompts([*problems, *held_out], chat, config, context)
-    disk = _disk_bytes(config)
-    online.check_place(config, needed_bytes=disk)
-    with online.verifier_pool(config, problems) as pool:
-        if check_golds:
-            problems, held_out = _with_good_golds(config, problems, held_out, pool)
-        policy = online.make_policy(
-            config, config.model, algorithm=algorithm, lora=lora, dtype=_dtype(config), gradient_checkpointing=config.gradient_checkpointing
-        )
-        from rl.evaluate import evaluate
+            algorithm = online.algorithm_of(config)
+            lora = lora_of(config)
+            chat, context = load_chat(config)
+            online.check_prompts([*problems, *held_out], chat, config, context)
+            disk = _disk_bytes(config)
+            online.check_place(config, needed_bytes=disk)
+            pool = opened.enter_context(online.verifier_pool(config, problems))
+            if check_golds:
+                problems, held_out = _with_good_golds(config, problems, held_out, pool)
+            policy = online.make_policy(
+                config, config.model, algorithm=algorithm, lora=lora, dtype=_dtype(config),
+                gradient_checkpointing=config.gradient_checkpointing,
+            )  # fmt: skip
+            from rl.evaluate import evaluate
 
-        longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
-        sampler = make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)
-        with closing(equip(sampler, chat)) as engine:
+            longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
+            sampler = make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)
+            engine = opened.enter_context(closing(equip(sampler, chat)))
             folder = online.open_run(config, [*problems, *held_out], needed_bytes=disk)
 
-            def held_out_accuracy() -> Any:
-                limit = config.max_completion_length
-                return evaluate(held_out, engine=engine, chat=chat, max_tokens=limit, verify=pool.verify_many)[0]
+        def held_out_accuracy() -> Any:
+            limit = config.max_completion_length
+            return evaluate(held_out, engine=engine, chat=chat, max_tokens=limit, verify=pool.verify_many)[0]
 
-            outcome = online.train_online(
-                config, name=config.algorithm, run=folder, algorithm=algorithm, policy=policy, engine=engine, chat=chat,
-                problems=problems, verify=pool.verify_many, evaluate=held_out_accuracy if held_out else None,
-            )  # fmt: skip
-    print(online.summary(outcome, folder), file=sys.stderr)
-    if outcome.stopped:
-        return 130
-    policy.save_model(folder.path / "final")
-    chat.tokenizer.save_pretrained(folder.path / "final")
+        outcome = online.train_online(
+            config, name=config.algorithm, run=folder, algorithm=algorithm, policy=policy, engine=engine, chat=chat,
+            problems=problems, verify=pool.verify_many, evaluate=held_out_accuracy if held_out else None,
+        )  # fmt: skip
+        print(online.summary(outcome, folder), file=sys.stderr)
+        if outcome.stopped:
+            return 130
+        with stage("writing the final model", f"all steps are done and kept; --resume {folder.path} writes it again"):
+            policy.save_model(folder.path / "final")
+            chat.tokenizer.save_pretrained(folder.path / "final")
     print(f"{'adapter' if lora else 'model'} in {folder.path / 'final'}", file=sys.stderr)
     return 0
 

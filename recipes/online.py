@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from rl.evaluate import Accuracy
 from rl.html_report import write_report
 from rl.losses import KL, Correction, k1, k2, k3
 from rl.policy import Diverged, Lora, Optimizer, Policy, load_model
+from rl.progress import watched
 from rl.run_folder import Position, RunFolder, read_lines
 from rl.schedule import Schedule
 from rl.seeds import reseed
@@ -25,6 +25,7 @@ from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
 from rollout.collect import Verify
 from rollout.engine import Engine, Sampling
+from rollout.interruption import interruptible
 from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem
@@ -43,7 +44,7 @@ class Outcome:
 
     position: Position
     stopped: bool
-    """By Ctrl-C, before its last step."""
+    """By Ctrl-C or SIGTERM, before its last step."""
     seconds: float
     metrics: list[dict[str, Any]]
 
@@ -124,9 +125,11 @@ def check_place(options: Options, *, needed_bytes: int = 0) -> None:
 
 def make_policy(options: Options, model: str, *, algorithm: Algorithm, lora: Lora | None = None, **settings: Any) -> Policy:
     """The policy that the options describe, from a hub id or folder; `settings` go to Policy."""
+    with watched(f"loading {model}"):
+        loaded = load_model(model, settings.get("dtype", "fp32"), lora=lora is not None)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
     return Policy(
-        load_model(model, settings.get("dtype", "fp32"), lora=lora is not None),
+        loaded,
         lora=lora,
         optimizer=Optimizer(weight_decay=options.weight_decay, max_grad_norm=options.max_grad_norm),
         reference=(options.reference or "initial") if algorithm.kl else None,
@@ -149,7 +152,10 @@ def train_online(
     verify: Verify,
     evaluate: Callable[[], Accuracy] | None = None,
 ) -> Outcome:
-    """The loop, from where the run stands, to its last step or to Ctrl-C; then plots and manifest. Raises InputError if it had to stop."""
+    """The loop, from where the run stands, to its last step or an interruption; then plots and manifest.
+
+    Raises InputError if it had to stop.
+    """
     began = time.monotonic()
     loop = Loop(
         steps=options.steps,
@@ -164,11 +170,11 @@ def train_online(
     sampling = Sampling(options.max_completion_length, options.completions_per_problem, options.temperature, chat.stop_ids)
     tracker = Tracker(run.metrics_path, steps=options.steps, name=name, tracker=options.track, config=to_json(options))
     run.write_manifest(status="running")
-    with _ctrl_c(tracker.say) as asked_to_stop, tracker:
+    with interruptible(), tracker:
         try:
             position = train(
                 loop=loop, policy=policy, engine=engine, chat=chat, sampling=sampling, problems=problems, verify=verify,
-                algorithm=algorithm, run=run, tracker=tracker, evaluate=evaluate, should_stop=asked_to_stop,
+                algorithm=algorithm, run=run, tracker=tracker, evaluate=evaluate,
             )  # fmt: skip
         except (Diverged, UnfitReward, SamplerIsNotThePolicy) as error:
             run.write_manifest(status="diverged", detail=str(error))
@@ -178,9 +184,10 @@ def train_online(
         except InputError as error:  # a verifier or an engine that gave up; the checkpoint and its rollouts are whole
             run.write_manifest(status="stopped", detail=str(error))
             raise InputError(f"the run stopped: {error}; once that is mended, continue with --resume {run.path}") from error
-    stopped = position.step < options.steps
-    write_report(run)
-    run.write_manifest(status="interrupted" if stopped else "done", step=position.step)
+        stopped = position.step < options.steps
+        run.write_manifest(status="interrupted" if stopped else "done", step=position.step)
+    with suppress(InputError) if stopped else nullcontext():  # before the first step there is nothing to draw
+        write_report(run)
     return Outcome(position, stopped, time.monotonic() - began, read_lines(run.metrics_path))
 
 
@@ -222,9 +229,8 @@ def summary(outcome: Outcome, run: RunFolder) -> str:
     verdicts = {s: int(sum(m.get(f"verdicts/{s}", 0) for m in outcome.metrics)) for s in ("timeout", "crash", "bad_gold")}
     lost = ", ".join(f"{count} {status}" for status, count in verdicts.items() if count)
     skipped = int(sum(m.get("skipped_updates", 0) for m in outcome.metrics))
-    lines = [
-        f"{'stopped' if outcome.stopped else 'done'} after step {outcome.position.step}; run in {run.path}, plots and report.html in it"
-    ]
+    drawn = ", plots and report.html in it" if outcome.metrics else ""
+    lines = [f"{'stopped' if outcome.stopped else 'done'} after step {outcome.position.step}; run in {run.path}{drawn}"]
     if outcome.stopped:
         lines.append(f"continue with --resume {run.path}")
     if lost:
@@ -232,22 +238,3 @@ def summary(outcome: Outcome, run: RunFolder) -> str:
     if skipped:
         lines.append(f"updates skipped because loss or gradient was not finite: {skipped}")
     return "\n".join(lines)
-
-
-@contextmanager
-def _ctrl_c(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C lets the step in flight end and be saved; the second stops at once."""
-    asked = False
-
-    def note(number: int, frame: object) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        say("stopping after this step, with a checkpoint (Ctrl-C again: at once)")
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -25,6 +25,7 @@ from typing import Any
 
 from recipes.engines import make_engine, with_engine
 from recipes.options import Options, check, resumed
+from rollout.interruption import interruptible, stage
 from verifiers.input_error import InputError
 
 MAX_SEQUENCES = 1024
@@ -72,11 +73,12 @@ def run(config: Config) -> int:
     algorithm = online.algorithm_of(config)
     problems, held_out = load_data(config)
     chat = Chat(arithmetic.make_tokenizer())
-    with online.verifier_pool(config, problems) as pool:
+    with interruptible(), online.verifier_pool(config, problems) as pool:
         folder = online.open_run(config, [*problems, *held_out])
         start = folder.path / "warm_start"
         if not start.exists():
-            _warm_start(config, start, problems, chat, pool.verify_many)
+            with stage("the warm start", f"nothing was learnt yet; --resume {folder.path} begins it again"):
+                _warm_start(config, start, problems, chat, pool.verify_many)
         policy = online.make_policy(config, str(start), algorithm=algorithm)
         longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
         with closing(make_engine(config, policy=policy, chat=chat, max_sequences=MAX_SEQUENCES, longest=longest)) as engine:
@@ -164,10 +166,13 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
     thinking = Chat(chat.tokenizer, prefill="<think>")
 
     def good_enough(step: int, loss: float) -> bool:
+        if step < 200 and step % 50 == 0:
+            print(f"warm start, step {step}: loss {loss:.3f}", file=sys.stderr)
         if step % 20 or step < 200:
             return False
         engine.load_policy(policy.weights(), policy.version)
-        found, _ = evaluate(problems[:200], engine=engine, chat=thinking, max_tokens=config.max_completion_length, verify=verify)
+        limit, what = config.max_completion_length, "training problems"
+        found, _ = evaluate(problems[:200], engine=engine, chat=thinking, max_tokens=limit, verify=verify, what=what)
         print(f"warm start, step {step}: loss {loss:.3f}, right when made to think {found.value:.0%}", file=sys.stderr)
         return found.value >= config.warm_start
 

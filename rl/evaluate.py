@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rl.progress import watched
 from rollout.chat import Chat
 from rollout.collect import Group, Verify, collect
 from rollout.engine import Engine, Sampling
@@ -41,8 +42,11 @@ def accuracy(groups: Sequence[Group]) -> Accuracy:
     return Accuracy(sum(v.status is Status.RIGHT for v in judged), len(judged), len(verdicts) - len(judged))
 
 
-def evaluate(problems: Sequence[Problem], *, engine: Engine, chat: Chat, max_tokens: int, verify: Verify) -> tuple[Accuracy, list[Group]]:
-    """Greedy accuracy of what the engine samples from now."""
+def evaluate(
+    problems: Sequence[Problem], *, engine: Engine, chat: Chat, max_tokens: int, verify: Verify, what: str = "held-out problems"
+) -> tuple[Accuracy, list[Group]]:
+    """Greedy accuracy of what the engine samples from now. `what` the problems are, for who waits."""
     sampling = Sampling(max_tokens, temperature=0.0, stop_ids=chat.stop_ids)
-    groups = collect(problems, engine=engine, chat=chat, sampling=sampling, verify=verify)
+    with watched(f"evaluating {len(problems):,} {what}, up to {max_tokens:,} tokens each", len(problems)):
+        groups = collect(problems, engine=engine, chat=chat, sampling=sampling, verify=verify)
     return accuracy(groups), groups

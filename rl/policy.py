@@ -22,6 +22,8 @@ from rl.batch import Batch, micro_batches
 from rl.logprobs import TokenLogProbs
 from rl.stats import UpdateStats
 from rollout.engine import PolicyWeights
+from rollout.interruption import check, whole
+from rollout.progress import current
 from verifiers.input_error import InputError
 
 Dtype = Literal["fp32", "bf16"]
@@ -87,6 +89,7 @@ class Policy:
         self.autocast = "bfloat16" if dtype == "bf16" else None
         self.settings = optimizer or Optimizer()
         _switch_off_dropout(self.model)
+        _let_backward_be_interrupted(self.model)
         if gradient_checkpointing:
             self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
             self.model.enable_input_require_grads()  # with frozen embeddings nothing would reach the checkpoints otherwise
@@ -161,8 +164,9 @@ class Policy:
             self._swap_with_shadow()
 
     def _swap_with_shadow(self) -> None:
-        for name, parameter in self.trainable.items():
-            parameter.data, self.shadow[name] = self.shadow[name], parameter.data
+        with whole():
+            for name, parameter in self.trainable.items():
+                parameter.data, self.shadow[name] = self.shadow[name], parameter.data
 
     # --- learning ---
 
@@ -173,16 +177,23 @@ class Policy:
         taught = ((batch.advantage != 0) & batch.mask).any(1)
         stats.effective_batch = int(taught.sum())
         rows = (taught if algorithm.zero_advantage_is_free else batch.mask.any(1)).nonzero().squeeze(1)
+        progress = current()
+        if progress:
+            progress.total -= len(batch.tokens) - len(rows)
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         for index in micro_batches(batch.attention.sum(1), rows, self.tokens_per_micro_batch):
             part = batch.rows(index).to(self.device)
             part_weight = weight[index, : part.tokens.shape[1]].to(self.device)
+            check()
             loss = self._loss(part, part_weight, algorithm, stats)
             loss.backward()
             stats.loss += loss.item()
+            if progress:
+                progress.finished(len(index))
         if len(rows):
-            self._step(stats, lr)
+            with whole():
+                self._step(stats, lr)
         return stats
 
     def _loss(self, part: Batch, weight: Float[Tensor, "B T"], algorithm: Algorithm, stats: UpdateStats) -> Float[Tensor, ""]:
@@ -213,7 +224,8 @@ class Policy:
             loss.backward()
             stats.loss += loss.item()
             stats.trained_tokens += int((part[2] != 0).sum())
-        self._step(stats, lr)
+        with whole():
+            self._step(stats, lr)
         return stats
 
     def _step(self, stats: UpdateStats, lr: float) -> None:
@@ -299,6 +311,19 @@ def _switch_off_dropout(model: nn.Module) -> None:
         for name, value in list(vars(module).items()):  # many layers keep a rate and call F.dropout themselves
             if isinstance(value, float) and any(word in name for word in ("dropout", "pdrop", "layerdrop")):
                 setattr(module, name, 0.0)
+
+
+def _let_backward_be_interrupted(model: nn.Module) -> None:
+    """A backward pass is one call, in which Python hears no signal, and on a CPU it may take minutes; a hook at each layer lets it."""
+
+    def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+        hidden = output[0] if isinstance(output, tuple) and output else output
+        if isinstance(hidden, Tensor) and hidden.requires_grad:
+            hidden.register_hook(lambda gradient: check())
+
+    for layers in [module for module in model.modules() if isinstance(module, nn.ModuleList)]:
+        for layer in layers:
+            layer.register_forward_hook(hook)
 
 
 def _whole(alpha: float) -> Any:

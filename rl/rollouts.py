@@ -13,16 +13,21 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from rl.policy import Diverged, Policy
+from rl.progress import watched
 from rl.run_folder import RunFolder
 from rl.seeds import Shuffled, derive_seed
 from rl.tracking import Clock
 from rollout.chat import Chat
 from rollout.collect import Group, Verify, collect_informative
 from rollout.engine import Engine, Sampling
+from rollout.interruption import whole
 from verifiers.problem import Problem
+
+_ABANDONED = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class Rollouts:
         self.stream = Shuffled(len(problems), seed)
         self.by_id = {problem.id: problem for problem in problems}
         self._coming: tuple[int, Future[Rollout]] | None = None
+        self._thread: threading.Thread | None = None
 
     def take(self, step: int, cursor: int) -> Rollout:
         """The rollout of a step: the one begun for it, or the stored one, or one sampled now."""
@@ -95,16 +101,27 @@ class Rollouts:
 
         def work() -> None:
             try:
-                future.set_result(self._sample(step, cursor, clock))
+                future.set_result(self._sample(step, cursor, clock, ahead=True))
             except BaseException as error:  # noqa: BLE001  # raised again where the rollout is taken
                 future.set_exception(error)
 
-        threading.Thread(target=work, name="reckon-ahead", daemon=True).start()
+        self._thread = threading.Thread(target=work, name="reckon-ahead", daemon=True)
+        self._thread.start()
 
     def settle(self) -> None:
         """Wait until what is on its way is on the disk. What it raises, `take` raises."""
         if self._coming:
             self._coming[1].exception()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is on its way."""
+        return self._coming is None or self._coming[1].done()
+
+    def abandon(self) -> None:
+        """Let what is on its way end, unless it takes long; an engine hears of the interruption by itself."""
+        if self._thread:
+            self._thread.join(_ABANDONED)
 
     def _stored(self, step: int) -> Rollout | None:
         stored = self.run.rollouts.read(step, self.by_id)
@@ -116,16 +133,19 @@ class Rollouts:
         self.sync()
         return clock
 
-    def _sample(self, step: int, cursor: int, clock: Clock) -> Rollout:
+    def _sample(self, step: int, cursor: int, clock: Clock, *, ahead: bool = False) -> Rollout:
         feed = _Feed(self.problems, self.stream, cursor)
         seeded = replace(self.sampling, seed=derive_seed(self.seed, "sampling", step))
-        groups, replaced = collect_informative(
-            feed.next, self.count, max_refills=self.max_refills,
-            engine=self.engine, chat=self.chat, sampling=seeded, verify=self.verify, clock=clock,
-        )  # fmt: skip
+        text = f"step {step}, sampling {self.count:,} x {seeded.completions:,} completions, up to {seeded.max_tokens:,} tokens each"
+        with nullcontext() if ahead else watched(text, self.count * seeded.completions, after=10.0):
+            groups, replaced = collect_informative(
+                feed.next, self.count, max_refills=self.max_refills,
+                engine=self.engine, chat=self.chat, sampling=seeded, verify=self.verify, clock=clock,
+            )  # fmt: skip
         _require_finite(groups, step)
         clock("store")
-        self.run.rollouts.write(step, groups, cursor=feed.cursor, replaced=replaced)
+        with whole():
+            self.run.rollouts.write(step, groups, cursor=feed.cursor, replaced=replaced)
         return Rollout(groups, replaced, feed.cursor, clock.stop())
 
 

@@ -8,6 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,9 @@ from rich.live import Live
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from rl.progress import Screen, shown_on
 from rl.run_folder import append_line
 from verifiers.input_error import InputError
 
@@ -62,7 +65,10 @@ class Tracker:
     def __init__(self, metrics_path: Path, *, steps: int, name: str = "run", tracker: TrackerName | None = None, config: Any = None):
         self.metrics_path, self.steps, self.name = metrics_path, steps, name
         self.console = Console(file=sys.stderr, highlight=False)
-        self.live = Live(console=self.console, refresh_per_second=4) if self.console.is_terminal else None
+        self.live = Live(get_renderable=self._view, console=self.console, refresh_per_second=4) if self.console.is_terminal else None
+        self.screen = Screen(self.say, live=self.live is not None)
+        self._open = ExitStack()
+        self._step = 0
         self.external = _external(tracker, name, metrics_path.parent, config or {}) if tracker else None
         self._begun: tuple[float, int] | None = None
         self._shown: dict[str, Any] = {}
@@ -70,9 +76,11 @@ class Tracker:
     def __enter__(self) -> "Tracker":
         if self.live:
             self.live.start()
+        self._open.enter_context(shown_on(self.screen))
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._open.close()
         if self.live:
             self.live.stop()
         if self.external:
@@ -86,8 +94,9 @@ class Tracker:
             self.external.log({key: value for key, value in finite.items() if value is not None}, step=step)
         self._begun = self._begun or (time.monotonic(), step)
         self._shown.update(metrics)
+        self._step = step
         if self.live:
-            self.live.update(self._table(step))
+            self.live.refresh()
         else:
             shown = {**metrics} if step else {"eval/accuracy": metrics.get("eval/accuracy")}
             cells = [f"{label} {form.format(shown[key])}" for key, (label, form) in SHOWN.items() if shown.get(key) is not None]
@@ -104,6 +113,12 @@ class Tracker:
         rate = (time.monotonic() - since) / (step - first)
         left = int(rate * (self.steps - step))
         return f"{rate:.2f} s/step, {left // 60}:{left % 60:02d} left"
+
+    def _view(self) -> Group:
+        """What the live display shows, asked anew at each refresh."""
+        progress = self.screen.progress
+        rows: list[Any] = [self._table(self._step)] if self._begun else []
+        return Group(*rows, *([Text(str(progress))] if progress else []))
 
     def _table(self, step: int) -> Group:
         table = Table(box=None, padding=(0, 2), show_header=False)

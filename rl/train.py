@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 
 from rl.algorithms import Algorithm
 from rl.batch import Batch, make_batch, split
+from rl.course import Course
 from rl.evaluate import Accuracy
 from rl.policy import Policy
+from rl.progress import watched
 from rl.rollouts import Rollout, Rollouts
 from rl.run_folder import Position, RunFolder
 from rl.sampler import Sampler
@@ -26,6 +28,7 @@ from rollout.canary import Bound
 from rollout.chat import Chat
 from rollout.collect import Group, Verify
 from rollout.engine import Engine, Sampling
+from rollout.interruption import Interrupted, check, interruptible, whole
 from verifiers.problem import Problem
 
 STEPS_WITHOUT_SIGNAL = 20
@@ -65,6 +68,7 @@ def train(
 ) -> Position:
     """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
 
+    An interruption (Ctrl-C, SIGTERM) ends it where it is: what is kept is said, and the position returned is that of the last whole step.
     `bound`: how far apart the log-probabilities of sampler and policy may lie (default: by the policy's dtype). Raises `Diverged` after
     three steps that were not finite, or when the sampler's distribution is not; `SamplerIsNotThePolicy` when it samples from other
     weights; `UnfitReward` for rewards that the algorithm is not defined for.
@@ -77,54 +81,76 @@ def train(
         problems_per_step=loop.problems_per_step, max_refills=algorithm.max_refills, seed=loop.seed,
         oldest=loop.ahead * loop.updates_per_rollout,
     )  # fmt: skip
-    position = run.restore(policy)
-    if position is None:
-        position = Position()
-        sampler.sync()
-        tracker.step(0, sampler.facts() | _evaluation(evaluate))
-        run.save(policy, position)
-
-    while position.step < loop.steps and not should_stop():
-        step, clock = position.step + 1, Clock()
-        clock("rollout")
-        reseed(loop.seed, "step", step)
-        rollout = rollouts.take(step, position.cursor)
-        if rollout.version == policy.version:
-            clock("canary")
-            sampler.check(rollout.groups, sampling.temperature, step)
-        if loop.ahead and step < loop.steps:
-            clock("begin")
-            rollouts.begin(step + 1, rollout.cursor)
-        elif not loop.ahead:
-            sampler.rest()
-        clock("update")
-        rate, version = loop.lr(step - 1), policy.version
-        updates = learn(rollout.groups, policy=policy, algorithm=algorithm, temperature=sampling.temperature, pad_id=chat.pad_id,
-                        parts=loop.updates_per_rollout, lr=rate)  # fmt: skip
-        position = Position(step, rollout.cursor)
-        metrics: dict[str, float] = {
-            **rollout_metrics(rollout.groups, rollout.replaced), **update_metrics(updates),
-            "lr": rate, "staleness": version - rollout.version,
-        }  # fmt: skip
-        evaluating = step == loop.steps or bool(loop.eval_every and step % loop.eval_every == 0)
-        saving = step % loop.checkpoint_every == 0 and step < loop.steps
-        if evaluating or saving:
-            clock("settle")
+    with interruptible():
+        course = Course(run, policy, rollouts)
+        try:
+            if not course.begun:
+                course.doing = "the evaluation before the first step"
+                sampler.sync()
+                facts = sampler.facts() | _evaluation(evaluate)
+                with whole():
+                    tracker.step(0, facts)
+                    course.reach(Position())
+                    course.save()
+            while course.position.step < loop.steps and not should_stop():
+                check()
+                metrics = _step(course, loop, sampler, algorithm=algorithm, sampling=sampling, tracker=tracker, evaluate=evaluate)
+                silent.append(metrics)
+                if len(silent) == STEPS_WITHOUT_SIGNAL and not any(m["effective_batch"] for m in silent):
+                    tracker.say(no_signal_message(list(silent)))
+                    silent.clear()
             rollouts.settle()
-        if evaluating:
-            clock("evaluate")
-            sampler.sync()
-            metrics |= _evaluation(evaluate)
+            course.save()
+        except Interrupted:
+            tracker.say(course.interrupted())
+    return course.position
+
+
+def _step(
+    course: Course, loop: Loop, sampler: Sampler, *, algorithm: Algorithm, sampling: Sampling, tracker: Tracker,
+    evaluate: Callable[[], Accuracy] | None,
+) -> dict[str, float]:  # fmt: skip
+    """One step, shown and stored. Returns its numbers."""
+    policy, rollouts, step, clock = course.policy, course.rollouts, course.position.step + 1, Clock()
+    clock("rollout")
+    course.doing = f"the sampling of step {step}"
+    reseed(loop.seed, "step", step)
+    rollout = rollouts.take(step, course.position.cursor)
+    if rollout.version == policy.version:
+        clock("canary")
+        sampler.check(rollout.groups, sampling.temperature, step)
+    if loop.ahead and step < loop.steps:
+        clock("begin")
+        rollouts.begin(step + 1, rollout.cursor)
+    elif not loop.ahead:
+        sampler.rest()
+    clock("update")
+    course.doing = f"the update of step {step}"
+    rate, version = loop.lr(step - 1), policy.version
+    with watched(f"step {step}, updating", sum(len(group.completions) for group in rollout.groups), after=10.0):
+        updates = learn(rollout.groups, policy=policy, algorithm=algorithm, temperature=sampling.temperature,
+                        pad_id=rollouts.chat.pad_id, parts=loop.updates_per_rollout, lr=rate)  # fmt: skip
+    position = Position(step, rollout.cursor)
+    metrics: dict[str, float] = {
+        **rollout_metrics(rollout.groups, rollout.replaced), **update_metrics(updates),
+        "lr": rate, "staleness": version - rollout.version,
+    }  # fmt: skip
+    evaluating = step == loop.steps or bool(loop.eval_every and step % loop.eval_every == 0)
+    saving = step % loop.checkpoint_every == 0 and step < loop.steps
+    if evaluating or saving:
+        clock("settle")
+        rollouts.settle()
+    if evaluating:
+        clock("evaluate")
+        course.doing = f"the evaluation after step {step}"
+        sampler.sync()
+        metrics |= _evaluation(evaluate)
+    with whole():
         tracker.step(step, metrics | sampler.facts() | _timing(clock, rollout))
-        silent.append(metrics)
-        if len(silent) == STEPS_WITHOUT_SIGNAL and not any(m["effective_batch"] for m in silent):
-            tracker.say(no_signal_message(list(silent)))
-            silent.clear()
+        course.reach(position)
         if saving:
-            run.save(policy, position)
-    rollouts.settle()
-    run.save(policy, position)
-    return position
+            course.save()
+    return metrics
 
 
 def learn(

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 
 from rollout.chat import Chat
 from rollout.engine import Completion, Engine, Sampling
+from rollout.progress import current
 from rollout.tool_use import ToolEngine
 from verifiers.problem import Problem
 from verifiers.verdict import Verdict
@@ -52,11 +53,14 @@ def collect(
     judged: list[list[Verdict | None]] = [[] for _ in problems]
     order: list[int] = []
     arrived: SimpleQueue[int | None] = SimpleQueue()
+    progress = current()
 
     def on_group(index: int, group: list[Completion]) -> None:
         responses[index] = [chat.response(completion) for completion in group]
         judged[index] = [completion.verdict for completion in group]
         arrived.put(index)
+        if progress:
+            progress.finished(len(group))
 
     def pairs() -> Iterator[tuple[Problem, str]]:
         while (index := arrived.get()) is not None:
@@ -64,7 +68,8 @@ def collect(
             rows = zip(responses[index], judged[index], strict=True)
             yield from ((problems[index], response) for response, verdict in rows if verdict is None)
 
-    with ThreadPoolExecutor(1, "reckon-scoring") as scorer:
+    scorer, interrupted = ThreadPoolExecutor(1, "reckon-scoring"), False
+    try:
         scoring = scorer.submit(verify, pairs())
         try:
             sample = partial(engine.play, problems, clock=clock) if isinstance(engine, ToolEngine) else engine.generate
@@ -73,6 +78,11 @@ def collect(
             arrived.put(None)
         clock("verify")
         verdicts = iter(scoring.result())
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
+    finally:
+        scorer.shutdown(wait=not interrupted)  # verdicts that nobody waits for any more end with the pool
     scored = {index: tuple(verdict or next(verdicts) for verdict in judged[index]) for index in order}
     return [
         Group(problem, list(prompt), tuple(completions[n]), tuple(responses[n]), scored[n])
@@ -101,6 +111,8 @@ def collect_informative(
     dull: list[Group] = []
     for attempt in range(max_refills + 1):
         problems = [next_problem() for _ in range(count - len(kept))]
+        if attempt and (progress := current()):
+            progress.total += len(problems) * sampling.completions
         seeded = replace(sampling, seed=sampling.seed + attempt)
         for group in collect(problems, engine=engine, chat=chat, sampling=seeded, verify=verify, clock=clock):
             (kept if group.informative or not max_refills else dull).append(group)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
+from rollout.interruption import check, whole
+from rollout.progress import current
 from rollout.replica import Replica, pack
 from rollout.stopping import Decode, stop_test
 
@@ -26,16 +28,21 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
     (no global random state to save or disturb) and needs one [B V] tensor at a time instead of all steps' scores.
     """
 
-    def __init__(self, temperature: float, generator: torch.Generator):
+    def __init__(self, temperature: float, generator: torch.Generator, watch: Callable[[list[int]], None] | None = None):
+        """`watch` is told the tokens of each step."""
         self.temperature = temperature
         self.generator = generator
+        self.watch = watch
         self.chosen: list[Tensor] = []
         self._logp: Tensor | None = None
 
     def note(self, tokens: Tensor) -> None:
         """The tokens [B] that followed from the last scores."""
+        check()
         if self._logp is not None:
             self.chosen.append(self._logp.gather(1, tokens[:, None]).squeeze(1))
+            if self.watch:
+                self.watch(tokens.tolist())
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         self.note(input_ids[:, -1])
@@ -94,9 +101,10 @@ class HFEngine:
         groups: list[list[Completion]] = [[] for _ in prompts]
         with self._sampling_module() as module:
             generator = torch.Generator(_device(module)).manual_seed(sampling.seed)
+            watch = _Watch(len(rows), sampling)
             for start in range(0, len(rows), self.max_sequences):
                 part = rows[start : start + self.max_sequences]
-                completions = self._generate_batch(module, [prompt for _, prompt in part], sampling, generator)
+                completions = self._generate_batch(module, [prompt for _, prompt in part], sampling, generator, watch)
                 for (index, _), completion in zip(part, completions, strict=True):
                     groups[index].append(completion)
                     if on_group and len(groups[index]) == sampling.completions:
@@ -131,17 +139,18 @@ class HFEngine:
             with _autocast(model, self._weights.autocast):
                 yield model
         finally:
-            model.generation_config = defaults
-            module.train(was_training)
+            with whole():
+                model.generation_config = defaults
+                module.train(was_training)
 
     def _generate_batch(
-        self, module: Any, prompts: Sequence[Sequence[int]], sampling: Sampling, generator: torch.Generator
+        self, module: Any, prompts: Sequence[Sequence[int]], sampling: Sampling, generator: torch.Generator, watch: "_Watch"
     ) -> list[Completion]:
         width = max(map(len, prompts))
         pads = [width - len(prompt) for prompt in prompts]
         tokens = torch.tensor([[self.pad_id] * pad + list(prompt) for pad, prompt in zip(pads, prompts, strict=True)])
         mask = torch.arange(width)[None] >= torch.tensor(pads)[:, None]
-        sampler = _Sampler(sampling.temperature, generator)
+        sampler = _Sampler(sampling.temperature, generator, watch.batch(len(prompts)))
         ends = _Ends(stop_test(sampling, self.decode), width, len(prompts))
         sequences = module.generate(
             tokens.to(_device(module)),
@@ -165,6 +174,34 @@ class HFEngine:
         length = len(tokens) if stop is None else stop
         finish: Literal["stop", "length"] = "length" if stop is None else "stop"
         return Completion(tokens[:length], logprobs[:length], [True] * length, finish, self._version)
+
+
+class _Watch:
+    """Tells whoever watches how far a call of `generate` has come, a step at a time."""
+
+    def __init__(self, rows: int, sampling: Sampling):
+        self.rows, self.sampling, self.progress = rows, sampling, current()
+        self.begun = self.ended = 0
+        if self.progress:
+            self.progress.begin_call()
+
+    def batch(self, rows: int) -> Callable[[list[int]], None] | None:
+        """For the next so many rows."""
+        if self.progress is None:
+            return None
+        progress, before, self.begun, going, step = self.progress, self.begun, self.begun + rows, [True] * rows, 0
+
+        def watch(tokens: list[int]) -> None:
+            nonlocal step
+            step += 1
+            sampled = sum(going)
+            for row, token in enumerate(tokens):
+                if going[row] and token in self.sampling.stop_ids:
+                    going[row] = False
+                    self.ended += 1
+            progress.sampled(sampled, self.ended, (before + rows * step / self.sampling.max_tokens) / self.rows)
+
+        return watch
 
 
 def _stop(tokens: list[int], stop_ids: Sequence[int]) -> int | None:

@@ -12,6 +12,7 @@ Not covered: nodes of a cluster need this package installed; an engine that hang
 
 import hashlib
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,8 +22,11 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 from rollout.engine import Completion, Engine, OnGroup, PolicyWeights, Sampling
+from rollout.interruption import check
 from rollout.replica import Parcel, Replica, pack
 from verifiers.input_error import InputError
+
+_GLANCE = 1.0  # seconds between looks at whether the run was asked to stop
 
 
 class EngineLost(RuntimeError):
@@ -146,9 +150,7 @@ class RayEngines:
                 engine, (number, members) = idle.popleft(), waiting.popleft()
                 part = replace(sampling, seed=_chunk_seed(sampling.seed, number))
                 running[self._actors[engine].generate.remote([list(prompts[i]) for i in members], part)] = engine, (number, members)
-            done, _ = ray.wait(list(running), timeout=self.timeout)
-            if not done:
-                raise EngineLost(f"no Ray engine answered within {self.timeout:g} s; shorten the completions or raise the time-out")
+            done = self._first_of(list(running))
             engine, (number, members) = running.pop(done[0])
             try:
                 for index, group in zip(members, ray.get(done[0]), strict=True):
@@ -163,6 +165,16 @@ class RayEngines:
                 raise _cause(error) from error
             idle.append(engine)
         return groups
+
+    def _first_of(self, running: list[Any]) -> list[Any]:
+        """The one that answers first; the wait can be interrupted in any thread."""
+        until = time.monotonic() + self.timeout
+        while time.monotonic() < until:
+            check()
+            done, _ = ray.wait(running, timeout=min(_GLANCE, self.timeout))
+            if done:
+                return list(done)
+        raise EngineLost(f"no Ray engine answered within {self.timeout:g} s; shorten the completions or raise the time-out")
 
     def _require_weights(self) -> None:
         if self._latest is None:

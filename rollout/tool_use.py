@@ -27,6 +27,7 @@ from typing import Any, Literal
 from rollout.chat import Chat
 from rollout.engine import Completion, Engine, OnGroup, PolicyWeights, Sampling
 from rollout.environment import Environment, Failure, Reply, call_all
+from rollout.progress import current
 from rollout.stopping import stop_test
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict, as_verdict
@@ -129,6 +130,8 @@ class ToolEngine:
                 if on_group:
                     on_group(group, self._group(episodes, group))
 
+        if progress := current():
+            progress.in_turns = True
         sampling = replace(sampling, completions=1, stop_texts=(*sampling.stop_texts, *self.stop_texts))
         try:
             clock("tools")

@@ -1,0 +1,99 @@
+"""Ctrl-C and SIGTERM: heard at once wherever the run is, except where something is being changed or written.
+
+The signal becomes an exception in the main thread (`Interrupted`), in the middle of sampling, evaluation or an update, whatever the
+engine: a wait for a server or an actor ends too. `whole` holds it back over what must not be half done: an optimiser's step, a
+checkpoint. `check` raises it where an exception might have been swallowed (Python drops those of a finaliser), and in other threads.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_REPEATED = 1.0  # seconds within which a second signal is the same wish: a terminal and a parent process may both pass it on
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was asked to stop. Its text says what was going on and what is kept."""
+
+
+@dataclass
+class _State:
+    installed: bool = False
+    asked: float | None = None
+    """When, by the monotonic clock."""
+    seen: bool = False
+    """Whoever owns the run has caught it and is putting things in order."""
+    whole: int = 0
+
+
+_state = _State()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """From here on SIGINT and SIGTERM raise Interrupted. Within another such block, or outside of the main thread, it does nothing."""
+    if _state.installed or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _state.installed, _state.asked, _state.seen, _state.whole = True, None, False, 0
+    before = {number: signal.signal(number, _hear) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _state.installed, _state.asked = False, None
+
+
+def _hear(number: int, frame: Any) -> None:
+    now = time.monotonic()
+    if _state.asked is None:
+        _state.asked = now
+        if not _state.whole:
+            raise Interrupted
+    elif now - _state.asked > _REPEATED:  # asked again: at once, whatever is half done
+        raise Interrupted
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """What is within is done to its end; a signal that came meanwhile raises after it. (A second signal does not wait.)"""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _state.whole += 1
+    try:
+        yield
+    finally:
+        _state.whole -= 1
+    if not _state.whole:
+        check()
+
+
+def check() -> None:
+    """Raises Interrupted if the run was asked to stop and nobody has dealt with it; in any other thread than the main one, always then."""
+    if _state.asked is None:
+        return
+    if threading.current_thread() is not threading.main_thread() or not (_state.seen or _state.whole):
+        raise Interrupted
+
+
+def seen() -> None:
+    """Whoever caught Interrupted takes over: `check` and `whole` raise no more, so that what is left can be put in order."""
+    _state.seen = True
+
+
+@contextmanager
+def stage(doing: str, kept: str) -> Iterator[None]:
+    """Says what an interruption within it interrupted, and what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if str(error):
+            raise
+        raise Interrupted(f"{doing}; {kept}") from None

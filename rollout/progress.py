@@ -1,0 +1,83 @@
+"""How far a long piece of work has come: what samples tells it, whoever shows it asks."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Progress:
+    """One piece of work, such as an evaluation. Told from one thread, read from any."""
+
+    text: str
+    total: int
+    """Items, such as completions; 0 where nobody counts."""
+    began: float = field(default_factory=time.monotonic)
+    in_turns: bool = False
+    """A completion takes several calls of an engine, so that a call says nothing of how far the whole is."""
+    tokens: int = 0
+    _finished: int = 0
+    _before: int = 0
+    _ended: int = 0
+    _share: float = 0.0
+
+    @property
+    def done(self) -> int:
+        return max(self._finished, self._before + self._ended)
+
+    def finished(self, count: int) -> None:
+        """So many more items are there."""
+        self._finished += count
+
+    def begin_call(self) -> None:
+        """By an engine that tells each step of a call of `generate`."""
+        self._before, self._ended, self._share = self._finished, 0, 0.0
+
+    def sampled(self, tokens: int, ended: int, share: float) -> None:
+        """By such an engine: so many more tokens, the call's completions that have ended, its share done of the longest it can take."""
+        self.tokens += tokens
+        if not self.in_turns:
+            self._ended, self._share = ended, share
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An upper bound where the engine knows one, else in proportion; None before there is anything to go by."""
+        share = self._share or (self.done / self.total if self.total else 0.0)
+        return (time.monotonic() - self.began) * (1 - min(share, 1.0)) / share if share else None
+
+    def __str__(self) -> str:
+        left, seconds = self.seconds_left, time.monotonic() - self.began
+        if not self.total:
+            return f"{self.text} ({clock_time(seconds)} so far)"
+        parts = [f"{self.text}: {self.done:,}/{self.total:,}"]
+        if left is not None:
+            parts.append(clock_time(left) + (" left at most" if self._share else " left"))
+        if self.tokens and seconds > 0:
+            parts.append(f"{self.tokens / seconds:,.0f} tokens/s")
+        return ", ".join(parts)
+
+
+def clock_time(seconds: float) -> str:
+    """As 3:10, or 2:03:10."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+_current: ContextVar[Progress | None] = ContextVar("progress", default=None)
+
+
+def current() -> Progress | None:
+    """What is in progress in this thread; None where nobody watches."""
+    return _current.get()
+
+
+@contextmanager
+def told(progress: Progress | None) -> Iterator[None]:
+    """Within, `current` is this one."""
+    token = _current.set(progress)
+    try:
+        yield
+    finally:
+        _current.reset(token)
