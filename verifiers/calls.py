@@ -78,6 +78,9 @@ class PoolStats:
         return sum(self.verdicts.values()) / self.busy_seconds if self.busy_seconds else 0.0
 
 
+LONGEST_LINE = 8 << 20
+"""Bytes of a worker's line, above which it is none."""
+
 _OTHER_MESSAGES = frozenset({"ready", "loading", "error"})
 
 

@@ -94,18 +94,20 @@ def _goal(meta: Mapping[str, Any]) -> tuple[Database, Goal]:
         raise InputError('meta has no "database": give the path of a .mm file (`apt install metamath-databases` has some)')
     if isinstance(theorem, str) is isinstance(statement, str):
         raise InputError('meta needs either "theorem", a label of the database, or "statement", an expression')
+    given = meta.get("dummies_distinct")
+    if given is not None and not isinstance(given, bool):
+        raise InputError(f'"dummies_distinct" in meta must be true or false, not {given!r:.40}')
     database = load(Path(path))
     if isinstance(theorem, str):
         if extra := {"hypotheses", "disjoint", "before"} & meta.keys():
             raise InputError(f'meta has "theorem" and {min(extra)!r}: these come from the database; leave one out')
-        return database, database.goal(theorem, dummies_distinct=meta.get("dummies_distinct", False) is True)
+        return database, database.goal(theorem, dummies_distinct=given is True)
     hypotheses, disjoint, before = meta.get("hypotheses", {}), meta.get("disjoint", []), meta.get("before", "")
     if not isinstance(hypotheses, Mapping) or not _all_texts([*hypotheses, *hypotheses.values()]):
         raise InputError('"hypotheses" in meta must be an object of labels and statements')
     if not isinstance(disjoint, list | tuple) or not _all_texts(disjoint) or not isinstance(before, str):
         raise InputError('"disjoint" in meta must be a list of texts such as "x y", and "before" a label')
-    distinct = meta.get("dummies_distinct", True) is True
-    return database, database.goal_of(str(statement), hypotheses, disjoint, before=before, dummies_distinct=distinct)
+    return database, database.goal_of(str(statement), hypotheses, disjoint, before=before, dummies_distinct=given is not False)
 
 
 def _all_texts(values: Iterable[object]) -> bool:

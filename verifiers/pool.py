@@ -36,7 +36,8 @@ from verifiers.dispatch import Dispatcher, Limits
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.problem_file import gold_response
-from verifiers.verdict import Status, Verdict, as_verdict
+from verifiers.reward_function import spec_of
+from verifiers.verdict import Reward, Status, Verdict, as_verdict
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,8 +47,9 @@ class VerifierPool:
     """Worker processes that give verdicts, within a deadline for each.
 
     `rewards` are `name` or `name=weight` specs for all problems (see `reward_function.compose_rewards`), resolved against the
-    current folder; without any, each problem's own `verifier` runs. `deadline` is in seconds for one verdict, `start_deadline`
-    for importing the rewards. A worker is replaced after `recycle_after` verdicts, and when its resident memory has grown by more
+    current folder, or functions that a worker can import by their module's name; without any, each problem's own `verifier` runs.
+    `deadline` is in seconds for one verdict, `start_deadline` for importing the rewards. A worker is replaced after `recycle_after`
+    verdicts, and when its resident memory has grown by more
     than `recycle_above` bytes since it imported its verifier (None: never; nor on systems without /proc); what one verdict may
     take is `memory_limit`'s business, the bytes of a worker's address space. At most `chunk` items are sent to a worker ahead.
     After `give_up_after` x `workers` items in a row without a verdict, in time-outs and dead workers, the calls that wait for
@@ -61,7 +63,7 @@ class VerifierPool:
 
     def __init__(
         self,
-        rewards: Sequence[str] = (),
+        rewards: str | Reward | Sequence[str | Reward] = (),
         *,
         workers: int = 2,
         deadline: float = 10.0,
@@ -78,7 +80,7 @@ class VerifierPool:
             raise InputError("give_up_after must be at least 0, and recycle_above at least 1 byte, or None")
         self.deadline = deadline
         self._window = 2 * workers * chunk
-        specs = [rewards] if isinstance(rewards, str) else list(rewards)
+        specs = [reward if isinstance(reward, str) else spec_of(reward) for reward in _several(rewards)]
         setup = {"rewards": specs, "sys_path": [entry or str(Path.cwd()) for entry in sys.path], "memory_limit": memory_limit}
         limits = Limits(workers, deadline, start_deadline, recycle_after, recycle_above, give_up_after, chunk)
         self._dispatcher = Dispatcher(to_bytes(setup) + b"\n", ", ".join(specs), limits)
@@ -218,6 +220,14 @@ class VerifierPool:
                 raise
         else:
             call.deliver(Fed(count, None))
+
+
+def _several(rewards: str | Reward | Sequence[str | Reward]) -> Sequence[str | Reward]:
+    if isinstance(rewards, str) or callable(rewards):
+        return [rewards]
+    if isinstance(rewards, Sequence):
+        return rewards
+    raise InputError(f"rewards: give names such as 'math_answer' or 'FILE.py:FUNCTION', or functions, not {rewards!r:.60}")
 
 
 def _item(call: Call, index: int, problem: object, response: object) -> Item:

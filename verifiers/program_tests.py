@@ -21,7 +21,7 @@ from verifiers.languages import LANGUAGES, PYTHON, Language, ToolMissingError, f
 from verifiers.problem import Problem
 from verifiers.remote_sandbox import RemoteSandbox
 from verifiers.sandbox import Outcome, Run
-from verifiers.stdin_tests import BadTestsError, Budget, Complaints, SandboxFailedError, judge_outputs, read_pairs, tally, text
+from verifiers.stdin_tests import RUN_SECONDS, BadTestsError, Budget, Complaints, SandboxFailedError, judge_outputs, read_pairs, tally, text
 from verifiers.verdict import Status, Verdict, bad_gold, no_answer
 
 
@@ -37,6 +37,7 @@ def verify(problem: Problem, response: str) -> Verdict:
             raise BadTestsError("tests that call a function are for python_tests")
         cases = [(text(given), text(wanted)) for given, wanted in pairs]
         budget = Budget.read(problem.meta)
+        budget.check_count(len(cases), RUN_SECONDS)
     except (BadTestsError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         return bad_gold(f"no tests that can be run: {error}")
     program = _extract(response, language)

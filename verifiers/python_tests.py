@@ -47,6 +47,7 @@ from verifiers.remote_sandbox import RemoteSandbox
 from verifiers.sandbox import Outcome, Program, Run
 from verifiers.served import line, literal_calls, serve
 from verifiers.stdin_tests import (
+    RUN_SECONDS,
     BadTestsError,
     Budget,
     Complaints,
@@ -54,6 +55,7 @@ from verifiers.stdin_tests import (
     close,
     judge_outputs,
     read_pairs,
+    shown,
     tally,
     text,
     within,
@@ -61,6 +63,7 @@ from verifiers.stdin_tests import (
 from verifiers.verdict import Verdict, bad_gold, no_answer
 
 _PYTHON = ("python", "py", "python3")
+_CALL_SECONDS = 0.0002  # what a call, or an assert, takes at the least
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,12 @@ def verify(problem: Problem, response: str) -> Verdict:
     """
     try:
         language = problem.meta.get("language")  # of a name that is no programming language's, as "en", nothing follows
-        if isinstance(language, str) and LANGUAGES.get(language.lower(), PYTHON) is not PYTHON:
+        if language is not None and not isinstance(language, str):
+            return bad_gold(f"its language is {shown(language)}; a name is needed")
+        if language and LANGUAGES.get(language.lower(), PYTHON) is not PYTHON:
             return bad_gold(f"its language is {language!r}; the verifier for it is program_tests")
         tests, budget = _read_tests(problem), Budget.read(problem.meta)
+        budget.check_count(max(len(tests.cases), len(tests.sources)), RUN_SECONDS if tests.kind == "stdin" else _CALL_SECONDS)
     except (
         BadTestsError,
         SyntaxError,
@@ -118,9 +124,12 @@ def extract_program(response: str) -> str:
 def _read_tests(problem: Problem) -> _Tests:
     """The tests in a problem's meta. Raises BadTestsError, or what a wrong type raises."""
     meta = problem.meta
-    if isinstance(meta.get("test"), str) and meta.get("entry_point"):
-        ast.parse(meta["test"])
-        return _Tests("check", names=(meta["entry_point"],), setup=_stub(_prompt(problem)), sources=(meta["test"],))
+    entry = _text_of(meta, "entry_point")
+    if entry and not entry.isidentifier():
+        raise BadTestsError(f"entry_point is {entry!r:.40}; the name of a function is needed")
+    if meta.get("test") and entry:
+        ast.parse(test := _text_of(meta, "test"))
+        return _Tests("check", names=(entry,), setup=_stub(_prompt(problem)), sources=(test,))
     if meta.get("test_list"):
         return _assert_tests(meta)
     name, pairs = read_pairs(meta)
@@ -133,8 +142,8 @@ def _read_tests(problem: Problem) -> _Tests:
 
 def _assert_tests(meta: Mapping[str, Any]) -> _Tests:
     """MBPP: the functions that the asserts call are the names in them that nothing else defines."""
-    setup = "\n".join([*meta.get("test_imports", ()), meta.get("test_setup_code") or ""])
-    sources = tuple(meta["test_list"])
+    setup = "\n".join([*_texts_of(meta, "test_imports"), _text_of(meta, "test_setup_code")])
+    sources = tuple(_texts_of(meta, "test_list"))
     nodes = [node for source in (setup, *sources) for node in ast.walk(ast.parse(source))]
     loads = [node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
     loaded = {node.id for node in loads}
@@ -153,6 +162,21 @@ def _assert_tests(meta: Mapping[str, Any]) -> _Tests:
     if not names:
         raise BadTestsError("the asserts call no function of the program")
     return _Tests("assert", names=tuple(sorted(names)), modules=tuple(sorted(modules)), setup=setup, sources=sources)
+
+
+def _text_of(meta: Mapping[str, Any], name: str) -> str:
+    """ "" where it is not given. Raises BadTestsError for what is no text."""
+    value = meta.get(name)
+    if value is not None and not isinstance(value, str):
+        raise BadTestsError(f"{name} is {shown(value)}; a text is needed")
+    return value or ""
+
+
+def _texts_of(meta: Mapping[str, Any], name: str) -> list[str]:
+    value = meta.get(name)
+    if value is not None and not (isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value)):
+        raise BadTestsError(f"{name} is {shown(value)}; a list of texts is needed")
+    return list(value or ())
 
 
 def _prompt(problem: Problem) -> str:

@@ -139,6 +139,21 @@ def compose_rewards(specs: Sequence[str]) -> Verifier:
     return weighted_sum(parts)
 
 
+def spec_of(function: object) -> str:
+    """The name by which another process finds a function. Raises InputError, with what to give instead, where it has none."""
+    if not callable(function):
+        raise InputError(f"a reward is a name, such as 'math_answer' or 'FILE.py:FUNCTION', or a function, not {function!r:.60}")
+    module, name = getattr(function, "__module__", "") or "", getattr(function, "__qualname__", "")
+    if name == "verify" and module.startswith("verifiers.") and module.rpartition(".")[2] in own_names():
+        return module.rpartition(".")[2]
+    if module in ("", "__main__") or not name.isidentifier() or getattr(sys.modules.get(module), name, None) is not function:
+        raise InputError(
+            f"the reward {name or repr(function):.60} cannot be found by another process: write it as a function of a file and give "
+            "'FILE.py:FUNCTION', or of an importable module"
+        )
+    return f"{module}:{name}"
+
+
 def short_name(spec: str) -> str:
     """The function's name, or the module's where no function is named; without parameters and weight."""
     name = parse(split_weight(spec)[0]).name

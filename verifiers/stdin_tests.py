@@ -18,6 +18,10 @@ from verifiers.verdict import Status, Verdict, bad_gold
 
 Complaints = Generator[str, None, None]
 
+_LONGEST, _LARGEST = 24 * 3600.0, 1 << 20  # seconds, and MB: a terabyte
+RUN_SECONDS = 0.005
+"""What starting a program takes at the least."""
+
 _INTEGER = re.compile(r"([+-]?)([0-9]+)", re.ASCII)
 
 
@@ -42,12 +46,38 @@ class Budget:
 
     @classmethod
     def read(cls, meta: Mapping[str, Any]) -> "Budget":
-        """From a problem's meta. Raises ValueError or TypeError for what is no number or no limit."""
-        limits = Limits(wall=float(meta.get("time_limit", 5.0)), memory=int(meta.get("memory_limit", 1024)) << 20)
-        total, tolerance = float(meta.get("total_limit", 8.0)), float(meta.get("tolerance", 0.0))
-        if not (0 < total < math.inf and 0 <= tolerance < math.inf):
-            raise ValueError(f"total_limit {total} or tolerance {tolerance} cannot be")
-        return cls(limits, total, bool(meta.get("partial", False)), tolerance)
+        """From a problem's meta. Raises BadTestsError for what is no number, or no limit that a machine could keep."""
+        wall = _number_of(meta, "time_limit", 5.0, most=_LONGEST)
+        memory = _number_of(meta, "memory_limit", 1024, most=_LARGEST)
+        total = _number_of(meta, "total_limit", 8.0, most=_LONGEST)
+        tolerance = _number_of(meta, "tolerance", 0.0, least=0.0, most=1e300)
+        partial = meta.get("partial", False)
+        if partial not in (True, False, None):
+            raise BadTestsError(f"partial is {partial!r:.40}; true or false is needed")
+        return cls(Limits(wall=wall, memory=max(1, int(memory)) << 20), total, bool(partial), tolerance)
+
+    def check_count(self, tests: int, seconds: float) -> None:
+        """Raises BadTestsError for more tests than fit into the total, each taking `seconds` at the least, whatever the program."""
+        most = int(self.total / seconds)
+        if tests > most:
+            raise BadTestsError(f"{tests} tests cannot run in the total_limit of {self.total:g} s; it holds {most} at the most")
+
+
+def _number_of(meta: Mapping[str, Any], name: str, default: float, *, least: float = 1e-3, most: float) -> float:
+    value = meta.get(name, default)
+    if value is None:  # a column that other rows have
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise BadTestsError(f"{name} is {shown(value)}; a number from {least:g} to {most:g} is needed")
+    return float(value)
+
+
+def shown(value: object) -> str:
+    """The beginning of what a problem's data hold, for a complaint."""
+    try:
+        return f"{value!r:.60}"
+    except (ValueError, RecursionError, MemoryError):
+        return f"a {type(value).__name__} too long to show"
 
 
 def within(limits: Limits, deadline: float, *, extra: float = 0.0) -> Limits:
@@ -60,8 +90,14 @@ def read_pairs(meta: Mapping[str, Any]) -> tuple[str, list[tuple[Any, Any]]]:
     both = meta.get("input_output", meta)
     if isinstance(both, str):
         both = json.loads(both)
+    if not isinstance(both, Mapping):
+        raise BadTestsError(f"input_output is {shown(both)}; an object is needed")
     name = both.get("fn_name") or meta.get("fn_name") or ""
+    if not isinstance(name, str):
+        raise BadTestsError(f"fn_name is {shown(name)}; the name of a function is needed")
     if "tests" in both:
+        if not isinstance(both["tests"], list | tuple) or not all(isinstance(case, Mapping) for case in both["tests"]):
+            raise BadTestsError("tests must be a list of objects with input and output")
         pairs = [(case["input"], case["output"]) for case in both["tests"]]
     elif "inputs" in both and "outputs" in both:
         if not (isinstance(both["inputs"], list | tuple) and isinstance(both["outputs"], list | tuple)):
@@ -71,15 +107,15 @@ def read_pairs(meta: Mapping[str, Any]) -> tuple[str, list[tuple[Any, Any]]]:
         raise BadTestsError("its meta has none of inputs and outputs, tests, input_output, test_list, test and entry_point")
     if not pairs:
         raise BadTestsError("there are none")
-    return str(name), pairs
+    return name, pairs
 
 
 def text(value: object) -> str:
     """Standard input or output as text; some data sets have a list of lines."""
-    if isinstance(value, list):
+    if isinstance(value, list) and all(isinstance(line, str | int | float) for line in value):
         return "\n".join(map(str, value))
     if not isinstance(value, str):
-        raise BadTestsError(f"{value!r:.60} is not text")
+        raise BadTestsError(f"{shown(value)} is not text")
     return value
 
 

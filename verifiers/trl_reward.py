@@ -11,20 +11,21 @@ from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
 from verifiers.problem_file import row_reader
-from verifiers.reward_function import short_name
-from verifiers.verdict import Verdict, Verifier, bad_gold
+from verifiers.reward_function import as_verifier, short_name
+from verifiers.verdict import Reward, Verdict, Verifier, bad_gold
 
 # What TRL hands a reward function besides the columns of the data set.
 _NOT_COLUMNS = frozenset({"completion_ids", "trainer_state", "environments", "log_extra", "log_metric"})
 
 
 def trl_reward(
-    verifier: Verifier | str, *, answer_column: str = "answer", workers: int = 2, deadline: float = 10.0
+    verifier: Reward | str, *, answer_column: str = "answer", workers: int = 2, deadline: float = 10.0
 ) -> Callable[..., list[float | None]]:
     """A TRL reward function that gives our verifier's scores, and None (TRL's "leave it out") where there is no verdict.
 
     A name (see `reward_function.load`) runs in `workers` processes with a deadline in seconds for each verdict, which end with
-    this process; a function runs here, in TRL's thread, without one. The gold answer is the data set's `answer_column`, read as
+    this process; a function runs here, in TRL's thread, without one, and returns what a reward may: float, bool, Verdict, or None for
+    "no verdict". The gold answer is the data set's `answer_column`, read as
     `problem_file.py` reads it: what follows the last ####, or stands in the last box, or all of it; a row without one has no
     verdict. The other columns are the problem's `meta`. The share of completions without a verdict is logged as `NAME/no_verdict`.
 
@@ -37,7 +38,7 @@ def trl_reward(
         judge = VerifierPool([spec], workers=workers, deadline=deadline).verify_many
     else:
         spec = name = _function_name(verifier)
-        judge = partial(_verify_here, verifier)
+        judge = partial(_verify_here, as_verifier(verifier, name))
     # The prompt is TRL's business; of a row only the answer is read.
     read = row_reader(verifier=spec, prompt_field="prompt", answer_field="answer")
 
@@ -64,7 +65,7 @@ def trl_reward(
     return reward
 
 
-def _function_name(verifier: Verifier) -> str:
+def _function_name(verifier: Reward) -> str:
     """A function's name; of our own verifiers, which are all called `verify`, the module's."""
     name = getattr(verifier, "__name__", type(verifier).__name__)
     return verifier.__module__.rpartition(".")[2] if name == "verify" and verifier.__module__.startswith("verifiers.") else name

@@ -50,13 +50,26 @@ class Verdict:
     def __post_init__(self) -> None:
         if (self.score is None) is (self.status in JUDGED):
             raise ValueError(f"a verdict with status {self.status} cannot have score {self.score}")
-        if self.score is not None and not math.isfinite(self.score):
-            raise ValueError(f"a score must be a finite number, not {self.score}")
+        if self.score is not None and not _finite(self.score):
+            raise ValueError(f"a score must be a finite number, not {self.score!r:.40}")
+        for name, part in self.parts.items() if self.parts else ():
+            if not _finite(part):
+                raise ValueError(f"the part {name!r:.40} must be a finite number, not {part!r:.40}")
+        for end, score in self.steps:
+            if not _finite(score):
+                raise ValueError(f"the score of the step that ends at {end!r:.40} must be a finite number, not {score!r:.40}")
 
     @property
     def valid(self) -> bool:
         """Whether a verdict was reached at all."""
         return self.score is not None
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except (OverflowError, TypeError):  # an integer beyond every float; a text
+        return False
 
 
 Reward = Callable[[Problem, str], Any] | Callable[[Problem, str], Awaitable[Any]]
@@ -94,8 +107,15 @@ def as_verdict(value: object) -> Verdict:
             return Verdict(None, Status.CRASH, "the reward function returned None: no verdict")
     try:
         score = float(value)  # type: ignore[arg-type]  # numpy and torch scalars have __float__; strings are refused below
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         score = math.nan
     if isinstance(value, str | bytes) or not math.isfinite(score):
-        raise TypeError(f"returned {value!r:.80} ({type(value).__name__}); expected a finite number, bool, Verdict or None")
+        raise TypeError(f"returned {_shown(value)} ({type(value).__name__}); expected a finite number, bool, Verdict or None")
     return Verdict(score, Status.RIGHT if score > 0 else Status.WRONG)
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.80}"
+    except ValueError:  # an integer of more digits than Python will write
+        return "a number too long to write"

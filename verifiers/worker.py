@@ -22,12 +22,14 @@ import traceback
 from contextlib import suppress
 from typing import Any, BinaryIO
 
+from verifiers.calls import LONGEST_LINE
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.reward_function import WrongReturnError, compose_rewards, load, where_raised
 from verifiers.verdict import Status, Verdict, Verifier
 
-_LONGEST_DETAIL = 600  # characters of a crash's description
+_LONGEST_ERROR = 600  # characters of a crash's description
+LONGEST_DETAIL = 10_000  # characters of any
 _WORKER = os.getpid()
 _JSON = json.JSONEncoder(ensure_ascii=False)  # once, not for every verdict
 
@@ -90,7 +92,9 @@ def serve(requests: BinaryIO, replies: int) -> None:
         number, _, request = line.partition(b" ")
         answer = _answer(request, verify)
         answer["item"] = int(number)
-        _send(replies, answer)
+        _send(
+            replies, answer, instead={**_no_verdict("its parts and steps are too many"), "seconds": answer["seconds"], "item": int(number)}
+        )
 
 
 class _NamedVerifiers:
@@ -124,14 +128,20 @@ def _answer(request: bytes, verify: Verifier) -> dict[str, Any]:
     except BaseException as error:  # noqa: BLE001  # the one boundary; time-outs of some libraries are no Exception
         _end_if_forked(error)
         detail = str(error) if isinstance(error, WrongReturnError | InputError) else _describe(error)
-    return {**_plain(Verdict(None, Status.CRASH, detail)), "seconds": time.perf_counter() - start}
+    return {**_no_verdict(detail), "seconds": time.perf_counter() - start}
+
+
+def _no_verdict(detail: str) -> dict[str, Any]:
+    return _plain(Verdict(None, Status.CRASH, detail))
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:
+    detail = str(verdict.detail)
+    more = len(detail) - LONGEST_DETAIL
     return {
         "score": None if verdict.score is None else float(verdict.score),
         "status": str(verdict.status),
-        "detail": str(verdict.detail),
+        "detail": detail if more <= 0 else f"{detail[:LONGEST_DETAIL]} ... ({more} more characters)",
         "parts": {str(name): float(score) for name, score in verdict.parts.items()},
         "steps": [[int(end), float(score)] for end, score in verdict.steps],
     }
@@ -153,7 +163,7 @@ def _reseed(problem: Problem, response: str) -> None:
 
 def _describe(error: BaseException) -> str:
     text = f"{type(error).__name__}: {error}"
-    return text[:_LONGEST_DETAIL] + where_raised(error)[:_LONGEST_DETAIL]
+    return text[:_LONGEST_ERROR] + where_raised(error)[:_LONGEST_ERROR]
 
 
 def _end_if_forked(error: BaseException | None) -> None:
@@ -170,9 +180,13 @@ def _end_if_forked(error: BaseException | None) -> None:
     os._exit(status & 0xFF)
 
 
-def _send(replies: int, message: dict[str, Any]) -> None:
+def _send(replies: int, message: dict[str, Any], instead: dict[str, Any] | None = None) -> None:
+    """`instead` is sent where the message is longer than the parent reads."""
     _end_if_forked(sys.exception())
-    left = memoryview(_JSON.encode(message).encode("utf-8", "surrogatepass") + b"\n")
+    line = _JSON.encode(message).encode("utf-8", "surrogatepass") + b"\n"
+    if len(line) > LONGEST_LINE and instead is not None:
+        line = _JSON.encode(instead).encode("utf-8", "surrogatepass") + b"\n"
+    left = memoryview(line)
     while left:
         left = left[os.write(replies, left) :]
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from verifiers.calls import Item
+from verifiers.calls import LONGEST_LINE, Item
 
 AHEAD = 0.05  # seconds of work that a worker is given in advance
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -116,16 +116,20 @@ class WorkerProcess:
                     self._outgoing.popleft()
 
     def read(self) -> list[bytes]:
-        """The complete lines that have arrived."""
-        pieces = [self._partial]
-        while not self.closed:
+        """The complete lines that have arrived, of a few megabytes at a time. A line that does not end is none of a worker's."""
+        pieces, size = [self._partial], len(self._partial)
+        while not self.closed and size <= LONGEST_LINE:
             try:
                 data = os.read(self.outlet, 1 << 18)
             except BlockingIOError:
                 break
             pieces.append(data)
+            size += len(data)
             self.closed = not data
         *lines, self._partial = b"".join(pieces).split(b"\n")
+        if len(self._partial) > LONGEST_LINE:
+            self._partial = b""
+            self.distrust()
         return lines
 
     def distrust(self) -> None:
