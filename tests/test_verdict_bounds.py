@@ -205,7 +205,6 @@ BAD_TESTS: list[dict[str, Any]] = [
     {**PAIRS, "total_limit": [8]},
     {**PAIRS, "tolerance": "1e-6"},
     {**PAIRS, "partial": "false"},
-    {**PAIRS, "language": 3},
     {"inputs": ["1\n"] * 3000, "outputs": ["1\n"] * 3000},
 ]
 

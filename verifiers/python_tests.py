@@ -87,9 +87,7 @@ def verify(problem: Problem, response: str) -> Verdict:
     """
     try:
         language = problem.meta.get("language")  # of a name that is no programming language's, as "en", nothing follows
-        if language is not None and not isinstance(language, str):
-            return bad_gold(f"its language is {shown(language)}; a name is needed")
-        if language and LANGUAGES.get(language.lower(), PYTHON) is not PYTHON:
+        if isinstance(language, str) and LANGUAGES.get(language.lower(), PYTHON) is not PYTHON:
             return bad_gold(f"its language is {language!r}; the verifier for it is program_tests")
         tests, budget = _read_tests(problem), Budget.read(problem.meta)
         budget.check_count(max(len(tests.cases), len(tests.sources)), RUN_SECONDS if tests.kind == "stdin" else _CALL_SECONDS)
