@@ -142,7 +142,7 @@ x\equiv 1\pmod 5 ~ x=1
 (1,1,1) ~ a=b=1
 (1,1,2) ~ a=b=c=1
 (1,2) ~ a=b=1
-5 ~ x=y=5
+5 ~ x=y=6
 Ax+B ~ Bx+A
 c_1 x+c_2 ~ c_1 x+c_1
 f(x)=cx ~ f(x)=kx^2

@@ -95,6 +95,7 @@ REFUSED_BY_OTHERS = [
     (31, "x^2", "x²"),
     (31, "3", "３"),
     (31, "12", "①②"),
+    (29, "0.5", "0,5"),
     (32, "B", r"\textbf{(B)}\ 5"),
     (32, "C", "(C)"),
     (33, "16,3,1,1", "w=16, d=3, a=1, b=1"),
@@ -109,7 +110,6 @@ REFUSED_BY_OTHERS = [
 ]
 
 ON_PURPOSE = [
-    (29, "0.5", "0,5", "a comma is a decimal point in some countries and separates two answers in others"),
     (2, "50", "0.5", "a missing percent sign is forgiven, a factor of 100 is not"),
 ]
 

@@ -22,6 +22,11 @@ _WRAPPED = r"\\(?:text|textbf|textrm|mbox|mathrm)\s*\{([^{}]*)\}"
 _ITEM = r"[A-Za-z][A-Za-z'-]{0,30}(?: [A-Za-z][A-Za-z'-]{0,30}){0,2}"
 _NO_ITEM = r"\b(?:is|are|was|were|then|but|yes|only|for|when|where|with|all|both|it|they|by|to|of|in)\b"
 _MAX_ITEMS = 20
+_WORD = r"(?<![\\A-Za-z{_^])(?<!\\begin\{)[A-Za-z]{2,}(?:'[a-z]+)?|@"
+_TUPLE = r"[(\[][^()\[\]]*(?:\([^()\[\]]*\)[^()\[\]]*)*,[^()\[\]]*(?:\([^()\[\]]*\)[^()\[\]]*)*[)\]]"
+_SPACING = r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])|\\[,;:! ]|\\?\$|~|\\q?quad(?![A-Za-z])"
+_FUNCTION_WORDS = frozenset({"sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "gcd", "lcm", "abs"})
+_LONGEST = 1000
 
 
 @lru_cache(maxsize=16)
@@ -67,6 +72,43 @@ def same_word_list(left: str, right: str) -> bool:
     """Ann, Bob and Carl; I and III: the same items, in the same order unless "and" says that there is none."""
     (a, joined), (b, joined_too) = _items(left), _items(right)
     return len(a) > 1 and (sorted(a) == sorted(b) if joined or joined_too else a == b)
+
+
+def pieces(text: str) -> list[str]:
+    """A sentence cut into its words, in lower case unless they are all capitals, and the formulas between them, up to a comma outside
+    brackets; empty for one that is too long, has no word, or names a function in words, whose argument may not stand alone."""
+    if len(text) > _LONGEST or not _pattern(_WORD).search(text):
+        return []
+    plain = re.sub(_SPACING, " ", re.sub(_WRAPPED, r" \1 ", text).replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac"))
+    found: list[str] = []
+    for part in _pattern(f"({_WORD})").split(plain):
+        if is_word(part):
+            found.append(part if part.isupper() else part.lower())
+        else:
+            found += [formula for formula in (cut.strip(" .") for cut in _parts(part)) if formula]
+    return [] if any(part in _FUNCTION_WORDS for part in found) else found
+
+
+def _parts(text: str) -> list[str]:
+    """Cut at the commas, semicolons and colons outside brackets."""
+    parts, start, depth = [], 0, 0
+    for at, sign in enumerate(text):
+        depth = max(0, depth + (sign in "([{") - (sign in ")]}"))
+        if sign in ",;:" and not depth and not (text[at + 1 : at + 2].isdigit() and text[at - 1 : at].isdigit()):
+            parts.append(text[start:at])
+            start = at + 1
+    return [*parts, text[start:]]
+
+
+def stands_alone(piece: str) -> bool:
+    """Whether a formula of a sentence may be compared by value: no argument or exponent of the name before it, as in sinc (x)^2."""
+    return (
+        not is_word(piece) and not piece.startswith(("^", "_")) and (piece[0] not in "([{" or _pattern(_TUPLE).fullmatch(piece) is not None)
+    )
+
+
+def is_word(piece: str) -> bool:
+    return _pattern(_WORD).fullmatch(piece) is not None
 
 
 def _items(text: str) -> tuple[list[str], bool]:

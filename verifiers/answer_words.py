@@ -6,8 +6,10 @@ harmless is compared as words. Left out: what sentences mean.
 """
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
+from verifiers.answer_layout import circled, clock, labels, lines_of, plain_layout, time_of_day, with_decimal_comma, without_gaps
 from verifiers.answer_names import is_the_answer, is_the_solution, is_unsafe, letter_named, names_a_quantity
 from verifiers.answer_phrases import meant, parity
 from verifiers.exact_sums import Expr, rational, symbols
@@ -24,7 +26,9 @@ _NOTHING = (
     r"(?:there (?:is|are|exists?) )?(?:no|none)(?: such)?(?: (?:real|integer|positive|rational|possible|valid|integral|other))*"
     r"(?: (?:solutions?|roots?|values?|numbers?|integers?|pairs?|triples?|functions?|[nxk]))?(?: exists?)?"
 )
-_CLOCK = r"(\d{1,2})(?::(\d\d))? ?([ap])\.?m\.?"
+_CLOCK = r"(\d{1,2})(?::(\d{1,2}))?(?::(\d\d))? ?([ap])\.? ?m\.?"
+_SCIENTIFIC = r"[-+]?\d\.(\d{1,30})(?:\s*(?:\\times|\\cdot|\*|×)\s*10\s*\^\s*\{?\s*(-?\d{1,2})\s*\}?|[eE]([-+]?\d{1,2}))"
+_ASSIGNED = r"\$?\s*[A-Za-z](?:_\{?\w+\}?)?(?:\(\w\))?\s*="
 _MONTHS = {
     month: n
     for n, month in enumerate(
@@ -40,6 +44,11 @@ _SUCH_NUMBERS = r"all real numbers ([a-z]) (?:such that|with|where|satisfying|fo
 _SENTENCE = r"((?:[A-Za-z]+,? ){1,10})(?:is|are|equals)(?: equal to| exactly| only|:)? (.+)"
 _THERE = r"(?:so |thus |therefore |hence )?there (?:is|are|were|will be|would be)(?: exactly| only| a total of)? (.+)"
 _FILLER = r"(?:exactly|therefore|thus|hence|so|answer)[,:]? (.+)"
+_CLOSING = (
+    r"(.{3,600}?)[\s,.;](?:and|so|hence|thus|therefore)[,:]? "
+    r"((?:the|our) (?:requested|required|desired|wanted|final) [A-Za-z ]{2,40} is .+)"
+)
+_DOUBTS = r"n't\b|\b(?:suppose|assum\w+|when|claim\w*|would|wrong\w*|where)\b"
 _ONLY = r"([^,;]{1,200}?)\s(?:only|\\text\s?\{\s?only\s?\})\.?"
 _SIGNS = {"": "", "positive": "+", "negative": "-", "nonnegative": ">=", "non-negative": ">="}
 _KINDS = {
@@ -69,6 +78,9 @@ def read(text: str) -> Value:
         return parse(text)
     if (" " in text or ":" in text) and (text[:1].isalnum() or text.startswith("\\t")) and (moment := _moment(text)) is not None:
         return moment
+    text = plain_layout(text)
+    if "\n" in text and (listed := _lines(text)) is not None:
+        return listed
     value = parse(text)
     if isinstance(value, Unparsed) and (only := _pattern(_ONLY).fullmatch(text)):
         value = parse(text := only[1])
@@ -80,13 +92,14 @@ def read(text: str) -> Value:
 @lru_cache(maxsize=4096)
 def _moment(text: str) -> Unparsed | None:
     """A time of day as of 24 hours, a date as month, day and year."""
-    plain = " ".join(_pattern(_WRAPPER).sub(r" \1", text).strip(" .$").lower().split()).replace(" :", ":")
-    clock = _pattern(_CLOCK).fullmatch(plain)
-    if clock:
-        hour, minute = int(clock[1]), int(clock[2] or 0)
-        if not (1 <= hour <= 12 and minute < 60):
+    plain = " ".join(_pattern(_WRAPPER).sub(r" \1", text).strip(" .$").lower().split()).replace(" :", ":").replace("{:}", ":")
+    if found := _pattern(_CLOCK).fullmatch(plain.replace(": ", ":")):
+        hour, minute, second = (int(part or 0) for part in found.groups()[:3])
+        if not (1 <= hour <= 12 and minute < 60 and second < 60):
             return None
-        return Unparsed(f"time {hour % 12 + 12 * (clock[3] == 'p'):02}:{minute:02}")
+        return Unparsed("time " + time_of_day(hour % 12 + 12 * (found[4] == "p"), minute, second))
+    if ":" in plain and (time := clock(plain, sure=True)):
+        return Unparsed(f"time {time}")
     date = _pattern(_DATE).fullmatch(_pattern(r"(?<=\d)(?:st|nd|rd|th)\b").sub("", plain))
     if date:
         return Unparsed(f"date {date[5] or '----'}-{_MONTHS[date[1] or date[4]]:02}-{int(date[2] or date[3]):02}")
@@ -94,18 +107,51 @@ def _moment(text: str) -> Unparsed | None:
 
 
 def read_beside(text: str, value: Value, other: Value) -> Value:
-    """5 m as a quantity where the other answer is a number or a quantity; beside 5 m or 3m + 2m it is a product."""
-    if not isinstance(value, Expr) or not symbols(value):
+    """5 m as a quantity where the other answer is a number or a quantity; beside 5 m or 3m + 2m it is a product. So with 20:34 beside a
+    time of day, 3,5 beside a number, and (1)(2) beside a list."""
+    match value, other:
+        case Group(opening=":"), Unparsed(tokens=words) if words.startswith("time "):
+            time = clock(text, sure=False)
+            return Unparsed(f"time {time}") if time else value
+        case (Group(opening=""), Expr()) if (digits := circled(text)) is not None and parse(digits) == other:
+            return other
+        case (Group(opening=""), Expr() | Quantity()) if "," in text and (decimal := with_decimal_comma(text)) is not None:
+            return parse(decimal)
+        case Unparsed(), Expr() | Quantity() if "," in text and (decimal := with_decimal_comma(text)) is not None:
+            return parse(decimal)
+        case Expr(), Group(opening="") if text.startswith("(") and (listed := labels(text)) is not None:
+            return parse(listed)
+        case Expr(), Expr() | Quantity() if symbols(value):
+            constant = isinstance(other, Quantity) or not symbols(other)
+            measured = lone_unit(text) if constant else None
+            return value if measured is None else parse(measured)
+    return value
+
+
+def with_decimals(text: str, value: Value) -> Value:
+    r"""2.3148 \times 10^{-3}, which is computed, with the seven decimals that it is written with."""
+    if not isinstance(value, Expr) or value.decimals or ("10" not in text and "e" not in text.lower()):
         return value
-    constant = isinstance(other, Quantity) or (isinstance(other, Expr) and not symbols(other))
-    measured = lone_unit(text) if constant else None
-    return value if measured is None else parse(measured)
+    match = _pattern(_SCIENTIFIC).fullmatch(text.strip(" $"))
+    return replace(value, decimals=max(0, len(match[1]) - int(match[2] or match[3]))) if match and value.rational is not None else value
+
+
+@lru_cache(maxsize=1024)
+def _lines(text: str) -> Value | None:
+    """Lines of one value each as a list: at once where they are blank lines apart, else where the text cannot be read as one."""
+    lines = lines_of(text)
+    apart = re.search(r"\n\s*\n", text) or all(_pattern(_ASSIGNED).match(line) for line in lines)
+    if not lines or not (apart or isinstance(parse(text), Unparsed)) or any(isinstance(parse(line), Unparsed) for line in lines):
+        return None
+    return parse(", ".join(line.rstrip(".") for line in lines))
 
 
 @lru_cache(maxsize=4096)
 def _read_words(text: str, value: Unparsed) -> Value:
     """Words are compared without their wrapper and without the case of their first letters: \\text{yes} is Yes, AB is not ab."""
-    plain = " ".join(_pattern(_WRAPPER).sub(r" \1 ", text).strip(" .$\n").split())
+    plain = " ".join(re.sub(r"\\[ ,;:!]|~", " ", _pattern(_WRAPPER).sub(r" \1 ", text)).strip(" .$\n").split())
+    if not plain.isascii():
+        plain = without_gaps(plain)
     if not re.search(r"[^\W\d_]{2}", plain):
         return value
     if (found := _restricted(plain)) is not None or (found := _sentence(plain)) is not None:
@@ -169,6 +215,8 @@ def _restricted(plain: str) -> Value | None:
 def _sentence(plain: str) -> Value | None:
     """The value of a sentence, with the words before its verb as its name; in "there are 5 ways" nothing is named."""
     lowered = plain if plain[1:2] == " " else plain[:1].lower() + plain[1:]
+    if closing := _pattern(_CLOSING).fullmatch(plain):
+        plain = lowered = closing[2] if not is_unsafe(closing[1]) and not _pattern(_DOUBTS).search(closing[1]) else ""
     match = _pattern(_THERE).fullmatch(lowered) or _pattern(_FILLER).fullmatch(lowered)
     if match and (value := _value_of(match[1])) is not None:
         return None if is_unsafe(lowered) else value
@@ -196,15 +244,23 @@ def _value_of(text: str) -> Value | None:
     return value
 
 
-def same_choice(left: str, right: str) -> bool:
-    r"""(B) 5, B. 5, option B and \textbf{(B)}\ 5 are the choice B, if no second choice follows: "(A) or (B)" is neither."""
-    letters = []
-    for text in (left, right):
-        text = text.strip(" $.")
-        match = _pattern(_CHOICE).fullmatch(text)
-        named = None if match else re.fullmatch(_CHOICE_WORDS, text, re.IGNORECASE)
-        if match and not _pattern(_LONE_CAPITAL).search(match[3]):
-            letters.append(match[1] or match[2])
-        else:
-            letters.append((named[1] if named else text).strip("$ ()"))
-    return letters[0] == letters[1] and len(letters[0]) == 1 and letters[0].isupper()
+def choice(text: str, *, lower: bool = False) -> tuple[str, str]:
+    r"""The letter and the option that is quoted behind it: (B) 5, B. 5 and \textbf{(B)}\ 5 are the choice B with the option 5, option B has
+    none. Two empty texts for anything else, and where a second choice follows: "(A) or (B)". `lower`: b and (b) are B too, up to h without
+    the number e."""
+    text = text.strip(" $.")
+    if match := _pattern(_CHOICE).fullmatch(text):
+        option = re.sub(r"^(?:[}\s~]|\\[,;: ]|\\q?quad(?![a-z]))+", "", match[3]).strip()
+        option = option[:-1] if option.endswith("}") and option.count("}") > option.count("{") else option
+        return ("", "") if _pattern(_LONE_CAPITAL).search(option) else (match[1] or match[2], option)
+    named = re.fullmatch(_CHOICE_WORDS, text, re.IGNORECASE)
+    letter = (named[1] if named else _pattern(_WRAPPER).sub(r"\1", text)).strip("$ ().")
+    if lower and len(letter) == 1 and letter in "abcdfgh":
+        letter = letter.upper()
+    return (letter, "") if len(letter) == 1 and letter.isupper() else ("", "")
+
+
+def same_option(left: str, right: str) -> bool:
+    """Whether two quoted options have the same letters, digits and signs, however they are set."""
+    a, b = (re.sub(r"[\s{}$.,;~]|\\[,;:! ]", "", _pattern(_WRAPPER).sub(r"\1", text)).lower() for text in (left, right))
+    return a == b

@@ -46,7 +46,7 @@ def is_open_form(text: str) -> bool:
 def _has_open_form(text: str) -> bool:
     tokens = tokenize(normalise(text[:_LONGEST]))
     congruence = any(token.text == "≡" for token in tokens)
-    tokens = tokens[_result(tokens) :]
+    tokens = tokens if congruence else _results(tokens)
     for at, (kind, name, _) in enumerate(tokens):
         following = tokens[at + 1].text if at + 1 < len(tokens) else ""
         if kind == "op" and (name in _OPEN_OPERATORS or (name == "mod" and not congruence)):
@@ -66,15 +66,18 @@ def _has_open_form(text: str) -> bool:
     return False
 
 
-def _result(tokens: list[Token]) -> int:
-    """Where the result begins that stands behind a computation, as in 17 mod 5 = 2: behind the last "=", if no letter follows."""
-    depth, start = 0, 0
-    for at, (_, text, _) in enumerate(tokens):
-        depth += (text in ("{", "(", "[", "\\{")) - (text in ("}", ")", "]", "\\}"))
-        if text == "=" and depth == 0:
+def _results(tokens: list[Token]) -> list[Token]:
+    r"""The tokens without what an "=" outside brackets goes on from: 6 of \gcd(12,18) = 6, the maximum of 4 = \max(3,4)."""
+    kept: list[Token] = []
+    start = depth = 0
+    for at, token in enumerate(tokens):
+        opening = token.text in ("(", "[", "{", "\\{") or token.text.startswith("\\begin")
+        closing = token.text in (")", "]", "}", "\\}") or token.text.startswith("\\end")
+        depth = max(0, depth + opening - closing)
+        if depth == 0 and token.text in ("=", ",", ";", "and", "or"):
+            kept += tokens[start : at + 1] if token.text != "=" else []
             start = at + 1
-    rest = tokens[start:]
-    return start if any(kind in ("num", "mixed", "repeating") for kind, _, _ in rest) and _is_constant(rest, 0, "") else 0
+    return kept + tokens[start:]
 
 
 def _computes_on(tokens: list[Token], at: int) -> bool:

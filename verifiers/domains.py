@@ -5,6 +5,7 @@ must state the same. One that states none is taken to mean what the other says, 
 an inequality or an interval describes, or a sign that nobody assumes. Left out: which domain belongs to which letter; parities.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -75,6 +76,20 @@ def compatible(left: Value, right: Value) -> bool:
     if not _describes_numbers(family.value, family.names) and not _describes_numbers(other, family.names):
         return True
     return all(domain == "R" for domain in stated) or (all(domain == "Z" for domain in stated) and _is_of_integers(other))
+
+
+def undeclared(left: Value, right: Value) -> bool:
+    """Whether both answers say which letters stand for anything, and just one of them names none of its own: (2t, t) "for all real q"."""
+    if not (isinstance(left, Family) and isinstance(right, Family) and left.names and right.names):
+        return False
+    strangers = [not set(side.names) & _letters_in(side.value) for side in (left, right)]
+    return strangers[0] != strangers[1]
+
+
+def _letters_in(value: Value) -> set[str]:
+    """The letters of a value, and those of what it names: x of f(x) = 0."""
+    names = [item.name for item in (value, *(value.items if isinstance(value, Group) else ())) if isinstance(item, Named)]
+    return letters(value) | set(re.findall(r"[A-Za-z]+(?:_\w+)?", " ".join(names)))
 
 
 def _domains(value: Value) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ class LookAhead(UnitReader):
             )
         if kind == "op" and text == "|":
             return not self.bars
-        if text == "(" and self._peek(1).text in ("mod", "pmod"):
+        if text == "(" and (self._peek(1).text in ("mod", "pmod") or self._bracketed()):
             return False
         if kind == "matrix":
             return text.startswith("\\begin") and "matrix" in text

@@ -12,10 +12,10 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 
-from verifiers.calculus import CalculusParser
+from verifiers.calculus import ALGEBRA, CalculusParser, needs_algebra
 from verifiers.certified import same
 from verifiers.domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, in_words, of_set
-from verifiers.exact_sums import CONSTANTS, Expr, Monomial, Unreadable, rational, sum_of, symbols
+from verifiers.exact_sums import CONSTANTS, Call, Expr, Monomial, Unreadable, rational, sum_of, symbols
 from verifiers.latex_functions import MAX_ITEMS
 from verifiers.latex_tokens import UNIT_VECTORS, normalise, tokenize
 from verifiers.math_values import (
@@ -33,7 +33,7 @@ from verifiers.math_values import (
     bare_symbol,
     expression,
 )
-from verifiers.rounding import is_rounding
+from verifiers.rounding import is_approximated, is_rounding
 
 __all__ = ["MAX_LENGTH", "Group", "Named", "Quantity", "Unparsed", "Value", "parse"]
 
@@ -41,6 +41,7 @@ MAX_LENGTH = 1000  # characters of one answer
 
 _RELATIONS = ("=", "<", ">", "\\le", "\\ge", "\\ne", "≈", "≡")
 _NAME_ENDS = ("=", "∈", ":", "≈")
+_VALUE_AT = re.compile(r"[A-Za-w]\(\d+(?:,\d+)*\)")
 
 
 class _Parser(CalculusParser):
@@ -119,7 +120,16 @@ class _Parser(CalculusParser):
         """[name "="] side (relation side)*; or ∀ item"""
         if self._take("∀"):
             return Everywhere(self._item(), Unparsed(""))
+        start = self.at
         name = self._leading_name()
+        value = self._statement(name)
+        if _VALUE_AT.fullmatch(name) and not (isinstance(value, Named) and _has_no_letters(value.value)):
+            self.at = start  # f(2) = f(3) + 4 is an equation
+            return self._statement("")
+        return value
+
+    def _statement(self, name: str) -> Value:
+        """side (relation side)*, behind the name of the first side."""
         sides, ops = [self._side()], []
         while self._next_op(*_RELATIONS):
             ops.append(self._expect(*_RELATIONS))
@@ -145,6 +155,9 @@ class _Parser(CalculusParser):
         first = sides[0]
         if all(_same_constant(first, side) for side in sides[1:]):
             return Named(name, first) if name else first
+        last = sides[-1]
+        if isinstance(last, Expr) and not needs_algebra(last) and all(_is_operation(s) or _same_constant(s, last) for s in sides[:-1]):
+            return Named(name, last) if name else last  # \int_0^1 x dx = 1/2: what came out is the answer
         names = [name, *(bare_symbol(side) if isinstance(side, Expr) else "" for side in sides[:-1])]
         if len(names) > 1 and all(_is_letter(part) for part in names) and len(set(names)) == len(names) and _is_constant(sides[-1]):
             return Group("", "", tuple(Named(part, sides[-1]) for part in names))  # a = b = c = 1
@@ -155,13 +168,12 @@ class _Parser(CalculusParser):
         raise Unreadable
 
     def _approximation(self, name: str, sides: list[Value], ops: list[str]) -> Value:
-        """exact ≈ decimal is the exact value, if the decimal is its rounding."""
+        """exact ≈ decimal is the exact value, however well the decimal was computed; 5 ≈ 7 and 3.14159 ≈ 3.2 are nothing."""
         exact, decimal = sides[-2], sides[-1]
-        if isinstance(exact, Quantity) and isinstance(decimal, Quantity) and exact.unit == decimal.unit:
-            exact, decimal = exact.number, decimal.number
-        elif isinstance(decimal, Quantity):
-            decimal = decimal.number
-        if not (isinstance(exact, Expr) and isinstance(decimal, Expr) and is_rounding(decimal, exact, digits=1)):
+        if isinstance(exact, Quantity) and isinstance(decimal, Quantity) and exact.unit != decimal.unit:
+            raise Unreadable
+        exact, decimal = (side.number if isinstance(side, Quantity) else side for side in (exact, decimal))
+        if not (isinstance(exact, Expr) and isinstance(decimal, Expr) and is_approximated(exact, decimal)):
             raise Unreadable
         return self._equation(name, sides[:-1])
 
@@ -213,15 +225,16 @@ class _Parser(CalculusParser):
         start = end = ahead + 5 * inverse
         if self._peek(start).text not in ("(", "["):
             return ahead
+        probability = self._peek().text in ("P", "E", "Pr", "Var")
         while self._peek(end).text not in (")", "]"):
             end += 1
             token = self._peek(end)
-            probability = self._peek().text in ("P", "E", "Pr", "Var")
-            if end - start > 8 or not (
-                token.kind == "sym" or token.text in (")", "]", ",") or (probability and token.kind in ("num", "op"))
-            ):
+            allowed = token.kind in ("sym", "num") or token.text in (")", "]", ",") or (probability and token.kind == "op")
+            if end - start > 8 or not allowed:
                 return ahead
-        return end + 1
+        name = "".join(self._peek(i).text for i in range(end + 1))
+        numbers = any(self._peek(i).kind == "num" for i in range(start, end))
+        return end + 1 if not numbers or probability or _VALUE_AT.fullmatch(name) else ahead
 
     def _tuple_of_names(self) -> int:
         """How many tokens (x, y) or (f(n), g(n)) are; 0 if this is neither."""
@@ -285,14 +298,28 @@ class _Parser(CalculusParser):
 
 
 def _nested(items: list[Value], breaks: dict[str, list[int]]) -> list[Value]:
-    """x = 1, y = 2; x = 3, y = 4 as two lists: a semicolon, or an "or" between names, parts what commas and "and" join."""
-    named = all(isinstance(item, Named) for item in items)
+    """x = 1, y = 2; x = 3, y = 4 as two lists: a semicolon, or an "or" between names, parts what commas and "and" join. So does every sign
+    that parts groups of the same names; x = 1, x = 2 or x = 3 is one list."""
+    names = [item.name for item in items if isinstance(item, Named)]
+    named = len(names) == len(items)
+    ends: list[int] = []
+    if named and len(set(names)) < len(names):
+        ends = next((found for found in (breaks.get(sign, []) for sign in (";", "or", "and")) if _repeats(names, found)), [])
+        period = len(set(names))
+        if not ends and _repeats(names, every := list(range(period, len(names), period))):
+            ends = every
+        if not ends and period == 1:
+            return items
     strong = ";" if ";" in breaks else "or" if "or" in breaks and named else ""
-    if not strong or not {",", "and"} & breaks.keys():
-        return items
-    ends = [0, *breaks[strong], len(items)]
-    chunks = [tuple(items[start:end]) for start, end in pairwise(ends)]
-    return [chunk[0] if len(chunk) == 1 else Group("", "", chunk) for chunk in chunks]
+    ends = ends or (breaks[strong] if strong and {",", "and"} & breaks.keys() else [])
+    chunks = [tuple(items[start:end]) for start, end in pairwise([0, *ends, len(items)])] if ends else []
+    return [chunk[0] if len(chunk) == 1 else Group("", "", chunk) for chunk in chunks] if chunks else items
+
+
+def _repeats(names: list[str], ends: list[int]) -> bool:
+    """Whether the names between these ends are the same, and several, each time."""
+    chunks = [sorted(names[start:end]) for start, end in pairwise([0, *ends, len(names)])]
+    return len(chunks) > 1 and len(chunks[0]) > 1 and len(set(chunks[0])) == len(chunks[0]) and all(chunk == chunks[0] for chunk in chunks)
 
 
 def _as_vector(value: Value) -> Value:
@@ -342,9 +369,31 @@ def _is_constant(value: Value) -> bool:
     return isinstance(number, Expr) and not symbols(number)
 
 
+def _is_operation(value: Value) -> bool:
+    """An integral, limit, derivative or long sum, and nothing else."""
+    if not isinstance(value, Expr) or len(value.terms) != 1 or len(value.terms[0][0]) != 1 or value.terms[0][1] != 1:
+        return False
+    name, exponent = value.terms[0][0][0]
+    return isinstance(name, Call) and name.head in ALGEBRA and exponent == 1
+
+
+def _has_no_letters(value: Value) -> bool:
+    return all(map(_has_no_letters, value.items)) if isinstance(value, Group) else _is_constant(value)
+
+
 def _same_constant(left: Value, right: Value) -> bool:
-    if isinstance(left, Expr) and isinstance(right, Expr):
-        return same(left, right) and not (symbols(left) | symbols(right))
+    match left, right:
+        case Expr(), Expr():
+            return same(left, right) and not (symbols(left) | symbols(right))
+        case Group(), Group() if (left.opening, left.closing, len(left.items)) == (right.opening, right.closing, len(right.items)):
+            if left.opening != "\\{":
+                return all(map(_same_constant, left.items, right.items))
+            rest = list(right.items)
+            for item in left.items:
+                if (found := next((other for other in rest if _same_constant(item, other)), None)) is None:
+                    return False
+                rest.remove(found)
+            return True
     return left == right
 
 

@@ -108,6 +108,8 @@ _PLAIN_OPERATORS = {"<=": r"\le ", ">=": r"\ge ", "=<": r"\le ", "!=": r"\ne ", 
 def normalise(source: str) -> str:
     """Delimiters of mathematics, unicode signs, plain-text operators and TeX's brace-less arguments, all as plain LaTeX."""
     if not source.isascii():
+        if _CIRCLED.search(source):
+            source = _CIRCLED.sub(_listed, source)
         source = re.sub(r"[⁰¹²³⁴-⁹⁻ⁿ]+", lambda m: "^{" + m[0].translate(_SUPERSCRIPTS) + "}", source)
         source = re.sub(r"[₀-₉ₙ]+", lambda m: "_{" + m[0].translate(_SUBSCRIPTS) + "}", source)
         source = re.sub(r"[¼-¾⅐-⅞]", _vulgar_fraction, source)
@@ -129,8 +131,10 @@ def normalise(source: str) -> str:
     source = _plain_forms(source.replace("...", r"\ldots "))
     source = re.sub(r"\.(?=\s*(?:\\right)?\s*[\])])", "", source)  # punctuation that slipped inside the brackets
     source = spelled(source.rstrip(" ."))
-    while source and not source.endswith("\\\\") and (source[-1] in ".,; " or source.endswith("\\!")):
+    while source and (source[-1] in ".,; \\" or source.endswith("\\!")):
         source = source[: -2 if source[-2:-1] == "\\" else -1]
+    if source.endswith("}") and not source.endswith("\\}") and source.count("}") - source.count("{") == 1:
+        source = source[:-1]  # the end of a box, or of nothing
     return source.strip()
 
 
@@ -157,6 +161,16 @@ def _based(match: re.Match[str]) -> str:
     return f" 0{digits.upper()}_{{{base}}}" if known else match[0]
 
 
+def _listed(match: re.Match[str]) -> str:
+    """①③④, the numbers of statements, as 1, 3, 4."""
+    return ", ".join(str(int(unicodedata.numeric(sign))) for sign in match[0] if sign.isnumeric())
+
+
+_CIRCLED = re.compile(r"[①-⑳❶-❿➀-➓⑴-⒇](?:[\s、，,和及与]*[①-⑳❶-❿➀-➓⑴-⒇])*")
+_CURRENCY_CODES = {"usd": r"\$", "eur": "€", "gbp": "£", "jpy": "¥", "rmb": "¥", "cny": "¥", "inr": "₹", "rs": "₹"}
+_CODES = re.compile(r"(?<![A-Za-z\\])(USD|EUR|GBP|JPY|RMB|CNY|INR|Rs\.?)\s?(?=\d)")
+
+
 def _plain_forms(source: str) -> str:
     """Emphasis, ** for a power, 3x10^8, prices with a decimal comma, U between intervals; ≈ or = before everything."""
     if "*" in source:
@@ -166,6 +180,14 @@ def _plain_forms(source: str) -> str:
     if "," in source and any(sign in source for sign in "$€£"):
         price = r"((?:\\?\$|€|£)\s?\d{1,9}),(\d\d)(?![\d,])|(?<![\d,.])(\d{1,9}),(\d\d)(?=\s?(?:\\?\$|€|£)(?!\s?\d))"
         source = re.sub(price, lambda m: ".".join(part for part in m.groups() if part), source)
+    if "{,}" in source:
+        source = re.sub(r"(?<=\d)\{,\}(?=(?:\d{1,2}|\d{4,15})(?!\d|\{,\}))", ".", source)
+    if "_" in source:
+        source = re.sub(r"(?<=[A-Za-z])_\s?\{\s*\\(?:(max|min|sup|inf)\s*|(?:text|mathrm|rm)\s*\{\s*([A-Za-z0-9]{1,12})\s*\}\s*)\}",
+                        lambda m: f"_{{{m[1] or m[2]}}}", source)  # fmt: skip
+    if "$" in source or _CODES.search(source):
+        source = re.sub(r"(?<![A-Za-z\\])(?:US|CA|AU|HK|NZ|SG)\s?(?=\\?\$\s?\d)", "", source)
+        source = _CODES.sub(lambda m: _CURRENCY_CODES[m[1].rstrip(".").lower()], source)
     if "U" in source:
         source = re.sub(r"(?<=[\])}])\s?U\s?(?=[\[(\\{])", r"\\cup ", source)
     if "°" in source:

@@ -7,12 +7,14 @@ import re
 
 from verifiers.exact_sums import Unreadable
 from verifiers.latex_tokens import Token
+from verifiers.units import is_glued
 
 UNIT_WORDS = (
     "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",
     "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm", "per", "sq",
-    "atm", "Pa", "kPa", "kWh", "ohm", "ohms",
+    "atm", "Pa", "kPa", "kWh", "ohm", "ohms", "USD", "EUR", "GBP", "INR", "RMB",
 )  # fmt: skip
+_SURE_UNITS = frozenset({"cm", "mm", "km", "kg", "ft", "lb", "lbs", "oz", "hr", "hrs", "sec", "mph", "kPa", "kWh", "kHz", "MHz"})
 _NO_UNIT = frozenset((
     "for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else", "squared", "cubed",
     "factorial",
@@ -25,7 +27,7 @@ _NO_UNIT = frozenset((
     "assuming", "given", "down", "least", "most", "by", "double", "triple", "twice", "thrice", "again", "negative", "positive", "inverse",
     "reciprocal", "score", "gross", "grand", "quarter", "quarters", "fourth", "third", "fifth", "sixth", "eighth", "tenth",
 ))  # fmt: skip
-CURRENCIES = ("$", "€", "£", "¥", "¢")
+CURRENCIES = ("$", "€", "£", "¥", "¢", "₹")
 
 
 class UnitReader:
@@ -63,13 +65,28 @@ class UnitReader:
                 words.append("%")
             elif words and self._take("^"):
                 words[-1] += f"^{self._unit_power()}"
+            elif noun := self._bracketed():
+                words.append(" ".join(noun))
+                self.at += len(noun) + 2
             elif self._at_unit_word() or (words and self._next_op("/", *CURRENCIES)) or self._next_op(*CURRENCIES):
                 words.append(self._peek().text)
                 self.at += 1
             else:
                 return " ".join(words)
 
-    def _at_unit_word(self) -> bool:
+    def _bracketed(self) -> list[str]:
+        """The words between the brackets that begin here, as in 9 (apples); none for anything else, such as (of 10), (mod 7) or (mg)."""
+        start, words = self.at, list[str]()
+        if not self._next_op("(") or self._peek(1).kind not in ("word", "text"):
+            return []
+        self.at += 1
+        while self._at_unit_word(bracketed=True):
+            words.append(self._peek().text)
+            self.at += 1
+        closed, self.at = self._next_op(")"), start
+        return words if closed else []
+
+    def _at_unit_word(self, *, bracketed: bool = False) -> bool:
         kind, text, spaced = self._peek()
         if kind == "func":
             return text == "min" and self._peek(1).text not in ("(", "{", "\\{", "=", ":")
@@ -78,6 +95,14 @@ class UnitReader:
             return False  # "5 or 6" is two answers, whatever it is set in
         if _is_participle(text.split()[-1].lower()) and self._peek(1).kind not in ("word", "text"):
             return False  # 5 doubled, but 5 shaded squares
+        if kind == "word" and not (spaced or bracketed) and self.tokens[self.at - 1].kind == "num" and len(text) > 3:
+            return is_glued(text)
+        if kind == "word" and bracketed:
+            return (
+                len(text) > 3
+                or (len(text) == 3 and len(self._peek(1).text) > 3)
+                or (text in _SURE_UNITS and self.tokens[self.at - 1].spaced)
+            )
         return kind == "text" or (kind == "word" and (text in UNIT_WORDS or (spaced and len(text) > 3)))
 
     def _unit_power(self) -> str:

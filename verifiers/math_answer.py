@@ -17,10 +17,14 @@ the stated one, and no part of an answer ever stands for the whole. Policies tha
   `require_closed_form=False` compares values. A power, a binomial coefficient or a product of two numbers may restate a question too,
   and is let through. So is a question of conversion that is only repeated: 10 m/s is 36 km/h, 0.25 is 25\%, pi/4 is 45 degrees. Where
   problems ask for conversions, choose units="match" and percent="strict";
-- names: x = 5 is 5, but x = 5 is not y = 5; a list of differently named values keeps its order against a list without names;
+- names: x = 5 is 5, but x = 5 is not y = 5; a list of differently named values, or of numbers of different things, keeps its order against
+  a list without names; a gold 5 has the answer x = y = 5, a gold x = y = 5 has not the answer 5;
+- results: of gcd(12,18) = 6 and 1/3 \approx 0.33 the 6 and the 1/3 count; a computation that is wrong, or a bad rounding of what is no
+  fraction, makes the whole unreadable;
+- choices: the letter decides, unless both sides quote the option and the options differ; a gold B has the answer b;
 - letters: f(t) = t^2 is f(x) = x^2; a parameter has any name where an answer says "for all integers k", or beside pi;
-- lists and sets have no order but do have multiplicities; tuples and intervals have order and brackets; an inequality is the interval
-  that it describes, and a ratio a:b the number a/b.
+- lists and sets have no order; a list keeps its repeats, a set has none, and {5} is 5 beside a number; tuples and intervals have order and
+  brackets; an inequality is the interval that it describes, and a ratio a:b the number a/b.
 
 Left out: what `latex_parse.py` leaves out, statements in words, and whether the answer is in the form that the problem asked for.
 """
@@ -28,15 +32,14 @@ Left out: what `latex_parse.py` leaves out, statements in words, and whether the
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 
-from verifiers.answer_phrases import same_undelimited, same_word_list
-from verifiers.answer_words import read, read_beside, same_choice
+from verifiers.answer_phrases import is_word, pieces, same_undelimited, same_word_list, stands_alone
+from verifiers.answer_words import choice, read, read_beside, same_option, with_decimals
 from verifiers.answers import DEFAULT_EXTRACTORS, Extractor, extract_answer, without_thought
-from verifiers.calculus import is_open_form, needs_algebra
+from verifiers.calculus import is_open_form
 from verifiers.certified import ratio_sign, same
-from verifiers.domains import compatible
-from verifiers.exact_sums import PI, Expr, Unreadable, divide, multiply, scale
+from verifiers.domains import compatible, undeclared
+from verifiers.exact_sums import Expr, Unreadable, divide, multiply
 from verifiers.free_constants import under_other_names
 from verifiers.golds import gold_answer, is_solution, says_nothing
 from verifiers.intervals import is_set, real_set, same_set
@@ -49,6 +52,7 @@ from verifiers.relations import (
     as_tuple,
     equation,
     gives,
+    in_one_case,
     named_quantity,
     one_letter_apart,
     renamed,
@@ -57,9 +61,9 @@ from verifiers.relations import (
     same_relation,
 )
 from verifiers.relations import letters as letters_of
-from verifiers.rounding import is_rounding, is_within, rounds_to
+from verifiers.same_number import same_amount, same_number, with_unit
 from verifiers.solved import is_unsolved, needs_solving
-from verifiers.units import Dimension, read_unit
+from verifiers.units import read_unit
 from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
 
 _PLAIN = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?", re.ASCII)
@@ -157,7 +161,8 @@ def equivalent(
 ) -> bool:
     """Whether two answers are the same. False where either cannot be read, unless they are the same tokens.
 
-    Symmetric, except under the tolerances that `math_policy.py` calls otherwise.
+    Symmetric, except under the tolerances that `math_policy.py` calls otherwise; a gold 5 has the answer x = y = 5 and a gold choice B the
+    answer b, which say no less, but not the other way round.
     """
     return decide(gold, answer, make_policy(percent, tolerance, units, require_closed_form))[0]
 
@@ -173,6 +178,8 @@ def decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
         return _canonical(gold) == _canonical(answer), "exact rational"
     left, right_ = read(gold), read(answer)
     left, right_ = read_beside(gold, left, right_), read_beside(answer, right_, left)
+    if not policy.to_gold_digits:
+        left, right_ = with_decimals(gold, left), with_decimals(answer, right_)
     if Unparsed("") in (left, right_):
         return False, "nothing to compare"
     if policy.require_closed_form:
@@ -183,11 +190,27 @@ def decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
     try:
         if _same(left, right_, policy):
             return True, ""
-        if same_choice(gold, answer):
-            return True, "choice"
-        return (True, "words") if same_word_list(gold, answer) else (False, "")
+        if (chosen := _same_choice(gold, answer, policy)) is not None:
+            return chosen, "choice" if chosen else ""
+        return (True, "words") if same_word_list(gold, answer) or _same_pieces(gold, answer, policy) else (False, "")
     except Unreadable:
         return False, "beyond a bound"
+
+
+def _same_choice(gold: str, answer: str, policy: Policy) -> bool | None:
+    """Choices of one letter, and of one option where both quote it; None where there are no two choices to compare."""
+    (letter, option), (other, quoted) = choice(gold), choice(answer, lower=True)
+    if not letter or not other:
+        return None
+    return letter == other and (not (option and quoted) or same_option(option, quoted) or decide(option, quoted, policy)[0])
+
+
+def _same_pieces(gold: str, answer: str, policy: Policy) -> bool:
+    """Sentences of the same words around the same formulas."""
+    a, b = pieces(gold), pieces(answer)
+    if len(a) < 2 or len(a) != len(b) or [piece for piece in a if is_word(piece)] != [piece for piece in b if is_word(piece)]:
+        return False
+    return all(x == y or (stands_alone(x) and stands_alone(y) and decide(x, y, policy)[0]) for x, y in zip(a, b, strict=True))
 
 
 def _canonical(number: str) -> str:
@@ -204,12 +227,15 @@ def _canonical(number: str) -> str:
 
 def _same(left: Value, right: Value, policy: Policy) -> bool:
     """Two whole answers; a letter that stands for anything may differ, but not what it ranges over."""
-    if not compatible(left, right):
+    if not compatible(left, right) or undeclared(left, right):
         return False
     letters = one_letter_apart(left, right)
     left, right = (side.value if isinstance(side, Family) else side for side in (left, right))
     if letters:
         right = renamed(right, letters[1], letters[0])
+    left, right = _only_number(left, right, policy), _only_number(right, left, policy)
+    if isinstance(left, Expr | Quantity) and isinstance(right, Group) and right.opening == "" and _is_chain(right.items):
+        right = _unnamed(right.items[0])  # x = y = 5 says more than 5, and is no gold for it
     return _same_value(left, right, policy) or any(_same_value(left, other, policy) for other in under_other_names(left, right))
 
 
@@ -222,7 +248,7 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
         if apart(left, right):
             a, b = equation(left), equation(right)
             return a is not None and b is not None and same_equation(a, b)
-        left, right = _same_parameter(left, right)
+        left, right = _same_function(*_same_parameter(left, right))
         if left.name != right.name:
             return False
     if is_set(left) or is_set(right):
@@ -234,29 +260,33 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
     left, right = _unnamed(left), _unnamed(right)
     match left, right:
         case (Expr() | Quantity(), Expr() | Quantity()):
-            return _same_number(_with_unit(left), _with_unit(right), policy)
+            return same_number(with_unit(left), with_unit(right), policy)
         case Group(), Group():
             return _same_group(left, right, policy) and policy.note("structure", left, right)
         case Group(opening=":", items=(Expr() as a, Expr() as b)), Expr():
-            return _same_amount(divide(a, b), right, policy)
+            return same_amount(divide(a, b), right, policy)
         case Expr(), Group(opening=":", items=(Expr() as a, Expr() as b)):
-            return _same_amount(left, divide(a, b), policy)
+            return same_amount(left, divide(a, b), policy)
         case Everywhere(), Everywhere():
             return _same_value(left.condition, right.condition, policy) and _same_value(left.value, right.value, policy)
     return False
 
 
 def _same_parameter(left: Named, right: Named) -> tuple[Named, Named]:
-    """f(x) and f(t) as functions of one letter: a usual variable, or one that the value has. P(A) and f(a) are values at a point.
-
-    y is f(x) where it is given by x alone.
-    """
-    if {left.name, right.name} == {"y", "f(x)"} and letters_of(left.value) | letters_of(right.value) == {"x"}:
-        return Named("y", left.value), Named("y", right.value)
+    """f(x) and f(t) as functions of one letter: a usual variable, or one that the value has. P(A) and f(a) are values at a point."""
     (f, x), (g, t) = (named.name.rstrip(")").partition("(")[::2] for named in (left, right))
     free = all(letter in _VARIABLES or (letter.islower() and letter in letters_of(side.value)) for letter, side in ((x, left), (t, right)))
     if f and f == g and len(x) == len(t) == 1 and x != t and free:
         return Named(f"{f}(·)", renamed(left.value, x, "·")), Named(f"{g}(·)", renamed(right.value, t, "·"))
+    return left, right
+
+
+def _same_function(left: Named, right: Named) -> tuple[Named, Named]:
+    """y = 2x + 3 as the function f(x) = 2x + 3: its letter is in the value, and y is not. Another name than f may be another function."""
+    for graph, function in ((left, right), (right, left)):
+        match = re.fullmatch(r"[fy]\(([a-z])\)", function.name)
+        if match and graph.name == "y" and "y" not in letters_of(function.value) | {match[1]} and match[1] in letters_of(function.value):
+            return Named(function.name, left.value), Named(function.name, right.value)
     return left, right
 
 
@@ -289,7 +319,7 @@ def _same_statement(left: Value, right: Value) -> bool | None:
         return True if any(products) and _gives_either(left, right) else None
     a, b = equation(left), equation(right)
     if a is not None and b is not None:
-        return same_equation(a, b)
+        return same_equation(a, in_one_case(a, b))
     if _gives_either(left, right):
         return True
     return isinstance(left, Relation) and isinstance(right, Relation) and same_relation(left, right)
@@ -322,93 +352,15 @@ def _unnamed(value: Value) -> Value:
     return value.value if isinstance(value, Named) else value
 
 
-def _with_unit(value: Expr | Quantity) -> tuple[Expr, str]:
-    return (value, "") if isinstance(value, Expr) else (value.number, value.unit)
-
-
-def _same_number(gold: tuple[Expr, str], answer: tuple[Expr, str], policy: Policy) -> bool:
-    (a, unit), (b, other) = gold, answer
-    if unit.startswith("base") or other.startswith("base"):
-        return unit[:4] == other[:4] and a == b
-    (factor, dimension), (other_factor, other_dimension) = read_unit(unit), read_unit(other)
-    if policy.units == "ignore":
-        factor, dimension = _bare(unit, factor, dimension)
-        other_factor, other_dimension = _bare(other, other_factor, other_dimension)
-    if dimension == other_dimension:
-        if policy.units == "match" and dimension and factor / _multiplier(unit) != other_factor / _multiplier(other):
-            return False
-        return _same_amount(_times(a, factor), _times(b, other_factor), policy)
-    if dimension and other_dimension:
-        if policy.units == "match" or {dimension, other_dimension} != {_DEGREES, _RADIANS}:
-            return False
-        a, b = _in_radians(a) if dimension == _DEGREES else a, _in_radians(b) if other_dimension == _DEGREES else b
-        return _same_amount(a, b, policy)
-    # From here on one side has no unit, and the size of the other's says nothing beside a bare number: 5 cm is 5.
-    a, b = (_times(value, _multiplier(words)) for value, words in ((a, unit), (b, other)))
-    if "percent" in (percents := dict(dimension or other_dimension)):
-        if policy.percent != "either" or percents["percent"] != 1:
-            return False
-        as_parts = [_times(value, Fraction(1, 100)) if found else value for value, found in ((a, dimension), (b, other_dimension))]
-        return _same_amount(a, b, policy) or _same_amount(as_parts[0], as_parts[1], policy)
-    radians = policy.units == "convert" and _DEGREES in (dimension, other_dimension)
-    if radians and _same_amount(_in_radians(a) if dimension else a, _in_radians(b) if other_dimension else b, policy):
-        return True
-    return _same_amount(a, b, policy)
-
-
-_DEGREES: Dimension = (("angle", 1),)
-_RADIANS: Dimension = (("radian", 1),)
-
-
-def _in_radians(degrees: Expr) -> Expr:
-    return multiply(scale(degrees, Fraction(1, 180)), PI)
-
-
-def _bare(unit: str, factor: Fraction, dimension: Dimension) -> tuple[Fraction, Dimension]:
-    """The unit without what it measures; a percent sign stays."""
-    return (factor, dimension) if dimension == (("percent", 1),) else (_multiplier(unit), ())
-
-
-def _multiplier(unit: str) -> Fraction:
-    """The "million" of a unit."""
-    return read_unit(" ".join(word for word in unit.split() if read_unit(word)[1] == ()))[0] if unit else Fraction(1)
-
-
-def _times(value: Expr, factor: Fraction) -> Expr:
-    return value if factor == 1 else scale(value, factor)
-
-
-def _same_amount(gold: Expr, answer: Expr, policy: Policy) -> bool:
-    """Two numbers or expressions: the steps of the ladder above structure."""
-    if same(gold, answer):
-        return policy.note(_exact_step(gold, answer), gold, answer)
-    if policy.rounded and (_rounds(gold, answer, policy) or _rounds(answer, gold, policy)):
-        return policy.note("tolerance", gold, answer)
-    if (policy.to_gold_digits and rounds_to(answer, gold)) or (policy.relative and is_within(answer, gold, policy.relative)):
-        return policy.note("tolerance", gold, answer)
-    if needs_algebra(gold) or needs_algebra(answer):
-        from verifiers.simplify import same_by_algebra
-
-        return same_by_algebra(gold, answer) and policy.note("sympy", gold, answer)
-    return False
-
-
-def _exact_step(gold: Expr, answer: Expr) -> str:
-    if gold != answer:
-        return "certified numerics"
-    return "exact rational" if gold.rational is not None else "structure"
-
-
-def _rounds(decimal: Expr, exact: Expr, policy: Policy) -> bool:
-    return decimal.decimals >= 2 and not exact.decimals and is_rounding(decimal, exact, digits=policy.rounded)
-
-
 # ---------------------------------------------------------------- structures
 
 
 def _same_group(left: Group, right: Group, policy: Policy) -> bool:
     if "matrix" in (left.opening, right.opening) and left.opening != right.opening:
         left, right = as_written(left, right), as_written(right, left)
+    sets = [group.opening == "\\{" for group in (left, right)]
+    if all(sets) or (any(sets) and len(left.items) != len(right.items)):
+        left, right = _without_repeats(left, policy), _without_repeats(right, policy)
     if len(left.items) != len(right.items):
         return False
     if left.opening == right.opening == ":":
@@ -418,6 +370,8 @@ def _same_group(left: Group, right: Group, policy: Policy) -> bool:
         left, right = as_tuple(left), as_tuple(right)
     unordered = {"", "\\{"}
     if left.opening in unordered and right.opening in unordered:
+        if _have_nouns(left, right) or _have_nouns(right, left):
+            return all(_same_value(a, b, policy) for a, b in zip(left.items, right.items, strict=True))
         names = [{root_name(item) for item in group.items if isinstance(item, Named)} for group in (left, right)]
         if all(names) or max(len(found) for found in names) < 2:
             return _matched(left.items, right.items, policy)
@@ -426,6 +380,39 @@ def _same_group(left: Group, right: Group, policy: Policy) -> bool:
     elif (left.opening, left.closing) != (right.opening, right.closing):
         return False
     return all(_same_value(a, b, policy) for a, b in zip(left.items, right.items, strict=True))
+
+
+def _without_repeats(group: Group, policy: Policy) -> Group:
+    """A set has no element twice; every other structure stays as it is."""
+    kept: list[Value] = []
+    for item in group.items if group.opening == "\\{" else ():
+        if not any(_same_value(item, other, policy) for other in kept):
+            kept.append(item)
+    return Group(group.opening, group.closing, tuple(kept)) if kept else group
+
+
+def _only_number(value: Value, other: Value, policy: Policy) -> Value:
+    """The 5 of {5} and of "x in {5}" beside an answer that is a number."""
+    inner = _unnamed(value)
+    if not isinstance(inner, Group) or inner.opening != "\\{" or not isinstance(_unnamed(other), Expr | Quantity):
+        return value
+    items = _without_repeats(inner, policy).items
+    if len(items) != 1 or not isinstance(items[0], Expr | Quantity) or letters_of(items[0]):
+        return value  # {x} may be a fractional part
+    return Named(value.name, items[0]) if isinstance(value, Named) else items[0]
+
+
+def _is_chain(items: tuple[Value, ...]) -> bool:
+    """x = y = z = 5: different letters of one value."""
+    named = [item for item in items if isinstance(item, Named)]
+    return len(named) == len(items) == len({item.name for item in named}) and all(item.value == named[0].value for item in named)
+
+
+def _have_nouns(counted: Group, bare: Group) -> bool:
+    """Whether only the one side says what each number counts, and different things: 3 apples, 5 oranges beside 3, 5."""
+    units = [read_unit(item.unit)[1] for item in counted.items if isinstance(item, Quantity)]
+    alone = all(isinstance(item, Expr) for item in bare.items)
+    return alone and len(units) == len(counted.items) and len(set(units)) > 1 and () not in units
 
 
 def _without_extremes(group: Group) -> Group:

@@ -33,6 +33,11 @@ def equation(value: Value) -> Expr | None:
             left = reduce(multiply, map(atom, name))
         case Named(name=name, value=Expr() as right) if _VALUE.fullmatch(name):
             left = atom(name)
+        case Relation(sides=(Group(opening=":", items=(Expr() as a, Expr() as b)), Group(opening=":", items=(Expr() as c, Expr() as d)))):
+            try:
+                left, right = divide(a, b), divide(c, d)
+            except Unreadable:
+                return None
         case _:
             return None
     try:
@@ -119,6 +124,15 @@ def _solution(statement: Expr, name: str) -> Expr | None:
         return divide(scale(rest, Fraction(-1)), slope)
     except Unreadable:
         return None
+
+
+def in_one_case(left: Expr, right: Expr) -> Expr:
+    """The right side with the letters of the left, where they differ in case alone and one names points: s_{mbcn} and S_{MBCN}."""
+    mine, others = ({name.lower(): name for name in symbols(side)} for side in (left, right))
+    points = any(len(name.partition("_")[2]) > 2 for name in mine)
+    if not points or mine.keys() != others.keys() or (len(mine), len(others)) != (len(symbols(left)), len(symbols(right))):
+        return right
+    return substitute(right, {others[name]: atom(mine[name]) for name in mine if mine[name] != others[name]})
 
 
 def gives(statement: Expr, value: Expr) -> bool:

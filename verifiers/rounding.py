@@ -28,6 +28,19 @@ def is_rounding(decimal: Expr, exact: Expr, *, digits: int) -> bool:
     return above == 1 and below == -1
 
 
+def is_approximated(exact: Expr, decimal: Expr) -> bool:
+    """Whether "exact ≈ decimal" leaves no doubt about the exact side: the decimal is its rounding or off by a thousandth at most, or the
+    exact side is a plain fraction, which a badly computed decimal of its sign and size (a tenth to ten times) puts in no doubt."""
+    if is_rounding(decimal, exact, digits=1):
+        return True
+    value, fraction = decimal.rational, exact.rational
+    if not value or exact.decimals or symbols(exact) or {"i", "∞"} & atoms(exact):
+        return False
+    if fraction is None:
+        return is_within(decimal, exact, Fraction(1, 1000))
+    return fraction.denominator > 1 and Fraction(1, 10) < fraction / value < 10
+
+
 def rounds_to(value: Expr, decimal: Expr) -> bool:
     """Whether a number, rounded half away from zero to as many decimals as the other is written with, is the other."""
     written = decimal.rational

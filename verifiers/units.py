@@ -29,7 +29,8 @@ _add("months", ("month", 1), ("yr year", 12))
 _add("money", ("$ dollar usd", 1), ("¢ cent", "0.01"))
 _add("euro", ("€ euro eur", 1))
 _add("sterling", ("£ gbp", 1))
-_add("yen", ("¥ yen", 1))
+_add("yen", ("¥ yen rmb", 1))
+_add("rupee", ("₹ rupee rs inr", 1))
 _add("volume", ("l liter litre", 1), ("ml milliliter millilitre", "0.001"))
 _add("force", ("n newton", 1))
 _add("energy", ("j joule", 1), ("kj kilojoule", 1000))
@@ -64,6 +65,7 @@ def _pattern(name: str) -> re.Pattern[str]:
     upright = r"\\(?:text|mathrm)\s?\{\s?([A-Za-z]{1,8}(?:\^-?\d)?)\s?\}"
     return re.compile({
         "compound": rf"{_SPACE}((?:{_SYMBOL}{_POWER}{_JOINT}){{1,3}}{_SYMBOL}{_POWER})$",
+        "glued": rf"(?<=\d)((?:km|cm|mm|kg|mg|ml|mL|kJ|kW){_POWER}/(?:{_SYMBOL}{_POWER}{_JOINT}){{0,2}}{_SYMBOL}{_POWER})$",
         "fraction": rf"\\[dt]?frac\s?\{{\s?{upright}\s?\}}\{{\s?{upright}\s?\}}$",
         "upright": r"(\\(?:text|mathrm)\s?\{[^{}]{0,40})(?:\^\{(-?\d)\}|\\[,; ])([^{}]{0,40}(?:\^\{-?\d\}[^{}]{0,40}){0,3}\})",
         "micro": rf"{_SPACE}(?:\\mu\s?|μ)(?:\\(?:text|mathrm)\s?\{{\s?m\s?\}}|m)$",
@@ -89,6 +91,8 @@ def spelled(source: str) -> str:
     if "sq" in source or "cu." in source:
         source = re.sub(r"\b(sq|cu)\.\s?(?=[a-z])", r"\1 ", source)
         source = re.sub(r"\bper (second|sec|minute|hour|foot|meter|metre) squared\b", r"per \1^2", source)
+    if "/" in source:
+        source = _pattern("glued").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
     return _pattern("compound").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
 
 
@@ -106,7 +110,7 @@ def _plain(symbols: str) -> str:
 def read_unit(text: str) -> tuple[Fraction, Dimension]:
     """How many base units one such unit is, and of what dimension: "cm^2" is 1/10000 of length²."""
     factor, powers, direction, times = Fraction(1), dict[str, int](), 1, 1
-    words = re.sub(r"(?<=[a-z])([23])\b", r"^\1", re.sub(r"([$€£¥])", r"\1 ", text.lower()).replace("/", " / "))
+    words = re.sub(r"(?<=[a-z])([23])\b", r"^\1", re.sub(r"([$€£¥₹])", r"\1 ", text.lower()).replace("/", " / "))
     words = re.sub(r"(?<!\^)-", " ", re.sub(r"\bdegrees? (?=[cf])", "°", words)).replace("°celsius", "°c").replace("°fahrenheit", "°f")
     for word in " ".join(_ALIASES.get(word, word) for word in words.split()).replace("/", " / ").split():
         if word in ("/", "per"):
@@ -124,6 +128,19 @@ def read_unit(text: str) -> tuple[Fraction, Dimension]:
                 factor *= size**n
             times = 1
     return factor, tuple(sorted((name, n) for name, n in powers.items() if n))
+
+
+_FUNCTION = re.compile(r"sin|cos|tan|cot|sec|csc|log|exp|sqrt|ln|pi")
+
+
+def is_glued(word: str) -> bool:
+    """Whether a word right behind a number (10weeks, 12apples) is a unit and no product of letters or functions (2abcd, 3sinx): one of the
+    table, or a plural with vowels and consonants that is not in the order of the alphabet."""
+    if _known(word.lower())[0] != word.lower().removesuffix("s") or word in MULTIPLIERS:
+        return True
+    letters = list(word)
+    mixed = any(c in "aeiou" for c in word) and sum(c not in "aeiou" for c in word[:-1]) > 1
+    return len(word) > 4 and word.endswith("s") and word.islower() and mixed and letters != sorted(letters) and not _FUNCTION.search(word)
 
 
 def _known(name: str) -> tuple[str, Fraction]:
