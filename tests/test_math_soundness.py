@@ -126,3 +126,26 @@ def test_a_constant_that_hides_too_much_has_no_sign() -> None:
     assert isinstance(tiny, Expr)
     assert sign(tiny) == 1
     assert not same(tiny, rational(0))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\det\begin{pmatrix}1&2\\3&4\end{pmatrix}",
+        r"\det\left(\begin{bmatrix}1&2\\3&4\end{bmatrix}\right)",
+        r"\operatorname{det}\begin{pmatrix}1&2\\3&4\end{pmatrix}",
+        r"2\det\begin{pmatrix}1&2\\3&4\end{pmatrix}+2",
+        r"\begin{vmatrix}1&2\\3&4\end{vmatrix}",
+    ],
+)
+def test_a_determinant_restates_the_question(text: str) -> None:
+    assert not equivalent("-2", text)
+    assert equivalent("-2", text, require_closed_form=False)
+
+
+def test_what_is_true_of_any_x_is_no_answer() -> None:
+    for left, right in [("x=1", "1=1"), ("1=x", "1=1"), ("x=5", "5=5"), ("y=x", "x=x"), ("x=1", "1=1=1"), ("7", "7=7"), ("x=0", "y=y")]:
+        assert not equivalent(left, right), (left, right)
+        assert not equivalent(right, left), (left, right)
+    for left, right in [("x=1", "1=x"), ("5", "2+3=5"), ("x=5", "x=2+3=5"), ("y=x", "x=y")]:
+        assert equivalent(left, right), (left, right)

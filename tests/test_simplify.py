@@ -16,10 +16,11 @@ from verifiers.calculus import is_open_form, needs_algebra
 from verifiers.exact_sums import Expr
 from verifiers.latex_parse import parse
 from verifiers.math_answer import equivalent, explain, verify
+from verifiers.math_policy import Undecided
 from verifiers.math_values import Unparsed
 from verifiers.problem import make_problem
 from verifiers.simplify import Simplifier, same_by_algebra, tree_of
-from verifiers.verdict import Status
+from verifiers.verdict import Status, Verdict
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -164,7 +165,9 @@ def test_a_request_is_killed_at_its_deadline(worker: Simplifier) -> None:
     slowest = 0.0
     for text in HANGS:
         start = time.monotonic()
-        assert worker.ask(tree_of(read(text)), tree_of(read("7"))) is None
+        with pytest.raises(Undecided) as failure:
+            worker.ask(tree_of(read(text)), tree_of(read("7")))
+        assert failure.value.status is Status.TIMEOUT
         slowest = max(slowest, time.monotonic() - start)
     assert slowest < 0.4 + 0.25  # 0.02 s over the deadline where nothing else runs
     assert worker.process.pid == pid
@@ -183,7 +186,7 @@ def test_too_large_an_expression_is_not_sent(monkeypatch: pytest.MonkeyPatch) ->
 def test_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simplify_worker, "decide", lambda sympy, left, right: len(bytearray(2 << 30)) > 0)
     start = time.monotonic()
-    assert simplify_worker._in_child(None, {"left": [], "right": [], "seconds": 20}) is None
+    assert simplify_worker._in_child(None, {"left": [], "right": [], "seconds": 20}) == {"failed": "crash"}
     assert time.monotonic() - start < 10
 
 
@@ -248,3 +251,69 @@ def test_code_in_a_tree_is_only_a_name(worker: Simplifier, tmp_path: Path) -> No
     for atom in (name, {"head": name, "args": []}, {"head": "integral", "args": [[["1", [[name, "1"]]]]]}):
         assert worker.ask([["1", [[atom, "1"]]]], [["1", []]]) is not True
     assert not path.exists()
+
+
+# ---------------------------------------------------------------- failures of ours are no verdicts
+
+GOLD, RIGHT, WRONG = r"\int_0^x e^{-t^2}dt + \int_0^1 t dt", r"\frac12+\int_0^x e^{-s^2}ds", r"\frac13+\int_0^x e^{-s^2}ds"
+
+
+@pytest.fixture
+def fresh_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simplifier]:
+    found = Simplifier()
+    monkeypatch.setattr(simplify, "WORKER", found)
+    simplify._decided.cache_clear()
+    yield found
+    found.close()
+    simplify._decided.cache_clear()
+
+
+def judged(gold: str, answer: str) -> Verdict:
+    return verify(make_problem("?", gold), rf"\boxed{{{answer}}}")
+
+
+def test_a_deadline_of_algebra_is_no_verdict_and_is_not_remembered(fresh_worker: Simplifier) -> None:
+    fresh_worker.deadline = 0.001
+    for answer in (RIGHT, WRONG):
+        verdict = judged(GOLD, answer)
+        assert (verdict.status, verdict.score) == (Status.TIMEOUT, None), verdict
+        assert "algebra" in verdict.detail
+        assert not equivalent(GOLD, answer)
+    fresh_worker.deadline = 30.0
+    assert judged(GOLD, RIGHT).status is Status.RIGHT
+    assert judged(GOLD, WRONG).status is Status.WRONG
+
+
+def test_a_slow_start_of_algebra_is_no_verdict(fresh_worker: Simplifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(simplify, "START_DEADLINE", 0.0)
+        assert judged(GOLD, RIGHT).status is Status.TIMEOUT
+    fresh_worker.deadline = 30.0
+    assert judged(GOLD, RIGHT).status is Status.RIGHT
+
+
+@pytest.mark.parametrize("program", ["/bin/false", "/nowhere/python"])
+def test_algebra_that_cannot_start_is_a_crash(fresh_worker: Simplifier, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", program)
+        verdict = judged(GOLD, RIGHT)
+        assert (verdict.status, verdict.score) == (Status.CRASH, None), verdict
+    fresh_worker.deadline = 30.0
+    assert judged(GOLD, RIGHT).status is Status.RIGHT
+
+
+def test_a_request_that_dies_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simplify_worker, "decide", lambda sympy, left, right: os.kill(os.getpid(), signal.SIGKILL))
+    assert simplify_worker._in_child(None, {"left": [], "right": [], "seconds": 60}) == {"failed": "crash"}
+    monkeypatch.setattr(simplify_worker, "decide", lambda sympy, left, right: None)
+    assert simplify_worker._in_child(None, {"left": [], "right": [], "seconds": 60}) == {"same": None}
+
+
+def test_algebra_fails_only_where_it_would_have_decided(fresh_worker: Simplifier) -> None:
+    fresh_worker.deadline = 0.001
+    assert judged(f"({GOLD}, 1)", f"({RIGHT}, 2)").status is Status.WRONG
+    assert judged(f"{GOLD}, 1, 3", f"2, 4, {RIGHT}").status is Status.WRONG
+    assert judged(f"({GOLD}, 1)", f"({RIGHT}, 1)").status is Status.TIMEOUT
+    assert judged(f"{GOLD}, 1", f"1, {RIGHT}").status is Status.TIMEOUT
+    assert judged(GOLD, GOLD + "+0").status is Status.RIGHT
+    assert "algebra" in explain(make_problem("?", GOLD), rf"\boxed{{{RIGHT}}}").detail

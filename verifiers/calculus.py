@@ -24,7 +24,7 @@ ALGEBRA = frozenset({"integral", "antiderivative", "limit", "derivative", "serie
 MAX_LISTED = 400  # terms of a sum that are added up one by one; more of them are left to algebra
 MAX_ORDER = 9  # of a derivative
 _ARROWS = ("→", "\\rightarrow", "\\longrightarrow")
-_OPEN_OPERATORS = frozenset({"sum", "prod", "\\int", "\\iint", "\\iiint", "\\oint", "\\lim", "\\det", "∏", "∑", "∫", "∩"})
+_OPEN_OPERATORS = frozenset({"sum", "prod", "\\int", "\\iint", "\\iiint", "\\oint", "\\lim", "∏", "∑", "∫", "∩"})
 _CODED_INTEGRALS = frozenset({"int", "integrate", "Integral"})
 _ROUNDED = {"⌊": "⌋", "⌈": "⌉"}
 _LONGEST = 4000  # characters that are looked at: more than are read
@@ -51,7 +51,7 @@ def _has_open_form(text: str) -> bool:
         following = tokens[at + 1].text if at + 1 < len(tokens) else ""
         if kind == "op" and (name in _OPEN_OPERATORS or (name == "mod" and not congruence)):
             return True
-        if kind == "func" and (name in ("gcd", "lcm") or (name in ("max", "min") and following in ("(", "{", "\\{", "[", "_"))):
+        if kind == "func" and (name in ("gcd", "lcm", "det") or (name in ("max", "min") and following in ("(", "{", "\\{", "[", "_"))):
             return True
         if kind == "word" and name in _CODED_INTEGRALS and following == "(":
             return True

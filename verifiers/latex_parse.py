@@ -130,12 +130,17 @@ class _Parser(CalculusParser):
 
     def _statement(self, name: str) -> Value:
         """side (relation side)*, behind the name of the first side."""
+        start, written = self.at, set[str]()
         sides, ops = [self._side()], []
         while self._next_op(*_RELATIONS):
+            written.add(" ".join(token.text for token in self.tokens[start : self.at]))
             ops.append(self._expect(*_RELATIONS))
+            start = self.at
             sides.append(self._side())
             if len(sides) > MAX_ITEMS:
                 raise Unreadable
+        if not name and ops and set(ops) == {"="} and " ".join(token.text for token in self.tokens[start : self.at]) in written:
+            raise Unreadable  # 1 = 1 is true of any x, and no answer
         if not (ops or name) and (self._next_op("pmod") or (self._next_op("(") and self._peek(1).text in ("mod", "pmod"))):
             return self._congruence([Unparsed(""), *sides])  # 3 (mod 7), of a number that has no name
         if "≡" in ops:

@@ -43,7 +43,7 @@ from verifiers.exact_sums import Expr, Unreadable, divide, multiply
 from verifiers.free_constants import under_other_names
 from verifiers.golds import gold_answer, is_solution, says_nothing
 from verifiers.intervals import is_set, real_set, same_set
-from verifiers.math_policy import DEFAULT_TOLERANCE, Percent, Policy, Units, make_policy
+from verifiers.math_policy import DEFAULT_TOLERANCE, Percent, Policy, Undecided, Units, make_policy
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
 from verifiers.matrices import as_written
 from verifiers.problem import Problem
@@ -114,7 +114,10 @@ def judge(
         return no_answer("the thought never ends, so there is no final answer (open_thought=true would look inside)")
     if answer is None:
         return no_answer("no answer found by " + ", ".join(extractor.__name__ for extractor in extractors))
-    same_, _ = decide(gold, answer.text, policy)
+    try:
+        same_, _ = decide(gold, answer.text, policy)
+    except Undecided as failure:
+        return Verdict(None, failure.status, f"{answer.place}: {answer.text!r:.120} or {gold!r:.120}: {failure}")
     if not same_ and is_solution(gold):
         return bad_gold(f'no answer can be read from the gold text {gold!r:.80} (no box, no ####, no "answer is"); give the answer alone')
     detail = f"{answer.place}: {answer.text!r:.120} {'equals' if same_ else 'is not'} {gold!r:.120}"
@@ -159,16 +162,33 @@ def equivalent(
     units: Units = "convert",
     require_closed_form: bool = True,
 ) -> bool:
-    """Whether two answers are the same. False where either cannot be read, unless they are the same tokens.
+    """Whether two answers are the same. False where either cannot be read, unless they are the same tokens, and where algebra failed.
 
     Symmetric, except under the tolerances that `math_policy.py` calls otherwise; a gold 5 has the answer x = y = 5 and a gold choice B the
     answer b, which say no less, but not the other way round.
     """
-    return decide(gold, answer, make_policy(percent, tolerance, units, require_closed_form))[0]
+    try:
+        return decide(gold, answer, make_policy(percent, tolerance, units, require_closed_form))[0]
+    except Undecided:
+        return False
 
 
 def decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
-    """Whether two answers are the same, and which step of the ladder said so; no step where only the policy's trace knows it."""
+    """Whether two answers are the same, and which step of the ladder said so; no step where only the policy's trace knows it.
+
+    Undecided where the algebra system failed, and where it matters what it would have said.
+    """
+    try:
+        return _decide(gold, answer, policy)
+    except Undecided:
+        failed: set[tuple[object, object]] = set()
+        least, most = (_decide(gold, answer, replace(policy, assumed=assumed, failed=failed)) for assumed in (False, True))
+        if least[0] == most[0]:
+            return least
+        raise
+
+
+def _decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
     gold, answer = gold.strip(), answer.strip()
     if not gold or not answer:
         return False, "nothing to compare"

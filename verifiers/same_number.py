@@ -8,7 +8,7 @@ from fractions import Fraction
 from verifiers.calculus import needs_algebra
 from verifiers.certified import same
 from verifiers.exact_sums import PI, Expr, multiply, scale
-from verifiers.math_policy import Policy
+from verifiers.math_policy import Policy, Undecided
 from verifiers.math_values import Quantity
 from verifiers.rounding import is_rounding, is_within, rounds_to
 from verifiers.units import Dimension, read_unit
@@ -79,10 +79,23 @@ def same_amount(gold: Expr, answer: Expr, policy: Policy) -> bool:
     if (policy.to_gold_digits and rounds_to(answer, gold)) or (policy.relative and is_within(answer, gold, policy.relative)):
         return policy.note("tolerance", gold, answer)
     if needs_algebra(gold) or needs_algebra(answer):
-        from verifiers.simplify import same_by_algebra
-
-        return same_by_algebra(gold, answer) and policy.note("sympy", gold, answer)
+        return _by_algebra(gold, answer, policy) and policy.note("sympy", gold, answer)
     return False
+
+
+def _by_algebra(gold: Expr, answer: Expr, policy: Policy) -> bool:
+    """What the algebra system says; what is assumed of it where the decision goes on without it (`math_answer.decide`)."""
+    from verifiers.simplify import same_by_algebra
+
+    if policy.assumed is not None and (gold, answer) in policy.failed:
+        return policy.assumed
+    try:
+        return same_by_algebra(gold, answer)
+    except Undecided:
+        if policy.assumed is None:
+            raise
+        policy.failed.add((gold, answer))
+        return policy.assumed
 
 
 def _exact_step(gold: Expr, answer: Expr) -> str:

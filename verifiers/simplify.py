@@ -3,7 +3,8 @@
 Reached only by expressions that hold an integral, a limit, a derivative or a sum with symbolic bounds (`calculus.py`), and under the
 default policy only where both sides do; plain numbers never are. There is one worker for each process (`simplify_worker.py`), started
 when first needed (the import of sympy, about a second, does not count); a child of fork() starts its own, and it ends with this process.
-Threads take turns. What is not decided in time, in memory or at all is not the same.
+Threads take turns. What the algebra system cannot decide is not the same; what it had no time, no memory or no chance to decide raises
+`Undecided` and is asked again the next time.
 
 Left out: a guarantee. sympy's rules are trusted where they end in 0.
 """
@@ -24,6 +25,8 @@ from typing import Any
 
 from verifiers.certified import size_of
 from verifiers.exact_sums import Call, Expr
+from verifiers.math_policy import Undecided
+from verifiers.verdict import Status
 
 DEADLINE = 2.0  # seconds of one request, from its turn
 START_DEADLINE = 60.0  # seconds to import sympy on a busy machine
@@ -33,7 +36,7 @@ _ROOT = str(Path(__file__).resolve().parent.parent)
 
 
 def same_by_algebra(left: Expr, right: Expr) -> bool:
-    """Whether the algebra system says that the two are the same; the order does not matter."""
+    """Whether the algebra system says that the two are the same; the order does not matter. Undecided where it failed."""
     if size_of(left) + size_of(right) > MAX_SIZE:
         return False
     return _decided(*sorted((left, right), key=repr)) is True
@@ -68,34 +71,40 @@ class Simplifier:
         self._buffer = b""
 
     def ask(self, left: list[Any], right: list[Any]) -> bool | None:
-        """True, False, or None where that is not known after the deadline."""
+        """True, False, or None where algebra does not know; Undecided at the deadline and where the process or its request died."""
         with self._lock:
             for _ in range(2):  # a worker that somebody killed since the last request is replaced
-                if not self._started():
-                    return None
+                self._started()
                 end = time.monotonic() + self.deadline + GRACE
                 reply = self._request({"left": left, "right": right, "seconds": self.deadline}, end)
                 if reply is not None:
+                    if failed := reply.get("failed"):
+                        raise _failure(failed == "timeout", "it took too long" if failed == "timeout" else "the request crashed")
                     same: bool | None = reply["same"]
                     return same
                 self._end()
                 if time.monotonic() >= end:
-                    return None
-            return None
+                    raise _failure(True, "it did not answer")
+            raise _failure(False, "its process died twice")
 
     def close(self) -> None:
         with self._lock:
             self._end()
 
-    def _started(self) -> bool:
+    def _started(self) -> None:
         if self.process is None or self.process.poll() is not None:
             self._end()
-            self._start()
+            try:
+                self._start()
+            except OSError as error:
+                raise _failure(False, f"its process cannot be started: {error}") from None
         if not self._ready:
-            self._ready = self._read(time.monotonic() + START_DEADLINE) is not None
+            end = time.monotonic() + START_DEADLINE
+            self._ready = self._read(end) is not None
             if not self._ready:
                 self._end()
-        return self._ready
+                late = time.monotonic() >= end
+                raise _failure(late, f"it did not start within {START_DEADLINE:g} s" if late else "it could not be started")
 
     def _start(self) -> None:
         command = [sys.executable, "-P", "-m", "verifiers.simplify_worker"]
@@ -146,6 +155,10 @@ class Simplifier:
         line, _, self._buffer = self._buffer.partition(b"\n")
         found: dict[str, Any] = json.loads(line)
         return found
+
+
+def _failure(late: bool, reason: str) -> Undecided:
+    return Undecided(Status.TIMEOUT if late else Status.CRASH, f"the algebra system has not decided: {reason}")
 
 
 def _ready(descriptor: int, event: int, end: float) -> bool:

@@ -1,9 +1,10 @@
 """The process in which an algebra system simplifies: `python -m verifiers.simplify_worker`, started by `simplify.py` and by nothing else.
 
-    in:   {"left": tree, "right": tree, "seconds": n}, a line each       out:  {"ready": true}, then {"same": true | false | null} for each
+    in:   {"left": tree, "right": tree, "seconds": n}, a line each       out:  {"ready": true}, then for each
+                                                                    {"same": true | false | null} or {"failed": "timeout" | "crash"}
 
 A tree is an exact sum as lists: [[coefficient, [[atom, exponent], ...]], ...], an atom a name or {"head": name, "args": [tree, ...]}. Terms
-are made by sympy's constructors from it, and no string is ever parsed by sympy. `null` is undecided.
+are made by sympy's constructors from it, and no string is ever parsed by sympy. `null` is what algebra does not know.
 
 Hostile input may take any time and memory. So this process imports sympy and computes nothing: each request has a child of its own, forked
 with sympy in it, limited in memory, and killed after its seconds. Whatever it did to sympy's caches ends with it.
@@ -159,7 +160,7 @@ def main() -> None:
     _warm(sympy)
     _send(replies, {"ready": True})
     while line := requests.readline(MAX_REQUEST):
-        _send(replies, {"same": _in_child(sympy, json.loads(line))})
+        _send(replies, _in_child(sympy, json.loads(line)))
 
 
 def _warm(sympy: Any) -> None:
@@ -169,8 +170,8 @@ def _warm(sympy: Any) -> None:
     sympy.simplify(sympy.summation(x, (x, 1, n)) + sympy.limit(sympy.sin(x) / x, x, 0))
 
 
-def _in_child(sympy: Any, request: dict[str, Any]) -> bool | None:
-    """What a child decides within its seconds."""
+def _in_child(sympy: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """What a child decides within its seconds, or how it failed."""
     inlet, outlet = os.pipe()
     child = os.fork()
     if child == 0:
@@ -178,11 +179,13 @@ def _in_child(sympy: Any, request: dict[str, Any]) -> bool | None:
     os.close(outlet)
     waiting = select.poll()
     waiting.register(inlet, select.POLLIN)
-    reply = os.read(inlet, 16) if waiting.poll(1000 * request["seconds"]) else b""
+    in_time = bool(waiting.poll(1000 * request["seconds"]))
+    reply = os.read(inlet, 16) if in_time else b""
     os.close(inlet)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return {b"true": True, b"false": False}.get(reply)
+    known = {b"true": True, b"false": False, b"null": None}
+    return {"same": known[reply]} if reply in known else {"failed": "crash" if in_time else "timeout"}
 
 
 def _compute(sympy: Any, request: dict[str, Any], outlet: int) -> NoReturn:
@@ -191,7 +194,11 @@ def _compute(sympy: Any, request: dict[str, Any], outlet: int) -> NoReturn:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, request["seconds"] + 1)  # should the parent die first
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        os.write(outlet, json.dumps(decide(sympy, request["left"], request["right"])).encode())
+        try:
+            found = decide(sympy, request["left"], request["right"])
+        except _Unknown:
+            found = None
+        os.write(outlet, json.dumps(found).encode())
     finally:
         os._exit(0)
 
