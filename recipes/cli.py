@@ -23,6 +23,7 @@ COMMANDS = {  # name -> (module with a `Config` dataclass and `run(config) -> ex
     "grpo-tools": ("recipes.grpo_tools", "the same where the policy may run programs, or talk with an environment of yours"),
     "plan": ("recipes.plan", "what a recipe would do: options, loss, tokens, memory; without running it"),
     "verify": ("recipes.verify", "one verdict for each row of a JSONL file or a pipe"),
+    "verifiers": ("recipes.verifier_list", "the verifiers and their parameters, a line each"),
     "audit": ("recipes.audit", "golds that fail, conflicts, duplicates, leaks and answer types of a data set"),
     "plot": ("recipes.plot", "draw the plots of a run again"),
     "mine": ("data_pipeline.cli", "mathematics out of web archives: extract, classify, by domain, in rounds; to a corpus and to problems"),

@@ -2,20 +2,22 @@
 
 An own verifier that can tell has a second function `explain(problem, response) -> Verdict`, with the signature of `verify` and a
 detail of several lines "key: value". Rewards without one, users' own among them, are explained by the detail of their verdict.
-`explain` judges the response once more, alone and with the verifier's default parameters; a note says where it disagrees.
+`explain` judges the response once more, alone, with the parameters that the verdict had; a note says where it disagrees, as it may about a
+reward inside another.
 """
 
 import dataclasses
 import io
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import verifiers
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem
-from verifiers.reward_function import own_verifiers
-from verifiers.verdict import Verdict
+from verifiers.reward_function import own_verifiers, rewards_in
+from verifiers.verdict import Verdict, quoted
 
 
 def judges_answers(specs: Sequence[str]) -> bool:
@@ -27,8 +29,8 @@ class Explainer:
     """Explains verdicts of the rewards `specs`, with a pool of its own, which starts no process before it is needed."""
 
     def __init__(self, specs: Sequence[str], *, deadline: float) -> None:
-        self._explaining = {name: spec for name in own_verifiers(specs) if (spec := explaining(name)) is not None}
-        self._alone = list(self._explaining) == list(specs)
+        """Without `specs`, each problem's own verifier gave the verdict."""
+        self._specs = tuple(specs)
         self._pool = VerifierPool(workers=1, deadline=deadline)  # each problem's own verifier: here, the function that explains
 
     def __enter__(self) -> "Explainer":
@@ -39,16 +41,29 @@ class Explainer:
 
     def lines(self, problem: Problem, response: str, verdict: Verdict) -> list[str]:
         """The explanation as lines "key: value"."""
-        told = self._pool.verify_many([(dataclasses.replace(problem, verifier=spec), response) for spec in self._explaining.values()])
-        lines = [f"gold text: {problem.answer!r:.200}"]
-        if not self._alone:
+        specs = self._specs or (problem.verifier,)
+        explaining_ = explainers(specs)
+        told = self._pool.verify_many([(dataclasses.replace(problem, verifier=spec), response) for _, spec in explaining_])
+        lines = [f"gold text: {quoted(problem.answer, 200)}"]
+        alone = len(specs) == len(explaining_) == len(rewards_in(specs[0])) == 1
+        if not alone:
             lines += [f"detail: {line}" for line in verdict.detail.splitlines()]
-        for name, explained in zip(self._explaining, told, strict=True):
-            prefix = "" if self._alone else f"{name} "
+        for (name, _), explained in zip(explaining_, told, strict=True):
+            prefix = "" if alone else f"{name} "
             lines += [prefix + line for line in explained.detail.splitlines()]
             if explained.status is not verdict.status:
-                lines.append(f"note: {name} alone, with its default parameters, says {explained.status}")
+                lines.append(f"note: {name} alone says {explained.status}")
         return lines + [f"part {name}: {score:g}" for name, score in verdict.parts.items()]
+
+
+@lru_cache(maxsize=256)
+def explainers(specs: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Of the rewards that specs run, those that can explain themselves: a name, and the function that explains, with their parameters."""
+    found: dict[str, str] = {}
+    for reward in (reward for text in specs for reward in rewards_in(text)):
+        if reward.name in own_verifiers([str(reward)]) and (place := explaining(reward.name)) is not None:
+            found.setdefault(str(dataclasses.replace(reward, name=place)), reward.name)
+    return tuple((name, spec) for spec, name in found.items())
 
 
 def explaining(name: str) -> str | None:

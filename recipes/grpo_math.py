@@ -271,10 +271,12 @@ def plan_facts(config: Config) -> Any:
     config = resolve(config)
     chat, context = load_chat(config)
     problems, held_out = load_data(config)
-    from recipes.online import check_prompts
+    from recipes.online import check_prompts, verifier_pool
 
     check_prompts([*problems, *held_out], chat, config, context)
     prompt = max(len(chat.render(problem)) for problem in problems)
+    with verifier_pool(config, problems):  # loads the rewards and tries them
+        pass
     return Facts(
         load_shape(config), lora_of(config), _dtype(config), config.gradient_checkpointing, len(problems), prompt, config.max_sequences
     )

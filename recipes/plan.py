@@ -1,7 +1,7 @@
 """`reckon plan RECIPE [its options]`: what the recipe would do, without doing it.
 
 Prints the resolved options, the loss as formulas, tokens and optimiser steps, and an estimate of the memory. All of the
-recipe's checks on options, data and prompts run; no weights are read.
+recipe's checks on options, data, prompts and rewards run; no weights are read.
 """
 
 import dataclasses

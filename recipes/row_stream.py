@@ -24,6 +24,8 @@ class Row(NamedTuple):
     end: int
     """How much of the source is read with it: bytes of a file, rows of a data set."""
     fields: dict[str, Any]
+    line: int = 0
+    """The number of its line, from 1; 0 where it has none."""
 
 
 def open_rows(name: str) -> BinaryIO:
@@ -48,7 +50,7 @@ def rows_of(file: BinaryIO, name: str) -> Iterator[Row]:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise InputError(f"{source}, line {number}: not UTF-8 text ({error.reason}); write one JSON object a line") from None
-        yield Row(f"line {number}", end, parse_row(text, f"{source}, line {number}"))
+        yield Row(f"line {number}", end, parse_row(text, f"{source}, line {number}"), number)
 
 
 def large_size(file: BinaryIO) -> int:

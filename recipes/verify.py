@@ -5,17 +5,22 @@
     generate | reckon verify -                                   rows: {"gold": "1/2", "response": "... \\boxed{0.5}"}
     reckon verify --gold 1/2 --pred 0.5 --explain                one question, and why its verdict is what it is
 
-`pred` is an answer that was extracted already, `response` the whole text that a model wrote (it wins where a row has both).
-`problem` and every other field are for the verifier. A verdict is {"id" if the row has one, "score": number or null, "status",
-"detail", "seconds"}, and "parts" where a reward has some; a last line `RESULT {...}` has the count of each status, the rows, and
-the speed. With `--explain` each row is a block of text for a reader instead (what was extracted, how it was read, which step decided,
-the parts of a composed reward); in a file written with `--out` the same lines are the field "explanation" of the row's JSON.
+`pred` is an answer that was extracted already and is taken as it stands, `response` the whole text that a model wrote (it wins where a row
+has both). `gold` is read as training reads it: what follows ####, or the last box, or all of it; verifiers that compare with nothing need
+none. `problem`, what is in `meta`, and every other field are for the verifier. Without --verifier each row's own `verifier` decides, which
+is `math_answer` where it names none. `reckon verifiers` lists what there is.
+
+A verdict is {"line", "id" if the row has one, "score": number or null, "status", "detail", "seconds"}, and "parts" where a reward has some;
+a last line `RESULT {...}` has the count of each status, the rows, and the speed. The exit code is 0 whatever the verdicts are, but 1 where
+no row got a score. With `--explain` each row is a block of text for a reader instead (what was extracted, how it was read, which step
+decided, the parts of a composed reward); in a file written with `--out` the same lines are the field "explanation" of the row's JSON.
 
 A pipe is read as it comes, in bounded memory: a row is answered without waiting for the next one. No GPU and no model; two
 cores give more than 10,000 verdicts a second where a verdict itself costs nothing, so the verifier decides.
 """
 
 import json
+import math
 import os
 import sys
 import threading
@@ -24,6 +29,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -32,11 +38,13 @@ import tyro
 from recipes.explanation import Explainer, block, judges_answers, print_anywhere
 from recipes.options import Reward
 from recipes.row_stream import Row, large_size, open_rows, progress, rows_of
+from verifiers.answers import stated_gold
 from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
-from verifiers.problem_file import answer_as_response, answer_text
-from verifiers.verdict import Status, Verdict
+from verifiers.problem_file import ABSENT, CODE_VERIFIERS, answer_as_response, answer_text, field_of, meta_of, row_verifier
+from verifiers.reward_function import reads_golds
+from verifiers.verdict import JUDGED, Status, Verdict
 
 _ROWS_IN_FLIGHT = 1 << 14  # rows read but not yet printed: what a row that takes long may hold up
 
@@ -49,7 +57,13 @@ class Config:
     """JSONL file, or - for standard input."""
     verifier: Reward = ()
     """A verifier's name, FILE.py:FUNCTION, or package.module:FUNCTION, optionally `=weight`; repeatable, the first decides what counts
-    as right. Default: math_answer."""
+    as right. Default: each row's own verifier, and math_answer for rows that name none."""
+    gold_column: str = "gold"
+    """Field of the right answer; dots lead into objects (reward_model.ground_truth)."""
+    response_column: str = "response"
+    """Field of what a model wrote."""
+    trust_data_verifiers: bool = False
+    """Let a row name code as its verifier (file.py:function), which then runs here."""
     explain: bool = False
     """Show how each verdict came about, as text for a reader."""
     gold: str = ""
@@ -69,7 +83,7 @@ class _Waiting:
     """What a verdict's line needs of its row."""
 
     echo: dict[str, Any]
-    """The row's id, if it has one."""
+    """The row's line, and its id if it has one."""
     place: str
     end: int
     item: tuple[Problem, str] | None
@@ -77,8 +91,11 @@ class _Waiting:
 
 
 def run(config: Config) -> int:
-    """Print the verdicts; the exit code is 0 whatever they are. Raises InputError for a row, after the verdicts on those before."""
-    specs = config.verifier or ("math_answer",)
+    """Print the verdicts; the exit code is 0 whatever they are, but 1 where none is a score.
+
+    Raises InputError for a row, after the verdicts on those before.
+    """
+    specs = config.verifier
     print_anywhere()
     try:
         with ExitStack() as stack:
@@ -92,15 +109,20 @@ def run(config: Config) -> int:
         print("RESULT", json.dumps(result), flush=True)
     except BrokenPipeError:  # the reader (`head`) has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if not any(result["counts"][status] for status in JUDGED) and result["rows"]:
+        print("no row got a score; the details say why", file=sys.stderr)
+        return 1
     return 0
 
 
 def _source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
     """The rows, and the size of a file whose progress can be shown without disturbing the verdicts (else 0)."""
-    if bool(config.gold) is not bool(config.pred) or bool(config.file) is bool(config.gold):
+    needs_gold = not config.verifier or reads_golds(config.verifier)
+    if bool(config.file) is bool(config.pred) or (bool(config.gold) is not bool(config.pred) and (config.file or needs_gold)):
         raise InputError("give a JSONL file (or - for standard input), or one question as --gold ANSWER --pred ANSWER")
     if not config.file:
-        return [Row("the question", 0, {"gold": config.gold, "pred": config.pred})], 0
+        return [Row("the question", 0, {config.gold_column: config.gold, "pred": config.pred})], 0
     file = open_rows(config.file)
     if config.file == "-":  # closing standard input would wait for the thread that reads it
         return rows_of(file, config.file), 0
@@ -122,7 +144,7 @@ class _Printer:
         text = ""
         if self._explainer is not None and waiting.item is not None:
             line["explanation"] = self._explainer.lines(*waiting.item, verdict)
-            named = f" (id {waiting.echo['id']})" if waiting.echo else ""
+            named = f" (id {waiting.echo['id']})" if "id" in waiting.echo else ""
             text = block(waiting.place + named, verdict, line["explanation"])
         self._out.write((json.dumps(line) if self._as_json or not text else text) + "\n")
         self._out.flush()
@@ -158,34 +180,68 @@ def _verify(
 
 def _items(source: Iterable[Row], config: Config, rows: deque[_Waiting], room: threading.Semaphore) -> Iterator[tuple[Problem, str]]:
     """The rows as problems and responses; what their verdicts' lines need goes to `rows`. Runs in the pool's thread."""
-    specs = config.verifier or ("math_answer",)
-    verifier = "math_answer" if judges_answers(specs) else specs[0]
-    for place, end, fields in source:
+    said: set[str] = set()
+    for place, end, fields, line in source:
+        for note in _notes(fields, config):
+            if note not in said:
+                said.add(note)
+                print(f"note: {place} {note}", file=sys.stderr)
         try:
-            item = _item(fields, verifier)
+            item = _item(fields, config)
         except InputError as error:
             where = "standard input" if config.file == "-" else config.file
             raise InputError(f"{where}, {place}: {error}" if where else str(error)) from None
         room.acquire()
-        echo = {"id": fields["id"]} if "id" in fields else {}
+        echo = ({"line": line} if line else {}) | ({"id": fields["id"]} if "id" in fields else {})
         rows.append(_Waiting(echo, place, end, item if config.explain else None))
         yield item
 
 
-def _item(row: dict[str, Any], verifier: str) -> tuple[Problem, str]:
-    missing = [] if "gold" in row else ["'gold'"]
-    missing += [] if row.keys() & {"pred", "response"} else ["'pred' or 'response'"]
+def _notes(row: dict[str, Any], config: Config) -> Iterator[str]:
+    """What is done to a row that its writer might not expect."""
+    if config.verifier and row.get("verifier", config.verifier[0]) != config.verifier[0]:
+        yield f"names the verifier {row['verifier']!r:.60}; --verifier judges it instead"
+    if field_of(row, config.gold_column) is ABSENT and any(":" in spec for spec in config.verifier):
+        yield f"has no {config.gold_column!r}; the reward finds an empty answer (--gold-column says where it is)"
+
+
+def _item(row: dict[str, Any], config: Config) -> tuple[Problem, str]:
+    own = row_verifier(row, default="math_answer", trusted=config.trust_data_verifiers) if not config.verifier else ""
+    verifier, compares = _traits(config.verifier or (own,))
+    gold = field_of(row, config.gold_column)
+    said = field_of(row, config.response_column)
+    missing = [repr(config.gold_column)] if gold is ABSENT and compares else []
+    missing += [f"'pred' or {config.response_column!r}"] if said is ABSENT and "pred" not in row else []
     if missing:
-        raise InputError(f"no {' and no '.join(missing)} among its fields ({', '.join(row) or 'none'})")
-    meta = {key: value for key, value in row.items() if key not in ("gold", "problem", "pred", "response")}
-    asked = row.get("problem")
-    problem = make_problem(asked if isinstance(asked, str) else "", answer_text(row["gold"], "gold"), verifier=verifier, meta=meta)
-    if row.get("response") is not None:
-        if not isinstance(row["response"], str):
-            raise InputError(f"'response' is {row['response']!r:.60}; it should be a text")
-        return problem, row["response"]
+        raise InputError(
+            f"no {' and no '.join(missing)} among its fields ({', '.join(row) or 'none'}); say which one it is with --gold-column or "
+            "--response-column"
+        )
+    asked = next((row[name] for name in ("problem", "prompt", "question") if name in row), "")
+    meta = meta_of(row, config.gold_column, config.response_column, "problem", "pred")
+    answer = _gold(gold, config.gold_column, verbatim=verifier in CODE_VERIFIERS or (own != "" and "verifier" in row))
+    problem = make_problem(asked if isinstance(asked, str) else "", answer, verifier=own or verifier, meta=meta)
+    if said is not ABSENT and said is not None:
+        if not isinstance(said, str):
+            raise InputError(f"{config.response_column!r} is {said!r:.60}; it should be a text")
+        return problem, said
     pred = answer_text(row.get("pred"), "pred")
     return problem, answer_as_response(pred, verifier) if pred.strip() else ""
+
+
+@lru_cache(maxsize=256)
+def _traits(specs: tuple[str, ...]) -> tuple[str, bool]:
+    """For whom a bare answer is dressed, and whether rewards compare with a gold answer."""
+    return "math_answer" if judges_answers(specs) else specs[0], reads_golds(specs)
+
+
+def _gold(value: object, field: str, *, verbatim: bool) -> str:
+    """The gold answer, of a solution its end, as `problem_file.py` reads it; nothing for NaN and infinity, which are no answers."""
+    if value is ABSENT or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    text = answer_text(value, field)
+    stated = None if verbatim else stated_gold(text)
+    return text if stated is None else stated
 
 
 @contextmanager

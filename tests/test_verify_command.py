@@ -61,7 +61,8 @@ def test_pred_response_and_what_has_no_answer(capfd: pytest.CaptureFixture[str])
     assert [line["status"] for line in lines] == ["right", "right", "wrong", "no_answer", "no_answer", "bad_gold"]
     assert [line["score"] for line in lines] == [1.0, 1.0, 0.0, 0.0, 0.0, None]
     assert [line.get("id") for line in lines] == ["a", None, 3, None, None, None]
-    assert all(line.keys() - {"id"} == {"score", "status", "detail", "seconds"} for line in lines)
+    assert all(line.keys() - {"id"} == {"line", "score", "status", "detail", "seconds"} for line in lines)
+    assert [line["line"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert result["rows"] == 6
     assert result["counts"] == {"right": 2, "wrong": 1, "no_answer": 2, "timeout": 0, "crash": 0, "bad_gold": 1}
     assert result["seconds"] > 0
@@ -144,7 +145,7 @@ def test_an_explanation_is_a_block_for_a_reader(capfd: pytest.CaptureFixture[str
         "line 1 (id q1): wrong, score 0", "  gold text  '7'", "  extracted  '8'", "  step       string\N{REPLACEMENT CHARACTER}[31m",
     ]  # fmt: skip
     assert blocks[1].splitlines()[0] == "line 2: right, score 1"
-    assert blocks[1].splitlines()[-1] == "  note       exact alone, with its default parameters, says wrong"
+    assert blocks[1].splitlines()[-1] == "  note       exact alone says wrong"
     assert blocks[2].startswith("RESULT {")
 
 
@@ -156,7 +157,7 @@ def test_explanations_of_composed_rewards_name_their_parts_and_go_to_a_file_as_l
     assert line["explanation"] == [
         "gold text: '7'", "detail: score: ; exact: whole response: '7' equals the gold answer",
             "exact extracted: '7'", "exact step: string\x1b[31m",
-        "note: exact alone, with its default parameters, says wrong", "part score: 1", "part exact: 1",
+        "note: exact alone says wrong", "part score: 1", "part exact: 1",
     ]  # fmt: skip
     assert len(capfd.readouterr().out.splitlines()) == 1
 

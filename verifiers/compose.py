@@ -54,7 +54,7 @@ def _gated(gatekeeper: Verifier, verifier: Verifier, refused: float, problem: Pr
     if second.score is None:
         return _without_verdict("score", second)
     parts = gate_part | _scores([("score", second)])
-    return Verdict(second.score, second.status, _details([("gate", first), ("score", second)]), parts, second.steps)
+    return Verdict(second.score, second.status, f"gate: {first.detail}; {second.detail}", parts, second.steps)
 
 
 def _combine(
@@ -69,7 +69,8 @@ def _combine(
         verdicts.append((name, verdict))
         scores.append(verdict.score)
     primary = verdicts[0][1]
-    return Verdict(score(scores), primary.status, _details(verdicts), _scores(verdicts), primary.steps)
+    detail = primary.detail if len(verdicts) == 1 else _details(verdicts)  # of a part with a weight alone its own
+    return Verdict(score(scores), primary.status, detail, _scores(verdicts), primary.steps)
 
 
 def _dot(weights: tuple[float, ...], scores: Sequence[float]) -> float:

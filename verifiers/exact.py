@@ -5,7 +5,7 @@ The answer is the last box, else the last `<answer>`, else the whole response: a
 
 from verifiers.answers import boxed, extract_answer, tagged
 from verifiers.problem import Problem
-from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
+from verifiers.verdict import Verdict, bad_gold, no_answer, quoted, right, wrong
 
 
 def verify(problem: Problem, response: str) -> Verdict:
@@ -17,5 +17,5 @@ def verify(problem: Problem, response: str) -> Verdict:
     answer = " ".join((found.text if found else response).split())
     if not answer:
         return no_answer("the response is blank")
-    detail = f"{found.place if found else 'whole response'}: {answer!r:.120}"
-    return right(f"{detail} equals the gold answer") if answer == gold else wrong(f"{detail} is not {gold!r:.120}")
+    detail = f"{found.place if found else 'whole response'}: {quoted(answer)}"
+    return right(f"{detail} equals the gold answer") if answer == gold else wrong(f"{detail} is not {quoted(gold)}")

@@ -64,7 +64,7 @@ from verifiers.relations import letters as letters_of
 from verifiers.same_number import same_amount, same_number, with_unit
 from verifiers.solved import is_unsolved, needs_solving
 from verifiers.units import read_unit
-from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
+from verifiers.verdict import Verdict, bad_gold, no_answer, quoted, right, wrong
 
 _PLAIN = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?", re.ASCII)
 _VARIABLES = frozenset("xtnmzsuyk")
@@ -93,6 +93,11 @@ def verify(
     )
 
 
+def check(*, percent: Percent, tolerance: str, units: Units, require_closed_form: bool, **_: object) -> None:
+    """Raises InputError for a policy that is unknown."""
+    make_policy(percent, tolerance, units, require_closed_form)
+
+
 def judge(
     problem: Problem,
     response: str,
@@ -108,7 +113,7 @@ def judge(
     policy = make_policy(percent, tolerance, units, require_closed_form)
     gold = gold_answer(problem.answer)
     if says_nothing(gold):
-        return bad_gold(f"nothing to compare with in the gold answer {gold!r:.80}")
+        return bad_gold(f"nothing to compare with in the gold answer {quoted(gold, 80)}")
     answer = extract_answer(response, extractors, open_thought=open_thought)
     if answer is None and not open_thought and without_thought(response) is None:
         return no_answer("the thought never ends, so there is no final answer (open_thought=true would look inside)")
@@ -117,10 +122,12 @@ def judge(
     try:
         same_, _ = decide(gold, answer.text, policy)
     except Undecided as failure:
-        return Verdict(None, failure.status, f"{answer.place}: {answer.text!r:.120} or {gold!r:.120}: {failure}")
+        return Verdict(None, failure.status, f"{answer.place}: {quoted(answer.text)} or {quoted(gold)}: {failure}")
     if not same_ and is_solution(gold):
-        return bad_gold(f'no answer can be read from the gold text {gold!r:.80} (no box, no ####, no "answer is"); give the answer alone')
-    detail = f"{answer.place}: {answer.text!r:.120} {'equals' if same_ else 'is not'} {gold!r:.120}"
+        return bad_gold(
+            f'no answer can be read from the gold text {quoted(gold, 80)} (no box, no ####, no "answer is"); give the answer alone'
+        )
+    detail = f"{answer.place}: {quoted(answer.text)} {'equals' if same_ else 'is not'} {quoted(gold)}"
     return right(detail) if same_ else wrong(detail)
 
 

@@ -90,6 +90,9 @@ def make_policy(percent: str, tolerance: str, units: str, require_closed_form: b
     elif kind == "relative" and _NUMBER.fullmatch(size):
         relative = Fraction(size)
     if tolerance != "exact" and not rounded and not 0 < relative < 1:
+        if _NUMBER.fullmatch(tolerance):
+            near = tolerance if 0 < Fraction(tolerance) < 1 else "0.001"
+            raise InputError(f"tolerance={tolerance}: write relative:{near}, rounded:4, digits or exact")
         raise InputError(
             f"tolerance={tolerance!r}: expected 'exact', 'digits', 'rounded:N' with N from 1 to 99, or 'relative:R' with 0 < R < 1"
         )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _PROMPT_FIELDS = ("prompt", "question", "problem")
 _ANSWER_FIELDS = ("answer", "gold", "solution")
 _EXACT_FLOATS = 1 << 53
-_CODE_VERIFIERS = ("python_tests", "program_tests")
+CODE_VERIFIERS = ("python_tests", "program_tests")
 _PROGRAM_FIELDS = ("canonical_solution", "code", "solutions", "solution")
 
 
@@ -169,7 +169,7 @@ def gold_response(problem: Problem) -> str:
     given = problem.meta.get("gold_response")
     if isinstance(given, str):
         return given
-    if problem.verifier in _CODE_VERIFIERS:
+    if problem.verifier in CODE_VERIFIERS:
         program = _reference(problem)
         return fence(str(problem.meta.get("language") or "python"), program) if program.strip() else ""
     return answer_as_response(problem.answer, problem.verifier)
@@ -219,18 +219,11 @@ class _Mapping:
 
     def problem(self, row: dict[str, Any]) -> Problem:
         prompt_field = self._field(row, self.prompt_field, _PROMPT_FIELDS, "prompt")
-        if row.get("verifier", self.verifier) in _CODE_VERIFIERS:
+        if row.get("verifier", self.verifier) in CODE_VERIFIERS:
             return self._code_problem(row, prompt_field)
         answer_field = self._field(row, self.answer_field, _ANSWER_FIELDS, "answer")
-        meta = _meta(row, prompt_field, answer_field)
-        verifier = row.get("verifier", self.verifier)
-        if not isinstance(verifier, str) or not verifier:
-            raise InputError(f"'verifier' is {verifier!r:.60}; it should name one, e.g. \"math_answer\"")
-        if "verifier" in row and not self.trust_verifiers and verifier not in (self.verifier, *own_names()):
-            raise InputError(
-                f"'verifier' is {verifier!r:.60}, which is none of ours ({', '.join(own_names())}); if you trust this data to choose "
-                "code that runs here, give --trust-data-verifiers"
-            )
+        meta = meta_of(row, prompt_field, answer_field)
+        verifier = row_verifier(row, default=self.verifier, trusted=self.trust_verifiers)
         answer = answer_text(row[answer_field], answer_field)
         if "verifier" not in row:  # else the row is in our form already
             gold = _gold(answer, required=answer_field == "solution" and self.answer_field is None)
@@ -246,7 +239,7 @@ class _Mapping:
         known = [name for name in (*_ANSWER_FIELDS, *_PROGRAM_FIELDS) if isinstance(row.get(name), str)]
         answer_field = self._field(row, self.answer_field, (), "answer") if self.answer_field else next(iter(known), "")
         answer = answer_text(row.get(answer_field), answer_field)
-        meta = _meta(row, prompt_field, answer_field)
+        meta = meta_of(row, prompt_field, answer_field)
         return make_problem(_prompt(row[prompt_field], prompt_field), answer, verifier=row.get("verifier", self.verifier), meta=meta)
 
     @staticmethod
@@ -258,7 +251,36 @@ class _Mapping:
         raise InputError(f"no {wanted} among its fields ({', '.join(row) or 'none'}); say which one it is with --{what}-column")
 
 
-def _meta(row: dict[str, Any], *taken: str) -> dict[str, Any]:
+def row_verifier(row: dict[str, Any], *, default: str, trusted: bool) -> str:
+    """The verifier that a row names. Raises InputError where that is code, which whoever wrote the data would choose, unless `trusted`."""
+    verifier = row.get("verifier", default)
+    if not isinstance(verifier, str) or not verifier:
+        raise InputError(f"'verifier' is {verifier!r:.60}; it should name one, e.g. \"math_answer\"")
+    if "verifier" in row and not trusted and verifier not in (default, *own_names()):
+        raise InputError(
+            f"'verifier' is {verifier!r:.60}, which is none of ours ({', '.join(own_names())}); if you trust this data to choose "
+            "code that runs here, give --trust-data-verifiers"
+        )
+    return verifier
+
+
+ABSENT: Any = object()
+"""What a row does not have."""
+
+
+def field_of(row: dict[str, Any], name: str) -> Any:
+    """A field by its name, or by dotted names into objects; `ABSENT` where there is none."""
+    if name in row:
+        return row[name]
+    value: Any = row
+    for part in name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return ABSENT
+        value = value[part]
+    return value
+
+
+def meta_of(row: dict[str, Any], *taken: str) -> dict[str, Any]:
     """What of a row is neither prompt nor answer."""
     rest = {key: value for key, value in row.items() if key not in (*taken, "verifier", "meta")}
     meta = row.get("meta")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from verifiers.answers import boxed, extract_answer, tagged
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
-from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
+from verifiers.verdict import Verdict, bad_gold, no_answer, quoted, right, wrong
 
 LONGEST_PATTERN = 10_000
 LONGEST_ANSWER = 100_000
@@ -38,8 +38,8 @@ def verify(problem: Problem, response: str, *, flags: str = "", within: Literal[
     if len(answer) > LONGEST_ANSWER:
         return wrong(f"{place}: {len(answer)} characters, more than the {LONGEST_ANSWER} that are matched")
     if pattern.fullmatch(answer):
-        return right(f"{place}: {answer!r:.120} matches")
-    return wrong(f"{place}: {answer!r:.120} does not match {problem.answer!r:.120}")
+        return right(f"{place}: {quoted(answer)} matches")
+    return wrong(f"{place}: {quoted(answer)} does not match {quoted(problem.answer)}")
 
 
 @lru_cache(maxsize=1024)
@@ -55,7 +55,7 @@ def _compiled(pattern: str, flags: str) -> re.Pattern[str] | str:
             warnings.simplefilter("ignore")  # a pattern of the future is still one of today
             return re.compile(pattern, combined)
     except (re.error, OverflowError, RecursionError) as error:
-        return f"the gold pattern {pattern!r:.80} is not a regular expression: {error}"
+        return f"the gold pattern {quoted(pattern, 80)} is not a regular expression: {error}"
 
 
 def check(**parameters: Any) -> None:

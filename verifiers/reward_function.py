@@ -186,6 +186,16 @@ def own_verifiers(specs: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def reads_golds(specs: Iterable[str]) -> bool:
+    """Whether one of our verifiers among these compares with a gold answer: its source, the only place that can, says `problem.answer`."""
+    return any("problem.answer" in _source(name) for name in own_verifiers(specs))
+
+
+@lru_cache
+def _source(name: str) -> str:
+    return (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+
+
 def _unique(name: str, taken: Sequence[str]) -> str:
     candidates = (name if n == 1 else f"{name}_{n}" for n in range(1, len(taken) + 2))
     return next(candidate for candidate in candidates if candidate not in taken)
@@ -223,7 +233,9 @@ def _own_verifier(name: str) -> Callable[..., Any]:
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise InputError(f"no verifier is called {name!r}{hint}; there are {', '.join(known)}; your own is FILE.py:FUNCTION")
+        raise InputError(
+            f"no verifier is called {name!r}{hint}; there are {', '.join(known)} (see `reckon verifiers`); your own is FILE.py:FUNCTION"
+        )
     return _import_module(f"verifiers.{name}").verify  # type: ignore[no-any-return]  # the source was seen to define it
 
 

@@ -91,7 +91,7 @@ def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec], Verifi
     """
     if not (spec.parts or spec.parameters):
         return {}
-    known = _parameters(function)
+    known = settable(function)
     takes = ", ".join(known) or "none"
     values: dict[str, Any] = {}
     slots = [name for name, (hint, _) in known.items() if _takes_verifier(hint) and name not in dict(spec.parameters)]
@@ -118,7 +118,7 @@ def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec], Verifi
 
 def inner(function: Callable[..., Any], spec: Spec) -> list[Spec]:
     """The rewards that `function` would call: those in the spec, and for the rest its defaults that are verifiers of ours."""
-    slots = {name: default for name, (hint, default) in _parameters(function).items() if _takes_verifier(hint)}
+    slots = {name: default for name, (hint, default) in settable(function).items() if _takes_verifier(hint)}
     given = dict(spec.parameters)
     unset = [name for name in slots if name not in given][len(spec.parts) :]
     defaults = [getattr(slots[name], "__module__", "") for name in unset if getattr(slots[name], "__name__", "") == "verify"]
@@ -173,7 +173,7 @@ def _arguments(text: str) -> list[str]:
 # Reading values
 
 
-def _parameters(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+def settable(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """What a spec may set: annotation and default of each parameter that has a default, but for problem and response."""
     try:
         hints = typing.get_type_hints(inspect.unwrap(function))

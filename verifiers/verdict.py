@@ -77,6 +77,13 @@ Reward = Callable[[Problem, str], Any] | Callable[[Problem, str], Awaitable[Any]
 Verifier = Callable[[Problem, str], Verdict]
 
 
+def quoted(text: str, most: int = 120) -> str:
+    """A text in quotes on one line, for a detail: LaTeX keeps its single backslashes, where `repr` would double them."""
+    line = " ".join(text.split())
+    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line[:most])
+    return f"'{shown}'" + "..." * (len(line) > most)
+
+
 def right(detail: str = "") -> Verdict:
     return Verdict(1.0, Status.RIGHT, detail)
 

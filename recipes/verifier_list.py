@@ -1,0 +1,57 @@
+"""`reckon verifiers`: what can judge a response, with a line and the parameters of each; `docs/rewards.md` has more.
+
+    reckon verifiers            all
+    reckon verifiers length     one of them: its whole docstring
+
+A verifier's line is the first of its docstring; its parameters, with their defaults, are what a reward's text may set (`reward_spec.py`).
+"""
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+from verifiers.input_error import InputError
+from verifiers.reward_function import own_names
+from verifiers.reward_spec import settable
+
+_OTHERS = {
+    "gate(A, B, refused=0.0)": "B's score where A is right, else `refused`; B then does not run",
+    "minimum(A, B, ...)": "the smallest score; A decides what is right",
+    "FILE.py:FUNCTION, package.module:FUNCTION": "your own: takes (problem, response), or TRL's (completions, **columns)",
+}
+
+
+def command(arguments: Sequence[str]) -> int:
+    """The command line. Returns the exit code; raises InputError for a name that is none."""
+    if len(arguments) > 1 or arguments[:1] in (["-h"], ["--help"]):
+        print((__doc__ or "").strip())
+        return 0
+    if not arguments:
+        print(listed())
+        return 0
+    if arguments[0] not in own_names():
+        raise InputError(f"no verifier is called {arguments[0]!r}; `reckon verifiers` lists them")
+    print(f"{signature(arguments[0])}\n\n{(_module(arguments[0]).__doc__ or '').strip()}")
+    return 0
+
+
+def listed() -> str:
+    """Two lines for each: how it is written, and what it says."""
+    rows = {signature(name): (_module(name).__doc__ or "").strip().partition("\n")[0] for name in own_names()} | _OTHERS
+    return "\n".join(f"{written}\n    {line}" for written, line in rows.items())
+
+
+def signature(name: str) -> str:
+    """A verifier with its parameters and their defaults, as a reward is written."""
+    parameters = [f"{key}={_written(default)}" for key, (_, default) in settable(_module(name).verify).items()]
+    return f"{name}({', '.join(parameters)})" if parameters else name
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"verifiers.{name}")
+
+
+def _written(default: object) -> str:
+    if callable(default):
+        return default.__module__.rpartition(".")[2]
+    return str(default).lower() if isinstance(default, bool) or default is None else str(default)
