@@ -28,7 +28,7 @@ _OPEN_OPERATORS = frozenset({"sum", "prod", "\\int", "\\iint", "\\iiint", "\\oin
 _CODED_INTEGRALS = frozenset({"int", "integrate", "Integral"})
 _ROUNDED = {"⌊": "⌋", "⌈": "⌉"}
 _LONGEST = 4000  # characters that are looked at: more than are read
-_HINT = re.compile(r"sum|prod|[iI]nt|lim|gcd|lcm|mcm|[mM]ax|[mM]in|mod|det|[∑∏∫∪∩⌊⌈]|d\s?[}^{]|matrix|array|cup|cap|floor|ceil")
+_HINT = re.compile(r"sum|prod|[iI]nt|lim|gcd|lcm|mcm|[mM]ax|[mM]in|mod|det|[∑∏∫∪∩⌊⌈]|d\s?[}^{]|matrix|array|cup|cap|union|floor|ceil")
 
 
 def needs_algebra(value: Expr) -> bool:

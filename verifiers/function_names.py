@@ -12,7 +12,8 @@ FUNCTIONS = frozenset((
 ))  # fmt: skip
 _ALIASES = {
     "tg": "tan", "ctg": "cot", "cotg": "cot", "cosec": "csc", "arctg": "arctan", "arcctg": "arccot", "arccosec": "arccsc",
-    "cosech": "csch", "ctanh": "coth", "lg": "log10", "sign": "sgn", "mcm": "lcm", "Re": "re", "Im": "im",
+    "arcosec": "arccsc", "cosech": "csch", "arccosech": "arccsch", "arcosech": "arccsch", "acosech": "arccsch", "ctanh": "coth",
+    "lg": "log10", "sign": "sgn", "mcm": "lcm", "Re": "re", "Im": "im",
 } | {f"a{name}": f"arc{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc")} | {
     f"{prefix}{name}": f"arc{name}" for name in ("sinh", "cosh", "tanh", "coth", "sech", "csch") for prefix in ("a", "ar")
 }  # fmt: skip

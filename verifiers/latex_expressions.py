@@ -26,7 +26,7 @@ from verifiers.exact_sums import (
     symbols,
 )  # fmt: skip
 from verifiers.functions import apply
-from verifiers.latex_functions import CLOSING, FUNCTION_LETTERS, MAX_DEPTH, MAX_ITEMS, FunctionReader
+from verifiers.latex_functions import CLOSING, MAX_DEPTH, MAX_ITEMS, FunctionReader
 from verifiers.latex_lookahead import MAX_WORK, is_lone_product, letters_in
 from verifiers.latex_tokens import Token, in_base, numeral
 from verifiers.latex_units import CURRENCIES, UNIT_WORDS
@@ -167,6 +167,9 @@ class ExpressionParser(FunctionReader):
                 self.at += length
                 return transposed(base)
             return to_power(base, scale(self._argument(), sign))
+        if isinstance(base, Group) and base.opening + base.closing in ("()", "[]") and sign == 1 and (length := self._transpose_mark()):
+            self.at += length  # (1, 2)^T, a column
+            return Group("(", ")", base.items)
         return power(finite(base), scale(self._argument(), sign))
 
     def _argument(self, longest: int = MAX_DIGITS) -> Expr:
@@ -212,6 +215,8 @@ class ExpressionParser(FunctionReader):
             return Group("set", text, ())
         if kind == "func":
             return self._function(text)
+        if kind == "op" and text == "mod" and self._next_op("("):  # mod(17, 5), as programs write it
+            return self._function("mod")
         if kind == "matrix" and text.startswith("\\begin"):
             return self._cases() if "cases" in text else determinant(self._matrix()) if "vmatrix" in text else self._matrix()
         if kind == "op" and text in ("(", "[", "\\{", "{", "]"):
@@ -229,7 +234,7 @@ class ExpressionParser(FunctionReader):
             if chosen.rational is not None and 0 <= chosen.rational <= int(text[2:]):
                 return apply("binom", rational(int(text[2:])), chosen)
             self.at = start
-        if text in FUNCTION_LETTERS and self._next_op("(") and (text == "f" or self._peek(2).text in (")", ",")):
+        if self._at_unknown_function(text):
             return self._unknown_function(text)
         return atom(text)
 
@@ -376,6 +381,8 @@ class ExpressionParser(FunctionReader):
         closing = self._expect(*CLOSING[opening])
         if opening + closing == "[]" and 1 < len(ends) < len(items):  # [1,2;3,4], as programs write matrices
             return by_rows(items, [*ends, len(items)])
+        if opening == "\\{" and len(items) == 1 and isinstance(items[0], Group) and self.tokens[self.at - 2].text == "}":
+            return items[0]  # \{{1,2}\}: TeX does not print the braces inside
         if opening == "\\{" or (len(items) > 1 and opening != "{"):
             return Group("(" if opening == "]" else opening, ")" if closing == "[" else closing, tuple(items))
         if len(items) > 1:

@@ -17,6 +17,7 @@ MAX_ITEMS = 64  # of a list
 CLOSING = {"(": (")", "]", "["), "[": (")", "]", "["), "]": ("[", "]", ")"), "\\{": ("\\}",), "{": ("}",)}
 FUNCTION_LETTERS = frozenset({"f", "g", "h", "F", "G", "H", "P", "Q", "u", "v", "phi", "psi"})
 _ARGUMENTS = frozenset({*"xyztns#", "theta"})
+_OF_A_VARIABLE = {"x": "t#", "y": "tx#", "z": "tx#", "r": "t#", "s": "t#", "w": "tx#"}  # y(x) of a differential equation
 
 
 class FunctionReader(LookAhead):
@@ -57,6 +58,11 @@ class FunctionReader(LookAhead):
             depth += (token.text in ("(", "[", "{", "\\{")) - (token.text in (")", "]", "}", "\\}"))
             ahead += 1
         return not depth and self._peek(ahead + 1).text == "}"
+
+    def _at_unknown_function(self, name: str) -> bool:
+        """Whether the letter just read may be a function of what stands behind it in brackets."""
+        single = self._peek(2).text in (")", ",")
+        return self._next_op("(") and (name == "f" or (single and (name in FUNCTION_LETTERS or name in _OF_A_VARIABLE)))
 
     def _unknown_function(self, name: str) -> Expr:
         """A symbol for each argument. h(x) is one, h(a+b) may be a product."""

@@ -52,6 +52,7 @@ class LookAhead(UnitReader):
         self.work = 0
         self.steps = 0
         self.bars = 0  # absolute values open
+        self.nested = False  # whether a bar behind a factor opens one more of them
         self.congruence = any(token.text == "≡" for token in tokens)
         self.bound: dict[str, Expr] = {}  # the index of a sum being read
         self.differentials: list[tuple[str, str]] = []  # of the open integrals: the variable, and the atom that stands for dx
@@ -72,13 +73,15 @@ class LookAhead(UnitReader):
         if kind == "num":
             before = self.tokens[self.at - 1]
             exponent = spaced and before.kind == "num" and self.at > 1 and self.tokens[self.at - 2].text == "^"
+            if before.text == self._peek(1).text == "!":  # 2!3!
+                return True
             return self._peek(1).text == "^" and (before.kind == "sym" or before.text in (")", "}", "!") or exponent)
         if kind == "word":
             return (
                 bool(letters_in(text)) and text not in UNIT_WORDS and text not in _QUANTIFIERS and self.tokens[self.at - 1].kind != "word"
             )
         if kind == "op" and text == "|":
-            return not self.bars
+            return not self.bars or (self.nested and self._peek(1).kind in ("sym", "num"))
         if text == "(" and (self._peek(1).text in ("mod", "pmod") or self._bracketed()):
             return False
         if kind == "matrix":

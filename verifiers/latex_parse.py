@@ -8,6 +8,7 @@ ellipses, statements in words.
 """
 
 import re
+from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -414,8 +415,12 @@ def _parse(text: str) -> Value:
     source = normalise(text)
     if len(source) > MAX_LENGTH:
         return Unparsed(source)
-    tokens = tokenize(source)
-    try:
-        return _Parser(tokens).answer()
-    except Unreadable:
-        return Unparsed(" ".join(token.text for token in tokens))
+    tokens = tokenize(r"\emptyset" if source == "{}" else source)
+    for nested in (False, True):
+        with suppress(Unreadable):
+            parser = _Parser(list(tokens))
+            parser.nested = nested
+            return parser.answer()
+        if source.count("|") < 4:
+            break
+    return Unparsed(" ".join(token.text for token in tokens))

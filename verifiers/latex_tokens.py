@@ -144,19 +144,23 @@ def _subscripts(source: str) -> str:
     if "^" in source:
         base = rf"(\\{_GREEK_NAME}|\\(?:sum|prod|int|log)|(?<![A-Za-z\\])[A-Za-z])"
         source = re.sub(rf"{base}{_RAISED}({_SUBSCRIPT})", r"\1_\3^\2", source)
+    source = re.sub(_BASE_IN_WORDS, lambda m: f"_{{{2 + (*_BASES, '', '', '', 'sixteen').index(m[1])}}}", source)
     return re.sub(_IN_BASE, _based, source)
 
 
 _BASE = r"_\s?(?:\{\s?(\d{1,2})\s?\}|(\d{1,2}))(?![\w^])"
 _IN_BASE = (
-    rf"\\(?:text|mathrm|mathit|texttt|mathtt)\s?\{{\s?([0-9A-Za-z]{{1,60}})\s?\}}{_BASE}|\((\d[0-9A-Z]{{0,60}})\){_BASE}"
-    rf"|(?<![A-Za-z\d\\_.,}}])([A-F][0-9A-F]{{1,60}}){_BASE}"
+    rf"\(?(\d{{0,60}})\\(?:text|mathrm|mathit|texttt|mathtt)\s?\{{\s?([0-9A-Za-z]{{1,60}})\s?\}}(\d{{0,60}})\)?{_BASE}"
+    rf"|\((\d[0-9A-Z]{{0,60}})\){_BASE}|(?<![A-Za-z\d\\_.,}}])([A-F][0-9A-F]{{1,60}}){_BASE}"
 )
+_BASES = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_BASE_IN_WORDS = rf"(?<=[\dA-F)}}])_\s?\{{\s?(?:\\text\s?\{{)?\s?({'|'.join(_BASES)}|sixteen)\s?\}}{{1,2}}"
 
 
 def _based(match: re.Match[str]) -> str:
     r"""\text{A3}_{16} as 0A3_{16}, where these are digits of that base."""
-    digits, base = (part for part in match.groups() if part)
+    *parts, base = (part for part in match.groups() if part)
+    digits = "".join(parts)
     known = in_base(digits, int(base)) is not None and (int(base) > 10 or not digits.isalpha())
     return f" 0{digits.upper()}_{{{base}}}" if known else match[0]
 

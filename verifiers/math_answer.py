@@ -319,10 +319,10 @@ def _same_function(left: Named, right: Named) -> tuple[Named, Named]:
 
 def _same_set(left: Value, right: Value, policy: Policy) -> bool:
     a, b = real_set(left), real_set(right)
-    if a is not None and b is not None:
+    if a is not None and b is not None and (same_set(a, b) or not (isinstance(left, Relation) and isinstance(right, Relation))):
         return same_set(a, b)
     match _unnamed(left), _unnamed(right):
-        case Relation() as left_, Relation() as right_:
+        case Relation() as left_, Relation() as right_:  # -a < b and a > -b are sets of different variables
             return same_relation(left_, right_)
         case SetOf() as left_, SetOf() as right_:
             return left_.op == right_.op and _same_value(left_.left, right_.left, policy) and _same_value(left_.right, right_.right, policy)

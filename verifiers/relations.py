@@ -13,6 +13,7 @@ from verifiers.cleared_equations import same_when_cleared
 from verifiers.exact_sums import Call, Expr, Unreadable, atom, atoms, divide, multiply, rational, scale, substitute, subtract, symbols
 from verifiers.intervals import linear
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
+from verifiers.matrices import is_matrix
 
 _FLIPPED = {">": "<", "\\ge": "\\le", "<": ">", "\\le": "\\ge", "\\ne": "\\ne", "=": "="}
 _INTEGER_LETTERS = frozenset("klmn")
@@ -47,7 +48,8 @@ def equation(value: Value) -> Expr | None:
 
 
 def named_quantity(value: Value) -> Value | None:
-    r"""What an equation says of a quantity that is only named by its left side: |AB| = 1, AB:CD = 1:2, \\frac{V_1}{V_2} = 3, \\cos A = 1/2.
+    r"""What an equation says of a quantity that is only named by its left side: |AB| = 1, AB:CD = 1:2, \\frac{V_1}{V_2} = 3, \\cos A = 1/2;
+    and of a matrix, B^{-1} = ...
 
     Capitals name points, figures and their measures; small letters are unknowns, so that x + y = 7 or x/y = 7 is more than 7. A ratio of
     letters that equals a ratio of as many numbers names it, in letters of any size.
@@ -61,7 +63,7 @@ def named_quantity(value: Value) -> Value | None:
         ratio = isinstance(right, Group) and right.opening == ":" and len(right.items) == len(left.items)
         bare = all(isinstance(item, Expr) and bare_symbol(item) for item in left.items)
         return right if (ratio and bare) or all(isinstance(item, Expr) and _is_measure(item) for item in left.items) else None
-    constant = isinstance(right, Expr | Quantity) and not letters(right)
+    constant = (isinstance(right, Expr | Quantity) or is_matrix(right)) and not letters(right)
     return right if constant and isinstance(left, Expr) and _is_measure(left) else None
 
 
