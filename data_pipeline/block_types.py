@@ -38,6 +38,8 @@ class Blocks:
     codes: list[str] = field(default_factory=list)
     hidden: int = 0
     """Characters of hidden elements that were left out."""
+    largest_hidden: int = 0
+    """Those of the largest of them."""
 
 
 @dataclass(slots=True)

@@ -24,6 +24,10 @@ HEADER = 128
 CAPTION = 256
 POST = 512
 """A post of a forum, an answer, a question."""
+TEASER = 2048
+"""What leads to another page, or into this one: boilerplate, but for a piece of an article that leads nowhere else."""
+FAINT = 1024
+"""Who wrote it and when: left out at the edges of an article, where a short block without it would be text."""
 
 _TAGS = {
     "nav": NAV, "footer": NAV, "aside": NAV, "menu": NAV, "dialog": NAV, "main": MAIN, "article": ARTICLE, "header": HEADER,
@@ -45,14 +49,14 @@ _TERM = re.compile(
 _NAMES = {
     BAD: """nav navi navbar navigation navbox menu submenu mainmenu topmenu menubar menulist navlist topnav subnav mainnav sitenav
         breadcrumb breadcrumbs footer foot-er sitefooter pagefooter colophon masthead topbar sidebar side-bar sidebars
-        sphinxsidebar rightcol leftcol right-column left-column rightcolumn leftcolumn widget widgets teaser teasers promo
-        promos promotion promobox share shares sharing sharer sharedaddy sharethis sharebar sharebuttons social socials
+        sphinxsidebar rightcol leftcol right-column left-column rightcolumn leftcolumn widget widgets promotion promobox
+        share shares sharing sharer sharedaddy sharethis sharebar sharebuttons social socials
         socialmedia addthis addtoany shariff follow likebox like-box cookie cookies cookiebar cookiebanner cookienotice
         consent gdpr cmplz onetrust overlay popup modal lightbox tooltip banner banners ad ads adv adsense advert adverts
         advertisement advertising advertisment anzeige anzeigen werbung sponsor sponsored sponsors newsletter subscribe
         subscription subscriptions signup sign-up signin sign-in login log-in loginbox paywall related relatedposts
         related-posts yarpp recommended recommendation recommendations recommend similar mostread most-read most-popular
-        most-viewed popular trending latest recent recentposts recent-posts more-news more-posts more-articles more-stories
+        most-viewed recentposts recent-posts more-news more-posts more-articles more-stories
         more-from morenews outbrain taboola blogroll archive archives prevnext nextprev prev-next next-prev post-nav
         article-nav page-nav nav-links navlinks pager pagination paging pagenav page-numbers search searchbox searchform
         searchbar toolbar tool-bar skiplink skiplinks skip-link skip-links jump-link backtotop back-top totop scrolltop
@@ -61,7 +65,9 @@ _NAMES = {
         postmetadata author-box author-bio author-info author-profile authorbox authorbio authorinfo about-author vcard
         copyright disclaimer impressum imprint vote votes voting votecell rating ratings feedback noprint no-print printfooter
         mw-jump rss feedburner cta call-action donate donation wpcnt languages lang-switcher language-switcher jp-relatedposts
-        flyout dropdown offcanvas off-canvas hamburger announcement user-info user-details user-gravatar user-card post-signature
+        flyout dropdown offcanvas off-canvas hamburger announcement user-info user-details userinfo userdetails usertitle
+        user-title user-stats userstats postprofile post-profile postauthor post-author
+        message-user poster-info posterinfo member-info memberinfo author-details user-gravatar user-card post-signature
         post-menu post-taglist comments-link comment-score comment-actions question-status bottom-notice s-anchors s-user""",
     COMMENTS: """comment comments commentlist comment-list commentarea commentbody commenttext respond disqus kommentar kommentare
         commentaire commentaires comentarios trackback trackbacks pingback pingbacks usercomments""",
@@ -77,6 +83,9 @@ _NAMES = {
     MAIN: """content maincontent main-content page-content primary-content content-main contents main-body mainbody""",
     CAPTION: """caption captions wp-caption wp-caption-text caption-text bildunterschrift image-caption image-credit photo-credit credit
         credits legende legend bildtext bildnachweis""",
+    TEASER: """teaser teasers promo promos recommended recommendation recommendations similar popular trending latest recent""",
+    FAINT: """date dates datetime timestamp dateline pubdate published posted author authors writer readtime reading-time read-time views
+        viewcount view-count comment-count comments-count created updated modified lastmod last-updated photographer source""",
     THEOREM: """theorem lemma proposition corollary definition proof conjecture remark exercise solution example problem axiom claim
         admonition thm defn ltx-theorem ltx-proof theorem-like definition-like proof-like example-like remark-like
         exercise-like""",
@@ -86,21 +95,10 @@ _PARTS: dict[str, int] = {}
 _WHOLE: dict[str, int] = {}
 """Bits of names that count alone: "content" is a cue, "content-sidebar" is none."""
 for _bit, _words in _NAMES.items():
-    _table = _PARTS if _bit in (BAD, COMMENTS, BODY, CAPTION) else _WHOLE
+    _table = _PARTS if _bit in (BAD, COMMENTS, BODY, CAPTION, FAINT, TEASER) else _WHOLE
     for _word in _words.split():
         _table[_word] = _table.get(_word, 0) | _bit
 _LABELLED = frozenset(["theorem", "lemma", "proposition", "corollary", "definition", "proof", "conjecture", "axiom"])
-
-HIDDEN = re.compile(r' hidden="(?!until-found)|display:\s{0,3}none|visibility:\s{0,3}hidden| aria-hidden="true')
-"""Attributes of an element that is not shown."""
-SPOILER = re.compile(r' hidden="(?!until-found)|display:\s{0,3}none')
-"""Those of an element that a click may show; what is only hidden from readers of screens repeats what they are told."""
-_JUNK = re.compile(
-    r"(?<![a-z])(?:headerlink|header-anchor|anchorjs-link|heading-anchor|anchor-link|permalink|mw-editsection|linenos|lineno|linenodiv|"
-    r"line-numbers-rows|gutter|blob-num|sr-only|screen-reader-text|visually-hidden|visuallyhidden|copybtn|mw-cite-backlink|reader-only|"
-    r"vote-count|vote-count-post|comment-score|comment-date|comments-link|user-action-time|relativetime|relativetime-clean|"
-    r"reputation-score|badgecount|js-link-separator)(?![a-z])"
-)
 
 TITLE_CLASS = re.compile(
     r'class="[^"]{0,200}?(?:admonition-title|ltx_title_(?:theorem|proof)|theorem-?title|thm-?title|theorem-?header|proof-?title)'
@@ -109,9 +107,9 @@ TITLE_CLASS = re.compile(
 
 
 @lru_cache(50_000)
-def is_junk(classes: str) -> bool:
-    """Whether the value of a class attribute names what no reader reads: permalink signs, edit links, line numbers, votes, dates."""
-    return _JUNK.search(classes) is not None
+def is_faint(classes: str) -> bool:
+    """Whether the value of a class attribute names a date or an author."""
+    return any(_bits(name) & FAINT for name in classes.split() if not name.startswith("ltx_"))
 
 
 def zone_of(tag: str, attrs: str) -> tuple[int, str]:

@@ -9,12 +9,34 @@ from collections.abc import Callable
 from functools import lru_cache
 
 _CODE_ATTRS = re.compile(r"\s{0,50}<code\b([^>]*)>")
+_LINE_ELEMENT = re.compile(r"(?<=>)(?=<code\b|<span\b[^>]{0,200}(?:class=\"(?:[^\"]{0,80} )?(?:code-?)?line[ \"]|display:\s?block))")
+"""Where a listing without a line break begins a line."""
 _INLINE = ("span", "em", "b", "i", "strong")
 _BLOCKS = ("pre", "div", "p", "li", "tr", "br", "td")
 _NUMBERS = ("lineno", "gutter", "line-numbers", "blob-num")
 """With block elements, what makes a listing more than text with tags in it."""
-_LANGUAGE = re.compile(r"\b(?:language|lang|highlight|highlight-source|brush:|sourceCode|src)[- :]+([A-Za-z][A-Za-z0-9+#]{0,15})(?![\w-])")
-_NO_LANGUAGE = frozenset(["default", "none", "text", "plain", "plaintext", "notranslate", "highlight", "source", "code", "auto"])
+_LANGUAGE = re.compile(
+    r"(?:\b(?:language|lang|highlight|highlight-source|brush:|sourceCode|src|syntaxhighlighter)[- :]+|_lst_language_)"
+    r"([A-Za-z][A-Za-z0-9+#]{0,15})(?![\w-])"
+)
+_NO_LANGUAGE = frozenset(
+    [
+        "default",
+        "none",
+        "text",
+        "plain",
+        "plaintext",
+        "notranslate",
+        "highlight",
+        "source",
+        "code",
+        "auto",
+        "nogutter",
+        "collapsed",
+        "light",
+        "ie",
+    ]
+)
 
 
 def without_code(html: str, codes: list[str], languages: list[str]) -> str:
@@ -43,6 +65,8 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
     def listing(element: str) -> str:
         attrs, _, inside = element.partition(">")
         text = _bare(inside, _is_inside_lines)
+        if text is not None and "\n" not in text and inside.count("<") > 3:
+            text = _bare(_LINE_ELEMENT.sub("\n", inside), _is_inside_lines)
         if text is None or "\ue000" in text or "\ue002" in text:
             return "<pre" + element
         code = _CODE_ATTRS.match(inside)

@@ -19,7 +19,7 @@ import re
 from collections.abc import Sequence
 
 from data_pipeline.block_types import Block, Blocks
-from data_pipeline.cues import ARTICLE, BAD, BODY, CAPTION, COMMENTS, HEADER, MAIN, NAV, POST
+from data_pipeline.cues import ARTICLE, BAD, BODY, CAPTION, COMMENTS, FAINT, HEADER, MAIN, NAV, POST, TEASER
 
 _MATH = re.compile(
     r"\ue000|\\[(\[]|\\begin\{|\\(?:frac|sqrt|sum|int|alpha|beta|gamma|delta|epsilon|lambda|theta|pi|sigma|omega|mathbb|mathcal|mathrm|cdot|leq?|geq?|infty|partial|to|in)\b|"
@@ -39,7 +39,32 @@ _FURNITURE = re.compile(
     re.IGNORECASE,
 )
 """What question sites and forums say around posts, as a whole block."""
+_MONTHS = (
+    "jan|feb|fév|mär|mar|apr|avr|abr|may|mai|maj|jun|juin|jul|juil|aug|août|ago|sep|oct|okt|out|nov|dec|dez|déc|dic|dicembre|gennaio|"
+    "enero|янв|фев|мар|апр|мая|июн|июл|авг|сен|окт|ноя|дек"
+)
+_DATED = (
+    r"\b\d{1,2}:\d{2}\b|\b\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d\d\b|\b(?:19|20)\d\d-\d\d-\d\d\b|\b(?:19|20)\d\d年|"
+    rf"\b(?:{_MONTHS})[a-zéûäç]{{0,9}}\.?,? \d{{1,4}}\b|\b\d{{1,2}}(?:st|nd|rd|th|\.)? (?:de )?(?:{_MONTHS})[a-zéûäç]{{0,9}}\b|"
+    r"\b\d{1,4} ?(?:min|minutes?|sec|comments?|views?|shares?|likes?|kommentare?|commentaires?|words)\b"
+)
+_FIRST_WORDS = """by von par por di door av af od text posted published publié veröffentlicht publicado updated aktualisiert actualizado
+    written edited authors? autor(?:en|in)? auteur editor photos? fotos? bild(?:er)? images? sources? quellen? credits? share teilen
+    partager compartir print drucken e-?mail tags? kategorien? categor(?:y|ies) filed topics? themen schlagw[oö]rte?r? keywords comments?
+    kommentare? commentaires? comentarios reading[ ]time lesezeit advertisement anzeige werbung publicité publicidad
+    read[ ](?:more|next|also) weiterlesen mehr lire[ ](?:aussi|plus) more zurück back home startseite menu subscribe abonn\\w+ follow
+    folge[nt]? nach[ ]oben top next previous weiter contact kontakt related see[ ]also download loading login log[ ]in
+    sign[ ](?:in|up) register reply permalink link listen watch video newsletter copyright presse\\w* rückfragen moderator likes? views?
+    shares? tweets? rss pdf"""
+_WORDS = "|".join(re.split(r"\s+(?![^\[]*\])", _FIRST_WORDS.strip()))
+_AT_EDGES = re.compile(
+    rf"[^.?!\n]{{0,40}}\b(?:teilen|share|partager|compartir|shared|visits?)\b[^\n]{{0,40}}|[^.?!\n]{{0,60}}(?:{_DATED})[^\n]{{0,60}}|"
+    rf"(?:{_WORDS})\b[^\n?!=]{{0,70}}(?<!\.)",
+    re.IGNORECASE,
+)
+"""What stands between a headline and its article, or after it, as a whole block: dates, authors, and what a reader may do."""
 _LONG = 80
+_BESIDE = 3
 _STRUCTURE = frozenset(["table", "code", "dt", "bold"])
 
 
@@ -68,6 +93,16 @@ class _Page:
         """The weight of each block as prose: 0 for short blocks, links, and what stands in the avoided zones."""
         return [0 if zone & avoided else value for value, zone in zip(self.values, self.zones, strict=True)]
 
+    def plain(self, index: int) -> bool:
+        """Whether a short block of a known article is its text: neither linked, nor in what is furniture by its names or its words."""
+        zone = self.zones[index]
+        return (
+            bool(zone & (ARTICLE | MAIN | BODY))
+            and not zone & (NAV | BAD | COMMENTS | CAPTION | HEADER | FAINT)
+            and not self.blocks[index].links
+            and _AT_EDGES.fullmatch(self.blocks[index].text) is None
+        )
+
     def sums(self, values: Sequence[int]) -> list[int]:
         """The sum of the blocks' values for each box, with the boxes in it."""
         parents = self.boxes.parents
@@ -86,6 +121,7 @@ def main_text(found: Blocks) -> list[Block]:
     if not found.blocks:
         return []
     page = _Page(found)
+    _judge_teasers(page)
     everything = page.prose(0)
     _disbelieve(page, everything)
     kept = _choose(page)
@@ -98,7 +134,42 @@ def main_text(found: Blocks) -> list[Block]:
         kept = [not zone & (NAV | BAD) for zone in page.zones]
         if not any(kept):
             kept = [True] * len(kept)
-    return [block for block, keep in zip(found.blocks, kept, strict=True) if keep]
+    return _with_markers(found.blocks, kept)
+
+
+def _with_markers(blocks: Sequence[Block], kept: Sequence[bool]) -> list[Block]:
+    """The blocks that are kept; the marker of an item goes on to the first of its blocks that is."""
+    chosen: list[Block] = []
+    marker, indent = "", 0
+    for block, keep in zip(blocks, kept, strict=True):
+        own = block.marker if block.marker != ":" else ""
+        if own or block.indent < indent:
+            marker = ""
+        if not keep:
+            marker, indent = own or marker, block.indent
+            continue
+        if marker and not block.marker and block.indent == indent and block.kind in ("p", "dt"):
+            block.marker = marker
+        marker = ""
+        chosen.append(block)
+    return chosen
+
+
+def _judge_teasers(page: _Page) -> None:
+    """A teaser without a link, inside an article, is its lead; any other is boilerplate."""
+    owns, zones, parents = page.boxes.owns, page.boxes.zones, page.boxes.parents
+    if not any(own & TEASER for own in owns):
+        return
+    links = page.sums([block.links for block in page.blocks])
+    bad = [False] * len(owns)
+    for index, own in enumerate(owns):
+        teases = own & TEASER and (links[index] or not zones[index] & (ARTICLE | BODY | MAIN))
+        bad[index] = bool(teases) or (index > 0 and bad[parents[index]])
+        if teases:
+            owns[index] |= BAD
+        if bad[index]:
+            zones[index] |= BAD
+    page.zones[:] = [zones[block.box] for block in page.blocks]
 
 
 def _held(page: _Page, kept: Sequence[bool]) -> int:
@@ -142,7 +213,7 @@ def _by_zone(page: _Page, prose: Sequence[int]) -> dict[int, int]:
 def _choose(page: _Page) -> list[bool]:
     prose = page.prose(NAV | BAD | COMMENTS | CAPTION)
     scope = _scope(page, prose)
-    inside = _inside(page, scope)
+    inside = _inside(page, scope, prose)
     first = next((index for index, value in enumerate(prose) if value and inside[page.blocks[index].box]), 0)
     title = _title(page, first)
     answered = sum([own & POST for own in page.boxes.owns]) > POST and any(page.math)
@@ -150,6 +221,7 @@ def _choose(page: _Page) -> list[bool]:
         math and zone & COMMENTS and not zone & (NAV | BAD) for math, zone in zip(page.math, page.zones, strict=True)
     )
     listed = _link_lists(page)
+    introduced = _introduced(page, listed)
     kept = []
     for index, block in enumerate(page.blocks):
         zone = page.zones[index]
@@ -162,7 +234,11 @@ def _choose(page: _Page) -> list[bool]:
         elif title <= index < first:
             keep = index == title or (
                 not page.linked[index]
-                and (page.weights[index] >= (20 if zone & POST else _LONG) or block.kind[0] == "h")
+                and (
+                    page.weights[index] >= (20 if zone & POST else _LONG)
+                    or block.kind[0] == "h"
+                    or (inside[block.box] and page.plain(index))
+                )
                 and not zone & (COMMENTS | CAPTION)
             )
         elif not inside[block.box]:
@@ -172,6 +248,9 @@ def _choose(page: _Page) -> list[bool]:
         elif zone & HEADER and not zone & (ARTICLE | BODY | MAIN):
             keep = block.kind == "h1" and not page.linked[index]
         else:
+            if index in introduced:
+                kept.append(True)
+                continue
             alone = page.linked[index] and not block.marker and block.kind not in _STRUCTURE and block.kind[0] != "h"
             keep = not listed[block.box] and not alone
         kept.append(keep)
@@ -241,13 +320,35 @@ def _scope(page: _Page, prose: Sequence[int]) -> int:
     return best
 
 
-def _inside(page: _Page, scope: int) -> list[bool]:
-    parents = page.boxes.parents
+def _inside(page: _Page, scope: int, prose: Sequence[int]) -> list[bool]:
+    """The boxes of the scope, and those of further posts beside it: of the same kind and hardly smaller, or with the same parent."""
+    parents, owns, zones = page.boxes.parents, page.boxes.owns, page.boxes.zones
     inside = [False] * len(parents)
     inside[scope] = True
-    for index in range(scope + 1, len(parents)):
-        inside[index] = inside[parents[index]]
+    cue = next((cue for cue in (BODY, ARTICLE) if owns[scope] & cue), 0)
+    if cue:
+        sums = page.sums(prose)
+        above = _ancestors(parents, scope)
+        for index, own in enumerate(owns):
+            if own & cue and sums[index] and index not in above and not zones[index] & (NAV | BAD | COMMENTS):
+                around = _ancestors(parents, index)
+                beside = not set(above[1:_BESIDE]).isdisjoint(around[1:_BESIDE])
+                if sums[index] > (0.05 if beside else 0.3) * sums[scope]:
+                    inside[index] = True
+                    if beside:  # each with the heading that stands over it
+                        common = next(box for box in above if box in around)
+                        inside[above[above.index(common) - 1]] = inside[around[around.index(common) - 1]] = True
+    for index in range(1, len(parents)):
+        inside[index] = inside[index] or inside[parents[index]]
     return inside
+
+
+def _ancestors(parents: Sequence[int], index: int) -> list[int]:
+    """A box and those around it, from inside out."""
+    found = [index]
+    while parents[found[-1]] >= 0:
+        found.append(parents[found[-1]])
+    return found
 
 
 def _link_lists(page: _Page) -> list[bool]:
@@ -274,6 +375,22 @@ def _link_lists(page: _Page) -> list[bool]:
     return listed
 
 
+def _introduced(page: _Page, listed: Sequence[bool]) -> set[int]:
+    """The blocks of lists of links that a sentence of the article introduces: "There are three kinds:"."""
+    found: set[int] = set()
+    index, blocks = 0, page.blocks
+    while index < len(blocks):
+        start = index
+        while index < len(blocks) and listed[blocks[index].box]:
+            index += 1
+        if start and index > start:
+            before = blocks[start - 1]
+            if before.kind == "p" and before.text[-1] in ":：" and page.weights[start - 1] > 12 and page.plain(start - 1):
+                found.update(range(start, index))
+        index += index == start
+    return found
+
+
 def _trim(page: _Page, prose: Sequence[int], kept: list[bool]) -> None:
     """Short blocks before the first prose (but headings) and after the last one go."""
     strong = [
@@ -284,10 +401,11 @@ def _trim(page: _Page, prose: Sequence[int], kept: list[bool]) -> None:
         return
     first, last = page.blocks[strong[0]].box, page.blocks[strong[-1]].box
     for index in range(strong[0]):
-        if page.blocks[index].kind[0] != "h" and page.weights[index] < 40 and page.blocks[index].box != first and not page.math[index]:
+        short = page.blocks[index].kind[0] != "h" and page.weights[index] < 40 and page.blocks[index].box != first
+        if short and not page.math[index] and not page.plain(index):
             kept[index] = False
     for index in range(strong[-1] + 1, len(kept)):
-        short = page.weights[index] < 40 and page.blocks[index].box != last
+        short = page.weights[index] < 40 and page.blocks[index].box != last and not page.plain(index)
         if (short or _RIGHTS.search(page.blocks[index].text[:200])) and not page.math[index]:
             kept[index] = False
 

@@ -5,7 +5,6 @@ but for the elements whose text is raw (scripts, styles, ...), which are cut out
 """
 
 import re
-from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -14,7 +13,6 @@ LINE = "\x01"
 
 _TOKEN = re.compile(r"<(/?[A-Za-z][^>]*)>([^<]*)")
 _RAW = "script, style, xmp, iframe, noembed, noframes, plaintext"
-_LONG = 3_000_000
 
 
 def serialised(tree: LexborHTMLParser) -> str:
@@ -43,23 +41,24 @@ def _folded(html: str) -> str:
         parts = [first]
         for part in rest:
             end = part.find("</" + tag)
-            if end > 0 and part[0] in " >" and part.count("<a ", 0, end) > 4:
+            if end > 0 and part[0] in " >" and part.count(" href=", 0, end) > 4:
                 attrs, _, inside = part[:end].partition(">")
                 if "$" not in inside and "\ue000" not in inside and "\\" not in inside:
                     words = " ".join(inside.replace("<", ">").split(">")[::2]).split()
-                    part = f"{attrs}><p><a>{' '.join(words)}</a></p>{part[end:]}"
+                    part = f"{attrs}><p><a href=''>{' '.join(words)}</a></p>{part[end:]}"
             parts.append(part)
         html = ("<" + tag).join(parts)
     return html
 
 
-def tokens(html: str) -> Iterator[tuple[str, str]]:
-    """What stands inside each tag, and the text after it.
+def tokens(html: str) -> list[str]:
+    """What stands inside each tag, and the text after it, in turn.
 
     Splitting at every bracket is five times faster than a pattern and right where brackets are tags' only, which the serialiser promises
-    but for odd instructions (`<?php echo "a>b" ?>`): their brackets do not pair. Long pages come one token at a time, to save memory.
+    but for odd instructions (`<?php echo "a>b" ?>`): their brackets do not pair.
     """
-    if len(html) > _LONG or html.count("<") != html.count(">"):
-        return ((match[1], match[2]) for match in _TOKEN.finditer(html))
-    pieces = iter(html.replace("<", ">").split(">")[1:])
-    return zip(pieces, pieces, strict=True)
+    if html.count("<") != html.count(">"):
+        return [piece for match in _TOKEN.finditer(html) for piece in match.groups()]
+    pieces = html.replace("<", ">").split(">")
+    del pieces[0]
+    return pieces

@@ -24,7 +24,8 @@ MAX_EXTRA = 5_000
 """Places that spans may fill in one table; after that spans are not looked at."""
 
 _SPAN = re.compile(r'(col|row)span="\s*([0-9]{1,20})')
-_EQUATION_TABLE = re.compile(r'class="[^"]*(?:equation|eqn|displaymath|eqnarray|align)')
+_EQUATION_TABLE = re.compile(r'class="(?:[^"]*[\s_-])?(?:(?:equations?|equationgroup|eqns?|displaymath|eqnarray)[\s_"-]|align\*?[\s"])')
+_HOLDS_TEX = re.compile(r"\ue000|\\[A-Za-z(\[]|\$")
 _FORMULAS = re.compile(r"(?:\ue000[0-9]+\ue001[\s.,;:]*)+")
 _TEX = re.compile(r"(\$\$[^$]{1,2000}\$\$|\$[^$]{1,1000}\$|\\\([^$\n]{1,1000}?\\\)|\\\[[^$\n]{1,2000}?\\\])")
 """Formulas between delimiters that nobody has looked for yet."""
@@ -71,7 +72,7 @@ def table_text(attrs: str, rows: Sequence[Sequence[Cell]], blocks: "Sequence[Blo
 
 
 def _is_equation(attrs: str, filled: Sequence[Sequence[str]]) -> bool:
-    if _EQUATION_TABLE.search(attrs):
+    if _EQUATION_TABLE.search(attrs) and any(_HOLDS_TEX.search(text) for row in filled for text in row):
         return True
     contents = [[text for text in row if text] for row in filled]
     contents = [row for row in contents if row]

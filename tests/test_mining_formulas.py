@@ -198,9 +198,9 @@ def test_families_are_counted_where_they_stand() -> None:
 def test_thousands_of_nested_elements_take_bounded_time(unit: str) -> None:
     raw = unit * (60_000 // len(unit))
     tree = LexborHTMLParser(f"<body>{raw}")
-    start = time.perf_counter()
+    start = time.process_time()
     lift(tree, raw)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_known_formulas_of_real_pages_survive(data_dir: Path) -> None:
