@@ -14,7 +14,7 @@ _GAP = r"(?:\s|~|\$|\\[,;:! ]|\\q?quad(?![a-z]))"
 _REMARK_START = (
     rf"{_GAP}*(?:\\(?:text|textrm|mbox|mathrm)\s*\{{\s*)?"
     r"(?:\(\s*(?:or |that is,? |i\.e\.,? )?|(?:,\s*)?(?:\bor )\s*)"
-    rf"{_GAP}*(?:[A-Za-z]\s*)?(?:\b(?:about|approximately|approx\.?|roughly)|\\approx(?![a-z])|\\simeq(?![a-z])|≈)"
+    rf"(?:\\text\s*\{{\s*)?{_GAP}*(?:[A-Za-z]\s*)?(?:\b(?:about|approximately|approx\.?|roughly)|\\approx(?![a-z])|\\simeq(?![a-z])|≈)"
 )
 _REMARK = (
     r"\(?\s*(?:or |that is,? |i\.e\.,? )?\s*(?:[A-Za-z]\s*)?(?:about|approximately|approx\.?|roughly|\\approx|\\simeq|≈)\s*"
@@ -110,4 +110,4 @@ def labels(text: str) -> str | None:
 def without_gaps(words: str) -> str:
     """Text in writing without spaces (Chinese, Japanese, Thai) without them, and one space behind the punctuation of any other."""
     words = unicodedata.normalize("NFKC", words).replace("、", ",").replace("。", ".")
-    return re.sub(r"\s*([,;:])\s*(?=[^\s\d])", r"\1 ", re.sub(rf"(?<={_NO_SPACES})\s+|\s+(?={_NO_SPACES})", "", words)).strip()
+    return re.sub(r"\s*([,;:])\s*(?=[^\s\d])", r"\1 ", re.sub(rf"(?<={_NO_SPACES})\s+|\s+(?={_NO_SPACES})", "", words)).strip(" .")

@@ -45,7 +45,7 @@ _SENTENCE = r"((?:[A-Za-z]+,? ){1,10})(?:is|are|equals)(?: equal to| exactly| on
 _THERE = r"(?:so |thus |therefore |hence )?there (?:is|are|were|will be|would be)(?: exactly| only| a total of)? (.+)"
 _FILLER = r"(?:exactly|therefore|thus|hence|so|answer)[,:]? (.+)"
 _CLOSING = (
-    r"(.{3,600}?)[\s,.;](?:and|so|hence|thus|therefore)[,:]? "
+    r"(.{3,600}?)(?:[\s,.;](?:and|so|hence|thus|therefore)[,:]?|,) "
     r"((?:the|our) (?:requested|required|desired|wanted|final) [A-Za-z ]{2,40} is .+)"
 )
 _DOUBTS = r"n't\b|\b(?:suppose|assum\w+|when|claim\w*|would|wrong\w*|where)\b"
@@ -253,6 +253,8 @@ def choice(text: str, *, lower: bool = False) -> tuple[str, str]:
         option = re.sub(r"^(?:[}\s~]|\\[,;: ]|\\q?quad(?![a-z]))+", "", match[3]).strip()
         option = option[:-1] if option.endswith("}") and option.count("}") > option.count("{") else option
         return ("", "") if _pattern(_LONE_CAPITAL).search(option) else (match[1] or match[2], option)
+    if len(text) > 60:
+        return "", ""
     named = re.fullmatch(_CHOICE_WORDS, text, re.IGNORECASE)
     letter = (named[1] if named else _pattern(_WRAPPER).sub(r"\1", text)).strip("$ ().")
     if lower and len(letter) == 1 and letter in "abcdfgh":

@@ -11,7 +11,7 @@ import re
 from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 from verifiers.calculus import ALGEBRA, CalculusParser, needs_algebra
 from verifiers.certified import same
@@ -164,6 +164,8 @@ class _Parser(CalculusParser):
         last = sides[-1]
         if isinstance(last, Expr) and not needs_algebra(last) and all(_is_operation(s) or _same_constant(s, last) for s in sides[:-1]):
             return Named(name, last) if name else last  # \int_0^1 x dx = 1/2: what came out is the answer
+        if name and _is_letter(name) and _is_constant(last) and all(map(_has_other_letters, sides[:-1], repeat(name))):
+            return Named(name, last)  # S = ab = 12
         names = [name, *(bare_symbol(side) if isinstance(side, Expr) else "" for side in sides[:-1])]
         if len(names) > 1 and all(_is_letter(part) for part in names) and len(set(names)) == len(names) and _is_constant(sides[-1]):
             return Group("", "", tuple(Named(part, sides[-1]) for part in names))  # a = b = c = 1
@@ -381,6 +383,11 @@ def _is_operation(value: Value) -> bool:
         return False
     name, exponent = value.terms[0][0][0]
     return isinstance(name, Call) and name.head in ALGEBRA and exponent == 1
+
+
+def _has_other_letters(value: Value, name: str) -> bool:
+    """Whether this is an expression, more than a letter, that says what the letter `name` is without using it."""
+    return isinstance(value, Expr) and bool(symbols(value)) and name not in symbols(value) and not bare_symbol(value)
 
 
 def _has_no_letters(value: Value) -> bool:

@@ -172,7 +172,7 @@ def _listed(match: re.Match[str]) -> str:
 
 _CIRCLED = re.compile(r"[①-⑳❶-❿➀-➓⑴-⒇](?:[\s、，,和及与]*[①-⑳❶-❿➀-➓⑴-⒇])*")
 _CURRENCY_CODES = {"usd": r"\$", "eur": "€", "gbp": "£", "jpy": "¥", "rmb": "¥", "cny": "¥", "inr": "₹", "rs": "₹"}
-_CODES = re.compile(r"(?<![A-Za-z\\])(USD|EUR|GBP|JPY|RMB|CNY|INR|Rs\.?)\s?(?=\d)")
+_CODES = re.compile(r"(?:(?<![A-Za-z\\{])|\\(?:text|mathrm)\s?\{\s?)(USD|EUR|GBP|JPY|RMB|CNY|INR|Rs\.?)\s?\}?\s?(?=\d)")
 
 
 def _plain_forms(source: str) -> str:

@@ -25,7 +25,8 @@ _NO_UNIT = frozenset((
     "after", "from",
     "until", "since", "between", "among", "against", "versus", "instead", "never", "none", "nor", "neither", "cannot", "because", "while",
     "assuming", "given", "down", "least", "most", "by", "double", "triple", "twice", "thrice", "again", "negative", "positive", "inverse",
-    "reciprocal", "score", "gross", "grand", "quarter", "quarters", "fourth", "third", "fifth", "sixth", "eighth", "tenth",
+    "reciprocal", "repeating", "recurring",
+    "score", "gross", "grand", "quarter", "quarters", "fourth", "third", "fifth", "sixth", "eighth", "tenth",
 ))  # fmt: skip
 CURRENCIES = ("$", "€", "£", "¥", "¢", "₹")
 
@@ -65,7 +66,7 @@ class UnitReader:
                 words.append("%")
             elif words and self._take("^"):
                 words[-1] += f"^{self._unit_power()}"
-            elif noun := self._bracketed():
+            elif self._next_op("(") and (noun := self._bracketed()):
                 words.append(" ".join(noun))
                 self.at += len(noun) + 2
             elif self._at_unit_word() or (words and self._next_op("/", *CURRENCIES)) or self._next_op(*CURRENCIES):
@@ -77,7 +78,7 @@ class UnitReader:
     def _bracketed(self) -> list[str]:
         """The words between the brackets that begin here, as in 9 (apples); none for anything else, such as (of 10), (mod 7) or (mg)."""
         start, words = self.at, list[str]()
-        if not self._next_op("(") or self._peek(1).kind not in ("word", "text"):
+        if self._peek(1).kind not in ("word", "text"):
             return []
         self.at += 1
         while self._at_unit_word(bracketed=True):
@@ -98,11 +99,9 @@ class UnitReader:
         if kind == "word" and not (spaced or bracketed) and self.tokens[self.at - 1].kind == "num" and len(text) > 3:
             return is_glued(text)
         if kind == "word" and bracketed:
-            return (
-                len(text) > 3
-                or (len(text) == 3 and len(self._peek(1).text) > 3)
-                or (text in _SURE_UNITS and self.tokens[self.at - 1].spaced)
-            )
+            inside = self.tokens[self.at - 1].text != "("
+            short = (text == "of" and inside) or (len(text) == 3 and len(self._peek(1).text) > 3)
+            return len(text) > 3 or short or (text in _SURE_UNITS and self.tokens[self.at - 1].spaced)
         return kind == "text" or (kind == "word" and (text in UNIT_WORDS or (spaced and len(text) > 3)))
 
     def _unit_power(self) -> str:

@@ -219,7 +219,8 @@ def _decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
             return True, ""
         if (chosen := _same_choice(gold, answer, policy)) is not None:
             return chosen, "choice" if chosen else ""
-        return (True, "words") if same_word_list(gold, answer) or _same_pieces(gold, answer, policy) else (False, "")
+        unread = isinstance(left, Unparsed) and isinstance(right_, Unparsed)
+        return (True, "words") if same_word_list(gold, answer) or (unread and _same_pieces(gold, answer, policy)) else (False, "")
     except Unreadable:
         return False, "beyond a bound"
 
@@ -227,8 +228,8 @@ def _decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
 def _same_choice(gold: str, answer: str, policy: Policy) -> bool | None:
     """Choices of one letter, and of one option where both quote it; None where there are no two choices to compare."""
     (letter, option), (other, quoted) = choice(gold), choice(answer, lower=True)
-    if not letter or not other:
-        return None
+    if not (letter and other):  # the option alone, beside the letter with it
+        return decide(option or gold, quoted or answer, policy)[0] if option or quoted else None
     return letter == other and (not (option and quoted) or same_option(option, quoted) or decide(option, quoted, policy)[0])
 
 
@@ -419,14 +420,18 @@ def _without_repeats(group: Group, policy: Policy) -> Group:
 
 
 def _only_number(value: Value, other: Value, policy: Policy) -> Value:
-    """The 5 of {5} and of "x in {5}" beside an answer that is a number."""
+    """The 5 of {5} and of "x in {5}" beside an answer that is a number; the point of {(1, 2)}."""
     inner = _unnamed(value)
-    if not isinstance(inner, Group) or inner.opening != "\\{" or not isinstance(_unnamed(other), Expr | Quantity):
+    if not isinstance(inner, Group) or inner.opening != "\\{" or not _is_point(_unnamed(other)):
         return value
     items = _without_repeats(inner, policy).items
-    if len(items) != 1 or not isinstance(items[0], Expr | Quantity) or letters_of(items[0]):
+    if len(items) != 1 or not _is_point(items[0]) or letters_of(items[0]):
         return value  # {x} may be a fractional part
     return Named(value.name, items[0]) if isinstance(value, Named) else items[0]
+
+
+def _is_point(value: Value) -> bool:
+    return isinstance(value, Expr | Quantity) or (isinstance(value, Group) and (value.opening, value.closing) == ("(", ")"))
 
 
 def _is_chain(items: tuple[Value, ...]) -> bool:
