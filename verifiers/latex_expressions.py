@@ -201,6 +201,8 @@ class ExpressionParser(FunctionReader):
         if kind == "sym":
             return self._symbol(text)
         if kind == "word" and (letters := letters_in(text)) and (len(self.tokens) > 1 or is_lone_product(text)):
+            if self._numbers_an_item(text):
+                raise Unreadable
             if self._next_op("^", "!", "°"):  # in xy^2 the exponent is y's: from here on these are letters
                 self.tokens[self.at - 1 : self.at] = [Token("sym", letter, False) for letter in letters]
                 return self._symbol(letters[0])

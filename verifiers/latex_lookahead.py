@@ -19,6 +19,7 @@ _LISTING = frozenset({",", ";", ":", "|", "=", "<", ">", "\\le", "\\ge", "\\ne"}
 _SETS = frozenset({"∪", "∩", "∖", "∈", "and", "or"})
 _GREEK_WORDS = "alpha|beta|gamma|delta|epsilon|theta|kappa|lambda|sigma|omega"
 _GLUED = re.compile(rf"([A-Za-z]{{0,2}})({_GREEK_WORDS})([A-Za-z]{{0,2}})|([A-Za-z]?)(pi)([A-Za-z]?)")
+_ROMAN = re.compile("[ivxlcdm]+")
 _SHORT_WORDS = frozenset((
     "no", "on", "so", "is", "it", "if", "in", "of", "to", "do", "go", "up", "us", "we", "he", "me", "my", "by", "be", "at", "as", "an",
     "am", "pm", "ok", "or", "ox", "dm", "cl", "dl", "hm", "ha", "ex", "hi",
@@ -34,8 +35,8 @@ def letters_in(word: str) -> list[str]:
 
 
 def is_lone_product(word: str) -> bool:
-    """Whether a word that is a whole answer is a product of letters: ab, but not "no", cm or abc, which may be a string of letters."""
-    return len(word) == 2 and word.islower() and word not in _SHORT_WORDS and word not in UNIT_WORDS
+    """Whether a word that is a whole answer is a product of letters: ab, but not "no", cm, iv, or abc, which may be a string of letters."""
+    return len(word) == 2 and word.islower() and word not in _SHORT_WORDS and word not in UNIT_WORDS and not _ROMAN.fullmatch(word)
 
 
 class LookAhead(UnitReader):
@@ -90,6 +91,10 @@ class LookAhead(UnitReader):
             before = self.tokens[self.at - 1]
             return (before.kind == "num" or before.text in (")", "]", "}", "\\}", "!", "*", "/")) and self._groups()
         return kind == "sym" or (kind == "func" and not self._at_unit_word()) or (kind == "op" and text in _OPENERS)
+
+    def _numbers_an_item(self, word: str) -> bool:
+        """Whether this is all of (iv): the fourth of a list, and no product."""
+        return _ROMAN.fullmatch(word) is not None and all(token.text in (word, "(", ")") for token in self.tokens)
 
     def _groups(self) -> bool:
         r"""Whether the bracket or brace here only groups, as in [1+2][3-4] and 2\{3[x-(y+1)]+2\}.

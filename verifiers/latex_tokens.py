@@ -161,6 +161,8 @@ def _based(match: re.Match[str]) -> str:
     r"""\text{A3}_{16} as 0A3_{16}, where these are digits of that base."""
     *parts, base = (part for part in match.groups() if part)
     digits = "".join(parts)
+    if len(digits) == 1 and digits.isalpha() and "math" in match[0]:  # \mathrm{A}_{12} is a symbol
+        return match[0]
     known = in_base(digits, int(base)) is not None and (int(base) > 10 or not digits.isalpha())
     return f" 0{digits.upper()}_{{{base}}}" if known else match[0]
 
