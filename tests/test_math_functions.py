@@ -8,6 +8,22 @@ import pytest
 from verifiers.math_answer import equivalent
 
 SAME = r"""
+# letters of functions and functions without a meaning here
+\zeta(3)^2 ~ (\zeta(3))^2
+\varphi(8)+1 ~ 1+\varphi(8)
+\Gamma(n)\Gamma(m) ~ \Gamma(m)\Gamma(n)
+\Gamma(1+x) ~ \Gamma(x+1)
+\frac{\sqrt\pi}{2}\operatorname{erf}(x) ~ \frac{1}{2}\sqrt{\pi}\,\text{erf}(x)
+\Phi(1.5) ~ \Phi(3/2)
+\Lambda_1+\Lambda_2 ~ \Lambda_2+\Lambda_{1}
+f(x,y)^2 ~ (f(x,y))^2
+f(x^2+1) ~ f(1+x^2)
+log(8,2) ~ 3
+log(x,3) ~ \log_3 x
+\pi(3)^2(5) ~ 45\pi
+a(2)+b(3) ~ 2a+3b
+x(2) ~ 2x
+\vartheta_{1} ~ \vartheta_1
 # power behind a bracketed function
 \sin(x)^2 ~ \sin^2 x
 \sin(x)^2 ~ (\sin x)^2
@@ -151,6 +167,25 @@ abs(x)^3 ~ |x|^3
 """
 
 DIFFERENT = r"""
+# letters of functions and functions without a meaning here
+\zeta(2)+\zeta(3) ~ \zeta(5)
+\zeta(3) ~ 3\zeta
+P(1)+P(2) ~ P(3)
+g(2)+g(3) ~ g(5)
+\phi(10) ~ 10\phi
+\Gamma(x+1) ~ x\Gamma+\Gamma
+\operatorname{erf}(x) ~ \operatorname{erfc}(x)
+\Phi(1.5) ~ 1.5\Phi
+y(0)+y(1) ~ y
+f(x,y) ~ f(y,x)
+f(f(x)) ~ f(x)^2
+f(a_1+a_2+a_3+a_4+a_5+a_6+a_7+a_8+b_1) ~ f(a_1+a_2+a_3+a_4+a_5+a_6+a_7+a_8+b_2)
+log(8,2) ~ \frac13
+(iv) ~ (vi)
+iv ~ vi
+(ii) ~ -1
+17 \bmod 5, 9 \bmod 6 = 3 ~ 2, 3
+\chi_1 ~ \chi_2
 # power behind a bracketed function
 \sin(x)^2 ~ \sin(x^2)
 \sin(x)^2 ~ \sin x^2

@@ -8,7 +8,7 @@ meanings in use, such as sinc, are read as functions of which nothing is known.
 FUNCTIONS = frozenset((
     "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "sech", "csch", "arcsin", "arccos", "arctan", "arccot",
     "arcsec", "arccsc", "arcsinh", "arccosh", "arctanh", "arccoth", "arcsech", "arccsch", "sinc", "log", "ln", "exp", "log10", "gcd", "lcm",
-    "max", "min", "sgn", "cis", "det", "re", "im", "abs",
+    "max", "min", "sgn", "cis", "det", "re", "im", "abs", "erf", "erfc", "erfi",
 ))  # fmt: skip
 _ALIASES = {
     "tg": "tan", "ctg": "cot", "cotg": "cot", "cosec": "csc", "arctg": "arctan", "arcctg": "arccot", "arccosec": "arccsc",

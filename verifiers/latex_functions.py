@@ -5,7 +5,9 @@ argument without brackets it is the argument's: \sin x^2 is \sin(x^2). A letter 
 its value there, and no product.
 """
 
-from verifiers.exact_sums import Expr, Unreadable, atom, power, rational, symbols
+from contextlib import suppress
+
+from verifiers.exact_sums import Expr, Unreadable, atom, name_of, power, rational, symbols
 from verifiers.functions import ARITY, INVERSE, VARIADIC, apply, log_to_base
 from verifiers.latex_lookahead import LookAhead
 from verifiers.math_values import Value, bare_symbol, expression
@@ -15,9 +17,10 @@ MAX_DEPTH = 30  # nested brackets and arguments: under ten Python frames each
 MAX_ITEMS = 64  # of a list
 
 CLOSING = {"(": (")", "]", "["), "[": (")", "]", "["), "]": ("[", "]", ")"), "\\{": ("\\}",), "{": ("}",)}
-FUNCTION_LETTERS = frozenset({"f", "g", "h", "F", "G", "H", "P", "Q", "u", "v", "phi", "psi"})
+_ALWAYS = frozenset({"f", "Gamma", "zeta", "Phi"})  # functions of whatever stands in brackets behind them
+_LETTERS = frozenset({*"ghuvFGHPQ", "phi", "varphi", "psi", "Psi", "sigma", "tau", "mu", "eta"})  # of a variable or a number there
 _ARGUMENTS = frozenset({*"xyztns#", "theta"})
-_OF_A_VARIABLE = {"x": "t#", "y": "tx#", "z": "tx#", "r": "t#", "s": "t#", "w": "tx#"}  # y(x) of a differential equation
+_OF_A_VARIABLE = {"x": {*"t#"}, "y": {*"tx#"}, "z": {*"tx#"}, "r": {*"t#"}, "s": {*"t#"}, "w": {*"tx#"}}  # y(x) of a differential equation
 
 
 class FunctionReader(LookAhead):
@@ -62,20 +65,23 @@ class FunctionReader(LookAhead):
     def _at_unknown_function(self, name: str) -> bool:
         """Whether the letter just read may be a function of what stands behind it in brackets."""
         single = self._peek(2).text in (")", ",")
-        return self._next_op("(") and (name == "f" or (single and (name in FUNCTION_LETTERS or name in _OF_A_VARIABLE)))
+        return self._next_op("(") and (name in _ALWAYS or (single and (name in _LETTERS or name in _OF_A_VARIABLE)))
 
     def _unknown_function(self, name: str) -> Expr:
-        """A symbol for each argument. h(x) is one, h(a+b) may be a product."""
+        """A symbol for each argument. h(x) and h(2) are values, h(a+b) may be a product."""
         start = self.at
         arguments = self._arguments()
-        symbols_ = [bare_symbol(argument) for argument in arguments]
-        if name != "f" and not all(
-            symbol[:1] in _ARGUMENTS or argument.rational is not None for symbol, argument in zip(symbols_, arguments, strict=True)
-        ):
+        letters = [bare_symbol(argument) for argument in arguments]
+        variables = _OF_A_VARIABLE.get(name, _ARGUMENTS)
+        numbers = name == "y" or name not in _OF_A_VARIABLE
+        known = all(
+            letter[:1] in variables or (numbers and argument.rational is not None)
+            for letter, argument in zip(letters, arguments, strict=True)
+        )
+        if not (known or name in _ALWAYS):
             self.at = start
             return atom(name)
-        written = [symbol or f"{argument.terms!r:.300}" for symbol, argument in zip(symbols_, arguments, strict=True)]
-        return atom(f"{name}({','.join(written)})")
+        return atom(f"{name}({','.join(letter or name_of(argument) for letter, argument in zip(letters, arguments, strict=True))})")
 
     def _group_expression(self, opening: str) -> Expr:
         self._expect(opening)
@@ -105,6 +111,8 @@ class FunctionReader(LookAhead):
             if base is not None or exponent is not None or len(values) != 2:
                 raise Unreadable
             return apply(name, *values)
+        if name == "log" and base is None and (of_two := self._logarithm_of_two()) is not None:
+            return of_two if exponent is None else power(of_two, exponent)
         value = self._function_argument(name)
         if name == "log10":
             base, name = rational(10), "log"
@@ -120,6 +128,15 @@ class FunctionReader(LookAhead):
             raise Unreadable
         result = apply(name, value) if base is None else log_to_base(base, value)
         return result if exponent is None else power(result, exponent)
+
+    def _logarithm_of_two(self) -> Expr | None:
+        """log(8, 2), as programs write a base; None, with nothing read, for any other logarithm."""
+        start = self.at
+        with suppress(Unreadable):
+            if self._next_op("(") and len(values := self._arguments()) == 2:
+                return log_to_base(values[1], values[0])
+        self.at = start
+        return None
 
     def _arguments(self) -> list[Expr]:
         opening = self._expect("(", "\\{", "[")

@@ -23,7 +23,8 @@ class Token(NamedTuple):
 _GREEK = {
     "pi": "π", "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ϵ", "theta": "θ", "lambda": "λ",
     "mu": "μ", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "varphi": "ϕ", "omega": "ω", "Delta": "Δ", "ell": "ℓ", "Omega": "Ω",
-    "eta": "η", "xi": "ξ", "nu": "ν", "psi": "ψ", "kappa": "κ", "zeta": "ζ",
+    "eta": "η", "xi": "ξ", "nu": "ν", "psi": "ψ", "kappa": "κ", "zeta": "ζ", "chi": "χ", "iota": "ι", "upsilon": "υ",
+    "vartheta": "ϑ", "varrho": "ϱ", "varsigma": "ς", "Gamma": "Γ", "Lambda": "Λ", "Theta": "Θ", "Phi": "Φ", "Psi": "Ψ", "Xi": "Ξ",
 }  # fmt: skip
 _COMMANDS = {
     "times": "*", "cdot": "*", "div": "/", "in": "∈", "pm": "±", "mp": "∓", "infty": "∞", "infinity": "∞", "inf": "∞", "leq": "\\le",
