@@ -95,7 +95,6 @@ REFUSED_BY_OTHERS = [
     (31, "x^2", "x²"),
     (31, "3", "３"),
     (31, "12", "①②"),
-    (29, "0.5", "0,5"),
     (32, "B", r"\textbf{(B)}\ 5"),
     (32, "C", "(C)"),
     (33, "16,3,1,1", "w=16, d=3, a=1, b=1"),
@@ -168,6 +167,11 @@ def test_right_answer_is_accepted(number: int, gold: str, answer: str) -> None:
 @pytest.mark.parametrize(("number", "gold", "answer", "reason"), ON_PURPOSE)
 def test_refused_on_purpose(number: int, gold: str, answer: str, reason: str) -> None:
     assert not equivalent(gold, answer), reason
+
+
+def test_29_a_decimal_comma_is_read_in_an_answer_and_a_gold_0_5_is_two_numbers() -> None:
+    assert equivalent("0.5", "0,5")
+    assert not equivalent("0,5", "0.5")
 
 
 def test_2_percent_policy() -> None:

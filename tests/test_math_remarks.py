@@ -37,6 +37,7 @@ def test_a_computation_and_its_result_is_the_result() -> None:
             ("x=6", r"x = \gcd(12,18) = 6"),
             ("I=2", r"I=\int_0^2 1\,dx=2"),
             ("11", "5+6=11"),
+            (r"M=\gcd(a,b)", r"\gcd(a,b)=M"),
         ],
         [
             ("2", r"17 \bmod 6 = 2"),

@@ -36,6 +36,7 @@ def test_a_choice_letter_does_not_decide_where_the_quoted_options_differ() -> No
             (r"B. 2\sqrt{3}", r"B. \sqrt{12}"),
             ("D", "The answer is D"),
             ("D. None of the above", "D"),
+            ("A. The mean", "A. the mean"),
         ],
         [
             (r"C. 1-\mathrm{i}", r"C. 3-\mathrm{i}"),
@@ -57,6 +58,15 @@ def test_a_choice_letter_does_not_decide_where_the_quoted_options_differ() -> No
             ("C. -1", "C. 1"),
             ("B. AB", "B. CD"),
             ("C. [1,2)", "C. [1,2]"),
+            ("C. 1.5", "C. 15"),
+            (r"C. \frac{1}{23}", r"C. \frac{12}{3}"),
+            ("C. x^{12}", "C. x^1 2"),
+            ("C. 1,2", "C. 12"),
+            ("A. x", "A. X"),
+            ("A. A B", "A. AB"),
+            ("C. 1 2", "C. 12"),
+            ("5", "(A) 5 (B) 6"),
+            ("(A) 5", "(B) 5"),
         ],
     )
 

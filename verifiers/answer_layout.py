@@ -12,8 +12,8 @@ from functools import lru_cache
 _WRAPPER = r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf)\s*\{([^{}]*)\}"
 _GAP = r"(?:\s|~|\$|\\[,;:! ]|\\q?quad(?![a-z]))"
 _REMARK_START = (
-    rf"{_GAP}*(?:\\(?:text|textrm|mbox|mathrm)\s*\{{\s*)?"
-    r"(?:\(\s*(?:or |that is,? |i\.e\.,? )?|(?:,\s*)?(?:\bor )\s*)"
+    r"(?:\\(?:text|textrm|mbox|mathrm)\s*\{\s*)?"
+    r"(?:\(\s*(?:or |that is,? |i\.e\.,? )?|\bor )"
     rf"(?:\\text\s*\{{\s*)?{_GAP}*(?:[A-Za-z]\s*)?(?:\b(?:about|approximately|approx\.?|roughly)|\\approx(?![a-z])|\\simeq(?![a-z])|≈)"
 )
 _REMARK = (
@@ -42,7 +42,7 @@ def plain_layout(text: str) -> str:
         start = _pattern(_REMARK_START).search(text)
         if start and start.start():
             remark = " ".join(_pattern(_GAP).sub(" ", _pattern(_WRAPPER).sub(r" \1 ", text[start.start() :])).split())
-            if match := _pattern(_REMARK).fullmatch(remark.replace("\\text {", "").replace("}", "") if "{" in remark else remark):
+            if match := _pattern(_REMARK).fullmatch(remark):
                 return rf"{text[: start.start()].rstrip('$ ,')} \approx {match[1]}" + "$" * (text[: start.start()].count("$") % 2)
     return text
 
@@ -88,10 +88,10 @@ def time_of_day(hour: int, minute: int, second: int) -> str:
     return f"{hour:02}:{minute:02}" + (f":{second:02}" if second else "")
 
 
-def with_decimal_comma(text: str) -> str | None:
-    """1000,99 and 1.000,99 and 2,5 cm with a decimal point; None where no comma must be one."""
+def with_decimal_comma(text: str, *, sure: bool) -> str | None:
+    """1000,99 and 1.000,99 and 2,5 cm with a decimal point; None where no comma need be one. `sure`: only 1.000,99, which is no list."""
     match = _pattern(_COMMA).fullmatch(text.strip(" $"))
-    if match is None or re.match(r"\s*[-+*/^=(\d]", match[3]):
+    if match is None or (sure and match[1].lstrip("+-").isdigit()) or re.match(r"\s*[-+*/^=(\d]", match[3]):
         return None
     return re.sub(r"[^\d+-]", "", match[1]) + "." + match[2] + match[3]
 

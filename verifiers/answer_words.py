@@ -106,19 +106,18 @@ def _moment(text: str) -> Unparsed | None:
     return None
 
 
-def read_beside(text: str, value: Value, other: Value) -> Value:
+def read_beside(text: str, value: Value, other: Value, *, is_gold: bool = False) -> Value:
     """5 m as a quantity where the other answer is a number or a quantity; beside 5 m or 3m + 2m it is a product. So with 20:34 beside a
-    time of day, 3,5 beside a number, and (1)(2) beside a list."""
+    time of day, 3,5 beside a number (but for a gold, which may well be two numbers), and (1)(2) beside a list."""
     match value, other:
         case Group(opening=":"), Unparsed(tokens=words) if words.startswith("time "):
             time = clock(text, sure=False)
             return Unparsed(f"time {time}") if time else value
         case (Group(opening=""), Expr()) if (digits := circled(text)) is not None and parse(digits) == other:
             return other
-        case (Group(opening=""), Expr() | Quantity()) if "," in text and (decimal := with_decimal_comma(text)) is not None:
-            return parse(decimal)
-        case Unparsed(), Expr() | Quantity() if "," in text and (decimal := with_decimal_comma(text)) is not None:
-            return parse(decimal)
+        case (Group(opening="") | Unparsed(), Expr() | Quantity()) if "," in text:
+            decimal = with_decimal_comma(text, sure=is_gold)
+            return value if decimal is None else parse(decimal)
         case Expr(), Group(opening="") if text.startswith("(") and (listed := labels(text)) is not None:
             return parse(listed)
         case Expr(), Expr() | Quantity() if symbols(value):
@@ -263,6 +262,10 @@ def choice(text: str, *, lower: bool = False) -> tuple[str, str]:
 
 
 def same_option(left: str, right: str) -> bool:
-    """Whether two quoted options have the same letters, digits and signs, however they are set."""
-    a, b = (re.sub(r"[\s{}$.,;~]|\\[,;:! ]", "", _pattern(_WRAPPER).sub(r"\1", text)).lower() for text in (left, right))
-    return a == b
+    """Whether two quoted options are the same text, but for what sets it, the case of its words and the stop at its end."""
+    a, b = (" ".join(re.sub(r"\$|\\[,;:! ]|~", " ", _pattern(_WRAPPER).sub(r"\1", text)).strip(" .;").split()) for text in (left, right))
+    return a == b or re.sub(r"[A-Za-z]{2,}", _lowered, a) == re.sub(r"[A-Za-z]{2,}", _lowered, b)
+
+
+def _lowered(match: re.Match[str]) -> str:
+    return match[0] if match[0].isupper() else match[0].lower()

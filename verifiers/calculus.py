@@ -75,7 +75,10 @@ def _results(tokens: list[Token]) -> list[Token]:
         closing = token.text in (")", "]", "}", "\\}") or token.text.startswith("\\end")
         depth = max(0, depth + opening - closing)
         if depth == 0 and token.text in ("=", ",", ";", "and", "or"):
-            kept += tokens[start : at + 1] if token.text != "=" else []
+            named = (
+                at + 2 == len(tokens) and tokens[-1].kind in ("sym", "word") and tokens[-1].text not in CONSTANTS
+            )  # \max(a,b) = M names the maximum
+            kept += tokens[start : at + 1] if named or token.text != "=" else []
             start = at + 1
     return kept + tokens[start:]
 

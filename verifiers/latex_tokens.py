@@ -193,7 +193,8 @@ def _plain_forms(source: str) -> str:
         source = re.sub(r"(?<=[A-Za-z])_\s?\{\s*\\(?:(max|min|sup|inf)\s*|(?:text|mathrm|rm)\s*\{\s*([A-Za-z0-9]{1,12})\s*\}\s*)\}",
                         lambda m: f"_{{{m[1] or m[2]}}}", source)  # fmt: skip
     if "$" in source or _CODES.search(source):
-        source = re.sub(r"(?<![A-Za-z\\])(?:US|CA|AU|HK|NZ|SG)\s?(?=\\?\$\s?\d)", "", source)
+        source = re.sub(r"(?<![A-Za-z\\])US\s?(?=\\?\$\s?\d)", "", source)
+        source = re.sub(r"(?<![A-Za-z\\])(CA|AU|HK|NZ|SG)\s?\\?\$\s?(\d[\d,]{0,20}(?:\.\d{1,9})?)", r"\2\\text{ \1D}", source)
         source = _CODES.sub(lambda m: _CURRENCY_CODES[m[1].rstrip(".").lower()], source)
     if "U" in source:
         source = re.sub(r"(?<=[\])}])\s?U\s?(?=[\[(\\{])", r"\\cup ", source)

@@ -171,8 +171,8 @@ def equivalent(
 ) -> bool:
     """Whether two answers are the same. False where either cannot be read, unless they are the same tokens, and where algebra failed.
 
-    Symmetric, except under the tolerances that `math_policy.py` calls otherwise; a gold 5 has the answer x = y = 5 and a gold choice B the
-    answer b, which say no less, but not the other way round.
+    Symmetric, except under the tolerances that `math_policy.py` calls otherwise; a gold 5 has the answer x = y = 5, a gold choice B the
+    answer b and a gold 3.5 the answer 3,5, but not the other way round.
     """
     try:
         return decide(gold, answer, make_policy(percent, tolerance, units, require_closed_form))[0]
@@ -204,7 +204,7 @@ def _decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
     if policy.symmetric and _PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer):
         return _canonical(gold) == _canonical(answer), "exact rational"
     left, right_ = read(gold), read(answer)
-    left, right_ = read_beside(gold, left, right_), read_beside(answer, right_, left)
+    left, right_ = read_beside(gold, left, right_, is_gold=True), read_beside(answer, right_, left)
     if not policy.to_gold_digits:
         left, right_ = with_decimals(gold, left), with_decimals(answer, right_)
     if Unparsed("") in (left, right_):
