@@ -40,5 +40,5 @@ def _from_file(file: Path) -> Counts:
 def _from_name(name: str) -> Counts:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(name)
+    tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     return lambda texts: [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]

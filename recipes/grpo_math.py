@@ -9,6 +9,7 @@ options, files, golds against their own verifier, rewards, prompt lengths, disk.
 was measured on a GPU.
 """
 
+import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -51,6 +52,10 @@ class Config(Options):
     """Read so many problems at most."""
     skip_bad_gold: bool = False
     """Drop problems whose gold answer is empty or rejected by its own verifier, instead of stopping."""
+    drop_answer_turn: bool = False
+    """Where a prompt ends with the assistant's turn (messages made for SFT), drop that turn instead of stopping."""
+    skip_long_prompts: bool = False
+    """Drop problems whose prompt and completion do not fit into the model's context, instead of stopping."""
     trust_data_verifiers: bool = False
     """Let rows name code (`file.py:function`) as their verifier, which then runs here."""
     held_out: int = 0
@@ -102,7 +107,8 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             algorithm = online.algorithm_of(config)
             lora = lora_of(config)
             chat, context = load_chat(config)
-            online.check_prompts([*problems, *held_out], chat, config, context)
+            problems = online.check_prompts(problems, chat, config, context, skip=config.skip_long_prompts)
+            held_out = online.check_prompts(held_out, chat, config, context, skip=config.skip_long_prompts)
             disk = _disk_bytes(config)
             online.check_place(config, needed_bytes=disk)
             pool = opened.enter_context(online.verifier_pool(config, problems))
@@ -174,6 +180,7 @@ def load_chat(config: Config) -> "tuple[Chat, int | None]":
     """The model's tokenizer as a Chat, and its context length. Raises InputError before any weights are read."""
     from rollout.chat import Chat, generation_stops, load_tokenizer
 
+    _refuse_adapter(config.model)
     chat = Chat(
         load_tokenizer(config.model), system_prompt=config.system_prompt, prefill=config.prefill, use_template=config.chat_template,
         extra_stop_ids=generation_stops(config.model),
@@ -181,14 +188,33 @@ def load_chat(config: Config) -> "tuple[Chat, int | None]":
     return chat, getattr(load_shape(config).get_text_config(), "max_position_embeddings", None)
 
 
+def _refuse_adapter(model: str) -> None:
+    """Raises InputError where the folder holds an adapter instead of a model."""
+    settings = Path(model) / "adapter_config.json"
+    if not settings.is_file():
+        return
+    try:
+        base = json.loads(settings.read_text(encoding="utf-8")).get("base_model_name_or_path") or "its base model"
+    except (OSError, ValueError, AttributeError):
+        base = "its base model"
+    raise InputError(
+        f"--model {model} is an adapter (LoRA) of {base}, not a model; merge it first "
+        "(peft's AutoPeftModelForCausalLM.from_pretrained(...).merge_and_unload()) and give the merged model's folder"
+    )
+
+
 def load_shape(config: Config) -> Any:
     """The model's transformers config. Raises InputError where there is none."""
     from transformers import AutoConfig
 
+    from rollout.chat import own_code
+
     try:
-        return AutoConfig.from_pretrained(config.model)
+        return AutoConfig.from_pretrained(config.model, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read a model's config from {config.model!r}: {str(error).strip().splitlines()[0]}") from error
+        raise InputError(
+            own_code(config.model, error) or f"cannot read a model's config from {config.model!r}: {str(error).strip().splitlines()[0]}"
+        ) from error
 
 
 def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
@@ -198,6 +224,7 @@ def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
     mapping: dict[str, Any] = {
         "prompt_column": config.prompt_column, "answer_column": config.answer_column,
         "skip_bad_gold": config.skip_bad_gold, "trust_verifiers": config.trust_data_verifiers,
+        "drop_answer_turn": config.drop_answer_turn,
     }  # fmt: skip
     problems = load_problems(config.data, subset=config.subset, split=config.split or "train", limit=config.limit, **mapping)
     if problems.bad_gold or problems.duplicates:
@@ -273,7 +300,7 @@ def plan_facts(config: Config) -> Any:
     problems, held_out = load_data(config)
     from recipes.online import check_prompts, verifier_pool
 
-    check_prompts([*problems, *held_out], chat, config, context)
+    problems, held_out = (check_prompts(part, chat, config, context, skip=config.skip_long_prompts) for part in (problems, held_out))
     prompt = max(len(chat.render(problem)) for problem in problems)
     with verifier_pool(config, problems):  # loads the rewards and tries them
         pass

@@ -15,7 +15,7 @@ def parameters(shape: Any, lora: Lora | None) -> tuple[int, int]:
 
     try:
         with torch.device("meta"):
-            model: Any = AutoModelForCausalLM.from_config(shape)
+            model: Any = AutoModelForCausalLM.from_config(shape, trust_remote_code=False)
             model = with_adapter(model, lora) if lora else model
     except ValueError as error:  # no causal language model, or no module of the adapter's names
         first = str(error).strip().splitlines()[0]

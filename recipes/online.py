@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext, suppress
@@ -79,17 +80,29 @@ def algorithm_of(options: Options) -> Algorithm:
     return algorithm
 
 
-def check_prompts(problems: Sequence[Problem], chat: Chat, options: Options, context: int | None) -> None:
-    """Raises InputError if a prompt and its completion would not fit into the model's context."""
+def check_prompts(problems: Sequence[Problem], chat: Chat, options: Options, context: int | None, *, skip: bool = False) -> list[Problem]:
+    """The problems whose prompt and completion fit into the model's context. Raises InputError if any does not, or none does with `skip`.
+
+    The first to render the prompts, so it also raises for a chat template that does not end.
+    """
+    chat.vet(problems)
     if context is None:
-        return
-    for problem in problems:
-        length = len(chat.render(problem))
-        if length + options.max_completion_length > context:
-            raise InputError(
-                f"problem {problem.id} has a prompt of {length} tokens; with --max-completion-length {options.max_completion_length} it "
-                f"needs {length + options.max_completion_length}, and the model's context is {context}: shorten one of them"
-            )
+        return list(problems)
+    lengths = [len(chat.render(problem)) for problem in problems]
+    room = context - options.max_completion_length
+    kept = [problem for problem, length in zip(problems, lengths, strict=True) if length <= room]
+    if len(kept) == len(problems):
+        return kept
+    place, length = next((place, length) for place, length in enumerate(lengths) if length > room)
+    if not skip or not kept:
+        remedy = "shorten one of them" if skip else "shorten one of them, or drop such problems with --skip-long-prompts"
+        raise InputError(
+            f"problem {problems[place].id} has a prompt of {length} tokens (and {len(problems) - len(kept) - 1} more are too long); with "
+            f"--max-completion-length {options.max_completion_length} it needs {length + options.max_completion_length}, and the model's "
+            f"context is {context}: {remedy}"
+        )
+    print(f"left out {len(problems) - len(kept)} of {len(problems)} problems, whose prompts are longer than {room} tokens", file=sys.stderr)
+    return kept
 
 
 def fingerprint(problems: Sequence[Problem]) -> str:

@@ -1,11 +1,26 @@
-"""`--data` to problems: a JSONL file, or a data set by the name (or folder) that `datasets.load_dataset` takes."""
+"""`--data` to problems: a JSONL file, a table, or a data set by the name or folder that `datasets` takes."""
 
-from collections.abc import Iterator
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import zstandard
+
 from verifiers.input_error import InputError
-from verifiers.problem_file import ProblemList, problems_of, read_problems
+from verifiers.problem_file import ProblemList, parse_row, problems_of, read_problems
+
+TABLES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "arrow"}
+COMPRESSED: dict[str, Callable[[Path], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": lambda path: zstandard.open(path, "rb"),
+}
 
 
 def load_problems(
@@ -18,33 +33,78 @@ def load_problems(
     limit: int | None = None,
     skip_bad_gold: bool = False,
     trust_verifiers: bool = False,
+    drop_answer_turn: bool = False,
 ) -> ProblemList:
-    """Problems of a `.jsonl` file or of a data set's split. Raises InputError, which names the place, for anything unusable."""
+    """Problems of a file or of a data set's split. Raises InputError, which names the place, for anything unusable."""
     mapping: dict[str, Any] = {
         "prompt_field": prompt_column, "answer_field": answer_column, "limit": limit, "skip_bad_gold": skip_bad_gold,
-        "trust_verifiers": trust_verifiers,
+        "trust_verifiers": trust_verifiers, "drop_answer_turn": drop_answer_turn,
     }  # fmt: skip
     if is_file(data):
         return read_problems(Path(data), **mapping)
-    return problems_of(data_set_rows(data, subset, split)[0], source=f"data set {data}, split {split}", **mapping)
+    source = data if Path(data).is_file() else f"data set {data}, split {split}"
+    return problems_of(data_set_rows(data, subset, split)[0], source=source, **mapping)
 
 
 def is_file(data: str) -> bool:
-    """Whether `--data` means a JSONL file (there or not) rather than a data set."""
-    return Path(data).is_file() or Path(data).suffix in (".jsonl", ".json")
+    """Whether `--data` means a plain JSONL file (there or not) rather than a table, a compressed file or a data set."""
+    suffix = Path(data).suffix
+    return suffix in (".jsonl", ".json") or (Path(data).is_file() and suffix not in TABLES and suffix not in COMPRESSED)
 
 
 def data_set_rows(data: str, subset: str | None, split: str) -> tuple[Iterator[tuple[str, dict[str, Any]]], int]:
-    """The (place, row) pairs of a data set's split, and how many there are. Raises InputError where `datasets` cannot load it."""
-    from datasets import disable_progress_bars, load_dataset
+    """The (place, row) pairs of a data set's split or of a file that is no plain JSONL, and how many there are.
 
-    disable_progress_bars()
+    Raises InputError where it cannot be read.
+    """
+    path = Path(data)
+    if path.suffix in COMPRESSED and (path.is_file() or Path(path.stem).suffix in (".jsonl", ".json")):
+        lines = list(_compressed_rows(path))
+        return iter(lines), len(lines)
     try:
-        rows = load_dataset(data, subset, split=split)
+        rows = _rows_of(data, subset, split)
+    except InputError:
+        raise
     except Exception as error:  # the hub, the network, the split, a builder: one line of it is what the user needs
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if path.is_file():
+            raise InputError(f"{data} cannot be read as a {TABLES[path.suffix]} table: {first}") from error
         raise InputError(
             f"{data}: there is no such file, and `datasets` cannot load it (split {split}): {first}; give a .jsonl file, a folder "
             "or a hub name, and --split or --subset"
         ) from error
     return ((f"row {number}", row) for number, row in enumerate(rows)), len(rows)
+
+
+def _rows_of(data: str, subset: str | None, split: str) -> Any:
+    from datasets import DatasetDict, disable_progress_bars, load_dataset, load_from_disk
+
+    disable_progress_bars()
+    path = Path(data)
+    if path.is_file():
+        options = {"sep": "\t"} if path.suffix == ".tsv" else {}
+        return load_dataset(TABLES[path.suffix], data_files=str(path), split="train", **options)
+    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():  # what `save_to_disk` writes
+        saved = load_from_disk(data)
+        if not isinstance(saved, DatasetDict):
+            return saved
+        if split not in saved:
+            raise InputError(f"{data} has no split {split!r} but {', '.join(saved)}; say which one with --split")
+        return saved[split]
+    return load_dataset(data, subset, split=split)
+
+
+def _compressed_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a compressed JSONL file."""
+    try:
+        with COMPRESSED[path.suffix](path) as file:
+            for number, line in enumerate(io.BufferedReader(file), 1):
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                if text.strip():
+                    yield f"line {number}", parse_row(text, f"{path}, line {number}")
+    except InputError:
+        raise
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} holds no UTF-8 text ({error.reason}); it should be JSONL, one JSON object a line") from None
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}; give a whole JSONL file") from None

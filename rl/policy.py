@@ -21,6 +21,7 @@ from rl.algorithms import Algorithm
 from rl.batch import Batch, micro_batches
 from rl.logprobs import TokenLogProbs
 from rl.stats import UpdateStats
+from rollout.chat import own_code
 from rollout.engine import PolicyWeights
 from rollout.interruption import check, whole
 from rollout.progress import current
@@ -59,10 +60,12 @@ def load_model(name: str, dtype: Dtype = "fp32", *, lora: bool = False) -> nn.Mo
     """Any AutoModelForCausalLM of a hub id or folder. Raises InputError in one line where there is none."""
     frozen_bf16 = dtype == "bf16" and lora
     try:
-        return AutoModelForCausalLM.from_pretrained(name, dtype=torch.bfloat16 if frozen_bf16 else torch.float32)
+        return AutoModelForCausalLM.from_pretrained(name, dtype=torch.bfloat16 if frozen_bf16 else torch.float32, trust_remote_code=False)
     except (OSError, ValueError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
-        raise InputError(f"cannot load a model from {name!r}: {first} (give a hub id, or a folder that save_pretrained wrote)") from error
+        raise InputError(
+            own_code(name, error) or f"cannot load a model from {name!r}: {first} (give a hub id, or a folder that save_pretrained wrote)"
+        ) from error
 
 
 class Policy:
@@ -284,7 +287,7 @@ class Policy:
 
             set_peft_model_state_dict(self.model, load_file(folder / "model" / "adapter_model.safetensors", device=str(self.device)))
         else:
-            saved = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32)
+            saved = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32, trust_remote_code=False)
             self.model.load_state_dict(saved.state_dict())
         state = torch.load(folder / "trainer.pt", map_location=self.device, weights_only=True)
         self.optimizer.load_state_dict(state["optimizer"])

@@ -5,14 +5,17 @@ template (as one user turn, after the system prompt), and is encoded as it stand
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from rollout.engine import Completion
+from rollout.rendering import rendered_in_time
 from verifiers.input_error import InputError
 from verifiers.problem import Message, Problem
+
+_TAIL = 32  # tokens at the end of a prompt, in which "<think>" is looked for
 
 
 class Chat:
@@ -38,16 +41,43 @@ class Chat:
         if tokenizer.eos_token_id is None:
             raise InputError("the tokenizer has no end-of-sequence token, so no completion could ever stop; set eos_token in it")
         self.stop_ids = tuple(sorted({*self._stop_ids(), *extra_stop_ids}))
-        self.given = self._opening() + prefill
-        """What stands before the first sampled token and belongs to the response."""
         self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+        self._vetted = False
+        """Whether the template is known to end."""
 
-    def _opening(self) -> str:
-        """ "<think>\n" where the template itself opens the thought (R1 and its relatives), as verifiers want to see it closed."""
+    def given(self, prompt: Sequence[int]) -> str:
+        """What stands in a rendered prompt before the first sampled token and belongs to the response: an opened thought, the prefill.
+
+        R1's template and its relatives open the thought themselves, some for one message and not for another, so it is read from
+        each prompt; verifiers want to see it closed.
+        """
+        if not prompt:
+            return self.prefill
+        tail = self.decode_all(prompt[-(_TAIL + len(self.prefill)) :])
+        before = tail.removesuffix(self.prefill)
+        opened = before[before.rindex("<think>") :] if before.rstrip().endswith("<think>") else ""
+        return opened + self.prefill
+
+    def vet(self, problems: Sequence[Problem]) -> None:
+        """Raises InputError unless the chat template renders each of these within its deadline, whatever it loops over.
+
+        It runs once in a process that can be killed; `render` is free of that afterwards.
+        """
         if not self.has_template:
-            return ""
-        text = self._templated([Message(role="user", content="?")], "the template itself")
-        return text[text.rindex("<think>") :] if text.rstrip().endswith("<think>") else ""
+            return
+        rendered_in_time([(f"problem {problem.id}", partial(self._turned, problem)) for problem in problems])
+        self._vetted = True
+
+    def _turned(self, problem: Problem) -> str:
+        """The prompt as text, by the template."""
+        turns = [Message(role="user", content=problem.prompt)] if isinstance(problem.prompt, str) else list(problem.prompt)
+        if turns[-1]["role"] == "assistant":
+            raise InputError(
+                f"problem {problem.id} ends with the assistant's turn, which would put its answer into the prompt; drop that turn"
+            )
+        if self.system_prompt and not any(turn["role"] == "system" for turn in turns[:1]):
+            turns.insert(0, Message(role="system", content=self.system_prompt))
+        return self._templated(turns, f"problem {problem.id}")
 
     def _templated(self, turns: Sequence[Message], place: str) -> str:
         from jinja2 import TemplateError
@@ -75,14 +105,23 @@ class Chat:
     def render(self, problem: Problem) -> list[int]:
         """Token ids of the prompt, up to where the policy begins. The answer is never part of it."""
         if self.has_template:
-            turns = [Message(role="user", content=problem.prompt)] if isinstance(problem.prompt, str) else list(problem.prompt)
-            if self.system_prompt and not any(turn["role"] == "system" for turn in turns[:1]):
-                turns.insert(0, Message(role="system", content=self.system_prompt))
-            return self.encode(self._templated(turns, f"problem {problem.id}") + self.prefill, special=False)
+            if not self._vetted:
+                self.vet([problem])
+            return self.encode(self._turned(problem) + self.prefill, special=False)
         if not isinstance(problem.prompt, str):
             raise InputError(f"problem {problem.id} is a list of messages but the tokenizer has no chat template; give plain prompts")
         system = f"{self.system_prompt}\n\n" if self.system_prompt else ""
-        return self.encode(system + problem.prompt + self.prefill, special=True)
+        return self._begun(system + problem.prompt + self.prefill)
+
+    def _begun(self, text: str) -> list[int]:
+        """With what the tokenizer puts before a text (BOS) and without what it appends (EOS): the policy would go on after the end."""
+        whole, plain = self.encode(text, special=True), self.encode(text)
+        for start in range(len(whole) - len(plain) + 1):
+            if whole[start : start + len(plain)] == plain:
+                return whole[: start + len(plain)]
+        while whole and whole[-1] in self.stop_ids:
+            whole.pop()
+        return whole
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         try:
@@ -90,20 +129,20 @@ class Chat:
         except TypeError as error:  # what the tokenizers library says to a lone surrogate
             raise InputError(f"a text that is not valid Unicode cannot be encoded: {text!r:.80}") from error
 
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The response as the verifier reads it: special tokens left out, what was given put back in front."""
-        return self.given + str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+    def decode(self, tokens: Sequence[int], prompt: Sequence[int] = ()) -> str:
+        """The response as the verifier reads it: special tokens left out, what the `prompt` gave put back in front."""
+        return self.given(prompt) + str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
-    def response(self, completion: Completion) -> str:
+    def response(self, completion: Completion, prompt: Sequence[int] = ()) -> str:
         """As `decode`, without the tokens that the policy did not sample; what it said between two of a tool's replies is a line or more.
 
         A tool's output is no part of what is judged: it may hold an answer that the policy never gave.
         """
         if all(completion.sampled):
-            return self.decode(completion.tokens)
+            return self.decode(completion.tokens, prompt)
         own = groupby(zip(completion.tokens, completion.sampled, strict=True), key=lambda pair: pair[1])
         spans = [[token for token, _ in pairs] for sampled, pairs in own if sampled]
-        return self.given + "\n".join(str(self.tokenizer.decode(span, skip_special_tokens=True)) for span in spans)
+        return self.given(prompt) + "\n".join(str(self.tokenizer.decode(span, skip_special_tokens=True)) for span in spans)
 
     def said(self, tokens: Sequence[int]) -> str:
         """What the policy said in one turn, as an environment hears it: with special tokens, but for the one that ended the turn."""
@@ -134,25 +173,39 @@ class Chat:
             return "\n", "\n"
         mine, yours = "first-mark", "second-mark"
         turns = [("user", "?"), ("assistant", mine), ("user", yours)]
-        text = self._templated([Message(role=role, content=content) for role, content in turns], "a user's turn after the model's")
+        render = partial(
+            self._templated, [Message(role=role, content=content) for role, content in turns], "a user's turn after the model's"
+        )
+        rendered_in_time([("a user's turn after the model's", render)])
+        text = render()
         head, _, tail = text.partition(mine)[2].partition(yours)
         return head, tail
 
 
 def load_tokenizer(model: str) -> Any:
-    """The tokenizer of a hub id or a local folder. Raises InputError with the remedy where it has none."""
+    """The tokenizer of a hub id or a local folder. Raises InputError with the remedy where it has none, or would run code of its own."""
     from transformers import AutoTokenizer
 
     place = "folder" if Path(model).is_dir() else "hub id"
     remedy = "save one there with save_pretrained"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
+        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"cannot load a tokenizer from {place} {model!r}: {first} ({remedy})") from error
+        raise InputError(own_code(model, error) or f"cannot load a tokenizer from {place} {model!r}: {_first(error)} ({remedy})") from error
     if not tokenizer.encode("1 + 1 = 2", add_special_tokens=False):  # without files, transformers makes an empty one and says nothing
         raise InputError(f"cannot load a tokenizer from {place} {model!r}: it has no tokenizer files ({remedy})")
     return tokenizer
+
+
+def own_code(model: str, error: Exception) -> str:
+    """One line about a model that asked to run code of its own, which is refused; "" where `error` says something else."""
+    if "trust_remote_code" not in str(error) and "custom code" not in str(error):
+        return ""
+    return f"{model!r} needs Python code of its own (auto_map), which is not run here; give a model of one of transformers' own types"
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def generation_stops(model: str) -> tuple[int, ...]:
@@ -160,7 +213,7 @@ def generation_stops(model: str) -> tuple[int, ...]:
     from transformers import GenerationConfig
 
     try:
-        ends = GenerationConfig.from_pretrained(model).eos_token_id
+        ends = GenerationConfig.from_pretrained(model, trust_remote_code=False).eos_token_id
     except (OSError, ValueError):
         return ()
     return tuple(ends) if isinstance(ends, list) else () if ends is None else (int(ends),)

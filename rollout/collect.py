@@ -56,7 +56,7 @@ def collect(
     progress = current()
 
     def on_group(index: int, group: list[Completion]) -> None:
-        responses[index] = [chat.response(completion) for completion in group]
+        responses[index] = [chat.response(completion, prompts[index]) for completion in group]
         judged[index] = [completion.verdict for completion in group]
         arrived.put(index)
         if progress:

@@ -86,7 +86,7 @@ class Replica:
 def _build(parcel: Parcel) -> nn.Module:
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_config(parcel.config, attn_implementation=parcel.config._attn_implementation)
+    model = AutoModelForCausalLM.from_config(parcel.config, attn_implementation=parcel.config._attn_implementation, trust_remote_code=False)
     if parcel.adapter is not None:
         from peft import get_peft_model
 

@@ -158,7 +158,7 @@ class VLLMEngine:
             settings |= {
                 "enable_lora": True, "max_loras": 1, "max_lora_rank": self._adapter_room(config.r), "lora_target_modules": adapted,
             }  # fmt: skip
-        settings |= self.options
+        settings |= {"trust_remote_code": False} | self.options
         self._owns_process_group = not torch.distributed.is_initialized()
         try:
             return vllm.LLM(str(folder), **(FREE | settings | FIXED), skip_tokenizer_init=self.tokenizer is None)

@@ -48,6 +48,14 @@ def test_wrong_layout_is_named(response: str, fault: str) -> None:
 def test_prefilled_think() -> None:
     prefilled = load("response_format(think_prefilled=true)")
     assert prefilled(PROBLEM, "a</think><answer>1</answer>").score == 1.0
-    assert "prompt opened it" in prefilled(PROBLEM, "<think>a</think><answer>1</answer>").detail
     assert "the thought is empty" in prefilled(PROBLEM, "</think><answer>1</answer>").detail
     assert verify(PROBLEM, "a</think><answer>1</answer>").score == 0.0
+
+
+@pytest.mark.parametrize("response", ["<think>a</think><answer>1</answer>", "<think>\na\n</think>\n<answer>1</answer>"])
+def test_think_prefilled_takes_an_opening_that_was_put_back(response: str) -> None:
+    """A run's responses begin with what the prompt gave; a second opening is the policy's own and is refused."""
+    prefilled = load("response_format(think_prefilled=true)")
+    assert prefilled(PROBLEM, response).score == 1.0
+    assert "<think> 2 times" in prefilled(PROBLEM, "<think>" + response).detail
+    assert "<think> 2 times" in prefilled(PROBLEM, "so " + response).detail

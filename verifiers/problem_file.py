@@ -4,10 +4,12 @@
     {"question": ..., "answer": "... #### 72"}                          GSM8K: the gold answer is what follows ####, in the last line
     {"problem": ..., "solution": "... \\boxed{72} ..."}                  MATH: the gold answer is the last \\boxed{}
     {"problem": ..., "answer" or "gold": ...}                           a bare gold answer
+    {"prompt": [...], "reward_model": {"ground_truth": ...}}            verl: the same, nested
     {"prompt": ..., "canonical_solution" or "code" or "solutions": ...} code, where the verifier is one of code: a program, taken
                                                                         word for word, or none: it is the tests that decide
 
-A prompt is a string or a list of chat messages. Everything else in a row goes to `meta`, and so does, as `solution`, the text
+A prompt is a string or a list of chat messages, the last of which is not the model's. Columns are named, nested ones with dots
+(`reward_model.ground_truth`). Everything else in a row goes to `meta`, and so does, as `solution`, the text
 that a gold answer was taken from. A gold answer is not judged here: `audit_golds` does that, with the verifier itself.
 """
 
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from verifiers.pool import VerifierPool
 
 _PROMPT_FIELDS = ("prompt", "question", "problem")
-_ANSWER_FIELDS = ("answer", "gold", "solution")
+_ANSWER_FIELDS = ("answer", "gold", "solution", "reward_model.ground_truth")
+_MODELS_ROLES = ("assistant", "model", "gpt", "bot", "ai", "chatbot")
 _EXACT_FLOATS = 1 << 53
 CODE_VERIFIERS = ("python_tests", "program_tests")
 _PROGRAM_FIELDS = ("canonical_solution", "code", "solutions", "solution")
@@ -55,6 +58,7 @@ def read_problems(
     limit: int | None = None,
     skip_bad_gold: bool = False,
     trust_verifiers: bool = False,
+    drop_answer_turn: bool = False,
 ) -> ProblemList:
     """The problems of a JSONL file, in order and without duplicates, at most `limit` of them.
 
@@ -62,12 +66,14 @@ def read_problems(
     Raises InputError, with file and line, for a file that cannot be read, a row that is no object or lacks a field, a file
     without problems, and rows without a usable gold answer: all of these are counted and the first ones named, or, with
     `skip_bad_gold`, they are left out and counted in `.bad_gold`. A row may name one of our own verifiers; one that names code
-    (`file.py:function`) is refused unless `trust_verifiers`, since whoever wrote the data would choose what runs here.
+    (`file.py:function`) is refused unless `trust_verifiers`, since whoever wrote the data would choose what runs here. A prompt that
+    ends with the model's own turn, as data for SFT do, would hold the answer: it is refused, or, with `drop_answer_turn`, loses that
+    turn, whose text is the gold answer only where the answer's field is the prompt's.
     """
     rows = ((f"line {number}", row) for number, row in _rows(path))
     return problems_of(
         rows, source=str(path), verifier=verifier, prompt_field=prompt_field, answer_field=answer_field, limit=limit,
-        skip_bad_gold=skip_bad_gold, trust_verifiers=trust_verifiers,
+        skip_bad_gold=skip_bad_gold, trust_verifiers=trust_verifiers, drop_answer_turn=drop_answer_turn,
     )  # fmt: skip
 
 
@@ -81,9 +87,10 @@ def problems_of(
     limit: int | None = None,
     skip_bad_gold: bool = False,
     trust_verifiers: bool = False,
+    drop_answer_turn: bool = False,
 ) -> ProblemList:
     """The problems of (place, row) pairs, by the rules of `read_problems`; `source` and the place name a bad row."""
-    mapping = _Mapping(verifier, prompt_field, answer_field, trust_verifiers)
+    mapping = _Mapping(verifier, prompt_field, answer_field, trust_verifiers, drop_answer_turn)
     problems = ProblemList()
     seen: set[str] = set()
     bad: list[str] = []
@@ -216,6 +223,7 @@ class _Mapping:
     prompt_field: str | None
     answer_field: str | None
     trust_verifiers: bool
+    drop_answer_turn: bool = False
 
     def problem(self, row: dict[str, Any]) -> Problem:
         prompt_field = self._field(row, self.prompt_field, _PROMPT_FIELDS, "prompt")
@@ -224,7 +232,8 @@ class _Mapping:
         answer_field = self._field(row, self.answer_field, _ANSWER_FIELDS, "answer")
         meta = meta_of(row, prompt_field, answer_field)
         verifier = row_verifier(row, default=self.verifier, trusted=self.trust_verifiers)
-        answer = answer_text(row[answer_field], answer_field)
+        prompt, said = self._prompt(row, prompt_field)
+        answer = said if answer_field == prompt_field and said is not None else answer_text(field_of(row, answer_field), answer_field)
         if "verifier" not in row:  # else the row is in our form already
             gold = _gold(answer, required=answer_field == "solution" and self.answer_field is None)
             if gold != answer.strip():
@@ -232,20 +241,37 @@ class _Mapping:
             answer = gold
         if not answer.strip():
             raise _BadGoldError(f"{answer_field!r} is empty")
-        return make_problem(_prompt(row[prompt_field], prompt_field), answer, verifier=verifier, meta=meta)
+        return make_problem(prompt, answer, verifier=verifier, meta=meta)
 
     def _code_problem(self, row: dict[str, Any], prompt_field: str) -> Problem:
         """A program is not searched for an answer, and a row without one is a problem too."""
-        known = [name for name in (*_ANSWER_FIELDS, *_PROGRAM_FIELDS) if isinstance(row.get(name), str)]
+        known = [name for name in (*_ANSWER_FIELDS, *_PROGRAM_FIELDS) if isinstance(field_of(row, name), str)]
         answer_field = self._field(row, self.answer_field, (), "answer") if self.answer_field else next(iter(known), "")
-        answer = answer_text(row.get(answer_field), answer_field)
+        answer = answer_text(field_of(row, answer_field), answer_field) if answer_field else ""
         meta = meta_of(row, prompt_field, answer_field)
-        return make_problem(_prompt(row[prompt_field], prompt_field), answer, verifier=row.get("verifier", self.verifier), meta=meta)
+        return make_problem(self._prompt(row, prompt_field)[0], answer, verifier=row.get("verifier", self.verifier), meta=meta)
+
+    def _prompt(self, row: dict[str, Any], field: str) -> tuple[str | list[Message], str | None]:
+        """(prompt, what the model's last turn said where one was dropped). Raises InputError where one ends the prompt and may not."""
+        prompt = _prompt(field_of(row, field), field)
+        if isinstance(prompt, str) or prompt[-1]["role"].strip().lower() not in _MODELS_ROLES:
+            return prompt, None
+        if not self.drop_answer_turn:
+            raise InputError(
+                f"{field!r} ends with the {prompt[-1]['role']}'s turn, which would put its answer into the prompt; "
+                "drop that turn with --drop-answer-turn"
+            )
+        turns = list(prompt)
+        while turns and turns[-1]["role"].strip().lower() in _MODELS_ROLES:
+            turns.pop()
+        if not turns:
+            raise InputError(f"{field!r} holds turns of the {prompt[-1]['role']}'s only; there is nothing to ask")
+        return turns, prompt[-1]["content"]
 
     @staticmethod
     def _field(row: dict[str, Any], asked: str | None, known: tuple[str, ...], what: str) -> str:
         for name in known if asked is None else (asked,):
-            if name in row:
+            if field_of(row, name) is not ABSENT:
                 return name
         wanted = " or ".join(repr(name) for name in known) if asked is None else repr(asked)
         raise InputError(f"no {wanted} among its fields ({', '.join(row) or 'none'}); say which one it is with --{what}-column")

@@ -11,7 +11,8 @@ from verifiers.verdict import Verdict, right, wrong
 def verify(problem: Problem, response: str, *, think_prefilled: bool = False) -> Verdict:
     """1 if the response is <think>...</think><answer>...</answer>, both with content, with only white space around them; else 0.
 
-    `think_prefilled`: the prompt ends with <think> (a chat template's doing, or --prefill), so the response must not open it again.
+    `think_prefilled`: the prompt may end with <think> (a chat template's doing, or --prefill), so the response may lack it. Reckon's
+    own runs put what the prompt gave back in front of the response, and need no parameter; other trainers (TRL) do not.
     """
     fault = _fault(response, think_prefilled=think_prefilled)
     return wrong(fault) if fault else right("thought, then answer")
@@ -19,9 +20,7 @@ def verify(problem: Problem, response: str, *, think_prefilled: bool = False) ->
 
 def _fault(response: str, *, think_prefilled: bool) -> str:
     """What is wrong, or "". Once every tag is known to be there once, cutting at each in turn finds any wrong order."""
-    if think_prefilled:
-        if "<think>" in response:
-            return "<think> again, though the prompt opened it"
+    if think_prefilled and not response.lstrip().startswith("<think>"):
         response = "<think>" + response
     for tag in ("<think>", "</think>", "<answer>", "</answer>"):
         if (count := response.count(tag)) != 1:
