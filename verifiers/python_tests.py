@@ -21,16 +21,16 @@ More keys of meta: `partial` (the score is the fraction of tests passed), `time_
 (for all of them, 8), `memory_limit` (MB, 1024), `tolerance` (of numbers in outputs, relative and absolute; two
 integers must be equal all the same).
 
-A program that takes too long or too much memory is wrong; a sandbox that fails gives no verdict. The level of isolation is
-`strict`, or what the environment variable RECKON_SANDBOX names: `code_sandbox.py`. Where that is a server over HTTP, programs run
-there, and asserts and `check` run here. Not covered: functions that work by changing their arguments, or that take or return
-objects of their own classes, generators or functions; and sets of tests too weak to tell right from wrong. Programs in other
-languages are for `program_tests.py`.
+A program that takes too long or too much memory is wrong, and so is one whose value is too large, too deep or too slow to be read:
+no set or dict is made here of keys that a program chose, nor is its text parsed here. A sandbox that fails gives no verdict. The
+level of isolation is `strict`, or what the environment variable RECKON_SANDBOX names: `code_sandbox.py`. Where that is a server
+over HTTP, programs run there, and asserts and `check` run here. Not covered: functions that work by changing their arguments, or
+that take or return objects of their own classes, generators or functions; and sets of tests too weak to tell right from wrong.
+Programs in other languages are for `program_tests.py`.
 """
 
 import ast
 import builtins
-import io
 import json
 import sys
 import time
@@ -40,19 +40,20 @@ from typing import Any
 
 from verifiers.code_blocks import last_block
 from verifiers.code_sandbox import CHECK, chosen_sandbox, local_sandbox
+from verifiers.completion import parse, stub
 from verifiers.languages import LANGUAGES, PYTHON
-from verifiers.plain_data import NotPlainError, encode
+from verifiers.plain_data import NotPlainError, beginning, encode
 from verifiers.problem import Problem
 from verifiers.remote_sandbox import RemoteSandbox
+from verifiers.same_value import same_value
 from verifiers.sandbox import Outcome, Program, Run
-from verifiers.served import line, literal_calls, serve
+from verifiers.served import Source, line, literal_calls, serve
 from verifiers.stdin_tests import (
     RUN_SECONDS,
     BadTestsError,
     Budget,
     Complaints,
     SandboxFailedError,
-    close,
     judge_outputs,
     read_pairs,
     shown,
@@ -64,6 +65,7 @@ from verifiers.verdict import Verdict, bad_gold, no_answer
 
 _PYTHON = ("python", "py", "python3")
 _CALL_SECONDS = 0.0002  # what a call, or an assert, takes at the least
+_READ_AT_ONCE = 1 << 16  # bytes of a value; what is made of so few takes no time worth measuring
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,9 @@ def verify(problem: Problem, response: str) -> Verdict:
     program = extract_program(response)
     if not program.strip():
         return no_answer("the response holds no program")
-    if tests.kind == "check":
-        program = _complete(_prompt(problem), program, tests.names[0])
+    source = Source(program, *((_prompt(problem), tests.names[0]) if tests.kind == "check" else ()))
     judge = {"stdin": _judge_outputs, "call": _judge_calls}.get(tests.kind, _judge_asserts)
-    complaints = judge(program, tests, budget, time.monotonic() + budget.total)
+    complaints = judge(source, tests, budget, time.monotonic() + budget.total)
     return tally(complaints, max(len(tests.cases), len(tests.sources)), partial=budget.partial)
 
 
@@ -127,7 +128,7 @@ def _read_tests(problem: Problem) -> _Tests:
         raise BadTestsError(f"entry_point is {entry!r:.40}; the name of a function is needed")
     if meta.get("test") and entry:
         ast.parse(test := _text_of(meta, "test"))
-        return _Tests("check", names=(entry,), setup=_stub(_prompt(problem)), sources=(test,))
+        return _Tests("check", names=(entry,), setup=stub(_prompt(problem)), sources=(test,))
     if meta.get("test_list"):
         return _assert_tests(meta)
     name, pairs = read_pairs(meta)
@@ -180,61 +181,24 @@ def _texts_of(meta: Mapping[str, Any], name: str) -> list[str]:
 def _prompt(problem: Problem) -> str:
     """HumanEval's prompt; "" for one that is a task in words, which even a single word is that parses as Python."""
     prompt = problem.meta.get("prompt", problem.prompt)
-    tree = _parse(prompt) if isinstance(prompt, str) else None
+    tree = parse(prompt) if isinstance(prompt, str) else None
     words = tree is not None and all(isinstance(node, ast.Expr) for node in tree.body)
     return prompt if isinstance(prompt, str) and not words else ""
 
 
-def _complete(prompt: str, program: str, name: str) -> str:
-    """HumanEval's prompt and its completion, or, where the response defines the function itself, the one after the other.
-
-    A prompt that is no Python, but a task in words, is left out; a header without a docstring gets a body where it needs one.
-    """
-    tree = _parse(program)
-    defines = tree is not None and any(isinstance(node, ast.FunctionDef) and node.name == name for node in tree.body)
-    if tree is not None and defines:
-        head, rest = _split(program, tree)
-        return f"{head}\n{_stub(prompt)}\n\n{rest}"
-    return program if _parse(prompt) is None and _parse(prompt + program) is None else prompt + program
-
-
-def _split(program: str, tree: ast.Module) -> tuple[str, str]:
-    """A program after its last `from __future__ import`, before which nothing else may come."""
-    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-    if not future:
-        return "", program
-    lines = io.StringIO(program, newline="").readlines()  # as the parser counts them
-    row, column = future[-1].end_lineno or 0, future[-1].end_col_offset or 0
-    last = lines[row - 1].encode()
-    head = "".join(lines[: row - 1]) + last[:column].decode()
-    return head, last[column:].decode().lstrip(" \t;") + "".join(lines[row:])
-
-
-def _stub(prompt: str) -> str:
-    """What of HumanEval's prompt the tests may need: imports and helpers, and a function without a body."""
-    return next((code for code in (prompt, prompt + "    pass\n") if _parse(code) is not None), "")
-
-
-def _parse(code: str) -> ast.Module | None:
-    try:
-        return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _judge_outputs(program: str, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
+def _judge_outputs(source: Source, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
     sandbox = chosen_sandbox()
-    return judge_outputs(lambda stdin, limits: sandbox.run(program, stdin, limits=limits), tests.cases, budget, deadline)
+    return judge_outputs(lambda stdin, limits: sandbox.run(source.program, stdin, limits=limits), tests.cases, budget, deadline)
 
 
-def _judge_calls(program: str, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
+def _judge_calls(source: Source, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
     """A complaint about each test, or ""."""
     name = tests.names[0]
     try:
         calls = [(name, encode(list(arguments)), encode({})) for arguments, _ in tests.cases]
     except (NotPlainError, RecursionError) as error:
         raise BadTestsError(f"an argument is a {error}, which is not plain data") from None
-    served = serve(chosen_sandbox(), program, budget.limits, deadline, calls)
+    served = serve(chosen_sandbox(), source, budget.limits, deadline, calls)
     try:
         for call, (_, wanted) in zip(calls, tests.cases, strict=True):
             served.next_test()
@@ -243,53 +207,30 @@ def _judge_calls(program: str, tests: _Tests, budget: Budget, deadline: float) -
                 yield "raised {}: {}".format(*reply["raised"])
             elif "lost" in reply:
                 yield str(reply["lost"])
-            elif not _same(reply["decoded"], wanted, budget.tolerance):
-                yield f"returned {_shown(reply['decoded'])}, expected {_shown(wanted)}"
+            elif not same_value(reply["value"], wanted, budget.tolerance):
+                yield f"returned {beginning(reply['value'])}, expected {_shown(wanted)}"
             else:
                 yield ""
     finally:
         served.end()
 
 
-def _same(got: Any, wanted: Any, tolerance: float) -> bool:
-    """Equality of plain data: a tuple is a list, as in the JSON that tests come in, but True is not 1."""
-    if isinstance(got, list | tuple) and isinstance(wanted, list | tuple):
-        return len(got) == len(wanted) and all(_same(a, b, tolerance) for a, b in zip(got, wanted, strict=True))
-    if isinstance(got, dict) and isinstance(wanted, dict):
-        try:
-            keys = {_spelling(key): key for key in got}
-        except (ValueError, RecursionError):  # as long as no key of the tests is
-            return False
-        same_keys = len(got) == len(keys) and keys.keys() == wanted.keys()  # 1 and "1" are two
-        return same_keys and all(_same(got[keys[key]], wanted[key], tolerance) for key in wanted)
-    if isinstance(got, bool) or isinstance(wanted, bool):
-        return got is wanted
-    if isinstance(got, int | float) and isinstance(wanted, int | float):
-        return got == wanted or (bool(tolerance) and close(got, wanted, tolerance))
-    return type(got) is type(wanted) and bool(got == wanted)
-
-
-def _spelling(key: Any) -> str:
-    """A key as JSON has it. Raises ValueError for an integer too long to be written."""
-    return key if isinstance(key, str) else json.dumps(key) if isinstance(key, int | float) else repr(key)
-
-
 def _shown(value: Any) -> str:
-    """The beginning of plain data, for a complaint."""
+    """The beginning of an expected value, for a complaint."""
     try:
         return f"{value!r:.100}"
     except (ValueError, RecursionError, MemoryError):  # an integer of more digits than Python will write
         return "a value too long to show"
 
 
-def _judge_asserts(program: str, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
+def _judge_asserts(source: Source, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
     """The asserts run in one sandbox and the program in another; what passes between them passes through here."""
     check = "check" if tests.kind == "check" else None
     here = local_sandbox("asserts, unlike standard output and calls by value, need a sandbox on this machine")
     there, limits, calls = chosen_sandbox(), replace(budget.limits, wall=budget.total), []
     if isinstance(there, RemoteSandbox):  # the tests wait for a server, which is not their own time
         calls = literal_calls(tests.sources, tests.names, check or "")
-    served = serve(there, program, budget.limits, deadline, calls)
+    served = serve(there, source, budget.limits, deadline, calls)
     try:
         checker = here.start("", entry=CHECK, limits=within(limits, deadline, extra=1.0))
         try:
@@ -301,10 +242,11 @@ def _judge_asserts(program: str, tests: _Tests, budget: Budget, deadline: float)
                 if "done" in message:
                     return
                 if "call" in message:
-                    reply = dict(served.call(message["call"], message["args"], message["kwargs"]))
+                    reply = served.call(message["call"], message["args"], message["kwargs"])
                     spoilt = spoilt or str(reply.get("lost", ""))
-                    reply.pop("decoded", None)
-                    checker.write(line(reply))
+                    if late := _hand_on(reply, checker, min(time.monotonic() + budget.limits.wall, deadline)):
+                        yield late
+                        return
                 elif "cannot" in message:
                     raise BadTestsError(f"test {message['test'] + 1}: {message['cannot']}")
                 else:
@@ -316,6 +258,20 @@ def _judge_asserts(program: str, tests: _Tests, budget: Budget, deadline: float)
     finally:
         served.end()
     yield f"the tests did not end: {run.status}" + (f" ({run.detail})" if run.detail else "")
+
+
+def _hand_on(reply: Mapping[str, Any], checker: Program, until: float) -> str:
+    """Give a reply to the tests. What they cannot read in the time of one test is the program's fault: a complaint, else ""."""
+    data = line(reply)
+    if len(data) <= _READ_AT_ONCE:
+        checker.write(data)
+        return ""
+    checker.write(line({**reply, "tell": True}))
+    try:
+        checker.read_line(until)  # that it has been read; where the tests have ended, their next line tells
+    except TimeoutError:
+        return f"{Outcome.TIMEOUT}: what the program returned could not be read in the time for a test"
+    return ""
 
 
 def _end(checker: Program) -> Run:

@@ -17,9 +17,9 @@ Warm programs run in a fork of an interpreter that has started already, fresh on
 runs something else than Python, such as a compiler or what it made, behind the same locks.
 
 Not covered, at any level: flaws of the kernel itself, side channels (timing, caches, how busy the machine is), the CPU's and
-disk's bandwidth, and memory in total: each process has its limit, and the sum of what is resident is looked at every 50 ms, so
-many processes together may exceed it for that long. Memory that processes share counts once for each that has it mapped, and not
-where all that touched it have ended. /tmp counts as memory of the machine, up to `file_size`. A warm program can
+disk's bandwidth, and memory in total: each process has its limit, and the sum of what all hold is looked at every 50 ms, so many
+processes together may exceed it for that long. Memory that processes share counts once for each that has it resident, and where
+there are several processes at least at its full size. /tmp counts as memory of the machine, up to `file_size`. A warm program can
 inspect the interpreter that it shares code, but no data of value, with. Programs that follow each other in one server share the
 addresses of that interpreter and, with nothing in them to share, its user, network, IPC and host name namespaces; the pid and
 mount namespaces are each program's own. At `landlock`, whether a path exists, its size and owner (`stat`) are visible, and on a

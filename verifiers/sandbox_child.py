@@ -30,10 +30,10 @@ import sys
 import tempfile
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
-from verifiers import bubblewrap, landlock, namespaces, seccomp
+from verifiers import bubblewrap, landlock, namespaces, process_tree, seccomp
 
 _SAMPLE = 0.05  # seconds between looks at the memory of all processes of a program
 _STACK = 64 << 20
@@ -126,7 +126,7 @@ class _Host:
         limits = request["limits"]
         strict = self._level == "strict"
         folder = "/tmp" if strict else tempfile.mkdtemp(prefix="reckon-sandbox-")
-        others = 2 if strict else _count_threads()
+        others = 2 if strict else process_tree.count_threads()
         trouble, tell = os.pipe2(os.O_CLOEXEC)
         begin = time.monotonic()
         program = self._fork()
@@ -171,7 +171,7 @@ class _Host:
                     return ""
                 if events:
                     return "gone"
-                if sum(_resident(self._proc, pid) for pid in _tree(self._proc, "self")) > memory:
+                if process_tree.resident(self._proc) > memory:
                     return "memory"
         finally:
             os.close(process)
@@ -361,53 +361,10 @@ def _finish(code: int) -> int:
     return code
 
 
-def _count_threads() -> int:
-    """Threads of this user now: without a user namespace, the limit of processes counts them all."""
-    own = os.getuid()
-    total = 0
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if entry.stat().st_uid == own:
-                    total += len(os.listdir(f"/proc/{entry.name}/task"))
-    return total
-
-
-def _children(proc: int, pid: str) -> list[str]:
-    with contextlib.suppress(OSError):
-        own = os.readlink("self", dir_fd=proc) if pid == "self" else pid
-        file = os.open(f"{own}/task/{own}/children", os.O_RDONLY, dir_fd=proc)
-        try:
-            return os.read(file, 1 << 16).decode().split()
-        finally:
-            os.close(file)
-    return []
-
-
-def _tree(proc: int, pid: str) -> Iterator[str]:
-    """The descendants of a process. Their numbers are those of the /proc that `proc` is."""
-    waiting = _children(proc, pid)
-    while waiting:
-        yield (pid := waiting.pop())
-        waiting += _children(proc, pid)
-
-
-def _resident(proc: int, pid: str) -> int:
-    """Bytes in memory that a process has of its own or shares with others, but not with a file on disk."""
-    with contextlib.suppress(OSError, ValueError):
-        file = os.open(f"{pid}/status", os.O_RDONLY, dir_fd=proc)
-        try:
-            lines = os.read(file, 1 << 14).splitlines()
-        finally:
-            os.close(file)
-        return sum(int(line.split()[1]) << 10 for line in lines if line.startswith((b"RssAnon:", b"RssShmem:")))
-    return 0
-
-
 def _kill_descendants(proc: int) -> None:
     """End what escaped its parent, as often as it takes: without a pid namespace nothing else does."""
     while True:
-        for pid in list(_tree(proc, "self")):
+        for pid in list(process_tree.descendants(proc)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
         try:

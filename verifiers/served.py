@@ -17,10 +17,10 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from verifiers.code_sandbox import SERVED
-from verifiers.plain_data import NotPlainError, decode, encode
+from verifiers.plain_data import NotPlainError, NotRecordError, check, encode, parse
 from verifiers.remote_sandbox import RemoteSandbox
 from verifiers.sandbox import Limits, Outcome, Run, Sandbox
 from verifiers.stdin_tests import SandboxFailedError, within
@@ -34,9 +34,23 @@ Call = tuple[str, Any, Any]
 """A name, and the arguments as `encode` writes them: a list and a dict."""
 
 
+class Source(NamedTuple):
+    """A program. With `function`, it completes the prompt, which begins that function (`completion.py`)."""
+
+    program: str
+    prompt: str = ""
+    function: str = ""
+
+    def request(self) -> dict[str, Any]:
+        return {"program": self.program, "prompt": self.prompt, "function": self.function}
+
+
 class Served(Protocol):
     def call(self, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
-        """{"value": data, "decoded": value}, {"raised": [type, message]}, or {"lost": why} where there is nothing that can be used."""
+        """{"value": data}, {"raised": [type, message]}, or {"lost": why} where there is nothing that can be used.
+
+        The data have passed `plain_data.check`: they are of the shape that `encode` writes and of bounded size, and no more is known.
+        """
 
     def next_test(self) -> None:
         """The calls that follow belong to another test, which has the time of one to itself."""
@@ -49,7 +63,7 @@ def line(message: object) -> bytes:
     return json.dumps(message).encode() + b"\n"
 
 
-def serve(sandbox: Sandbox | RemoteSandbox, source: str, limits: Limits, deadline: float, expected: Sequence[Call] = ()) -> Served:
+def serve(sandbox: Sandbox | RemoteSandbox, source: Source, limits: Limits, deadline: float, expected: Sequence[Call] = ()) -> Served:
     """A program, started. `expected` are calls that will probably be made, in that order. Raises SandboxFailedError."""
     if isinstance(sandbox, RemoteSandbox):
         return RemoteServed(sandbox, source, limits, deadline, expected)
@@ -59,13 +73,13 @@ def serve(sandbox: Sandbox | RemoteSandbox, source: str, limits: Limits, deadlin
 class LocalServed:
     """A program on this machine that waits for calls. It loads in the time of one test, and each test has as much again."""
 
-    def __init__(self, sandbox: Sandbox, source: str, limits: Limits, deadline: float) -> None:
+    def __init__(self, sandbox: Sandbox, source: Source, limits: Limits, deadline: float) -> None:
         self._each = limits.wall
         limits = Limits(wall=max(0.01, deadline - time.monotonic()), memory=limits.memory, output=_LONGEST_LINE)
         self._program = sandbox.start("", entry=SERVED, limits=limits)
         self._ended = False
         self.next_test()
-        self._lost = _trouble(self._ask({"program": source}))
+        self._lost = _trouble(self._ask(source.request()))
         self.next_test()
 
     def next_test(self) -> None:
@@ -102,7 +116,7 @@ class LocalServed:
 class RemoteServed:
     """A program at a server, started anew for each batch of calls."""
 
-    def __init__(self, sandbox: RemoteSandbox, source: str, limits: Limits, deadline: float, expected: Sequence[Call]) -> None:
+    def __init__(self, sandbox: RemoteSandbox, source: Source, limits: Limits, deadline: float, expected: Sequence[Call]) -> None:
         self._sandbox, self._source, self._limits, self._deadline = sandbox, source, limits, deadline
         self._made: list[Call] = []
         self._asked = list(expected)
@@ -126,7 +140,7 @@ class RemoteServed:
         again = self._requests > 1
         if again and (self._requests > _MOST_REQUESTS or left <= 0):
             raise SandboxFailedError(_TOO_OFTEN)
-        requests = [{"program": self._source}, *({"name": name, "args": args, "kwargs": kwargs} for name, args, kwargs in calls)]
+        requests = [self._source.request(), *({"name": name, "args": args, "kwargs": kwargs} for name, args, kwargs in calls)]
         nonces = [secrets.token_hex(16) for _ in requests]
         stdin = b"".join(line({"nonce": nonce, **request}) for nonce, request in zip(nonces, requests, strict=True))
         run = self._sandbox.run(_DRIVER, stdin, limits=within(self._limits, self._deadline), files=_driver_files())
@@ -154,7 +168,7 @@ class RemoteServed:
 def _driver_files() -> dict[str, bytes]:
     own = Path(__file__).parent
     return {"verifiers/__init__.py": b"\n"} | {
-        f"verifiers/{name}": (own / name).read_bytes() for name in ("plain_data.py", "served_program.py")
+        f"verifiers/{name}": (own / name).read_bytes() for name in ("completion.py", "plain_data.py", "served_program.py")
     }
 
 
@@ -175,15 +189,18 @@ def _why(run: Run) -> str:
 def _read(answer: bytes, nonce: str) -> dict[str, Any]:
     """The reply on a line. What `served_program.py` does not write is lost; a value that is not plain data too, but the program goes on."""
     try:
-        reply = json.loads(answer)
+        reply = parse(answer)
         if not secrets.compare_digest(reply["nonce"].encode(), nonce.encode()):
             raise ValueError("another nonce")
         if "value" in reply:
-            return {"value": reply["value"], "decoded": decode(reply["value"])}
+            check(reply["value"])
+            return {"value": reply["value"]}
         if "not_plain" in reply:
             return {"lost": f"returned a {str(reply['not_plain'])[:60]}, which is not plain data", "goes_on": True}
         kind, message = reply["raised"]
         return {"raised": [str(kind)[:100], str(message)[:300]]}
+    except NotRecordError as error:
+        return {"lost": f"the program sent something that is no record: {error}"}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError):
         return {"lost": "the program sent something that is no record"}
 

@@ -2,6 +2,7 @@
 
     in:   {"setup": text, "tests": [text, ...], "check": name or null, "names": [...]}
     out:  {"call": name, "args": ..., "kwargs": ...}        in: {"value": data} or {"raised": [type, message]} or {"lost": why}
+          where "tell" is in the reply, {"read": true} as soon as it has been read
     out:  {"test": index, "passed": bool, "detail": text}, one for each test
           or {"test": index, "cannot": why}, where it is the test that cannot be run here, whatever the program
     out:  {"done": true}
@@ -119,7 +120,11 @@ def _asks(name: str, link: _Link) -> Callable[..., Any]:
                 if builtin and found is not None and not issubclass(found, UnicodeError)
                 else ProgramError(f"{kind}: {message}")
             )
-        return decode(reply["value"])
+        try:
+            return decode(reply["value"])
+        finally:
+            if "tell" in reply:
+                link.send(read=True)
 
     candidate.__name__ = candidate.__qualname__ = name
     return candidate

@@ -1,6 +1,6 @@
 """A program whose functions are called from outside: this runs inside the sandbox, around the program that is judged.
 
-    in:  {"program": text}                                      out: {"nonce": ..., "value": null}
+    in:  {"nonce": ..., "program": text, "prompt": text, "function": name or ""}   out: {"nonce": ..., "value": null}
     in:  {"nonce": ..., "name": ..., "args": ..., "kwargs": ...}   out: {"nonce": ..., "value": data}
                                                                   or {"nonce": ..., "raised": [type, message]}
                                                                   or {"nonce": ..., "not_plain": type}
@@ -32,6 +32,7 @@ import types
 import typing
 from typing import Any
 
+from verifiers.completion import complete
 from verifiers.plain_data import NotPlainError, decode, encode
 
 _MODULES = (bisect, collections, copy, functools, heapq, itertools, json, math, operator, random, re, string, sys, typing)
@@ -76,7 +77,10 @@ def _preset() -> None:
 
 def _serve(request: dict[str, Any], names: dict[str, Any]) -> Any:
     if "program" in request:
-        exec(compile(request["program"], "main.py", "exec"), names)  # noqa: S102  # inside the sandbox
+        source = request["program"]
+        if request["function"]:
+            source = complete(request["prompt"], source, request["function"])
+        exec(compile(source, "main.py", "exec"), names)  # noqa: S102  # inside the sandbox
         return None
     function = _find(request["name"], names)
     return encode(function(*decode(request["args"]), **decode(request["kwargs"])))

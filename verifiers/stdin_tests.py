@@ -202,4 +202,5 @@ def tally(complaints: Complaints, count: int, *, partial: bool) -> Verdict:
     if passed == count == len(results):
         return Verdict(1.0, Status.RIGHT, f"{count} of {count} tests")
     detail = f"{passed} of {count} tests; {first}" if partial else first or f"{len(results)} of {count} tests were reported"
+    detail = detail.encode("utf-8", "backslashreplace").decode()  # a program's own words may hold halves of characters
     return Verdict(passed / count if partial else 0.0, Status.WRONG, detail)
