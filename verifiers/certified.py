@@ -21,6 +21,7 @@ _PRECISIONS = (100, 320, 1400)
 _MARGIN = 160  # bits at which two values agree, besides what they can hide
 _ENOUGH = 10  # points where both sides are defined
 _ENOUGH_ON_A_LINE = 3
+_FIRST = 4  # points that most pairs that differ do not survive
 _MOST_SCATTERED = 70
 _MAX_COST = 400  # atoms and terms of both sides together
 _MAX_EVALUATIONS = 1500  # with intervals
@@ -77,10 +78,13 @@ def _agree(left: Expr, right: Expr, reading: str) -> bool:
         return False
     if difference is not None:
         return difference == 0
+    comparison = Comparison(left, right, reading)
+    if comparison.differs_early():
+        return False
     opaque = alike(left, right)
     if opaque is not None and (opaque[0] == opaque[1] or _evidenced(Comparison(*opaque, reading))):
         return True
-    return _evidenced(Comparison(left, right, reading))
+    return _evidenced(comparison)
 
 
 def _evidenced(comparison: "Comparison") -> bool:
@@ -187,13 +191,14 @@ class Comparison:
     """Two sides, evaluated at points until they differ or all was seen; with `proportional` up to a constant factor."""
 
     def __init__(self, left: Expr, right: Expr, reading: str, *, proportional: bool = False) -> None:
-        from verifiers.exact_values import is_exact
+        from verifiers.exact_values import prepared
 
         self.sides = (left, right)
         self.reading = reading
         self.proportional = proportional
         self.complex = "i" in atoms(left) | atoms(right)
-        self.exact = is_exact(left) and is_exact(right)
+        self.prepared = [found for found in (prepared(left), prepared(right)) if found is not None]
+        self.exact = len(self.prepared) == 2
         self.strict = bool(_STRICT_HEADS & (heads(left) | heads(right)))
         self.evaluations = 0
         self.precision = _PRECISIONS[0]
@@ -217,10 +222,24 @@ class Comparison:
                 return False
             precision = next((p for p in _PRECISIONS if p > precision), min(_needed(hidden + more), MAX_HIDDEN))
 
-    def everywhere(self) -> bool:
-        """Whether the sides agree wherever it may matter. Different where they do not, NoEvidence where that cannot be told."""
+    def differs_early(self) -> bool:
+        """Whether one of the first points tells the sides apart."""
+        try:
+            for point in self._sample().scattered(_FIRST):
+                self.at(point)
+        except Different:
+            return True
+        return False
+
+    def _sample(self) -> Sample:
         sample = Sample(*self.sides, sorted(symbols(self.sides[0]) | symbols(self.sides[1])), thorough=self.exact)
         self.whole = sample.whole
+        return sample
+
+    def everywhere(self) -> bool:
+        """Whether the sides agree wherever it may matter. Different where they do not, NoEvidence where that cannot be told."""
+        sample = self._sample()
+        self.agreed.clear()
         self._scattered(sample, _ENOUGH)
         if sample.meromorphic and not self.whole:
             return len(self.agreed) >= _ENOUGH
@@ -307,10 +326,10 @@ class Comparison:
         return self._equal(a, b, point, 0)
 
     def _fraction(self, side: int, point: Point) -> Fraction | None:
-        from verifiers.exact_values import exact_value
+        from verifiers.exact_values import exact_value, short
 
         try:
-            return exact_value(self.sides[side], point, {})
+            return Fraction(exact_value(self.prepared[side], {name: short(x) for name, x in point.items()}, {}))
         except Unclear:
             raise
         except Undefined as error:

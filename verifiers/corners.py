@@ -22,6 +22,9 @@ _GRID = sorted(
 )
 
 
+_PERIODIC = frozenset({"sum", "mod", "gcd", "lcm", "floor", "ceil"})
+
+
 @dataclass
 class Line:
     """What was found; `whole` says that the variable is an integer."""
@@ -252,15 +255,18 @@ class Line:
         self._repeats(abs(rest.numerator) * scale_ if rest else 1)
 
     def _irregular(self, name: Call) -> None:
-        """The remainder of a power or factorial by a constant: its period divides what is tried, or nearly always."""
+        """By a constant: of remainders, divisors and floors, whose own periods it multiplies; of a power or factorial nearly always."""
         modulus = [arg.rational for arg in name.args if arg.rational is not None]
-        if len(modulus) != 1 or modulus[0] is None or modulus[0].denominator != 1 or not 0 < abs(modulus[0]) < 40:
+        if len(modulus) != 1 or modulus[0] is None or modulus[0].denominator != 1 or not modulus[0]:
             self.open = True
             return
         m = abs(modulus[0].numerator)
-        self._repeats(
-            m * math.lcm(*(k for k in range(1, m + 1) if math.gcd(k, m) == 1 and _order(k, m)), *(_order(k, m) for k in range(m)))
-        )
+        if all(inner.head in _PERIODIC for arg in name.args for inner in atoms(arg) if isinstance(inner, Call)):
+            self.period *= m
+        elif m < 40:
+            self._repeats(m * math.lcm(*(_order(k, m) for k in range(m))))
+        else:
+            self.open = True
 
     def _repeats(self, period: int) -> None:
         self.period = math.lcm(self.period, period)

@@ -51,11 +51,12 @@ def library() -> Any:
     return libmpi
 
 
-@lru_cache(maxsize=1)
-def _from_rational() -> Any:
+@lru_cache(maxsize=4096)
+def _around(numerator: int, denominator: int, precision: int) -> Interval:
+    """The narrowest interval around a fraction."""
     from mpmath.libmp import from_rational
 
-    return from_rational
+    return from_rational(numerator, denominator, precision, "f"), from_rational(numerator, denominator, precision, "c")
 
 
 def to_fraction(value: Interval) -> Fraction:
@@ -78,9 +79,7 @@ class Evaluation:
         self.hidden = 0
 
     def number(self, value: Fraction | int) -> Interval:
-        n, d = value.numerator, value.denominator
-        convert = _from_rational()
-        real = (convert(n, d, self.precision, "f"), convert(n, d, self.precision, "c"))
+        real = _around(value.numerator, value.denominator, self.precision)
         return (real, self.lib.mpi_zero) if self.complex else real
 
     def _op(self, name: str) -> Callable[..., Interval]:

@@ -20,6 +20,7 @@ from verifiers.near_values import is_meromorphic
 
 MAX_POINTS = 1600  # of a line
 _LINES = 3  # along each variable, the others differing
+_TRIES = 6  # for lines that need no more points than can be afforded
 _INTEGER_HEADS = frozenset({"factorial", "binom", "gcd", "lcm", "mod"})
 _SMALL = tuple(map(Fraction, ("-2", "2", "1/2", "3")))
 
@@ -93,8 +94,10 @@ class Sample:
         for round_ in range(2 if len(self.names) > 1 else 1):
             for name in self.names:
                 done = False
-                for at in range(1 if round_ == 0 else _LINES):
-                    others = self._others(name, agreed if round_ == 0 or at == 0 else [])
+                for at in range(_TRIES):
+                    if at >= (_LINES if round_ else 1) and done:
+                        break
+                    others = self._others(name, agreed if round_ == 0 or at in (0, _LINES) else [], small=at >= _LINES)
                     try:
                         line = self._line(name, others)
                     except Unreadable:
@@ -116,8 +119,10 @@ class Sample:
             for _ in range(40 if self.thorough else 12):
                 yield {name: self.draw.choice(self.pool[name]) if self.pool[name] else self._one(name, 4) for name in self.names}
 
-    def _others(self, name: str, agreed: list[Point]) -> Point:
+    def _others(self, name: str, agreed: list[Point], *, small: bool) -> Point:
         point = self.draw.choice(agreed) if agreed else {}
+        if small and agreed:
+            point = min(self.draw.sample(agreed, min(len(agreed), 8)), key=lambda p: sum(abs(p[other]) for other in p if other != name))
         found = {}
         for other in self.names:
             if other != name:
