@@ -351,7 +351,7 @@ class Reader:
     def note(self, name: str, attrs: str, text: str) -> str:
         """A note that stands in the text that it belongs to, as pages show it when the mouse is on its mark: in brackets."""
         found = self.ahead(name, text, _NOTED)
-        if found is None or not found[0].strip() or found[0].lstrip()[0] in "([":
+        if found is None or not found[0].strip() or found[0].lstrip()[0] in "([*†‡":
             return " " + text
         end = found[1]
         self.pieces[end - 1] = self.pieces[end - 1].rstrip()

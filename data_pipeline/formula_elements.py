@@ -16,6 +16,7 @@ from functools import lru_cache
 from selectolax.lexbor import LexborNode
 
 from data_pipeline.formula_images import image_formula
+from data_pipeline.tex_commands import is_private
 from data_pipeline.tex_source import LONGEST, Formula, clean, is_tex, undelimit, words
 
 Attributes = Mapping[str, str | None]
@@ -48,6 +49,10 @@ _DISPLAY = re.compile(
 _INLINE = re.compile(r"(?:^|[\s_-])inline(?:$|[\s_-])", re.I)
 _MARK = re.compile(r"\n[ \t]*\n")
 _DOCUMENT = re.compile(r"\\begin\{document\}(.{1,20000}?)\\end\{document\}", re.S)
+_RENDERED_FAMILIES = frozenset(("mathml", "katex", "mathjax"))
+_SPACED_SIGN = re.compile(r" ([=<>+-]) ")
+_FAILED = re.compile(r"\\(?:backslash|textbackslash)(?![A-Za-z])|\\(?:text|mathrm|mathtt)\{\s*\\")
+"""What a renderer writes for a command that it does not know."""
 _GLYPHS = 'mjx-math, svg, [class*="mjx-"], [class*="MJX"], .mi, .mo, .mn, nobr'
 _PARTS = 40
 
@@ -111,11 +116,22 @@ def holds_several(node: LexborNode) -> bool:
 def container_formula(node: LexborNode, attributes: Attributes, prefix: str = "") -> Formula | None:
     """The formula of an element that a renderer or an author made for one formula, from its best source."""
     display = is_display(node, attributes)
+    private: Formula | None = None
     for family, tex, shown in _sources(node, attributes, prefix):
         formula = _made(tex, display or shown, family)
-        if formula is not None:
-            return formula._replace(display=False) if "inline" in attributes else formula
-    return None
+        if formula is None or (private is not None and (family not in _RENDERED_FAMILIES or _FAILED.search(formula.tex))):
+            continue
+        formula = formula._replace(display=False) if "inline" in attributes else formula
+        if private is None and family not in _RENDERED_FAMILIES and is_private(formula.tex):
+            private = formula  # what was made of the page's own macros says it in words that others know
+            continue
+        return formula if private is None else formula._replace(tex=_spelled_as(private.tex, formula.tex))
+    return private
+
+
+def _spelled_as(private: str, tex: str) -> str:
+    """TeX made of a rendering, without spaces around signs where the page's own has none."""
+    return tex if "\\text" in tex or _SPACED_SIGN.search(private) else _SPACED_SIGN.sub(r"\1", tex)
 
 
 def _sources(node: LexborNode, attributes: Attributes, prefix: str) -> Iterator[tuple[str, str, bool]]:

@@ -2,8 +2,9 @@
 
 Taken where a short script stands directly after a base that can carry one: a name of one to three letters, a number, a bracket, a
 chemical symbol, an element in italics. Left as text: footnote marks (a link inside, brackets, asterisks, a number after a word or
-after punctuation), ordinals (1st), trade marks, and scripts longer than 16 characters. A formula ends where the next letter follows:
-H<sub>2</sub>O is `$\\mathrm{H}_{2}$O`; between TeX delimiters the script is put back into the formula around it.
+after punctuation), ordinals (1st), trade marks, and scripts longer than 16 characters. Runs of them, also with a sign between, are one
+formula. It ends where a letter without a script follows: H<sub>2</sub>O is `$H_{2}$O`; between TeX delimiters the script is put back
+into the formula around it.
 """
 
 import re
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from selectolax.lexbor import LexborNode
 
 from data_pipeline.formula_elements import converter
-from data_pipeline.tex_source import CLOSE, Formula
+from data_pipeline.tex_source import CLOSE, PLACEHOLDER, Formula
 
 _ITALIC = frozenset(("i", "em", "var", "b", "strong", "cite", "span"))
 _TEXT = re.compile(
@@ -34,28 +35,101 @@ _FOOTNOTE = re.compile(r"foot|note|ref|cite|cit|fn", re.I)
 _NOT_IN = frozenset(("a", "pre", "code", "kbd", "samp", "script", "h1", "button", "label"))
 _LONGEST = 16
 _MOST = 5000
+_RUN, _LONGEST_RUN = 6, 300
+_SIGN = re.compile(r"\s?[-+−–=<>≤≥·*×/]\s?")
+_AROUND = re.compile(r"[A-Za-z0-9α-ωΑ-Ω+\-−–=/·,() ]{0,16}")
 
 
-def lift_scripts(nodes: list[LexborNode], put: Callable[[LexborNode, Formula], None]) -> None:
-    """Replaces scripts and their bases by formulas; `put(node, formula)` replaces one element."""
+def lift_scripts(nodes: list[LexborNode], put: Callable[[LexborNode, Formula], None], found: list[Formula] | None = None) -> None:
+    """Replaces scripts and their bases by formulas; `put(node, formula)` replaces one element and appends to `found`.
+
+    A base that stands directly behind a formula made here goes on with it, also behind a sign: C<sub>4</sub>H<sub>8</sub> is one formula.
+    """
     gone: set[int] = set()
+    found = found if found is not None else []
+    first = len(found)
+    nested = []
     for node in nodes[:_MOST]:
         if node.mem_id in gone:
             continue
-        first = _script(node)
-        parent = node.parent
-        if first is None or parent is None or parent.tag in _NOT_IN:
+        script = _script(node)
+        if script is None:
+            nested.append(node)
             continue
-        base = _take_base(node, superscript=node.tag == "sup")
-        if base is None:
+        _lift(node, script, put, found, first, gone)
+    for node in reversed(nested):  # scripts that hold scripts, which are formulas now, from inside out
+        if node.mem_id not in gone and (script := _nested_script(node, found, first)):
+            _lift(node, script, put, found, first, gone)
+
+
+def _lift(
+    node: LexborNode, script: str, put: Callable[[LexborNode, Formula], None], found: list[Formula], first: int, gone: set[int]
+) -> None:
+    parent = node.parent
+    if parent is None or parent.tag in _NOT_IN:
+        return
+    base = _take_base(node, superscript=node.tag == "sup")
+    if base is None:
+        return
+    tex = base + script
+    following = node.next
+    if following is not None and following.tag in ("sub", "sup") and following.tag != node.tag and (second := _script(following)):
+        tex += second
+        gone.add(following.mem_id)
+        following.replace_with("")
+    before = _take_run(node, found, first)
+    put(node, Formula(before + tex, False, "superscript"))
+
+
+def _take_run(node: LexborNode, found: list[Formula], first: int) -> str:
+    """The formula made here that ends where a base began, with the sign between them, taken out of the tree; "" for none."""
+    sign, before = "", node.prev
+    for _ in range(_RUN):
+        if before is None or not before.is_text_node:
+            return ""
+        text = before.text_content or ""
+        if text.endswith(CLOSE):
+            mark = PLACEHOLDER.fullmatch(text)
+            index = int(mark[1]) if mark else -1
+            if not first <= index < len(found) or len(found[index].tex) > _LONGEST_RUN:
+                return ""
+            before.replace_with("")
+            return found[index].tex + _ascii(sign.translate(_MINUS))
+        if text:
+            if sign or _SIGN.fullmatch(text) is None:
+                return ""
+            sign = text
+            rest = before
+            before = before.prev
+            while before is not None and before.is_text_node and not before.text_content:
+                before = before.prev
+            end = (before.text_content or "") if before is not None and before.is_text_node else ""
+            if not end.endswith(CLOSE):
+                return ""
+            mark = PLACEHOLDER.fullmatch(end)
+            if mark is None or not first <= int(mark[1]) < len(found):
+                return ""
+            rest.replace_with("")
             continue
-        tex = base + first
-        following = node.next
-        if following is not None and following.tag in ("sub", "sup") and following.tag != node.tag and (second := _script(following)):
-            tex += second
-            gone.add(following.mem_id)
-            following.replace_with("")
-        put(node, Formula(tex, False, "superscript"))
+        before = before.prev
+    return ""
+
+
+def _nested_script(node: LexborNode, found: list[Formula], first: int) -> str | None:
+    """`^{...}` of a script in which scripts became formulas; None where it holds anything else."""
+    if _FOOTNOTE.search(node.attributes.get("class") or ""):
+        return None
+    text, child = "", node.first_child
+    while child is not None:
+        if not child.is_text_node:
+            return None
+        text += child.text_content or ""
+        child = child.next
+    marks = [int(index) for index in PLACEHOLDER.findall(text)]
+    if not marks or any(not first <= index < len(found) for index in marks) or _AROUND.fullmatch(PLACEHOLDER.sub("", text)) is None:
+        return None
+    inside = PLACEHOLDER.sub(lambda mark: found[int(mark[1])].tex, text).translate(_MINUS).strip()
+    return ("^{" if node.tag == "sup" else "_{") + _ascii(inside) + "}"
 
 
 def _script(node: LexborNode) -> str | None:

@@ -32,6 +32,9 @@ _TRANSPARENT = frozenset(("equation", "equation*", "displaymath", "math", "dmath
 _FORUM = "tex|latex|math|itex|imath|dmath|mathjax|mathjaxinline|katex|inlinemath|displaymath|eqn|equation"
 _INLINE_TAGS = frozenset(("itex", "imath", "mathjaxinline", "inlinemath"))
 _ENV_EDGE = re.compile(r"\\(begin|end)\{([A-Za-z]{1,20}\*?)\}")
+_SPACED_START = re.compile(r"(?:\\[(\[]|\$+|`|\[\w{1,20}\])(?:\s|~|\\[ ,;:]|\\q?quad(?![A-Za-z]))")
+_SPACED_END = re.compile(r"(?:\s|~|\\[ ,;:]|\\q?quad)(?:\\[)\]]|\$+|`|\[/\w{1,20}\])$")
+_ONLY_SPACES = re.compile(r"(?:\s|~|\\[ ,;:!]|\\q?quad(?![A-Za-z])|\{\})*")
 _BLANK = re.compile(r"\n[ \t>]*\n")
 _DOLLAR = re.compile(r"\\.|[{}$]", re.S)
 _CODE = "\ue002"
@@ -195,11 +198,25 @@ def delimit(text: str, found: list[Formula], delimiters: Delimiters) -> str:
             first = hop.search(text, match.end() if match is not None else first.end())
             continue
         formula, end = read
-        found.append(formula)
-        pieces += (text[done : match.start()], placeholder(len(found) - 1))
+        start = match.start()
+        if formula.tex:
+            found.append(formula)
+            before, after = _spaces(text, start, end) if not formula.display else ("", "")
+            pieces += (text[done:start], before, placeholder(len(found) - 1), after)
+        else:
+            pieces.append(text[done:start])
+            if (not start or text[start - 1].isspace()) and text[end : end + 1] == " ":
+                end += 1
         done = end
         first = hop.search(text, end)
     return "".join(pieces) + text[done:] if pieces else text
+
+
+def _spaces(text: str, start: int, end: int) -> tuple[str, str]:
+    """The spaces that a formula holds at its ends, where a word would touch it without them."""
+    before = " " if start and text[start - 1].isalnum() and _SPACED_START.match(text, start) else ""
+    after = " " if text[end : end + 1].isalnum() and _SPACED_END.search(text[max(start, end - 40) : end]) else ""
+    return before, after
 
 
 def _read(reader: _Reader, match: re.Match[str], table: dict[str, _Opening]) -> tuple[Formula, int] | None:
@@ -257,7 +274,11 @@ def _formula(tex: str, opening: _Opening, end: int) -> tuple[Formula, int] | Non
     if opening.family == "asciimath":
         if "\n" in tex or len(tex) > _UNSURE_LIMIT:
             return None
+        if tex and _ONLY_SPACES.fullmatch(tex):
+            return Formula("", False, opening.family), end
         tex = converter("asciimath", "asciimath_to_tex")(tex)
+    elif "\\" in tex and _ONLY_SPACES.fullmatch(tex):
+        return Formula("", False, opening.family), end
     tex, _ = clean(tex)
     return (Formula(tex, bool(opening.display), opening.family), end) if tex else None
 
@@ -319,6 +340,8 @@ def _dollar(reader: _Reader, at: int) -> tuple[Formula, int] | None:
     after = text[end + 1 : end + 2]
     if not (_not_money(tex, after) if sure else _plainly_math(tex, text[max(0, at - 1) : at], after, reader)):
         return None
+    if "\\" in tex and _ONLY_SPACES.fullmatch(tex):
+        return Formula("", False, "delimiter"), end + 1
     tex, _ = clean(tex)
     return (Formula(tex, False, "delimiter"), end + 1) if tex else None
 

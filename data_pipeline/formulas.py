@@ -346,7 +346,7 @@ def _lift_rest(lifter: _Lifter) -> None:
     _lift_images(lifter, images)
     _lift_written(lifter, written)
     _lift_variables(lifter, variables)
-    lift_scripts([node for node in scripts if not lifter.is_gone(node)] if written else scripts, lifter.put)
+    lift_scripts([node for node in scripts if not lifter.is_gone(node)] if written else scripts, lifter.put, lifter.found)
 
 
 def _lift_written(lifter: _Lifter, nodes: Sequence[LexborNode]) -> None:

@@ -1,16 +1,17 @@
 """A formula's TeX as its page spelt it, made clean; and the question whether a string is TeX at all.
 
-Cleaning takes away what is packing: HTML escapes left over from double escaping, surrounding delimiters, no-break and zero-width
-spaces, Wikipedia's `{\\displaystyle ...}`, comments (a comment in a formula set in one line would hide the rest of it; a percent sign
-that ends no line is one that was not escaped). It never changes the mathematics: macros, spacing commands and labels stay.
+Cleaning takes away what is packing: tags and escapes of HTML (`tex_repair.py`), dollars inside, surrounding delimiters, no-break and
+zero-width spaces, Wikipedia's `{\\displaystyle ...}`, comments (a comment in a formula set in one line would hide the rest of it; a
+percent sign that ends no line is one that was not escaped). It never changes the mathematics: macros, spacing commands and labels stay.
 
 `is_tex` decides for strings that may be something else (the alt text of an image, the text of `class="math"`): a command, a sub- or
 superscript, or a short relation between short names. A sentence is not TeX, nor is a file name ("x_1.jpg").
 """
 
-import html
 import re
 from typing import NamedTuple
+
+from data_pipeline.tex_repair import without_dollars, without_html
 
 OPEN, CLOSE = "\ue000", "\ue001"
 PLACEHOLDER = re.compile("\ue000(\\d{1,7})\ue001")
@@ -33,7 +34,6 @@ def placeholder(index: int) -> str:
     return f"{OPEN}{index}{CLOSE}"
 
 
-_ENTITY = re.compile(r"&(?:amp;)?(?:lt|gt|amp|quot|nbsp|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
 _SPACES = str.maketrans(
     dict.fromkeys("\xa0\u2009\u202f", " ")
     | dict.fromkeys("\u200b\u200c\u2060\ufeff\0\ue000\ue001\ue002\ue003")
@@ -51,6 +51,7 @@ _DISPLAYSTYLE = re.compile(r"\{?\\(?:displaystyle|textstyle)(?![a-zA-Z])\s*")
 _ENVIRONMENT = re.compile(r"\\begin\{((equation\*?|displaymath|math)|(?:eqnarray|align|alignat|flalign|gather|multline)\*?)\}")
 _PERCENT = re.compile(r"(?<!\\)((?:\\\\)*)%")
 _NOTHING = re.compile(r"(?:\\(?:tag|label|eqref|ref)\{[^{}]{0,80}\}|\\[,;:! ]|[\s{}~]|\\q?quad|\\displaystyle|\\textstyle)*")
+_NEW_LINES = re.compile(r"(?<!\\)(?:\s*\\\\)+$")
 _TRAILING_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 
 
@@ -58,10 +59,10 @@ def clean(tex: str) -> tuple[str, bool | None]:
     """The TeX without its packing, and whether its own delimiters said display (None where it had none). "" for what is no formula."""
     if len(tex) > LONGEST:
         return "", None
-    if "&" in tex and _ENTITY.search(tex):
-        tex = html.unescape(tex)
-        if _ENTITY.search(tex):  # escaped twice; a third time would be the author's own text
-            tex = html.unescape(tex)
+    raw = tex
+    if "&" in tex or "<" in tex:
+        tex = without_html(tex)
+    tagged = tex is not raw and "<" in raw
     tex = tex.translate(_SPACES).strip()
     if tex.startswith("<![CDATA["):
         tex = tex[9:].removesuffix("]]>").strip()
@@ -72,8 +73,11 @@ def clean(tex: str) -> tuple[str, bool | None]:
     tex, display = undelimit(tex)
     tex, block = _outside_environment(_undisplay(tex))
     display = block or display
-    tex = _without_loose_end(tex)
-    if "&" in tex and "\\\\" in tex and _has_loose_columns(tex):
+    tex = without_dollars(_without_loose_end(tex))
+    aligned = "&" in tex and "\\\\" in tex and _has_loose_columns(tex)
+    if tagged and tex.endswith("\\\\"):  # the new line whose `<br>` went
+        tex = _NEW_LINES.sub("", tex)
+    if aligned:
         tex, display = f"\\begin{{align*}}{tex}\\end{{align*}}", True  # what Sphinx means: outside an environment `&` is an error
     if _NOTHING.fullmatch(tex):
         return "", display

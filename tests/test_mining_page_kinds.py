@@ -304,3 +304,107 @@ def test_elements_that_are_judged_by_their_inside_take_bounded_time(unit: str) -
     read(f"<p>{A}</p>" + unit * 30_000)
     read(f"<p>{A}</p>" + (unit + "</div></span>") * 10_000)
     assert time.process_time() - begun < 8
+
+
+# ---- TeX that is not only TeX
+
+
+@pytest.mark.parametrize(
+    ("alt", "tex"),
+    [
+        (r"&lt;br /&gt; z=\frac{1}{2}\tan x\\&lt;br /&gt;", r"z=\frac{1}{2}\tan x"),
+        (r"a=\frac{1}{2}&lt;br&gt;+b", r"a=\frac{1}{2} +b"),
+        (r"x&lt;sup&gt;2&lt;/sup&gt;=\pi", r"x^{2}=\pi"),
+        (r"&lt;span class=&quot;k&quot;&gt;\pi&lt;/span&gt; &amp;le; &amp;alpha; &lt; \beta", r"\pi ≤ α < \beta"),
+        (r"&lt;i&gt;x&lt;/i&gt;&lt;p&gt;\pi&lt;/p&gt;", r"x \pi"),
+        (r"\alpha&lt;b&gt;\gamma", r"\alpha<b>\gamma"),
+        (r"0&lt;p&lt;\pi", r"0<p<\pi"),
+    ],
+)
+@pytest.mark.parametrize("form", ['<img class="tex" src="latex.php?1" alt="{}">', '<script type="math/tex">{}</script>', "\\({}\\)"])
+def test_tex_is_cleaned_of_html(form: str, alt: str, tex: str) -> None:
+    import html
+
+    source = html.unescape(alt) if "<script" in form else alt
+    assert between(f"<p>{form.format(source)}</p>") == f"${tex}$"
+
+
+@pytest.mark.parametrize(
+    ("source", "tex"),
+    [
+        (r"z=\begin{array}[]{cc}$word$&amp;a+b\end{array}", r"z=\begin{array}[]{cc}\text{word}&a+b\end{array}"),
+        (r"\begin{matrix}$ first row $\\x_1\end{matrix}", r"\begin{matrix}\text{ first row }\\x_1\end{matrix}"),
+        (r"\frac{$x_1$}{2}", r"\frac{x_1}{2}"),
+        (r"$x_1$ and $x_2$", r"x_1\text{ and }x_2"),
+        (r"\text{if $n$ is odd}", r"\text{if $n$ is odd}"),
+        (r"x_1=\$5", r"x_1=\$5"),
+        (r"x_1=5$", r"x_1=5\$"),
+    ],
+)
+def test_dollars_inside_a_formula_do_not_break_it(source: str, tex: str) -> None:
+    assert between(f'<p><math alttext="{source}"><mi>z</mi></math></p>') == f"${tex}$"
+
+
+RENDERED = "<mi>k</mi><mo>=</mo><mi>R</mi><mo>/</mo><msub><mi>N</mi><mi mathvariant='normal'>A</mi></msub>"
+
+
+@pytest.mark.parametrize("macro", [r"\lx@acronym{NA}{acronym}{short}", r"\NA", r"\myconstant{A}", r"\R"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        '<math alttext="{}">{}</math>',
+        "<math><semantics><mrow>{1}</mrow><annotation encoding='application/x-tex'>{0}</annotation></semantics></math>",
+        '<span class="katex" data-tex="{}"><span class="katex-mathml"><math>{}</math></span></span>',
+    ],
+)
+def test_a_private_macro_gives_way_to_the_rendering_beside_it(form: str, macro: str) -> None:
+    assert between(f"<p>So {form.format('k=R/' + macro, RENDERED)} holds.</p>") == r"So $k=R/N_{\mathrm{A}}$ holds."
+
+
+@pytest.mark.parametrize(
+    ("source", "rendering"),
+    [
+        (r"\foo{x}", r"<mtext>\foo</mtext>"),
+        (r"\foo{x}", ""),
+        (r"\operatorname{Var}x\lVert y\rVert", "<mi>z</mi>"),
+        (r"\def\a{b}\foo", "<mi>b</mi>"),
+    ],
+)
+def test_tex_stays_where_its_commands_are_known_or_no_rendering_is_better(source: str, rendering: str) -> None:
+    assert between(f'<p><math alttext="{source}">{rendering}</math></p>') == f"${source}$"
+
+
+def test_asciimath_of_spaces_is_nothing_and_spaces_at_its_ends_separate_words() -> None:
+    script = '<script src="ASCIIMathML.js"></script>'
+    assert between(script + r"<p>`\ \ \ ` `x^2` `\ \ ` `y^2`</p>") == "$x^{2}$ $y^{2}$"
+    assert between(script + r"<p>so `x=0.8 or 2.2 \ \ `to 1 decimal.</p>") == r"so $x = 0.8\text{ or }2.2$ to 1 decimal."
+    assert between(script + r"<p>a`\ x `b`\quad`c</p>") == r"a $\ x$ bc"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (r"so \(x \)to", "so $x$ to"),
+        (r"so\(\ x\) to", r"so $\ x$ to"),
+        (r"so \(x~\)to \(\quad\) end", "so $x~$ to end"),
+        (r"so \(x\)th", "so $x$th"),
+    ],
+)
+def test_spaces_at_the_ends_of_a_formula_separate_words(source: str, text: str) -> None:
+    assert between(f"<p>{source}</p>") == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("In C<sub>4</sub>H<sub>8</sub>O<sub>2</sub> there is carbon.", "In $C_{4}H_{8}O_{2}$ there is carbon."),
+        ("x<sub>1</sub> + x<sub>2</sub> = y<sup>2</sup>.", "$x_{1} + x_{2} = y^{2}$."),
+        ("<i>a</i><sup>2</sup><i>b</i><sup>3</sup>, c<sub>1</sub>", "$a^{2}b^{3}$, $c_{1}$"),
+        ("Na<sub>2</sub>SO<sub>4</sub> and H<sub>2</sub>O", "$\\mathrm{Na}_{2}\\mathrm{SO}_{4}$ and $H_{2}$O"),
+        ("S<sup>2</sup>/σ<sup>2</sup>", "$S^{2}/\\sigma^{2}$"),
+        ("e<sup>x<sub>1</sub>+1</sup> and x<sub>i</sub>", "$e^{x_{1}+1}$ and $x_{i}$"),
+        ("x<sub>1</sub>, x<sub>2</sub>", "$x_{1}$, $x_{2}$"),
+    ],
+)
+def test_a_run_of_sub_and_superscripts_is_one_formula(html: str, text: str) -> None:
+    assert between(f"<p>{html}</p>") == text
