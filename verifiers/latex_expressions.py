@@ -30,7 +30,7 @@ from verifiers.latex_functions import CLOSING, MAX_DEPTH, MAX_ITEMS, FunctionRea
 from verifiers.latex_lookahead import MAX_WORK, is_lone_product, letters_in
 from verifiers.latex_tokens import Token, in_base, numeral
 from verifiers.latex_units import CURRENCIES, UNIT_WORDS
-from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, Value, as_set, bare_symbol, expression, finite
+from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, Value, as_set, bare_symbol, expression, finite, is_listed_set
 from verifiers.matrices import by_rows, determinant, is_matrix, plus, times, to_power, transposed
 from verifiers.units import read_unit
 
@@ -38,6 +38,7 @@ MAX_DIGITS = 400  # of one number as written
 MAX_STEPS = 2000  # primaries read in one answer, those of a sum's terms counted each time
 MAX_ROWS = 12  # of cases
 
+_ENDS = {opening: tuple(mark for mark in closings if mark != "[") for opening, closings in CLOSING.items()}  # "[" may also open an item
 _CONDITION_WORDS = frozenset({"if", "for", "when", "where"})
 _OTHERWISE = frozenset({"otherwise", "else", "if otherwise"})
 _DIVISIBLE = ((("time", 1),), (("length", 1),), (("mass", 1),), (("money", 1),), (("volume", 1),))
@@ -367,23 +368,21 @@ class ExpressionParser(FunctionReader):
         items: list[Value] = []
         ends = [0]  # of the parts between semicolons
         braced: list[int] = []  # items in braces of their own: {{1},{2}}
-        while not self._next_op(*[mark for mark in CLOSING[opening] if mark != "["]):  # "[" may close what it did not open, or open an item
+        while not self._next_op(*_ENDS[opening]):
             start = self.at
             items += self._forked() if opening == "\\{" else [self._item()]
             if opening == "{" and self._in_braces(start):
                 braced.append(len(items) - 1)
             if len(items) > MAX_ITEMS:
                 raise Unreadable
-            if self._next_op("["):
+            if self._next_op(*CLOSING[opening]):
                 break
-            if self._next_op(";"):
+            if self._expect(",", ";") == ";":
                 ends.append(len(items))
-            if not (self._next_op(*CLOSING[opening]) or self._take(",", ";")):
-                raise Unreadable
         closing = self._expect(*CLOSING[opening])
         if opening + closing == "[]" and 1 < len(ends) < len(items):  # [1,2;3,4], as programs write matrices
             return by_rows(items, [*ends, len(items)])
-        if opening == "\\{" and len(items) == 1 and isinstance(items[0], Group) and self.tokens[self.at - 2].text == "}":
+        if opening == "\\{" and len(items) == 1 and self.tokens[self.at - 2].text == "}" and is_listed_set(items[0]):
             return items[0]  # \{{1,2}\}: TeX does not print the braces inside
         if opening == "\\{" or (len(items) > 1 and opening != "{"):
             return Group("(" if opening == "]" else opening, ")" if closing == "[" else closing, tuple(items))

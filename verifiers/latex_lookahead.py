@@ -28,6 +28,8 @@ _SHORT_WORDS = frozenset((
 
 def letters_in(word: str) -> list[str]:
     """The letters whose product a word is, as in xy, and in omegat and pir, where the name of a Greek letter is glued to others."""
+    if len(word) < 3 or (len(word) == 3 and "pi" not in word):
+        return list(word)
     if glued := _GLUED.fullmatch(word):
         first, greek, last = (part or "" for part in (glued.groups()[:3] if glued[2] else glued.groups()[3:]))
         return [*first, greek, *last]
@@ -71,6 +73,10 @@ class LookAhead(UnitReader):
     def _at_factor(self) -> bool:
         """Whether what follows multiplies without a sign."""
         kind, text, spaced = self._peek()
+        if kind == "op":
+            return self._operator_opens(text)
+        if kind == "sym":
+            return True
         if kind == "num":
             before = self.tokens[self.at - 1]
             exponent = spaced and before.kind == "num" and self.at > 1 and self.tokens[self.at - 2].text == "^"
@@ -81,16 +87,20 @@ class LookAhead(UnitReader):
             return (
                 bool(letters_in(text)) and text not in UNIT_WORDS and text not in _QUANTIFIERS and self.tokens[self.at - 1].kind != "word"
             )
-        if kind == "op" and text == "|":
-            return not self.bars or (self.nested and self._peek(1).kind in ("sym", "num"))
-        if text == "(" and (self._peek(1).text in ("mod", "pmod") or self._bracketed()):
-            return False
         if kind == "matrix":
             return text.startswith("\\begin") and "matrix" in text
-        if kind == "op" and text in ("[", "\\{"):
+        return kind == "func" and not self._at_unit_word()
+
+    def _operator_opens(self, text: str) -> bool:
+        """Whether a factor begins with this operator."""
+        if text == "|":
+            return not self.bars or (self.nested and self._peek(1).kind in ("sym", "num"))
+        if text == "(":
+            return not (self._peek(1).text in ("mod", "pmod") or self._bracketed())
+        if text in ("[", "\\{"):
             before = self.tokens[self.at - 1]
             return (before.kind == "num" or before.text in (")", "]", "}", "\\}", "!", "*", "/")) and self._groups()
-        return kind == "sym" or (kind == "func" and not self._at_unit_word()) or (kind == "op" and text in _OPENERS)
+        return text in _OPENERS
 
     def _numbers_an_item(self, word: str) -> bool:
         """Whether this is all of (iv): the fourth of a list, and no product."""

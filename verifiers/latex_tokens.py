@@ -66,7 +66,10 @@ _ACCENT = r"\\(?:vec|overrightarrow|hat|bar|tilde|mathbf|boldsymbol|bm)(?:\s*\{\
 
 _SUBSCRIPT = r"(?:[A-Za-z0-9]|\\[A-Za-z]+|\{(?:[^{}]|\{[^{}]{0,30}\}){1,40}\})"
 _GREEK_NAME = rf"(?:{'|'.join(_GREEK)})"
-_RAISED = r"\s?\^\s?(\{[^{}]{1,30}\}|[A-Za-z0-9])\s?_\s?"
+_RAISED = (  # x^2_i
+    rf"(\\{_GREEK_NAME}|\\(?:sum|prod|int|log)|(?<![A-Za-z\\])[A-Za-z])"
+    rf"\s?\^\s?(\{{[^{{}}]{{1,30}}\}}|[A-Za-z0-9])\s?_\s?({_SUBSCRIPT})"
+)
 _OPERATORS_WITH_INDEX = "log|ln|lim|max|min|sup|inf|sum|prod|int|gcd|lcm"
 
 
@@ -143,8 +146,7 @@ def _subscripts(source: str) -> str:
     r"""Subscripts before superscripts, as in x_i^2 for x^2_i; numbers to a base as digits_base; plus_minus as programs write it."""
     source = source.replace("plus_minus", r"\pm ").replace("minus_plus", r"\mp ")
     if "^" in source:
-        base = rf"(\\{_GREEK_NAME}|\\(?:sum|prod|int|log)|(?<![A-Za-z\\])[A-Za-z])"
-        source = re.sub(rf"{base}{_RAISED}({_SUBSCRIPT})", r"\1_\3^\2", source)
+        source = re.sub(_RAISED, r"\1_\3^\2", source)
     source = re.sub(_BASE_IN_WORDS, lambda m: f"_{{{2 + (*_BASES, '', '', '', 'sixteen').index(m[1])}}}", source)
     return re.sub(_IN_BASE, _based, source)
 

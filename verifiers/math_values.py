@@ -92,6 +92,10 @@ def as_set(value: Value) -> Value:
     return Group("\\{", "\\}", (value,)) if isinstance(value, Expr) else value
 
 
+def is_listed_set(value: Value) -> bool:
+    return isinstance(value, Group) and value.opening == "\\{"
+
+
 def expression(value: Value) -> Expr:
     """The value, if one can compute with it; else raises Unreadable."""
     if not isinstance(value, Expr):
