@@ -116,7 +116,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     def cell(value: Any) -> str:
         if isinstance(value, int | float):
             return f'<td class="n">{value:,.4g}' if isinstance(value, float) else f'<td class="n">{value:,}'
-        return f"<td>{html.escape(str(value))}"
+        return f"<td>{html.escape('' if value is None else str(value))}"
 
     lines = ["<tr>" + "".join(f"<th>{html.escape(name)}" for name in head)]
     lines += ["<tr>" + "".join(map(cell, row)) for row in rows]
@@ -144,7 +144,8 @@ def _domains(out: Path, figures: Sequence[Mapping[str, Any]]) -> str:
     if not figures:
         return ""
     rows = sorted(
-        _json(_round(out, figures[-1]) / "domains.json").get("domains", []), key=lambda row: (-row["collected"], -row["pages"], row["host"])
+        _json(_round(out, figures[-1]) / "domains.json").get("domains", []),
+        key=lambda row: (-row["collected"], -row["pages"], row["host"] or ""),
     )[: plots.MOST_BARS]
     body = [
         [r["host"], r["pages"], r["collected"], f"{r['collected'] / max(1, r['pages']):.0%}", "yes" if r["mathematical"] else ""]

@@ -19,20 +19,26 @@ def funnel(steps: Sequence[Mapping[str, Any]], path: Path) -> Path:
         for shade, (reason, count) in enumerate(list(step["dropped"].items())[:4]):
             axes.barh(place, count, left=left, color=RED, alpha=0.85 - 0.2 * shade)
             if count > 0.08 * max(1, steps[0]["in"]):
-                axes.text(left + count / 2, place, reason.split(": ")[-1], ha="center", va="center", fontsize=8, color="white")
+                axes.text(left + count / 2, place, label(reason.split(": ")[-1]), ha="center", va="center", fontsize=8, color="white")
             left += count
         axes.barh(place, max(0, step["in"] - left), left=left, color=GREY)
-    axes.set_yticks(range(len(steps)), [f"{step['step']} ({step['unit']})" for step in steps])
+    axes.set_yticks(range(len(steps)), [label(f"{step['step']} ({step['unit']})") for step in steps])
     axes.invert_yaxis()
     axes.set_xlabel("kept (blue), dropped by reason (red)")
     return _saved(figure, path)
+
+
+def label(name: Any) -> str:
+    """A name for matplotlib to show as it is: not as a formula, which a pair of dollars would be, and without what no font has."""
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in str("" if name is None else name))
+    return shown.replace("$", r"\$")
 
 
 def families(counts: Mapping[str, int], path: Path) -> Path:
     """Formulas by the markup that they were found in."""
     names = sorted(counts, key=lambda name: (-counts[name], name))[:MOST_BARS]
     figure, axes = _figure(height=1 + 0.3 * len(names))
-    axes.barh(names, [counts[name] for name in names], color=BLUE)
+    axes.barh([label(name) for name in names], [counts[name] for name in names], color=BLUE)
     axes.invert_yaxis()
     axes.set_xlabel("formulas in the corpus, by where they were found")
     return _saved(figure, path)
@@ -56,9 +62,9 @@ def scores(rounds: Mapping[int, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]
 
 def domains(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """The domains with the most collected pages: collected, and the rest."""
-    shown = sorted(rows, key=lambda row: (-row["collected"], row["host"]))[:MOST_BARS]
+    shown = sorted(rows, key=lambda row: (-row["collected"], row["host"] or ""))[:MOST_BARS]
     figure, axes = _figure(height=1 + 0.3 * len(shown))
-    names = [row["host"][-45:].replace("$", r"\$") for row in shown]  # a pair of dollars would be read as a formula, and may be none
+    names = [label((row["host"] or "")[-45:]) for row in shown]
     axes.barh(names, [row["pages"] for row in shown], color=GREY, label="pages")
     axes.barh(names, [row["collected"] for row in shown], color=BLUE, label="collected")
     axes.invert_yaxis()

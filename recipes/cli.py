@@ -13,6 +13,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from rollout.interruption import exit_code
 from verifiers.input_error import InputError
 
 TRUNCATION = ("--top-p", "--top-k", "--min-p")
@@ -37,7 +38,7 @@ def usage() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 done, 2 the input was wrong (one line says what, where and the remedy), 130 stopped by Ctrl-C."""
+    """Exit codes: 0 done, 2 the input was wrong (one line says what, where and the remedy), 130 stopped by Ctrl-C, 143 by SIGTERM."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     return guarded(lambda: _dispatch(arguments))
 
@@ -78,7 +79,7 @@ def guarded(run: Callable[[], int]) -> int:
         return 2
     except KeyboardInterrupt as error:
         print(": ".join(["interrupted", *filter(None, [str(error)])]), file=sys.stderr)
-        return 130
+        return exit_code()
     except BrokenPipeError:
         return 0
     except OSError as error:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from recipes.engines import make_engine, with_engine
-from recipes.options import Options, absolute, check, resumed
-from rollout.interruption import interruptible, stage
+from recipes.options import Options, absolute, check, resumed, stored_run
+from rollout.interruption import exit_code, interruptible, stage
+from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Config(Options):
     trust_data_verifiers: bool = False
     """Let rows name code (`file.py:function`) as their verifier, which then runs here."""
     held_out: int = 0
-    """Keep so many problems, the last ones, for evaluation."""
+    """Keep so many problems, drawn by --seed, for evaluation."""
     eval_data: str | None = None
     """Evaluate on these problems (a JSONL file) instead."""
 
@@ -104,6 +105,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             problems, held_out = load_data(config)
             from recipes import online  # torch and transformers: only once the cheap mistakes are ruled out
 
+            config = replace(config, dtype=_dtype(config))  # a run that is resumed elsewhere computes as it began
             algorithm = online.algorithm_of(config)
             lora = lora_of(config)
             chat, context = load_chat(config)
@@ -115,7 +117,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             if check_golds:
                 problems, held_out = _with_good_golds(config, problems, held_out, pool)
             policy = online.make_policy(
-                config, config.model, algorithm=algorithm, lora=lora, dtype=_dtype(config),
+                config, config.model, algorithm=algorithm, lora=lora, dtype=config.dtype,
                 gradient_checkpointing=config.gradient_checkpointing,
             )  # fmt: skip
             from rl.evaluate import evaluate
@@ -123,7 +125,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
             sampler = make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)
             engine = opened.enter_context(closing(equip(sampler, chat)))
-            folder = online.open_run(config, [*problems, *held_out], needed_bytes=disk)
+            folder = opened.enter_context(online.open_run(config, [*problems, *held_out], needed_bytes=disk))
 
         def held_out_accuracy() -> Any:
             limit = config.max_completion_length
@@ -135,10 +137,13 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
         )  # fmt: skip
         print(online.summary(outcome, folder), file=sys.stderr)
         if outcome.stopped:
-            return 130
-        with stage("writing the final model", f"all steps are done and kept; --resume {folder.path} writes it again"):
-            policy.save_model(folder.path / "final")
-            chat.tokenizer.save_pretrained(folder.path / "final")
+            return exit_code()
+        with (
+            stage("writing the final model", f"all steps are done and kept; --resume {folder.path} writes it again"),
+            atomic_path(folder.path / "final") as final,
+        ):
+            policy.save_model(final)
+            chat.tokenizer.save_pretrained(final)
     print(f"{'adapter' if lora else 'model'} in {folder.path / 'final'}", file=sys.stderr)
     return 0
 
@@ -235,12 +240,22 @@ def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
     elif config.held_out:
         if config.held_out >= len(problems):
             raise InputError(f"--held-out {config.held_out}: there are only {len(problems)} problems; keep fewer for evaluation")
-        held_out = problems[-config.held_out :]
+        held_out = _drawn(problems, config)
     known = {problem.id for problem in held_out}
     kept = [problem for problem in problems if problem.id not in known]
     if not kept:
         raise InputError(f"--data {config.data}: every problem is also in the evaluation set; nothing is left to train on")
     return kept, held_out
+
+
+def _drawn(problems: "Sequence[Problem]", config: Config) -> "list[Problem]":
+    """So many, by the seed and each one's id alone: a file in the order of its difficulty or date has ends that are not like the rest."""
+    if config.resume is not None and "held_out" not in stored_run(config.resume):
+        return list(problems[-config.held_out :])  # a run that began when the last ones were kept goes on with them
+    from rl.seeds import derive_seed
+
+    places = sorted(range(len(problems)), key=lambda place: derive_seed(config.seed, "held-out", problems[place].id))
+    return [problems[place] for place in sorted(places[: config.held_out])]
 
 
 def _with_good_golds(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from recipes.options import Options, check, to_json
+from recipes.reward_code import changed, reward_code
 from rl.advantages import UnfitReward
 from rl.algorithms import Algorithm, named
 from rl.evaluate import Accuracy
@@ -112,13 +113,14 @@ def fingerprint(problems: Sequence[Problem]) -> str:
 
 
 def open_run(options: Options, problems: Sequence[Problem], *, needed_bytes: int = 0) -> RunFolder:
-    """A new run folder, or the one to resume. Raises InputError where it exists, is missing, or holds other problems.
+    """A new run folder, or the one to resume, locked. Raises InputError where it exists, is missing, in use, or of other problems.
 
     Called when everything that can fail has been tried, because `--overwrite` deletes the earlier run here.
     """
     facts = {"problems": len(problems), "fingerprint": fingerprint(problems)}
+    rewards = reward_code(options.reward or [problem.verifier for problem in problems])
     if options.resume is None:
-        config = {"options": to_json(options), **facts}
+        config = {"options": to_json(options), **facts, "held_out": "drawn by the seed", "rewards": rewards}
         return RunFolder.create(options.run, config, overwrite=options.overwrite, needed_bytes=needed_bytes)
     run, config = RunFolder.open(options.resume)
     if config.get("fingerprint") != facts["fingerprint"]:
@@ -126,12 +128,17 @@ def open_run(options: Options, problems: Sequence[Problem], *, needed_bytes: int
             f"--resume {options.resume}: the problems changed since the run began ({config.get('problems')} then, {len(problems)} now); "
             "restore the data file, or start a new run"
         )
+    if said := changed(config["rewards"], rewards) if isinstance(config.get("rewards"), dict) else "":
+        print(f"--resume {options.resume}: {said}", file=sys.stderr)
+    run.lock()
     return run
 
 
 def check_place(options: Options, *, needed_bytes: int = 0) -> None:
-    """Raises InputError, before anything heavy, if the run could not be written or its tracker is not installed. Creates nothing."""
+    """Raises InputError, before anything heavy, if the run could not be written, another process is at it or its tracker is missing."""
     check_tracker(options.track)
+    if options.overwrite or options.resume:
+        RunFolder(options.resume or options.run).check_free()
     if options.resume is None:
         RunFolder.check_new(options.run, overwrite=options.overwrite, needed_bytes=needed_bytes)
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from verifiers.atomic import read_file
 from verifiers.input_error import InputError
 
 EngineName = Literal["auto", "hf", "vllm", "server", "ray"]
@@ -198,7 +199,13 @@ def from_json(kind: type[Options], values: dict[str, Any], place: Path) -> Any:
     unknown = sorted(values.keys() - hints.keys())
     if unknown:
         raise InputError(f"--resume {place}: its config.json has options that this recipe does not: {', '.join(unknown)}")
-    return kind(**{key: _restored(value, hints[key]) for key, value in values.items()})
+    restored = {key: _restored(value, hints[key]) for key, value in values.items()}
+    wrong = [key for key, value in restored.items() if not _fits(value, hints[key])]
+    if wrong:
+        raise InputError(
+            f"--resume {place}: its config.json gives {wrong[0]} as {values[wrong[0]]!r:.60}, which that option cannot be; restore the file"
+        )
+    return kind(**restored)
 
 
 def _restored(value: Any, hint: Any) -> Any:
@@ -206,6 +213,21 @@ def _restored(value: Any, hint: Any) -> Any:
     if isinstance(value, str) and Path in kinds:
         return Path(value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return _fits(value, inner[0])
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, each) for each in inner)
+    if origin is Literal:
+        return value in inner
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(each, inner[0]) for each in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, hint) and not (hint is int and isinstance(value, bool))
 
 
 def resumed(options: Any) -> Any:
@@ -216,13 +238,22 @@ def resumed(options: Any) -> Any:
     others = [f.name for f in dataclasses.fields(options) if f.name != "resume" and getattr(options, f.name) != _default(f)]
     if others:
         raise InputError(f"--resume takes every option from {path}/config.json; leave out {', '.join(map(_flag, others))}")
-    if not (path / "config.json").exists():
+    stored = stored_run(path)["options"]
+    return dataclasses.replace(from_json(type(options), stored, path), run=path, resume=path, overwrite=False)
+
+
+def stored_run(path: Path) -> dict[str, Any]:
+    """What an earlier run's config.json holds. Raises InputError where there is no run, or nothing that can be read."""
+    config = path / "config.json"
+    if not config.exists():
         raise InputError(f"--resume {path}: no run is there (config.json is missing); give the folder that an earlier run printed")
     try:
-        stored = json.loads((path / "config.json").read_text(encoding="utf-8"))["options"]
-    except (ValueError, KeyError, TypeError) as error:
+        stored = json.loads(read_file(config))
+        if not isinstance(stored, dict) or not isinstance(stored.get("options"), dict):
+            raise ValueError("it holds no options")
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"--resume {path}: its config.json cannot be read ({error}); restore it, or start a new run") from error
-    return dataclasses.replace(from_json(type(options), stored, path), run=path, resume=path, overwrite=False)
+    return stored
 
 
 def absolute(place: str) -> str:

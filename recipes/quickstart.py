@@ -25,7 +25,7 @@ from typing import Any
 
 from recipes.engines import make_engine, with_engine
 from recipes.options import Options, check, resumed
-from rollout.interruption import interruptible, stage
+from rollout.interruption import exit_code, interruptible, stage
 from verifiers.input_error import InputError
 
 MAX_SEQUENCES = 1024
@@ -73,8 +73,7 @@ def run(config: Config) -> int:
     algorithm = online.algorithm_of(config)
     problems, held_out = load_data(config)
     chat = Chat(arithmetic.make_tokenizer())
-    with interruptible(), online.verifier_pool(config, problems) as pool:
-        folder = online.open_run(config, [*problems, *held_out])
+    with interruptible(), online.verifier_pool(config, problems) as pool, online.open_run(config, [*problems, *held_out]) as folder:
         start = folder.path / "warm_start"
         if not start.exists():
             with stage("the warm start", f"nothing was learnt yet; --resume {folder.path} begins it again"):
@@ -88,7 +87,7 @@ def run(config: Config) -> int:
             )  # fmt: skip
     print(online.summary(outcome, folder), file=sys.stderr)
     if outcome.stopped:
-        return 130
+        return exit_code()
     evaluations = [row for row in outcome.metrics if "eval/accuracy" in row]
     last = evaluations[-1]
     result = {

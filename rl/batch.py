@@ -28,7 +28,7 @@ class Batch:
     advantage: Float[Tensor, "B T"]
     temperature: float
     old_logp: Float[Tensor, "B T"] | None = None
-    """The trainer's, before this rollout's first update. None: there is one update, so old is the policy's own, detached."""
+    """The trainer's, before this rollout's first update. None for that update itself: old is the policy's own, detached."""
     ref_logp: Float[Tensor, "B T"] | None = None
     """The reference's; None where the algorithm has no KL term."""
 

@@ -32,7 +32,7 @@ class Accuracy:
         n, p, z = self.total, self.value, 1.959964
         middle = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return max(0.0, middle - half), min(1.0, middle + half)
+        return max(0.0, min(p, middle - half)), min(1.0, max(p, middle + half))  # rounding leaves 0 of 3 a little outside of its own
 
 
 def accuracy(groups: Sequence[Group]) -> Accuracy:

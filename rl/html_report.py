@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rl.report import plot_run
+from rl.report import is_number, plot_run
 from rl.run_folder import RunFolder, read_lines
-from verifiers.atomic import atomic_path
+from verifiers.atomic import atomic_path, read_file
 
 SAMPLES = 6
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}
@@ -38,19 +39,19 @@ def write_report(run: RunFolder) -> Path:
         _numbers(rows),
         '<div class="plots">' + "".join(_image(path) for path in plots) + "</div>",
         *(_samples(run.rollouts.path(step), step) for step in dict.fromkeys(steps[:1] + steps[-1:])),
-        f"<h2>Configuration</h2><pre>{html.escape((run.path / 'config.json').read_text(encoding='utf-8'))}</pre>",
+        f"<h2>Configuration</h2><pre>{html.escape(read_file(run.path / 'config.json'))}</pre>",
     ]
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(run.path.name)}</title><style>{STYLE}</style>'
     path = run.path / "report.html"
     with atomic_path(path) as temporary:
-        temporary.write_text(page + "\n".join(parts) + "</html>\n", encoding="utf-8")
+        temporary.write_text(page + "\n".join(parts) + "</html>\n", encoding="utf-8", errors="replace")
     return path
 
 
 def _numbers(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["<tr><th>number<th>first<th>last</tr>"]
     for key in NUMBERS:
-        held = [row[key] for row in rows if row.get(key) is not None]
+        held = [row[key] for row in rows if is_number(row.get(key))]
         if held:
             lines.append(f'<tr><td>{html.escape(key)}<td class="n">{held[0]:.4g}<td class="n">{held[-1]:.4g}</tr>')
     return "<table>" + "".join(lines) + "</table>"
@@ -61,14 +62,20 @@ def _image(path: Path) -> str:
 
 
 def _samples(path: Path, step: int) -> str:
-    """The first completion of the first groups, as the verifier read them."""
+    """The first completion of the first groups, as the verifier read them; or why the file cannot be read."""
     columns = ["group", "problem", "answer", "response", "score", "status", "detail"]
+    heading = f"<h2>What the policy said, step {step}</h2>"
+    try:
+        rows = pq.read_table(path, columns=columns).to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return f"{heading}<p>{html.escape(path.name)} cannot be read: {html.escape(str(error)[:200])}</p>"
     seen: dict[int, dict[str, Any]] = {}
-    for row in pq.read_table(path, columns=columns).to_pylist():
+    for row in rows:
         seen.setdefault(row["group"], row)
     lines = ["<tr><th>problem<th>answer<th>response<th>score<th>verdict</tr>"]
     for row in list(seen.values())[:SAMPLES]:
-        problem, answer, response, status, detail = (html.escape(row[key]) for key in ("problem", "answer", "response", "status", "detail"))
-        verdict = f'<td class="n">{json.dumps(row["score"])}<td class="{status}">{status} {detail}'
+        cells = ("" if row[key] is None else str(row[key]) for key in ("problem", "answer", "response", "status", "detail"))
+        problem, answer, response, status, detail = map(html.escape, cells)
+        verdict = f'<td class="n">{html.escape(json.dumps(row["score"]))}<td class="{status}">{status} {detail}'
         lines.append(f"<tr><td><pre>{problem}</pre><td>{answer}<td><pre>{response}</pre>{verdict}</tr>")
-    return f"<h2>What the policy said, step {step}</h2><table>{''.join(lines)}</table>"
+    return f"{heading}<table>{''.join(lines)}</table>"

@@ -5,7 +5,9 @@
 bfloat16 where they do not (a LoRA's base). Dropout is off everywhere: the sampler has none, and the two must agree.
 """
 
-from collections.abc import Iterator, Sequence
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 from rl.algorithms import Algorithm
 from rl.batch import Batch, micro_batches
@@ -93,6 +95,7 @@ class Policy:
         self.settings = optimizer or Optimizer()
         _switch_off_dropout(self.model)
         _let_backward_be_interrupted(self.model)
+        _make_generation_defaults_saveable(self.model)
         if gradient_checkpointing:
             self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
             self.model.enable_input_require_grads()  # with frozen embeddings nothing would reach the checkpoints otherwise
@@ -177,15 +180,14 @@ class Policy:
         """One optimiser step on the whole batch. A step that is not finite is skipped and counted; the third in a row raises Diverged."""
         stats = UpdateStats(lr=lr)
         weight = algorithm.weight(batch.mask)
-        taught = ((batch.advantage != 0) & batch.mask).any(1)
-        stats.effective_batch = int(taught.sum())
-        rows = (taught if algorithm.zero_advantage_is_free else batch.mask.any(1)).nonzero().squeeze(1)
+        stats.effective_batch = int(((batch.advantage != 0) & batch.mask).any(1).sum())
+        plan = self._plan(batch, algorithm)
         progress = current()
         if progress:
-            progress.total -= len(batch.tokens) - len(rows)
+            progress.total -= len(batch.tokens) - sum(map(len, plan))
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        for index in micro_batches(batch.attention.sum(1), rows, self.tokens_per_micro_batch):
+        for index in plan:
             part = batch.rows(index).to(self.device)
             part_weight = weight[index, : part.tokens.shape[1]].to(self.device)
             check()
@@ -194,10 +196,30 @@ class Policy:
             stats.loss += loss.item()
             if progress:
                 progress.finished(len(index))
-        if len(rows):
+        if plan:
             with whole():
                 self._step(stats, lr)
         return stats
+
+    def _plan(self, batch: Batch, algorithm: Algorithm) -> list[Int[Tensor, "M"]]:
+        """The micro-batches of an update: rows that have something to teach, or all where other terms teach too."""
+        taught = ((batch.advantage != 0) & batch.mask).any(1)
+        rows = (taught if algorithm.zero_advantage_is_free else batch.mask.any(1)).nonzero().squeeze(1)
+        return micro_batches(batch.attention.sum(1), rows, self.tokens_per_micro_batch)
+
+    def old_logprobs(self, batch: Batch, algorithm: Algorithm) -> Float[Tensor, "B T"]:
+        """What an update on this batch would take for `logp` now, in its own micro-batches: in bf16 others differ by up to 0.01 a token.
+
+        Nothing changed in between, the update's ratios are exactly 1. Rows that it leaves out have 0.
+        """
+        logp = torch.zeros(batch.tokens.shape)
+        self.model.train()  # as `update`
+        with torch.no_grad():
+            for index in self._plan(batch, algorithm):
+                check()
+                part = batch.rows(index).to(self.device)
+                logp[index, : part.tokens.shape[1]] = self._forward(part)[0].cpu()
+        return logp
 
     def _loss(self, part: Batch, weight: Float[Tensor, "B T"], algorithm: Algorithm, stats: UpdateStats) -> Float[Tensor, ""]:
         logp, entropy = self._forward(part, entropy_gradient=algorithm.entropy_coef != 0)
@@ -232,10 +254,13 @@ class Policy:
         return stats
 
     def _step(self, stats: UpdateStats, lr: float) -> None:
-        stats.grad_norm = float(nn.utils.clip_grad_norm_(self.trainable.values(), self.settings.max_grad_norm))
-        if not (torch.isfinite(torch.tensor(stats.loss)) and torch.isfinite(torch.tensor(stats.grad_norm))):
-            self._skip(stats)
+        gradients = [p.grad for p in self.trainable.values() if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        stats.grad_norm = float(norm)
+        if not (math.isfinite(stats.loss) and math.isfinite(stats.grad_norm)):
+            self._skip(stats)  # before clipping, which would spread one tensor's nan over all
             return
+        nn.utils.clip_grads_with_norm_(self.trainable.values(), self.settings.max_grad_norm, norm)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.step()
@@ -253,7 +278,9 @@ class Policy:
         stats.skipped = 1
         self.skipped_in_a_row += 1
         if self.skipped_in_a_row >= STEPS_BEFORE_GIVING_UP:
-            where = f"{len(broken)} of {len(self.trainable)} tensors, first {broken[0]}" if broken else "none; the loss itself"
+            where = f"{len(broken)} of {len(self.trainable)} tensors, first {broken[0]}" if broken else "none"
+            if not broken:
+                where += "; the loss itself" if not math.isfinite(stats.loss) else "; their norm is too large for a float"
             raise Diverged(
                 f"{self.skipped_in_a_row} steps in a row were not finite and were skipped: loss {stats.loss}, gradient norm "
                 f"{stats.grad_norm}, learning rate {stats.lr:g}, policy version {self.version}; gradients not finite in {where}. "
@@ -280,20 +307,44 @@ class Policy:
         return trained * (3 + (self.reference == "ema"))
 
     def load(self, folder: Path) -> None:
-        """Into a policy that was built the same way as the saved one."""
+        """Into a policy that was built the same way as the saved one. Raises ValueError, or what reads the files, if it is another's."""
         if self.lora:
-            from peft import set_peft_model_state_dict
+            from peft import get_peft_model_state_dict, set_peft_model_state_dict
             from safetensors.torch import load_file
 
-            set_peft_model_state_dict(self.model, load_file(folder / "model" / "adapter_model.safetensors", device=str(self.device)))
+            tensors = load_file(folder / "model" / "adapter_model.safetensors", device=str(self.device))
+            _require_same(get_peft_model_state_dict(self.model, save_embedding_layers=False), tensors, "the adapter")
+            set_peft_model_state_dict(self.model, tensors)
         else:
-            saved = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32, trust_remote_code=False)
+            saved, seen = AutoModelForCausalLM.from_pretrained(
+                folder / "model", dtype=torch.float32, trust_remote_code=False, local_files_only=True, output_loading_info=True
+            )
+            if lost := [*seen["missing_keys"], *seen["unexpected_keys"], *seen["mismatched_keys"]]:
+                raise ValueError(f"its weights are not this model's ({len(lost)} differ, first {lost[0]})")
             self.model.load_state_dict(saved.state_dict())
-        state = torch.load(folder / "trainer.pt", map_location=self.device, weights_only=True)
+        # to the CPU: the optimiser moves its moments to the parameters and leaves its counters there, where reading them waits for no GPU
+        state = torch.load(folder / "trainer.pt", map_location="cpu", weights_only=True)
+        self._require_own(state)
         self.optimizer.load_state_dict(state["optimizer"])
         self.version, self.skipped_in_a_row = state["version"], state["skipped"]
         if "shadow" in state:
-            self.shadow = state["shadow"]
+            self.shadow = {name: tensor.to(self.device) for name, tensor in state["shadow"].items()}
+
+    def _require_own(self, state: Any) -> None:
+        if not isinstance(state, dict) or not isinstance(state.get("version"), int) or not isinstance(state.get("skipped"), int):
+            raise ValueError("trainer.pt holds no trainer's state")
+        shapes = [parameter.shape for parameter in self.trainable.values()]
+        for place, moments in state["optimizer"]["state"].items():
+            if place >= len(shapes) or not moments["exp_avg"].shape == moments["exp_avg_sq"].shape == shapes[place]:
+                raise ValueError("trainer.pt is another policy's")
+        if self.reference == "ema":
+            _require_same(self.shadow, state["shadow"], "trainer.pt's moving average")
+
+
+def _require_same(own: Mapping[str, Tensor], given: Mapping[str, Tensor], what: str) -> None:
+    wrong = [name for name, tensor in own.items() if name not in given or given[name].shape != tensor.shape]
+    if wrong:
+        raise ValueError(f"{what} is another policy's ({len(wrong)} of {len(own)} tensors, first {wrong[0]})")
 
 
 def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:
@@ -327,6 +378,32 @@ def _let_backward_be_interrupted(model: nn.Module) -> None:
     for layers in [module for module in model.modules() if isinstance(module, nn.ModuleList)]:
         for layer in layers:
             layer.register_forward_hook(hook)
+
+
+def _make_generation_defaults_saveable(model: Any) -> None:
+    """Of the model's sampling defaults, all that hold together: transformers loads `{"top_k": 20}` and then refuses to save it.
+
+    Defaults that only sampling obeys make it the default; whatever contradicts the rest even then is left out.
+    """
+    given = getattr(model, "generation_config", None)
+    if given is None or _saveable(given):
+        return
+    kept = GenerationConfig(do_sample=True)
+    switches = ("num_beams", "return_dict_in_generate", "use_cache")  # first: others are valid or not beside them
+    for name, value in sorted(given.to_diff_dict().items(), key=lambda item: item[0] not in switches):
+        tried = copy.deepcopy(kept)
+        setattr(tried, name, value)
+        if name != "do_sample" and _saveable(tried):
+            kept = tried
+    model.generation_config = kept
+
+
+def _saveable(config: GenerationConfig) -> bool:
+    try:
+        config.validate(strict=True)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _whole(alpha: float) -> Any:

@@ -1,5 +1,6 @@
 """A run as pictures: one PNG a question, from metrics.jsonl alone, so that any run can be drawn at any time."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,20 @@ def plot_run(metrics_path: Path, folder: Path) -> list[Path]:
 
 
 def _series(rows: Rows, *keys: str) -> list[list[float]]:
-    """[steps, key 1, key 2, ...] over the rows that hold a number for all the keys."""
-    held = [row for row in rows if all(row.get(key) is not None for key in keys)]
+    """[steps, key 1, key 2, ...] over the rows that hold a number for all the keys (JSON's null is what was not finite)."""
+    held = [row for row in rows if all(is_number(row.get(key)) for key in keys)]
     return [[row["step"] for row in held], *([row[key] for row in held] for key in keys)]
+
+
+def is_number(value: Any) -> bool:
+    """A finite number that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < sys.float_info.max
+
+
+def _label(name: str) -> str:
+    """A name for matplotlib to show as it is: not as a formula, which a pair of dollars would be, and without what no font has."""
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in name[:60]).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown  # it would leave out a label with an underscore in front
 
 
 def _accuracy(axes: Any, rows: Rows) -> None:
@@ -49,7 +61,8 @@ def _accuracy(axes: Any, rows: Rows) -> None:
     axes.fill_between(steps, low, high, color="#7a9cc6", alpha=0.2, linewidth=0)
     steps, value, low, high = _series(rows, "eval/accuracy", "eval/low", "eval/high")
     if steps:
-        errors = [[v - b for v, b in zip(value, low, strict=True)], [b - v for v, b in zip(value, high, strict=True)]]
+        bars = [(v, a, b) for v, a, b in zip(value, low, high, strict=True)]
+        errors = [[max(0.0, v - a) for v, a, _ in bars], [max(0.0, b - v) for v, _, b in bars]]  # by rounding a little below 0
         axes.errorbar(steps, value, errors, color="#b5382a", marker="o", capsize=3, label="greedy, held-out (95 % interval)")
     axes.set_ylim(0, 1)
     axes.set_title("Accuracy")
@@ -61,7 +74,7 @@ def _reward(axes: Any, rows: Rows) -> None:
     low, high = ([m + sign * s for m, s in zip(mean, spread, strict=True)] for sign in (-1, 1))
     axes.fill_between(steps, low, high, color="#33658a", alpha=0.12, linewidth=0, label="± 1 standard deviation")
     for key in sorted({key for row in rows for key in row if key.startswith("reward/")}):
-        axes.plot(*_series(rows, key), linewidth=1, label=key.removeprefix("reward/"))
+        axes.plot(*_series(rows, key), linewidth=1, label=_label(key.removeprefix("reward/")))
     axes.set_title("Reward")
 
 

@@ -25,6 +25,7 @@ from rollout.chat import Chat
 from rollout.collect import Group, Verify, collect_informative
 from rollout.engine import Engine, Sampling
 from rollout.interruption import whole
+from verifiers.input_error import InputError
 from verifiers.problem import Problem
 
 _ABANDONED = 5.0  # seconds
@@ -125,7 +126,12 @@ class Rollouts:
 
     def _stored(self, step: int) -> Rollout | None:
         stored = self.run.rollouts.read(step, self.by_id)
-        return Rollout(*stored) if stored else None
+        if stored is None:
+            return None
+        last = max((max([*c.tokens, *group.prompt]) for group in stored[0] for c in group.completions), default=0)
+        if last >= self.policy.vocabulary:
+            raise InputError(f"{self.run.rollouts.path(step)} is another model's: it has the token {last}; remove it, to sample it again")
+        return Rollout(*stored)
 
     def _synced(self) -> Clock:
         clock = Clock()

@@ -5,25 +5,32 @@
 Recipes add folders of their own: `final/` (the model as `from_pretrained` reads it), `warm_start/` (quickstart).
 
 Every file is written under a temporary name and renamed. A process killed at any instant loses at most the step in flight:
-steps between the last checkpoint and the kill are replayed from their rollouts.
+steps between the last checkpoint and the kill are replayed from their rollouts. One process at a time writes a run: it holds the
+lock on `.lock`, which the kernel gives back when the process ends.
 """
 
 import errno
+import fcntl
 import json
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rl.policy import Policy
 from rollout.store import RolloutStore
-from verifiers.atomic import atomic_path, remove_leftovers
+from verifiers.atomic import atomic_path, read_file, remove_leftovers
 from verifiers.input_error import InputError
+
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -36,26 +43,38 @@ class Position:
 
 def write_json(path: Path, value: Any) -> None:
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(_to_json(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _to_json(value: Any, indent: int | None = None) -> str:
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    # half a surrogate pair (an undecodable file name has them) is no UTF-8
+    return text if text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text) else json.dumps(value, indent=indent)
 
 
 def append_line(path: Path, value: Mapping[str, Any]) -> None:
     """One JSON line, on disk when this returns."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(value, ensure_ascii=False) + "\n")
+        file.write(_to_json(value) + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a JSONL file; a last line that a kill cut short is left out."""
+    """The rows of a metrics.jsonl, each with its `step`; a last line that a kill cut short is left out. Raises InputError for others."""
     if not path.exists():
         return []
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    rows: list[dict[str, Any]] = []
     try:
-        return [json.loads(line) for line in lines]
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: a line is not JSON ({error}); restore it, or remove that line") from error
+        *whole, _ = read_file(path).split("\n")  # not splitlines, which also cuts at U+2028 and its like, inside a JSON string
+        for line in whole:
+            row = json.loads(line)
+            if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+                raise ValueError("not the numbers of a step")
+            rows.append(row)
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: after {len(rows)} whole lines, {error}; restore it, or start a new run") from error
+    return rows
 
 
 class RunFolder:
@@ -67,24 +86,67 @@ class RunFolder:
         self.plots = path / "plots"
         self.rollouts = RolloutStore(path / "rollouts")
         self.checkpoints = path / "checkpoints"
+        self._release: Callable[[], Any] = lambda: None
 
     @classmethod
     def create(cls, path: Path, config: Mapping[str, Any], *, overwrite: bool = False, needed_bytes: int = 0) -> "RunFolder":
-        """A new run. Raises InputError if the folder holds one already, or the disk is too full for `needed_bytes`."""
+        """A new run, locked. Raises InputError if the folder holds one already, or the disk is too full for `needed_bytes`."""
         cls.check_new(path, overwrite=overwrite, needed_bytes=needed_bytes)
-        if path.exists():
-            shutil.rmtree(path)
-        with atomic_path(path) as folder:  # a run folder without its config could be neither resumed nor made again
-            folder.mkdir()
-            write_json(folder / "config.json", config)
+        path.mkdir(exist_ok=True)
         run = cls(path)
+        run.lock()
+        cls.check_new(path, overwrite=overwrite, needed_bytes=needed_bytes)  # another may have made it just before
+        for old in sorted(path.iterdir(), key=lambda entry: entry.name == "config.json"):  # last: until then it is an earlier run
+            if old.name != LOCK:
+                shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+        write_json(path / "config.json", config)  # with it the run exists; a folder without can be made again
         run.write_manifest(status="running")
         return run
+
+    def lock(self) -> None:
+        """Keep other processes off this run until `close` or the end of this one, whatever ends it. Raises InputError if one is at it."""
+        try:
+            file = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o644)
+        except OSError as error:
+            raise InputError(f"the run folder {self.path} cannot be written: {error.strerror}; choose another place with --run") from error
+        release = weakref.finalize(self, os.close, file)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel's: it ends with the process, by kill -9 too
+        except BlockingIOError as error:
+            owner = os.pread(file, 20, 0).decode("ascii", "replace")
+            release()
+            raise InputError(
+                f"the run {self.path} is being written by another process{f' ({owner})' if owner.isdigit() else ''}; "
+                "wait for it or end it, or choose another folder with --run"
+            ) from error
+        except OSError:  # a file system without locks
+            release()
+            return
+        os.ftruncate(file, 0)
+        os.pwrite(file, str(os.getpid()).encode(), 0)
+        self._release = release
+
+    def check_free(self) -> None:
+        """Raises InputError where `lock` would; the lock is not kept."""
+        if (self.path / "config.json").exists():
+            self.lock()
+            self.close()
+
+    def close(self) -> None:
+        """Let other processes at the run."""
+        self._release()
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     @staticmethod
     def check_new(path: Path, *, overwrite: bool = False, needed_bytes: int = 0) -> None:
         """Raises InputError where `create` would, and creates nothing but the folder's parents."""
-        if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
+        names = os.listdir(path) if path.is_dir() else [path.name] if path.exists() else []
+        if any(name != LOCK and not name.startswith(".tmp-") for name in names):
             if not overwrite:
                 raise InputError(f"the run folder {path} exists; continue it with --resume {path}, or choose another with --run")
             if not (path / "config.json").exists():
@@ -105,7 +167,8 @@ class RunFolder:
         """(an earlier run, its config). Raises InputError where there is none."""
         if not (path / "config.json").exists():
             raise InputError(f"{path} is not the folder of a run (config.json is missing); give the one that an earlier run printed")
-        return cls(path), json.loads((path / "config.json").read_text(encoding="utf-8"))
+        config = _read_object(path / "config.json")
+        return cls(path), config
 
     def write_manifest(self, *, status: str, **facts: Any) -> None:
         """What the run was made with and how it ended: status is "running", "interrupted" or "done"."""
@@ -117,7 +180,7 @@ class RunFolder:
 
     def save(self, policy: Policy, position: Position) -> None:
         """A checkpoint, whole or not at all; older ones beyond `keep_checkpoints` go."""
-        path = self.checkpoints / f"step-{position.step:06d}"
+        path = self.checkpoints / _name(position.step)
         try:
             with atomic_path(path) as folder:
                 folder.mkdir()
@@ -141,15 +204,53 @@ class RunFolder:
         if not saved:
             self.metrics_path.unlink(missing_ok=True)
             return None
-        policy.load(saved[-1])
-        position = Position(**json.loads((saved[-1] / "position.json").read_text()))
+        position = self._load(policy, saved)
         lines = [line for line in read_lines(self.metrics_path) if line["step"] <= position.step]
+        if [line["step"] for line in lines] != list(range(position.step + 1)):
+            raise InputError(
+                f"{self.metrics_path} is damaged: up to step {position.step}, where the checkpoint stands, it should hold each step once; "
+                "restore it, or start a new run"
+            )
         with atomic_path(self.metrics_path) as temporary:
-            temporary.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+            temporary.write_text("".join(_to_json(line) + "\n" for line in lines), encoding="utf-8")
+        return position
+
+    def _load(self, policy: Policy, saved: list[Path]) -> Position:
+        """The newest checkpoint's. Raises InputError for a damaged one, whatever it holds."""
+        newest = saved[-1]
+        remedy = f"remove that folder to go on from {saved[-2].name}" if len(saved) > 1 else "restore it, or start a new run"
+        try:
+            for entry in newest.rglob("*"):
+                if not (entry.is_file() or entry.is_dir()):
+                    raise ValueError(f"{entry.name} is not a regular file")  # opening a pipe would wait for ever
+            where = _read_object(newest / "position.json")
+            position = Position(where["step"], where["cursor"])
+            if not all(isinstance(n, int) and n >= 0 for n in (position.step, position.cursor)) or newest.name != _name(position.step):
+                raise ValueError("position.json is another checkpoint's")
+            policy.load(newest)
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # pickle, zip, safetensors, transformers and peft have each their own for a file that is not theirs
+            what = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InputError(f"the checkpoint {newest} is damaged: {what}; {remedy}") from error
         return position
 
     def _saved(self) -> list[Path]:
         return sorted(p for p in self.checkpoints.glob("step-*") if (p / "position.json").exists())
+
+
+def _name(step: int) -> str:
+    return f"step-{step:06d}"
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(read_file(path))
+        if not isinstance(value, dict):
+            raise ValueError("it holds no object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: {error}; restore it") from error
+    return value
 
 
 def _version(package: str) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from rl.policy import Policy
-from rollout.canary import BOUNDS, Bound, Canary, fixed_sequences
+from rollout.canary import Bound, Canary, bound_of, fixed_sequences
 from rollout.chat import Chat
 from rollout.collect import Group
 from rollout.engine import Engine
@@ -20,18 +20,25 @@ class Sampler:
         self.policy, self.engine = policy, engine
         prompts = [chat.render(problem) for problem in problems[:8]]
         sequences = fixed_sequences(prompts, policy.vocabulary)
-        self.canary = Canary(policy.score_sequences, sequences, bound=bound or BOUNDS[policy.autocast or "float32"])
+        self.canary = Canary(policy.score_sequences, sequences, bound=bound or bound_of(policy.autocast, policy.device.type))
         self._facts: dict[str, float] = {}
+        self._delivered: tuple[int, dict[str, float]] | None = None
 
     def sync(self) -> None:
-        """The engine samples from the policy as it is now."""
+        """The engine samples from the policy as it is now. A version that it has does not travel again; the facts are those of its sync."""
+        if not self._delivered or self._delivered[0] != self.policy.version:
+            self._delivered = None
+            self._delivered = self.policy.version, self._deliver()
+        self._facts |= self._delivered[1]
+
+    def _deliver(self) -> dict[str, float]:
         began = time.monotonic()
         moved = self.engine.load_policy(self.policy.weights(), self.policy.version)
         delivered = time.monotonic()
         gap = self.canary.check_weights(self.engine, self.policy.version)
-        self._facts |= {
+        return {
             "sync/seconds": delivered - began, "sync/bytes": float(moved), "sync/canary_seconds": time.monotonic() - delivered,
-            "canary/weights_worst": gap.worst, "canary/weights_mean": gap.mean,
+            "canary/weights_worst": gap.worst, "canary/weights_high": gap.high, "canary/weights_mean": gap.mean,
         }  # fmt: skip
 
     def check(self, groups: Sequence[Group], temperature: float, step: int) -> None:
@@ -42,6 +49,7 @@ class Sampler:
         self._facts |= {
             "sync/samples_seconds": time.monotonic() - began,
             "canary/samples_worst": gap.worst,
+            "canary/samples_high": gap.high,
             "canary/samples_mean": gap.mean,
         }
 

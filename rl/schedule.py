@@ -7,7 +7,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Schedule:
-    """Linear warm-up to `peak`, then constant, or a cosine that falls to `floor * peak` at the last step."""
+    """Linear warm-up to `peak`, then constant, or a cosine that falls to `floor * peak` at the last step.
+
+    A floor of 0 would be reached one step after the last: a rollout is not sampled for an update of rate 0.
+    """
 
     peak: float
     steps: int
@@ -16,10 +19,10 @@ class Schedule:
     floor: float = 0.0
 
     def __call__(self, step: int) -> float:
-        """The rate of step 0, 1, ... `steps - 1`. Warm-up reaches the peak at step `warmup - 1`; no step has rate 0 before the end."""
+        """The rate of step 0, 1, ... `steps - 1`. Warm-up reaches the peak at step `warmup - 1`; no step has rate 0."""
         if step < self.warmup:
             return self.peak * (step + 1) / self.warmup
         if self.shape == "constant":
             return self.peak
-        done = (step + 1 - self.warmup) / max(1, self.steps - self.warmup)
+        done = (step + 1 - self.warmup) / max(1, self.steps - self.warmup + (self.floor == 0))
         return self.peak * (self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))

@@ -11,14 +11,19 @@ from verifiers.verdict import Status
 
 
 def rollout_metrics(groups: Sequence[Group], replaced: Sequence[Group]) -> dict[str, float]:
-    """The rollout that trains, as shares and means; `replaced` groups (dynamic sampling) are counted, not averaged."""
-    completions = [completion for group in groups for completion in group.completions]
-    verdicts = [verdict for group in groups for verdict in group.verdicts]
+    """A rollout as shares and means.
+
+    Rewards, verdicts and lengths are those of all groups sampled, the `replaced` ones (dynamic sampling) too: those that train were
+    chosen by their verdicts, and their mean says nothing of the policy. The shares of groups are of those that train.
+    """
+    sampled_groups = [*groups, *replaced]
+    completions = [completion for group in sampled_groups for completion in group.completions]
+    verdicts = [verdict for group in sampled_groups for verdict in group.verdicts]
     scores = [verdict.score for verdict in verdicts if verdict.score is not None]
     statuses = Counter(verdict.status for verdict in verdicts)
     kinds = Counter(map(_kind, groups))
     lengths = [sum(completion.sampled) for completion in completions]
-    result = accuracy(groups)
+    result = accuracy(sampled_groups)
     low, high = result.interval
     mean = sum(scores) / len(scores) if scores else 0.0
     sampled = [logp for c in completions for logp, own in zip(c.logprobs, c.sampled, strict=True) if own]
@@ -37,7 +42,7 @@ def rollout_metrics(groups: Sequence[Group], replaced: Sequence[Group]) -> dict[
         **{f"groups_{kind}": kinds[kind] / len(groups) for kind in ("all_right", "all_wrong", "no_verdict", "equal", "mixed")},
         "groups_dead": sum(not group.informative for group in groups) / len(groups),
         "groups_replaced": len(replaced),
-        "completions": len(completions),
+        "completions": sum(len(group.completions) for group in groups),
         "length": sum(lengths) / len(lengths),
         "length_max": max(lengths),
         "truncated_share": sum(c.finish == "length" for c in completions) / len(completions),

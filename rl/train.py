@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rl.algorithms import Algorithm
-from rl.batch import Batch, make_batch, split
+from rl.batch import make_batch, split
 from rl.course import Course
 from rl.evaluate import Accuracy
 from rl.policy import Policy
@@ -158,11 +158,11 @@ def learn(
 ) -> list[UpdateStats]:
     """One rollout's optimiser steps: advantages over all of it, then `parts` updates over whole groups, in order."""
     batch, _ = make_batch(groups, algorithm, temperature=temperature, pad_id=pad_id)
-    if parts > 1:
-        batch = replace(batch, old_logp=policy.score(batch)[0])
     if algorithm.kl:
         batch = replace(batch, ref_logp=policy.score_reference(batch))
-    steps: list[Batch] = list(split(batch, parts, group_size=len(groups[0].completions)))
+    first, *later = split(batch, parts, group_size=len(groups[0].completions))
+    # the first update starts from the very policy that "old" means
+    steps = [first, *(replace(part, old_logp=policy.old_logprobs(part, algorithm)) for part in later)]
     return [policy.update(part, algorithm, lr=lr) for part in steps]
 
 

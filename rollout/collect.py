@@ -11,10 +11,12 @@ from rollout.engine import Completion, Engine, Sampling
 from rollout.progress import current
 from rollout.tool_use import ToolEngine
 from verifiers.problem import Problem
-from verifiers.verdict import Verdict
+from verifiers.verdict import Status, Verdict
 
 Verify = Callable[[Iterable[tuple[Problem, str]]], list[Verdict]]
 """(problem, response) pairs, as they come, to their verdicts, in order: `VerifierPool.verify_many`."""
+
+ABORTED = Verdict(None, Status.CRASH, "the engine gave up on this completion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,13 @@ class Group:
 
     @property
     def informative(self) -> bool:
-        """Whether the verdicts that were reached differ, which is all that a group baseline can learn from."""
+        """Whether the scores that were reached differ, which is all that a group baseline can learn from."""
         return len({verdict.score for verdict in self.verdicts if verdict.valid}) > 1
+
+    @property
+    def contested(self) -> bool:
+        """Whether right answers and others are among the verdicts, whatever length or format add to their scores (DAPO's condition)."""
+        return len({verdict.status is Status.RIGHT for verdict in self.verdicts if verdict.valid}) > 1
 
 
 def collect(
@@ -57,7 +64,7 @@ def collect(
 
     def on_group(index: int, group: list[Completion]) -> None:
         responses[index] = [chat.response(completion, prompts[index]) for completion in group]
-        judged[index] = [completion.verdict for completion in group]
+        judged[index] = [completion.verdict or (ABORTED if completion.finish == "abort" else None) for completion in group]
         arrived.put(index)
         if progress:
             progress.finished(len(group))
@@ -103,9 +110,9 @@ def collect_informative(
 ) -> tuple[list[Group], list[Group]]:
     """(groups to train on, groups replaced): DAPO's dynamic sampling, bounded.
 
-    Groups that teach nothing are replaced by fresh problems in at most `max_refills` further rounds; after that the step is
-    filled up with uninformative ones, so that it always has `count` groups and always ends. With `max_refills` 0 nothing is
-    replaced.
+    Groups whose completions are all right or all not are replaced by fresh problems in at most `max_refills` further rounds; after
+    that the step is filled up with them, those first whose scores differ all the same, so that it always has `count` groups and
+    always ends. With `max_refills` 0 nothing is replaced.
     """
     kept: list[Group] = []
     dull: list[Group] = []
@@ -115,8 +122,9 @@ def collect_informative(
             progress.total += len(problems) * sampling.completions
         seeded = replace(sampling, seed=sampling.seed + attempt)
         for group in collect(problems, engine=engine, chat=chat, sampling=seeded, verify=verify, clock=clock):
-            (kept if group.informative or not max_refills else dull).append(group)
+            (kept if group.contested or not max_refills else dull).append(group)
         if len(kept) >= count:
             break
     missing = count - len(kept)
+    dull.sort(key=lambda group: not group.informative)
     return kept + dull[:missing], dull[missing:]

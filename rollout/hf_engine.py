@@ -73,6 +73,7 @@ class HFEngine:
     def __init__(self, *, pad_id: int, max_sequences: int = 512, decode: Decode | None = None, copy: bool = False):
         """`max_sequences`: at most so many at once; fewer use less memory. `decode` is needed for stop texts only."""
         self._replica = Replica() if copy else None
+        self.samples_in_place = not copy
         self.decode = decode
         self.pad_id = pad_id
         self.max_sequences = max_sequences

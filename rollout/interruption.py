@@ -29,6 +29,8 @@ class _State:
     seen: bool = False
     """Whoever owns the run has caught it and is putting things in order."""
     whole: int = 0
+    number: int = signal.SIGINT
+    """Which signal it was."""
 
 
 _state = _State()
@@ -40,7 +42,7 @@ def interruptible() -> Iterator[None]:
     if _state.installed or threading.current_thread() is not threading.main_thread():
         yield
         return
-    _state.installed, _state.asked, _state.seen, _state.whole = True, None, False, 0
+    _state.installed, _state.asked, _state.seen, _state.whole, _state.number = True, None, False, 0, signal.SIGINT
     before = {number: signal.signal(number, _hear) for number in SIGNALS}
     try:
         yield
@@ -53,7 +55,7 @@ def interruptible() -> Iterator[None]:
 def _hear(number: int, frame: Any) -> None:
     now = time.monotonic()
     if _state.asked is None:
-        _state.asked = now
+        _state.asked, _state.number = now, number
         if not _state.whole:
             raise Interrupted
     elif now - _state.asked > _REPEATED:  # asked again: at once, whatever is half done
@@ -81,6 +83,11 @@ def check() -> None:
         return
     if threading.current_thread() is not threading.main_thread() or not (_state.seen or _state.whole):
         raise Interrupted
+
+
+def exit_code() -> int:
+    """As a shell names a command that the signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+    return 128 + _state.number
 
 
 def seen() -> None:

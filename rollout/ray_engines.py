@@ -38,7 +38,8 @@ class _Actor:
 
     def __init__(self, make_engine: Callable[[], Engine]):
         self.engine = make_engine()
-        self.replica = Replica()
+        # an engine with a copy of its own on the GPU has no room there for another
+        self.replica = Replica(None if getattr(self.engine, "samples_in_place", False) else "cpu")
 
     def load(self, parcel: Parcel, version: int) -> int:
         self.engine.load_policy(self.replica.load(parcel), version)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from rollout.collect import Group
 from rollout.engine import Completion
 from verifiers.atomic import atomic_path
+from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.verdict import Status, StepScore, Verdict
 
@@ -64,16 +65,33 @@ class RolloutStore:
             pq.write_table(table, temporary, compression="zstd")
 
     def read(self, step: int, problems: Mapping[str, Problem]) -> tuple[list[Group], list[Group], int] | None:
-        """(groups, replaced groups, cursor) as they were written; None where the step was not. `problems`: by id."""
-        if not self.path(step).exists():
+        """(groups, replaced groups, cursor) as they were written; None where the step was not. `problems`: by id.
+
+        Raises InputError for a file that is damaged or another run's.
+        """
+        path = self.path(step)
+        if not path.exists():
             return None
-        table = pq.read_table(self.path(step))
-        by_group: dict[int, list[dict[str, Any]]] = {}
-        for row in table.to_pylist():
-            by_group.setdefault(row["group"], []).append(row)
-        groups = [_group(by_group[index], problems) for index in sorted(i for i in by_group if i >= 0)]
-        replaced = [_group(by_group[index], problems) for index in sorted((i for i in by_group if i < 0), reverse=True)]
-        return groups, replaced, int(table.schema.metadata[b"cursor"])
+        try:
+            if not path.is_file():
+                raise ValueError("it is not a regular file")
+            return _read(path, problems)
+        except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
+            what = (str(error).strip().splitlines() or [""])[0][:200]
+            what = f"no column or problem {what}" if isinstance(error, KeyError) else what
+            raise InputError(f"{path} is damaged or another run's: {what}; remove it, and the step is sampled again") from error
+
+
+def _read(path: Path, problems: Mapping[str, Problem]) -> tuple[list[Group], list[Group], int]:
+    table = pq.read_table(path)
+    by_group: dict[int, list[dict[str, Any]]] = {}
+    for row in table.to_pylist():
+        by_group.setdefault(row["group"], []).append(row)
+    groups = [_group(by_group[index], problems) for index in sorted(i for i in by_group if i >= 0)]
+    replaced = [_group(by_group[index], problems) for index in sorted((i for i in by_group if i < 0), reverse=True)]
+    if len({len(group.completions) for group in [*groups, *replaced]}) != 1 or not groups:
+        raise ValueError("its groups are not whole")
+    return groups, replaced, int((table.schema.metadata or {})[b"cursor"])
 
 
 def _rows(step: int, index: int, group: Group) -> list[dict[str, Any]]:
@@ -110,4 +128,6 @@ def _group(rows: Sequence[dict[str, Any]], problems: Mapping[str, Problem]) -> G
         Verdict(r["score"], Status(r["status"]), r["detail"], dict(r["parts"]), tuple(StepScore(**s) for s in r["steps"])) for r in rows
     ]
     responses = tuple(row["response"] for row in rows)
+    if any(not len(c.tokens) == len(c.logprobs) == len(c.sampled) for c in completions):
+        raise ValueError("a completion's tokens and their log-probabilities are not equally many")
     return Group(problems[rows[0]["problem_id"]], rows[0]["prompt"], tuple(completions), responses, tuple(verdicts))

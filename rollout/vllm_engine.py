@@ -377,6 +377,8 @@ class VLLMEngine:
 
     def _wake(self) -> None:
         if self._asleep:
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()  # what the update left in the trainer's cache is the memory that was given back
             self._llm.wake_up()
             self._asleep = False
 

@@ -13,7 +13,7 @@ import torch
 
 from rl.policy import Lora, Policy
 from rollout import vllm_engine
-from rollout.canary import BOUNDS, Bound, Canary, Gap, SamplerIsNotThePolicy, fixed_sequences
+from rollout.canary import BOUNDS, Bound, Canary, Gap, SamplerIsNotThePolicy, bound_of, fixed_sequences
 from rollout.engine import Completion, PolicyWeights, Sampling
 from rollout.hf_engine import HFEngine
 from rollout.vllm_engine import VLLMEngine, installed
@@ -155,7 +155,7 @@ def test_in_bf16_a_lost_update_is_caught_though_it_is_smaller_than_rounding(make
     moved = max(
         abs(a - b) for row, other in zip(before, policy.score_sequences(PROMPTS), strict=True) for a, b in zip(row, other, strict=True)
     )
-    assert moved < BOUNDS["bfloat16"].worst / 5, "the update was large enough to break the plain bound"
+    assert moved < BOUNDS["bfloat16"].high / 5, "the update was large enough to break the plain bound"
     assert "sequence" in str(caught.value)
 
 
@@ -175,6 +175,61 @@ def test_what_it_says_names_the_worst_tokens() -> None:
     scores["engine"] = [[0.0, -1.0, -2.3]]
     gap = canary.check_weights(Said(pad_id=0), 4)
     assert (gap.worst, gap.mean) == (pytest.approx(0.3), pytest.approx(0.1))
+
+
+def drift(worst: list[float], count: int, usual: float) -> tuple[list[list[float]], list[list[float]]]:
+    """(policy's, engine's) log-probabilities of `count` tokens that differ by `usual`, and some by more."""
+    gaps = [usual] * (count - len(worst)) + worst
+    return [[-2.0] * count], [[-2.0 + gap * (-1) ** place for place, gap in enumerate(gaps)]]
+
+
+@pytest.mark.parametrize(
+    ("name", "worst", "count", "usual", "honest"),
+    [
+        ("bfloat16", [2.5], 1000, 0.02, True),  # one token in a thousand, by rounding
+        ("bfloat16", [3.0, 2.0, 1.5], 400, 0.02, True),
+        ("bfloat16", [0.9], 40, 0.01, True),  # of few tokens the worst one is left out too
+        ("bfloat16", [1.0] * 30, 1000, 0.02, False),  # three in a hundred
+        ("bfloat16", [], 1000, 0.1, False),  # all of them, a little
+        ("tf32", [0.2], 500, 0.001, True),
+        ("tf32", [0.2] * 20, 500, 0.001, False),
+        ("tf32", [], 500, 0.02, False),
+        ("float32", [0.002], 1000, 1e-6, False),  # exact arithmetic: one token is enough
+    ],
+)
+def test_where_products_are_rounded_a_high_quantile_and_the_mean_are_bounded_and_the_maximum_is_logged(
+    name: str, worst: list[float], count: int, usual: float, honest: bool
+) -> None:
+    mine, theirs = drift(worst, count, usual)
+
+    class Said(HFEngine):
+        def score(self, sequences: Any, *, temperature: float = 1.0) -> list[list[float]]:
+            return theirs
+
+    canary = Canary(lambda sequences, *, temperature=1.0: mine, [list(range(count))], bound=BOUNDS[name])
+    if honest:
+        gap = canary.check_weights(Said(pad_id=0), 1)
+        assert gap.worst == pytest.approx(max(worst))
+        assert gap.high < BOUNDS[name].high
+        return
+    with pytest.raises(SamplerIsNotThePolicy, match="not the policy's: they differ by"):
+        canary.check_weights(Said(pad_id=0), 1)
+
+
+def test_float32_on_a_gpu_may_be_tf32() -> None:
+    assert bound_of(None, "cpu") == BOUNDS["float32"]
+    assert bound_of(None, "cuda") == BOUNDS["tf32"]
+    assert bound_of("bfloat16", "cuda") == bound_of("bfloat16", "cpu") == BOUNDS["bfloat16"]
+
+
+def test_a_gap_that_is_not_a_number_is_not_hidden_by_the_others() -> None:
+    class Said(HFEngine):
+        def score(self, sequences: Any, *, temperature: float = 1.0) -> list[list[float]]:
+            return [[-1.0, float("nan"), -1.0]]
+
+    canary = Canary(lambda sequences, *, temperature=1.0: [[-1.0, -1.0, -1.0]], [[1, 2, 3]], bound=BOUNDS["bfloat16"])
+    gap = canary.check_weights(Said(pad_id=0), 1)
+    assert all(value != value for value in (gap.worst, gap.mean, gap.high))
 
 
 def test_tokens_that_a_tool_wrote_are_not_compared(make_qwen2: Callable[..., Any]) -> None:

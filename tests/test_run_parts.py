@@ -62,6 +62,14 @@ def group(score: float | None = 1.0, response: str = "r") -> Group:
     return Group(make_problem("p", "a"), [7, 8], completions, (response, "s"), verdicts)
 
 
+@pytest.mark.parametrize("total", range(1, 60))
+def test_an_interval_holds_its_own_value(total: int) -> None:
+    """By rounding, that of 0 of 3 began a little above 0, and the report's error bars were negative."""
+    for right_ in range(total + 1):
+        low, high = Accuracy(right_, total).interval
+        assert 0 <= low <= right_ / total <= high <= 1
+
+
 def test_rollouts_come_back_to_the_bit(tmp_path: Path) -> None:
     store = RolloutStore(tmp_path)
     groups, replaced = [group(), group(None)], [group(1 / 3)]
@@ -139,3 +147,45 @@ def test_a_link_to_a_folder_is_replaced_and_its_target_kept(tmp_path: Path) -> N
         temporary.write_text("new")
     assert (tmp_path / "link").read_text() == "new"
     assert (tmp_path / "kept").is_dir()
+
+
+NUMBERS = {"reward": 0.5, "reward_std": 0.1, "accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6, "length": 2, "length_max": 3,
+           "entropy": 1.0, "entropy_trained": 1.0, "sampler_kl": 1e-9, "groups_mixed": 1.0, "groups_all_right": 0.0,
+           "groups_all_wrong": 0.0, "groups_equal": 0.0, "groups_no_verdict": 0.0}  # fmt: skip
+NAMES = [r"$\frac{$", "a$b$c", "$", r"\$x$", "_hidden", "two\nlines", "\x00", "\ud800", "^_{", "x" * 500]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_report_pages_survive_names_that_are_no_formulas(name: str, tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", {"options": {"reward": [name]}})
+    run.rollouts.write(1, [group(response=name)], cursor=1)
+    for step in (1, 2):
+        append_line(run.metrics_path, {"step": step, **NUMBERS, f"reward/{name}": 0.5})
+    assert write_report(run).read_text().count("data:image/png;base64,") == 6
+
+
+@pytest.mark.parametrize("value", [None, "text", [1], True, float("nan"), float("inf")])
+@pytest.mark.parametrize("which", ["all", "one"])
+def test_report_pages_survive_nulls_and_what_is_no_number(value: object, which: str, tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", {"options": {}})
+    run.rollouts.write(1, [group()], cursor=1)
+    append_line(run.metrics_path, {"step": 1, **NUMBERS, **(dict.fromkeys(NUMBERS, value) if which == "all" else {"reward": value})})
+    append_line(run.metrics_path, {"step": 2, "eval/accuracy": value, "eval/low": 0.0, "eval/high": 1.0})
+    assert write_report(run).read_text().count("data:image/png;base64,") == 6
+
+
+def test_report_pages_survive_rollouts_with_nulls_and_damaged_ones(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    run = RunFolder.create(tmp_path / "run", {"options": {}})
+    append_line(run.metrics_path, {"step": 1, **NUMBERS})
+    append_line(run.metrics_path, {"step": 2, **NUMBERS})
+    run.rollouts.write(1, [group()], cursor=1)
+    table = pq.read_table(run.rollouts.path(1))
+    rows = [dict.fromkeys(table.column_names) | {"group": 0}]
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), run.rollouts.path(1))
+    run.rollouts.path(2).write_text("not Parquet")
+    page = write_report(run).read_text()
+    assert "What the policy said, step 1" in page
+    assert "step-000002.parquet cannot be read" in page

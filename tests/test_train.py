@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from rollout.engine import PolicyWeights, Sampling
 from rollout.hf_engine import HFEngine
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
-from verifiers.verdict import Verdict, right, wrong
+from verifiers.verdict import Status, Verdict, right, wrong
 
 PROBLEMS = [make_problem(f"{a}+{b}=", str(a + b), meta={"index": a * 4 + b}) for a in range(4) for b in range(4)]
 
@@ -161,6 +162,87 @@ def test_dynamic_sampling_refills_and_is_bounded(build: Callable[..., Any]) -> N
     dapo = grpo(name="dapo", overlong_cache=0, max_refills=3)
     hopeless = build(lambda pairs: [wrong() for _ in pairs], dapo, steps=1, problems_per_step=4)[0][0]
     assert (hopeless["groups_dead"], hopeless["groups_replaced"], hopeless["completions"]) == (1.0, 12, 16)
+
+
+def graded(score: Callable[[Problem, int], Verdict]) -> Any:
+    return lambda pairs: [score(problem, n) for n, (problem, _) in enumerate(pairs)]
+
+
+def test_dynamic_sampling_asks_whether_correctness_differs(build: Callable[..., Any]) -> None:
+    """A right answer that is shorter scores more; a group of right ones alone is replaced all the same."""
+
+    def score(problem: Problem, n: int) -> Verdict:
+        if problem.meta["index"] % 4 == 0:
+            return (
+                Verdict(1.0 - 0.1 * (n % 3), Status.RIGHT)
+                if n % 2
+                else Verdict(-0.1 * (n % 3), Status.NO_ANSWER if n % 3 else Status.WRONG)
+            )
+        return Verdict(1.0 - 0.1 * (n % 3), Status.RIGHT)
+
+    dapo = grpo(name="dapo", overlong_cache=0, max_refills=9)
+    row, folder = build(graded(score), dapo, steps=1, problems_per_step=4)[::3]
+    groups, replaced, _ = folder.rollouts.read(1, {p.id: p for p in PROBLEMS})
+    assert {group.problem.meta["index"] % 4 for group in groups} == {0}
+    assert {group.problem.meta["index"] % 4 for group in replaced} == {1, 2, 3} or len(replaced) < 12
+    assert all(group.informative and not group.contested for group in replaced)
+    assert row[0]["groups_replaced"] == len(replaced) > 0
+
+
+def test_a_step_is_filled_up_with_groups_whose_scores_differ_first(build: Callable[..., Any]) -> None:
+    def score(problem: Problem, n: int) -> Verdict:
+        return Verdict(1.0 + (n % 3 if problem.meta["index"] % 2 else 0), Status.RIGHT)
+
+    dapo = grpo(name="dapo", overlong_cache=0, max_refills=3)
+    rows, _, _, folder = build(graded(score), dapo, steps=1, problems_per_step=4)
+    groups, replaced, _ = folder.rollouts.read(1, {p.id: p for p in PROBLEMS})
+    assert len(groups) + len(replaced) == 16
+    assert all(group.informative for group in groups)
+    assert rows[0]["effective_batch"] > 0
+
+
+def test_curves_average_over_all_groups_sampled(build: Callable[..., Any]) -> None:
+    """Half right in the groups that are kept, none in those that are replaced: 16 x 4 completions were sampled, 8 of them right."""
+
+    def score(problem: Problem, n: int) -> Verdict:
+        return right() if problem.meta["index"] % 4 == 0 and n % 2 else wrong()
+
+    dapo = grpo(name="dapo", overlong_cache=0, max_refills=9)
+    rows, _, _, folder = build(graded(score), dapo, steps=1, problems_per_step=4)
+    groups, replaced, _ = folder.rollouts.read(1, {p.id: p for p in PROBLEMS})
+    scores = [v.score for group in [*groups, *replaced] for v in group.verdicts]
+    row = rows[0]
+    assert row["groups_replaced"] == len(replaced) > 0
+    assert row["accuracy"] == row["reward"] == pytest.approx(8 / len(scores))
+    assert row["verdicts/right"] == 8
+    assert row["verdicts/wrong"] == len(scores) - 8
+    lengths = [len(c.tokens) for group in [*groups, *replaced] for c in group.completions]
+    assert row["length"] == pytest.approx(sum(lengths) / len(lengths))
+    assert (row["completions"], row["groups_mixed"]) == (16, 1.0), "what trains"
+
+
+def test_a_completion_that_the_engine_aborted_has_no_verdict(build: Callable[..., Any]) -> None:
+    class Aborting(HFEngine):
+        def generate(self, prompts: Any, sampling: Any, on_group: Any = None) -> Any:
+            def heard(index: int, group: Any) -> None:
+                group[0] = replace(group[0], finish="abort")
+                on_group(index, group)
+
+            return super().generate(prompts, sampling, heard)
+
+    judged: list[str] = []
+
+    def verify(pairs: Iterable[tuple[Problem, str]]) -> list[Verdict]:
+        responses = [response for _, response in pairs]
+        judged.extend(responses)
+        return [right() if n % 2 else wrong() for n in range(len(responses))]
+
+    rows, _, _, folder = build(verify, grpo(), steps=1, engine=Aborting(pad_id=0))
+    groups, _, _ = folder.rollouts.read(1, {p.id: p for p in PROBLEMS})
+    assert [[v.status for v in group.verdicts].index(Status.CRASH) for group in groups] == [0] * 16
+    assert all(group.verdicts[0].score is None and "gave up" in group.verdicts[0].detail for group in groups)
+    assert len(judged) == 16 * 3, "the verifier is not asked about them"
+    assert (rows[0]["verdicts/crash"], rows[0]["trained_sequences"]) == (16, 48)
 
 
 def test_a_run_that_diverges_stops_and_says_what_it_saw(build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

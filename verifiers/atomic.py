@@ -32,6 +32,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+def read_file(path: Path) -> str:
+    """The UTF-8 text of a regular file. Raises OSError for anything else: opening a pipe waits for a writer that may never come."""
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file" if path.exists() else "no such file", str(path))
+    return path.read_text(encoding="utf-8")
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete what processes that were killed left half-written in `folder`."""
     for leftover in folder.glob(".tmp-*"):

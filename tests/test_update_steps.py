@@ -1,0 +1,215 @@
+"""What an optimiser step starts from (old log-probabilities, rates), gradients that are not finite, and the syncs between steps."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from rl import losses
+from rl.algorithms import Algorithm, named
+from rl.batch import Batch, make_batch, split
+from rl.losses import KL
+from rl.policy import STEPS_BEFORE_GIVING_UP, Diverged, Policy
+from rl.sampler import Sampler
+from rl.schedule import Schedule
+from rl.train import learn
+from rollout.chat import Chat
+from rollout.collect import Group
+from rollout.engine import Completion, PolicyWeights
+from rollout.hf_engine import HFEngine
+from rollout.ray_engines import _Actor
+from verifiers.problem import make_problem
+from verifiers.verdict import right, wrong
+
+
+def groups_of(scores: list[list[int]], seed: int = 0) -> list[Group]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def tokens(low: int, high: int) -> list[int]:
+        length = int(torch.randint(low, high + 1, (1,), generator=generator))
+        return [int(token) for token in torch.randint(2, 24, (length,), generator=generator)]
+
+    def group(number: int, row: list[int]) -> Group:
+        said = [tokens(2, 30) for _ in row]
+        completions = tuple(Completion(text, [-1.0] * len(text), [True] * len(text), "stop", 0) for text in said)
+        verdicts = tuple(right() if score else wrong() for score in row)
+        return Group(make_problem(str(number), ""), tokens(1, 9), completions, ("",) * len(row), verdicts)
+
+    return [group(number, row) for number, row in enumerate(scores)]
+
+
+class Watched:
+    """An algorithm's loss that notes how far the policy is from what it takes for old."""
+
+    def __init__(self) -> None:
+        self.gaps: list[float] = []
+
+    def __call__(self, logp: torch.Tensor, old: torch.Tensor, advantage: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        self.gaps.append(float((logp.detach() - old)[mask].abs().max()))
+        return losses.clipped_sequence_ratio(logp, old, advantage, mask)
+
+
+def watched(watch: Watched, **terms: Any) -> Algorithm:
+    return replace(named("gspo", max_completion_length=30, **terms), loss=watch)
+
+
+MIXED = [[1, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1], [0, 1, 1, 1]]
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("terms", [{}, {"kl": KL(0.1)}], ids=["taught rows", "all rows"])
+def test_old_log_probabilities_come_from_the_updates_own_micro_batches(
+    dtype: Any, terms: dict[str, Any], make_qwen2: Callable[..., Any]
+) -> None:
+    """As long as nothing was learnt (rate 0), every ratio is exactly 1, in bf16 too, however a step is cut."""
+    watch = Watched()
+    policy = Policy(make_qwen2(), dtype=dtype, device="cpu", tokens_per_micro_batch=90, reference="initial" if terms else None)
+    stats = learn(groups_of(MIXED), policy=policy, algorithm=watched(watch, **terms), temperature=1.0, pad_id=0, parts=2, lr=0.0)
+    assert [each.updates for each in stats] == [1, 1]
+    assert len(watch.gaps) > 4
+    assert watch.gaps == [0.0] * len(watch.gaps)
+    assert [each.clipped for each in stats] == [0, 0]
+
+
+def test_a_rollouts_first_part_is_not_scored_twice_and_later_ones_only_where_they_teach(
+    make_qwen2: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = Policy(make_qwen2(), device="cpu")
+    scored: list[int] = []
+    forward = Policy._forward
+
+    def counted(self: Policy, part: Batch, **options: Any) -> Any:
+        if not torch.is_grad_enabled():
+            scored.append(len(part))
+        return forward(self, part, **options)
+
+    monkeypatch.setattr(Policy, "_forward", counted)
+    chosen = named("grpo", max_completion_length=30)
+    learn(groups_of(MIXED), policy=policy, algorithm=chosen, temperature=1.0, pad_id=0, parts=1, lr=1e-3)
+    assert scored == []
+    learn(groups_of(MIXED), policy=policy, algorithm=chosen, temperature=1.0, pad_id=0, parts=4, lr=1e-3)
+    assert sum(scored) == 8, "two of the last three groups of four teach"
+
+
+def test_two_updates_are_what_they_were_with_old_scored_for_the_whole_rollout(make_qwen2: Callable[..., Any]) -> None:
+    """In float32 the numbers are those of scoring everything once, before the first update."""
+    mine, other = Policy(make_qwen2(), device="cpu"), Policy(make_qwen2(), device="cpu")
+    chosen = named("grpo", max_completion_length=30)
+    learn(groups_of(MIXED), policy=mine, algorithm=chosen, temperature=1.0, pad_id=0, parts=2, lr=1e-3)
+    batch, _ = make_batch(groups_of(MIXED), chosen, temperature=1.0, pad_id=0)
+    batch = replace(batch, old_logp=other.score(batch)[0])
+    for part in split(batch, 2, group_size=4):
+        other.update(part, chosen, lr=1e-3)
+    for (name, value), expected in zip(mine.trainable.items(), other.trainable.values(), strict=True):
+        torch.testing.assert_close(value, expected, atol=2e-6, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("poisoned", ["model.norm.weight", "model.layers.0.mlp.up_proj.weight"])
+def test_the_message_names_the_gradients_that_were_not_finite_before_clipping(poisoned: str, make_qwen2: Callable[..., Any]) -> None:
+    policy = Policy(make_qwen2(), device="cpu")
+    chosen = named("grpo", max_completion_length=30)
+    batch, _ = make_batch(groups_of(MIXED), chosen, temperature=1.0, pad_id=0)
+    hook = policy.trainable[poisoned].register_hook(lambda gradient: gradient * torch.nan)
+    for _ in range(STEPS_BEFORE_GIVING_UP - 1):
+        policy.update(batch, chosen, lr=0.1)
+    with pytest.raises(Diverged, match=rf"not finite in 1 of {len(policy.trainable)} tensors, first {poisoned}\."):
+        policy.update(batch, chosen, lr=0.1)
+    hook.remove()
+
+
+def test_a_norm_that_overflows_is_not_blamed_on_the_loss(make_qwen2: Callable[..., Any]) -> None:
+    policy = Policy(make_qwen2(), device="cpu")
+    chosen = named("grpo", max_completion_length=30)
+    batch, _ = make_batch(groups_of(MIXED), chosen, temperature=1.0, pad_id=0)
+    policy.trainable["model.norm.weight"].register_hook(lambda gradient: torch.full_like(gradient, 1e30))
+    policy.skipped_in_a_row = STEPS_BEFORE_GIVING_UP - 1
+    with pytest.raises(Diverged, match="gradients not finite in none; their norm is too large"):
+        policy.update(batch, chosen, lr=0.1)
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(1, 0), (2, 0), (10, 0), (10, 3), (5, 4), (4, 4)])
+def test_cosines_last_step_is_not_wasted_at_rate_0(steps: int, warmup: int) -> None:
+    rates = [Schedule(1.0, steps, warmup, "cosine")(step) for step in range(steps)]
+    assert min(rates) > 0
+    assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
+    if steps - warmup == 1:
+        assert rates[-1] == pytest.approx(0.5)  # half way between the peak before it and the 0 after it
+
+
+# --- between the steps ----------------------------------------------------------------------------------------------------
+
+
+class Counted(HFEngine):
+    """Notes the versions that were moved."""
+
+    def __init__(self) -> None:
+        super().__init__(pad_id=0)
+        self.moved: list[int] = []
+
+    def load_policy(self, weights: PolicyWeights, version: int) -> int:
+        self.moved.append(version)
+        return super().load_policy(weights, version) + 7
+
+
+def test_a_sync_that_would_move_the_same_version_again_is_skipped(tokenizer: Any) -> None:
+    from recipes.arithmetic import make_model
+
+    torch.manual_seed(0)
+    policy, engine = Policy(make_model(len(tokenizer), hidden=16, layers=1), device="cpu"), Counted()
+    sampler = Sampler(policy, engine, Chat(tokenizer), [make_problem("1+1=", "2")], None)
+    sampler.sync()
+    first = sampler.facts()
+    sampler.sync()
+    assert engine.moved == [0]
+    assert sampler.facts() == first, "what is logged does not depend on whether it was this sync or one before"
+    tokens = torch.tensor([[3, 4, 5, 6]])
+    policy.learn(tokens, torch.ones(1, 4, dtype=torch.bool), torch.tensor([[0.0, 1, 1, 1]]), lr=1e-3)
+    sampler.sync()
+    sampler.sync()
+    assert engine.moved == [0, 1]
+
+
+def test_a_sync_that_failed_is_tried_again(tokenizer: Any) -> None:
+    from recipes.arithmetic import make_model
+
+    class Failing(Counted):
+        def score(self, *arguments: Any, **named: Any) -> Any:
+            if len(self.moved) == 1:
+                raise TimeoutError
+            return super().score(*arguments, **named)
+
+    policy, engine = Policy(make_model(len(tokenizer), hidden=16, layers=1), device="cpu"), Failing()
+    sampler = Sampler(policy, engine, Chat(tokenizer), [make_problem("1+1=", "2")], None)
+    with pytest.raises(TimeoutError):
+        sampler.sync()
+    sampler.sync()
+    assert engine.moved == [0, 0]
+
+
+def test_a_ray_actors_replica_keeps_the_policy_on_the_cpu_beside_an_engine_with_its_own_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OwnCopy:
+        """As vLLM: it copies what it is given to the GPU."""
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert _Actor(OwnCopy).replica.device.type == "cpu"  # type: ignore[arg-type]
+    assert _Actor(lambda: HFEngine(pad_id=0)).replica.device.type == "cuda", "it samples from the replica itself"
+
+
+def test_engine_sleep_wakes_after_the_trainers_cache_was_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rollout.vllm_engine import VLLMEngine
+
+    calls: list[str] = []
+
+    class LLM:
+        def wake_up(self) -> None:
+            calls.append("wake")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: calls.append("empty"))
+    engine = VLLMEngine.__new__(VLLMEngine)  # vLLM itself need not be here
+    engine._llm, engine._asleep = LLM(), True
+    engine._wake()
+    engine._wake()
+    assert calls == ["empty", "wake"]
