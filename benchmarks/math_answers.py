@@ -75,7 +75,7 @@ BARS: dict[str, Callable[[Any], bool]] = {
 
 
 def rows(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").strip().split("\n")]
 
 
 def hardverify() -> list[dict[str, Any]]:
@@ -101,7 +101,7 @@ def score(data: list[dict[str, Any]], judged: list[bool]) -> dict[str, float]:
 def peer_judge(python: str, data: list[dict[str, Any]], *, raw: bool = False, response: bool = False) -> tuple[list[bool], list[float]]:
     lines = "\n".join(json.dumps({"gold": r["gold"], "pred": r["pred"], "raw": raw, "response": response}) for r in data)
     done = subprocess.run([python, "-c", PEER], input=lines, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
-    found = [json.loads(line) for line in done.stdout.splitlines()]
+    found = [json.loads(line) for line in done.stdout.strip().split("\n")]
     return [same for same, _ in found], [seconds for _, seconds in found]
 
 
@@ -113,7 +113,7 @@ def as_the_peer_asks(row: dict[str, Any]) -> bool:
 
 
 def accuracy(peer: str | None) -> dict[str, Any]:
-    probes = [json.loads(line) for line in (HERE / "math_probes.jsonl").read_text(encoding="utf-8").splitlines()]
+    probes = [json.loads(line) for line in (HERE / "math_probes.jsonl").read_text(encoding="utf-8").strip().split("\n")]
     numeric, hard, tests = rows("verifier/derived_numeric_pairs_odd.jsonl"), hardverify(), rows("verifier/mathverify_tests.jsonl")
     result: dict[str, Any] = {}
     for name, data in (("hardverify", hard), ("numeric", numeric), ("probes", probes)):

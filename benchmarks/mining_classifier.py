@@ -65,7 +65,7 @@ def main() -> None:
 
 def labelled_pages(kind: str) -> tuple[list[Example], list[bool]]:
     """The pages, and whether their label is disputed."""
-    rows = [json.loads(line) for line in (WEB / "MANIFEST.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (WEB / "MANIFEST.jsonl").read_text().strip().split("\n")]
     text = {"ours": our_text, "full": lambda body, row: peer_text(body, False), "main": lambda body, row: peer_text(body, True)}[kind]
     pages = [row for row in rows if row["label"] != "stress"]
     examples = [Example(text((WEB / row["path"]).read_bytes(), row), row["label"] != "nonmath", row["source"]) for row in pages]

@@ -61,7 +61,7 @@ print(json.dumps({"seconds": taken}))
 
 
 def pages() -> list[str]:
-    listed = (json.loads(line) for line in (DATA / "web" / "MANIFEST.jsonl").read_text(encoding="utf-8").splitlines())
+    listed = (json.loads(line) for line in (DATA / "web" / "MANIFEST.jsonl").read_text(encoding="utf-8").strip().split("\n"))
     files = [DATA / "web" / row["path"] for row in listed]
     texts = [extract_plain_text(file.read_text(errors="replace"), main_content=True) for file in files if file.suffix in (".html", ".htm")]
     return [text for text in texts if len(text) > 400]

@@ -123,12 +123,12 @@ def formula_recall(web: Path, texts: dict[str, str]) -> dict[str, Any]:
 def peers(python: str, web: Path, news: Sequence[str], pages: Sequence[str]) -> list[dict[str, Any]]:
     given = json.dumps([str(web), list(news), list(pages)])
     done = subprocess.run([python, "-c", PEER], input=given, capture_output=True, text=True, check=True, timeout=1800)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.strip().split("\n")]
 
 
 def measure(web: Path, peer: str | None, rounds: int) -> dict[str, Any]:
-    rows = [json.loads(line) for line in (web / "MANIFEST.jsonl").read_text().splitlines()]
-    truth = [json.loads(line) for line in (web / "truth" / "trafilatura_segments.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (web / "MANIFEST.jsonl").read_text().strip().split("\n")]
+    truth = [json.loads(line) for line in (web / "truth" / "trafilatura_segments.jsonl").read_text().strip().split("\n")]
     labelled = [row for row in rows if row["label"] != "stress"]
     pages = {row["path"]: load(web, row) for row in labelled}
     texts = {path: extract(page).text for path, page in pages.items()}

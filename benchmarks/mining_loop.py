@@ -66,7 +66,7 @@ class Labelled:
 
 
 def labelled(web: Path) -> list[Labelled]:
-    rows = [json.loads(line) for line in (web / "MANIFEST.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (web / "MANIFEST.jsonl").read_text().strip().split("\n")]
     return [
         Labelled(row.get("url") or _url(row), row["source"], row["label"], web / row["path"], STUB in (web / row["path"]).read_bytes())
         for row in rows

@@ -180,7 +180,7 @@ def main() -> int:
     if not web.is_dir():
         print(f"error: no web pages at {web}; set RECKON_DATA to the folder that holds web/", file=sys.stderr)
         return 2
-    lines = (web / "truth/texmath/mathml_tex_pairs_odd.jsonl").read_text("utf8").splitlines()
+    lines = (web / "truth/texmath/mathml_tex_pairs_odd.jsonl").read_text("utf8").strip().split("\n")
     pairs = [json.loads(line) for line in lines]
     shares, missed = exact_shares(pairs, structure=True)
     print(f"{'kind':16s} {'pairs':>6s}" + "".join(f"{name:>9s}" for name in MEASURES))

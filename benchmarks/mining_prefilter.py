@@ -68,7 +68,7 @@ BARS: dict[str, Callable[[Any], bool]] = {
 
 
 def labelled() -> list[tuple[str, bytes]]:
-    rows = [json.loads(line) for line in (WEB / "MANIFEST.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (WEB / "MANIFEST.jsonl").read_text(encoding="utf-8").strip().split("\n")]
     return [(row["label"], (WEB / row["path"]).read_bytes()) for row in rows]
 
 

@@ -54,7 +54,7 @@ class Labelled(NamedTuple):
 
 def pages() -> list[Labelled]:
     found = []
-    for line in (DATA / "MANIFEST.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (DATA / "MANIFEST.jsonl").read_text(encoding="utf-8").strip().split("\n"):
         row = json.loads(line)
         if row["label"] == "stress":
             continue

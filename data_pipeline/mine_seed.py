@@ -108,7 +108,7 @@ def read_urls(paths: Sequence[Path]) -> frozenset[str]:
     """Normalised URLs of the lists; empty lines and lines that start with # are skipped."""
     found = set()
     for path in paths:
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
             if line.strip() and not line.startswith("#"):
                 found.add(normalise_url(line.strip()))
     return frozenset(found)

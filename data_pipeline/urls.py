@@ -122,7 +122,7 @@ class UrlList:
         entries: list[str] = []
         for path in paths:
             try:
-                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
             except OSError as error:
                 raise InputError(f"{path}: {error.strerror or error}; give a text file with a host or address a line") from error
             entries += [line for line in lines if not line.lstrip().startswith("#")]

@@ -162,6 +162,8 @@ def resolve(config: Config) -> Config:
     ignored = [f"--{name}" for name in ("subset", "split") if getattr(config, name) is not None]
     if ignored and Path(config.data).is_file():
         raise InputError(f"{' and '.join(ignored)} would be ignored: {config.data} is a file, not a data set; leave it out")
+    if odd := [p for p in Path(config.model).iterdir() if not (p.is_file() or p.is_dir())] if Path(config.model).is_dir() else []:
+        raise InputError(f"--model {config.model}: {odd[0].name} is not a regular file, and reading it could wait for ever; remove it")
     data = absolute(config.data)
     return replace(config, model=absolute(config.model), data=data, eval_data=config.eval_data and absolute(config.eval_data))
 

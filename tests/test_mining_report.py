@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data_pipeline import report_plots
 from data_pipeline.doc import Doc, Origin, to_line
 from data_pipeline.report import write_report
 from data_pipeline.shards import write_shards
@@ -96,3 +97,16 @@ def test_a_folder_without_a_finished_step_is_one_line(tmp_path: Path) -> None:
 
 def test_the_same_run_draws_the_same_bytes(drawn: Path) -> None:
     assert drawn.read_bytes() == write_report(drawn.parent).read_bytes()
+
+
+@pytest.mark.parametrize("name", [r"$\frac{$", "a$b$c", "$", "\x00", "\ud800", "two\nlines", "^_{", None])
+def test_plots_survive_names_that_are_no_formulas_and_nulls(name: str | None, tmp_path: Path) -> None:
+    step = {"step": str(name), "unit": "pages", "in": 9, "out": 4, "dropped": {str(name): 5}}
+    drawn = [
+        report_plots.funnel([step], tmp_path / "funnel.png"),
+        report_plots.families({str(name): 3, "script": 2}, tmp_path / "families.png"),
+        report_plots.domains(
+            [{"host": name, "pages": 5, "collected": 4}, {"host": "a.org", "pages": 5, "collected": 4}], tmp_path / "d.png"
+        ),
+    ]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)

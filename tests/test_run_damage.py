@@ -72,12 +72,11 @@ HOLD += "run = RunFolder(Path(sys.argv[1])); run.lock(); print('held', flush=Tru
 @pytest.fixture
 def holder(run: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that writes the run."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(run)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.wait()
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(run)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
 
 
 def test_two_processes_on_one_run_folder_are_one_line(
@@ -258,6 +257,13 @@ def test_line_separators_inside_a_json_string_do_not_cut_a_line(tmp_path: Path) 
     append_line(path, {"step": 1, "name": odd})
     append_line(path, {"step": 2})
     assert read_lines(path) == [{"step": 1, "name": odd}, {"step": 2}]
+
+
+def test_a_pipe_in_a_model_folder_is_not_waited_for(model_folder: Path, data: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(model_folder, tmp_path / "model"))
+    pipe(model / "config.json")
+    with pytest.raises(InputError, match=r"config\.json is not a regular file"):
+        grpo_math.resolve(grpo_math.Config(model=str(model), data=str(data)))
 
 
 def test_stored_options_must_fit_their_types(tmp_path: Path) -> None:
