@@ -53,6 +53,9 @@ def test_a_computation_and_its_result_is_the_result() -> None:
             ("24", r"24 = \prod_{k=1}^4 k"),
             ("1", r"7^{100} \bmod 6"),
             ("x=6", r"x = \gcd(12,18)"),
+            ("I=2", r"I=\int_0^3 1\,dx=2"),
+            (r"\frac12", r"\int_0^2 x\,dx=\frac{1}{2}"),
+            ("2x", r"\frac{d}{dx} x^3=2x"),
             ("11", "5+6=12"),
             ("3", r"\gcd(12,18)=3"),
         ],
@@ -185,6 +188,10 @@ def test_a_value_in_a_sentence_set_as_mathematics() -> None:
             ("25", r"The\ number\ of\ ways\ is\ 25"),
             ("42", "Since it is even, the final value is 42."),
             ("10", "It follows that n = 9, hence the required sum is 10"),
+            (
+                r"\begin{pmatrix} 1 & 0 \\ 0 & 1 \end{pmatrix}",
+                r"The identity matrix is $ \begin{pmatrix}1 & 0 \\ 0 & 1\end{pmatrix} $.",
+            ),
         ],
         [
             ("5", r"The\ area\ is\ not\ 5"),
@@ -199,6 +206,10 @@ def test_a_value_in_a_sentence_set_as_mathematics() -> None:
             ("42", "Unless it is even, the final value is 42."),
             ("42", "The required number is 42 or 43."),
             ("9", "It follows that n = 9, hence the required sum is 10"),
+            (
+                r"\begin{pmatrix} 1 & 0 \\ 0 & 2 \end{pmatrix}",
+                r"The identity matrix is $ \begin{pmatrix}1 & 0 \\ 0 & 1\end{pmatrix} $.",
+            ),
         ],
     )
 

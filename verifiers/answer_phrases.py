@@ -24,7 +24,7 @@ _NO_ITEM = r"\b(?:is|are|was|were|then|but|yes|only|for|when|where|with|all|both
 _MAX_ITEMS = 20
 _WORD = r"(?<![\\A-Za-z{_^])(?<!\\begin\{)[A-Za-z]{2,}(?:'[a-z]+)?|@"
 _TUPLE = r"[(\[][^()\[\]]*(?:\([^()\[\]]*\)[^()\[\]]*)*,[^()\[\]]*(?:\([^()\[\]]*\)[^()\[\]]*)*[)\]]"
-_SPACING = r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])|\\[,;:! ]|\\?\$|~|\\q?quad(?![A-Za-z])"
+_SPACING = r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])|(?<!\\)\\[,;:! ]|\\?\$|~|\\q?quad(?![A-Za-z])"
 _FUNCTION_WORDS = frozenset({"sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "gcd", "lcm", "abs"})
 _LONGEST = 1000
 

@@ -148,7 +148,7 @@ def _lines(text: str) -> Value | None:
 @lru_cache(maxsize=4096)
 def _read_words(text: str, value: Unparsed) -> Value:
     """Words are compared without their wrapper and without the case of their first letters: \\text{yes} is Yes, AB is not ab."""
-    plain = " ".join(re.sub(r"\\[ ,;:!]|~", " ", _pattern(_WRAPPER).sub(r" \1 ", text)).strip(" .$\n").split())
+    plain = " ".join(re.sub(r"(?<!\\)\\[ ,;:!]|~", " ", _pattern(_WRAPPER).sub(r" \1 ", text)).strip(" .$\n").split())
     if not plain.isascii():
         plain = without_gaps(plain)
     if not re.search(r"[^\W\d_]{2}", plain):
@@ -263,7 +263,9 @@ def choice(text: str, *, lower: bool = False) -> tuple[str, str]:
 
 def same_option(left: str, right: str) -> bool:
     """Whether two quoted options are the same text, but for what sets it, the case of its words and the stop at its end."""
-    a, b = (" ".join(re.sub(r"\$|\\[,;:! ]|~", " ", _pattern(_WRAPPER).sub(r"\1", text)).strip(" .;").split()) for text in (left, right))
+    a, b = (
+        " ".join(re.sub(r"\$|(?<!\\)\\[,;:! ]|~", " ", _pattern(_WRAPPER).sub(r"\1", text)).strip(" .;").split()) for text in (left, right)
+    )
     return a == b or re.sub(r"[A-Za-z]{2,}", _lowered, a) == re.sub(r"[A-Za-z]{2,}", _lowered, b)
 
 

@@ -163,7 +163,8 @@ class _Parser(CalculusParser):
             return Named(name, first) if name else first
         last = sides[-1]
         if isinstance(last, Expr) and not needs_algebra(last) and all(_is_operation(s) or _same_constant(s, last) for s in sides[:-1]):
-            return Named(name, last) if name else last  # \int_0^1 x dx = 1/2: what came out is the answer
+            claim = Relation((*filter(needs_algebra, map(expression, sides)), last), ("=",) * sum(map(_is_operation, sides)))
+            return Named(name, claim) if name else claim  # \int_0^1 x dx = 1/2
         if name and _is_letter(name) and _is_constant(last) and all(map(_has_other_letters, sides[:-1], repeat(name))):
             return Named(name, last)  # S = ab = 12
         names = [name, *(bare_symbol(side) if isinstance(side, Expr) else "" for side in sides[:-1])]

@@ -36,7 +36,7 @@ from dataclasses import replace
 from verifiers.answer_phrases import is_word, pieces, same_undelimited, same_word_list, stands_alone
 from verifiers.answer_words import choice, read, read_beside, same_option, with_decimals
 from verifiers.answers import DEFAULT_EXTRACTORS, Extractor, extract_answer, without_thought
-from verifiers.calculus import is_open_form
+from verifiers.calculus import is_open_form, needs_algebra
 from verifiers.certified import ratio_sign, same
 from verifiers.domains import compatible, undeclared
 from verifiers.exact_sums import Expr, Unreadable, divide, multiply
@@ -209,6 +209,7 @@ def _decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
         left, right_ = with_decimals(gold, left), with_decimals(answer, right_)
     if Unparsed("") in (left, right_):
         return False, "nothing to compare"
+    (left, claimed), (right_, claimed_too) = _result(left), _result(right_)
     if policy.require_closed_form:
         if is_open_form(gold) != is_open_form(answer):
             return False, "closed form"
@@ -216,13 +217,24 @@ def _decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
             return False, "unsolved"
     try:
         if _same(left, right_, policy):
-            return True, ""
+            return all(same_amount(computed, result, policy) for computed, result in (*claimed, *claimed_too)), ""
         if (chosen := _same_choice(gold, answer, policy)) is not None:
             return chosen, "choice" if chosen else ""
         unread = isinstance(left, Unparsed) and isinstance(right_, Unparsed)
         return (True, "words") if same_word_list(gold, answer) or (unread and _same_pieces(gold, answer, policy)) else (False, "")
     except Unreadable:
         return False, "beyond a bound"
+
+
+def _result(value: Value) -> tuple[Value, list[tuple[Expr, Expr]]]:
+    r"""What came out of \int_0^1 x dx = 1/2, and what is claimed by it; any other value as it is."""
+    claim = value.value if isinstance(value, Named) else value
+    if not isinstance(claim, Relation) or set(claim.ops) != {"="}:
+        return value, []
+    sides = [side for side in claim.sides if isinstance(side, Expr)]
+    if len(sides) < len(claim.sides) or needs_algebra(sides[-1]) or not all(map(needs_algebra, sides[:-1])):
+        return value, []
+    return (Named(value.name, sides[-1]) if isinstance(value, Named) else sides[-1]), [(side, sides[-1]) for side in sides[:-1]]
 
 
 def _same_choice(gold: str, answer: str, policy: Policy) -> bool | None:
