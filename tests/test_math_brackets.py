@@ -187,3 +187,11 @@ def test_the_same_in_another_notation(one: str, other: str) -> None:
 def test_what_a_notation_does_not_mean(one: str, other: str) -> None:
     assert not equivalent(one, other)
     assert not equivalent(other, one)
+
+
+def test_a_text_too_long_to_be_read_is_compared_as_its_tokens() -> None:
+    plain = " = ".join([r"[\begin{array}{rr}3 & 7 \\ 5 & 12\end{array}]"] * 25)
+    sized = plain.replace("[", "\\left[").replace("}]", r"}\right]")
+    assert min(len(plain), len(sized)) > 1000
+    assert equivalent(plain, sized)
+    assert not equivalent(plain, sized.replace("12", "13", 1))

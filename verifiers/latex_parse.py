@@ -39,6 +39,7 @@ from verifiers.rounding import is_approximated, is_rounding
 __all__ = ["MAX_LENGTH", "Group", "Named", "Quantity", "Unparsed", "Value", "parse"]
 
 MAX_LENGTH = 1000  # characters of one answer
+_MAX_COMPARED = 4000  # characters of a text that is too long to be read, and compared as its tokens
 
 _RELATIONS = ("=", "<", ">", "\\le", "\\ge", "\\ne", "≈", "≡")
 _NAME_ENDS = ("=", "∈", ":", "≈")
@@ -413,7 +414,7 @@ def _same_constant(left: Value, right: Value) -> bool:
 
 def parse(text: str) -> Value:
     """The value of an answer; `Unparsed` if it is outside the grammar or too large. Never raises, never evaluates text."""
-    if len(text) > MAX_LENGTH:
+    if len(text) > _MAX_COMPARED:
         return Unparsed(text.strip())
     return _parse(text)
 
@@ -421,9 +422,9 @@ def parse(text: str) -> Value:
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Value:
     source = normalise(text)
-    if len(source) > MAX_LENGTH:
-        return Unparsed(source)
     tokens = tokenize(r"\emptyset" if source == "{}" else source)
+    if max(len(text), len(source)) > MAX_LENGTH:
+        return Unparsed(" ".join(token.text for token in tokens))
     for nested in (False, True):
         with suppress(Unreadable):
             parser = _Parser(list(tokens))
