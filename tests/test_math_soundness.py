@@ -20,6 +20,10 @@ DIFFERENT_SOMEWHERE = [
     (r"\lceil x\rceil", r"\lfloor x\rfloor+1"), (r"\lfloor x\rfloor", r"\lfloor x+10^{-9}\rfloor"), ("x", r"\sqrt[4]{x^4}"),
     (r"\arcsin(\sin x)", "x"), (r"\lfloor x\rfloor+\lfloor y\rfloor", r"\lfloor x+y\rfloor"), (r"\ln|x|", r"\ln x"),
     (r"\sqrt{x+2\sqrt{x-1}}+\sqrt{x-2\sqrt{x-1}}", "2"), (r"\arctan x+\arctan\frac1x", r"\frac\pi2"),
+    ("0", r"\max(0,1-|x-5000|)\cdot\max(0,1-|y+7000|)"), ("e^x", r"e^x(1+\max(0,1-|x-50|)\cdot\max(0,1-|y+70|))"),
+    (r"\sin x", r"\sin x+\max(0,\frac{1}{10^9}-|x-y^2+3|)"), (r"\max(x,y,z)", r"\max(x,y,z,-900)"), (r"\gcd(n,k)", r"\gcd(n,k,2310)"),
+    (r"\cos(2\pi n/1009)+(n\bmod 1)", r"\cos(2\pi n/1013)+(n \bmod 1)"), ("x^y", r"x^y+\max(0,y-100)"),
+    ("xy+0", r"xy+\begin{cases}1&x=1/2\\0&\text{otherwise}\end{cases}\cdot\begin{cases}1&y=1/3\\0&\text{otherwise}\end{cases}"),
     ("x", r"\begin{cases}x&x\le 10^{12}\\0&\text{otherwise}\end{cases}"), (r"\frac{x+|x|}{2}", "x"),
 ]  # fmt: skip
 
@@ -33,6 +37,7 @@ SAME_EVERYWHERE = [
     (r"\lfloor\ln x\rfloor+1", r"\lfloor\ln x+1\rfloor"),
     (r"\log_2 x+\log_2 y", r"\log_2 (xy)"), (r"|x-1000|", r"\sqrt{(x-1000)^2}"),
     (r"\lfloor\frac{\lfloor x/2\rfloor}{3}\rfloor", r"\lfloor x/6\rfloor"),
+    (r"\ln x+|x|", r"\ln x+x"), ("e^x|x|", r"e^x\max(x,-x)"), (r"\sqrt x|x|", r"x\sqrt x"), (r"\max(x,y)\min(x,y)", r"x\cdot y"),
     ("1", r"\frac{|x^2-4|}{|x-2||x+2|}"), (r"\max(x,y,z)", r"\max(\max(x,y),z)"), (r"|e^x+1|", "e^x+1"),
 ]  # fmt: skip
 

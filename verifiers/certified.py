@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from verifiers.exact_sums import Call, Expr, Unreadable, atoms, rational, scale, substitute, subtract, symbols
 from verifiers.interval_values import MAX_HIDDEN, Evaluation, Interval, NoRow, Unclear, Undefined, exponent_of, library
-from verifiers.same_calls import alike, normal
+from verifiers.same_calls import alike, normal, without_common
 from verifiers.sample_points import NoEvidence, Point, Sample
 
 _PRECISIONS = (100, 320, 1400)
@@ -24,7 +24,8 @@ _ENOUGH_ON_A_LINE = 3
 _FIRST = 4  # points that most pairs that differ do not survive
 _MOST_SCATTERED = 70
 _MAX_COST = 400  # atoms and terms of both sides together
-_MAX_EVALUATIONS = 1500  # with intervals
+_BUDGET = 400_000  # atoms and terms evaluated as fractions, about one microsecond each
+_INTERVAL = 12  # as many for one with intervals
 _STRICT_HEADS = frozenset({"abs", "cases", "floor", "ceil", "sgn", "max", "min"})
 _UNCLEAR, _CLEAR, _NO_ROW = range(3)
 _LOCK = threading.Lock()  # mpmath keeps caches of constants that are not safe to fill from two threads
@@ -84,6 +85,15 @@ def _agree(left: Expr, right: Expr, reading: str) -> bool:
     opaque = alike(left, right)
     if opaque is not None and (opaque[0] == opaque[1] or _evidenced(Comparison(*opaque, reading))):
         return True
+    if (rest := without_common(left, right)) is not None:
+        shorter = Comparison(*rest, reading)
+        try:
+            return shorter.everywhere()
+        except NoEvidence:
+            return False
+        except Different:  # perhaps only where what was left out has no value
+            if not comparison.says_nothing_at(shorter.point):
+                return False
     return _evidenced(comparison)
 
 
@@ -200,7 +210,10 @@ class Comparison:
         self.prepared = [found for found in (prepared(left), prepared(right)) if found is not None]
         self.exact = len(self.prepared) == 2
         self.strict = bool(_STRICT_HEADS & (heads(left) | heads(right)))
-        self.evaluations = 0
+        self.cost = 0
+        self.size = size_of(left) + size_of(right)
+        self.point: Point = {}
+        """The point last tried."""
         self.precision = _PRECISIONS[0]
         self.agreed: list[Point] = []
         self.base: Point | None = None
@@ -230,6 +243,12 @@ class Comparison:
         except Different:
             return True
         return False
+
+    def says_nothing_at(self, point: Point) -> bool:
+        try:
+            return not self.at(point)
+        except (Different, NoEvidence):
+            return False
 
     def _sample(self) -> Sample:
         sample = Sample(*self.sides, sorted(symbols(self.sides[0]) | symbols(self.sides[1])), thorough=self.exact)
@@ -270,6 +289,7 @@ class Comparison:
 
     def at(self, point: Point, *, isolated: bool = False) -> bool | None:
         """True where both sides have the same value, False where a point says nothing, None where it is not clear; Different otherwise."""
+        self.point = point
         found = self._at(point, isolated)
         if found:
             self.agreed.append(point)
@@ -278,13 +298,12 @@ class Comparison:
     def _at(self, point: Point, isolated: bool) -> bool | None:
         self.left_out = False
         if self.exact:
+            self._pays(self.size)
             try:
                 return self._settle(self._fraction(0, point), self._fraction(1, point), isolated, point)
             except Unclear:
                 pass
-        self.evaluations += 1
-        if self.evaluations > _MAX_EVALUATIONS:
-            raise NoEvidence
+        self._pays(_INTERVAL * self.size)
         precision = self.precision
         while True:
             (a, hidden, clear), (b, more, clear_too) = (
@@ -317,6 +336,11 @@ class Comparison:
         if not self.proportional and (sides[0] == sides[1] or Comparison(sides[0], sides[1], self.reading).constants()):
             return
         raise NoEvidence
+
+    def _pays(self, cost: int) -> None:
+        self.cost += cost
+        if self.cost > _BUDGET:
+            raise NoEvidence
 
     def _settle(self, a: Fraction | Interval | None, b: Fraction | Interval | None, isolated: bool, point: Point) -> bool | None:
         if a is None or b is None:

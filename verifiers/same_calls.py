@@ -7,7 +7,7 @@ functions of those letters is equal whatever they stand for.
 import math
 from fractions import Fraction
 
-from verifiers.exact_sums import Call, Expr, add, atom, atoms, call, multiply, power, rational, scale, subtract
+from verifiers.exact_sums import CONSTANTS, Call, Expr, add, atom, atoms, call, multiply, power, rational, scale, subtract, sum_of
 from verifiers.functions import apply
 
 _CORNERED = frozenset({"abs", "sgn", "floor", "ceil", "max", "min", "cases", "mod", "gcd", "lcm", "factorial", "binom"})
@@ -42,10 +42,9 @@ def _normal_call(name: Call) -> Expr:
         case "abs" if args[0].terms:
             return _absolute(args[0])
         case "max":
-            return call("max", *_distinct(args)) if len(_distinct(args)) > 1 else args[0]
+            return _largest(args)
         case "min":
-            turned = _distinct([scale(arg, minus) for arg in args])
-            return scale(call("max", *turned), minus) if len(turned) > 1 else args[0]
+            return scale(_largest([scale(arg, minus) for arg in args]), minus)
         case "gcd" | "lcm":
             return apply(name.head, *_distinct(args))
         case "cases":
@@ -55,6 +54,18 @@ def _normal_call(name: Call) -> Expr:
 
 def _distinct(args: list[Expr]) -> list[Expr]:
     return sorted(set(args), key=lambda arg: repr(arg.terms))
+
+
+def _largest(args: list[Expr]) -> Expr:
+    """The maximum of what differs, a maximum among them opened."""
+    flat: list[Expr] = []
+    for arg in args:
+        monomial, factor = arg.terms[0] if len(arg.terms) == 1 else ((), Fraction(0))
+        inner = monomial[0] if len(monomial) == 1 and factor == 1 else ("", Fraction(0))
+        opened = isinstance(inner[0], Call) and inner[0].head == "max" and inner[1] == 1
+        flat += inner[0].args if opened and isinstance(inner[0], Call) else [arg]
+    found = _distinct(flat)
+    return call("max", *found) if len(found) > 1 else found[0]
 
 
 def _floor(value: Expr) -> Expr:
@@ -78,6 +89,26 @@ def _absolute(value: Expr) -> Expr:
         else:
             total = multiply(total, power(apply("abs", atom(name)), rational(exponent)))
     return total
+
+
+def without_common(left: Expr, right: Expr) -> tuple[Expr, Expr] | None:
+    """Both sides without the terms that both have, and without a factor of all terms that no fraction can be; None where there are none."""
+    a, b = dict(left.terms), dict(right.terms)
+    terms = [[(m, c) for m, c in one.items() if other.get(m) != c] for one, other in ((a, b), (b, a))]
+    monomials = [dict(monomial) for side in terms for monomial, _ in side]
+    factor: list[tuple[str, Fraction]] = []
+    for name, exponent in monomials[0].items() if monomials else ():
+        found = [monomial.get(name, Fraction(0)) for monomial in monomials]
+        if _not_rational(name, exponent) and (min(found) > 0 or max(found) < 0):
+            factor.append((name, -(min(found) if exponent > 0 else max(found))))
+    if not factor and len(terms[0]) == len(a):
+        return None
+    inverse = sum_of([(tuple(sorted(factor)), Fraction(1))])
+    return multiply(sum_of(terms[0]), inverse), multiply(sum_of(terms[1]), inverse)
+
+
+def _not_rational(name: str, exponent: Fraction) -> bool:
+    return exponent.denominator != 1 or name in CONSTANTS or (isinstance(name, Call) and name.head not in _CORNERED | {"sum"})
 
 
 def alike(left: Expr, right: Expr) -> tuple[Expr, Expr] | None:

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
 
 from verifiers.corners import Line
 from verifiers.exact_sums import Call, Expr, Unreadable, atoms, rational, substitute, symbols
@@ -20,6 +20,8 @@ from verifiers.near_values import is_meromorphic
 
 MAX_POINTS = 1600  # of a line
 _LINES = 3  # along each variable, the others differing
+_MOST_COMBINED = 2800  # points at which every variable has a special value
+_MOST_DRAWN = 60  # of them, where intervals are needed
 _TRIES = 6  # for lines that need no more points than can be afforded
 _INTEGER_HEADS = frozenset({"factorial", "binom", "gcd", "lcm", "mod"})
 _SMALL = tuple(map(Fraction, ("-2", "2", "1/2", "3")))
@@ -114,10 +116,17 @@ class Sample:
                     raise NoEvidence
 
     def mixed(self) -> Iterator[Point]:
-        """Each variable at a value that meant something along its own line."""
-        if len(self.names) > 1:
-            for _ in range(40 if self.thorough else 12):
-                yield {name: self.draw.choice(self.pool[name]) if self.pool[name] else self._one(name, 4) for name in self.names}
+        """Each variable at a value that meant something along its own line: all combinations, if they are not too many."""
+        if len(self.names) < 2:
+            return
+        pools = [self.pool[name] or [self._one(name, 4)] for name in self.names]
+        count = math.prod(map(len, pools))
+        if count <= (_MOST_COMBINED if self.thorough else _MOST_DRAWN):
+            for values in product(*pools):
+                yield dict(zip(self.names, values, strict=True))
+            return
+        for _ in range(_MOST_COMBINED // 2 if self.thorough else _MOST_DRAWN):
+            yield {name: self.draw.choice(pool) for name, pool in zip(self.names, pools, strict=True)}
 
     def _others(self, name: str, agreed: list[Point], *, small: bool) -> Point:
         point = self.draw.choice(agreed) if agreed else {}
@@ -193,10 +202,9 @@ class Sample:
         return [([Fraction(n)], True) for n in values]
 
     def _remember(self, name: str, inside: list[Fraction], corners: list[Fraction]) -> None:
-        found = sorted({*inside, *self.pool[name], *(Fraction(math.ceil(z)) for z in corners)})
-        self.pool[name] = self.draw.sample(found, min(len(found), 24))
-        if name in self.whole:
-            self.pool[name] = [z for z in self.pool[name] if z.denominator == 1]
+        whole = name in self.whole
+        found = sorted(z for z in {*inside, *self.pool[name], *corners} if z.denominator == 1 or not whole)
+        self.pool[name] = self.draw.sample(found, min(len(found), 40 if len(self.names) < 3 else 14))
 
 
 def whole_variables(value: Expr) -> set[str]:
