@@ -2,18 +2,17 @@
 
 import argparse
 import dataclasses
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from data_pipeline.settings import SettingError, Settings, fields
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, nearest
 
 
 def hint(name: str, known: Iterable[str]) -> str:
     """ "; did you mean X?", or "" where nothing is near."""
-    near = difflib.get_close_matches(name, list(known), 1, 0.5)
-    return f"; did you mean {near[0]}?" if near else ""
+    near = nearest(name, known)
+    return f"; did you mean {near}?" if near else ""
 
 
 class Parser(argparse.ArgumentParser):

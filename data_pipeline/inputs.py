@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_pipeline.sources import is_remote, local_path
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, near_place
 
 HTML = (".html", ".htm", ".xhtml")
 ARCHIVES = tuple(
@@ -59,7 +59,8 @@ def _expand_one(name: str, base: str) -> Iterator[str]:
         for match in matches:
             yield from _expand_one(match, base)
     else:
-        raise InputError(f"{name}: no such file or folder")
+        near = near_place(path)
+        raise InputError(f"{name}: no such file or folder" + (f"; did you mean {near}?" if near else ""))
 
 
 def _folder(folder: Path) -> Iterator[str]:

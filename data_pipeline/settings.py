@@ -10,17 +10,16 @@ settings with its own defaults, and only what a run of the whole loop must decid
 """
 
 import dataclasses
-import difflib
 import json
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, nearest
 
 NEAR = 0.75
 STEPS = ("extract", "duplicates", "loop", "corpus")  # in the order in which they run
@@ -213,5 +212,5 @@ def _plain(value: Any) -> Any:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    found: Sequence[str] = difflib.get_close_matches(name.replace("-", "_"), list(known), 1, 0.5)
-    return f"; did you mean {found[0]}?" if found else ""
+    near = nearest(name.replace("-", "_"), known)
+    return f"; did you mean {near}?" if near else ""

@@ -140,7 +140,7 @@ class _Reader:
 
     def items(self) -> Iterator[tuple[Problem, str]]:
         index = 0
-        for place, end, fields in self._rows:
+        for place, end, fields, _ in self._rows:
             self.rows += 1
             try:
                 problem = self._read(fields)

@@ -1,7 +1,6 @@
 """The `reckon` command: one name a recipe or tool, each imported only when it is called."""
 
 import dataclasses
-import difflib
 import errno
 import importlib
 import io
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rollout.interruption import exit_code
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, nearest
 
 TRUNCATION = ("--top-p", "--top-k", "--min-p")
 
@@ -57,8 +56,8 @@ def module_of(name: str) -> Any:
     """The module of a command. Raises InputError with the nearest name."""
     known = name.replace("_", "-")
     if known not in COMMANDS:
-        near = difflib.get_close_matches(known, COMMANDS, 1, 0.5)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+        near = nearest(known, COMMANDS)
+        hint = f"did you mean {near}?" if near else f"there are {', '.join(COMMANDS)}"
         raise InputError(f"unknown command {name!r}; {hint}")
     return importlib.import_module(COMMANDS[known][0])
 
@@ -117,8 +116,8 @@ def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
                 "gradient; use --temperature, and leave it out"
             )
         if argument.startswith("--") and option not in options:
-            near = difflib.get_close_matches(option, options, 1, 0.5)
-            raise InputError(f"unknown option {argument.split('=', 1)[0]}{f'; did you mean {near[0]}?' if near else ''} (--help lists all)")
+            near = nearest(option, options)
+            raise InputError(f"unknown option {argument.split('=', 1)[0]}{f'; did you mean {near}?' if near else ''} (--help lists all)")
 
 
 def _one_line(text: str) -> str:

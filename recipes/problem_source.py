@@ -11,7 +11,7 @@ from typing import Any
 
 import zstandard
 
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, missing_place
 from verifiers.problem_file import ProblemList, parse_row, problems_of, read_problems
 
 TABLES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "arrow"}
@@ -57,6 +57,8 @@ def data_set_rows(data: str, subset: str | None, split: str) -> tuple[Iterator[t
 
     Raises InputError where it cannot be read.
     """
+    if (missing := missing_place(data)) is not None:
+        raise InputError(missing)
     path = Path(data)
     if path.suffix in COMPRESSED and (path.is_file() or Path(path.stem).suffix in (".jsonl", ".json")):
         lines = list(_compressed_rows(path))
@@ -69,8 +71,9 @@ def data_set_rows(data: str, subset: str | None, split: str) -> tuple[Iterator[t
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if path.is_file():
             raise InputError(f"{data} cannot be read as a {TABLES[path.suffix]} table: {first}") from error
+        near = missing_place(data, tried=True)
         raise InputError(
-            f"{data}: there is no such file, and `datasets` cannot load it (split {split}): {first}; give a .jsonl file, a folder "
+            f"{near or data}; as a data set's name, `datasets` cannot load it (split {split}): {first}; give a .jsonl file, a folder "
             "or a hub name, and --split or --subset"
         ) from error
     return ((f"row {number}", row) for number, row in enumerate(rows)), len(rows)

@@ -8,7 +8,6 @@ ranks, the gradient is the same sum. What a name means differs between libraries
 (`advantages.py`, `losses.py`). PPO's critic and process rewards are not here yet.
 """
 
-import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from torch import Tensor
 from rl import advantages, losses
 from rl.advantages import AdvantageFn
 from rl.losses import KL, Correction, TokenLossFn, WeightFn
+from verifiers.input_error import nearest
 
 LengthPenaltyFn = Callable[[Float[Tensor, "P G"]], Float[Tensor, "P G"]]
 
@@ -150,8 +150,8 @@ def named(
     Raises ValueError for an unknown name (the nearest is given) and for an option that this algorithm would ignore.
     """
     if name not in ALGORITHMS:
-        near = difflib.get_close_matches(name.lower(), ALGORITHMS, 1, 0.4)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = nearest(name.lower(), ALGORITHMS)
+        hint = f"; did you mean {near}?" if near else ""
         raise ValueError(f"unknown algorithm {name!r}{hint} (one of {', '.join(ALGORITHMS)})")
     factory = ALGORITHMS[name]
     accepted = set(inspect.signature(factory).parameters)

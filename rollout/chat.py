@@ -12,7 +12,7 @@ from typing import Any
 
 from rollout.engine import Completion
 from rollout.rendering import rendered_in_time
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, missing_place
 from verifiers.problem import Message, Problem
 
 _TAIL = 32  # tokens at the end of a prompt, in which "<think>" is looked for
@@ -186,12 +186,16 @@ def load_tokenizer(model: str) -> Any:
     """The tokenizer of a hub id or a local folder. Raises InputError with the remedy where it has none, or would run code of its own."""
     from transformers import AutoTokenizer
 
+    if (missing := missing_place(model)) is not None:
+        raise InputError(missing)
     place = "folder" if Path(model).is_dir() else "hub id"
     remedy = "save one there with save_pretrained"
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(own_code(model, error) or f"cannot load a tokenizer from {place} {model!r}: {_first(error)} ({remedy})") from error
+        gone = f"{absent}, and " if (absent := missing_place(model, tried=True)) else ""
+        said = own_code(model, error) or f"{gone}cannot load a tokenizer from {place} {model!r}: {_first(error)} ({remedy})"
+        raise InputError(said) from error
     if not tokenizer.encode("1 + 1 = 2", add_special_tokens=False):  # without files, transformers makes an empty one and says nothing
         raise InputError(f"cannot load a tokenizer from {place} {model!r}: it has no tokenizer files ({remedy})")
     return tokenizer

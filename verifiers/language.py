@@ -17,14 +17,13 @@ languages of one script, near relatives (Cantonese and Wu count as Chinese; Bosn
 one or two to a formula, fewer than eight in a row in code.
 """
 
-import difflib
 import re
 import unicodedata
 from collections import Counter
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, nearest
 from verifiers.language_id import identify, languages
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict, no_answer
@@ -222,6 +221,6 @@ def check(*, target: str, least: float, **_: Any) -> None:
         raise InputError(f"language: least is a share of the words, from 0 to 1, not {least:g}")
     known = sorted(languages() | _SAME.keys())
     if target != "prompt" and target not in known:
-        close = _COUNTRIES.get(target) or next(iter(difflib.get_close_matches(target, ["prompt", *known], n=1)), "")
+        close = _COUNTRIES.get(target) or nearest(target, ["prompt", *known])
         hint = f"; did you mean {close!r}?" if close else ""
         raise InputError(f"language: target {target!r:.20} is neither prompt nor a language that the model knows, as en, zh or de{hint}")

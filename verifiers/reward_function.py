@@ -18,7 +18,6 @@ that turns the rest into a verdict.
 """
 
 import ast
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -36,7 +35,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, nearest
 from verifiers.problem import Problem
 from verifiers.reward_spec import Spec, bind, inner, parse, split_weight
 from verifiers.verdict import Verdict, Verifier, as_verdict
@@ -231,8 +230,8 @@ def _own_verifier(name: str) -> Callable[..., Any]:
         raise InputError(f"reward {name!r}: put a colon before the function, as {':'.join(name.rsplit('.', 1))}")
     known = own_names()
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        near = nearest(name, known)
+        hint = f" (did you mean {near!r}?)" if near else ""
         raise InputError(
             f"no verifier is called {name!r}{hint}; there are {', '.join(known)} (see `reckon verifiers`); your own is FILE.py:FUNCTION"
         )
@@ -315,8 +314,8 @@ def _offer(module: ModuleType, name: str) -> str:
     ]
     if not functions:
         return "it defines none"
-    close = difflib.get_close_matches(name, functions, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"it defines {', '.join(functions[:8])}"
+    near = nearest(name, functions)
+    return f"did you mean {near!r}?" if near else f"it defines {', '.join(functions[:8])}"
 
 
 # Calling it

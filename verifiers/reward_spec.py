@@ -11,7 +11,6 @@ equals signs is quoted ("a, b"). Parts without a keyword are rewards themselves.
 finds what is named. Nothing is evaluated. Left out: weights inside parentheses, and values other than text, numbers, true and false.
 """
 
-import difflib
 import inspect
 import math
 import re
@@ -21,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, nearest
 from verifiers.verdict import Verifier
 
 _KEYWORD = re.compile(r"([A-Za-z_]\w{0,80})\s*=\s*", re.ASCII)
@@ -104,9 +103,9 @@ def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec], Verifi
         values[slot] = load(part)
     for name, text in spec.parameters:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
+            near = nearest(name, known)
             raise InputError(
-                f"reward {spec.name} has no parameter {name!r}" + (f"; did you mean {close[0]!r}?" if close else f"; it has {takes}")
+                f"reward {spec.name} has no parameter {name!r}" + (f"; did you mean {near!r}?" if near else f"; it has {takes}")
             )
         hint, default = known[name]
         if _takes_verifier(hint):
@@ -200,8 +199,8 @@ def _value(text: str, hint: Any, default: Any, where: str) -> Any:
     if typing.get_origin(hint) is Literal:
         choices = [str(choice) for choice in typing.get_args(hint)]
         if bare not in choices:
-            close = difflib.get_close_matches(bare, choices, n=1)
-            hint_ = f"; did you mean {close[0]!r}?" if close else ""
+            near = nearest(bare, choices)
+            hint_ = f"; did you mean {near!r}?" if near else ""
             raise InputError(f"{where} is one of {', '.join(choices)}, not {bare!r:.60}{hint_}")
         return typing.get_args(hint)[choices.index(bare)]
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union else (hint,)
