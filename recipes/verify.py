@@ -226,7 +226,7 @@ def _item(row: dict[str, Any], config: Config) -> tuple[Problem, str]:
             raise InputError(f"{config.response_column!r} is {said!r:.60}; it should be a text")
         return problem, said
     pred = answer_text(row.get("pred"), "pred")
-    return problem, answer_as_response(pred, verifier) if pred.strip() else ""
+    return problem, answer_as_response(pred, verifier, as_it_stands=True) if pred.strip() else ""
 
 
 @lru_cache(maxsize=256)

@@ -227,6 +227,6 @@ def test_nan_and_infinity_are_no_golds(path: Path, answer: str) -> None:
 
 @pytest.mark.parametrize("pred", ["185\\", "a}b", "{", r"\boxed{3}", "5", r"\frac{1}{2}", "1 < x}"])
 def test_an_answer_reaches_math_answer_as_it_stands(pred: str) -> None:
-    found = extract_answer(answer_as_response(pred, "math_answer"))
+    found = extract_answer(answer_as_response(pred, "math_answer", as_it_stands=True))
     assert found is not None
     assert found.text in (tidy(pred), "3")

@@ -156,15 +156,16 @@ def problem_line(problem: Problem) -> str:
     return json.dumps(row)
 
 
-def answer_as_response(answer: str, verifier: str) -> str:
+def answer_as_response(answer: str, verifier: str, *, as_it_stands: bool = False) -> str:
     """A response whose final answer is `answer`: boxed where `math_answer` looks for a box, be it inside; plain for all other verifiers.
 
-    An answer that a box could not hold as it stands (a brace or a backslash too many) is in answer tags.
+    `as_it_stands`: in answer tags where a box could not hold it (a brace or a backslash too many). A gold is not spared that: a policy,
+    which answers in a box, could not give it.
     """
     if "math_answer" not in own_verifiers([verifier]):
         return answer
     in_box = f"\\boxed{{{answer}}}"
-    return in_box if extract_answer(in_box) == Answer(tidy(answer.strip()), "boxed") else f"<answer>{answer}</answer>"
+    return in_box if not as_it_stands or extract_answer(in_box) == Answer(tidy(answer.strip()), "boxed") else f"<answer>{answer}</answer>"
 
 
 def gold_response(problem: Problem) -> str:
