@@ -2,24 +2,28 @@
 
 Each question is a connection of its own: nothing is left half read for the next one, and a lost connection is that question's alone.
 What is retried is what may pass: a connection that is refused or lost, half an answer, 429, and 5xx. What is not: a server that took
-the question and says nothing until the time-out. The standard library's client suffices; proxies of the environment are not used.
+the question and has not answered it at the time-out, whatever it says meanwhile (`http_post.py`). Proxies of the environment are not
+used.
 """
 
 import contextlib
-import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 from urllib.parse import urlsplit
 
+from verifiers.http_post import Answer, HttpFault, Trouble, ask, read_json
 from verifiers.input_error import InputError
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 CONNECT_SECONDS = 10.0
 MESSAGE_LENGTH = 300
+_LONGEST = 256 << 20  # bytes of an answer; a completion of 32,000 tokens with its log-probabilities has some 2 MB
+_ERROR_SECONDS = 5.0
 
 
 class ServerFault(InputError):
@@ -71,15 +75,14 @@ class JsonServer:
 
     def __init__(self, url: str, *, key: str | None = None, pauses: Sequence[float] = PAUSES):
         """`pauses`: seconds before each retry. Raises InputError for what is no URL."""
-        parts = urlsplit(url if "://" in url else f"http://{url}")
         try:
-            self.host, self.port = parts.hostname or "", parts.port
-        except ValueError:  # a port that is none
-            self.host, self.port = "", None
-        if parts.scheme not in ("http", "https") or not self.host:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            good, self.port = parts.scheme in ("http", "https") and bool(parts.hostname), parts.port
+        except ValueError:  # a port that is none, a bracket that is not closed
+            parts, good, self.port = urlsplit(""), False, None
+        if not good:
             raise InputError(f"{url!r} is not the address of a server; give one such as http://127.0.0.1:8000")
-        self.secure, self.prefix = parts.scheme == "https", parts.path.rstrip("/").removesuffix("/v1")
-        self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{self.prefix}"
+        self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/').removesuffix('/v1')}"
         self.pauses = tuple(pauses)
         self._headers = {"Content-Type": "application/json", "Connection": "close"} | ({"Authorization": f"Bearer {key}"} if key else {})
 
@@ -102,22 +105,21 @@ class JsonServer:
         calls = calls or Calls()
         pauses = self.pauses if retry else ()
         for attempt in range(len(pauses) + 1):
+            status, passing = None, True
             try:
-                status, data = self._once(path, body, timeout, calls)
-                if status < 300:
-                    return json.loads(data) if data and answer else None
-                passing = status == 429 or (status >= 500 and errors_pass)
-                said = f"answered {path} with status {status}: {_message(data)}"
-            except TimeoutError:
-                status, passing, said = None, False, f"did not answer {path} within {timeout:g} s"
-            except (OSError, http.client.HTTPException) as error:
-                status, passing, said = (
-                    None,
-                    True,
-                    f"cannot be reached ({getattr(error, 'strerror', None) or error or type(error).__name__})",
-                )
-            except ValueError:
-                status, passing, said = None, True, f"answered {path} with something that is not JSON"
+                reply = self._once(path, body, timeout, calls)
+                if reply.good:
+                    return read_json(reply.body) if reply.body and answer else None
+                status, passing = reply.status, reply.status == 429 or (reply.status >= 500 and errors_pass)
+                said = f"answered {path} with status {status}: {_message(reply.body)}"
+            except HttpFault as fault:
+                passing = fault.kind in (Trouble.UNREACHABLE, Trouble.NO_ANSWER)
+                said = {
+                    Trouble.LATE: f"did not answer {path} within {timeout:g} s",
+                    Trouble.UNREACHABLE: f"cannot be reached ({fault})",
+                    Trouble.TOO_LONG: f"answered {path} with more than {_LONGEST >> 20} MB",
+                    Trouble.NO_ANSWER: f"answered {path} with something that is not JSON",
+                }[fault.kind]
             if not passing or attempt == len(pauses):
                 tries = f" ({attempt + 1} times)" if attempt else ""
                 raise ServerFault(f"{self.url} {said}{tries}", status=status)
@@ -138,26 +140,18 @@ class JsonServer:
             calls.call_off()
             pool.shutdown(cancel_futures=True)
 
-    def _once(self, path: str, body: Mapping[str, Any] | None, timeout: float, calls: Calls) -> tuple[int, bytes]:
-        make = http.client.HTTPSConnection if self.secure else http.client.HTTPConnection
-        with contextlib.closing(make(self.host, self.port, timeout=min(CONNECT_SECONDS, timeout))) as connection:
-            try:
-                connection.connect()
-            except TimeoutError:
-                raise ConnectionError(f"no connection within {connection.timeout:g} s") from None
-            connection.sock.settimeout(timeout)
-            with calls.holding(connection.sock):
-                data = None if body is None else json.dumps(body)
-                connection.request("GET" if body is None else "POST", self.prefix + path, data, self._headers)
-                with connection.getresponse() as response:
-                    return response.status, response.read()
+    def _once(self, path: str, body: Mapping[str, Any] | None, timeout: float, calls: Calls) -> Answer:
+        data = None if body is None else json.dumps(body).encode()
+        return ask(
+            self.url + path, data, headers=self._headers, until=time.monotonic() + timeout, longest=_LONGEST, proxies=False,
+            connect_seconds=CONNECT_SECONDS, error_seconds=_ERROR_SECONDS, holding=calls.holding,
+        )  # fmt: skip
 
 
 def _message(data: bytes) -> str:
     """What an error's body says, in one line."""
     try:
-        found = json.loads(data)
-        text = found["error"]["message"]
-    except (ValueError, KeyError, TypeError):
+        text = str(read_json(data)["error"]["message"])
+    except (HttpFault, ValueError, KeyError, TypeError, IndexError, RecursionError):
         text = data.decode(errors="replace")
-    return " ".join(str(text).split())[:MESSAGE_LENGTH] or "no reason given"
+    return " ".join(text.split())[:MESSAGE_LENGTH] or "no reason given"

@@ -1,21 +1,18 @@
-"""One chat completion from an OpenAI-compatible endpoint, over the standard library's HTTP: retried, bounded in time and size.
+"""One chat completion from an OpenAI-compatible endpoint, over `http_post.py`: retried, bounded in time and size.
 
 Retried with doubling pauses (or the server's Retry-After): 429, 5xx, refused and broken connections. All tries together have one time
 limit. Redirects are not followed, because they would carry the key to another host; replies are read up to 4 MB. No message quotes the
 key. Left out: streaming, concurrency (the verifier pool runs many processes), and proxies other than the environment's.
 """
 
-import http.client
 import json
 import random
 import re
 import time
-import urllib.error
-import urllib.request
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from verifiers.http_post import HttpFault, Trouble, ask, read_json
 from verifiers.input_error import InputError
 
 _LONGEST = 4 << 20  # bytes of a reply
@@ -28,11 +25,6 @@ class EndpointTimeout(Exception):
 
 class EndpointFailure(Exception):
     """A reply that is none, or none at all; the text names the endpoint and the remedy."""
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args: Any) -> None:
-        return None
 
 
 def address(endpoint: str) -> str:
@@ -72,24 +64,22 @@ def complete(endpoint: str, body: dict[str, Any], *, key: str, timeout: float, a
     for attempt in range(attempts):
         pause = 0.5 * 2**attempt * random.uniform(0.8, 1.2)
         try:
-            return _object(url, _post(url, data, headers, end))
-        except urllib.error.HTTPError as error:
-            with error:  # what a busy server says besides is not read: it may never come
-                said = "" if error.code in _RETRIED else _complaint(error, key)
-                wait = error.headers.get("Retry-After", "") if error.headers else ""
-            if error.code not in _RETRIED:
-                raise EndpointFailure(f"{url} answered {error.code}: {said!r:.200}; {_remedy(error.code)}") from None
-            pause = max(pause, float(wait) if wait.isdigit() and len(wait) < 6 else 0.0)
-            trouble = f"answered {error.code}"
-        except TimeoutError:
-            raise EndpointTimeout(
-                f"{url} did not answer within {timeout:g} s; raise timeout (and --deadline), or give it less to do"
-            ) from None
-        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, TimeoutError):
-                raise EndpointTimeout(f"{url} could not be reached within {timeout:g} s; start it, or raise timeout") from None
-            trouble = f"cannot be reached ({reason!s:.100})"
+            answer = ask(url, data, headers=headers, until=end, longest=_LONGEST)
+        except HttpFault as fault:
+            if fault.kind is Trouble.LATE:
+                raise EndpointTimeout(
+                    f"{url} did not answer within {timeout:g} s; raise timeout (and --deadline), or give it less to do"
+                ) from None
+            if fault.kind is Trouble.TOO_LONG:
+                raise EndpointFailure(f"{url} sent more than {_LONGEST >> 20} MB; is it a chat endpoint?") from None
+            trouble = f"cannot be reached ({fault!s:.100})"
+        else:
+            if answer.good:
+                return _object(url, answer.body)
+            if answer.status not in _RETRIED:
+                raise EndpointFailure(f"{url} answered {answer.status}: {_complaint(answer.body, key)!r:.200}; {_remedy(answer.status)}")
+            pause = max(pause, answer.retry_after)
+            trouble = f"answered {answer.status}"
         if attempt + 1 == attempts:
             break
         if time.monotonic() + pause >= end:
@@ -98,37 +88,16 @@ def complete(endpoint: str, body: dict[str, Any], *, key: str, timeout: float, a
     raise EndpointFailure(f"{url} {trouble}, {attempts} times; is the server running, and the endpoint right?")
 
 
-def _post(url: str, data: bytes, headers: dict[str, str], end: float) -> bytes:
-    """The reply's bytes. A server that drips is given up at `end` too, at the latest one read later."""
-    left = end - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    request = urllib.request.Request(url, data, headers, method="POST")  # `address` has seen that it is http(s)
-    pieces, size = [], 0
-    with urllib.request.build_opener(_NoRedirect).open(request, timeout=left) as reply:
-        while piece := reply.read1(1 << 16):
-            pieces.append(piece)
-            size += len(piece)
-            if size > _LONGEST:
-                raise EndpointFailure(f"{url} sent more than {_LONGEST >> 20} MB; is it a chat endpoint?")
-            if time.monotonic() > end:
-                raise TimeoutError
-    return b"".join(pieces)
-
-
-def _complaint(error: urllib.error.HTTPError, key: str) -> str:
-    """The start of an error's text, without the key, which some servers repeat; "" if it does not come."""
-    said = b""
-    with suppress(OSError, http.client.HTTPException, AttributeError):
-        said = error.fp.read1(4096)  # type: ignore[attr-defined]  # an HTTPResponse has it; one read cannot be made to drip
-    text = said.decode("utf-8", "replace").strip()
+def _complaint(said: bytes, key: str) -> str:
+    """The start of an error's text, without the key, which some servers repeat."""
+    text = said[:4096].decode("utf-8", "replace").strip()
     return (text.replace(key, "(the key)") if key else text)[:200]
 
 
 def _object(url: str, data: bytes) -> dict[str, Any]:
     try:
-        reply = json.loads(data)
-    except (ValueError, RecursionError):
+        reply = read_json(data)
+    except HttpFault:
         reply = None
     if not isinstance(reply, dict):
         raise EndpointFailure(f"{url} sent {data[:80]!r}, which is no JSON object; is it an OpenAI-compatible endpoint?")

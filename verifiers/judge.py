@@ -152,8 +152,8 @@ def _ask(judge: _Judge, problem: Problem, said: str) -> _Opinion:
         if judge.mode == "logprobs":
             return _Opinion(_yes_share(choice["logprobs"]["content"][0]["top_logprobs"]), ("",), usage)
         content = choice["message"]["content"]
-    except (KeyError, IndexError, TypeError):
-        raise _Unreadable(f"the reply has no {'logprobs' if judge.mode == 'logprobs' else 'content'}: {json.dumps(reply)[:120]}") from None
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise _Unreadable(f"the reply has no {'logprobs' if judge.mode == 'logprobs' else 'content'}: {_start(reply)}") from None
     quotes, score = _read(content)
     return _Opinion(score, quotes, usage)
 
@@ -212,10 +212,20 @@ def _yes_share(top: list[dict[str, Any]]) -> float:
     for entry in top:
         word = str(entry["token"]).strip().lower()
         if word in mass:
-            mass[word] += math.exp(min(0.0, float(entry["logprob"])))
+            logprob = float(entry["logprob"])
+            if math.isnan(logprob):
+                raise _Unreadable("a probability that is no number")
+            mass[word] += math.exp(min(0.0, logprob))
     if (total := sum(mass.values())) < 0.5:
         raise _Unreadable(f"yes and no have a probability of {total:.2f} together")
     return mass["yes"] / total
+
+
+def _start(reply: dict[str, Any]) -> str:
+    try:
+        return json.dumps(reply)[:120]
+    except RecursionError:
+        return "nested too deeply to be shown"
 
 
 def _quoted(quote: str, said: str) -> bool:
@@ -228,7 +238,8 @@ def _usage(reply: dict[str, Any]) -> dict[str, float]:
     usage = reply.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     names = ("prompt_tokens", "completion_tokens")
-    return {name: float(counts[name]) for name in names if isinstance(counts.get(name), int) and not isinstance(counts[name], bool)}
+    found = {name: counts.get(name) for name in names}
+    return {name: float(count) for name, count in found.items() if type(count) is int and 0 <= count < 1 << 53}
 
 
 def _place(endpoint: str, model: str) -> tuple[str, str]:

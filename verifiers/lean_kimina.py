@@ -11,11 +11,9 @@ import math
 import random
 import secrets
 import time
-import urllib.error
-import urllib.request
-from http.client import HTTPException
 from typing import Any
 
+from verifiers.http_post import HttpFault, Trouble, ask, read_json
 from verifiers.input_error import InputError
 from verifiers.lean_transport import LeanFailure, LeanTimeout, Message, Reply, read_reply
 
@@ -55,35 +53,24 @@ class LeanKimina:
                     break
                 time.sleep(wait)
             try:
-                return self._ask(data, deadline)
-            except urllib.error.HTTPError as error:
-                trouble = f"HTTP {error.code} {error.reason}"
-                error.close()
-                if error.code != 429 and error.code < 500:
-                    raise LeanFailure(f"the Lean server at {self._url} refuses the request: {trouble}") from None
-            except TimeoutError:
-                raise LeanTimeout(f"the Lean server at {self._url} did not answer in time") from None
-            except (OSError, HTTPException) as error:
-                if isinstance(getattr(error, "reason", None), TimeoutError):
+                answer = ask(self._url, data, headers=self._headers, until=deadline, longest=_LONGEST_REPLY)
+                if answer.good:
+                    return read_json(answer.body)
+            except HttpFault as fault:
+                if fault.kind is Trouble.LATE:
                     raise LeanTimeout(f"the Lean server at {self._url} did not answer in time") from None
-                trouble = str(getattr(error, "reason", error)) or type(error).__name__
+                if fault.kind is Trouble.TOO_LONG:
+                    raise LeanFailure(f"the Lean server at {self._url} sends more than {_LONGEST_REPLY} bytes") from None
+                if fault.kind is Trouble.NO_ANSWER:
+                    raise LeanFailure(f"the Lean server at {self._url} does not answer in JSON: {fault}") from None
+                trouble = str(fault)
+                continue
+            trouble = f"HTTP {answer.status}"
+            if 300 <= answer.status < 400:
+                trouble += " (a redirect, which is not followed: the key is for this host; give the address that it names)"
+            if answer.status != 429 and answer.status < 500:
+                raise LeanFailure(f"the Lean server at {self._url} refuses the request: {trouble}")
         raise LeanFailure(f"the Lean server at {self._url} does not serve: {trouble}")
-
-    def _ask(self, data: bytes, deadline: float) -> Any:
-        """One request. The time of each read is limited by what is left, and so is the number of reads."""
-        request = urllib.request.Request(self._url, data=data, headers=self._headers, method="POST")
-        pieces, size = [], 0
-        with urllib.request.urlopen(request, timeout=_left(deadline)) as response:
-            while piece := response.read1(1 << 16):
-                pieces.append(piece)
-                size += len(piece)
-                _left(deadline)
-                if size > _LONGEST_REPLY:
-                    raise LeanFailure(f"the Lean server at {self._url} sends more than {_LONGEST_REPLY} bytes")
-        try:
-            return json.loads(b"".join(pieces))
-        except (ValueError, RecursionError):
-            raise LeanFailure(f"the Lean server at {self._url} does not answer in JSON") from None
 
 
 def read_answer(answer: Any, identifier: str) -> Reply:
@@ -110,10 +97,3 @@ def apart(reply: Reply, column: int) -> Reply:
 
 def _is_audit(message: Message, last: int, column: int) -> bool:
     return message.line == last and message.column == column
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left

@@ -9,15 +9,13 @@ Not covered: interactive programs (`Sandbox.start`), and output beyond the 1 MB 
 """
 
 import base64
-import http.client
 import json
 import math
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from verifiers.http_post import HttpFault, Trouble, ask, read_json
 from verifiers.input_error import InputError
 from verifiers.sandbox import Limits, Outcome, Run, probe
 
@@ -28,6 +26,13 @@ _COMPILE = 20.0
 _GRACE = 10.0
 _PAUSES = (0.2, 0.8)  # seconds before the second and the third try
 _PASSING = {408, 425, 429, 500, 502, 503, 504}  # worth another try
+
+
+_FOREIGN = "the server's answer is not that of SandboxFusion's /run_code"
+
+
+class _RefusedError(Exception):
+    """The server answered with an error; the text is its HTTP status."""
 
 
 class RemoteSandbox:
@@ -69,41 +74,38 @@ class RemoteSandbox:
             "compile_timeout": _COMPILE, "run_timeout": limits.wall, "memory_limit_MB": (limits.memory + spare_memory) >> 20,
             "files": {name: base64.b64encode(data).decode() for name, data in (files or {}).items()}, "fetch_files": [],
         }  # fmt: skip
+        seconds = limits.wall + _GRACE + (0.0 if language == "python" else _COMPILE)
         try:
-            body = self._post(request, limits.wall + _GRACE + (0.0 if language == "python" else _COMPILE))
-            if len(body) > _LONGEST:
+            return _read(read_json(self._post(request, time.monotonic() + seconds)), limits, time.monotonic() - begin)
+        except HttpFault as fault:
+            if fault.kind is Trouble.TOO_LONG:
                 return _run(Outcome.OUTPUT_LIMIT, f"more than {limits.output} bytes of output")
-            return _read(json.loads(body), limits, time.monotonic() - begin)
-        except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            return _run(Outcome.SANDBOX_ERROR, _reason(error))
+            said = _FOREIGN if fault.kind is Trouble.NO_ANSWER else f"the server cannot be reached: {fault}"
+            return _run(Outcome.SANDBOX_ERROR, said)
+        except _RefusedError as error:
+            return _run(Outcome.SANDBOX_ERROR, f"the server answered with HTTP status {error}")
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+            return _run(Outcome.SANDBOX_ERROR, _FOREIGN)
 
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _post(self, request: dict[str, Any], timeout: float) -> bytes:
+    def _post(self, request: dict[str, Any], until: float) -> bytes:
+        """The server's answer, asked for again where the trouble may pass, until a time. Raises HttpFault and _RefusedError."""
         data = json.dumps(request).encode()
         headers = {"Content-Type": "application/json"}
         for pause in (*_PAUSES, math.inf):
             try:
-                with urllib.request.urlopen(urllib.request.Request(self._url, data, headers), timeout=timeout) as answer:
-                    return bytes(answer.read(_LONGEST + 1))
-            except urllib.error.HTTPError as error:
-                error.close()
-                if error.code not in _PASSING or pause == math.inf:
-                    raise
-            except (urllib.error.URLError, ConnectionError, http.client.RemoteDisconnected) as error:
-                if pause == math.inf or isinstance(getattr(error, "reason", None), TimeoutError):
+                answer = ask(self._url, data, headers=headers, until=until, longest=_LONGEST)
+                if answer.good:
+                    return answer.body
+                if answer.status not in _PASSING or pause == math.inf:
+                    raise _RefusedError(str(answer.status))
+            except HttpFault as fault:
+                if fault.kind is not Trouble.UNREACHABLE or pause == math.inf:
                     raise
             time.sleep(pause)
         raise AssertionError("the last try returns or raises")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"the server answered with HTTP status {error.code}"
-    if isinstance(error, OSError):
-        return f"the server cannot be reached: {getattr(error, 'reason', None) or error}"
-    return "the server's answer is not that of SandboxFusion's /run_code"
 
 
 def _read(reply: dict[str, Any], limits: Limits, wall: float) -> Run:
