@@ -33,7 +33,7 @@ def write_report(run: RunFolder) -> Path:
     """Draw the plots and write report.html beside them; returns its path. Raises InputError where nothing was logged yet."""
     plots = plot_run(run.metrics_path, run.plots)
     rows = read_lines(run.metrics_path)
-    steps = [row["step"] for row in rows if run.rollouts.path(row["step"]).exists()]
+    steps = [row["step"] for row in rows if run.rollouts.path(row["step"]).is_file()]
     parts = [
         f"<h1>{html.escape(run.path.name)}</h1><p>{rows[-1]['step']} steps</p>",
         _numbers(rows),

@@ -214,6 +214,43 @@ def test_a_damaged_run_on_resume_is_one_line(damage: str, run: Path, policy: Any
     assert not list(run.rglob("exploded"))
 
 
+def rewritten(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Path], None]:
+    def spoil(path: Path) -> None:
+        from safetensors.torch import load_file, save_file
+
+        save_file(change(load_file(path)), path, metadata={"format": "pt"})
+
+    return spoil
+
+
+FULL_DAMAGES: dict[str, tuple[str, Callable[[Path], Any]]] = {
+    "weights cut short": ("model.safetensors", cut),
+    "weights under other names": ("model.safetensors", rewritten(lambda t: {f"other.{name}": value for name, value in t.items()})),
+    "one tensor missing": ("model.safetensors", rewritten(lambda t: dict(list(t.items())[1:]))),
+    "another shape": ("model.safetensors", rewritten(lambda t: t | {"model.norm.weight": t["model.norm.weight"][:-1].clone()})),
+    "a config.json of nothing": ("config.json", text("{}")),
+    "a pipe for config.json": ("config.json", pipe),
+    "no weights": ("model.safetensors", Path.unlink),
+}
+
+
+@pytest.mark.parametrize("damage", FULL_DAMAGES)
+def test_a_damaged_checkpoint_of_a_full_tuning_is_one_line(damage: str, make_qwen2: Callable[..., Any], tmp_path: Path) -> None:
+    """Tensors that are missing in it would otherwise be random ones."""
+    from rl.policy import Policy
+
+    name, spoil = FULL_DAMAGES[damage]
+    policy = Policy(make_qwen2(), device="cpu")
+    with RunFolder.create(tmp_path / "run", {"options": {}}) as run:
+        append_line(run.metrics_path, {"step": 0})
+        run.save(policy, Position())
+        assert run.restore(Policy(make_qwen2(), device="cpu")) == Position()
+        spoil(run.checkpoints / "step-000000" / "model" / name)
+        with pytest.raises(InputError, match=r"step-000000 is damaged: .*; restore it, or start a new run") as caught:
+            run.restore(policy)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("damage", ["a pipe for config.json", "a foreign metrics.jsonl", "a pickle bomb for trainer.pt"])
 def test_a_damaged_run_ends_the_command_with_2(damage: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name, spoil, said = DAMAGES[damage]
