@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from recipes.options import Options
 from rl.logprobs import MAX_LOGITS
 from rl.policy import Lora, with_adapter
 from verifiers.input_error import InputError
@@ -17,11 +18,22 @@ def parameters(shape: Any, lora: Lora | None) -> tuple[int, int]:
         with torch.device("meta"):
             model: Any = AutoModelForCausalLM.from_config(shape, trust_remote_code=False)
             model = with_adapter(model, lora) if lora else model
+    except InputError:
+        raise
     except ValueError as error:  # no causal language model, or no module of the adapter's names
         first = str(error).strip().splitlines()[0]
         raise InputError(f"--model: {shape.model_type} with these options cannot be trained: {first:.200}") from error
     counted = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return sum(n for n, _ in counted), sum(n for n, trains in counted if trains)
+
+
+def micro_batch_tokens(options: Options, length: int) -> int:
+    """Tokens, padding included, of the largest pass that an update can have: a step may hold fewer than --tokens-per-micro-batch.
+
+    `length`: of a prompt and its completion together, at most.
+    """
+    groups = -(-options.problems_per_step // options.updates_per_rollout)
+    return max(length, min(options.tokens_per_micro_batch, groups * options.completions_per_problem * length))
 
 
 @dataclass(frozen=True)

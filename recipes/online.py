@@ -21,6 +21,7 @@ from rl.progress import watched
 from rl.run_folder import Position, RunFolder, read_lines
 from rl.schedule import Schedule
 from rl.seeds import reseed
+from rl.silence import SecondLook
 from rl.tracking import Tracker, check_tracker
 from rl.train import Loop, train
 from rollout.canary import SamplerIsNotThePolicy
@@ -33,6 +34,7 @@ from verifiers.pool import VerifierPool
 from verifiers.problem import Problem
 from verifiers.problem_file import gold_response
 from verifiers.reward_function import rewards_in
+from verifiers.reward_spec import parse, split_weight
 from verifiers.verdict import Status, as_verdict
 
 TRIALS = 3
@@ -194,7 +196,7 @@ def train_online(
         try:
             position = train(
                 loop=loop, policy=policy, engine=engine, chat=chat, sampling=sampling, problems=problems, verify=verify,
-                algorithm=algorithm, run=run, tracker=tracker, evaluate=evaluate,
+                algorithm=algorithm, run=run, tracker=tracker, evaluate=evaluate, second_look=_second_look(options),
             )  # fmt: skip
         except (Diverged, UnfitReward, SamplerIsNotThePolicy) as error:
             run.write_manifest(status="diverged", detail=str(error))
@@ -242,6 +244,24 @@ def _try_inside(options: Options, problem: Problem) -> None:
             if all(verdict.status in (Status.CRASH, Status.TIMEOUT) and verdict.detail != DECLINED for verdict in verdicts):
                 where = f"on problem {problem.id} with its gold answer as the response"
                 raise InputError(f"{trial.verifier}, which {' and '.join(specs)} runs: {verdicts[0].detail}, {where}")
+
+
+def _second_look(options: Options) -> SecondLook | None:
+    """Judges by the reward behind the first one's gate; None where that is no gate."""
+    spec = parse(split_weight(options.reward[0])[0]) if options.reward else None
+    behind = spec
+    while behind and behind.name == "gate" and len(behind.parts) == 2:
+        behind = behind.parts[1]
+    if behind is None or behind is spec:
+        return None
+    reward = str(behind)
+
+    def look(pairs: Sequence[tuple[Problem, str]]) -> int:
+        with suppress(InputError), VerifierPool([reward], workers=options.workers, deadline=options.deadline) as pool:
+            return sum(verdict.status is Status.RIGHT for verdict in pool.verify_many(list(pairs)))
+        return 0
+
+    return look
 
 
 def summary(outcome: Outcome, run: RunFolder) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recipes.memory import Memory, estimate
+from recipes.memory import Memory, estimate, micro_batch_tokens
 from recipes.options import Options, to_json
 from rl.algorithms import describe
 from rl.policy import Lora
@@ -59,7 +59,7 @@ def plan(config: Options, facts: Facts) -> str:
         facts.lora,
         bf16=facts.dtype == "bf16",
         checkpointing=facts.gradient_checkpointing,
-        micro_batch=max(config.tokens_per_micro_batch, facts.longest_prompt + config.max_completion_length),
+        micro_batch=micro_batch_tokens(config, facts.longest_prompt + config.max_completion_length),
         copy_reference=algorithm.kl is not None and (facts.lora is None or config.reference == "ema"),
         sequences=min(facts.max_sequences, completions),
         length=facts.longest_prompt + config.max_completion_length,

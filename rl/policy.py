@@ -7,6 +7,7 @@ bfloat16 where they do not (a LoRA's base). Dropout is off everywhere: the sampl
 
 import copy
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -348,14 +349,36 @@ def _require_same(own: Mapping[str, Tensor], given: Mapping[str, Tensor], what: 
 
 
 def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:
-    """The model with its parameters frozen and a fresh adapter that changes nothing yet."""
+    """The model with its parameters frozen and a fresh adapter that changes nothing yet.
+
+    Raises InputError for an adapter on weights that two modules share: merged, it would change both, trained it changed one.
+    """
     from peft import LoraConfig, get_peft_model
 
     targets = lora.target_modules if isinstance(lora.target_modules, str) else list(lora.target_modules)
-    return get_peft_model(
-        model,  # type: ignore[arg-type]  # any PreTrainedModel
-        LoraConfig(r=lora.rank, lora_alpha=_whole(lora.alpha), target_modules=targets, use_dora=lora.dora, task_type="CAUSAL_LM"),
-    )
+    shared = _shared_modules(model)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True`")  # that is refused below
+        adapted = get_peft_model(
+            model,  # type: ignore[arg-type]  # any PreTrainedModel
+            LoraConfig(r=lora.rank, lora_alpha=_whole(lora.alpha), target_modules=targets, use_dora=lora.dora, task_type="CAUSAL_LM"),
+        )
+    if tied := sorted(shared & set(getattr(adapted.base_model, "targeted_module_names", ()))):
+        raise InputError(
+            f"--lora-targets: {tied[0]} shares its weights with another module of this model (a tied output head), so its adapter could "
+            "not be merged into them; leave it out, or use --tune full"
+        )
+    return adapted
+
+
+def _shared_modules(model: nn.Module) -> set[str]:
+    """Names of the modules whose weight is another module's too."""
+    owners: dict[int, list[str]] = {}
+    for name, module in model.named_modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Tensor):
+            owners.setdefault(id(weight), []).append(name)
+    return {name for names in owners.values() if len(names) > 1 for name in names}
 
 
 def _switch_off_dropout(model: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""How much of a rollout could teach anything, and, where nothing could, why: in numbers every step, in words when it lasts."""
+"""How much of a rollout could teach anything, and, where nothing could, why: in numbers every step; `silence.py` says it in words."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -75,23 +75,3 @@ def _kind(group: Group) -> str:
     if statuses == {Status.RIGHT}:
         return "all_right"
     return "all_wrong" if Status.RIGHT not in statuses else "equal"
-
-
-def no_signal_message(steps: Sequence[dict[str, float]]) -> str:
-    """Why the last steps taught nothing, and what usually helps."""
-
-    def share(key: str) -> float:
-        return sum(step[key] for step in steps) / len(steps)
-
-    advice = {
-        "groups_all_wrong": "the problems are too hard for this policy: warm it up by SFT, give easier problems, allow longer completions, "
-        "or check with `reckon verify` that the verifier can read its answers",
-        "groups_all_right": "the problems are too easy for this policy: give harder ones",
-        "groups_no_verdict": "the verifier reaches no verdict: read `status` and `detail` in the run's rollouts",
-        "groups_equal": "the reward gives all completions of a group the same score: it cannot tell them apart",
-    }
-    worst = max(advice, key=share)
-    counts = ", ".join(f"{key.removeprefix('groups_').replace('_', ' ')} {share(key):.0%}" for key in advice)
-    truncated = share("truncated_share")
-    cut = f" {truncated:.0%} of completions reached the length limit." if truncated > 0.5 else ""
-    return f"No group had a signal in the last {len(steps)} steps, so nothing was learnt ({counts}). Mostly, {advice[worst]}.{cut}"

@@ -5,7 +5,6 @@ optimised is handed to it. All randomness is a function of (seed, step), so a st
 again, gives the same numbers. Every sync and every sampling is followed by the canary: the sampler is the policy, or the run stops.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +19,8 @@ from rl.run_folder import Position, RunFolder
 from rl.sampler import Sampler
 from rl.schedule import Schedule
 from rl.seeds import reseed
-from rl.signal_report import no_signal_message, rollout_metrics
+from rl.signal_report import rollout_metrics
+from rl.silence import SecondLook, Silence
 from rl.stats import UpdateStats
 from rl.stats import metrics as update_metrics
 from rl.tracking import Clock, Tracker
@@ -30,8 +30,6 @@ from rollout.collect import Group, Verify
 from rollout.engine import Engine, Sampling
 from rollout.interruption import Interrupted, check, interruptible, whole
 from verifiers.problem import Problem
-
-STEPS_WITHOUT_SIGNAL = 20
 
 
 @dataclass(frozen=True)
@@ -65,16 +63,17 @@ def train(
     evaluate: Callable[[], Accuracy] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     bound: Bound | None = None,
+    second_look: SecondLook | None = None,
 ) -> Position:
     """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
 
     An interruption (Ctrl-C, SIGTERM) ends it where it is: what is kept is said, and the position returned is that of the last whole step.
-    `bound`: how far apart the log-probabilities of sampler and policy may lie (default: by the policy's dtype). Raises `Diverged` after
-    three steps that were not finite, or when the sampler's distribution is not; `SamplerIsNotThePolicy` when it samples from other
-    weights; `UnfitReward` for rewards that the algorithm is not defined for.
+    `second_look` judges what a gate refused, for the line that says why nothing is learnt. `bound`: how far apart the log-probabilities
+    of sampler and policy may lie (default: by the policy's dtype). Raises `Diverged` after three steps that were not finite, or when
+    the sampler's distribution is not; `SamplerIsNotThePolicy` when it samples from other weights; `UnfitReward` for rewards that the
+    algorithm is not defined for.
     """
-    silent: deque[dict[str, float]] = deque(maxlen=STEPS_WITHOUT_SIGNAL)
-
+    silence = Silence(second_look)
     sampler = Sampler(policy, engine, chat, problems, bound)
     rollouts = Rollouts(
         policy=policy, engine=engine, chat=chat, sampling=sampling, problems=problems, verify=verify, run=run, sync=sampler.sync,
@@ -94,11 +93,9 @@ def train(
                     course.save()
             while course.position.step < loop.steps and not should_stop():
                 check()
-                metrics = _step(course, loop, sampler, algorithm=algorithm, sampling=sampling, tracker=tracker, evaluate=evaluate)
-                silent.append(metrics)
-                if len(silent) == STEPS_WITHOUT_SIGNAL and not any(m["effective_batch"] for m in silent):
-                    tracker.say(no_signal_message(list(silent)))
-                    silent.clear()
+                metrics, groups = _step(course, loop, sampler, algorithm=algorithm, sampling=sampling, tracker=tracker, evaluate=evaluate)
+                if line := silence.note(groups, taught=bool(metrics["effective_batch"])):
+                    tracker.say(line)
             rollouts.settle()
             course.save()
         except Interrupted:
@@ -109,8 +106,8 @@ def train(
 def _step(
     course: Course, loop: Loop, sampler: Sampler, *, algorithm: Algorithm, sampling: Sampling, tracker: Tracker,
     evaluate: Callable[[], Accuracy] | None,
-) -> dict[str, float]:  # fmt: skip
-    """One step, shown and stored. Returns its numbers."""
+) -> tuple[dict[str, float], list[Group]]:  # fmt: skip
+    """One step, shown and stored. Returns its numbers and what they are of."""
     policy, rollouts, step, clock = course.policy, course.rollouts, course.position.step + 1, Clock()
     clock("rollout")
     course.doing = f"the sampling of step {step}"
@@ -150,7 +147,7 @@ def _step(
         course.reach(position)
         if saving:
             course.save()
-    return metrics
+    return metrics, rollout.groups
 
 
 def learn(

@@ -14,7 +14,6 @@ from rl.losses import Correction
 from rl.policy import Diverged, Policy
 from rl.run_folder import RunFolder, read_lines
 from rl.schedule import Schedule
-from rl.signal_report import no_signal_message
 from rl.tracking import Tracker
 from rl.train import Loop, train
 from rollout.canary import SamplerIsNotThePolicy
@@ -134,21 +133,24 @@ def test_a_sampler_that_is_not_the_policy_stops_the_run_at_the_next_sync(build: 
         build(alternating, grpo(), steps=3, engine=Forgetful(pad_id=0))
 
 
-@pytest.mark.parametrize(("verdict", "reason"), [(wrong(), "too hard"), (right(), "too easy")])
-def test_twenty_silent_steps_say_why(build: Callable[..., Any], verdict: Verdict, reason: str) -> None:
-    rows, said, policy, _ = build(lambda pairs: [verdict for _ in pairs], grpo(), steps=21, problems_per_step=2, completions=2)
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        (wrong(), "all 12 answers were cut at the length limit, and none was right"),
+        (right(), "all 12 answers were right; the problems are too easy"),
+        (Verdict(None, Status.TIMEOUT), r"12 of 12 answers got no verdict (12 timeout)"),
+    ],
+)
+def test_three_silent_steps_say_why_in_counts(build: Callable[..., Any], verdict: Verdict, reason: str) -> None:
+    """3 steps of 2 problems with 2 completions each; the next line comes after twenty more."""
+    rows, said, policy, _ = build(lambda pairs: [verdict for _ in pairs], grpo(), steps=22, problems_per_step=2, completions=2)
     assert len(said) == 1
-    assert "No group had a signal in the last 20 steps" in said[0]
-    assert reason in said[0]
+    assert said[0].startswith("No group had a signal in the last 3 steps, so nothing was learnt: ")
+    assert "\n" not in said[0]
+    if "cut" not in reason or all(row["truncated_share"] == 1 for row in rows[:3]):
+        assert reason in said[0]
     assert policy.version == 0, "no update happened"
     assert all(row["updates"] == 0 for row in rows)
-
-
-def test_the_message_names_the_commonest_reason() -> None:
-    step = {"groups_all_wrong": 0.1, "groups_all_right": 0.0, "groups_no_verdict": 0.7, "groups_equal": 0.2, "truncated_share": 0.9}
-    text = no_signal_message([step] * 20)
-    assert "the verifier reaches no verdict" in text
-    assert "90% of completions reached the length limit" in text
 
 
 def test_dynamic_sampling_refills_and_is_bounded(build: Callable[..., Any]) -> None:
