@@ -30,6 +30,22 @@ install_import_hook(["rl", "rollout"], "beartype.beartype(conf=beartype.Beartype
 VOCABULARY = 24
 
 
+@pytest.fixture(scope="session", autouse=True)
+def default_signals() -> Iterator[None]:
+    """The signals as a program started at a terminal has them: `nohup` and a script's background ignore some, and children inherit it."""
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in numbers}
+    blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+    for number, handler in before.items():
+        if handler is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        if handler is not None:
+            signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The shared data: $RECKON_DATA, or ../shared/data beside the repository."""

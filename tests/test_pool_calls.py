@@ -453,9 +453,20 @@ def test_ctrl_c_in_a_stream_ends_the_process_and_its_workers(block: str) -> None
         worker = int(process.stdout.readline())
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=5)
+        _, error = process.communicate(timeout=30)
     assert error.rstrip().endswith("KeyboardInterrupt")
     until(lambda: not alive(worker))
+
+
+def test_signals_that_the_suite_was_started_with_do_not_matter() -> None:
+    """`nohup bash -c 'make test' &` starts it with SIGHUP, SIGINT and SIGQUIT ignored."""
+    wanted = f"{__file__}::test_ctrl_c_in_a_stream_ends_the_process_and_its_workers"
+    start = "import os, signal, sys\nfor name in ('HUP', 'INT', 'QUIT'): signal.signal(getattr(signal, 'SIG' + name), signal.SIG_IGN)\n"
+    start += "os.execv(sys.executable, [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', sys.argv[1]])"
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", start, wanted], cwd=root, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
 
 
 def test_a_pool_is_not_pickled_and_says_where_to_make_it(pool: VerifierPool) -> None:

@@ -1,13 +1,17 @@
 """C++ and JavaScript programs are judged by what they print, compiled and run behind the same locks."""
 
+import os
 import shutil
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from verifiers import languages
 from verifiers.code_blocks import fence, fenced_blocks, last_block
+from verifiers.languages import tool_folders
 from verifiers.problem import Problem, make_problem
 from verifiers.program_tests import verify
 from verifiers.sandbox import Outcome, Sandbox, probe
@@ -190,3 +194,56 @@ def test_a_block_that_was_cut_off_is_one_only_where_it_is_asked_for():
     assert list(fenced_blocks(text)) == [("py", "a\n")]
     assert list(fenced_blocks(text, unfinished=True)) == [("py", "a\n"), ("lean", "  b\n```\n")]
     assert list(fenced_blocks("x\n```py\na\n```", unfinished=True)) == [("py", "a\n")]
+
+
+def made(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+
+
+def test_a_tools_own_installation_is_opened_and_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    home = tmp_path / "home" / "me"
+    monkeypatch.setenv("HOME", str(home))
+    made(home, "secret", "bin/node", "bin/mine", "lib/mine", "include/mine", ".local/bin/node", ".local/share/keyrings/key", ".local/lib/x")
+    made(home, ".nvm/v20/bin/node", ".nvm/v20/include/node/node.h", ".nvm/v20/README.md")
+    made(tmp_path, "gcc/bin/x-g++", "gcc/bin/as", "gcc/bin/x-ld", "gcc/bin/mine", "gcc/libexec/y", "gcc/x-linux-gnu/z", "gcc/data/mine")
+    made(tmp_path, "home/node", "tools/node")
+    opened = {
+        home / "bin/node": {"bin/node"},
+        home / ".local/bin/node": {".local/bin/node", ".local/lib"},
+        home / ".nvm/v20/bin/node": {".nvm/v20/bin/node", ".nvm/v20/include"},
+    }
+    for tool, parts in opened.items():
+        assert set(tool_folders(str(tool))) == {str(home / part) for part in parts}
+    gcc = tmp_path / "gcc"
+    parts = {"bin/x-g++", "bin/as", "bin/x-ld", "libexec", "x-linux-gnu"}
+    assert set(tool_folders(str(gcc / "bin/x-g++"))) == {str(gcc / part) for part in parts}
+    assert tool_folders(str(tmp_path / "home/node")) == [str(tmp_path / "home/node")]
+    assert tool_folders(str(tmp_path / "tools/node")) == [str(tmp_path / "tools/node")]
+
+
+@pytest.mark.parametrize(
+    "tool", ["/node", "/opt/node", "/opt/bin/node", "/home/bin/node", "/home/somebody/bin/node", "/root/bin/node", "/srv/x/node"]
+)
+def test_no_folder_of_everything_is_opened(tool: str):
+    assert tool_folders(tool) == [tool]
+
+
+@pytest.mark.parametrize("tool", ["/usr/bin/node", "/usr/local/bin/g++", "/usr/lib/llvm-15/bin/clang"])
+def test_a_tool_of_the_system_needs_nothing_opened(tool: str):
+    assert tool_folders(tool) == []
+
+
+@needs_sandbox
+@pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
+def test_a_tool_in_a_home_runs_and_the_home_stays_hidden(monkeypatch: pytest.MonkeyPatch):
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        home = Path(folder) / "me"
+        made(home, "secret", "bin/mine")
+        monkeypatch.setenv("HOME", str(home))
+        shutil.copy(os.path.realpath(str(shutil.which("node"))), home / "bin" / "node")
+        monkeypatch.setenv("PATH", f"{home}/bin")
+        look = f"const fs = require('fs'); console.log(['{home}/secret', '{home}/bin/mine'].some(fs.existsSync) ? 'seen' : 4)"
+        assert verify(problem("javascript", inputs=[""], outputs=["4"]), look).score == 1.0

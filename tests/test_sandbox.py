@@ -284,7 +284,17 @@ def test_new_namespaces_and_mounts(attack):
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="system call numbers of x86_64")
 def test_dangerous_system_calls(attack):
-    numbers = {"bpf": 321, "io_uring_setup": 425, "userfaultfd": 323, "keyctl": 250, "add_key": 248, "perf_event_open": 298, "kexec": 246}
+    numbers = {
+        "bpf": 321,
+        "io_uring_setup": 425,
+        "io_setup": 206,
+        "io_submit": 209,
+        "userfaultfd": 323,
+        "keyctl": 250,
+        "add_key": 248,
+        "perf_event_open": 298,
+        "kexec": 246,
+    }
     numbers |= {
         "shmget": 29,
         "msgget": 68,

@@ -5,9 +5,12 @@ as the source: it, too, only ever runs in the sandbox.
 """
 
 import os
+import pwd
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from glob import escape as glob_escape
+from glob import glob
 
 from verifiers.namespaces import readable_trees
 from verifiers.sandbox import Command, Limits, Outcome, Run, Sandbox
@@ -16,6 +19,8 @@ from verifiers.stdin_tests import within
 _COMPILER = Limits(wall=10.0, memory=2 << 30, file_size=64 << 20, output=32 << 20)
 # started by a shell, to which a file that cannot be executed is a failure of the program, not of the sandbox
 _MACHINE_CODE = Command(("/bin/sh", "-c", "exec ./main"), "main")
+_PARTS = ("lib", "lib64", "libexec", "include")
+_BESIDE_A_COMPILER = ("as", "ld", "ld.bfd", "ld.gold", "ld.lld", "lld")
 _RESERVED_BY_V8 = 8 << 30  # address space, of which next to nothing is ever used
 
 
@@ -54,10 +59,32 @@ def find_tool(language: Language) -> str:
 
 
 def tool_folders(tool: str) -> list[str]:
-    """What a program must see for the tool to work, where that is not among the system's folders: its installation's."""
+    """What a program must see for the tool to work, where that is not among the system's folders: what belongs to its installation.
+
+    Never a whole folder in which other things may lie: of the folder that holds `bin`, which may be somebody's home, the libraries
+    and headers; of `bin`, the tool itself and the assembler and linker beside it.
+    """
     if any(tool.startswith(tree.rstrip("/") + "/") for tree in readable_trees([])):
         return []
-    return [os.path.dirname(os.path.dirname(tool))]
+    folder, name = os.path.split(tool)
+    beside = [*_BESIDE_A_COMPILER, *(f"{name.rpartition('-')[0]}-{other}" for other in _BESIDE_A_COMPILER)]
+    opened = [tool, *(path for path in (os.path.join(folder, other) for other in beside) if os.path.isfile(path))]
+    prefix = os.path.dirname(folder)
+    if os.path.basename(folder) in ("bin", "sbin") and not _is_shared(prefix):
+        parts = [os.path.join(prefix, part) for part in _PARTS] + sorted(glob(os.path.join(glob_escape(prefix), "*-linux-*")))
+        opened += [part for part in parts if os.path.isdir(part)]
+    return opened
+
+
+def _is_shared(folder: str) -> bool:
+    """Whether a folder is one in which everything lies: a first-level one, or somebody's home."""
+    homes = {os.path.realpath(entry.pw_dir) for entry in pwd.getpwall()} | {os.path.realpath(os.path.expanduser("~"))}
+    return (
+        folder.count("/") < 2
+        or folder in homes
+        or os.path.dirname(folder) in ("/home", "/Users")
+        or any(home.startswith(folder.rstrip("/") + "/") for home in homes)
+    )
 
 
 def prepare(sandbox: Sandbox, language: Language, program: str, deadline: float) -> Callable[[bytes, Limits], Run] | Run:

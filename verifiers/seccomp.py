@@ -1,8 +1,8 @@
 """A seccomp filter that refuses the system calls through which a program reaches the kernel's darker corners.
 
-It is a deny-list, because a Python program may need any ordinary call: what is refused is what no reasoning task needs and what
-past privilege escalations went through (ptrace, bpf, io_uring, userfaultfd, keys, new namespaces, mounts), what would leave
-something behind (System V IPC), files in memory that no process's size shows (memfd), and sockets of every family.
+It is a deny-list, because a Python program may need any ordinary call: what is refused is what no reasoning task needs and what past
+privilege escalations went through (ptrace, bpf, io_uring and the older io_setup, userfaultfd, keys, new namespaces, mounts), what
+would leave something behind (System V IPC), files in memory that no process's size shows (memfd), and sockets of every family.
 A refused call fails with EPERM; it does not kill the program.
 The filter is written as raw BPF: no library is needed. Calls with numbers of another architecture kill.
 """
@@ -25,9 +25,12 @@ _DENIED = {  # name: its number on x86_64, on aarch64
     "pidfd_getfd": (438, 438), "process_madvise": (440, 440), "perf_event_open": (298, 241),
     # kernel interfaces with a history
     "bpf": (321, 280), "userfaultfd": (323, 282), "io_uring_setup": (425, 425), "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427), "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218),
+    "io_uring_register": (427, 427), "io_setup": (206, 0), "io_destroy": (207, 1), "io_submit": (209, 2), "io_cancel": (210, 3),
+    "io_getevents": (208, 4), "io_pgetevents": (333, 292), "vmsplice": (278, 75), "remap_file_pages": (216, 234),
+    "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218),
     "memfd_create": (319, 279),
-    "memfd_secret": (447, 447), "fanotify_init": (300, 262), "lookup_dcookie": (212, 18), "modify_ldt": (154, None),
+    "memfd_secret": (447, 447), "fanotify_init": (300, 262), "fanotify_mark": (301, 263),
+    "lookup_dcookie": (212, 18), "modify_ldt": (154, None),
     "uselib": (134, None), "personality": (135, 92), "syslog": (103, 116), "vhangup": (153, 58),
     # mounts and namespaces
     "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "unshare": (272, 97), "setns": (308, 268),
