@@ -13,14 +13,14 @@ _WRAPPER = r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf)\s*\{([^{}]*)\}"
 _GAP = r"(?:\s|~|\$|\\[,;:! ]|\\q?quad(?![a-z]))"
 _REMARK_START = (
     r"(?:\\(?:text|textrm|mbox|mathrm)\s*\{\s*)?"
-    r"(?:\(\s*(?:or |that is,? |i\.e\.,? )?|\bor )"
+    r"(?:\(\s*(?:or |that is,? |i\.e\.,? )?|,\s*(?=\\text|[a-z\\])|\bor |\bwhich is )"
     rf"(?:\\text\s*\{{\s*)?{_GAP}*(?:[A-Za-z]\s*)?(?:\b(?:about|approximately|approx\.?|roughly)|\\approx(?![a-z])|\\simeq(?![a-z])|≈)"
 )
 _REMARK = (
-    r"\(?\s*(?:or |that is,? |i\.e\.,? )?\s*(?:[A-Za-z]\s*)?(?:about|approximately|approx\.?|roughly|\\approx|\\simeq|≈)\s*"
+    r"[(,]?\s*(?:or |that is,? |i\.e\.,? |which is )?\s*(?:[A-Za-z]\s*)?(?:about|approximately|approx\.?|roughly|\\approx|\\simeq|≈)\s*"
     r"(\\?[$€£]?\s?-?\d[\d,]*(?:\.\d+)?|-?\.\d+)\s*(?:\\?%|[A-Za-z]{1,20}(?: [A-Za-z]{1,20}){0,2})?\s*\)?[\s.$]*"
 )
-_REPEATING = r"(?<![\d.])(\d*)\.(\d{1,20})\s*(?:\\[,; ]|~)?\s*"
+_REPEATING = r"(?<![\d.])(\d*)\.(\d{1,20})(?:\.{3}|\s*\\l?dots|…)?\s*(?:\\[,; ]|~)?\s*"
 _REPEATING += r"(?:\\text\s*\{\s*\(?(?:repeating|recurring)\)?\s*\}|\(\s*(?:repeating|recurring)\s*\)|(?:repeating|recurring)\b)"
 _CLOCK = r"(\d{1,2}):(\d\d)(?::(\d\d))?"
 _COMMA = r"([-+]?(?:\d{1,3}(?:(?:\.|\s|\\[,; ]|~)\d{3})+|\d{1,15})),(\d{1,2}|\d{4,15})((?![\d,]).*)"

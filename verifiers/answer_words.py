@@ -26,8 +26,9 @@ _NOTHING = (
     r"(?:there (?:is|are|exists?) )?(?:no|none)(?: such)?(?: (?:real|integer|positive|rational|possible|valid|integral|other))*"
     r"(?: (?:solutions?|roots?|values?|numbers?|integers?|pairs?|triples?|functions?|[nxk]))?(?: exists?)?"
 )
-_CLOCK = r"(\d{1,2})(?::(\d{1,2}))?(?::(\d\d))? ?([ap])\.? ?m\.?"
+_CLOCK = r"(\d{1,2})(?::(\d{1,2})|\.(\d\d))?(?::(\d\d))?(?: ?o['’]clock)? ?([ap])\.? ?m\.?"
 _SCIENTIFIC = r"[-+]?\d\.(\d{1,30})(?:\s*(?:\\times|\\cdot|\*|×)\s*10\s*\^\s*\{?\s*(-?\d{1,2})\s*\}?|[eE]([-+]?\d{1,2}))"
+_OF_THE_CLOCK = r" ?(?:o['’]clock|hours|hrs|h)$"
 _ASSIGNED = r"\$?\s*[A-Za-z](?:_\{?\w+\}?)?(?:\(\w\))?\s*="
 _MONTHS = {
     month: n
@@ -76,7 +77,8 @@ def read(text: str) -> Value:
     """The parsed value; words, where it is not mathematics, as `Unparsed` words; a number word as its number."""
     if len(text) > MAX_LENGTH:
         return parse(text)
-    if (" " in text or ":" in text) and (text[:1].isalnum() or text.startswith("\\t")) and (moment := _moment(text)) is not None:
+    begins = text[:1].isalnum() or text.startswith("\\t")
+    if ((begins and " " in text) or ":" in text) and (moment := _moment(text)) is not None:
         return moment
     text = plain_layout(text)
     if "\n" in text and (listed := _lines(text)) is not None:
@@ -92,13 +94,15 @@ def read(text: str) -> Value:
 @lru_cache(maxsize=4096)
 def _moment(text: str) -> Unparsed | None:
     """A time of day as of 24 hours, a date as month, day and year."""
-    plain = " ".join(_pattern(_WRAPPER).sub(r" \1", text).strip(" .$").lower().split()).replace(" :", ":").replace("{:}", ":")
+    plain = re.sub(r"(?<!\\)\\[,;! ]|[~$]", " ", _pattern(_WRAPPER).sub(r" \1", text))
+    plain = " ".join(plain.strip(" .").lower().split()).replace(" :", ":").replace("{:}", ":")
     if found := _pattern(_CLOCK).fullmatch(plain.replace(": ", ":")):
-        hour, minute, second = (int(part or 0) for part in found.groups()[:3])
+        hour, minute, second = int(found[1]), int(found[2] or found[3] or 0), int(found[4] or 0)
         if not (1 <= hour <= 12 and minute < 60 and second < 60):
             return None
-        return Unparsed("time " + time_of_day(hour % 12 + 12 * (found[4] == "p"), minute, second))
-    if ":" in plain and (time := clock(plain, sure=True)):
+        return Unparsed("time " + time_of_day(hour % 12 + 12 * (found[5] == "p"), minute, second))
+    digits = _pattern(_OF_THE_CLOCK).sub("", plain)
+    if ":" in plain and (time := clock(digits, sure=digits == plain)):
         return Unparsed(f"time {time}")
     date = _pattern(_DATE).fullmatch(_pattern(r"(?<=\d)(?:st|nd|rd|th)\b").sub("", plain))
     if date:

@@ -67,7 +67,7 @@ class ExpressionParser(FunctionReader):
         if value.terms and all(("°", Fraction(1)) in monomial for monomial, _ in value.terms):
             value, unit = multiply(value, atom("°", Fraction(-1))), "°"
         if all(atom in CONSTANTS or atom.isdigit() for monomial, _ in value.terms for atom, _ in monomial):
-            unit += self._unit()
+            unit = f"{unit} {self._unit()}".strip()
             if unit and (self._peek().kind == "num" or (self._next_op("and") and self._peek(1).kind == "num")):
                 return self._with_parts(Quantity(value, unit))
         return Quantity(value, unit) if unit else value

@@ -73,7 +73,7 @@ class _Parser(CalculusParser):
     def _joined(self, items: list[Value], joints: set[str]) -> Value:
         if isinstance(items[0], Everywhere) and len(items) == 2:
             return Everywhere(items[0].condition, items[1])
-        if len(items) == 1 or (joints == {"or"} and all(_same_constant(items[0], item) for item in items)):
+        if len(items) == 1 or (joints == {"or"} and all(_says_again(item, items[0]) for item in items)):
             return items[0]
         word = joints.pop() if len(joints) == 1 and any(isinstance(item, Relation) for item in items) else ""
         return Group("", word, tuple(items))
@@ -208,6 +208,9 @@ class _Parser(CalculusParser):
         ahead = 1 if kind in ("sym", "word", "text") or (kind == "func" and text in ("min", "max")) else 0
         if ahead:
             ahead = self._applied(ahead)
+            if kind == "text" and text.endswith(":") and ahead == 1 and self._peek(1).kind in ("num", "mixed", "repeating"):
+                self.at += 1  # \text{Area: } 12
+                return text.rstrip(": ")
         elif text == "frac" and re.fullmatch(r"frac\{d\w?\}\{d\w\}", "".join(self._peek(i).text for i in range(7))):
             ahead = 7
         elif text == "[" and self._peek(2).text == "]" and self._peek(1).text.isupper():
@@ -385,6 +388,12 @@ def _is_operation(value: Value) -> bool:
         return False
     name, exponent = value.terms[0][0][0]
     return isinstance(name, Call) and name.head in ALGEBRA and exponent == 1
+
+
+def _says_again(item: Value, first: Value) -> bool:
+    """Whether "first or item" is one value: the same number, or its rounding."""
+    rounded = isinstance(first, Expr) and isinstance(item, Expr) and is_rounding(item, first, digits=3)
+    return rounded or _same_constant(first, item)
 
 
 def _has_other_letters(value: Value, name: str) -> bool:

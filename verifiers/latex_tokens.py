@@ -35,7 +35,7 @@ _COMMANDS = {
     "lceil": "⌈", "rceil": "⌉", "binom": "binom", "dbinom": "binom", "tbinom": "binom", "langle": "(", "rangle": ")", "lor": "or",
     "vee": "or", "land": "and", "wedge": "and", "colon": ":", "approx": "≈", "equiv": "≡", "bmod": "mod", "pmod": "pmod", "mod": "mod",
     "forall": "∀", "dots": "…", "ldots": "…", "cdots": "…", "dotsc": "…", "dotsb": "…", "sum": "sum", "prod": "prod", "lbrack": "[",
-    "rbrack": "]", "lparen": "(", "rparen": ")", "to": "→", "ast": "*",
+    "rbrack": "]", "lparen": "(", "rparen": ")", "to": "→", "ast": "*", "simeq": "≈",
 }  # fmt: skip
 _UNICODE = str.maketrans(
     {"−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": r"\div ", "≤": r"\le ", "≥": r"\ge ", "∪": r"\cup ",
@@ -189,6 +189,8 @@ def _plain_forms(source: str) -> str:
     if "," in source and any(sign in source for sign in "$€£"):
         price = r"((?:\\?\$|€|£)\s?\d{1,9}),(\d\d)(?![\d,])|(?<![\d,.])(\d{1,9}),(\d\d)(?=\s?(?:\\?\$|€|£)(?!\s?\d))"
         source = re.sub(price, lambda m: ".".join(part for part in m.groups() if part), source)
+    if source.count(".") > 1:
+        source = re.sub(r"(?<![\d.,])[1-9]\d{0,2}(?:\.\d{3}){2,6}(?![\d.]*\d)", lambda m: m[0].replace(".", ""), source)
     if "{,}" in source:
         source = re.sub(r"(?<=\d)\{,\}(?=(?:\d{1,2}|\d{4,15})(?!\d|\{,\}))", ".", source)
     if "_" in source:
@@ -215,6 +217,12 @@ def _normalise_commands(source: str) -> str:
     else:
         source = _arrays(source)
     source = re.sub(r"\\\\|\\[()\[\]]", lambda m: m[0] if m[0] == "\\\\" else " ", source)
+    if r"\dot" in source:
+        source = re.sub(
+            r"(\.\d*)\\dot\s*\{?(\d)\}?(?:(\d*)\\dot\s*\{?(\d)\}?)?",
+            lambda m: rf"{m[1]}\overline{{{m[2]}{m[3] or ''}{m[4] or ''}}}",
+            source,
+        )
     if r"\prime" in source:
         source = re.sub(r"\^\s*(?:\{\s*((?:\\prime\s*){1,3})\}|\\prime(?![a-z]))", lambda m: "'" * max(1, m[0].count("prime")), source)
     source = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])", "°", source)

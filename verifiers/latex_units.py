@@ -12,7 +12,7 @@ from verifiers.units import is_glued
 UNIT_WORDS = (
     "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",
     "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm", "per", "sq",
-    "atm", "Pa", "kPa", "kWh", "ohm", "ohms", "USD", "EUR", "GBP", "INR", "RMB",
+    "atm", "Pa", "kPa", "kWh", "ohm", "ohms", "USD", "EUR", "GBP", "INR", "RMB", "yen",
 )  # fmt: skip
 _SURE_UNITS = frozenset({"cm", "mm", "km", "kg", "ft", "lb", "lbs", "oz", "hr", "hrs", "sec", "mph", "kPa", "kWh", "kHz", "MHz"})
 _NO_UNIT = frozenset((
@@ -100,7 +100,7 @@ class UnitReader:
             return is_glued(text)
         if kind == "word" and bracketed:
             inside = self.tokens[self.at - 1].text != "("
-            short = (text == "of" and inside) or (len(text) == 3 and len(self._peek(1).text) > 3)
+            short = (len(text) > 1 and inside) or (len(text) == 3 and len(self._peek(1).text) > 3)
             return len(text) > 3 or short or (text in _SURE_UNITS and self.tokens[self.at - 1].spaced)
         return kind == "text" or (kind == "word" and (text in UNIT_WORDS or (spaced and len(text) > 3)))
 

@@ -43,6 +43,11 @@ _add("fahrenheit", ("°f fahrenheit", 1))
 _add("angle", ("° degree deg", 1))
 _add("percent", ("% percent percentage pct", 1))
 _ALIASES = {"mph": "mile/hour", "rad": "radian", "people": "person", "men": "man", "women": "woman", "children": "child", "ω": "ohm"}
+_CHINESE = {
+    "千米": "km", "厘米": "cm", "毫米": "mm", "米": "m", "千克": "kg", "克": "g", "小时": "h", "分钟": "min", "天": "day", "岁": "year",
+    "人": "person", "平方米": "m^2", "平方厘米": "cm^2", "元": "yuan", "个": "个", "只": "只", "本": "本", "种": "种", "条": "条",
+    "张": "张", "件": "件", "棵": "棵", "页": "页", "支": "支",
+}  # fmt: skip
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 MULTIPLIERS = {
     "dozen": 12, "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7, "billion": 10**9, "trillion": 10**12,
@@ -66,6 +71,8 @@ def _pattern(name: str) -> re.Pattern[str]:
     return re.compile({
         "compound": rf"{_SPACE}((?:{_SYMBOL}{_POWER}{_JOINT}){{1,3}}{_SYMBOL}{_POWER})$",
         "glued": rf"(?<=\d)((?:km|cm|mm|kg|mg|ml|mL|kJ|kW){_POWER}/(?:{_SYMBOL}{_POWER}{_JOINT}){{0,2}}{_SYMBOL}{_POWER})$",
+        "bracketed": rf"{_SPACE}\(\s?((?:km|cm|mm|kg|mg|ml|mL|kJ|kW){_POWER}(?:/{_SYMBOL}{_POWER})?)\s?\)$",
+        "chinese": rf"(?<=\d)\s?\(?\s?({'|'.join(_CHINESE)})\s?\)?$",
         "fraction": rf"\\[dt]?frac\s?\{{\s?{upright}\s?\}}\{{\s?{upright}\s?\}}$",
         "upright": r"(\\(?:text|mathrm)\s?\{[^{}]{0,40})(?:\^\{(-?\d)\}|\\[,; ])([^{}]{0,40}(?:\^\{-?\d\}[^{}]{0,40}){0,3}\})",
         "micro": rf"{_SPACE}(?:\\mu\s?|μ)(?:\\(?:text|mathrm)\s?\{{\s?m\s?\}}|m)$",
@@ -91,6 +98,10 @@ def spelled(source: str) -> str:
     if "sq" in source or "cu." in source:
         source = re.sub(r"\b(sq|cu)\.\s?(?=[a-z])", r"\1 ", source)
         source = re.sub(r"\bper (second|sec|minute|hour|foot|meter|metre) squared\b", r"per \1^2", source)
+    if "(" in source:
+        source = _pattern("bracketed").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
+    if not source.isascii():
+        source = _pattern("chinese").sub(lambda m: rf"\text{{ {_CHINESE[m[1]]}}}", source)
     if "/" in source:
         source = _pattern("glued").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
     return _pattern("compound").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
@@ -138,6 +149,8 @@ def is_glued(word: str) -> bool:
     table, or a plural with vowels and consonants that is not in the order of the alphabet."""
     if _known(word.lower())[0] != word.lower().removesuffix("s") or word in MULTIPLIERS:
         return True
+    if word in _ALIASES:
+        return True  # 6people
     letters = list(word)
     mixed = any(c in "aeiou" for c in word) and sum(c not in "aeiou" for c in word[:-1]) > 1
     return len(word) > 4 and word.endswith("s") and word.islower() and mixed and letters != sorted(letters) and not _FUNCTION.search(word)
