@@ -24,6 +24,12 @@ log(x,3) ~ \log_3 x
 a(2)+b(3) ~ 2a+3b
 x(2) ~ 2x
 \vartheta_{1} ~ \vartheta_1
+P(A)+P(B) ~ P(B)+P(A)
+P(1+r)^2 ~ P(1+2r+r^2)
+T(n)^2 ~ (T(n))^2
+A(0,\frac12) ~ A(0,0.5)
+E(X)+E(Y) ~ E(Y)+E(X)
+\frac{A(b+c)}{2} ~ \frac{Ab+Ac}{2}
 # power behind a bracketed function
 \sin(x)^2 ~ \sin^2 x
 \sin(x)^2 ~ (\sin x)^2
@@ -186,6 +192,10 @@ iv ~ vi
 (ii) ~ -1
 17 \bmod 5, 9 \bmod 6 = 3 ~ 2, 3
 \chi_1 ~ \chi_2
+P(A)+P(B) ~ P(A+B)
+p(2)+p(3) ~ p(5)
+T(2)+T(3) ~ T(5)
+A(0,1) ~ A(1,0)
 # power behind a bracketed function
 \sin(x)^2 ~ \sin(x^2)
 \sin(x)^2 ~ \sin x^2

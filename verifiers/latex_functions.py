@@ -18,7 +18,9 @@ MAX_ITEMS = 64  # of a list
 
 CLOSING = {"(": (")", "]", "["), "[": (")", "]", "["), "]": ("[", "]", ")"), "\\{": ("\\}",), "{": ("}",)}
 _ALWAYS = frozenset({"f", "Gamma", "zeta", "Phi"})  # functions of whatever stands in brackets behind them
-_LETTERS = frozenset({*"ghuvFGHPQ", "phi", "varphi", "psi", "Psi", "sigma", "tau", "mu", "eta"})  # of a variable or a number there
+_GREEK_LETTERS = ("phi", "varphi", "psi", "Psi", "sigma", "tau", "mu", "eta")
+_LETTERS = frozenset({*"ghpquvABCDEFGHJKLMNOPQRSTUVWXYZ", *_GREEK_LETTERS})  # of a variable or a number there
+_EVENTS = frozenset("ABCDEFGHKLMNSTWXYZ")  # P(A)
 _ARGUMENTS = frozenset({*"xyztns#", "theta"})
 _OF_A_VARIABLE = {"x": {*"t#"}, "y": {*"tx#"}, "z": {*"tx#"}, "r": {*"t#"}, "s": {*"t#"}, "w": {*"tx#"}}  # y(x) of a differential equation
 
@@ -72,7 +74,7 @@ class FunctionReader(LookAhead):
         start = self.at
         arguments = self._arguments()
         letters = [bare_symbol(argument) for argument in arguments]
-        variables = _OF_A_VARIABLE.get(name, _ARGUMENTS)
+        variables = _OF_A_VARIABLE.get(name, _ARGUMENTS | _EVENTS if name in ("P", "E") else _ARGUMENTS)
         numbers = name == "y" or name not in _OF_A_VARIABLE
         known = all(
             letter[:1] in variables or (numbers and argument.rational is not None)

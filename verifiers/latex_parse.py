@@ -431,6 +431,8 @@ def parse(text: str) -> Value:
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Value:
     source = normalise(text)
+    if len(source) > _MAX_COMPARED:
+        return Unparsed(source)
     tokens = tokenize(r"\emptyset" if source == "{}" else source)
     if max(len(text), len(source)) > MAX_LENGTH:
         return Unparsed(" ".join(token.text for token in tokens))
