@@ -11,11 +11,14 @@ say nothing. Left out: proofs. Constants made to agree to 420 digits are called 
 import threading
 from fractions import Fraction
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from verifiers.exact_sums import Call, Expr, Unreadable, atoms, rational, scale, substitute, subtract, symbols
-from verifiers.interval_values import MAX_HIDDEN, Evaluation, Interval, NoRow, Unclear, Undefined, exponent_of, library
+from verifiers.interval_values import MAX_HIDDEN, Evaluation, Interval, NoEvidence, NoRow, Point, Unclear, Undefined, exponent_of, library
 from verifiers.same_calls import alike, normal, without_common
-from verifiers.sample_points import NoEvidence, Point, Sample
+
+if TYPE_CHECKING:
+    from verifiers.sample_points import Sample
 
 _PRECISIONS = (100, 320, 1400)
 _MARGIN = 160  # bits at which two values agree, besides what they can hide
@@ -250,7 +253,9 @@ class Comparison:
         except (Different, NoEvidence):
             return False
 
-    def _sample(self) -> Sample:
+    def _sample(self) -> "Sample":
+        from verifiers.sample_points import Sample  # needed by one answer in a hundred
+
         sample = Sample(*self.sides, sorted(symbols(self.sides[0]) | symbols(self.sides[1])), thorough=self.exact)
         self.whole = sample.whole
         return sample
@@ -281,7 +286,7 @@ class Comparison:
         self._scattered(sample, _ENOUGH)
         return len(self.agreed) >= _ENOUGH and seen == set(sample.names)
 
-    def _scattered(self, sample: Sample, enough: int) -> None:
+    def _scattered(self, sample: "Sample", enough: int) -> None:
         """Points of all scales, until enough of them have agreed."""
         for point in sample.scattered(_MOST_SCATTERED):
             if self.at(point) and len(self.agreed) >= enough:

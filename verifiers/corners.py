@@ -22,6 +22,7 @@ _GRID = sorted(
 )
 
 
+_MOST_WORK = 300  # functions whose zeros are looked for on one line; more of them where that is dear
 _PERIODIC = frozenset({"sum", "mod", "gcd", "lcm", "floor", "ceil"})
 
 
@@ -38,6 +39,7 @@ class Line:
     surds: list[Expr] = field(default_factory=list)
     """Corners that are no fractions and have to be tried themselves."""
     open: bool = False
+    work: int = 0
 
     meromorphic: bool = False
     """Whether poles part nothing: what agrees on one side of them agrees on the other."""
@@ -117,7 +119,7 @@ class Line:
 
     def _switch(self, value: Expr, hard: bool = True, *, exactly: bool = False) -> None:
         """The zeros of a function of the variable; `exactly` where the zero itself has a formula of its own."""
-        if self.name not in symbols(value):
+        if self.name not in symbols(value) or self._worked(1):
             return
         if "i" in atoms(value):  # where a complex value crosses the cut of a root is not looked for
             self.open |= hard
@@ -138,10 +140,18 @@ class Line:
             self.open |= roots is None
             self.surds += roots or []
 
+    def _worked(self, amount: int) -> bool:
+        """Count what looking for corners costs; whether it was too much, or in vain already."""
+        self.work += amount
+        self.open |= self.work > _MOST_WORK
+        return self.open
+
     def _zeros(self, value: Expr) -> bool:
         """The corners that the zeros of an algebraic value are; whether they are known exactly."""
         exact = not is_irrational(value, self.name)
         for top, bottom in formulas(value, self.name):
+            if self._worked(len(top) ** 2 // 8 + len(bottom) ** 2 // 8):
+                return True
             found, all_exact = real_roots(top)
             self.corners.update(found)
             self.corners.update(real_roots(bottom)[0])
@@ -171,6 +181,8 @@ class Line:
 
     def _crossings(self, function: Callable[[float], float | None], value: Expr | None, *, touching: bool = False) -> bool:
         """The changes of sign over the grid, or the places where the function comes closest to 0 from one side."""
+        if self._worked(20):
+            return False
         values = [(x, function(x)) for x in _GRID]
         known = [(x, y) for x, y in values if y is not None]
         found: list[float] = []

@@ -20,6 +20,13 @@ _SATURATED = frozenset({"tanh", "coth"})  # whose distance from 1 shrinks with e
 Interval = Any  # mpmath's (low, high), or a pair of them for a complex number
 
 
+Point = dict[str, Fraction]
+
+
+class NoEvidence(Exception):
+    """Agreement at points that can be afforded proves nothing."""
+
+
 class Undefined(Exception):
     """The expression has no value at this point."""
 

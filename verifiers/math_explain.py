@@ -26,7 +26,7 @@ _WHY = {
     "string": "the two texts are the same",
     "exact rational": "the two numbers are the same fraction",
     "structure": "both are read as the same value",
-    "certified numerics": "intervals around both overlap to the last precision (at several points, where there are variables)",
+    "certified numerics": "intervals around both overlap to the last precision (where there are variables, on both sides of every corner)",
     "tolerance": "one is a decimal that the tolerance lets stand for the other",
     "sympy": "the difference simplifies to 0",
     "choice": "both name the same choice",

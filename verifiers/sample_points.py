@@ -16,6 +16,7 @@ from itertools import pairwise, product
 
 from verifiers.corners import Line
 from verifiers.exact_sums import Call, Expr, Unreadable, atoms, rational, substitute, symbols
+from verifiers.interval_values import NoEvidence, Point
 from verifiers.near_values import is_meromorphic
 
 MAX_POINTS = 1600  # of a line
@@ -25,12 +26,6 @@ _MOST_DRAWN = 60  # of them, where intervals are needed
 _TRIES = 6  # for lines that need no more points than can be afforded
 _INTEGER_HEADS = frozenset({"factorial", "binom", "gcd", "lcm", "mod"})
 _SMALL = tuple(map(Fraction, ("-2", "2", "1/2", "3")))
-
-Point = dict[str, Fraction]
-
-
-class NoEvidence(Exception):
-    """Agreement at points that can be afforded proves nothing."""
 
 
 @dataclass
