@@ -35,6 +35,10 @@ def judged(gold: str, response: str) -> Status:
         ("I think it's B. Actually, it's C.", "C"),
         ("It could be A or B, but C is out, therefore I choose (A).", "A"),
         ("\n<|begin_of_box|>A<|end_of_box|>", "A"),
+        ("Option C is correct.", "C"),
+        ("Therefore, C is the answer.", "C"),
+        ("A is correct. No, B is correct.", "B"),
+        ("So the answer is (B), since (A) is false.", "B"),
     ],
 )
 def test_choice_letter_in_prose(response: str, letter: str) -> None:
@@ -59,6 +63,11 @@ def test_choice_letter_in_prose(response: str, letter: str) -> None:
         "So it's A, or maybe B.",
         "Option A is wrong.",
         "The answer is A or B.",
+        "If C is correct, then it fails.",
+        "A or B is correct.",
+        "C is not the correct answer.",
+        "The claim that A is correct is false.",
+        "Hence A is the right triangle.",
     ],
 )
 def test_choice_letter_that_is_not_claimed(response: str) -> None:
@@ -89,6 +98,8 @@ def test_choice_letter_that_is_not_claimed(response: str) -> None:
         ("Cevap: 64", "64"),
         ("Đáp án: 14", "14"),
         ("Odpowiedź: 77", "77"),
+        ("答：小明有15个苹果。", "15"),
+        ("उत्तर 12 है", "12"),
     ],
 )
 def test_answer_word_in_another_language(response: str, gold: str) -> None:
@@ -100,6 +111,7 @@ def test_answer_word_in_another_language(response: str, gold: str) -> None:
     ("response", "gold"),
     [
         ("Réponse: 3 ou 4.", "4"),
+        ("答：他需要15天完成3个工程。", "15"),
         ("Réponse: ce n'est pas 5.", "5"),
         ("答案不是 5。", "5"),
         ("答案：至少 5 个。", "5"),
@@ -128,6 +140,9 @@ def test_answer_word_in_another_language_with_no_single_value(response: str, gol
         ("### Final Answer\n$x = 7$", "7"),
         ("The answer must be 12.", "12"),
         ("The answer we get is 6.", "6"),
+        ("The answer is\n\\[\n\\frac{1}{2}\n\\]", "1/2"),
+        ("The answer is 5, not 6.", "5"),
+        ("Yes", "Yes"),
     ],
 )
 def test_final_answer_phrase_that_is_a_sentence(response: str, gold: str) -> None:

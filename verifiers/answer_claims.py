@@ -36,7 +36,7 @@ _OTHER_CUES = tuple(cue for cue in _CUES if not cue.isascii())
 # --- what the sentence says then ---
 
 _NUMBER = (
-    r"(?:(?<![\w)\]}/.,])[-−])?(?<![\w.,/^_])(?:[$€£¥₹]\s?)?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:[.,]\d+)?(?:\s?/\s?\d+)?"
+    r"(?:(?<![A-Za-z\d)\]}/.,])[-−])?(?<![A-Za-z\d.,/^_])(?:[$€£¥₹]\s?)?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:[.,]\d+)?(?:\s?/\s?\d+)?"
     r"(?:\s?(?:\\?%|[€£¥₹]|thousand\b|million\b|billion\b))?"
 )
 _UNSAFE = (  # what denies, bounds, joins or restricts, in English; and in the other languages
@@ -74,7 +74,7 @@ _WORD = r"[^\W\d_]{2,}"
 _OPEN = r"[\s(\[{*_\"'“‘「『（【:：$]{0,6}(?:\\(?:text|textbf|mathbf|mathrm|boxed)\s?\{\s?)?\(?"
 _AFTER = (
     r"(?=[)\]}*_\"'”’」』）】.$\s]{0,8}(?:$|\n|[,;.:!?。，；！]|because\b|since\b|as\b|due\b|for\b|rather\b|instead\b|not\b|and not\b|but\b"
-    r"|which\b|that\b|—|–|-|不|因|parce\b|car\b|weil\b|porque\b))"
+    r"|which\b|that\b|is the\b|is correct\b|is right\b|—|–|-|不|因|parce\b|car\b|weil\b|porque\b))"
 )
 _LETTER = rf"(?<![A-Za-z0-9_'’\\])(?:\(([A-J])\)|([A-HJ])){_AFTER}"
 _CLAIM = (
@@ -84,6 +84,15 @@ _CLAIM = (
     r"|answer|c['’]est|es ist|ist|es la|è la|это|option is|choice is|leaves|leaving|left with)"
     r"(?:\s(?:option|choice|answer|letter|the|la|die|der|das|opción|l['’]option))?|应选|应该选|故选|选择|(?<!不)选|選|答案是|正确的是|(?<!不)是|정답은|答えは|正解は)"
     rf"{_OPEN}$"
+)
+_ASSERTED = (
+    r"\)?\*{0,2}\s(?:is|must be)\s(?:therefore\s|indeed\s)?(?:the\s)?(?:only\s)?"
+    r"(?:(?:correct|right|best)(?:\s(?:answer|option|choice|one))?|answer)"
+    r"(?=\W{0,3}(?:$|[.,;!\n]|because\b|since\b|as\b))"
+)
+_ONE_OF = (
+    r"\b(?:if|whether|either|neither|or|and|nor|(?<!think )(?<!believe )(?<!conclude )that"
+    r"|suppose|assume|statement|claim)\s\(?(?:option\s|choice\s)?$"
 )
 _DENIED = (
     r"(?:\b(?:not|never|n't|cannot be|can't be|rule out|ruled out|eliminate|eliminating|exclude|excluding|discard|reject|instead of"
@@ -142,7 +151,7 @@ def cue_end(response: str) -> int:
 def _cue_pattern(cue: str) -> str:
     if cue in _SCRIPTS:  # words are not set apart by spaces, and the verb may stand last
         verb = "应该是|应为|應為|就是|是|คือ|为|為|选|選|は|은|는|:|：|=|है"
-        return rf"{cue}(?:[^\S\n]{{0,3}}\*\*)?[^\S\n]{{0,3}}(?:{verb})[\s:：*]{{0,8}}"
+        return rf"{cue}(?:[^\S\n]{{0,3}}\*\*)?[^\S\n]{{0,3}}(?:(?:{verb})[\s:：*]{{0,8}}|(?<=\s)(?=[\d$\\−-]))"
     word = rf"\b{cue}\w{{0,4}}"
     between = r"(?:\s(?!(?:no|ne|nicht|não|non|niet|не|pas|nie|inte|ikke|tidak|bukan|değil|không)\b)[^\W\d_]{1,12}){0,3}?"
     return rf"{word}{between}(?:\s{{0,3}}\*\*)?(?:\s{{0,3}}(?:[:：=—–])|\s{_IS}(?!\w))[\s:：*]{{0,8}}"
@@ -204,12 +213,14 @@ def claimed_choice(response: str) -> str | None:
         found, end = match[1] or match[2], match.end()
     for match in _pattern(_LETTER, 0).finditer(tail):
         letter, before = match[1] or match[2], tail[max(0, match.start() - _BEFORE) : match.start()].rpartition("\n")[2]
-        claim = _pattern(_CLAIM).search(before) if before else None  # at the beginning of a line it is a label: "A: 26"
-        if claim is None or _pattern(_DENIED).search(before[: claim.start()]):
+        asserted = _pattern(_ASSERTED).match(tail, match.end())
+        sentence = _pattern(r"\)?\sis\b").match(tail, match.end())  # "so A is the right triangle" is about a thing called A
+        claim = asserted or (_pattern(_CLAIM).search(before) if before and not sentence else None)  # "A: 26" begins with a label
+        if claim is None or _pattern(_DENIED).search(before if asserted else before[: claim.start()]):
             continue
         if _pattern(_DENIED_AFTER).match(tail, match.end()):
             continue
-        joined = _pattern(_JOINED, 0).match(tail, match.end())
+        joined = _pattern(_JOINED, 0).match(tail, match.end()) or (asserted and _pattern(_ONE_OF).search(before))
         found, end = None if joined else letter, match.end()
     line = tail.rstrip().rpartition("\n")[2]
     if alone := _pattern(_LINE, 0).fullmatch(line):

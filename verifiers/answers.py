@@ -63,6 +63,9 @@ _FORMULA = re.compile(
     r"|(?<![\\$\d])\$(?!\s)((?:[^$\\]|\\.){0,399}?(?:[^$\s\\]|\\.))\$(?![\d$])|\$(\s{0,4}\\[a-z](?:[^$\\]|\\.){0,399})\$",
     re.DOTALL,
 )
+_BLOCK = r"\\\[(.{1,400}?)\\\]|\$\$([^$]{1,400})\$\$"
+_NOT_THE_OTHER = r"([^,;]{1,60}),\s(?:and\s)?not\s[^,;]{1,60}"
+_ONE_WORD = r"[A-Za-z]{2,20}"
 _HEADING = r"[*_\s\d.]{0,8}(?:Steps?|Final|Answer|Conclusion|Solution|Case|Part|Check|Verif\w+|Explanation|Summary|Result|Given)\b"
 _THOUGHT = re.compile(
     r"<(/?)(?:\w{1,12}:)?(?:think|thinking|thought|reasoning)>|<\|(?:begin|(end))_of_thought\|>|\[(/?)THINK\]|◁(/?)think▷", re.IGNORECASE
@@ -211,11 +214,15 @@ def said_at(response: str, end: int) -> str | None:
         return text if _searched(_JOINING).match(text, closing + 1) else text[1:closing]
     if text.startswith("\\(") and (closing := text.find("\\)")) > 2 and not _searched(_JOINING).match(text, closing + 2):
         return text[2:closing]
+    if (block := _searched(_BLOCK).match(response, end)) is not None:
+        return block[1] or block[2]
+    if (choice := leading_choice(text)) != text:
+        return choice
+    if (denied := _searched(_NOT_THE_OTHER).fullmatch(text)) is not None:
+        text = denied[1]  # "5, not 6"
     named = None if _searched(_EXTRACTED).search(text) or text.count(" is ") != 1 else _searched(_SINGLE_IS).fullmatch(text)
     if named and names_a_quantity(re.sub(r"\\[()]|\$", "", named[1]).strip().lower()):
         return named[2]  # "Final answer: the largest n is 34"
-    if (choice := leading_choice(text)) != text:
-        return choice
     return value_in_sentence(text, english="answer" in response[max(0, end - 80) : end].lower())
 
 
@@ -233,13 +240,18 @@ def choice(response: str) -> str | None:
 
 
 def bare_formula(response: str) -> str | None:
-    r"""A formula without delimiters that is all of a response or its last line: \frac{1}{2}. Of "= \frac{2}{4} = \frac{1}{2}" its end."""
+    r"""A formula without delimiters that is all of a response or its last line: \frac{1}{2}; or a word that is all, as Yes.
+
+    Of "= \frac{2}{4} = \frac{1}{2}" its end.
+    """
     tail = response[-_TAIL:].rstrip(_MARKS_OF_END)
     for mark in _QED:
         tail = tail.removesuffix(mark)
     tail = tail.rstrip()
     before, _, line = tail.rpartition("\n")
     line = line.strip().removesuffix(".").strip("* ")
+    if not before.strip() and _searched(_ONE_WORD).fullmatch(line):
+        return line  # "Yes"
     if not 0 < len(line) <= _TOO_LONG or "$" in line or "\\(" in line or "\\[" in line or _searched(_PROSE).search(line):
         return None
     if _searched(_LINE_OF_TEXT).search(line):
