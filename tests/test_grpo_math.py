@@ -419,6 +419,20 @@ def test_the_plan_says_what_would_happen(model_folder: Path, gsm8k: Path, capsys
         assert words in text
 
 
+@pytest.mark.parametrize(
+    ("reward", "words"),
+    [
+        ("math_answer(tolerance=0.001)", "tolerance=0.001: write relative:0.001, rounded:4, digits or exact"),
+        ("missing.py:score", "no file"),
+        ("length(limit=10)", "cache must be from 1 to limit"),
+    ],
+)
+def test_the_plan_checks_rewards_with_trainings_code(
+    model_folder: Path, gsm8k: Path, capsys: pytest.CaptureFixture[str], reward: str, words: str
+) -> None:
+    one_line_error(capsys, ["plan", "grpo-math", "--model", model_folder, "--data", gsm8k, "--reward", reward, *SMALL], words)
+
+
 def test_unknown_commands_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     one_line_error(capsys, ["grpo-mth"], "unknown command 'grpo-mth'", "did you mean grpo-math?")
     one_line_error(capsys, ["plan", "nothing"], "no recipe 'nothing'")
