@@ -89,9 +89,9 @@ def time_of_day(hour: int, minute: int, second: int) -> str:
 
 
 def with_decimal_comma(text: str, *, sure: bool) -> str | None:
-    """1000,99 and 1.000,99 and 2,5 cm with a decimal point; None where no comma need be one. `sure`: only 1.000,99, which is no list."""
+    """1000,99 and 1.000,99 and 2,5 cm with a decimal point; None where no comma need be one. `sure`: no 3,5, which may be a list."""
     match = _pattern(_COMMA).fullmatch(text.strip(" $"))
-    if match is None or (sure and match[1].lstrip("+-").isdigit()) or re.match(r"\s*[-+*/^=(\d]", match[3]):
+    if match is None or (sure and len(match[2]) == 1 and match[1].lstrip("+-").isdigit()) or re.match(r"\s*[-+*/^=(\d]", match[3]):
         return None
     return re.sub(r"[^\d+-]", "", match[1]) + "." + match[2] + match[3]
 

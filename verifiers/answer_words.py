@@ -112,7 +112,7 @@ def _moment(text: str) -> Unparsed | None:
 
 def read_beside(text: str, value: Value, other: Value, *, is_gold: bool = False) -> Value:
     """5 m as a quantity where the other answer is a number or a quantity; beside 5 m or 3m + 2m it is a product. So with 20:34 beside a
-    time of day, 3,5 beside a number (but for a gold, which may well be two numbers), and (1)(2) beside a list."""
+    time of day, 3,5 beside a number (a gold 3,5 stays two numbers), and (1)(2) beside a list."""
     match value, other:
         case Group(opening=":"), Unparsed(tokens=words) if words.startswith("time "):
             time = clock(text, sure=False)
