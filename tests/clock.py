@@ -5,7 +5,7 @@ than on the idle machine of reference the fixed work takes, just before and just
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,15 +17,25 @@ class Spent:
     seconds: float = float("inf")
 
 
-@contextmanager
-def processor_time() -> Iterator[Spent]:
-    """Yields what holds, after the block, the processor seconds that it took, as an idle machine would have taken them."""
-    spent = Spent()
+def stopwatch() -> Callable[[], float]:
+    """Started now; called, it tells the processor seconds of this process since then, as an idle machine would have taken them."""
     before = _slowness()
     begin = time.process_time()
+
+    def took() -> float:
+        seconds = time.process_time() - begin
+        return seconds / max(1.0, before, _slowness())
+
+    return took
+
+
+@contextmanager
+def processor_time() -> Iterator[Spent]:
+    """Yields what holds, after the block, the seconds that `stopwatch` tells of it."""
+    spent = Spent()
+    took = stopwatch()
     yield spent
-    seconds = time.process_time() - begin
-    spent.seconds = seconds / max(1.0, before, _slowness())
+    spent.seconds = took()
 
 
 def _slowness() -> float:

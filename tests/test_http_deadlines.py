@@ -23,6 +23,7 @@ from verifiers.verdict import Status
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+SLACK = 1.5  # seconds past the deadline: for the threads of a busy machine
 Script = Callable[[socket.socket], None]
 
 
@@ -104,7 +105,7 @@ def question(url: str, seconds: float = 0.7, **options: Any) -> Answer:
     try:
         return ask(url, b"{}", **{"headers": {}, "until": begin + seconds, "longest": 1 << 20} | options)
     finally:
-        assert time.monotonic() - begin < seconds + 1.0
+        assert time.monotonic() - begin < seconds + SLACK
 
 
 SLOW = {
@@ -150,7 +151,7 @@ def test_a_body_that_the_server_does_not_read_is_left_at_the_deadline(serve: Any
     with pytest.raises(HttpFault) as caught:
         ask(serve(silent, deaf=True).url, bytes(64 << 20), headers={}, until=begin + 0.7, longest=100)
     assert caught.value.kind is Trouble.LATE
-    assert time.monotonic() - begin < 1.7
+    assert time.monotonic() - begin < 0.7 + SLACK
 
 
 def test_a_connection_that_is_not_taken_is_left_at_the_deadline() -> None:
@@ -296,7 +297,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_client_waits_longer_than_its_time(serve: Any, quick: None, client: str, name: str) -> None:
     begin = time.monotonic()
     said = CLIENTS[client](serve(SLOW[name]).url)
-    assert time.monotonic() - begin < 1.7
+    assert time.monotonic() - begin < 0.7 + SLACK
     assert said == {"judge": Status.TIMEOUT, "lean": LeanTimeout, "engine": None, "sandbox": Outcome.SANDBOX_ERROR}[client]
 
 

@@ -189,7 +189,7 @@ def test_a_long_retry_after_is_a_timeout_and_not_a_wait(server: Server) -> None:
     start = time.monotonic()
     verdict = server.ask("It is 42.", send(429, "", Retry_After="600"))
     assert verdict.status is Status.TIMEOUT
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 8  # and not 600
 
 
 def test_a_server_that_hangs_is_a_timeout_that_names_it(server: Server) -> None:
@@ -315,7 +315,7 @@ def test_a_busy_server_whose_text_never_comes_is_asked_again(server: Server) -> 
     assert (verdict.score, len(server.requests)) == (1.0, 2)
     start = time.monotonic()
     verdict = server.ask("It is 42.", send(400, "abc", length=100), timeout=1)
-    assert (verdict.status, time.monotonic() - start < 3) == (Status.CRASH, True)
+    assert (verdict.status, time.monotonic() - start < 8) == (Status.CRASH, True)
 
 
 def test_a_pool_judges_with_a_written_spec(server: Server) -> None:

@@ -1,12 +1,12 @@
 """R1's language consistency: shares of words counted by hand, masks, short texts, and texts made to take long."""
 
 import json
-import time
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from tests.clock import stopwatch
 from verifiers.language import cut, verify
 from verifiers.problem import make_problem
 from verifiers.verdict import Status
@@ -150,13 +150,13 @@ def test_a_formula_and_code_without_prose_stay_masked(mathematics: str) -> None:
     "text", ["\\[ a", "\\[\\)", "$$ a ", "``` ", "$我 们$", "<a aa aa aa aa aa aa aa,", "\\[ aa aa aa \\]", "$" + "a" * 300 + "$"]
 )
 def test_a_hostile_megabyte_of_brackets_is_read_in_bounded_time(text: str) -> None:
-    start = time.process_time()
+    took = stopwatch()
     verify(ENGLISH, text * (300_000 // len(text)))
-    assert time.process_time() - start < 10
+    assert took() < 10
 
 
 @pytest.mark.parametrize("text", ["$", "\\(", "<a", "`", "$ a", "\\boxed{", "我a", "a.", "\ud800"])
 def test_a_hostile_megabyte_is_read_in_bounded_time(text: str) -> None:
-    start = time.process_time()
+    took = stopwatch()
     verify(ENGLISH, text * (300_000 // len(text)))
-    assert time.process_time() - start < 10
+    assert took() < 10

@@ -2,11 +2,11 @@
 
 import cmath
 import random
-import time
 from fractions import Fraction
 
 import pytest
 
+from tests.clock import stopwatch
 from verifiers.exact_sums import Expr, rational
 from verifiers.latex_parse import Group, Named, Quantity, Unparsed, parse
 
@@ -155,10 +155,10 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:16])
 def test_hostile_answers_return_at_once(text: str) -> None:
-    start = time.process_time()
+    took = stopwatch()
     for spaces in range(3):  # other text, so that nothing is remembered
         parse(" " * spaces + text)
-    assert time.process_time() - start < 0.3
+    assert took() < 0.6
 
 
 @pytest.mark.parametrize("text", ["99999999!", "2^{1000000000}", r"\binom{99999999}{5555}", "(((9!)!)!)!"])

@@ -244,7 +244,7 @@ def test_failure_5_a_restated_theorem_must_be_ours(repl, proof):
 def test_failure_6_a_runaway_proof_ends_at_the_deadline_and_heartbeats_are_bounded(repl):
     start = time.monotonic()
     assert ask("HANG", time_limit=0.5).status is Status.TIMEOUT
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 8
     assert "maxHeartbeats 0" in ask("set_option maxHeartbeats 0 in norm_num").detail
 
 
@@ -559,7 +559,7 @@ def test_a_server_that_hangs_is_left_at_the_deadline(server):
     start = time.monotonic()
     with pytest.raises(LeanTimeout):
         ask_server(server, limit=0.5)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 8
 
 
 def test_no_server_at_all_is_a_crash_that_names_it(monkeypatch):

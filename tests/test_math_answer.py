@@ -3,13 +3,13 @@
 import json
 import os
 import random
-import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.clock import stopwatch
 from verifiers import exact
 from verifiers.answers import tagged
 from verifiers.exact_sums import rational
@@ -138,19 +138,19 @@ def test_code_in_an_answer_is_only_text(payload: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["9^9^9^9", "99999999!", "2^{1000000000}", "{" * 1000 + "1" + "}" * 1000, "1," * 5000, "x" * 100_000])
 def test_hostile_answers_are_judged_at_once(text: str) -> None:
-    start = time.process_time()
+    took = stopwatch()
     assert not equivalent(r"\sqrt{7}", text)
     assert equivalent(text, text + " ")
     verify(problem(r"\sqrt{7}"), rf"\boxed{{{text}}}")
-    assert time.process_time() - start < 0.1
+    assert took() < 0.25
 
 
 def test_common_answers_are_fast() -> None:
     """20,000 a second is the aim; a tenth of it is asserted, for a busy machine."""
     cases = [(problem(str(37 * i)), "We compute. " * 20 + rf"So it is \boxed{{{37 * i + i % 2}}}.") for i in range(2000)]
-    start = time.process_time()
+    took = stopwatch()
     assert sum(verify(p, response).status is Status.RIGHT for p, response in cases) == 1000
-    assert time.process_time() - start < 1
+    assert took() < 1
 
 
 # ---------------------------------------------------------------- labelled data

@@ -1,9 +1,8 @@
 r"""Answers in words, by hand: which sentences name a value, which words are units, what is extracted; each with near misses."""
 
-import time
-
 import pytest
 
+from tests.clock import stopwatch
 from verifiers.answer_names import names_a_quantity
 from verifiers.answers import extract_answer
 from verifiers.math_answer import equivalent
@@ -214,7 +213,7 @@ def test_a_part_of_an_answer_is_not_extracted(response: str) -> None:
 
 def test_hostile_sentences_take_linear_time() -> None:
     for text in ("the square " * 9_000, "answer is " + "x is " * 20_000, "is" + " " * 100_000 + "5", "$x$ or " * 15_000 + "$4$"):
-        start = time.process_time()
+        took = stopwatch()
         extract_answer(text)
         names_a_quantity(text[:1000])
-        assert time.process_time() - start < 0.5
+        assert took() < 1.0

@@ -1,11 +1,10 @@
 """Texts in many encodings, with headers that tell the truth and headers that lie."""
 
-import time
-
 import pytest
 
 from data_pipeline.charset import decode
 from data_pipeline.doc import Origin, Page
+from tests.clock import stopwatch
 
 
 def html(body: bytes, charset: str = "") -> str:
@@ -84,7 +83,7 @@ def test_a_claim_that_reads_as_well_as_the_best_holds() -> None:
 
 
 def test_hostile_bytes_are_judged_in_bounded_time() -> None:
-    begun = time.process_time()
+    took = stopwatch()
     for body in (b"\x80a" * 2_000_000, b"\xc0" * 4_000_000, b"a" * 3_000_000 + b"\xe9", b"\x1b$B" + b"\x80" * 1_000_000):
         html(body, "gbk")
-    assert time.process_time() - begun < 4
+    assert took() < 4

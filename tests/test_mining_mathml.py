@@ -9,6 +9,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from data_pipeline.mathml import mathml_string_to_tex, mathml_to_tex
 from data_pipeline.tex_symbols import symbol, to_tex
+from tests.clock import stopwatch
 
 X = "<mi>x</mi>"
 
@@ -189,10 +190,10 @@ def test_no_entity_of_a_document_is_expanded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tag", ["mrow", "msqrt", "apply", "mfenced", "mml:mrow"])
 def test_endless_nesting_gives_nothing_and_takes_no_time(tag: str) -> None:
-    start = time.process_time()
+    took = stopwatch()
     assert plain(f"<{tag}>" * 20_000 + "x") == ""
     assert mathml_string_to_tex(f"<math>{f'<{tag}>' * 20_000}x") == ""
-    assert time.process_time() - start < 2
+    assert took() < 2
 
 
 def test_deep_but_sane_formulas_are_converted() -> None:
@@ -202,7 +203,7 @@ def test_deep_but_sane_formulas_are_converted() -> None:
 
 
 def test_hostile_attributes_and_sizes_are_harmless() -> None:
-    start = time.process_time()
+    took = stopwatch()
     cell = '<mtable><mtr><mtd columnspan="1000000000000000" rowspan="1000000000000000"><mi>x</mi></mtd></mtr></mtable>'
     assert plain(cell) == r"\begin{matrix} x \end{matrix}"
     assert plain('<mspace width="1e999em"></mspace><mi>x</mi>') == "x"
@@ -210,7 +211,7 @@ def test_hostile_attributes_and_sizes_are_harmless() -> None:
     assert plain("<mo>(</mo>" * 3000 + "<mo>)</mo>" * 3000).startswith("(")
     assert mathml_string_to_tex("<math>" + "<mi>x</mi>" * 50_000 + "</math>") == ""
     assert mathml_string_to_tex("<math>" + "<mtr>" * 30 + "\x00</math>") is not None
-    assert time.process_time() - start < 3
+    assert took() < 3
 
 
 def test_symbols_are_those_of_latex_and_letters_keep_their_alphabet() -> None:
@@ -238,11 +239,11 @@ def test_unicode_mathematics_in_text_becomes_tex(text: str, tex: str) -> None:
 
 
 def test_a_run_of_combining_marks_or_radicals_is_linear() -> None:
-    start = time.process_time()
+    took = stopwatch()
     assert len(to_tex("x" + "\u0302" * 100_000)) < 10_000_000
     to_tex("√(" * 50_000)
     to_tex("√" * 50_000)
-    assert time.process_time() - start < 2
+    assert took() < 2
 
 
 def test_a_formula_of_thirty_elements_takes_well_under_a_millisecond_beside_json() -> None:

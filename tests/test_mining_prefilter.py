@@ -1,6 +1,5 @@
 """The prefilter on every spelling of mathematics and its look-alikes, and addresses, well-formed and hostile."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from data_pipeline.doc import Origin, Page
 from data_pipeline.media_kind import kind_of
 from data_pipeline.prefilter import Prefilter, has_mathematics, prefilter
 from data_pipeline.urls import UrlList, domain, host, normalise_url
+from tests.clock import stopwatch
 from verifiers.input_error import InputError
 
 MATHEMATICS = [
@@ -97,9 +97,9 @@ HOSTILE += [b"$" + b"x_" * 500_000, b"class=" * 150_000, b"\0" * 1_000_000, b"$$
 
 @pytest.mark.parametrize("number", range(len(HOSTILE)))
 def test_a_hostile_megabyte_takes_less_than_a_second(number: int) -> None:
-    began = time.process_time()
+    took = stopwatch()
     has_mathematics(HOSTILE[number])
-    assert time.process_time() - began < 1.0
+    assert took() < 1.0
 
 
 def page(body: bytes, media: str = "text/html", url: str = "http://a.example/b") -> Page:
@@ -241,13 +241,13 @@ def test_hostile_addresses_are_quick_and_never_fail() -> None:
         "http://a/?" + "a=%ff&" * 10_000,
     ]
     listed = UrlList(["example.com", "example.com/a", *hostile])
-    began = time.process_time()
+    took = stopwatch()
     for url in hostile:
         key = normalise_url(url)
         assert len(key) <= 60_000
         host(url)
         assert isinstance(url in listed, bool)
-    assert time.process_time() - began < 2.0
+    assert took() < 2.0
 
 
 def test_a_benchmark_without_a_result_has_failed() -> None:

@@ -140,14 +140,14 @@ def test_a_hang_is_a_timeout_and_holds_up_nobody(problems: list[Problem], respon
     ],
 )
 def test_misbehaviour_stays_with_its_item(problems: list[Problem], response: str, status: Status, detail: str) -> None:
-    with VerifierPool(["rewards.py:score"], deadline=5.0) as pool:
+    with VerifierPool(["rewards.py:score"], deadline=20.0) as pool:
         start = time.monotonic()
         verdicts = pool.verify_many(answered(problems, **{response: 77}))
         wall = time.monotonic() - start
     assert verdicts[77].status is status
     assert detail in verdicts[77].detail
     check_others(verdicts, problems, 77)
-    assert wall < 4
+    assert wall < 15
 
 
 def test_a_verifier_that_kills_every_worker_costs_bounded_time(problems: list[Problem]) -> None:
@@ -332,7 +332,7 @@ def test_closing_ends_the_processes_and_the_callers() -> None:
     pool.close()
     thread.join(5)
     assert not thread.is_alive()
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 8
     assert len(errors) == 1
     with pytest.raises(RuntimeError, match="closed"):
         pool.verify_many([(make_problem("?", "1"), "1")])
@@ -345,7 +345,7 @@ def test_ten_thousand_cheap_verdicts_take_a_few_seconds(problems: list[Problem])
         pool.probe(problems[0])
         start = time.monotonic()
         check_others(pool.verify_many(items), problems[:250] * 40)
-        assert time.monotonic() - start < 4  # 0.4 s on two idle cores; the margin is for a busy machine
+        assert time.monotonic() - start < 20  # 0.4 s on two idle cores; a minute where each waits for the one before
 
 
 def _python(program: str) -> "subprocess.Popen[str]":

@@ -218,12 +218,12 @@ def test_a_server_that_fails_gives_no_verdict(server: FakeServer, form: str, fau
 
 def test_a_server_that_hangs_gives_no_verdict(server: FakeServer, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(remote_sandbox, "_GRACE", 0.1)
-    server.faults = [1.0]
+    server.faults = [20.0]
     begin = time.monotonic()
     verdict = verify(problem({**FORMS["stdin"].meta, "time_limit": 0.2}), RIGHT["stdin"])
     assert verdict.status == Status.CRASH
     assert "timed out" in verdict.detail
-    assert time.monotonic() - begin < 0.9
+    assert time.monotonic() - begin < 10
 
 
 def test_a_passing_fault_is_tried_again(server: FakeServer):

@@ -288,7 +288,7 @@ def test_an_environment_that_raises_hangs_or_answers_nonsense_has_no_verdict_and
 
         def step(self, text):
             if self.kind == "hang":
-                time.sleep(1.5)
+                time.sleep(10)
             if self.kind == "raise":
                 raise KeyError("x")
             if "python" not in text:
@@ -307,7 +307,7 @@ def test_an_environment_that_raises_hangs_or_answers_nonsense_has_no_verdict_and
         return [asked.append(response) or right() for _, response in pairs]
 
     groups = collect(problems, engine=tools, chat=chat, sampling=Sampling(100, stop_ids=chat.stop_ids), verify=verify)
-    assert time.monotonic() - began < 1.4
+    assert time.monotonic() - began < 8  # not as long as what hangs
     assert Echo.alive == 0
     verdicts = {group.problem.prompt: group.verdicts[0] for group in groups}
     assert [verdict.status for verdict in verdicts.values()] == [Status.CRASH] * 5 + [Status.RIGHT]
