@@ -105,8 +105,10 @@ class Reader:
 
     def learn(self, tag: str) -> Tag:
         """What to do at a tag. Remembered, for this page and those after it: templates repeat theirs."""
-        if tag[:2] == "a " and 'class="' not in tag and "href=" in tag and not ("hid" in tag or "none" in tag or "block" in tag):
-            return _ANCHOR  # most of what is not remembered
+        if tag[:2] == "a " and " href=" in tag and not ("hid" in tag or "none" in tag or "display" in tag):
+            at = tag.find('class="') + 7  # most of what is not remembered
+            if at < 7 or not kind_of_junk(tag[at : tag.find('"', at)]):
+                return _ANCHOR
         name, _, attrs = tag.partition(" ")
         handler = self.handlers.get(name) if name != "a" else None
         if not attrs:
@@ -153,6 +155,8 @@ class Reader:
         """The text of the element just opened and where its end tag stands; None where it is longer, or patience at its end."""
         pieces, close, start, parts, depth = self.pieces, "/" + name, name + " ", [text], 1
         size, first = len(text), len(self.pieces) - length_hint(self.stream)
+        if first < len(pieces) and pieces[first] == close:
+            return text, first
         for at in range(first, min(len(pieces), first + 2 * self.patience), 2):
             tag = pieces[at]
             if tag == close:
@@ -372,9 +376,10 @@ class Reader:
 
     def lined(self, name: str, attrs: str, text: str) -> str:
         """A listing of lines, or else an element as any other."""
-        found, own = self.ahead(name, text, 20 * MOST), _CLASS.search(attrs)
-        first = len(self.pieces) - length_hint(self.stream)
-        code = lines_of(own[1] if own else "", self.pieces, first, found[1], self.out.codes) if found is not None else None
+        pieces, first = self.pieces, len(self.pieces) - length_hint(self.stream)
+        found = None if self.is_pre(first) else self.ahead(name, text, 20 * MOST)
+        own = _CLASS.search(attrs)
+        code = lines_of(own[1] if own else "", pieces, first, found[1], self.out.codes) if found is not None else None
         if found is None or code is None:
             handler = self.handlers.get(name)
             return handler(self, name, attrs, text) if handler else text
@@ -383,6 +388,15 @@ class Reader:
         self.out.codes.append(trimmed(code))
         self.add("code", f"\ue002{len(self.out.codes) - 1}\ue003", 0, language_of(attrs) or self.hinted())
         return after
+
+    def is_pre(self, at: int) -> bool:
+        """Whether the first thing in an element is `pre`, which is read by itself: nearly all listings."""
+        pieces = self.pieces
+        while at < len(pieces) and pieces[at][0] != "/" and not pieces[at].startswith("pre"):
+            if pieces[at + 1] and not pieces[at + 1].isspace():
+                return False
+            at += 2
+        return at < len(pieces) and pieces[at].startswith("pre")
 
     def hinted(self) -> str:
         """The language that an element around the listing names, if nothing stands between."""

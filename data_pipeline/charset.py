@@ -45,7 +45,7 @@ def decode(page: Page) -> str:
     if utf16:
         return _clean(body.decode(utf16, "replace"))
     claimed = _python_name(page.charset) or _python_name(_declared(body))
-    shifted = _ESCAPES.search(body) is not None
+    shifted = b"\x1b" in body and _ESCAPES.search(body) is not None
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ LINE = "\x01"
 """A `<br>` inside a block's text; control characters of the page are removed before, so it cannot come from there."""
 
 _TOKEN = re.compile(r"<(/?[A-Za-z][^>]*)>([^<]*)")
-_RAW = "script, style, xmp, iframe, noembed, noframes, plaintext"
+_RAW = ["script", "style", "xmp", "iframe", "noembed", "noframes", "plaintext"]
 
 
 def serialised(tree: LexborHTMLParser) -> str:
@@ -20,13 +20,14 @@ def serialised(tree: LexborHTMLParser) -> str:
     root = tree.body or tree.root
     if root is None:
         return ""
-    for node in root.css(_RAW):
-        node.decompose()
+    tree.strip_tags(_RAW)
     html = root.html or ""
     if "<!--" in html:
         first, *rest = html.split("<!--")
         html = first + "".join([part.partition("-->")[2] for part in rest])
-    html = html.replace("&nbsp;", " ").replace(LINE, "")
+    html = html.replace("&nbsp;", " ")
+    if LINE in html:
+        html = html.replace(LINE, "")
     if "$\\endgroup$" in html:  # what a question site puts around each post, so that macros of one do not reach the next; nothing is shown
         html = html.replace("$\\begingroup$", "").replace("$\\endgroup$", "")
     return _folded(html)
