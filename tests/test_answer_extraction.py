@@ -159,6 +159,8 @@ def test_final_answer_phrase_that_is_a_sentence(response: str, gold: str) -> Non
         ("The answer is that half the total cost comes to 8 dollars.", "8"),
         ("The final answer is 3 hours after 5.", "3"),
         ("The answer is that he is not 7 years old.", "7"),
+        ("Answer: from 1 to 2 days of work", "2"),
+        ("Answer: they need 5 to 7 days", "7"),
         ("The answer is that they met on June 3 again.", "3"),
         ("The final answer is 3 miles farther away", "3 km"),
         ("Final answer: my estimate of the cost would be 40 dollars", "40"),
@@ -213,6 +215,8 @@ INTERMEDIATE = "The interest is $0.05 \\cdot 10200 \\cdot \\frac12 = \\boxed{255
         ("\\boxed{5}. Wait, I made a mistake: it should be 6.", "6", "5"),
         ("The answer is 5. No wait, it's 6.", "6", "5"),
         ("The answer is 5. Actually, it is $\\frac{1}{2}$.", "1/2", "5"),
+        ("\\boxed{5}. Actually the other root is 6.", "5", "6"),
+        ("\\boxed{5}. Wait, the correct value is 6.", "6", "5"),
         ("\\boxed{8} The final answer is 7", "8", "7"),  # side by side, the box is the deliberate one
         ("\\boxed{8}. We check this: the sum of all its parts was 3 + 5, which indeed holds for it. I hope the answer is clear.", "8", "5"),
         ("<|begin_of_box|>4<|end_of_box|>", "4", "5"),

@@ -120,7 +120,8 @@ _FAR = 2000
 _SHORTEST_RETRACTION = 8
 _RETRACTED = r"\b(?:wait|actually|no|oops|sorry|correction|scratch that|on second thought|i was wrong|my mistake|let me correct)\b[,.!:— -]"
 _INSTEAD = (
-    r"\b(?:it['’]s|it is|should be|must be|ought to be|should have been|answer is|result is|we get|this gives|that gives|is actually|is)\s"
+    r"\b(?:it['’]s|it is|should be|must be|ought to be|should have been|answer is|result is|we get|this gives|that gives|is actually"
+    r"|(?:correct|right|actual|true)\s(?:\w{1,20}\s)?is)\s"
     rf"(?:actually\s|really\s)?(?:\$(\S[^$\n]{{0,100}})\$|\\\((.{{1,100}}?)\\\)|({_NUMBER})(?![\w(^/]))"
 )
 
@@ -167,6 +168,8 @@ def value_in_sentence(text: str, *, english: bool = True) -> str:
     if not words and plain != text:
         return plain
     if (len(words) < 3 and text.isascii()) or "\\" in text or _pattern(r"\$\D{1,99}\$|\d\s?[-+*/^=<>]\s?\w|[=<>^_{}()]").search(text):
+        return text
+    if _pattern(r"\d\s?(?:to|through|till|until|bis|à|a|hasta|até|tot|do|до|至|到|から|~|～)\s?\d").search(plain):  # a range
         return text
     if _pattern(_UNSAFE if english else _UNSAFE_ABROAD).search(plain) or _pattern(_RELATIVE).search(plain):
         return text
