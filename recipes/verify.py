@@ -182,7 +182,7 @@ def _items(source: Iterable[Row], config: Config, rows: deque[_Waiting], room: t
     """The rows as problems and responses; what their verdicts' lines need goes to `rows`. Runs in the pool's thread."""
     said: set[str] = set()
     for place, end, fields, line in source:
-        for note in _notes(fields, config):
+        for note in _notes(fields, config) if config.verifier else ():
             if note not in said:
                 said.add(note)
                 print(f"note: {place} {note}", file=sys.stderr)
@@ -199,7 +199,7 @@ def _items(source: Iterable[Row], config: Config, rows: deque[_Waiting], room: t
 
 def _notes(row: dict[str, Any], config: Config) -> Iterator[str]:
     """What is done to a row that its writer might not expect."""
-    if config.verifier and row.get("verifier", config.verifier[0]) != config.verifier[0]:
+    if row.get("verifier", config.verifier[0]) != config.verifier[0]:
         yield f"names the verifier {row['verifier']!r:.60}; --verifier judges it instead"
     if field_of(row, config.gold_column) is ABSENT and any(":" in spec for spec in config.verifier):
         yield f"has no {config.gold_column!r}; the reward finds an empty answer (--gold-column says where it is)"

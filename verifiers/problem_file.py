@@ -165,6 +165,8 @@ def answer_as_response(answer: str, verifier: str, *, as_it_stands: bool = False
     if "math_answer" not in own_verifiers([verifier]):
         return answer
     in_box = f"\\boxed{{{answer}}}"
+    if not any(character in answer for character in "\\{}<≈$"):
+        return in_box
     return in_box if not as_it_stands or extract_answer(in_box) == Answer(tidy(answer.strip()), "boxed") else f"<answer>{answer}</answer>"
 
 
