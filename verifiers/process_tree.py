@@ -7,10 +7,12 @@ and ends without pause has no time to be in neither place.
 """
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Iterator
 
+_SIZE = re.compile(rb"^Rss(Anon|Shmem):\s+(\d+)", re.MULTILINE)
 _SHARED = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) [r-][w-][x-]s ([0-9a-f]+) (\S+) (\d+) +/dev/zero \(deleted\)")
 
 
@@ -28,18 +30,24 @@ def count_threads() -> int:
 
 def descendants(proc: int) -> Iterator[str]:
     """The descendants of this process. Their numbers are those of the /proc that the descriptor `proc` is."""
+    return (pid for pid, _ in _walk(proc))
+
+
+def _walk(proc: int) -> Iterator[tuple[str, list[str]]]:
+    """Each descendant with its threads, the first of which may have ended."""
     own = os.readlink("self", dir_fd=proc)
     if not _lists_children(proc, own):
-        yield from _by_parents(proc, own)
+        yield from ((pid, _threads(proc, pid)) for pid in _by_parents(proc, own))
         return
     seen = {own}
-    waiting = _children(proc, own)
+    waiting = _children(proc, own, _threads(proc, own))
     while waiting:
         pid = waiting.pop()
         if pid not in seen:
             seen.add(pid)
-            yield pid
-            waiting += _children(proc, pid)
+            threads = _threads(proc, pid)
+            yield pid, threads
+            waiting += _children(proc, pid, threads)
 
 
 def resident(proc: int) -> int:
@@ -49,16 +57,16 @@ def resident(proc: int) -> int:
     nobody; where there is more than one process, each such mapping counts in full, once, unless what is resident counts more.
     """
     private = shared = 0
-    pids = []
-    for pid in descendants(proc):
-        pids.append(pid)
-        own, common = _resident(proc, pid)
+    found = []
+    for pid, threads in _walk(proc):
+        found.append((pid, threads))
+        own, common = _resident(proc, pid, threads)
         private, shared = private + own, shared + common
-    if len(pids) < 2:  # the limit of its address space holds for it
+    if len(found) < 2:  # the limit of its address space holds for it
         return private + shared
     mapped: dict[bytes, int] = {}
-    for pid in pids:
-        for inode, end in _shared_mappings(proc, pid):
+    for pid, threads in found:
+        for inode, end in _shared_mappings(proc, pid, threads):
             mapped[inode] = max(end, mapped.get(inode, 0))
     return private + max(shared, sum(mapped.values()))
 
@@ -86,10 +94,11 @@ def _threads(proc: int, pid: str) -> list[str]:
     return []
 
 
-def _children(proc: int, pid: str) -> list[str]:
-    return [child.decode() for thread in _threads(proc, pid) for child in _read(proc, f"{pid}/task/{thread}/children").split()]
+def _children(proc: int, pid: str, threads: list[str]) -> list[str]:
+    return [child.decode() for thread in threads for child in _read(proc, f"{pid}/task/{thread}/children").split()]
 
 
+@functools.cache
 def _lists_children(proc: int, own: str) -> bool:
     """Whether this kernel was built to list a thread's children."""
     try:
@@ -117,24 +126,17 @@ def _by_parents(proc: int, own: str) -> Iterator[str]:
         waiting += children.get(pid, [])
 
 
-def _resident(proc: int, pid: str) -> tuple[int, int]:
+def _resident(proc: int, pid: str, threads: list[str]) -> tuple[int, int]:
     """Bytes of memory of its own, and of memory shared with others. Of a process whose first thread has ended, another one tells."""
-    for thread in (pid, *_threads(proc, pid)):
-        sizes = {b"RssAnon:": 0, b"RssShmem:": 0}
-        found = False
-        for line in _read(proc, f"{pid}/task/{thread}/status").splitlines():
-            name, _, size = line.partition(b"\t")
-            if name in sizes:
-                found = True
-                sizes[name] = int(size.split()[0]) << 10
-        if found:
-            return sizes[b"RssAnon:"], sizes[b"RssShmem:"]
+    for thread in threads:
+        if sizes := dict(_SIZE.findall(_read(proc, f"{pid}/task/{thread}/status"))):
+            return int(sizes.get(b"Anon", 0)) << 10, int(sizes.get(b"Shmem", 0)) << 10
     return 0, 0
 
 
-def _shared_mappings(proc: int, pid: str) -> Iterator[tuple[bytes, int]]:
+def _shared_mappings(proc: int, pid: str, threads: list[str]) -> Iterator[tuple[bytes, int]]:
     """(its device and inode, bytes from its beginning) of each mapping without a name that children may share."""
-    for thread in (pid, *_threads(proc, pid)):
+    for thread in threads:
         if maps := _read(proc, f"{pid}/task/{thread}/maps"):
             for begin, end, offset, device, inode in _SHARED.findall(maps):
                 yield device + b" " + inode, int(offset, 16) + int(end, 16) - int(begin, 16)
