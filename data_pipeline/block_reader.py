@@ -79,6 +79,8 @@ class Reader:
         self.lone_box = -1
         self.hint = ("", 0)
         self.code_attrs = ""
+        self.broken = False
+        """Whether what was consumed last holds line breaks by elements."""
         self.known = self.remembered[True]
         if len(self.known) > _MOST_KNOWN:
             self.known.clear()
@@ -282,7 +284,7 @@ class Reader:
     def consume(self, name: str, text: str) -> tuple[str, str]:
         """The text of the element just opened, and what follows it. Line breaks and the ends of lines' elements are kept as line breaks."""
         parts, depth, close = [text], 1, "/" + name
-        known = self.known
+        known, self.broken = self.known, False
         for whole, text in self.tokens:
             _, tag, attrs, junk = known.get(whole) or self.learn(whole)
             if tag == close:
@@ -294,6 +296,7 @@ class Reader:
             elif tag == name:
                 depth += 1
             elif tag in _LINES:
+                self.broken = True
                 if tag == "br" or parts[-1][-1:] != "\n":
                     parts.append("\n")
             elif tag == "code":
@@ -396,7 +399,7 @@ class Reader:
             if pieces[at + 1] and not pieces[at + 1].isspace():
                 return False
             at += 2
-        return at < len(pieces) and pieces[at].startswith("pre")
+        return at < len(pieces) and pieces[at].startswith("pre") and "-line" not in pieces[at]
 
     def hinted(self) -> str:
         """The language that an element around the listing names, if nothing stands between."""

@@ -243,7 +243,8 @@ class _Builder(Reader):
         words = " ".join(inside.split())
         if not words or "\ue000" in words or "\ue002" in words:
             return words + after
-        if inside.strip().count("\n") > 1 and not self.anchors:
+        lines = inside.strip().count("\n") + (self.broken and not "".join(self.buffer).strip())
+        if lines > 1 and not self.anchors:
             self.flush()
             self.listing(inside, attrs)
             return after

@@ -328,12 +328,13 @@ def _inside(page: _Page, scope: int, prose: Sequence[int]) -> list[bool]:
     cue = next((cue for cue in (BODY, ARTICLE) if owns[scope] & cue), 0)
     if cue:
         sums = page.sums(prose)
+        texts = page.sums([0 if linked else weight for weight, linked in zip(page.weights, page.linked, strict=True)])
         above = _ancestors(parents, scope)
         for index, own in enumerate(owns):
-            if own & cue and sums[index] and index not in above and not zones[index] & (NAV | BAD | COMMENTS):
+            if own & cue and texts[index] and index not in above and not zones[index] & (NAV | BAD | COMMENTS):
                 around = _ancestors(parents, index)
                 beside = not set(above[1:_BESIDE]).isdisjoint(around[1:_BESIDE])
-                if sums[index] > (0.05 if beside else 0.3) * sums[scope]:
+                if beside or sums[index] > 0.3 * sums[scope]:
                     inside[index] = True
                     if beside:  # each with the heading that stands over it
                         common = next(box for box in above if box in around)

@@ -158,6 +158,12 @@ def test_a_pages_second_post_stays(post: str) -> None:
     assert read(f"{MENU}<div>{first}{second}</div>") == f"## One\n\n{A}\n\n{B}\n\n{A}\n\n## Two\n\n{C}"
 
 
+@pytest.mark.parametrize("name", ["post-body", "entry-content", "articleBody"])
+def test_a_short_second_post_stays(name: str) -> None:
+    post = f'<div class="post"><div class="{name}"><p>{{}}</p></div></div>'
+    assert read(MENU + post.format(f"{A}</p><p>{B}") + post.format("Yes, I agree.")) == f"{A}\n\n{B}\n\nYes, I agree."
+
+
 @pytest.mark.parametrize("kind", ["ul", "ol"])
 @pytest.mark.parametrize("intro", ["There are three kinds:", "Three kinds of them are known:", "三种空间如下所示，请看下面的列表："])
 def test_a_list_of_links_that_a_sentence_introduces_stays(kind: str, intro: str) -> None:
@@ -253,6 +259,9 @@ LINES = {
     '<div class="view-line">&nbsp;&nbsp;print(i)</div></div>',
     "pre": '<pre><code><span class="line">for i in x:</span><span class="line">  print(i)</span></code></pre>',
     "codes": "<pre><code>for i in x:</code><code>  print(i)</code></pre>",
+    "breaks": "<div><code>for i in x:<br>&nbsp;&nbsp;print(i)</code></div>",
+    "pres": '<div class="CodeMirror-code"><div><pre class=" CodeMirror-line"><span>for i in x:</span></pre></div>'
+    '<div><pre class="CodeMirror-line"><span>  print(i)</span></pre></div></div>',
     "blocks": '<pre><span style="display:block">for i in x:</span><span style="display:block">  print(i)</span></pre>',
 }
 
