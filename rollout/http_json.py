@@ -12,14 +12,16 @@ import socket
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 from urllib.parse import urlsplit
 
+from rollout.interruption import check
 from verifiers.http_post import Answer, HttpFault, Trouble, ask, read_json
 from verifiers.input_error import InputError
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+_GLANCE = 1.0  # seconds between looks at whether the run was asked to stop
 CONNECT_SECONDS = 10.0
 MESSAGE_LENGTH = 300
 _LONGEST = 256 << 20  # bytes of an answer; a completion of 32,000 tokens with its log-probabilities has some 2 MB
@@ -134,8 +136,12 @@ class JsonServer:
         pool = ThreadPoolExecutor(max(1, min(at_once, len(bodies))))
         try:
             asked = {pool.submit(self.ask, path, body, timeout=timeout, calls=calls): index for index, body in enumerate(bodies)}
-            for done in as_completed(asked):
-                yield asked[done], done.result()
+            left = set(asked)
+            while left:
+                check()  # an interruption ends the wait in a thread too
+                arrived, left = wait(left, timeout=_GLANCE, return_when=FIRST_COMPLETED)
+                for done in arrived:
+                    yield asked[done], done.result()
         finally:
             calls.call_off()
             pool.shutdown(cancel_futures=True)

@@ -9,6 +9,7 @@ import resource
 import select
 import signal
 import time
+import warnings
 from collections.abc import Callable, Sequence
 
 from verifiers.input_error import InputError
@@ -27,7 +28,9 @@ def rendered_in_time(calls: Sequence[tuple[str, Callable[[], str]]]) -> None:
     told: the caller hears it when it calls.
     """
     outlet, inlet = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of threads; the child takes none of their locks
+        child = os.fork()
     if not child:
         _render(calls, inlet)
     os.close(inlet)

@@ -286,3 +286,24 @@ def test_an_evaluation_tells_how_far_it_is(one_thread: None, tokenizer: Any) -> 
     sampled = sum(len(group.completions[0].tokens) for group in groups)
     assert lines == [("evaluating 5 held-out problems, up to 7 tokens each", 5, 5, sampled)]
     assert screen.progress is None
+
+
+def test_a_wait_for_a_server_in_another_thread_hears_of_the_interruption() -> None:
+    """As when the next rollout is sampled ahead, from a server that takes questions and never answers."""
+    import socket
+
+    from rollout.http_json import JsonServer
+
+    state: list[BaseException] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent, interruptible():
+        server = JsonServer(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        questions = server.ask_each("/v1/completions", [{"prompt": [1]}] * 3, timeout=600.0, at_once=2)
+        thread = threading.Thread(target=lambda: _caught(lambda: next(questions), state))
+        thread.start()
+        with silent.accept()[0]:
+            with contextlib.suppress(Interrupted):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(60)
+            thread.join(60)
+        assert not thread.is_alive()
+    assert isinstance(state[0], Interrupted)
