@@ -37,6 +37,7 @@ SAME_EVERYWHERE = [
     (r"\lfloor\ln x\rfloor+1", r"\lfloor\ln x+1\rfloor"),
     (r"\log_2 x+\log_2 y", r"\log_2 (xy)"), (r"|x-1000|", r"\sqrt{(x-1000)^2}"),
     (r"\lfloor\frac{\lfloor x/2\rfloor}{3}\rfloor", r"\lfloor x/6\rfloor"),
+    (r"|x+iy|^2", "x^2+y^2"), (r"\ln(\cosh x+\sinh x)", "x"), (r"\sqrt{\frac{1-\cos x}{2}}", r"\left|\sin\frac x2\right|"),
     (r"\ln x+|x|", r"\ln x+x"), ("e^x|x|", r"e^x\max(x,-x)"), (r"\sqrt x|x|", r"x\sqrt x"), (r"\max(x,y)\min(x,y)", r"x\cdot y"),
     ("1", r"\frac{|x^2-4|}{|x-2||x+2|}"), (r"\max(x,y,z)", r"\max(\max(x,y),z)"), (r"|e^x+1|", "e^x+1"),
 ]  # fmt: skip
@@ -154,3 +155,15 @@ def test_what_is_true_of_any_x_is_no_answer() -> None:
         assert not equivalent(right, left), (left, right)
     for left, right in [("x=1", "1=x"), ("5", "2+3=5"), ("x=5", "x=2+3=5"), ("y=x", "x=y")]:
         assert equivalent(left, right), (left, right)
+
+
+def test_a_letter_over_a_digit_is_no_subscript() -> None:
+    for short, written in [
+        (r"\frac x2", r"\frac{x}{2}"),
+        (r"\frac n3+1", r"\frac{n}{3}+1"),
+        (r"\binom n2", r"\binom{n}{2}"),
+        (r"\dfrac a4b", "ab/4"),
+    ]:
+        assert equivalent(short, written), short
+    assert not equivalent(r"\frac x2", "x_2")
+    assert equivalent("x2", "x_2")

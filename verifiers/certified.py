@@ -86,10 +86,10 @@ def _agree(left: Expr, right: Expr, reading: str) -> bool:
     if comparison.differs_early():
         return False
     opaque = alike(left, right)
-    if opaque is not None and (opaque[0] == opaque[1] or _evidenced(Comparison(*opaque, reading))):
+    if opaque is not None and (opaque[0] == opaque[1] or _evidenced(Comparison(*opaque, reading, complex_=comparison.complex))):
         return True
     if (rest := without_common(left, right)) is not None:
-        shorter = Comparison(*rest, reading)
+        shorter = Comparison(*rest, reading, complex_=comparison.complex)
         try:
             return shorter.everywhere()
         except NoEvidence:
@@ -203,13 +203,13 @@ def _narrow(value: Interval, complex_: bool, hidden: int) -> bool:
 class Comparison:
     """Two sides, evaluated at points until they differ or all was seen; with `proportional` up to a constant factor."""
 
-    def __init__(self, left: Expr, right: Expr, reading: str, *, proportional: bool = False) -> None:
+    def __init__(self, left: Expr, right: Expr, reading: str, *, proportional: bool = False, complex_: bool = False) -> None:
         from verifiers.exact_values import prepared
 
         self.sides = (left, right)
         self.reading = reading
         self.proportional = proportional
-        self.complex = "i" in atoms(left) | atoms(right)
+        self.complex = complex_ or "i" in atoms(left) | atoms(right)
         self.prepared = [found for found in (prepared(left), prepared(right)) if found is not None]
         self.exact = len(self.prepared) == 2
         self.strict = bool(_STRICT_HEADS & (heads(left) | heads(right)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise, product
 
-from verifiers.exact_sums import Call, Expr, Unreadable, atom, atoms, multiply, rational, subtract, symbols
+from verifiers.exact_sums import Call, Expr, Unreadable, atom, atoms, multiply, rational, substitute, subtract, symbols
 from verifiers.formulas import NotAlgebraic, bases, formulas, in_one, is_irrational, surd_roots, without_root
 from verifiers.near_values import bisected, nearly, never_zero, value_range
 from verifiers.polynomials import Polynomial, TooLarge, plus, real_roots, times
@@ -61,6 +61,8 @@ class Line:
         for arg in args:
             self.read(arg)
         match name.head:
+            case "abs" if "i" in atoms(args[0]):
+                self._zero_of_complex(args[0])
             case "abs" | "sgn":
                 self._switch(args[0], exactly=name.head == "sgn")
             case "max" | "min":
@@ -95,6 +97,15 @@ class Line:
                 for monomial, coefficient in args[0].terms:
                     if dict(monomial).get("pi") == 1:
                         self._repeats(2 * coefficient.denominator)
+
+    def _zero_of_complex(self, value: Expr) -> None:
+        """Where real and imaginary part are both 0 is where either is."""
+        try:
+            real = substitute(value, {"i": rational(0)})
+            for part in (real, substitute(subtract(value, real), {"i": rational(1)})):
+                self._switch(part)
+        except Unreadable:
+            self.open = True
 
     def _poles(self, value: Expr) -> None:
         """Of a tangent inside an arcus tangent."""
@@ -187,7 +198,7 @@ class Line:
         known = [(x, y) for x, y in values if y is not None]
         found: list[float] = []
         for (x, a), (y, b) in pairwise(known):
-            if a == 0:
+            if a == 0 and b != 0:  # more zeros than one are what floats have lost
                 found.append(x)
             elif a * b < 0:
                 found.append(bisected(function, x, y, a))

@@ -227,6 +227,7 @@ def _normalise_commands(source: str) -> str:
         source = re.sub(r"\^\s*(?:\{\s*((?:\\prime\s*){1,3})\}|\\prime(?![a-z]))", lambda m: "'" * max(1, m[0].count("prime")), source)
     source = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])", "°", source)
     source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(\d)", r"\1{\2}{\3}", source)
+    source = re.sub(r"(\\[dtc]?(?:frac|binom))\s+([A-Za-z])\s*(\d)", r"\1{\2}{\3}", source)  # \frac x2 has no x_2
     source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(?=[{\\])", r"\1{\2}", source)
     if r"\choose" in source:
         part = r"((?:[^{}=]|\{[^{}]{0,40}\}){1,60}?)"
