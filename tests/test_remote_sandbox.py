@@ -281,9 +281,9 @@ def test_asserts_without_a_sandbox_of_our_own_are_refused(server: FakeServer, mo
 
 def test_tests_that_call_without_end_are_stopped(server: FakeServer, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(served, "_MOST_REQUESTS", 5)
-    slow = problem({"test_list": ["for n in range(100): assert f(n) == n"]}, time_limit=0.4, total_limit=0.9)
-    assert verify(slow, "import time\ntime.sleep(0.25)\ndef f(n): return n").status == Status.CRASH
-    assert verify(slow, "import time\ntime.sleep(0.5)\ndef f(n): return n").status == Status.WRONG
+    slow = problem({"test_list": ["for n in range(100): assert f(n) == n"]}, time_limit=2.4, total_limit=3.2)
+    assert verify(slow, "import time\ntime.sleep(0.8)\ndef f(n): return n").status == Status.CRASH
+    assert verify(slow, "import time\ntime.sleep(3.0)\ndef f(n): return n").status == Status.WRONG
     endless = problem({"test_list": ["n = 0\nwhile True:\n    assert f(n) == n\n    n += 1"]}, time_limit=2.0)
     verdict = verify(endless, "def f(n): return n")
     assert verdict.status == Status.CRASH
