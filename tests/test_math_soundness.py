@@ -167,3 +167,11 @@ def test_a_letter_over_a_digit_is_no_subscript() -> None:
         assert equivalent(short, written), short
     assert not equivalent(r"\frac x2", "x_2")
     assert equivalent("x2", "x_2")
+
+
+def test_a_factor_that_is_0_hides_no_corner() -> None:
+    for at in range(40, 60):
+        tail = rf"\left(1+\begin{{cases}}1&k={at}\\0&\text{{otherwise}}\end{{cases}}\right)"
+        for one in (r"5\cdot n\cdot n!-6n^2", rf"n\cdot n!+{at}n"):
+            factor, _, rest = one.partition("!")
+            assert not equivalent(one, f"{factor}!{tail}{rest}"), at

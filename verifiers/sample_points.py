@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import pairwise, product
 
 from verifiers.corners import Line
-from verifiers.exact_sums import Call, Expr, Unreadable, atoms, rational, substitute, symbols
+from verifiers.exact_sums import Call, Expr, Unreadable, atom, atoms, rational, substitute, symbols
 from verifiers.interval_values import NoEvidence, Point
 from verifiers.near_values import is_meromorphic
 
@@ -137,8 +137,13 @@ class Sample:
     def _line(self, name: str, others: Point) -> Line:
         line = Line(name, name in self.whole, meromorphic=self.meromorphic)
         new = {other: rational(value) for other, value in others.items()}
-        for side in (self.left, self.right):
-            line.read(substitute(side, new) if new else side)
+        pieces = {factor for side in (self.left, self.right) for monomial, _ in side.terms for factor in monomial}
+        for base, exponent in sorted(pieces):  # each by itself: a factor that is 0 here hides no corner of another
+            piece = atom(base, exponent)
+            found = substitute(piece, new) if new else piece
+            if name in symbols(piece) and name not in symbols(found):
+                raise Unreadable  # at these values the variable falls out
+            line.read(found)
         if line.open:
             raise NoEvidence
         return line
