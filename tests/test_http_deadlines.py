@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import trustme
 
 from rollout.http_json import JsonServer, ServerFault
 from verifiers import judge, remote_sandbox
@@ -23,7 +24,7 @@ from verifiers.verdict import Status
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-SLACK = 1.5  # seconds past the deadline: for the threads of a busy machine
+SLACK = 8.0  # seconds past the deadline, for the threads of a busy machine; what drips goes on for a minute
 Script = Callable[[socket.socket], None]
 
 
@@ -357,7 +358,6 @@ def test_a_probability_that_is_none_is_no_verdict(serve: Any, quick: None, logpr
 
 
 def test_tls_is_checked_and_spoken(serve: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    trustme = pytest.importorskip("trustme", reason="needs trustme to make a certificate")
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
