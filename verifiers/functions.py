@@ -57,8 +57,10 @@ def apply(head: str, *args: Expr) -> Expr:
         return add(apply("cos", args[0]), multiply(atom("i"), apply("sin", args[0])))
     if head in ("re", "im"):
         return _part(head, args[0])
+    if head in ("floor", "ceil") and is_call(args[0], "floor", "ceil"):
+        return args[0]
     if head in VARIADIC:
-        args = tuple(sorted(args, key=repr))
+        args = tuple(sorted(_flat(head, args), key=repr))
         exact = [arg.rational for arg in args]
     if head in VARIADIC or head in ("binom", "factorial", "factorial2", "mod"):
         whole = [int(value) for value in exact if value is not None and value.denominator == 1 and abs(value) <= MAX_INTEGER]
@@ -76,6 +78,32 @@ def apply(head: str, *args: Expr) -> Expr:
     if head == "ln" and args[0] == atom("e"):
         return rational(1)
     return call(head, *args)
+
+
+def is_call(value: Expr, *heads: str) -> bool:
+    """Whether an expression is nothing but a call of one of these functions."""
+    if len(value.terms) != 1 or value.terms[0][1] != 1 or len(value.terms[0][0]) != 1:
+        return False
+    [(name, exponent)] = value.terms[0][0]
+    return exponent == 1 and isinstance(name, Call) and name.head in heads
+
+
+def _flat(head: str, args: tuple[Expr, ...]) -> list[Expr]:
+    """gcd(gcd(n, 24), 8) as gcd(n, 8): nested calls as one, with one constant, unless that would leave only it."""
+    found: list[Expr] = []
+    for arg in args:
+        name = arg.terms[0][0][0][0] if is_call(arg, head) else None
+        found += name.args if isinstance(name, Call) else [arg]
+    constants = [exact for arg in found if (exact := arg.rational) is not None]
+    if len(constants) < 2 or len(constants) == len(found):
+        return found
+    if head in ("max", "min"):
+        joined = max(constants) if head == "max" else min(constants)
+    elif all(value.denominator == 1 for value in constants):
+        joined = Fraction(integer_function(head, [value.numerator for value in constants]))
+    else:
+        return found
+    return [arg for arg in found if arg.rational is None] + [rational(joined)]
 
 
 def _too_large(head: str, values: list[int]) -> Expr | None:
@@ -279,6 +307,8 @@ def _step(head: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
             return ev.number(a) if a == b else _unclear()
         rounding: Any = mpf_floor if head == "floor" else mpf_ceil
         a, b = rounding(low), rounding(high)
+        if a != b and (exact := ev.exactly(args[0])) is not None:
+            return ev.number((math.floor if head == "floor" else math.ceil)(exact))
         return (a, a) if a == b else _unclear()
 
     return evaluate
@@ -292,6 +322,9 @@ def _combinatorial(head: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interv
     def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
         found = [ev.sum(arg) for arg in args]
         whole = [value for value in (_exact_integer(ev, value) for value in found) if value is not None]
+        if len(whole) != len(found):
+            exact = [ev.exactly(arg) for arg in args]
+            whole = [value.numerator for value in exact if value is not None and value.denominator == 1]
         if len(whole) != len(found):
             raise Unclear
         try:

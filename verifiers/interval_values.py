@@ -15,7 +15,7 @@ from verifiers.exact_sums import Call, Expr
 MAX_HIDDEN = 5000  # bits; what hides more is not decided
 _LARGEST = 4000  # bits before the point of an intermediate value, and of an exponent's result
 _SHORT = 32  # bits of a number that every precision shows
-_SATURATED = frozenset({"tanh", "coth"})  # whose distance from 1 shrinks with e^-2x
+_SATURATED = frozenset({"tanh", "coth", "sinh", "cosh"})  # whose distance from 1, or from each other, shrinks with e^-2x
 
 Interval = Any  # mpmath's (low, high), or a pair of them for a complex number
 
@@ -114,7 +114,19 @@ class Evaluation:
             total = self._op("add")(total, term, self.precision)
         if smallest is not None and largest is not None:
             self.hidden += largest - smallest
+        if len(value.terms) > 1 and self.has_zero(total) and (exact := self.exactly(value)) is not None:
+            total = self.number(exact)  # x - 7/3 at 7/3 is 0, not something around it
         return self.bounded(total)
+
+    def exactly(self, value: Expr) -> Fraction | None:
+        """The value as a fraction, where it is known to be one."""
+        from verifiers.exact_values import exact_value, prepared, short  # which imports this module
+
+        found = prepared(value)
+        try:
+            return None if found is None else Fraction(exact_value(found, {name: short(x) for name, x in self.point.items()}, {}))
+        except Undefined:
+            return None
 
     def bounded(self, value: Interval) -> Interval:
         for part in self.parts(value):
@@ -132,6 +144,7 @@ class Evaluation:
         if isinstance(name, Call):
             return self.call(name)
         if name.isdigit():
+            self.hidden += _digits(Fraction(int(name)))  # below a root: 4 + 10^-600
             return self.number(int(name))
         if name == "i":
             return (self.lib.mpi_zero, self.lib.mpi_one)

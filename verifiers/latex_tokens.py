@@ -229,6 +229,9 @@ def _normalise_commands(source: str) -> str:
     source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(\d)", r"\1{\2}{\3}", source)
     source = re.sub(r"(\\[dtc]?(?:frac|binom))\s+([A-Za-z])\s*(\d)", r"\1{\2}{\3}", source)  # \frac x2 has no x_2
     source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(?=[{\\])", r"\1{\2}", source)
+    source = re.sub(r"(\\[dtc]?(?:frac|binom))(?:\s+([A-Za-z])|\s*(\d))\s*([A-Za-z\d])(?![A-Za-z]?_)", r"\1{\2\3}{\4}", source)  # x2, ab
+    source = re.sub(r"(\\[dtc]?(?:frac|binom)\s*\{[^{}]{0,80}\})\s*([A-Za-z])(?=[A-Za-z\d])", r"\1{\2}", source)
+    source = re.sub(r"\\sqrt\s+([A-Za-z])(?=[A-Za-z\d])", r"\\sqrt{\1}", source)
     if r"\choose" in source:
         part = r"((?:[^{}=]|\{[^{}]{0,40}\}){1,60}?)"
         source = re.sub(rf"\{{{part}\\choose(?![a-z]){part}\}}", r"\\binom{\1}{\2}", source)
