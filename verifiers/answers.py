@@ -43,6 +43,7 @@ _PART_BEFORE = (  # what stands before a number that is only a part of the answe
     r"|\b(?:minus|negative|not|never|cannot|than|least|most|nor|or|times|plus|over)\s{1,3}\$?$|n't\s$"
 )
 _NEAR_WORDS = 14
+_JOINTS = frozenset("^{<>=~_,-+*/")  # and what is no ASCII
 _FAR_BEFORE = (  # looked for only behind one of these words
     r"\b(?:not|never|cannot|can't|isn't)(?:\s[a-z]{1,12}){1,2}\s$"  # not equal to 5
     r"|\d[^\s\w]{0,4}\s(?:and|or)\s(?:\$|\\\(|\\\[)?\s?(?:[A-Za-z]\s?=\s?)?$|\d[^.\d\n]{0,20}\sor\s[^.\d\n]{0,20}$"  # x = 3 or x = 4
@@ -85,7 +86,7 @@ _MAX_BOXES = 32
 _BETWEEN = 200  # characters from one box of a list to the next
 _PHRASE_LENGTH = 300
 _TAIL = 2000
-_NEAR = 120
+_NEAR = 64
 
 
 @cache
@@ -189,9 +190,10 @@ def tagged(response: str) -> str | None:
 
 def hashes(response: str) -> str | None:
     """Behind the last #### to the end of its line, as in GSM8K's solutions; a heading ("#### Step 3") is none."""
-    _, mark, rest = response.rpartition("####")
-    line = rest.strip().partition("\n")[0]
-    return line if mark and not _searched(_HEADING).match(line) else None
+    if "####" not in response:
+        return None
+    line = response.rpartition("####")[2].strip().partition("\n")[0]
+    return line if not _searched(_HEADING).match(line) else None
 
 
 def phrase(response: str) -> str | None:
@@ -252,11 +254,11 @@ def bare_formula(response: str) -> str | None:
     line = line.strip().removesuffix(".").strip("* ")
     if not before.strip() and _searched(_ONE_WORD).fullmatch(line):
         return line  # "Yes"
-    if not 0 < len(line) <= _TOO_LONG or "$" in line or "\\(" in line or "\\[" in line or _searched(_PROSE).search(line):
-        return None
-    if _searched(_LINE_OF_TEXT).search(line):
-        return None
     alone = line.startswith("=") or not before.strip()  # else the line must be LaTeX
+    if not 0 < len(line) <= _TOO_LONG or "$" in line or "\\(" in line or "\\[" in line or not (alone or "\\" in line):
+        return None
+    if _searched(_PROSE).search(line) or _searched(_LINE_OF_TEXT).search(line):
+        return None
     plain = alone and any(map(str.isdigit, line)) and not _searched(_PLAIN_LINE).search(line)
     if not plain and not _searched(r"\\[a-zA-Z]").search(line):
         return None
@@ -290,11 +292,11 @@ def last_number(response: str) -> str | None:
     None where it is a part of something else (2^{10}, (3, 4), x - 4, n < 4) or is denied: no other number is taken in its place.
     """
     tail = response[-_TAIL:]
-    for begin in (max(0, len(tail) - _NEAR), 0):  # mostly it stands at the very end
-        found = None
+    for near in (_NEAR, 5 * _NEAR, _TAIL):  # mostly it stands at the very end
+        begin, found = max(0, len(tail) - near), None
         for match in _NUMBER.finditer(tail, begin):
             found = match
-        if found is not None and (begin == 0 or found.start() > begin + _NEAR // 4):
+        if found is not None and (begin == 0 or found.start() > begin + _NEAR // 2):
             return _whole_number(tail, found)
     return None
 
@@ -302,18 +304,28 @@ def last_number(response: str) -> str | None:
 def _whole_number(text: str, found: re.Match[str]) -> str | None:
     """The number, with a minus sign that stands apart; None where what is around it shows that it is not the answer."""
     before = text[max(0, found.start() - _LOOK) : found.start()]
-    if found[0][0] not in "-−" and _searched(_MINUS).search(before) and (found.start() <= _LOOK or "=" in before or "is" in before):
+    apart = found[0][0] not in "-−" and before.rstrip()[-1:] in ("-", "−") and _searched(_MINUS).search(before)
+    if apart and (found.start() <= _LOOK or "=" in before or "is" in before):
         return "-" + found[0]
     if found[0][0] in "-−" and before[-1:].isalnum():
         before += "-"
     if _searched(_PART_BEHIND).match(text, found.end()):
         return None
     near = before[-_NEAR_WORDS:]
-    if _searched(_PART_BEFORE).search(near) and not _searched(_MARKUP).search(near):
+    if _may_join(near) and _searched(_PART_BEFORE).search(near) and not _searched(_MARKUP).search(near):
         return None
     if any(word in before for word in _FAR_WORDS) and _searched(_FAR_BEFORE).search(before):
         return None
     return found[0]
+
+
+def _may_join(before: str) -> bool:
+    """Whether the last sign before a number is one that `_PART_BEFORE` ends with, but for white space and a dollar sign."""
+    before = before.rstrip().removesuffix("$").rstrip()
+    last = before[-1:]
+    if last in (":", ";"):
+        return before[:-1].rstrip()[-1:].isdigit()
+    return last.isalpha() or last in _JOINTS or not last.isascii()
 
 
 DEFAULT_EXTRACTORS: tuple[Extractor, ...] = (correction, boxed, tagged, hashes, phrase, choice, last_formula, bare_formula, last_number)

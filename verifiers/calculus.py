@@ -28,7 +28,9 @@ _OPEN_OPERATORS = frozenset({"sum", "prod", "\\int", "\\iint", "\\iiint", "\\oin
 _CODED_INTEGRALS = frozenset({"int", "integrate", "Integral"})
 _ROUNDED = {"⌊": "⌋", "⌈": "⌉"}
 _LONGEST = 4000  # characters that are looked at: more than are read
-_HINT = re.compile(r"sum|prod|[iI]nt|lim|gcd|lcm|mcm|[mM]ax|[mM]in|mod|det|[∑∏∫∪∩⌊⌈]|d\s?[}^{]|matrix|array|cup|cap|union|floor|ceil")
+_HINT = re.compile(  # each alternative begins with a letter or sign of its own, for which the search looks first
+    r"sum|prod|int|Int|lim|gcd|lcm|mcm|max|Max|min|Min|mod|det|∑|∏|∫|∪|∩|⌊|⌈|d\s?[}^{]|matrix|array|cup|cap|union|floor|ceil"
+)
 
 
 def needs_algebra(value: Expr) -> bool:

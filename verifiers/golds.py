@@ -13,6 +13,7 @@ from verifiers.latex_parse import parse
 from verifiers.math_values import Unparsed
 
 _PLAIN = re.compile(r"[+-]?[\d,]{1,400}(?:\.\d{1,400})?", re.ASCII)
+_SAYS = re.compile(r"\d|^[A-Za-z]", re.ASCII)  # no digit, and no letter at the beginning, is read as nothing
 _WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
 _SHORT = 100  # characters of a text that may well be an answer in words
 _FEW = 25  # words of such a text
@@ -38,4 +39,4 @@ def is_solution(gold: str) -> bool:
 
 def says_nothing(gold: str) -> bool:
     """Whether there is nothing to compare with: white space, an empty formula, the NaN of a table's empty cell."""
-    return not gold or gold.lower() == "nan" or (not _PLAIN.fullmatch(gold) and parse(gold) == Unparsed(""))
+    return not gold or gold.lower() == "nan" or (not _SAYS.search(gold) and parse(gold) == Unparsed(""))

@@ -125,7 +125,7 @@ class _Parser(CalculusParser):
         start = self.at
         name = self._leading_name()
         value = self._statement(name)
-        if _VALUE_AT.fullmatch(name) and not (isinstance(value, Named) and _has_no_letters(value.value)):
+        if name and _VALUE_AT.fullmatch(name) and not (isinstance(value, Named) and _has_no_letters(value.value)):
             self.at = start  # f(2) = f(3) + 4 is an equation
             return self._statement("")
         return value

@@ -129,11 +129,13 @@ def normalise(source: str) -> str:
     if any(sign in source for sign in "<>!&"):
         source = re.sub(r"<(/?)sup>", lambda m: "}" if m[1] else "^{", source)
         source = re.sub(r"<=|>=|=<|(?<![\d)])!=|&[lg]t;", lambda m: _PLAIN_OPERATORS[m[0]], source)
-    source = re.sub(r"(?<=\d)\s?(?:\^\s?\{?\s?\\(?:text|mathrm)\s?\{\s?(?:st|nd|rd|th)\s?\}\s?\}?|(?:st|nd|rd|th)\b)", " ", source)
+    if any(ending in source for ending in ("th", "st", "nd", "rd")):
+        source = re.sub(r"(?<=\d)\s?(?:\^\s?\{?\s?\\(?:text|mathrm)\s?\{\s?(?:st|nd|rd|th)\s?\}\s?\}?|(?:st|nd|rd|th)\b)", " ", source)
     if "_" in source:
         source = _subscripts(source)
     source = _plain_forms(source.replace("...", r"\ldots "))
-    source = re.sub(r"\.(?=\s*(?:\\right)?\s*[\])])", "", source)  # punctuation that slipped inside the brackets
+    if "." in source:
+        source = re.sub(r"\.(?=\s*(?:\\right)?\s*[\])])", "", source)  # punctuation that slipped inside the brackets
     source = spelled(source.rstrip(" ."))
     while source and (source[-1] in ".,; \\" or source.endswith("\\!")):
         source = source[: -2 if source[-2:-1] == "\\" else -1]
@@ -177,6 +179,7 @@ def _listed(match: re.Match[str]) -> str:
 
 _CIRCLED = re.compile(r"[①-⑳❶-❿➀-➓⑴-⒇](?:[\s、，,和及与]*[①-⑳❶-❿➀-➓⑴-⒇])*")
 _CURRENCY_CODES = {"usd": r"\$", "eur": "€", "gbp": "£", "jpy": "¥", "rmb": "¥", "cny": "¥", "inr": "₹", "rs": "₹"}
+_CODE_NAMES = ("USD", "EUR", "GBP", "JPY", "RMB", "CNY", "INR", "Rs")
 _CODES = re.compile(r"(?:(?<![A-Za-z\\{])|\\(?:text|mathrm)\s?\{\s?)(USD|EUR|GBP|JPY|RMB|CNY|INR|Rs\.?)\s?\}?\s?(?=\d)")
 
 
@@ -196,7 +199,7 @@ def _plain_forms(source: str) -> str:
     if "_" in source:
         source = re.sub(r"(?<=[A-Za-z])_\s?\{\s*\\(?:(max|min|sup|inf)\s*|(?:text|mathrm|rm)\s*\{\s*([A-Za-z0-9]{1,12})\s*\}\s*)\}",
                         lambda m: f"_{{{m[1] or m[2]}}}", source)  # fmt: skip
-    if "$" in source or _CODES.search(source):
+    if "$" in source or (any(code in source for code in _CODE_NAMES) and _CODES.search(source)):
         source = re.sub(r"(?<![A-Za-z\\])US\s?(?=\\?\$\s?\d)", "", source)
         source = re.sub(r"(?<![A-Za-z\\])(CA|AU|HK|NZ|SG)\s?\\?\$\s?(\d[\d,]{0,20}(?:\.\d{1,9})?)", r"\2\\text{ \1D}", source)
         source = _CODES.sub(lambda m: _CURRENCY_CODES[m[1].rstrip(".").lower()], source)
@@ -206,17 +209,21 @@ def _plain_forms(source: str) -> str:
         source = re.sub(r"°\s*(?:\\(?:text|mathrm)\s*\{\s*([CF])\s*\}|([CF])(?![A-Za-z]))", r"\\text{°\1\2}", source)
     if " in " in source:
         source = re.sub(r"^([A-Za-z]) in (?=[\[({\\])", r"\1 \\in ", source)
-    return re.sub(r"^\s*(?:=|\\approx(?![a-z])|≈)(?=[^=])", "", source)
+    return re.sub(r"^\s*(?:=|\\approx(?![a-z])|≈)(?=[^=])", "", source) if source.lstrip()[:1] in ("=", "\\", "≈") else source
+
+
+_BARE_ARGUMENT = re.compile(r"(?:frac|binom)(?!\s*\{[^{}]*\}\s*\{)")
 
 
 def _normalise_commands(source: str) -> str:
     if "\\\\" in source and all(len(run) % 2 == 0 for run in re.findall(r"\\+(?=[A-Za-z])", source) or [""]):
         source = source.replace("\\\\", "\\")  # written by a program that escaped them all
-    if r"\begin" not in source:
-        source = re.sub(r"\\\\(?=[A-Za-z])", r"\\", source)  # outside a matrix a line break before a letter is an escape too many
-    else:
+    if r"\begin" in source:
         source = _arrays(source)
-    source = re.sub(r"\\\\|\\[()\[\]]", lambda m: m[0] if m[0] == "\\\\" else " ", source)
+    elif "\\\\" in source:
+        source = re.sub(r"\\\\(?=[A-Za-z])", r"\\", source)  # outside a matrix a line break before a letter is an escape too many
+    if "\\(" in source or "\\[" in source or "\\)" in source or "\\]" in source:
+        source = re.sub(r"\\\\|\\[()\[\]]", lambda m: m[0] if m[0] == "\\\\" else " ", source)
     if r"\dot" in source:
         source = re.sub(
             r"(\.\d*)\\dot\s*\{?(\d)\}?(?:(\d*)\\dot\s*\{?(\d)\}?)?",
@@ -225,13 +232,18 @@ def _normalise_commands(source: str) -> str:
         )
     if r"\prime" in source:
         source = re.sub(r"\^\s*(?:\{\s*((?:\\prime\s*){1,3})\}|\\prime(?![a-z]))", lambda m: "'" * max(1, m[0].count("prime")), source)
-    source = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])", "°", source)
-    source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(\d)", r"\1{\2}{\3}", source)
-    source = re.sub(r"(\\[dtc]?(?:frac|binom))\s+([A-Za-z])\s*(\d)", r"\1{\2}{\3}", source)  # \frac x2 has no x_2
-    source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(?=[{\\])", r"\1{\2}", source)
-    source = re.sub(r"(\\[dtc]?(?:frac|binom))(?:\s+([A-Za-z])|\s*(\d))\s*([A-Za-z\d])(?![A-Za-z]?_)", r"\1{\2\3}{\4}", source)  # x2, ab
-    source = re.sub(r"(\\[dtc]?(?:frac|binom)\s*\{[^{}]{0,80}\})\s*([A-Za-z])(?=[A-Za-z\d])", r"\1{\2}", source)
-    source = re.sub(r"\\sqrt\s+([A-Za-z])(?=[A-Za-z\d])", r"\\sqrt{\1}", source)
+    if r"\circ" in source or r"\degree" in source:
+        source = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])", "°", source)
+    if ("frac" in source or "binom" in source) and _BARE_ARGUMENT.search(source):
+        source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(\d)", r"\1{\2}{\3}", source)
+        source = re.sub(r"(\\[dtc]?(?:frac|binom))\s+([A-Za-z])\s*(\d)", r"\1{\2}{\3}", source)  # \frac x2 has no x_2
+        source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(?=[{\\])", r"\1{\2}", source)
+        source = re.sub(
+            r"(\\[dtc]?(?:frac|binom))(?:\s+([A-Za-z])|\s*(\d))\s*([A-Za-z\d])(?![A-Za-z]?_)", r"\1{\2\3}{\4}", source
+        )  # x2, ab
+        source = re.sub(r"(\\[dtc]?(?:frac|binom)\s*\{[^{}]{0,80}\})\s*([A-Za-z])(?=[A-Za-z\d])", r"\1{\2}", source)
+    if r"\sqrt" in source:
+        source = re.sub(r"\\sqrt\s+([A-Za-z])(?=[A-Za-z\d])", r"\\sqrt{\1}", source)
     if r"\choose" in source:
         part = r"((?:[^{}=]|\{[^{}]{0,40}\}){1,60}?)"
         source = re.sub(rf"\{{{part}\\choose(?![a-z]){part}\}}", r"\\binom{\1}{\2}", source)
@@ -239,7 +251,7 @@ def _normalise_commands(source: str) -> str:
     if r"\angle" in source or r"\triangle" in source:
         source = re.sub(r"(?:(?<![A-Za-z])m\s?)?\\angle", r"\\angle", re.sub(r"_\s*\{\s*\\triangle\s*([A-Z]{1,4})\s*\}", r"_{\1}", source))
     source = _unwrapped(source)
-    return re.sub(r"(\\log\s*_)\s*(\d)", r"\1{\2}", source)
+    return re.sub(r"(\\log\s*_)\s*(\d)", r"\1{\2}", source) if r"\log" in source else source
 
 
 _ARRAYS = r"\s*\{(?:array|matrix|smallmatrix|aligned)\}"
@@ -265,6 +277,8 @@ def _unwrapped(source: str) -> str:
         source = re.sub(r"\\(?:text)?color\s*\{[a-zA-Z]{1,20}\}", "", source)
     if r"\under" in source:
         source = re.sub(r"\\underline\s*\{([^{}]*)\}", r"{\1}", source)
+    if r"\text" not in source and r"\math" not in source and r"\mbox" not in source:
+        return source
     source = re.sub(
         r"(\\(?:text|mathrm|mbox|textbf|textit|textrm)\s*\{[^{}\\]*)\\(?:text|mathrm|textbf|textit)\s*\{([^{}]*)\}\s*\}", r"\1\2}", source
     )
@@ -281,9 +295,12 @@ def tokenize(source: str) -> list[Token]:
     found: list[Token] = []
     position, depth, spaced, quad = 0, 0, False, -1
     while position < len(source):
-        match = _pattern(depth > 0).match(source, position)
-        assert match is not None  # the last alternative takes any character
-        position, kind, text = match.end(), str(match.lastgroup), match[0]
+        kind, text = _short_token(source, position)
+        if not kind:
+            match = _pattern(depth > 0).match(source, position)
+            assert match is not None  # the last alternative takes any character
+            kind, text = str(match.lastgroup), match[0]
+        position += len(text)
         if kind == "quad":
             quad = len(found)
         elif kind != "space":
@@ -304,6 +321,21 @@ def tokenize(source: str) -> list[Token]:
     return found
 
 
+def _short_token(source: str, position: int) -> tuple[str, str]:
+    """A token of one character that no pattern could make longer, which most are; two empty texts where the patterns have to say."""
+    first = source[position]
+    if first == " ":
+        return "space", first
+    if first in _SIGNS:
+        return "op", first
+    if first in _ALPHANUMERIC and source[position + 1 : position + 2] in _STOPS:
+        return ("num" if first.isdigit() else "sym"), first
+    return "", ""
+
+
+_SIGNS = frozenset("+-*/=()[]{}|^_<>,;:!&%$'\"?#@`")
+_STOPS = frozenset("+-*/=()[]}|^<>;:!&%$'") | {""}
+_ALPHANUMERIC = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _CALLED = re.compile(r"(?:\s|\\left|\\[bB]igg?l?)*[(\[]")
 _ITEM_STARTS = ("(", "-", "\\frac", "\\dfrac", "\\tfrac", "\\sqrt", "\\pi", "\\left")
 
@@ -384,7 +416,9 @@ def numeral(text: str) -> tuple[Fraction, int] | None:
     In 0.1\overline{6} the repeated block of length r behind d decimals is block / (10^r - 1) / 10^d. 2\frac{1}{2} and 2 1/2 are 5/2:
     an integer before a written fraction below 1 is added to it; before another fraction it multiplies. None where neither reads it.
     """
-    mixed = re.search(rf"(?:{_MIXED})$", text, re.ASCII)
+    if len(text) < 19 and text.isdigit() and text.isascii():
+        return Fraction(int(text)), 0
+    mixed = _pattern_of_mixed().search(text) if "/" in text or "frac" in text else None
     if mixed:
         whole, top, bottom = numeral(text[: mixed.start()]), *(int(part) for part in mixed.groups() if part)
         if whole is None or not bottom or (top >= bottom and mixed[3]):
@@ -399,6 +433,11 @@ def numeral(text: str) -> tuple[Fraction, int] | None:
         decimals = len(digits.partition(".")[2])
         return Fraction(f"0{digits}0") + Fraction(int(repeated), (10 ** len(repeated) - 1) * 10**decimals), 0
     return Fraction(digits), 0 if "e" in digits.lower() else len(digits.partition(".")[2])
+
+
+@cache
+def _pattern_of_mixed() -> re.Pattern[str]:
+    return re.compile(rf"(?:{_MIXED})$", re.ASCII)
 
 
 def in_base(digits: str, base: int) -> int | None:

@@ -9,11 +9,11 @@ from verifiers.exact_sums import Unreadable
 from verifiers.latex_tokens import Token
 from verifiers.units import is_glued
 
-UNIT_WORDS = (
+UNIT_WORDS = frozenset((
     "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",
     "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm", "per", "sq",
     "atm", "Pa", "kPa", "kWh", "ohm", "ohms", "USD", "EUR", "GBP", "INR", "RMB", "yen",
-)  # fmt: skip
+))  # fmt: skip
 _SURE_UNITS = frozenset({"cm", "mm", "km", "kg", "ft", "lb", "lbs", "oz", "hr", "hrs", "sec", "mph", "kPa", "kWh", "kHz", "MHz"})
 _NO_UNIT = frozenset((
     "for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else", "squared", "cubed",
@@ -29,6 +29,7 @@ _NO_UNIT = frozenset((
     "score", "gross", "grand", "quarter", "quarters", "fourth", "third", "fifth", "sixth", "eighth", "tenth",
 ))  # fmt: skip
 CURRENCIES = ("$", "€", "£", "¥", "¢", "₹")
+_END = Token("end", "", False)
 
 
 class UnitReader:
@@ -40,19 +41,23 @@ class UnitReader:
 
     def _peek(self, ahead: int = 0) -> Token:
         at = self.at + ahead
-        return self.tokens[at] if at < len(self.tokens) else Token("end", "", False)
+        return self.tokens[at] if at < len(self.tokens) else _END
 
     def _skip(self) -> bool:
         self.at += 1
         return True
 
     def _next_op(self, *texts: str) -> bool:
-        token = self._peek()
-        return token.kind in ("op", "matrix") and token.text in texts
+        if self.at >= len(self.tokens):
+            return False
+        kind, text, _ = self.tokens[self.at]
+        return text in texts and kind in ("op", "matrix")
 
     def _take(self, *texts: str) -> bool:
-        self.at += (found := self._next_op(*texts))
-        return found
+        if self._next_op(*texts):
+            self.at += 1
+            return True
+        return False
 
     def _expect(self, *texts: str) -> str:
         if not self._take(*texts):
@@ -91,7 +96,9 @@ class UnitReader:
         kind, text, spaced = self._peek()
         if kind == "func":
             return text == "min" and self._peek(1).text not in ("(", "{", "\\{", "=", ":")
-        plain = re.sub(r"\^-?\d", "", text)
+        if kind != "word" and kind != "text":
+            return False
+        plain = re.sub(r"\^-?\d", "", text) if "^" in text else text
         if not any(c.isalpha() for c in text) or any(c.isdigit() for c in plain) or _changes_the_number(text):
             return False  # "5 or 6" is two answers, whatever it is set in
         if _is_participle(text.split()[-1].lower()) and self._peek(1).kind not in ("word", "text"):

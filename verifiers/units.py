@@ -59,6 +59,7 @@ Dimension = tuple[tuple[str, int], ...]
 
 
 _SYMBOL = r"(?:km|cm|mm|kg|mg|ml|mL|kJ|kW|Hz|min|mol|m|s|h|g|N|J|W|V|A|K|L|C)"
+_COMPOUND_ENDS = frozenset("mglLJWzAnshNVKC0123456789}")  # what a symbol or its power ends with
 _POWER = r"(?:\s?\^\s?(?:\{\s?-?\d\s?\}|-?\d))?"
 _JOINT = r"\s?(?:/|\\cdot\s|\*|\\,|\s)\s?"
 _SPACE = r"(?<=[\d})])(?:\s|~|\\[,;: ])+"
@@ -87,7 +88,7 @@ def spelled(source: str) -> str:
     if "rm" in source or "text" in source:
         for _ in range(4):
             source = _pattern("upright").sub(lambda m: m[1] + (f"^{m[2]}" if m[2] else " ") + m[3], source)
-        source = _pattern("fraction").sub(r"\\text{ \1/\2}", source)
+        source = _pattern("fraction").sub(r"\\text{ \1/\2}", source) if "frac" in source else source
         source = re.sub(r"\}\s?\\cdot(?=\s?\\(?:text|mathrm)\s?\{)", "} ", source)
     if "°" in source:
         source = _pattern("minutes").sub(lambda m: rf"({m[1]}+\frac{{{60 * int(m[2]) + int(m[3] or 0)}}}{{3600}})°", source)
@@ -104,6 +105,8 @@ def spelled(source: str) -> str:
         source = _pattern("chinese").sub(lambda m: rf"\text{{ {_CHINESE[m[1]]}}}", source)
     if "/" in source:
         source = _pattern("glued").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
+    if source.rstrip()[-1:] not in _COMPOUND_ENDS or not ("\\" in source or "~" in source or len(source.split(None, 1)) > 1):
+        return source
     return _pattern("compound").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
 
 

@@ -80,7 +80,9 @@ Verifier = Callable[[Problem, str], Verdict]
 def quoted(text: str, most: int = 120) -> str:
     """A text in quotes on one line, for a detail: LaTeX keeps its single backslashes, where `repr` would double them."""
     line = " ".join(text.split())
-    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line[:most])
+    shown = line[:most]
+    if not shown.isprintable():
+        shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in shown)
     return f"'{shown}'" + "..." * (len(line) > most)
 
 
