@@ -189,6 +189,36 @@ def test_what_a_notation_does_not_mean(one: str, other: str) -> None:
     assert not equivalent(other, one)
 
 
+@pytest.mark.parametrize(
+    ("interval", "other"),
+    [
+        (r"x\in[2,3]", r"\begin{pmatrix}2\\3\end{pmatrix}"),
+        (r"x\in(2,3)", r"\begin{pmatrix}2\\3\end{pmatrix}"),
+        (r"x\in[2,3]", r"\begin{bmatrix}2&3\end{bmatrix}"),
+        (r"x\in(2,3)", "a = 2, b = 3"),
+        (r"t\in(-1,4), s\in[0,1]", r"t=\begin{pmatrix}-1\\4\end{pmatrix}, s=\begin{pmatrix}0\\1\end{pmatrix}"),
+    ],
+)
+def test_an_interval_that_a_letter_is_in_is_no_vector(interval: str, other: str) -> None:
+    assert not equivalent(interval, other)
+    assert not equivalent(other, interval)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (r"x\in[2,3]", "[2,3]"),
+        (r"x\in(2,3)", "2<x<3"),
+        (r"x\in\{2,3\}", "x=2, x=3"),
+        ("v=(2,3)", r"v=\begin{pmatrix}2\\3\end{pmatrix}"),
+        ("[2,3]", r"\begin{pmatrix}2\\3\end{pmatrix}"),
+    ],
+)
+def test_intervals_and_vectors_in_other_words(one: str, other: str) -> None:
+    assert equivalent(one, other)
+    assert equivalent(other, one)
+
+
 def test_a_text_too_long_to_be_read_is_compared_as_its_tokens() -> None:
     plain = " = ".join([r"[\begin{array}{rr}3 & 7 \\ 5 & 12\end{array}]"] * 25)
     sized = plain.replace("[", "\\left[").replace("}]", r"}\right]")

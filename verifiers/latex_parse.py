@@ -9,6 +9,7 @@ ellipses, statements in words.
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise, repeat
@@ -124,11 +125,12 @@ class _Parser(CalculusParser):
             return Everywhere(self._item(), Unparsed(""))
         start = self.at
         name = self._leading_name()
+        member = bool(name) and self.tokens[self.at - 1].text == "∈"
         value = self._statement(name)
         if name and _VALUE_AT.fullmatch(name) and not (isinstance(value, Named) and _has_no_letters(value.value)):
             self.at = start  # f(2) = f(3) + 4 is an equation
             return self._statement("")
-        return value
+        return replace(value, member=True) if member and isinstance(value, Named) else value
 
     def _statement(self, name: str) -> Value:
         """side (relation side)*, behind the name of the first side."""
@@ -338,7 +340,7 @@ def _repeats(names: list[str], ends: list[int]) -> bool:
 def _as_vector(value: Value) -> Value:
     """2i + 3j in unit vectors as the tuple (2, 3); without j or k, how many coordinates there are is not known."""
     if isinstance(value, Named):
-        return Named(value.name, _as_vector(value.value))
+        return replace(value, value=_as_vector(value.value))
     if not isinstance(value, Expr) or not symbols(value) & set(UNIT_VECTORS[1:]):
         return value
     parts: dict[str, list[tuple[Monomial, Fraction]]] = {name: [] for name in UNIT_VECTORS}

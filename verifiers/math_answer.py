@@ -53,6 +53,7 @@ from verifiers.relations import (
     equation,
     gives,
     in_one_case,
+    is_interval_beside_points,
     named_quantity,
     one_letter_apart,
     renamed,
@@ -296,6 +297,8 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
         return found and policy.note("structure", left, right)
     if (statements := _same_statement(left, right)) is not None:
         return statements and policy.note("structure", left, right)
+    if is_interval_beside_points(left, right):
+        return False
     left, right = _by_name(left, right), _by_name(right, left)
     left, right = _unnamed(left), _unnamed(right)
     match left, right:

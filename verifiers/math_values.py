@@ -1,6 +1,6 @@
 """What an answer can be once it has been read: the values that `latex_parse.py` makes and `math_answer.py` compares."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from verifiers.exact_sums import Expr, Unreadable
 
@@ -31,6 +31,8 @@ class Named:
 
     name: str
     value: "Value"
+    member: bool = field(default=False, compare=False)
+    """Whether it was written with the sign of membership, so that a pair in brackets is an interval."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ the expression lacks (xy = 6 and 6/x). An inequality is the same up to a positiv
 """
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 
@@ -93,6 +94,15 @@ def as_tuple(group: Group) -> Group:
     if group.opening or len(items) != len(group.items) or len(set(names)) != len(names) or any(len(n.partition("_")[0]) > 1 for n in names):
         return group
     return Group("(", ")", tuple(item.value for item in sorted(items, key=lambda item: item.name)))
+
+
+def is_interval_beside_points(left: Value, right: Value) -> bool:
+    r"""x \in [2,3] or x \in (2,3) beside a vector or a list: an interval is neither, though their brackets and numbers may be the same."""
+    for one, other in ((left, right), (right, left)):
+        shape = other.value if isinstance(other, Named) else other
+        if isinstance(shape, Group) and shape.opening in ("", "matrix") and isinstance(one, Named) and one.member:
+            return isinstance(one.value, Group) and one.value.opening in ("(", "[")
+    return False
 
 
 def apart(left: Named, right: Named) -> bool:
@@ -224,7 +234,7 @@ def renamed(value: Value, old: str, new: str) -> Value:
         case Relation(sides=sides, ops=ops):
             return Relation(tuple(map(change, sides)), ops)
         case Named(name=name, value=inner):
-            return Named(new if name == old else name.replace(f"({old})", f"({new})"), change(inner))
+            return replace(value, name=new if name == old else name.replace(f"({old})", f"({new})"), value=change(inner))
         case SetOf(op=op, left=a, right=b):
             return SetOf(op, change(a), change(b))
         case Builder(head=head, conditions=conditions):
