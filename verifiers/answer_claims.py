@@ -18,7 +18,7 @@ _IS = (
     r"|은|는)"
 )
 _ENGLISH = (
-    r"\b(?:answer|(?:correct|right|best)\s(?:option|choice))(?:\s{1,4}|\*\*)?(?:\([^()\n]{1,30}\)\s?)?"
+    r"\b(?:answers?|(?:correct|right|best)\s(?:option|choice))(?:\s{1,4}|\*\*)?(?:\([^()\n]{1,30}\)\s?)?"
     r"(?:(?:which|that|we|i|you)\s(?:get|got|want|seek|find|found|need)\s)?"
     r"(?:\*\*\s{0,4})?(?:(?:is|are|was|equals|(?:must|should|would|will|can only|has to|have to)\sbe|(?:comes|works|turns)\sout\sto\sbe"
     r"|comes\sto|becomes)\b(?:\s(?:therefore|thus|then|hence|simply|just|indeed|clearly|exactly|equal\sto)\b)?|:|=|：)[\s:*]{0,8}"
@@ -41,8 +41,8 @@ _NUMBER = (
 )
 _UNSAFE = (  # what denies, bounds, joins or restricts, in English; and in the other languages
     r"\b(?:not|no|never|none|nor|neither|either|or|if|unless|except|than|least|most|may|might|could|cannot|nothing|false|wrong|incorrect"
-    r"|impossible|between|per|every|each|times|about|approximately|roughly|around|nearly|almost|over|under|another|other|both|either|two"
-    r"|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|half|quarter)\b|n['’]t\b|\d\W{0,3}\band\b|\band\W{1,3}\d"
+    r"|impossible|between|times|about|approximately|roughly|around|nearly|almost|over|under|another|other|both|either|two"
+    r"|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|half|quarter)\b|n['’]t\b|\d\W{0,3}\band\b|\band\W{1,3}\d|\b(?:per|every|each)\b[^.]*\d"
 )
 _UNSAFE_ABROAD = (
     r"\b(?:pas|ni|ou|si|sauf|plus|moins|environ|entre|fois|demi\w*|nicht|kein\w*|oder|wenn|außer|mehr|weniger|mindestens|höchstens|etwa"
@@ -50,7 +50,7 @@ _UNSAFE_ABROAD = (
     r"|tranne|più|meno|circa|tra|mezz[oa]|niet|geen|of|als|meer|minder|не|ни|или|если|кроме|больше|меньше|более|менее|около|примерно|между"
     r"|половин\w*|inte|eller|om|mer|mindre|ikke|nie|lub|albo|jeśli|tidak|bukan|atau|jika|lebih|kurang|setengah|değil|veya|yaklaşık|buçuk"
     r"|không|hoặc)\b|\d\W{0,3}\b(?:et|und|y|e|и|en|og|och|i|dan|ve|và)\b"
-    r"|不|非|没|沒|或|和|与|與|约|約|大于|小于|大於|小於|以上|以下|超过|超過|至少|至多|最多|半|ない|では|また|および|아니|또는|그리고|以外|除"
+    r"|不|非|没|沒|或|和|与|與|约|約|大于|小于|大於|小於|以上|以下|超过|超過|至少|至多|最多|半|ない|では|また|および|아니|아닙|않|또는|그리고|以外|除|नहीं|ليس|לא|ไม่"
 )
 _ADJUNCT = (  # what stands before a number that only says when, for whom or in what: "in 12 months", "of 5 boys"
     r"\b(?:in|within|during|for|by|of|from|since|until|at|on|with|out of|among|d['’]ici|dans|pendant|pour|de|en|sur|parmi|avec|depuis"
@@ -118,6 +118,10 @@ _TAIL = 600
 _BEFORE = 90  # characters before a letter that may claim or deny it
 _FAR = 2000
 _SHORTEST_RETRACTION = 8
+_TAKEN_BACK = (
+    r"[\s.…,!?—–-]{0,6}\b(?:no|wait|actually|sorry|rather|or rather|I mean)\b[\s.…,!—–-]{1,6}(?:it['’]s\s)?\(?([A-J])\)?[\s.*!]{0,6}"
+)
+_CALLED_WRONG = r"[\s$)\]*.}\\]{0,8}(?:is|was)\s(?:not\s(?:right|correct|the answer)|wrong|incorrect|a mistake)\b"
 _RETRACTED = r"\b(?:wait|actually|no|oops|sorry|correction|scratch that|on second thought|i was wrong|my mistake|let me correct)\b[,.!:— -]"
 _INSTEAD = (
     r"\b(?:it['’]s|it is|should be|must be|ought to be|should have been|answer is|result is|we get|this gives|that gives|is actually"
@@ -167,7 +171,11 @@ def value_in_sentence(text: str, *, english: bool = True) -> str:
     words = _pattern(_WORD).findall(plain)
     if not words and plain != text:
         return plain
-    if (len(words) < 3 and text.isascii()) or "\\" in text or _pattern(r"\$\D{1,99}\$|\d\s?[-+*/^=<>]\s?\w|[=<>^_{}()]").search(text):
+    if (
+        (len(words) < 3 and text.isascii())
+        or "\\" in text
+        or _pattern(r"\$\D{1,99}\$|\d\s?[-+*^=<>]\s?\w|\d\s?/\s?(?!\d)\w|[=<>^_{}()]").search(text)
+    ):
         return text
     if _pattern(r"\d\s?(?:to|through|till|until|bis|à|a|hasta|até|tot|do|до|至|到|から|~|～)\s?\d").search(plain):  # a range
         return text
@@ -181,14 +189,14 @@ def value_in_sentence(text: str, *, english: bool = True) -> str:
     from verifiers.latex_parse import parse  # needed by few responses
     from verifiers.math_values import Unparsed
 
-    counted = _pattern(r"\s([A-Za-z]{1,20})(?![\w'’])").match(plain, free[0].end()) if english else None
+    counted = _pattern(r"\s(?!(?:of|per|every|each|in|for)\b)([A-Za-z]{1,20})(?![\w'’])").match(plain, free[0].end()) if english else None
     return number if counted is None or isinstance(parse(f"{number} {counted[1]}"), Unparsed) else f"{number} {counted[1]}"
 
 
 def _is_label(text: str, number: re.Match[str]) -> bool:
     """Whether the number only names a thing, as in "player 2 wins" or "June 3", or is a part of a word or of a larger number."""
     before, behind = text[max(0, number.start() - 24) : number.start()], text[number.end() : number.end() + 12]
-    if _pattern(_LABEL_VERBS).match(behind) or _pattern(r"\s?(?:[-:,]\s?\d|[A-Za-z]*\d|(?:st|nd|rd|th)\b)").match(behind):
+    if _pattern(_LABEL_VERBS).match(behind) or _pattern(r"\s?(?:[-:,/]\s?\d|[A-Za-z]*\d|(?:st|nd|rd|th)\b)").match(behind):
         return True
     if _pattern(_NUMBERED).search(before):
         return True
@@ -214,6 +222,7 @@ def claimed_choice(response: str) -> str | None:
     found, end = None, 0
     if len(response) <= _TAIL and (match := _pattern(_ALONE, 0).match(tail)):
         found, end = match[1] or match[2], match.end()
+    first = found
     for match in _pattern(_LETTER, 0).finditer(tail):
         letter, before = match[1] or match[2], tail[max(0, match.start() - _BEFORE) : match.start()].rpartition("\n")[2]
         asserted = _pattern(_ASSERTED).match(tail, match.end())
@@ -228,7 +237,11 @@ def claimed_choice(response: str) -> str | None:
     line = tail.rstrip().rpartition("\n")[2]
     if alone := _pattern(_LINE, 0).fullmatch(line):
         found, end = alone[1] or alone[2], len(tail)
-    if found is None or any(character.isdigit() for character in tail[end:].partition("\n")[2]):
+    if found is None or (first and alone and first != found):
+        return None  # A on the first line and B on the last
+    if (instead := _pattern(_TAKEN_BACK).fullmatch(tail, end)) is not None:
+        found, end = instead[1].upper(), len(tail)
+    if any(character.isdigit() for character in tail[end:].partition("\n")[2]):
         return None
     if _pattern(r"[^.\n]{0,8}\b(?:or|oder|ou|o)\b[^.\n]{0,16}\b[A-J]\b", 0).match(tail, end):
         return None
@@ -241,6 +254,8 @@ def retraction(response: str, start: int) -> str | None:
     if len(response) - start < _SHORTEST_RETRACTION:
         return None
     taken_back = max((match.end() for match in _pattern(_RETRACTED).finditer(response, start, start + _FAR)), default=-1)
+    if called := _pattern(_CALLED_WRONG).match(response, start):
+        taken_back = max(taken_back, called.end())
     if taken_back < 0:
         return None
     rest = response[taken_back : taken_back + _FAR]

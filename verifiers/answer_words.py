@@ -126,7 +126,7 @@ def read_beside(text: str, value: Value, other: Value, *, is_gold: bool = False)
             return parse(listed)
         case Expr(), Expr() | Quantity() if symbols(value):
             constant = isinstance(other, Quantity) or not symbols(other)
-            measured = lone_unit(text) if constant else None
+            measured = lone_unit(text, glued=isinstance(other, Quantity)) if constant else None
             return value if measured is None else parse(measured)
     return value
 

@@ -39,17 +39,23 @@ _PART_BEFORE = (  # what stands before a number that is only a part of the answe
     r"(?:[\^√{<≤≥≠~≈]|(?<=[^\s=\->])>|[<>!]=|\\(?:le|ge|ne|leq|geq|neq|lt|gt|approx|sim|pm|sqrt))\s?$"  # x < 4, 2^{10}, √2
     r"|[A-Za-z\d)}\]]_\s?$|(?:\d[,;:]|\d\s[:;])\s?$"  # (3, 4), 3:4
     r"|(?:[\d)}\]]\s?|(?<![A-Za-z])[A-Za-z]\s?|[A-Za-z])[-−–+*/×·÷]\s?$"  # 10 - 7, x - 4
-    r"|(?:no es|est pas|nicht|kein\w{0,3}|o é|non è|не|niet|inte|ikke|不是|不等于|不等於)\s{0,3}\$?$"  # La respuesta no es 5
+    r"|(?:no es|est pas|nicht|kein\w{0,3}|o é|non è|не|niet|inte|ikke|nie jest|nu este|ei ole|bukan|phải(?: là)?|ليس"
+    r"|不是|不等于|不等於)\s{0,3}\$?$"  # La respuesta no es 5
+    r"|\b(?:[Ss]teps?|[Ee]quations?|[Ee]q\.|[Cc]hapter|[Pp]roblem|[Qq]uestion|[Ee]xercise|[Ss]ection|[Ff]igure|[Tt]heorem|[Ll]emma|AIME|AMC)"
+    r"\s?\(?\s?$|\bexceeds?\s$"  # names of steps and problems
     r"|\b(?:minus|negative|not|never|cannot|than|least|most|nor|or|times|plus|over)\s{1,3}\$?$|n't\s$"
 )
 _NEAR_WORDS = 14
-_JOINTS = frozenset("^{<>=~_,-+*/")  # and what is no ASCII
+_JOINTS = frozenset("^{<>=~_,-+*/(.")  # and what is no ASCII
 _FAR_BEFORE = (  # looked for only behind one of these words
     r"\b(?:not|never|cannot|can't|isn't)(?:\s[a-z]{1,12}){1,2}\s$"  # not equal to 5
     r"|\d[^\s\w]{0,4}\s(?:and|or)\s(?:\$|\\\(|\\\[)?\s?(?:[A-Za-z]\s?=\s?)?$|\d[^.\d\n]{0,20}\sor\s[^.\d\n]{0,20}$"  # x = 3 or x = 4
 )
 _FAR_WORDS = ("not", "never", "can", "isn", "and", "or")
-_PART_BEHIND = r"\s?(?:√|\^|\\(?:sqrt|pi|times|cdot)|π|[xyzn](?![A-Za-z])|:\s?\d|(?:is|was)\s(?:not|wrong|incorrect))"
+_PART_BEHIND = (
+    r"\s?(?:√|\^|\\(?:sqrt|pi|times|cdot)|π|[xyzn](?![A-Za-z])|:\s?\d|(?:is|was)\s(?:not|wrong|incorrect)"
+    r"|değil|नहीं|[가이은는]\s?아[니닌닙]|ではな|じゃな|でない)"
+)
 _MINUS = r"(?:^|=|\bis)[\s$(]{0,4}[-−]\s{0,3}$"
 _MARKUP = r"</?[A-Za-z]{1,10}>$"
 _SPACING = r"\s|[$.]|\\[()\[\];, !]|\\q?quad"
@@ -66,7 +72,7 @@ _FORMULA = re.compile(
 )
 _BLOCK = r"\\\[(.{1,400}?)\\\]|\$\$([^$]{1,400})\$\$"
 _NOT_THE_OTHER = r"([^,;]{1,60}),\s(?:and\s)?not\s[^,;]{1,60}"
-_ONE_WORD = r"[A-Za-z]{2,20}"
+_ONE_WORD = r"[A-Za-z]{2,20}|\(?[a-h]\)?"
 _HEADING = r"[*_\s\d.]{0,8}(?:Steps?|Final|Answer|Conclusion|Solution|Case|Part|Check|Verif\w+|Explanation|Summary|Result|Given)\b"
 _THOUGHT = re.compile(
     r"<(/?)(?:\w{1,12}:)?(?:think|thinking|thought|reasoning)>|<\|(?:begin|(end))_of_thought\|>|\[(/?)THINK\]|◁(/?)think▷", re.IGNORECASE
@@ -75,6 +81,10 @@ _PROSE = r"(?<![\\A-Za-z{])(?!(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt|pi|mod|
 _MARKS_OF_END = " \t\r\n□■∎◻▢"
 _QED = ("$\\square$", "$\\blacksquare$", "\\square", "\\blacksquare", "\\Box", "\\qed", "QED", "Q.E.D.", "∎")
 _WORDS_BEFORE = r"((?:[A-Za-z]+,?\s){1,6}(?:at|is|are|be|when|have|get)\s)\$([^$=]{1,100}=[^$]{1,100})\$\.?"
+_OR_ELSE = (
+    r"[\s$)\\]{0,4}(?:\\text\s?\{\s?or\s?\}|\bor\b)[\s$(\\,]{0,4}(?<!\\)"
+    r"(-?\d[\d.,]{0,20}(?<![.,])|\\[a-z]?frac\{\d{1,9}\}\{\d{1,9}\})(?![\w^])"
+)
 _ROUNDED = (  # an exact value, and one decimal that rounds it
     r"(?!\s*\$?\s*[A-Za-z\d.]*\s*(?:\\approx|≈))([^,;]*?[\dπ\\][^,;]*?)\s*(?:\\approx|≈)\s*(?:\\\$|\$)?-?(?:\d[\d,]*)?\.?\d+(?:\\?%|\s?\\?\$)?\.?"
 )
@@ -114,7 +124,10 @@ def boxed(response: str) -> str | None:
     if "box" not in response:
         return None
     found = _last_boxes(response)
-    return None if found is None else found[0]
+    if found is None:
+        return None
+    other = _searched(_OR_ELSE).match(response, found[1])  # \\boxed{5} or 6
+    return found[0] if other is None or other[1] == found[0].strip() else f"{found[0]}, {other[1]}"
 
 
 def correction(response: str) -> str | None:
@@ -251,7 +264,7 @@ def bare_formula(response: str) -> str | None:
         tail = tail.removesuffix(mark)
     tail = tail.rstrip()
     before, _, line = tail.rpartition("\n")
-    line = line.strip().removesuffix(".").strip("* ")
+    line = line.strip().removesuffix(".").replace("**", "").strip("* ")
     if not before.strip() and _searched(_ONE_WORD).fullmatch(line):
         return line  # "Yes"
     alone = line.startswith("=") or not before.strip()  # else the line must be LaTeX

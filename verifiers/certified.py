@@ -330,6 +330,7 @@ class Comparison:
             if longer > MAX_HIDDEN or precision > 2 * (hidden + _PRECISIONS[1]):
                 return None
             precision = longer
+            self._pays(_INTERVAL * self.size * precision // 400)
 
     def _at_surd(self, name: str, root: Expr, others: Point) -> None:
         """At a corner that is no fraction, as a comparison of constants."""

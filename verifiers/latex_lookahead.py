@@ -99,12 +99,23 @@ class LookAhead(UnitReader):
             return not (self._peek(1).text in ("mod", "pmod") or self._bracketed())
         if text in ("[", "\\{"):
             before = self.tokens[self.at - 1]
+            if before.kind == "sym":  # n[n+1]; f[x] is another thing
+                return text == "[" and self._holds_a_sum() and self._groups()
             return (before.kind == "num" or before.text in (")", "]", "}", "\\}", "!", "*", "/")) and self._groups()
         return text in _OPENERS
 
     def _numbers_an_item(self, word: str) -> bool:
         """Whether this is all of (iv): the fourth of a list, and no product."""
         return _ROMAN.fullmatch(word) is not None and all(token.text in (word, "(", ")") for token in self.tokens)
+
+    def _holds_a_sum(self) -> bool:
+        """Whether a sum of letters stands in the square brackets here."""
+        ahead = 1
+        while (token := self._peek(ahead)).text not in ("]", "[") and token.kind != "end":
+            if token.text in ("+", "-") and ahead > 1 and self._peek(ahead - 1).text != "(":
+                return True
+            ahead += 1
+        return False
 
     def _groups(self) -> bool:
         r"""Whether the bracket or brace here only groups, as in [1+2][3-4] and 2\{3[x-(y+1)]+2\}.

@@ -53,7 +53,9 @@ from verifiers.relations import (
     equation,
     gives,
     in_one_case,
+    in_order_of,
     is_interval_beside_points,
+    is_shuffled,
     named_quantity,
     one_letter_apart,
     renamed,
@@ -289,7 +291,7 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
         if apart(left, right):
             a, b = equation(left), equation(right)
             return a is not None and b is not None and same_equation(a, b)
-        left, right = _same_function(*_same_parameter(left, right))
+        left, right = _same_function(*_same_parameter(left, in_order_of(left, right)))
         if left.name != right.name:
             return False
     if is_set(left) or is_set(right):
@@ -297,9 +299,9 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
         return found and policy.note("structure", left, right)
     if (statements := _same_statement(left, right)) is not None:
         return statements and policy.note("structure", left, right)
-    if is_interval_beside_points(left, right):
-        return False
     left, right = _by_name(left, right), _by_name(right, left)
+    if is_interval_beside_points(left, right) or is_shuffled(left, right):
+        return False
     left, right = _unnamed(left), _unnamed(right)
     match left, right:
         case (Expr() | Quantity(), Expr() | Quantity()):
@@ -464,15 +466,10 @@ def _have_nouns(counted: Group, bare: Group) -> bool:
 
 def _without_extremes(group: Group) -> Group:
     """Minimum: 1, maximum: 3 says no more than 1, 3: the numbers show which is which."""
-    if len(group.items) == 2 and all(isinstance(item, Named) and item.name in _EXTREMES for item in group.items):
-        low, high = (read_name(item) for item in group.items)
-        if {low, high} == {"min", "max"}:
-            return Group(group.opening, group.closing, tuple(_unnamed(item) for item in group.items))
+    names = [item.name for item in group.items if isinstance(item, Named) and item.name in _EXTREMES]
+    if len(group.items) == len(names) == 2 and {name[:3].lower() for name in names} == {"min", "max"}:
+        return Group(group.opening, group.closing, tuple(_unnamed(item) for item in group.items))
     return group
-
-
-def read_name(item: Value) -> str:
-    return item.name[:3].lower() if isinstance(item, Named) else ""
 
 
 def _proportional(left: Group, right: Group) -> bool:

@@ -105,11 +105,38 @@ def is_interval_beside_points(left: Value, right: Value) -> bool:
     return False
 
 
+def in_order_of(left: Named, right: Named) -> Named:
+    """(y, x) = (2, 1) as (x, y) = (1, 2), where the other side names the same letters in that order."""
+    names, others = (side.name[1:-1].split(",") if side.name.startswith("(") else [] for side in (left, right))
+    if names == others or sorted(names) != sorted(others) or len(set(names)) != len(names) or not isinstance(right.value, Group):
+        return right
+    group = right.value
+    if len(group.items) != len(names) or group.opening != "(":
+        return right
+    return Named(left.name, Group(group.opening, group.closing, tuple(group.items[others.index(name)] for name in names)))
+
+
+def is_shuffled(left: Value, right: Value) -> bool:
+    """Whether the one side with names gives a tuple for (z, y, x): letters that have an order, in another one."""
+    named = [side for side in (left, right) if isinstance(side, Named)]
+    if len(named) != 1 or not named[0].name.startswith("("):
+        return False
+    names = named[0].name[1:-1].split(",")
+    if len({name[:2] for name in names}) == 1 and all(name[1:2] == "_" and name[2:].isdigit() for name in names):
+        order = [int(name[2:]) for name in names]
+        return order != sorted(order)
+    return names != sorted(names) and any(set(names) <= set(letters) for letters in ("abcdef", "pqrs", "uv", "xyz"))
+
+
 def apart(left: Named, right: Named) -> bool:
     """x = 2y and y = x/2: each name is a letter of the other's value; or xy = 1 and y = 1/x: one is a letter of the other's product."""
     for one, other in ((left.name, right.name), (right.name, left.name)):
         if len(one) == 1 and 2 <= len(other) <= 3 and other.isalpha() and one in other:
             return True
+        if one.isalpha() and other.isalpha() and len(one) == 1 and 2 <= len(other) <= 3 and len(set(other)) == len(other):
+            mine, others = (left.value, right.value) if one == left.name else (right.value, left.value)
+            if letters(others) == {one} and letters(mine) == set(other):
+                return True  # F = ma and ma = F
     return left.name != right.name and left.name in letters(right.value) and right.name in letters(left.value)
 
 

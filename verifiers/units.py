@@ -79,6 +79,7 @@ def _pattern(name: str) -> re.Pattern[str]:
         "micro": rf"{_SPACE}(?:\\mu\s?|μ)(?:\\(?:text|mathrm)\s?\{{\s?m\s?\}}|m)$",
         "ohm": rf"{_SPACE}(?:\\(?:text|mathrm)\s?\{{\s?\\Omega\s?\}}|\\Omega)\s?$",
         "minutes": r"(\d{1,3})°\s?(\d{1,2})\s?['′](?:\s?(\d{1,2})\s?(?:''|′′|\"))?",
+        "stuck": rf"([-+\d.,/ ]*\d)([mshgLNJWVAK])({_POWER}(?:/{_SYMBOL}{_POWER})?)",
         "lone": rf"([-+\d.,/ ]+)(?:\s|\\[,;: ]|~)+([mshgLNJWVAK])({_POWER})",
     }[name], re.ASCII)  # fmt: skip
 
@@ -110,9 +111,12 @@ def spelled(source: str) -> str:
     return _pattern("compound").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
 
 
-def lone_unit(text: str) -> str | None:
-    """5 m or 25 m^2, written plainly and with white space, as a quantity."""
-    match = None if "$" in text or "\\(" in text else _pattern("lone").fullmatch(text.strip(" ."))
+def lone_unit(text: str, *, glued: bool = False) -> str | None:
+    """5 m or 25 m^2, written plainly and with white space, as a quantity; `glued`: 5m and 3m/s too."""
+    plain = text.strip(" .").replace("²", "^2").replace("³", "^3")
+    match = None if "$" in text or "\\(" in text else _pattern("lone").fullmatch(plain)
+    if match is None and glued:
+        match = _pattern("stuck").fullmatch(plain)
     return None if match is None else rf"{match[1]}\text{{ {match[2]}{_plain(match[3])}}}"
 
 
