@@ -37,7 +37,7 @@ from recipes.answer_types import UNPARSED, answer_type
 from recipes.audit_report import KINDS, FindingFiles, draw, print_report
 from recipes.census import Census, Repeat, given_away, quantiles
 from recipes.explanation import judges_answers, print_anywhere
-from recipes.options import Reward
+from recipes.options import Reward, check_numbers
 from recipes.problem_source import data_set_rows, is_file
 from recipes.row_stream import Row, large_size, open_rows, progress, rows_of
 from verifiers.atomic import atomic_path
@@ -102,6 +102,7 @@ class _Tally:
 def run(config: Config) -> int:
     """Print the report and write the files. Raises InputError for what cannot be read, before anything is written."""
     start = time.perf_counter()
+    check_numbers(config)
     folder = config.out or Path("audits") / _name(config)
     _check_writable(folder)
     with ExitStack() as stack:

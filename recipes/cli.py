@@ -16,6 +16,15 @@ from rollout.interruption import exit_code
 from verifiers.input_error import InputError, nearest
 
 TRUNCATION = ("--top-p", "--top-k", "--min-p")
+_PLAINER = (  # tyro's words -> a reader's
+    (r"^Error parsing (--\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 must be a whole number, not \2"),
+    (r"^Error parsing (--\S+): could not convert string to float: (.*)", r"\1 must be a number, not \2"),
+    (r"^Error parsing (--\S+): ", r"\1: "),
+    (r"^invalid choice (.*) for argument '(--\S+)'\. Expected one of \((.*)\)\.$", r"\2 is one of \3, not \1"),
+    (r"^Missing value for argument '(.*)'\. Expected 1 values\.$", r"\1 is given without a value"),
+    (r"^Unrecognized options: (.*)", r"unexpected argument \1; an option's name begins with --, and --help lists them"),
+    (r"^Missing from (reckon \S+): (?:[A-Z]+ )?(.*?)\.? \(required\)$", r"\1 is given nothing to work on: \2"),
+)
 
 COMMANDS = {  # name -> (module with a `Config` dataclass and `run(config) -> exit code`, what it does)
     "quickstart": ("recipes.quickstart", "GRPO teaches a tiny model arithmetic, on any machine, in minutes"),
@@ -121,10 +130,14 @@ def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
 
 
 def _one_line(text: str) -> str:
-    """tyro's boxed message without the box and the pointer to --help."""
-    words = [re.sub("[─-]{3,}.*", "", line.strip("│╭╮╰╯─ ")).strip() for line in text.splitlines()]
-    kept = [line for line in words if line and line != "Parsing error" and not line.startswith(("For full helptext", "see ", "reckon "))]
-    return " ".join(kept) or "the command line could not be read; see --help"
+    """tyro's boxed message without the box, its title, the option's help and the pointer to --help, and without Python's words."""
+    rows = [re.sub("[─-]{3,}.*", "", line.strip("│╭╮╰╯─ ")).strip() for line in text.splitlines()]
+    kept = [line for line in rows if line]
+    end = next((place for place, line in enumerate(kept) if line.startswith(("Argument helptext", "For full helptext"))), len(kept))
+    said = " ".join(kept[1:end])
+    for pattern, plain in _PLAINER:
+        said = re.sub(pattern, plain, said)
+    return said or "the command line could not be read; see --help"
 
 
 def _check_verifiers_is_ours() -> None:

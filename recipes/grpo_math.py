@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recipes.engines import make_engine, with_engine
 from recipes.options import Options, absolute, check, resumed, stored_run
+from rl.progress import watched
 from rollout.interruption import exit_code, interruptible, stage
 from verifiers.atomic import atomic_path
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, missing_place
 
 if TYPE_CHECKING:
     from rl.policy import Lora
@@ -100,7 +101,9 @@ def run(config: Config) -> int:
 def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda engine, chat: engine, check_golds: bool = True) -> int:
     """`run`, of resolved options. `equip` may wrap the engine; `check_golds`: verifiers must accept their own golds."""
     with interruptible(), ExitStack() as opened:
+        checks = opened.enter_context(ExitStack())
         with stage("checking the data and loading the model", "nothing was written yet"):
+            checks.enter_context(watched("checking the options, the data and the rewards"))
             config = with_engine(config)
             problems, held_out = load_data(config)
             from recipes import online  # torch and transformers: only once the cheap mistakes are ruled out
@@ -116,6 +119,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             pool = opened.enter_context(online.verifier_pool(config, problems))
             if check_golds:
                 problems, held_out = _with_good_golds(config, problems, held_out, pool)
+            checks.close()
             policy = online.make_policy(
                 config, config.model, algorithm=algorithm, lora=lora, dtype=config.dtype,
                 gradient_checkpointing=config.gradient_checkpointing,
@@ -153,6 +157,8 @@ def resolve(config: Config) -> Config:
     check(config)
     if not config.model:
         raise InputError("--model is missing; give a hub id or the folder of a model")
+    if (missing := missing_place(config.model)) is not None:
+        raise InputError(f"--model: {missing}")
     if not config.data:
         raise InputError("--data is missing; give a JSONL file of problems or a data set's name")
     if config.held_out < 0:

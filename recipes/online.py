@@ -98,9 +98,10 @@ def check_prompts(problems: Sequence[Problem], chat: Chat, options: Options, con
         return kept
     place, length = next((place, length) for place, length in enumerate(lengths) if length > room)
     if not skip or not kept:
+        more = f" (and {len(problems) - len(kept) - 1} more are too long)" if len(problems) - len(kept) > 1 else ""
         remedy = "shorten one of them" if skip else "shorten one of them, or drop such problems with --skip-long-prompts"
         raise InputError(
-            f"problem {problems[place].id} has a prompt of {length} tokens (and {len(problems) - len(kept) - 1} more are too long); with "
+            f"problem {problems[place].id} has a prompt of {length} tokens{more}; with "
             f"--max-completion-length {options.max_completion_length} it needs {length + options.max_completion_length}, and the model's "
             f"context is {context}: {remedy}"
         )

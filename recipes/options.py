@@ -157,12 +157,17 @@ class Options:
     """Also send the numbers to a tracker."""
 
 
-def check(options: Options) -> None:
-    """Raises InputError for numbers that cannot be, and for options that would be ignored."""
+def check_numbers(options: object) -> None:
+    """Raises InputError for numbers that cannot be, of whichever of these options there are."""
     for name, (rule, holds) in RANGES.items():
         value = getattr(options, name, None)
         if value is not None and not (math.isfinite(value) and holds(value)):
             raise InputError(f"{_flag(name)} must be {rule}, not {value}")
+
+
+def check(options: Options) -> None:
+    """Raises InputError for numbers that cannot be, and for options that would be ignored."""
+    check_numbers(options)
     if (options.overlong_cache or 0) > options.max_completion_length:
         raise InputError(f"--overlong-cache {options.overlong_cache} is longer than --max-completion-length; the penalty would never be 0")
     for needed, given in {

@@ -7,13 +7,15 @@ recipe's checks on options, data, prompts and rewards run; no weights are read.
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from recipes.memory import Memory, estimate, micro_batch_tokens
 from recipes.options import Options, to_json
-from rl.algorithms import describe
-from rl.policy import Lora
+from rl.progress import watched
 from verifiers.input_error import InputError
+
+if TYPE_CHECKING:  # torch and transformers: only where there is something to plan
+    from recipes.memory import Memory
+    from rl.policy import Lora
 
 RECIPES = ("quickstart", "grpo-math", "grpo-tools")
 
@@ -24,7 +26,7 @@ class Facts:
 
     shape: Any
     """A transformers config."""
-    lora: Lora | None
+    lora: "Lora | None"
     dtype: str
     gradient_checkpointing: bool
     problems: int
@@ -44,13 +46,17 @@ def command(arguments: Sequence[str]) -> int:
         raise InputError(f"there is no recipe {arguments[0]!r} to plan; there are {', '.join(RECIPES)}")
     module = module_of(name)
     config = parse(module.Config, arguments[1:], name=name)
-    print(plan(config, module.plan_facts(config)))
+    with watched("checking the options, the data and the rewards"):
+        facts = module.plan_facts(config)
+    print(plan(config, facts))
     return 0
 
 
 def plan(config: Options, facts: Facts) -> str:
     """The plan as text."""
+    from recipes.memory import estimate, micro_batch_tokens
     from recipes.online import algorithm_of
+    from rl.algorithms import describe
 
     algorithm = algorithm_of(config)
     completions = config.problems_per_step * config.completions_per_problem
@@ -80,7 +86,7 @@ def plan(config: Options, facts: Facts) -> str:
     return "\n\n".join("\n".join([title, *("  " + line for line in lines)]) for title, lines in sections.items())
 
 
-def _memory_lines(memory: Memory) -> list[str]:
+def _memory_lines(memory: "Memory") -> list[str]:
     rows = [(field.name.replace("_", " "), getattr(memory, field.name)) for field in dataclasses.fields(memory)]
     rows.append(("peak", memory.peak))
     return [f"{name:12} {_size(value):>10}" for name, value in rows]

@@ -52,6 +52,12 @@ def is_file(data: str) -> bool:
     return suffix in (".jsonl", ".json") or (Path(data).is_file() and suffix not in TABLES and suffix not in COMPRESSED)
 
 
+def is_packed(name: str) -> bool:
+    """Whether a file is there that is read whole: a table, or compressed."""
+    path = Path(name)
+    return path.is_file() and (path.suffix in TABLES or path.suffix in COMPRESSED)
+
+
 def data_set_rows(data: str, subset: str | None, split: str) -> tuple[Iterator[tuple[str, dict[str, Any]]], int]:
     """The (place, row) pairs of a data set's split or of a file that is no plain JSONL, and how many there are.
 

@@ -25,6 +25,7 @@ from typing import Any
 
 from recipes.engines import make_engine, with_engine
 from recipes.options import Options, check, resumed
+from rl.progress import watched
 from rollout.interruption import exit_code, interruptible, stage
 from verifiers.input_error import InputError
 
@@ -67,12 +68,13 @@ def run(config: Config) -> int:
     if config.held_out < 1:
         raise InputError(f"--held-out must be at least 1, not {config.held_out}: the RESULT line is about them")
     began = time.monotonic()
-    from recipes import arithmetic, online
-    from rollout.chat import Chat
+    with watched("loading torch and making the problems"):
+        from recipes import arithmetic, online
+        from rollout.chat import Chat
 
-    algorithm = online.algorithm_of(config)
-    problems, held_out = load_data(config)
-    chat = Chat(arithmetic.make_tokenizer())
+        algorithm = online.algorithm_of(config)
+        problems, held_out = load_data(config)
+        chat = Chat(arithmetic.make_tokenizer())
     with interruptible(), online.verifier_pool(config, problems) as pool, online.open_run(config, [*problems, *held_out]) as folder:
         start = folder.path / "warm_start"
         if not start.exists():

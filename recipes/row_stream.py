@@ -8,11 +8,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from verifiers.input_error import InputError
+from rl.progress import watched
+from verifiers.input_error import InputError, near_place
 from verifiers.problem_file import parse_row
 
 _LARGE = 1 << 20  # bytes of a file that deserves a progress bar
@@ -35,7 +36,9 @@ def open_rows(name: str) -> BinaryIO:
     try:
         return Path(name).open("rb")
     except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror}; give a JSONL file, or - for standard input") from None
+        near = near_place(Path(name)) if isinstance(error, FileNotFoundError) else None
+        remedy = f"did you mean {near}?" if near else "give a JSONL file, or - for standard input"
+        raise InputError(f"{name} cannot be read: {error.strerror}; {remedy}") from None
 
 
 def rows_of(file: BinaryIO, name: str) -> Iterator[Row]:
@@ -60,13 +63,19 @@ def large_size(file: BinaryIO) -> int:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[int, int], None]]:
+def progress(total: int, *, seen: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A function to be told how much of `total` and how many rows are done; it draws a bar with rate and time left on standard error.
 
-    It draws nothing where `total` is 0 or standard error is no terminal.
+    Where `total` is 0 or standard error is no terminal it says a line now and then, and nothing where the rows themselves are `seen`.
     """
     if not total or not sys.stderr.isatty():
-        yield lambda done, rows: None
+        with nullcontext() if seen else watched("judging the rows") as line:
+
+            def say(done: int, rows: int) -> None:
+                if line:
+                    line.text = f"judging the rows: {rows:,} done" + (f", {done / total:.0%}" if total else "")
+
+            yield say
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

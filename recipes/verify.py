@@ -36,7 +36,8 @@ from typing import Any, TextIO
 import tyro
 
 from recipes.explanation import Explainer, block, judges_answers, print_anywhere
-from recipes.options import Reward
+from recipes.options import Reward, check_numbers
+from recipes.problem_source import data_set_rows, is_packed
 from recipes.row_stream import Row, large_size, open_rows, progress, rows_of
 from verifiers.answers import stated_gold
 from verifiers.input_error import InputError
@@ -54,7 +55,7 @@ class Config:
     """Judge the answers in a JSONL file: rows with `gold`, and `pred` (an answer) or `response` (a text with the answer in it)."""
 
     file: tyro.conf.Positional[str] = ""
-    """JSONL file, or - for standard input."""
+    """JSONL file (also compressed), table (Parquet, CSV), or - for standard input."""
     verifier: Reward = ()
     """A verifier's name, FILE.py:FUNCTION, or package.module:FUNCTION, optionally `=weight`; repeatable, the first decides what counts
     as right. Default: each row's own verifier, and math_answer for rows that name none."""
@@ -95,23 +96,25 @@ def run(config: Config) -> int:
 
     Raises InputError for a row, after the verdicts on those before.
     """
+    check_numbers(config)
     specs = config.verifier
     print_anywhere()
     try:
         with ExitStack() as stack:
             rows, size = _source(config, stack)
-            out = stack.enter_context(_output(config.out))
+            out = stack.enter_context(_output(config.out, config.file))
             workers = config.workers if config.file else 1
             pool = stack.enter_context(VerifierPool(specs, workers=workers, deadline=config.deadline))
             explainer = stack.enter_context(Explainer(specs, deadline=config.deadline)) if config.explain else None
-            show = stack.enter_context(progress(size))
+            show = stack.enter_context(progress(size, seen=config.out is None and sys.stdout.isatty()))
             result = _verify(rows, _Printer(out, explainer, as_json=config.out is not None), config, pool, show)
         print("RESULT", json.dumps(result), flush=True)
     except BrokenPipeError:  # the reader (`head`) has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    if not any(result["counts"][status] for status in JUDGED) and result["rows"]:
-        print("no row got a score; the details say why", file=sys.stderr)
+    if not any(result["counts"][status] for status in JUDGED):
+        why = "the details say why" if result["rows"] else "there is none"
+        print(f"no row got a score; {why}", file=sys.stderr)
         return 1
     return 0
 
@@ -123,6 +126,9 @@ def _source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
         raise InputError("give a JSONL file (or - for standard input), or one question as --gold ANSWER --pred ANSWER")
     if not config.file:
         return [Row("the question", 0, {config.gold_column: config.gold, "pred": config.pred})], 0
+    if is_packed(config.file):
+        rows, _ = data_set_rows(config.file, None, "train")
+        return (Row(place, 0, fields, int(place.partition("line ")[2] or 0)) for place, fields in rows), 0
     file = open_rows(config.file)
     if config.file == "-":  # closing standard input would wait for the thread that reads it
         return rows_of(file, config.file), 0
@@ -245,12 +251,14 @@ def _gold(value: object, field: str, *, verbatim: bool) -> str:
 
 
 @contextmanager
-def _output(path: Path | None) -> Iterator[TextIO]:
+def _output(path: Path | None, source: str) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
     if path.is_dir():
         raise InputError(f"{path} is a folder; give --out the name of a file in it")
+    if source not in ("", "-") and path.exists() and path.samefile(source):
+        raise InputError(f"--out {path} is the file that is judged, which it would replace; give another name")
     partial = path.with_name(path.name + ".partial")  # stays, with the rows so far, if a row cannot be read
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,7 @@ def test_weighted_sum() -> None:
     assert verdict.score == 1.0 * 1 + 0.5 * 0 + 0.25 * -2
     assert verdict.status is Status.RIGHT
     assert verdict.parts == {"math": 1.0, "format": 0.0, "length": -2.0}
-    assert verdict.detail == "math: yes; format: no; length: "
+    assert verdict.detail == "math: yes; format: no"
 
 
 def test_the_first_part_decides_status_and_steps() -> None:

@@ -49,12 +49,12 @@ def _gated(gatekeeper: Verifier, verifier: Verifier, refused: float, problem: Pr
         return _without_verdict("gate", first)
     gate_part = _scores([("gate", first)])
     if first.status is not Status.RIGHT:
-        return Verdict(refused, first.status, _details([("gate", first)]), gate_part)
+        return Verdict(refused, first.status, f"gate: {first.detail or 'refused'}", gate_part)
     second = as_verdict(verifier(problem, response))
     if second.score is None:
         return _without_verdict("score", second)
     parts = gate_part | _scores([("score", second)])
-    return Verdict(second.score, second.status, f"gate: {first.detail}; {second.detail}", parts, second.steps)
+    return Verdict(second.score, second.status, _details([("gate", first), ("", second)]), parts, second.steps)
 
 
 def _combine(
@@ -89,7 +89,9 @@ def _without_verdict(name: str, verdict: Verdict) -> Verdict:
 
 
 def _details(verdicts: Sequence[_Named]) -> str:
-    return "; ".join(f"{name}: {verdict.detail}" for name, verdict in verdicts)
+    """What each says, by name; nothing of those that say nothing, and no name before a detail that begins with it."""
+    said = [(f"{name}: " if name else "", verdict.detail) for name, verdict in verdicts if verdict.detail]
+    return "; ".join(detail if detail.startswith(name) else name + detail for name, detail in said)
 
 
 def _scores(verdicts: Sequence[_Named]) -> dict[str, float]:

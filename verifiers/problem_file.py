@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from verifiers.answers import Answer, extract_answer, stated_gold, tidy
 from verifiers.atomic import atomic_path
 from verifiers.code_blocks import fence, fenced_blocks
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, near_place, nearest
 from verifiers.problem import Message, Problem, make_problem
 from verifiers.reward_function import own_names, own_verifiers, rewards_in
 from verifiers.verdict import Status, Verdict
@@ -286,6 +286,10 @@ def row_verifier(row: dict[str, Any], *, default: str, trusted: bool) -> str:
     if not isinstance(verifier, str) or not verifier:
         raise InputError(f"'verifier' is {verifier!r:.60}; it should name one, e.g. \"math_answer\"")
     if "verifier" in row and not trusted and verifier not in (default, *own_names()):
+        if ":" not in verifier and (near := nearest(verifier, own_names())):
+            raise InputError(
+                f"'verifier' is {verifier!r:.60}, which is none of ours; did you mean {near!r}? (`reckon verifiers` lists them)"
+            )
         raise InputError(
             f"'verifier' is {verifier!r:.60}, which is none of ours ({', '.join(own_names())}); if you trust this data to choose "
             "code that runs here, give --trust-data-verifiers"
@@ -326,7 +330,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({error.reason}); it should be JSONL, one JSON object a line") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; give the path of a JSONL file") from None
+        near = near_place(path) if isinstance(error, FileNotFoundError) else None
+        remedy = f"did you mean {near}?" if near else "give the path of a JSONL file"
+        raise InputError(f"{path} cannot be read: {error.strerror}; {remedy}") from None
 
 
 def parse_row(line: str, where: str) -> dict[str, Any]:
