@@ -4,10 +4,11 @@ import dataclasses
 import errno
 import importlib
 import io
+import itertools
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from rollout.interruption import exit_code
 from verifiers.input_error import InputError, nearest
 
+_FLAGS = (bool, "bool", bool | None, "bool | None")
 TRUNCATION = ("--top-p", "--top-k", "--min-p")
 _PLAINER = (  # tyro's words -> a reader's
     (r"^Error parsing (--\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 must be a whole number, not \2"),
@@ -105,6 +107,7 @@ def parse(config: Any, arguments: Sequence[str], *, name: str) -> Any:
     if any(argument in ("-h", "--help") for argument in arguments):
         return tyro.cli(config, args=list(arguments), prog=f"reckon {name.replace('_', '-')}")
     _refuse_unknown(config, arguments)
+    arguments = list(_with_values(config, arguments))
     said = io.StringIO()
     try:
         with redirect_stderr(said), redirect_stdout(said):
@@ -115,7 +118,7 @@ def parse(config: Any, arguments: Sequence[str], *, name: str) -> Any:
 
 def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
     options = {"--" + field.name.replace("_", "-"): field for field in dataclasses.fields(config)}
-    for negated in [f"--no-{option[2:]}" for option, field in options.items() if field.type in (bool, "bool")]:
+    for negated in [f"--no-{option[2:]}" for option, field in options.items() if field.type in _FLAGS]:
         options[negated] = options[f"--{negated[5:]}"]
     for argument in arguments:
         option = argument.split("=", 1)[0].replace("_", "-")
@@ -127,6 +130,19 @@ def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
         if argument.startswith("--") and option not in options:
             near = nearest(option, options)
             raise InputError(f"unknown option {argument.split('=', 1)[0]}{f'; did you mean {near}?' if near else ''} (--help lists all)")
+
+
+def _with_values(config: Any, arguments: Sequence[str]) -> Iterator[str]:
+    """`--dora` as `--dora True`, and `--no-dora` as `--dora False`: a flag that is neither where it was not given."""
+    unset = {"--" + field.name.replace("_", "-") for field in dataclasses.fields(config) if field.type in (bool | None, "bool | None")}
+    for argument, following in itertools.zip_longest(arguments, arguments[1:]):
+        option = "--" + argument.removeprefix("--").removeprefix("no-").replace("_", "-")
+        if option not in unset:
+            yield argument
+        elif argument.startswith("--no-"):
+            yield from (option, "False")
+        else:
+            yield from (argument, "True") if following is None or following.startswith("-") else (argument,)
 
 
 def _one_line(text: str) -> str:

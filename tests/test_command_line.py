@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from recipes.cli import main
+from recipes import grpo_math
+from recipes.cli import main, parse
 
 ROWS = [{"gold": "1/2", "pred": "0.5"}, {"gold": "3", "response": "the answer is 4"}]
 
@@ -112,6 +113,17 @@ def test_a_composed_detail_names_each_part_once_and_no_silent_one(capfd: pytest.
     assert main(["verify", "rows.jsonl", *specs]) == 0
     rows = [json.loads(line) for line in capfd.readouterr().out.splitlines() if not line.startswith("RESULT")]
     assert [row["detail"] for row in rows] == ["gate: no <think>"] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dora"),
+    [
+        (["--dora"], True), (["--dora", "--tune", "lora"], True), (["--no-dora"], False), (["--dora", "True"], True),
+        (["--dora=False"], False), (["--tune", "lora"], None),
+    ],
+)  # fmt: skip
+def test_a_flag_that_may_be_unset_is_written_like_any_other(arguments: list[str], dora: bool | None) -> None:
+    assert parse(grpo_math.Config, ["--model", "m", *arguments], name="grpo-math").dora is dora
 
 
 def test_plan_lists_its_recipes_without_loading_torch() -> None:

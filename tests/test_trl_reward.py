@@ -146,3 +146,18 @@ def test_it_trains_in_trl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert entry["rewards/math_answer/mean"] >= 0
         assert entry["rewards/longer/mean"] > 0
         assert entry["math_answer/no_verdict"] == 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("math_anser", "did you mean 'math_answer'"),
+        ("math_answer(tolerence=exact)", "did you mean 'tolerance'"),
+        ("math_answer(tolerance=0.001)", "write relative:0.001"),
+        ("gate(response_format, exct)", "did you mean 'exact'"),
+        ("math_answer=x", "not a finite number"),
+    ],
+)
+def test_a_reward_that_does_not_exist_is_told_before_training(spec: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        trl_reward(spec)

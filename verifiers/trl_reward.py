@@ -11,7 +11,7 @@ from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
 from verifiers.problem_file import row_reader
-from verifiers.reward_function import as_verifier, short_name
+from verifiers.reward_function import as_verifier, compose_rewards, rewards_in, short_name
 from verifiers.verdict import Reward, Verdict, Verifier, bad_gold
 
 # What TRL hands a reward function besides the columns of the data set.
@@ -29,12 +29,14 @@ def trl_reward(
     `problem_file.py` reads it: what follows the last ####, or stands in the last box, or all of it; a row without one has no
     verdict. The other columns are the problem's `meta`. The share of completions without a verdict is logged as `NAME/no_verdict`.
 
-    The function raises InputError if the answer column is missing or holds what is no answer (a list), or the named verifier
-    cannot be loaded.
+    Raises InputError for a name or a parameter that none of our verifiers has; the function does if the answer column is missing or
+    holds what is no answer (a list), or code that is named cannot be loaded.
     """
     judge: Callable[[Sequence[tuple[Problem, str]]], list[Verdict]]
     if isinstance(verifier, str):
         spec, name = verifier, short_name(verifier)
+        if not any(":" in part.name for part in rewards_in(spec)):  # code of the user's is loaded by the workers alone
+            compose_rewards([spec])
         judge = VerifierPool([spec], workers=workers, deadline=deadline).verify_many
     else:
         spec = name = _function_name(verifier)
