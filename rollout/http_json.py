@@ -11,7 +11,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 _GLANCE = 1.0  # seconds between looks at whether the run was asked to stop
 CONNECT_SECONDS = 10.0
 MESSAGE_LENGTH = 300
-_LONGEST = 256 << 20  # bytes of an answer; a completion of 32,000 tokens with its log-probabilities has some 2 MB
+LONGEST = 16 << 20  # bytes of an answer
 _ERROR_SECONDS = 5.0
 
 
@@ -98,8 +98,9 @@ class JsonServer:
         errors_pass: bool = True,
         answer: bool = True,
         calls: Calls | None = None,
+        longest: int = LONGEST,
     ) -> Any:
-        """The answer, None where it has no body. GET without a `body`, else POST. Raises ServerFault.
+        """The answer, of `longest` bytes at most, None where it has no body. GET without a `body`, else POST. Raises ServerFault.
 
         `errors_pass`: whether a 5xx may be a passing one; where it says what is wrong with the question, retries only cost time.
         `answer`: False where what comes back is no JSON and nothing of use.
@@ -109,7 +110,7 @@ class JsonServer:
         for attempt in range(len(pauses) + 1):
             status, passing = None, True
             try:
-                reply = self._once(path, body, timeout, calls)
+                reply = self._once(path, body, timeout, calls, longest)
                 if reply.good:
                     return read_json(reply.body) if reply.body and answer else None
                 status, passing = reply.status, reply.status == 429 or (reply.status >= 500 and errors_pass)
@@ -119,7 +120,7 @@ class JsonServer:
                 said = {
                     Trouble.LATE: f"did not answer {path} within {timeout:g} s",
                     Trouble.UNREACHABLE: f"cannot be reached ({fault})",
-                    Trouble.TOO_LONG: f"answered {path} with more than {_LONGEST >> 20} MB",
+                    Trouble.TOO_LONG: f"answered {path} with more than {longest >> 20} MB",
                     Trouble.NO_ANSWER: f"answered {path} with something that is not JSON",
                 }[fault.kind]
             if not passing or attempt == len(pauses):
@@ -129,13 +130,17 @@ class JsonServer:
         raise AssertionError("the loop returns or raises")
 
     def ask_each(
-        self, path: str, bodies: Sequence[Mapping[str, Any]], *, timeout: float, at_once: int
+        self, path: str, bodies: Sequence[Mapping[str, Any]], *, timeout: float, at_once: int, longest: Callable[[Any], int]
     ) -> Generator[tuple[int, Any], None, None]:
-        """(index, answer) of each body, as they come; `at_once` of them at a time. To be closed: what is still asked is called off."""
+        """(index, answer) of each body, as they come; `at_once` of them at a time. To be closed: what is still asked is called off.
+
+        `longest`: the bytes that the answer to a body may have.
+        """
         calls = Calls()
         pool = ThreadPoolExecutor(max(1, min(at_once, len(bodies))))
         try:
-            asked = {pool.submit(self.ask, path, body, timeout=timeout, calls=calls): index for index, body in enumerate(bodies)}
+            told = {"timeout": timeout, "calls": calls}
+            asked = {pool.submit(self.ask, path, body, longest=longest(body), **told): index for index, body in enumerate(bodies)}
             left = set(asked)
             while left:
                 check()  # an interruption ends the wait in a thread too
@@ -146,10 +151,10 @@ class JsonServer:
             calls.call_off()
             pool.shutdown(cancel_futures=True)
 
-    def _once(self, path: str, body: Mapping[str, Any] | None, timeout: float, calls: Calls) -> Answer:
+    def _once(self, path: str, body: Mapping[str, Any] | None, timeout: float, calls: Calls, longest: int) -> Answer:
         data = None if body is None else json.dumps(body).encode()
         return ask(
-            self.url + path, data, headers=self._headers, until=time.monotonic() + timeout, longest=_LONGEST, proxies=False,
+            self.url + path, data, headers=self._headers, until=time.monotonic() + timeout, longest=longest, proxies=False,
             connect_seconds=CONNECT_SECONDS, error_seconds=_ERROR_SECONDS, holding=calls.holding,
         )  # fmt: skip
 

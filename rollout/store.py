@@ -113,7 +113,7 @@ def _rows(step: int, index: int, group: Group) -> list[dict[str, Any]]:
             "score": verdict.score,
             "status": verdict.status.value,
             "detail": _text(verdict.detail),
-            "parts": list(verdict.parts.items()),
+            "parts": [(_text(name), part) for name, part in verdict.parts.items()],
             "steps": [{"end": s.end, "score": s.score} for s in verdict.steps],
         }
         for completion, response, verdict in zip(group.completions, group.responses, group.verdicts, strict=True)

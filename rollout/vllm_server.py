@@ -25,13 +25,15 @@ from pathlib import Path
 from typing import Any
 
 from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
-from rollout.http_json import PAUSES, JsonServer, ServerFault
+from rollout.http_json import LONGEST, PAUSES, JsonServer, ServerFault
 from rollout.policy_tensors import base_model, computing_dtype, handover_folder, plain_adapter, save_adapter, save_model_folder, size_of
 from rollout.vllm_command import lora_room, server_line
 from rollout.vllm_facts import LOWEST_TEMPERATURE, NEWEST_TESTED, OLDEST, request_seed, version_numbers
 from verifiers.input_error import InputError
 
 COMPLETIONS = "/v1/completions"
+TOKEN_BYTES = 512
+"""Of an answer, at the most, for each token of a prompt or completion: its id, its text, its log-probability; some 150 are usual."""
 GLANCE_SECONDS = 30.0
 """For questions that a healthy server answers at once."""
 OWN_DEFAULTS = {  # every default that a server may have from its model's generation config, by request
@@ -267,6 +269,10 @@ class VLLMServer:
         tokens, logprobs = choice["token_ids"], _item(choice.get("logprobs"), "token_logprobs")
         if not isinstance(logprobs, list) or len(logprobs) != len(tokens) or not all(isinstance(each, int | float) for each in logprobs):
             raise self._too_old("the log-probability of each sampled token")
+        if not all(map(math.isfinite, logprobs)) or not all(type(token) is int and 0 <= token < self._vocabulary for token in tokens):
+            raise InputError(
+                f"{self.url} sampled tokens that its model does not have, or with probabilities that are no numbers: see its log"
+            )
         finish = choice["finish_reason"] if choice.get("finish_reason") in ("stop", "length") else "abort"
         own_end = finish == "stop" and not sampling.stop_texts and (not tokens or tokens[-1] not in sampling.stop_ids)
         if own_end or (finish == "length" and len(tokens) < sampling.max_tokens):
@@ -302,14 +308,15 @@ class VLLMServer:
 
     def _reported(self, entry: Any, name: str) -> float:
         found = _item(entry, name)
-        if not isinstance(found, int | float):
+        if not isinstance(found, int | float) or math.isnan(found):
             raise self._too_old("log-probabilities of given tokens (logprob_token_ids, prompt_logprobs)")
         return float(found)
 
     def _answers(self, bodies: Sequence[Mapping[str, Any]]) -> Generator[tuple[int, list[dict[str, Any]]], None, None]:
         """(index, choices) of each request, as they come; each choice has its token ids."""
         try:
-            with contextlib.closing(self._server.ask_each(COMPLETIONS, bodies, timeout=self.timeout, at_once=self.at_once)) as answers:
+            asking = self._server.ask_each(COMPLETIONS, bodies, timeout=self.timeout, at_once=self.at_once, longest=_longest)
+            with contextlib.closing(asking) as answers:
                 for index, answer in answers:
                     choices, asked = _item(answer, "choices"), bodies[index]["n"]
                     if not isinstance(choices, list) or len(choices) != asked:
@@ -378,6 +385,11 @@ class VLLMServer:
         if self._adapter_folder:
             shutil.rmtree(self._adapter_folder, ignore_errors=True)
         self._adapter_folder, self._version = None, -1
+
+
+def _longest(body: Mapping[str, Any]) -> int:
+    """Bytes that the answer to a request for tokens may have."""
+    return LONGEST + TOKEN_BYTES * (len(body["prompt"]) + body["n"] * body["max_tokens"])
 
 
 def _item(value: Any, key: str | int, default: Any = None) -> Any:

@@ -251,6 +251,21 @@ def test_json_that_cannot_be_held_is_one_exception(body: bytes) -> None:
     assert caught.value.kind is Trouble.NO_ANSWER
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" + b"{}," * 200_000 + b"1]", b'{"a": [' + b"[]," * 200_000 + b"1]}", b"[" + b'{"a":[]},' * 200_000 + b"1]"]
+)
+def test_json_of_many_empty_parts_is_not_built(body: bytes) -> None:
+    """Of 16 MB, half a gigabyte was made, long after the deadline."""
+    with pytest.raises(HttpFault, match="too many objects"):
+        read_json(body)
+
+
+@pytest.mark.parametrize("text", ["[{" * 200_000, '\\"[[[{"' * 100_000, "\\" * 300_000 + "[" * 200_000, '"' * 200_001 + "[{" * 200_000])
+def test_brackets_in_a_string_are_no_parts(text: str) -> None:
+    """What a program printed at a server may be nothing but brackets, and that is no failure of ours."""
+    assert read_json(json.dumps({"stdout": text}).encode()) == {"stdout": text}
+
+
 def test_long_digits_in_a_string_are_no_number() -> None:
     assert read_json(b'["' + b"1" * 5000 + b'", 12]') == ["1" * 5000, 12]
 

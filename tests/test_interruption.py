@@ -297,7 +297,7 @@ def test_a_wait_for_a_server_in_another_thread_hears_of_the_interruption() -> No
     state: list[BaseException] = []
     with socket.create_server(("127.0.0.1", 0)) as silent, interruptible():
         server = JsonServer(f"http://127.0.0.1:{silent.getsockname()[1]}")
-        questions = server.ask_each("/v1/completions", [{"prompt": [1]}] * 3, timeout=600.0, at_once=2)
+        questions = server.ask_each("/v1/completions", [{"prompt": [1]}] * 3, timeout=600.0, at_once=2, longest=lambda body: 1000)
         thread = threading.Thread(target=lambda: _caught(lambda: next(questions), state))
         thread.start()
         with silent.accept()[0]:

@@ -30,6 +30,9 @@ def detail(problem, response):
 def parts(problem, response):
     return Verdict(1.0, Status.RIGHT, "", {str(number): 1.0 for number in range(int(response))})
 
+def steps(problem, response):
+    return Verdict(1.0, Status.RIGHT, "", {}, tuple(StepScore(number, 1.0) for number in range(int(response))))
+
 def endless(problem, response):
     """A line without an end on the pipe of the verdicts."""
     if response == "endless":
@@ -82,6 +85,11 @@ def test_parts_without_end_are_no_verdict_and_said() -> None:
     with VerifierPool(["bound_rewards.py:parts"], workers=1, deadline=100) as pool:
         few, many, again = pool.verify_many([(ONE, "3"), (ONE, "600000"), (ONE, "2")])
     assert (dict(few.parts), dict(again.parts)) == ({"0": 1.0, "1": 1.0, "2": 1.0}, {"0": 1.0, "1": 1.0})
+    assert (many.score, many.status) == (None, Status.CRASH)
+    assert "1000 parts at the most, not 600000" in many.detail
+    with VerifierPool(["bound_rewards.py:steps"], workers=1, deadline=100) as pool:
+        few, many, again = pool.verify_many([(ONE, "3"), (ONE, "900000"), (ONE, "2")])
+    assert (len(few.steps), len(again.steps)) == (3, 2)
     assert (many.score, many.status, many.detail) == (None, Status.CRASH, "its parts and steps are too many")
 
 
@@ -243,3 +251,83 @@ def test_metamath_data_of_another_type_are_a_bad_gold(tmp_path: Path, extra: dic
     (tmp_path / "a.mm").write_text("$c |- wff $. $v x $. wx $f wff x $. id $a |- x $.\n")
     verdict = metamath_proof.verify(make_problem("?", "-", meta={"database": str(tmp_path / "a.mm"), **extra}), "$= wx id $.")
     assert verdict.status is Status.BAD_GOLD, verdict
+
+
+# Tests that no program, or any, would pass ----------------------------------------------------------------------------------------------
+
+CHECK = "def check(candidate):\n    assert candidate(1) == 1\n"
+IDLE_TESTS: list[dict[str, Any]] = [
+    {"test_list": ["f(1) == 1"]},  # the assert was forgotten, and any program passed
+    {"test_list": ["assert f(1) == 1", "f"]},
+    {"test_list": ["assert f(1) == 1", "f(2)"]},
+    {"test": "def check(candidate):\n    candidate(1) == 1\n", "entry_point": "f"},
+    {"test": "assert f(1) == 1", "entry_point": "f"},  # and none passed these
+    {"test": CHECK, "entry_point": "class"},
+    {"test": "import no_such_module\n" + CHECK, "entry_point": "f"},
+    {"test": "LIMIT = 1 // 0\n" + CHECK, "entry_point": "f"},
+    {"test_list": ["assert 1 == 2 and f(1) == 1"]},
+    {"inputs": [[1]], "outputs": [1], "fn_name": "f(x)"},
+    {"inputs": [[1]], "outputs": [1], "fn_name": "lambda"},
+    {**PAIRS, "fn_name": 0},
+    {**PAIRS, "test_list": 0},
+    {**PAIRS, "test_list": {}},
+    {**PAIRS, "partial": 1},
+]
+
+
+@pytest.mark.parametrize("meta", IDLE_TESTS, ids=lambda meta: str(meta)[:60])
+def test_tests_that_do_not_depend_on_the_program_are_a_bad_gold(meta: dict[str, Any]) -> None:
+    for program in ("def f(x):\n    return x\nprint(input())", "pass"):
+        verdict = python_tests.verify(make_problem("?", "-", meta=meta), f"```python\n{program}\n```")
+        assert verdict.status is Status.BAD_GOLD, verdict
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"test_list": ["import math\nassert math.isclose(f(1), 1)", "try:\n    f(1)\nexcept ValueError:\n    raise AssertionError"]},
+        {"test_list": ["same(f(1), 1)"], "test_setup_code": "def same(a, b):\n    assert a == b"},
+        {"test": "METADATA = {}\n" + CHECK, "entry_point": "f"},
+    ],
+)
+def test_tests_in_other_words_than_assert_are_still_tests(meta: dict[str, Any]) -> None:
+    good = python_tests.verify(make_problem("?", "-", meta=meta), "```python\ndef f(x):\n    return x\n```")
+    assert good.status is Status.RIGHT, good
+    bad = python_tests.verify(make_problem("?", "-", meta=meta), "```python\ndef f(x):\n    return 1 / 0\n```")
+    assert bad.status is Status.WRONG, bad
+
+
+@pytest.mark.parametrize("path", ["a\0b.mm", "\ud800.mm", "x" * 5000, "/dev"])
+def test_a_database_that_no_file_can_be_is_a_bad_gold(path: str) -> None:
+    for meta in ({"database": path, "theorem": "t"}, {"database": path, "statement": "|- x"}):
+        assert metamath_proof.verify(make_problem("?", "-", meta=meta), "$= a $.").status is Status.BAD_GOLD
+
+
+# What a run could not write ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [-1, 1 << 31, 10**400, 0.5, "3", None])
+def test_a_step_that_ends_at_no_character_is_no_verdict(end: Any) -> None:
+    with pytest.raises(ValueError, match="ends at a character"):
+        Verdict(1.0, Status.RIGHT, "", {}, (StepScore(end, 1.0),))
+    assert Verdict(1.0, Status.RIGHT, "", {}, (StepScore(np.int64(3), 1.0),)).valid
+
+
+@pytest.mark.parametrize("parts", [dict.fromkeys(map(str, range(1001)), 1.0), {"n" * 201: 1.0}, {1: 1.0}, {None: 1.0}])
+def test_parts_that_are_no_columns_are_no_verdict(parts: Any) -> None:
+    with pytest.raises(ValueError, match="part"):
+        Verdict(1.0, Status.RIGHT, "", parts)
+
+
+def test_a_part_with_half_a_character_in_its_name_can_be_stored(tmp_path: Path) -> None:
+    from rollout.collect import Group
+    from rollout.engine import Completion
+    from rollout.store import RolloutStore
+
+    verdict = Verdict(1.0, Status.RIGHT, "\ud800", {"a\udfff": 0.5}, (StepScore(2, 1.0),))
+    group = Group(ONE, [1], (Completion([2], [-0.5], [True], "stop", 0),), ("\ud800",), (verdict,))
+    store = RolloutStore(tmp_path)
+    store.write(1, [group], cursor=1)
+    found = store.read(1, {ONE.id: ONE})
+    assert found is not None
+    assert dict(found[0][0].verdicts[0].parts) == {"a?": 0.5}

@@ -28,6 +28,9 @@ _PIECE = 1 << 16
 _ERROR_BYTES = 1 << 16
 _LONG_NUMBER = re.compile(rb"[0-9]{300}")
 _MOST_DIGITS = 300  # a float holds 308
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_MANY_CONTAINERS, _SMALLEST = 1 << 17, 16
+"""JSON may hold so many objects and lists, or one for so many bytes: the smallest takes 3 bytes to send and 64 to keep."""
 
 
 class Trouble(StrEnum):
@@ -106,13 +109,20 @@ def _fault(error: Exception) -> HttpFault:
 
 
 def read_json(body: bytes) -> Any:
-    """The JSON in an answer. Raises HttpFault for what is none, is nested too deeply, or has numbers that nothing can hold."""
+    """The JSON in an answer. Raises HttpFault for what is none, is nested too deeply, or has numbers or parts that nothing can hold."""
     try:
+        most = max(_MANY_CONTAINERS, len(body) // _SMALLEST)
+        if _containers(body) > most and _containers(_STRING.sub(b"", body)) > most:
+            raise ValueError("too many objects and lists")
         if _LONG_NUMBER.search(body):  # perhaps in a string, where it may stand
             return json.loads(body, parse_int=_integer)
         return json.loads(body)
     except (ValueError, RecursionError, OverflowError) as error:
         raise HttpFault(Trouble.NO_ANSWER, f"{type(error).__name__}: {error}"[:200]) from None
+
+
+def _containers(body: bytes) -> int:
+    return body.count(b"{") + body.count(b"[")
 
 
 def _integer(digits: str) -> int:

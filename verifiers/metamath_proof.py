@@ -90,7 +90,7 @@ def theorem_problem(database: Path, theorem: str) -> Problem:
 def _goal(meta: Mapping[str, Any]) -> tuple[Database, Goal]:
     """What the problem asks to prove. Raises InputError in one line."""
     path, theorem, statement = meta.get("database"), meta.get("theorem"), meta.get("statement")
-    if not isinstance(path, str) or not path:
+    if not isinstance(path, str) or not path or "\0" in path or not _encodable(path):
         raise InputError('meta has no "database": give the path of a .mm file (`apt install metamath-databases` has some)')
     if isinstance(theorem, str) is isinstance(statement, str):
         raise InputError('meta needs either "theorem", a label of the database, or "statement", an expression')
@@ -108,6 +108,14 @@ def _goal(meta: Mapping[str, Any]) -> tuple[Database, Goal]:
     if not isinstance(disjoint, list | tuple) or not _all_texts(disjoint) or not isinstance(before, str):
         raise InputError('"disjoint" in meta must be a list of texts such as "x y", and "before" a label')
     return database, database.goal_of(str(statement), hypotheses, disjoint, before=before, dummies_distinct=given is not False)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character
+        return False
+    return True
 
 
 def _all_texts(values: Iterable[object]) -> bool:

@@ -34,7 +34,7 @@ import builtins
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,6 +54,7 @@ from verifiers.stdin_tests import (
     Budget,
     Complaints,
     SandboxFailedError,
+    function_name,
     judge_outputs,
     read_pairs,
     shown,
@@ -123,13 +124,15 @@ def extract_program(response: str) -> str:
 def _read_tests(problem: Problem) -> _Tests:
     """The tests in a problem's meta. Raises BadTestsError, or what a wrong type raises."""
     meta = problem.meta
-    entry = _text_of(meta, "entry_point")
-    if entry and not entry.isidentifier():
-        raise BadTestsError(f"entry_point is {entry!r:.40}; the name of a function is needed")
-    if meta.get("test") and entry:
-        ast.parse(test := _text_of(meta, "test"))
+    entry = function_name(meta, "entry_point")
+    if (test := _text_of(meta, "test")) and entry:
+        tree = ast.parse(test)
+        if not any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "check" for node in tree.body):
+            raise BadTestsError("test defines no function check")
+        if not _asserts(tree, {entry}):
+            raise BadTestsError("test asserts nothing")
         return _Tests("check", names=(entry,), setup=stub(_prompt(problem)), sources=(test,))
-    if meta.get("test_list"):
+    if _texts_of(meta, "test_list"):
         return _assert_tests(meta)
     name, pairs = read_pairs(meta)
     if not name:
@@ -160,7 +163,22 @@ def _assert_tests(meta: Mapping[str, Any]) -> _Tests:
         names |= {meta["entry_point"]}
     if not names:
         raise BadTestsError("the asserts call no function of the program")
+    idle = next((number for number, source in enumerate(sources, 1) if not _asserts(ast.parse(source), names)), 0)
+    if idle:
+        raise BadTestsError(f"test {idle} of test_list asserts nothing: {shown(sources[idle - 1])}")
     return _Tests("assert", names=tuple(sorted(names)), modules=tuple(sorted(modules)), setup=setup, sources=sources)
+
+
+def _asserts(tree: ast.AST, names: Collection[str]) -> bool:
+    """Whether a test can fail for what a function returned: by an assert, a raise, or the call of another function than those tested."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert | ast.Raise):
+            return True
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            called = node.value.func
+            if not (isinstance(called, ast.Name) and called.id in names):
+                return True
+    return False
 
 
 def _text_of(meta: Mapping[str, Any], name: str) -> str:

@@ -33,7 +33,7 @@ class Lost(BaseException):
 
 
 class Cannot(BaseException):
-    """The test asks for what does not travel, or its setup fails: the program is not to blame."""
+    """The test asks for what does not travel, or fails before it asks anything: the program is not to blame."""
 
 
 class _Link:
@@ -41,6 +41,7 @@ class _Link:
         self._inlet: BinaryIO = os.fdopen(os.dup(0), "rb")
         self._outlet = os.dup(1)
         os.dup2(2, 1)  # tests that print
+        self.asked = 0
 
     def receive(self) -> dict[str, Any]:
         return dict(json.loads(self._inlet.readline()))
@@ -57,7 +58,7 @@ def main() -> None:
     task = link.receive()
     for index, test in enumerate(task["tests"]):
         names = _names(task, link)
-        passed, detail = False, ""
+        passed, detail, asked = False, "", link.asked
         try:
             _set_up(task["setup"], names)
             names |= {name: _asks(name, link) for name in task["names"]}  # the setup may hold a stub of that name
@@ -72,7 +73,10 @@ def main() -> None:
             detail = f"assertion failed: {_text(error)}" if _text(error) else "assertion failed"
         except BaseException as error:  # noqa: BLE001  # whatever ends a test early fails it
             detail = f"{type(error).__name__}: {_text(error)}"
-        link.send(test=index, passed=passed, detail=detail[:300])
+        if passed or link.asked > asked:
+            link.send(test=index, passed=passed, detail=detail[:300])
+        else:
+            link.send(test=index, cannot=f"it fails before it calls the program: {detail}"[:300])
     link.send(done=True)
 
 
@@ -107,6 +111,7 @@ def _asks(name: str, link: _Link) -> Callable[..., Any]:
             request = {"call": name, "args": encode(list(args)), "kwargs": encode(kwargs)}
         except NotPlainError as error:
             raise Cannot(f"{name} is called with a {error}, which is not plain data") from None
+        link.asked += 1
         link.send(**request)
         reply = link.receive()
         if "lost" in reply:

@@ -5,6 +5,7 @@ says of itself counts. What decides is a list of complaints, one a test, "" wher
 """
 
 import json
+import keyword
 import math
 import re
 import time
@@ -52,7 +53,7 @@ class Budget:
         total = _number_of(meta, "total_limit", 8.0, most=_LONGEST)
         tolerance = _number_of(meta, "tolerance", 0.0, least=0.0, most=1e300)
         partial = meta.get("partial", False)
-        if partial not in (True, False, None):
+        if partial is not None and not isinstance(partial, bool):
             raise BadTestsError(f"partial is {partial!r:.40}; true or false is needed")
         return cls(Limits(wall=wall, memory=max(1, int(memory)) << 20), total, bool(partial), tolerance)
 
@@ -92,9 +93,7 @@ def read_pairs(meta: Mapping[str, Any]) -> tuple[str, list[tuple[Any, Any]]]:
         both = json.loads(both)
     if not isinstance(both, Mapping):
         raise BadTestsError(f"input_output is {shown(both)}; an object is needed")
-    name = both.get("fn_name") or meta.get("fn_name") or ""
-    if not isinstance(name, str):
-        raise BadTestsError(f"fn_name is {shown(name)}; the name of a function is needed")
+    name = function_name(both, "fn_name") or function_name(meta, "fn_name")
     if "tests" in both:
         if not isinstance(both["tests"], list | tuple) or not all(isinstance(case, Mapping) for case in both["tests"]):
             raise BadTestsError("tests must be a list of objects with input and output")
@@ -108,6 +107,16 @@ def read_pairs(meta: Mapping[str, Any]) -> tuple[str, list[tuple[Any, Any]]]:
     if not pairs:
         raise BadTestsError("there are none")
     return name, pairs
+
+
+def function_name(meta: Mapping[str, Any], key: str) -> str:
+    """ "" where it is not given. Raises BadTestsError for what no function of a program can be called."""
+    name = meta.get(key)
+    if name is None or name == "":
+        return ""
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+        raise BadTestsError(f"{key} is {shown(name)}; the name of a function is needed")
+    return name
 
 
 def text(value: object) -> str:

@@ -28,6 +28,11 @@ class Status(StrEnum):
 JUDGED = frozenset({Status.RIGHT, Status.WRONG, Status.NO_ANSWER})
 
 
+MOST_PARTS, LONGEST_PART = 1000, 200
+"""Of a verdict: how many parts, each a column of the run's metrics, and characters in the name of one."""
+_LAST_END = (1 << 31) - 1
+
+
 class StepScore(NamedTuple):
     """Process supervision: the score of the step that ends before character `end` of the response."""
 
@@ -52,10 +57,16 @@ class Verdict:
             raise ValueError(f"a verdict with status {self.status} cannot have score {self.score}")
         if self.score is not None and not _finite(self.score):
             raise ValueError(f"a score must be a finite number, not {self.score!r:.40}")
+        if len(self.parts) > MOST_PARTS:
+            raise ValueError(f"a verdict has {MOST_PARTS} parts at the most, not {len(self.parts)}")
         for name, part in self.parts.items() if self.parts else ():
             if not _finite(part):
                 raise ValueError(f"the part {name!r:.40} must be a finite number, not {part!r:.40}")
+            if not isinstance(name, str) or len(name) > LONGEST_PART:
+                raise ValueError(f"the name of a part is a text of {LONGEST_PART} characters at the most, not {name!r:.40}")
         for end, score in self.steps:
+            if not hasattr(end, "__index__") or not 0 <= end <= _LAST_END:
+                raise ValueError(f"a step ends at a character of the response, counted from 0, not at {end!r:.40}")
             if not _finite(score):
                 raise ValueError(f"the score of the step that ends at {end!r:.40} must be a finite number, not {score!r:.40}")
 
