@@ -208,7 +208,7 @@ def _refuse_adapter(model: str) -> None:
         return
     try:
         base = json.loads(settings.read_text(encoding="utf-8")).get("base_model_name_or_path") or "its base model"
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         base = "its base model"
     raise InputError(
         f"--model {model} is an adapter (LoRA) of {base}, not a model; merge it first "
@@ -224,10 +224,9 @@ def load_shape(config: Config) -> Any:
 
     try:
         return AutoConfig.from_pretrained(config.model, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            own_code(config.model, error) or f"cannot read a model's config from {config.model!r}: {str(error).strip().splitlines()[0]}"
-        ) from error
+    except Exception as error:  # each model's own code has its own for a file that is none of its
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(own_code(config.model, error) or f"cannot read a model's config from {config.model!r}: {said}") from error
 
 
 def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":

@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationConfig
 
@@ -60,15 +59,19 @@ class Optimizer:
 
 
 def load_model(name: str, dtype: Dtype = "fp32", *, lora: bool = False) -> nn.Module:
-    """Any AutoModelForCausalLM of a hub id or folder. Raises InputError in one line where there is none."""
-    frozen_bf16 = dtype == "bf16" and lora
+    """Any AutoModelForCausalLM of a hub id or folder. Raises InputError in one line where there is none, or not all of its weights."""
+    width = torch.bfloat16 if dtype == "bf16" and lora else torch.float32
+    remedy = "give a hub id, or a folder that save_pretrained wrote"
     try:
-        return AutoModelForCausalLM.from_pretrained(name, dtype=torch.bfloat16 if frozen_bf16 else torch.float32, trust_remote_code=False)
-    except (OSError, ValueError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(
-            own_code(name, error) or f"cannot load a model from {name!r}: {first} (give a hub id, or a folder that save_pretrained wrote)"
-        ) from error
+        model, seen = AutoModelForCausalLM.from_pretrained(name, dtype=width, trust_remote_code=False, output_loading_info=True)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # transformers, safetensors and each model's own code have each theirs for files that are not a model's
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(own_code(name, error) or f"cannot load a model from {name!r}: {first} ({remedy})") from error
+    if lost := sorted(seen["missing_keys"]):  # transformers makes random ones, and warns
+        raise InputError(f"the model {name!r} lacks {len(lost)} of its tensors, such as {lost[0]}, which would be random; {remedy}")
+    return model
 
 
 class Policy:

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import shutil
+import stat
 import sys
 import weakref
 from collections.abc import Callable, Mapping
@@ -110,6 +111,9 @@ class RunFolder:
         except OSError as error:
             raise InputError(f"the run folder {self.path} cannot be written: {error.strerror}; choose another place with --run") from error
         release = weakref.finalize(self, os.close, file)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            release()
+            raise InputError(f"{self.path / LOCK} is not a regular file; remove it")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel's: it ends with the process, by kill -9 too
         except BlockingIOError as error:
@@ -232,11 +236,14 @@ class RunFolder:
             raise
         except Exception as error:  # pickle, zip, safetensors, transformers and peft have each their own for a file that is not theirs
             what = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            if "weights_only" in str(error):  # torch's own words go on with how to run what it refused
+                what = "trainer.pt holds something else than tensors and numbers, which is not read"
             raise InputError(f"the checkpoint {newest} is damaged: {what}; {remedy}") from error
         return position
 
     def _saved(self) -> list[Path]:
-        return sorted(p for p in self.checkpoints.glob("step-*") if (p / "position.json").exists())
+        """Each was whole when it got its name: one that lacks something now is damaged, and not to be passed over in silence."""
+        return sorted(self.checkpoints.glob("step-*"))
 
 
 def _name(step: int) -> str:

@@ -86,7 +86,13 @@ class Chat:
             return str(self.tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=True))
         except TemplateError as error:
             raise InputError(
-                f"{place}: the model's chat template refuses these messages ({error}); if it has no system role, give --system-prompt ''"
+                f"{place}: the model's chat template refuses these messages ({_first(error)}); if it has no system role, give "
+                "--system-prompt ''"
+            ) from error
+        except Exception as error:  # a template is a program, which may divide by zero
+            raise InputError(
+                f"{place}: the model's chat template fails on these messages ({type(error).__name__}: {_first(error)}); mend it in its "
+                "tokenizer's folder, or do without it (--no-chat-template)"
             ) from error
 
     def _stop_ids(self) -> set[int]:
@@ -192,7 +198,9 @@ def load_tokenizer(model: str) -> Any:
     remedy = "save one there with save_pretrained"
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except (MemoryError, ImportError):
+        raise
+    except Exception as error:  # transformers and tokenizers have each their own, bare Exception among them, for files that are not theirs
         gone = f"{absent}, and " if (absent := missing_place(model, tried=True)) else ""
         said = own_code(model, error) or f"{gone}cannot load a tokenizer from {place} {model!r}: {_first(error)} ({remedy})"
         raise InputError(said) from error
@@ -218,6 +226,9 @@ def generation_stops(model: str) -> tuple[int, ...]:
 
     try:
         ends = GenerationConfig.from_pretrained(model, trust_remote_code=False).eos_token_id
-    except (OSError, ValueError):
+    except Exception:  # noqa: BLE001  # none, or a file that is none: whatever transformers raises
         return ()
-    return tuple(ends) if isinstance(ends, list) else () if ends is None else (int(ends),)
+    ids = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    if not all(type(each) is int and each >= 0 for each in ids):
+        raise InputError(f"{model!r}: eos_token_id of its generation_config.json is {ends!r:.60}; give a token's id, or a list of them")
+    return tuple(ids)

@@ -14,7 +14,7 @@ import pytest
 
 from recipes.cli import main
 from recipes.problem_source import load_problems
-from rollout.chat import Chat, load_tokenizer
+from rollout.chat import Chat, generation_stops, load_tokenizer
 from rollout.engine import Completion
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
@@ -115,6 +115,72 @@ def test_a_chat_template_that_does_not_end_is_one_line(kind: str, model_folder: 
     ):
         Chat(tokenizer).render(make_problem("1+1", "2"))
     assert time.monotonic() - began < 100
+
+
+DEEP = "[" * 200_000
+BROKEN = {
+    "tokenizer.json": ["", "null", "[]", "{}", DEEP], "tokenizer_config.json": ["null", "[1]", DEEP, '{"eos_token": 5}'],
+    "config.json": ["null", "[]", DEEP, '{"model_type": 5}', '{"model_type": "qwen2", "max_position_embeddings": "x"}'],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "content"), [(name, content) for name, contents in BROKEN.items() for content in contents])
+def test_a_model_folder_with_a_broken_file_is_one_line(name: str, content: str, model_folder: Path, tmp_path: Path) -> None:
+    from recipes.grpo_math import Config, load_shape
+    from rl.policy import load_model
+
+    def load() -> None:
+        load_shape(Config(model=str(model)))
+        Chat(load_tokenizer(str(model))).render(make_problem("1 + 1?", "2"))
+        load_model(str(model))
+
+    model = copy(model_folder, tmp_path / "model")
+    (model / name).write_text(content)
+    with pytest.raises(InputError) as caught:
+        load()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ['"x"', "[0, null]", "true", "1.5", "-1", "[[0]]"])
+def test_stop_ids_that_are_none_are_one_line(given: str, model_folder: Path, tmp_path: Path) -> None:
+    model = copy(model_folder, tmp_path / "model")
+    (model / "generation_config.json").write_text(f'{{"eos_token_id": {given}}}')
+    with pytest.raises(InputError, match="eos_token_id of its generation_config"):
+        generation_stops(str(model))
+
+
+FAILING = [
+    "{{ 1 / 0 }}",
+    "{{ messages + 1 }}",
+    "{{ raise_exception('no\nthanks') }}",
+    "{{ none() }}",
+    "{{ messages[0].a.b }}",
+    "{{ range(-1, 10**30) }}",
+]
+
+
+@pytest.mark.parametrize("template", [*FAILING, "{% for", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", {"tools": "x"}])
+def test_a_chat_template_that_fails_is_one_line(template: Any, model_folder: Path) -> None:
+    tokenizer = load_tokenizer(str(model_folder))
+    tokenizer.chat_template = template
+    with pytest.raises(InputError, match="the model's chat template") as caught:
+        Chat(tokenizer).render(make_problem("1 + 1?", "2"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("lost", ["model.embed_tokens.weight", "model.norm.weight"])
+def test_a_model_that_lacks_a_tensor_is_refused(lost: str, model_folder: Path, tmp_path: Path) -> None:
+    """transformers fills it with random numbers, and training goes on from there."""
+    from safetensors.torch import load_file, save_file
+
+    from rl.policy import load_model
+
+    model = copy(model_folder, tmp_path / "model")
+    tensors = load_file(model / "model.safetensors")
+    del tensors[lost]
+    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"lacks \d of its tensors, such as "):
+        load_model(str(model))
 
 
 def test_a_template_that_is_endless_for_one_prompt_alone_is_found(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

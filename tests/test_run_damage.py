@@ -133,6 +133,11 @@ def pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 def bomb(path: Path) -> None:
     path.write_bytes(pickle.dumps(Bomb(path.parent / "exploded")))
 
@@ -165,7 +170,9 @@ def _replace(path: Path, old: str, new: str) -> None:
 def resume(run: Path, policy: Any) -> None:
     """What the command reads of a run, in its order."""
     grpo_math.resolve(grpo_math.resumed(grpo_math.Config(resume=run)))
-    RunFolder.open(run)[0].restore(policy)
+    with RunFolder.open(run)[0] as opened:
+        opened.lock()
+        opened.restore(policy)
 
 
 TRAINER, ADAPTER = "checkpoints/step-000002/trainer.pt", "checkpoints/step-000002/model/adapter_model.safetensors"
@@ -182,6 +189,10 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "a pipe for metrics.jsonl": ("metrics.jsonl", pipe, "not a regular file"),
     "an empty position.json": (POSITION, text(""), "step-000002 is damaged"),
     "another position.json": (POSITION, text('{"step": 7, "cursor": 1}'), "another checkpoint's"),
+    "no position.json": (POSITION, Path.unlink, "step-000002 is damaged"),
+    "a folder for position.json": (POSITION, folder, "step-000002 is damaged"),
+    "a pipe for .lock": (".lock", pipe, "is not a regular file"),
+    "a link to a device for .lock": (".lock", lambda p: (p.unlink(), p.symlink_to("/dev/zero")), "is not a regular file"),
     "a position.json without a place": (POSITION, text('{"step": 2}'), "cursor"),
     "a trainer.pt cut short": (TRAINER, cut, "step-000002 is damaged"),
     "an empty trainer.pt": (TRAINER, text(""), "step-000002 is damaged"),
