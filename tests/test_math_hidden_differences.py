@@ -1,5 +1,7 @@
 r"""Differences that a number of many digits, a corner at no power of two, or a hyperbolic function hides."""
 
+import time
+
 import pytest
 
 from verifiers.math_answer import equivalent
@@ -82,3 +84,21 @@ def test_a_function_nested_in_itself_is_one(left: str, right: str) -> None:
 )
 def test_functions_nested_in_others_are_not_one(left: str, right: str) -> None:
     assert differ(left, right)
+
+
+@pytest.mark.parametrize("height", [8, 12, 20])
+def test_a_tower_of_powers_is_given_up_in_time(height: int) -> None:
+    left, right = ("2^{" * height + top + "}" * height for top in ("n+1", "n+2"))
+    start = time.process_time()
+    assert differ(left, right)
+    assert time.process_time() - start < 4  # 1 on an idle machine; 5 before costs counted precision
+    assert equivalent(left, left.replace("n+1", "1+n"))
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("a^{x+y}", "a^xa^y"), ("a^{m+n}", "a^ma^n"), ("b^{u+v}", "b^ub^v"), ("a^{x-y}", r"\frac{a^x}{a^y}"), ("x^{a+b}", "x^ax^b")],
+)
+def test_powers_of_a_sum_are_products_whatever_points_are_drawn(left: str, right: str) -> None:
+    assert equivalent(left, right)
+    assert not equivalent(left, right + "+10^{-300}")

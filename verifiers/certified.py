@@ -14,7 +14,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from verifiers.exact_sums import Call, Expr, Unreadable, atoms, rational, scale, substitute, subtract, symbols
-from verifiers.interval_values import MAX_HIDDEN, Evaluation, Interval, NoEvidence, NoRow, Point, Unclear, Undefined, exponent_of, library
+from verifiers.interval_values import (
+    MAX_HIDDEN,
+    Beyond,
+    Evaluation,
+    Interval,
+    NoEvidence,
+    NoRow,
+    Point,
+    Unclear,
+    Undefined,
+    exponent_of,
+    library,
+)
 from verifiers.same_calls import alike, normal, without_common
 
 if TYPE_CHECKING:
@@ -30,7 +42,7 @@ _MAX_COST = 400  # atoms and terms of both sides together
 _BUDGET = 400_000  # atoms and terms evaluated as fractions, about one microsecond each
 _INTERVAL = 12  # as many for one with intervals
 _STRICT_HEADS = frozenset({"abs", "cases", "floor", "ceil", "sgn", "max", "min"})
-_UNCLEAR, _CLEAR, _NO_ROW = range(3)
+_UNCLEAR, _CLEAR, _NO_ROW, _BEYOND = range(4)
 _LOCK = threading.Lock()  # mpmath keeps caches of constants that are not safe to fill from two threads
 
 
@@ -176,12 +188,12 @@ class Different(Exception):
 
 
 def evaluated(value: Expr, point: Point, precision: int, complex_: bool, reading: str) -> tuple[Interval | None, int, int]:
-    """The interval of a value or None, the bits that it can hide, and what None means: _UNCLEAR, or undefined: _CLEAR, _NO_ROW."""
+    """The interval of a value or None, the bits that it can hide, and what None means: _UNCLEAR, _BEYOND, or undefined: _CLEAR, _NO_ROW."""
     evaluation = Evaluation(point, precision, complex_, reading)
     try:
         found = evaluation.sum(value)
-    except Unclear:
-        return None, evaluation.hidden, _UNCLEAR
+    except Unclear as error:
+        return None, evaluation.hidden, _BEYOND if isinstance(error, Beyond) else _UNCLEAR
     except NoRow:
         return None, evaluation.hidden, _NO_ROW
     except (Undefined, Unreadable):
@@ -278,7 +290,8 @@ class Comparison:
                     continue
                 states = [self.at(point, isolated=stretch.isolated) for point in stretch.points]
                 if not stretch.isolated and None in states and not any(states):
-                    raise NoEvidence
+                    sample.unclear = True  # (-1/1000)^x far out: another line may say more
+                    break
             if len(self.agreed) - before >= _ENOUGH_ON_A_LINE:
                 seen.add(name)
         for point in sample.mixed():
@@ -315,6 +328,8 @@ class Comparison:
                 evaluated(side, point, precision, self.complex, self.reading) for side in self.sides
             )
             hidden += more
+            if _BEYOND in (clear, clear_too):
+                return None
             self.left_out |= _NO_ROW in (clear, clear_too)
             if clear and clear_too and (a is None or b is None):
                 return self._settle(a, b, isolated, point)
@@ -330,7 +345,6 @@ class Comparison:
             if longer > MAX_HIDDEN or precision > 2 * (hidden + _PRECISIONS[1]):
                 return None
             precision = longer
-            self._pays(_INTERVAL * self.size * precision // 400)
 
     def _at_surd(self, name: str, root: Expr, others: Point) -> None:
         """At a corner that is no fraction, as a comparison of constants."""

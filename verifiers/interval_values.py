@@ -39,6 +39,10 @@ class Unclear(Undefined):
     """Not decided at this precision, or too large to compute."""
 
 
+class Beyond(Unclear):
+    """Too large at any precision."""
+
+
 def exponent_of(part: Interval) -> int:
     return max((end[2] + end[3] for end in part if end[1]), default=0)
 
@@ -196,7 +200,8 @@ class Evaluation:
 
     def exp(self, value: Interval) -> Interval:
         if max(exponent_of(part) for part in self.parts(value)) > 11:
-            raise Unclear
+            ends = () if self.complex else value
+            raise Beyond if ends and all(end[1] and end[2] + end[3] > 11 for end in ends) and ends[0][0] == ends[1][0] else Unclear
         return self._op("exp")(value, self.precision)
 
     def log(self, value: Interval) -> Interval:

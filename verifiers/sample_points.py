@@ -48,6 +48,8 @@ class Sample:
     thorough: bool = True
     """Whether points cost little: fractions, no intervals."""
     whole: set[str] = field(default_factory=set)
+    unclear: bool = False
+    """Whether a stretch of the line that was just tried told nothing: that line does not count."""
 
     def __post_init__(self) -> None:
         seed = hashlib.sha256(repr((self.left.terms, self.right.terms)).encode()).digest()
@@ -101,12 +103,13 @@ class Sample:
                         continue
                     stretches = self._along(line)
                     if stretches is not None:
-                        done = True
+                        self.unclear = False
                         yield (
                             name,
                             [Stretch([others | {name: value} for value in values], isolated) for values, isolated in stretches]
                             + [Stretch([others], True, (name, root)) for root in line.surds],
                         )
+                        done |= not self.unclear
                 if not done:
                     raise NoEvidence
 
