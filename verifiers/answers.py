@@ -74,9 +74,7 @@ _BLOCK = r"\\\[(.{1,400}?)\\\]|\$\$([^$]{1,400})\$\$"
 _NOT_THE_OTHER = r"([^,;]{1,60}),\s(?:and\s)?not\s[^,;]{1,60}"
 _ONE_WORD = r"[A-Za-z]{2,20}|\(?[a-h]\)?"
 _HEADING = r"[*_\s\d.]{0,8}(?:Steps?|Final|Answer|Conclusion|Solution|Case|Part|Check|Verif\w+|Explanation|Summary|Result|Given)\b"
-_THOUGHT = re.compile(
-    r"<(/?)(?:\w{1,12}:)?(?:think|thinking|thought|reasoning)>|<\|(?:begin|(end))_of_thought\|>|\[(/?)THINK\]|◁(/?)think▷", re.IGNORECASE
-)
+_THOUGHT = r"<(/?)(?:\w{1,12}:)?(?:think|thinking|thought|reasoning)>|<\|(?:begin|(end))_of_thought\|>|\[(/?)THINK\]|◁(/?)think▷"
 _PROSE = r"(?<![\\A-Za-z{])(?!(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt|pi|mod|gcd|lcm|max|min|arc\w+|and|or|x\d)\b)[A-Za-z]{2,}"
 _MARKS_OF_END = " \t\r\n□■∎◻▢"
 _QED = ("$\\square$", "$\\blacksquare$", "\\square", "\\blacksquare", "\\Box", "\\qed", "QED", "Q.E.D.", "∎")
@@ -372,7 +370,7 @@ def without_thought(response: str) -> str | None:
     if "think" not in response and "hought" not in response and "THINK" not in response and "reasoning>" not in response:
         return response
     end, is_open = 0, False
-    for match in _THOUGHT.finditer(response):
+    for match in re.finditer(_THOUGHT, response, re.IGNORECASE):
         is_open = not (match[1] or match[2] or match[3] or match[4])
         end = match.end()
     return None if is_open else response[end:]

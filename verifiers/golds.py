@@ -14,7 +14,7 @@ from verifiers.math_values import Unparsed
 
 _PLAIN = re.compile(r"[+-]?[\d,]{1,400}(?:\.\d{1,400})?", re.ASCII)
 _SAYS = re.compile(r"\d|^[A-Za-z]", re.ASCII)  # no digit, and no letter at the beginning, is read as nothing
-_WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
+_WORD = r"(?<!\\)\b[^\W\d_]{2,}"
 _SHORT = 100  # characters of a text that may well be an answer in words
 _FEW = 25  # words of such a text
 
@@ -34,7 +34,7 @@ def gold_answer(text: str) -> str:
 
 def is_solution(gold: str) -> bool:
     """Whether a gold is a text that no short answer could equal."""
-    return len(gold) > _SHORT and len(_WORD.findall(gold)) > _FEW and isinstance(read(gold), Unparsed)
+    return len(gold) > _SHORT and len(re.findall(_WORD, gold)) > _FEW and isinstance(read(gold), Unparsed)
 
 
 def says_nothing(gold: str) -> bool:

@@ -3,14 +3,16 @@
 The command line prints its text as one line and exits with 2; everything else is a defect and keeps its traceback.
 """
 
-import difflib
 import itertools
 import os
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
+if TYPE_CHECKING:  # a message is written by few processes, and a verdict is to be had at once
+    from pathlib import Path
+
+_HUB_ID = r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?"
 _NEAR = 0.7  # of two names that one may be a slip of the pen for the other: --modle and --model, not --port and --out
 _SHORTEST_BEGINNING = 3
 _MOST_NEIGHBOURS = 10_000
@@ -22,6 +24,8 @@ class InputError(ValueError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The name that this one is likely meant to be; None where nothing is near."""
+    import difflib
+
     names = {other.strip("-"): other for other in known}  # dashes that all have make none alike
     bare = name.strip("-")
     if close := difflib.get_close_matches(bare, names, 1, _NEAR):
@@ -36,10 +40,16 @@ def missing_place(name: str, *, tried: bool = False) -> str | None:
     A path is what has the form of one (./x, /x, ~/x, x/, a/b/c), and a/b where a folder `a` is here. `tried`: the hub does not have it
     either, so that anything else is a path too.
     """
+    from pathlib import Path
+
     path = Path(name).expanduser()
     if not name or path.exists():
         return None
-    is_path = name.startswith((".", "/", "~")) or _HUB_ID.fullmatch(name) is None or (path.parent != Path() and path.parent.is_dir())
+    is_path = (
+        name.startswith((".", "/", "~"))
+        or re.fullmatch(_HUB_ID, name, re.ASCII) is None
+        or (path.parent != Path() and path.parent.is_dir())
+    )
     if not (is_path or tried):
         return None
     gone = path
@@ -50,8 +60,10 @@ def missing_place(name: str, *, tried: bool = False) -> str | None:
     return f"there is no file or folder {name}{where}" + (f"; did you mean {near}?" if near else "")
 
 
-def near_place(path: Path) -> str | None:
+def near_place(path: "Path") -> str | None:
     """What lies beside a missing path under nearly its name."""
+    import difflib
+
     try:
         with os.scandir(path.parent) as entries:
             names = [entry.name for entry in itertools.islice(entries, _MOST_NEIGHBOURS)]

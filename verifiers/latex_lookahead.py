@@ -18,8 +18,8 @@ _OPENERS = frozenset({"frac", "binom", "sqrt", "⌊", "⌈", "sum", "prod", "\\o
 _LISTING = frozenset({",", ";", ":", "|", "=", "<", ">", "\\le", "\\ge", "\\ne"})
 _SETS = frozenset({"∪", "∩", "∖", "∈", "and", "or"})
 _GREEK_WORDS = "alpha|beta|gamma|delta|epsilon|theta|kappa|lambda|sigma|omega"
-_GLUED = re.compile(rf"([A-Za-z]{{0,2}})({_GREEK_WORDS})([A-Za-z]{{0,2}})|([A-Za-z]?)(pi)([A-Za-z]?)")
-_ROMAN = re.compile("[ivxlcdm]+")
+_GLUED = rf"([A-Za-z]{{0,2}})({_GREEK_WORDS})([A-Za-z]{{0,2}})|([A-Za-z]?)(pi)([A-Za-z]?)"
+_ROMAN = "[ivxlcdm]+"
 _SHORT_WORDS = frozenset((
     "no", "on", "so", "is", "it", "if", "in", "of", "to", "do", "go", "up", "us", "we", "he", "me", "my", "by", "be", "at", "as", "an",
     "am", "pm", "ok", "or", "ox", "dm", "cl", "dl", "hm", "ha", "ex", "hi",
@@ -30,7 +30,7 @@ def letters_in(word: str) -> list[str]:
     """The letters whose product a word is, as in xy, and in omegat and pir, where the name of a Greek letter is glued to others."""
     if len(word) < 3 or (len(word) == 3 and "pi" not in word):
         return list(word)
-    if glued := _GLUED.fullmatch(word):
+    if glued := re.fullmatch(_GLUED, word):
         first, greek, last = (part or "" for part in (glued.groups()[:3] if glued[2] else glued.groups()[3:]))
         return [*first, greek, *last]
     return list(word) if len(word) <= 3 else []
@@ -38,7 +38,7 @@ def letters_in(word: str) -> list[str]:
 
 def is_lone_product(word: str) -> bool:
     """Whether a word that is a whole answer is a product of letters: ab, but not "no", cm, iv, or abc, which may be a string of letters."""
-    return len(word) == 2 and word.islower() and word not in _SHORT_WORDS and word not in UNIT_WORDS and not _ROMAN.fullmatch(word)
+    return len(word) == 2 and word.islower() and word not in _SHORT_WORDS and word not in UNIT_WORDS and not re.fullmatch(_ROMAN, word)
 
 
 class LookAhead(UnitReader):
@@ -106,7 +106,7 @@ class LookAhead(UnitReader):
 
     def _numbers_an_item(self, word: str) -> bool:
         """Whether this is all of (iv): the fourth of a list, and no product."""
-        return _ROMAN.fullmatch(word) is not None and all(token.text in (word, "(", ")") for token in self.tokens)
+        return re.fullmatch(_ROMAN, word) is not None and all(token.text in (word, "(", ")") for token in self.tokens)
 
     def _holds_a_sum(self) -> bool:
         """Whether a sum of letters stands in the square brackets here."""

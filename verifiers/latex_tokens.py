@@ -112,8 +112,8 @@ _PLAIN_OPERATORS = {"<=": r"\le ", ">=": r"\ge ", "=<": r"\le ", "!=": r"\ne ", 
 def normalise(source: str) -> str:
     """Delimiters of mathematics, unicode signs, plain-text operators and TeX's brace-less arguments, all as plain LaTeX."""
     if not source.isascii():
-        if _CIRCLED.search(source):
-            source = _CIRCLED.sub(_listed, source)
+        if re.search(_CIRCLED, source):
+            source = re.sub(_CIRCLED, _listed, source)
         source = re.sub(r"[⁰¹²³⁴-⁹⁻ⁿ]+", lambda m: "^{" + m[0].translate(_SUPERSCRIPTS) + "}", source)
         source = re.sub(r"[₀-₉ₙ]+", lambda m: "_{" + m[0].translate(_SUBSCRIPTS) + "}", source)
         source = re.sub(r"[¼-¾⅐-⅞]", _vulgar_fraction, source)
@@ -177,10 +177,10 @@ def _listed(match: re.Match[str]) -> str:
     return ", ".join(str(int(unicodedata.numeric(sign))) for sign in match[0] if sign.isnumeric())
 
 
-_CIRCLED = re.compile(r"[①-⑳❶-❿➀-➓⑴-⒇](?:[\s、，,和及与]*[①-⑳❶-❿➀-➓⑴-⒇])*")
+_CIRCLED = r"[①-⑳❶-❿➀-➓⑴-⒇](?:[\s、，,和及与]*[①-⑳❶-❿➀-➓⑴-⒇])*"
 _CURRENCY_CODES = {"usd": r"\$", "eur": "€", "gbp": "£", "jpy": "¥", "rmb": "¥", "cny": "¥", "inr": "₹", "rs": "₹"}
 _CODE_NAMES = ("USD", "EUR", "GBP", "JPY", "RMB", "CNY", "INR", "Rs")
-_CODES = re.compile(r"(?:(?<![A-Za-z\\{])|\\(?:text|mathrm)\s?\{\s?)(USD|EUR|GBP|JPY|RMB|CNY|INR|Rs\.?)\s?\}?\s?(?=\d)")
+_CODES = r"(?:(?<![A-Za-z\\{])|\\(?:text|mathrm)\s?\{\s?)(USD|EUR|GBP|JPY|RMB|CNY|INR|Rs\.?)\s?\}?\s?(?=\d)"
 
 
 def _plain_forms(source: str) -> str:
@@ -199,10 +199,10 @@ def _plain_forms(source: str) -> str:
     if "_" in source:
         source = re.sub(r"(?<=[A-Za-z])_\s?\{\s*\\(?:(max|min|sup|inf)\s*|(?:text|mathrm|rm)\s*\{\s*([A-Za-z0-9]{1,12})\s*\}\s*)\}",
                         lambda m: f"_{{{m[1] or m[2]}}}", source)  # fmt: skip
-    if "$" in source or (any(code in source for code in _CODE_NAMES) and _CODES.search(source)):
+    if "$" in source or (any(code in source for code in _CODE_NAMES) and re.search(_CODES, source)):
         source = re.sub(r"(?<![A-Za-z\\])US\s?(?=\\?\$\s?\d)", "", source)
         source = re.sub(r"(?<![A-Za-z\\])(CA|AU|HK|NZ|SG)\s?\\?\$\s?(\d[\d,]{0,20}(?:\.\d{1,9})?)", r"\2\\text{ \1D}", source)
-        source = _CODES.sub(lambda m: _CURRENCY_CODES[m[1].rstrip(".").lower()], source)
+        source = re.sub(_CODES, lambda m: _CURRENCY_CODES[m[1].rstrip(".").lower()], source)
     if "U" in source:
         source = re.sub(r"(?<=[\])}])\s?U\s?(?=[\[(\\{])", r"\\cup ", source)
     if "°" in source:
@@ -212,7 +212,7 @@ def _plain_forms(source: str) -> str:
     return re.sub(r"^\s*(?:=|\\approx(?![a-z])|≈)(?=[^=])", "", source) if source.lstrip()[:1] in ("=", "\\", "≈") else source
 
 
-_BARE_ARGUMENT = re.compile(r"(?:frac|binom)(?!\s*\{[^{}]*\}\s*\{)")
+_BARE_ARGUMENT = r"(?:frac|binom)(?!\s*\{[^{}]*\}\s*\{)"
 
 
 def _normalise_commands(source: str) -> str:
@@ -234,7 +234,7 @@ def _normalise_commands(source: str) -> str:
         source = re.sub(r"\^\s*(?:\{\s*((?:\\prime\s*){1,3})\}|\\prime(?![a-z]))", lambda m: "'" * max(1, m[0].count("prime")), source)
     if r"\circ" in source or r"\degree" in source:
         source = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])", "°", source)
-    if ("frac" in source or "binom" in source) and _BARE_ARGUMENT.search(source):
+    if ("frac" in source or "binom" in source) and re.search(_BARE_ARGUMENT, source):
         source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(\d)", r"\1{\2}{\3}", source)
         source = re.sub(r"(\\[dtc]?(?:frac|binom))\s+([A-Za-z])\s*(\d)", r"\1{\2}{\3}", source)  # \frac x2 has no x_2
         source = re.sub(r"(\\[dtc]?(?:frac|binom))\s*(\d)\s*(?=[{\\])", r"\1{\2}", source)

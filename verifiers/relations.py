@@ -10,7 +10,6 @@ from fractions import Fraction
 from functools import reduce
 
 from verifiers.certified import ratio_sign, same
-from verifiers.cleared_equations import same_when_cleared
 from verifiers.exact_sums import Call, Expr, Unreadable, atom, atoms, divide, multiply, rational, scale, substitute, subtract, symbols
 from verifiers.intervals import linear
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
@@ -20,7 +19,7 @@ _FLIPPED = {">": "<", "\\ge": "\\le", "<": ">", "\\le": "\\ge", "\\ne": "\\ne", 
 _INTEGER_LETTERS = frozenset("klmn")
 _CONSTANT_LETTERS = frozenset("ck")
 _ANGLE_LETTERS = frozenset({"alpha", "beta", "gamma", "theta", "phi", "varphi"})
-_VALUE = re.compile(r"[A-Za-z](?:_\w+)?\(.*\)")  # f(x), f(2)
+_VALUE = r"[A-Za-z](?:_\w+)?\(.*\)"  # f(x), f(2)
 _FIGURES = ("angle:", "triangle:", "widehat:", "overarc:", "overline:")
 
 
@@ -33,7 +32,7 @@ def equation(value: Value) -> Expr | None:
             left = atom(name)
         case Named(name=name, value=Expr() as right) if len(name) <= 3 and name.isalpha():  # xy = 6 is read as a name first
             left = reduce(multiply, map(atom, name))
-        case Named(name=name, value=Expr() as right) if _VALUE.fullmatch(name):
+        case Named(name=name, value=Expr() as right) if re.fullmatch(_VALUE, name):
             left = atom(name)
         case Relation(sides=(Group(opening=":", items=(Expr() as a, Expr() as b)), Group(opening=":", items=(Expr() as c, Expr() as d)))):
             try:
@@ -141,6 +140,8 @@ def apart(left: Named, right: Named) -> bool:
 
 
 def same_equation(left: Expr, right: Expr) -> bool:
+    from verifiers.cleared_equations import same_when_cleared  # needed by few answers
+
     if ratio_sign(left, right) != 0 or same_when_cleared(left, right):
         return True
     names = symbols(left) & symbols(right)

@@ -148,7 +148,7 @@ def read_unit(text: str) -> tuple[Fraction, Dimension]:
     return factor, tuple(sorted((name, n) for name, n in powers.items() if n))
 
 
-_FUNCTION = re.compile(r"sin|cos|tan|cot|sec|csc|log|exp|sqrt|ln|pi")
+_FUNCTION = r"sin|cos|tan|cot|sec|csc|log|exp|sqrt|ln|pi"
 
 
 def is_glued(word: str) -> bool:
@@ -160,7 +160,9 @@ def is_glued(word: str) -> bool:
         return True  # 6people
     letters = list(word)
     mixed = any(c in "aeiou" for c in word) and sum(c not in "aeiou" for c in word[:-1]) > 1
-    return len(word) > 4 and word.endswith("s") and word.islower() and mixed and letters != sorted(letters) and not _FUNCTION.search(word)
+    return (
+        len(word) > 4 and word.endswith("s") and word.islower() and mixed and letters != sorted(letters) and not re.search(_FUNCTION, word)
+    )
 
 
 def _known(name: str) -> tuple[str, Fraction]:
