@@ -216,9 +216,9 @@ def _item(row: dict[str, Any], config: Config) -> tuple[Problem, str]:
     verifier, compares = _traits(config.verifier or (own,))
     gold = field_of(row, config.gold_column)
     said = field_of(row, config.response_column)
-    missing = [repr(config.gold_column)] if gold is ABSENT and compares else []
-    missing += [f"'pred' or {config.response_column!r}"] if said is ABSENT and "pred" not in row else []
-    if missing:
+    unasked, unsaid = gold is ABSENT and compares, said is ABSENT and "pred" not in row
+    if unasked or unsaid:
+        missing = [repr(config.gold_column)] * unasked + [f"'pred' or {config.response_column!r}"] * unsaid
         raise InputError(
             f"no {' and no '.join(missing)} among its fields ({', '.join(row) or 'none'}); say which one it is with --gold-column or "
             "--response-column"

@@ -2,6 +2,9 @@
 
 import random
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,7 @@ from verifiers.latex_tokens import tokenize
 from verifiers.math_values import Unparsed
 from verifiers.verdict import quoted
 
+ROOT = Path(__file__).resolve().parents[1]
 PIECES = [
     *"0123456789xyenCDE+-*/=()[]{}|^_<>,;:!.&%$' \n~'\"?#@",
     *(r"\frac", r"\frac{1}{2}", " 1/2", "1,234", "{,}", r"\,", r"\!", r"\quad", r"\left", r"\left.", r"\pi", "pi_1", "x_{ij}", "x_1"),
@@ -70,3 +74,14 @@ def test_the_last_number_is_found_wherever_it_stands(response: str, number: str)
 def test_quoted_text_is_one_line_that_prints() -> None:
     assert quoted("a  b\nc") == "'a b c'"
     assert quoted("a\x00b" + "c" * 200) == "'a\N{REPLACEMENT CHARACTER}b" + "c" * 117 + "'..."
+
+
+def test_importing_the_verifier_loads_no_module_of_messages() -> None:
+    code = "import sys, verifiers.math_answer; print([n for n in ('difflib', 'pathlib', 'urllib', 'random', 'mpmath') if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(re.findall(r"\w+", done.stdout))
+    start = subprocess.run([sys.executable, "-I", "-c", "import sys; print(*sys.modules)"], capture_output=True, text=True).stdout.split()
+    assert not loaded - set(start)  # a .pth file of an environment may load some of them itself

@@ -358,6 +358,8 @@ def extract_answer(response: str, extractors: tuple[Extractor, ...] = DEFAULT_EX
 
 def stated_gold(text: str) -> str | None:
     """The gold answer in a solution: behind the #### of its last line, or in its last box; None where the text has neither."""
+    if "####" not in text and "box" not in text:
+        return None
     before, mark, behind = text.rstrip().rpartition("####")
     if mark and not before.endswith("#") and "\n" not in behind:
         return behind.strip()

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypedDict
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
+
 
 class Message(TypedDict):
     """One turn of a chat, as every chat template expects it."""
@@ -43,6 +45,6 @@ def make_problem(
 ) -> Problem:
     """A Problem whose id is computed from prompt, answer and verifier (not from `meta`)."""
     frozen = prompt if isinstance(prompt, str) else tuple(prompt)
-    content = json.dumps([frozen, answer, verifier], ensure_ascii=False, sort_keys=True)
+    content = _ENCODER.encode([frozen, answer, verifier])
     digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     return Problem(digest, frozen, answer, verifier, MappingProxyType(dict(meta or {})))

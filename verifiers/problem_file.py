@@ -37,6 +37,7 @@ _ANSWER_FIELDS = ("answer", "gold", "solution", "reward_model.ground_truth")
 _MODELS_ROLES = ("assistant", "model", "gpt", "bot", "ai", "chatbot")
 _EXACT_FLOATS = 1 << 53
 CODE_VERIFIERS = ("python_tests", "program_tests")
+_NOT_PLAIN = frozenset("\\{}<≈$")  # what may end a box early, or is tidied
 _PROGRAM_FIELDS = ("canonical_solution", "code", "solutions", "solution")
 
 
@@ -165,7 +166,7 @@ def answer_as_response(answer: str, verifier: str, *, as_it_stands: bool = False
     if "math_answer" not in own_verifiers([verifier]):
         return answer
     in_box = f"\\boxed{{{answer}}}"
-    if not any(character in answer for character in "\\{}<≈$"):
+    if _NOT_PLAIN.isdisjoint(answer):
         return in_box
     return in_box if not as_it_stands or extract_answer(in_box) == Answer(tidy(answer.strip()), "boxed") else f"<answer>{answer}</answer>"
 
@@ -353,14 +354,14 @@ def answer_text(value: object, field: str) -> str:
 
     A number that is no integer is taken to 15 digits, behind which stands the noise of computing with floats: 72.60000000000001 is 72.6.
     """
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
     if isinstance(value, float):
         if not math.isfinite(value):
             raise _BadGoldError(f"{field!r} is {value}, which is no answer")
         return repr(value) if value.is_integer() and abs(value) < _EXACT_FLOATS else min(repr(value), f"{value:.15g}", key=len)
-    if isinstance(value, str):
-        return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise InputError(f"{field!r} is {value!r:.60} ({type(value).__name__}); an answer is a string or a number")

@@ -178,11 +178,15 @@ def _rewards_in(spec: Spec) -> Iterator[Spec]:
 
 def own_verifiers(specs: Iterable[str]) -> list[str]:
     """Those of our verifiers that specs run, however weighted or combined; text that is no spec names none."""
-    names: list[str] = []
-    for text in specs:
-        with suppress(InputError):  # loading it says what is wrong
-            names += [reward.name for reward in rewards_in(text) if reward.name in own_names()]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(name for text in specs for name in _own_verifiers_in(text)))
+
+
+@lru_cache(maxsize=256)  # asked for every row of a file
+def _own_verifiers_in(spec: str) -> tuple[str, ...]:
+    try:
+        return tuple(reward.name for reward in rewards_in(spec) if reward.name in own_names())
+    except InputError:  # loading it says what is wrong
+        return ()
 
 
 def reads_golds(specs: Iterable[str]) -> bool:
