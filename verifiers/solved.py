@@ -1,7 +1,7 @@
 """Whether a statement about one variable is solved for it: an answer that is not may only restate the question.
 
 2x + 1 = 11 has the solution x = 5, and 2x + 1 > 11 describes the interval (5, ∞): whoever echoes them has found neither. Solved is what has
-the variable or its absolute value alone on each side where it stands. Statements about several variables
+the variable alone on each side where it stands, or its absolute value alone in the middle of a chain. Statements about several variables
 (lines, circles) are answers in any form, but not for the expression that they give for one of the variables once solved for it; only
 y + 1 = x may stand for x - 1, and xy = 6 for 6/x. A letter that falls out when both sides are subtracted is none of the statement's:
 x + y = 5 + y is about x.
@@ -35,7 +35,7 @@ def is_unsolved(value: Value) -> bool:
             found = [side for side in sides if isinstance(side, Expr)]
             if len(found) < len(sides) or "≡" in ops or len(_letters(found)) != 1:
                 return False
-            return ops == ("=",) or not all(map(_is_alone, found))
+            return ops == ("=",) or not all(_is_alone(side, in_chain=len(sides) == 3) for side in found)
         case Group(items=items):
             return any(map(is_unsolved, items))
         case Named(name=name, value=Expr() as side) if symbols(side) == {name}:  # x = 5 - x
@@ -59,13 +59,13 @@ def _letters(sides: list[Expr]) -> set[str]:
         return symbols(sides[0]) | symbols(sides[1])
 
 
-def _is_alone(side: Expr) -> bool:
-    """Whether this is a constant or the variable itself, its absolute value, or its opposite: -x > -1 is x < 1 turned round."""
+def _is_alone(side: Expr, *, in_chain: bool) -> bool:
+    """Whether this is a constant or the variable itself, or its opposite: -x > -1 is x < 1 turned round."""
     if not symbols(side):
         return True
     if len(side.terms) != 1 or abs(side.terms[0][1]) != 1 or len(side.terms[0][0]) != 1:
         return False
     name, exponent = side.terms[0][0][0]
     if isinstance(name, Call):
-        return name.head == "abs" and exponent == 1 and bool(bare_symbol(name.args[0]))
+        return in_chain and name.head == "abs" and exponent == 1 and bool(bare_symbol(name.args[0]))
     return exponent == Fraction(1)
