@@ -78,7 +78,8 @@ def run(config: Config) -> int:
     with interruptible(), online.verifier_pool(config, problems) as pool, online.open_run(config, [*problems, *held_out]) as folder:
         start = folder.path / "warm_start"
         if not start.exists():
-            with stage("the warm start", f"nothing was learnt yet; --resume {folder.path} begins it again"):
+            begun = stage("the warm start", f"nothing was learnt yet; --resume {folder.path} begins it again")
+            with begun, watched("warm start: learning from written solutions"):
                 _warm_start(config, start, problems, chat, pool.verify_many)
         policy = online.make_policy(config, str(start), algorithm=algorithm)
         longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -160,3 +162,29 @@ def test_a_long_verification_is_not_silent_off_a_terminal(capfd: pytest.CaptureF
     Path("slow.py").write_text("import time\n\ndef score(problem, response):\n    time.sleep(3)\n    return 1.0\n")
     assert main(["verify", "rows.jsonl", "--verifier", "slow.py:score", "--workers", "1", "--out", "verdicts.jsonl"]) == 0
     assert "judging the rows" in capfd.readouterr().err
+
+
+def test_the_warm_start_is_not_silent_and_can_be_interrupted() -> None:
+    options = [
+        "--run",
+        "run",
+        "--problems",
+        "200",
+        "--held-out",
+        "4",
+        "--hidden",
+        "256",
+        "--layers",
+        "4",
+    ]  # hundreds of steps, no short ones
+    command = [sys.executable, "-m", "recipes.cli", "quickstart", *options]
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as process:
+        assert process.stderr is not None
+        said = next((line for line in process.stderr if line.startswith("warm start")), "")
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        code = process.wait(120)
+    assert said.startswith("warm start: learning from written solutions (0:0")
+    assert "interrupted: the warm start; nothing was learnt yet; --resume run begins it again" in rest
+    assert code == 130
