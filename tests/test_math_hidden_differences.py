@@ -102,3 +102,22 @@ def test_a_tower_of_powers_is_given_up_in_time(height: int) -> None:
 def test_powers_of_a_sum_are_products_whatever_points_are_drawn(left: str, right: str) -> None:
     assert equivalent(left, right)
     assert not equivalent(left, right + "+10^{-300}")
+
+
+POINTWISE = [
+    (r"\sin x", "8", r"4x^{2000001/1000000}", "4x^2"),
+    ("x", "3", r"x^{1000001/1000000}", "x"),
+    ("e^x", "3", r"3^{9000001/3000000}", "27"),
+    ("e^x", "3", r"10^{10^{10}}", "27"),
+]
+
+
+@pytest.mark.parametrize(("function", "corner", "there", "other"), POINTWISE)
+def test_a_row_for_one_point_whose_value_is_not_clear_is_no_evidence(function: str, corner: str, there: str, other: str) -> None:
+    left, right = (rf"\begin{{cases}}{function}&x\ne{corner}\\{row}&\text{{otherwise}}\end{{cases}}" for row in (there, other))
+    assert differ(left, right)
+
+
+def test_powers_of_fractions_with_long_denominators_are_told_apart() -> None:
+    assert not equivalent(r"8^{2000001/1000000}", "64")
+    assert equivalent(r"8^{2000000/3000000}", "4")

@@ -225,6 +225,8 @@ class Comparison:
         self.prepared = [found for found in (prepared(left), prepared(right)) if found is not None]
         self.exact = len(self.prepared) == 2
         self.strict = bool(_STRICT_HEADS & (heads(left) | heads(right)))
+        self.pointwise = bool({"cases", "sgn"} & (heads(left) | heads(right)))
+        """Whether the value at a corner may be another than on both sides of it."""
         self.cost = 0
         self.size = size_of(left) + size_of(right)
         self.point: Point = {}
@@ -289,6 +291,8 @@ class Comparison:
                     self._at_surd(*stretch.surd, stretch.points[0])
                     continue
                 states = [self.at(point, isolated=stretch.isolated) for point in stretch.points]
+                if stretch.isolated and None in states and self.pointwise:
+                    raise NoEvidence  # a row of cases may be for this very point
                 if not stretch.isolated and None in states and not any(states):
                     sample.unclear = True  # (-1/1000)^x far out: another line may say more
                     break

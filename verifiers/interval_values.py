@@ -180,7 +180,7 @@ class Evaluation:
             if base == self.number(0):
                 return base
             raise Unclear
-        if abs(p) * max((exponent_of(part) for part in self.parts(base)), default=0) > 2 * _LARGEST:
+        if abs(p) * max((exponent_of(part) for part in self.parts(base)), default=0) > 2 * _LARGEST * q:
             raise Unclear
         if q == 1:
             if p < 0:
