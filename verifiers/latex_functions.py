@@ -5,6 +5,7 @@ argument without brackets it is the argument's: \sin x^2 is \sin(x^2). A letter 
 its value there, and no product.
 """
 
+from abc import ABC, abstractmethod
 from contextlib import suppress
 
 from verifiers.exact_sums import Expr, Unreadable, atom, name_of, power, rational, symbols
@@ -25,26 +26,26 @@ _ARGUMENTS = frozenset({*"xyztns#", "theta"})
 _OF_A_VARIABLE = {"x": {*"t#"}, "y": {*"tx#"}, "z": {*"tx#"}, "r": {*"t#"}, "s": {*"t#"}, "w": {*"tx#"}}  # y(x) of a differential equation
 
 
-class FunctionReader(LookAhead):
+class FunctionReader(LookAhead, ABC):
     """What `latex_expressions.py` has below is declared here."""
 
-    def _sum(self) -> Value:
-        raise NotImplementedError
+    @abstractmethod
+    def _sum(self) -> Value: ...
 
-    def _factor(self) -> Value:
-        raise NotImplementedError
+    @abstractmethod
+    def _factor(self) -> Value: ...
 
-    def _primary(self) -> Value:
-        raise NotImplementedError
+    @abstractmethod
+    def _primary(self) -> Value: ...
 
-    def _group(self, opening: str) -> Value:
-        raise NotImplementedError
+    @abstractmethod
+    def _group(self, opening: str) -> Value: ...
 
-    def _argument(self) -> Expr:
-        raise NotImplementedError
+    @abstractmethod
+    def _argument(self) -> Expr: ...
 
-    def _times(self, left: Value, right: Value) -> Value:
-        raise NotImplementedError
+    @abstractmethod
+    def _times(self, left: Value, right: Value) -> Value: ...
 
     def _in_brackets(self) -> Expr:
         r"""One expression in brackets of any kind; \sin\{x\} has no set in it."""
