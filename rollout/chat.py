@@ -89,6 +89,8 @@ class Chat:
                 f"{place}: the model's chat template refuses these messages ({_first(error)}); if it has no system role, give "
                 "--system-prompt ''"
             ) from error
+        except MemoryError:
+            raise  # for whoever vets the template: it would be tried again where nothing bounds it
         except Exception as error:  # a template is a program, which may divide by zero
             raise InputError(
                 f"{place}: the model's chat template fails on these messages ({type(error).__name__}: {_first(error)}); mend it in its "

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -350,7 +351,8 @@ def test_files_that_are_not_what_their_names_say_are_one_line(name: str, tmp_pat
     content = gzip.compress(b'{"question": "1", "answer": "1"}\n' * 100)[:-12] if name.startswith("cut") else b"nothing of the kind"
     if not name.startswith("none"):
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=rf"^{tmp_path / name} cannot be read") as error:
+    said = f"there is no file or folder {tmp_path / name}" if name.startswith("none") else f"{tmp_path / name} cannot be read"
+    with pytest.raises(InputError, match=f"^{re.escape(said)}") as error:
         load_problems(str(tmp_path / name))
     assert "\n" not in str(error.value)
 
