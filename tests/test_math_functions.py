@@ -5,6 +5,7 @@ A line is "one ~ other"; both directions are tried, by the whole check of two an
 
 import pytest
 
+from tests.notation_tables import pairs
 from verifiers.math_answer import equivalent
 
 SAME = r"""
@@ -239,24 +240,13 @@ log2(8) ~ \ln 16
 """
 
 
-def _pairs(table: str) -> list[object]:
-    """The lines, each named by the comment above it."""
-    found, kind = [], ""
-    for line in table.strip().splitlines():
-        if line.startswith("# "):
-            kind = line[2:].replace(" ", "_")
-        else:
-            found.append(pytest.param(*line.split(" ~ "), id=f"{kind}-{line}"))
-    return found
-
-
-@pytest.mark.parametrize(("one", "other"), _pairs(SAME))
+@pytest.mark.parametrize(("one", "other"), pairs(SAME))
 def test_the_same_in_another_notation(one: str, other: str) -> None:
     assert equivalent(one, other)
     assert equivalent(other, one)
 
 
-@pytest.mark.parametrize(("one", "other"), _pairs(DIFFERENT))
+@pytest.mark.parametrize(("one", "other"), pairs(DIFFERENT))
 def test_what_a_notation_does_not_mean(one: str, other: str) -> None:
     assert not equivalent(one, other)
     assert not equivalent(other, one)
