@@ -33,6 +33,7 @@ from data_pipeline.classify_seed import Example, Seed, balanced, check, read, sp
 from data_pipeline.classify_text import normalise
 from data_pipeline.classify_train import LABELS
 from verifiers.input_error import InputError
+from verifiers.package_root import PACKAGE_ROOT
 
 __all__ = ["LABELS", "PRESETS", "Classifier", "Example", "Training", "normalise", "one_line", "train", "train_files"]
 
@@ -202,8 +203,7 @@ def _fit(seed: Seed, rows: Sequence[int], model: Path, training: Training, folde
 
 def _run(job: Path, model: Path) -> None:
     """The trainer in a fresh process, to which the current folder's files are no modules; numpy's threads would only be in the way."""
-    here = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH", ""))))
+    path = os.pathsep.join(filter(None, (PACKAGE_ROOT, os.environ.get("PYTHONPATH", ""))))
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-m", "data_pipeline.classify_train", str(job)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -159,7 +159,7 @@ def _one_line(text: str) -> str:
 def _check_verifiers_is_ours() -> None:
     import verifiers
 
-    here = Path(__file__).resolve().parents[1] / "verifiers"
+    here = Path(__file__).resolve().parents[2] / "verifiers"
     found = [Path(place).resolve() for place in verifiers.__path__]
     if here not in found:
         raise InputError(f"the package `verifiers` in {found[0]} hides Reckon's own; uninstall it: pip uninstall verifiers")

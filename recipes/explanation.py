@@ -11,12 +11,10 @@ import io
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
-import verifiers
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem
-from verifiers.reward_function import own_verifiers, rewards_in
+from verifiers.reward_function import own_modules, own_source, own_verifiers, rewards_in
 from verifiers.verdict import Verdict, quoted
 
 
@@ -68,8 +66,7 @@ def explainers(specs: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 def explaining(name: str) -> str | None:
     """The function that explains one of our verifiers, as a spec; None where its source, which is not imported, defines none."""
-    source = Path(next(iter(verifiers.__path__))) / f"{name}.py"
-    return f"verifiers.{name}:explain" if "\ndef explain(" in source.read_text(encoding="utf-8") else None
+    return f"{own_modules()[name]}:explain" if "\ndef explain(" in own_source(name) else None
 
 
 def block(title: str, verdict: Verdict, lines: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from verifiers.input_error import InputError
-from verifiers.reward_function import own_names
+from verifiers.reward_function import own_modules, own_names
 from verifiers.reward_spec import settable
 
 _OTHERS = {
@@ -48,7 +48,7 @@ def signature(name: str) -> str:
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"verifiers.{name}")
+    return importlib.import_module(own_modules()[name])
 
 
 def _written(default: object) -> str:

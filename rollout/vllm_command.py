@@ -6,10 +6,10 @@ its wrapper of such a head cannot score prompts. A GPU does not need it.
 """
 
 import shlex
-from pathlib import Path
 
 from rollout.vllm_facts import LORA_RANKS
 from verifiers.input_error import InputError
+from verifiers.package_root import PACKAGE_ROOT
 
 WORKER = "rollout.vllm_worker.PolicyWorker"
 
@@ -51,7 +51,7 @@ def server_environment() -> dict[str, str]:
     return {
         "VLLM_SERVER_DEV_MODE": "1",
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
-        "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+        "PYTHONPATH": PACKAGE_ROOT,
     }
 
 

@@ -9,7 +9,7 @@ A reward that a user writes is a plain function, and its signature says which of
 * the same as `async def`: awaited on one event loop per thread, so that a client kept between calls stays usable;
 * TRL's, `fn(completions, **columns) -> list[float | None]`: called with one completion at a time.
 
-One of our own modules may define `check` beside `verify`: called when the verifier is loaded, it refuses parameters that no response
+A name alone is one of our own: the file with that stem, in whatever room of `verifiers/` it lies. Such a module may define `check` beside `verify`: called when the verifier is loaded, it refuses parameters that no response
 could be judged with, and says which service or package is missing.
 
 This module imports the user's code in the process that calls `load`. Whatever that code raises while it is imported or run is
@@ -36,6 +36,7 @@ from types import ModuleType
 from typing import Any
 
 from verifiers.input_error import InputError, nearest
+from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import Problem
 from verifiers.reward_spec import Spec, bind, inner, parse, split_weight
 from verifiers.verdict import Verdict, Verifier, as_verdict
@@ -191,12 +192,7 @@ def _own_verifiers_in(spec: str) -> tuple[str, ...]:
 
 def reads_golds(specs: Iterable[str]) -> bool:
     """Whether one of our verifiers among these compares with a gold answer: its source, the only place that can, says `problem.answer`."""
-    return any("problem.answer" in _source(name) for name in own_verifiers(specs))
-
-
-@lru_cache
-def _source(name: str) -> str:
-    return (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+    return any("problem.answer" in own_source(name) for name in own_verifiers(specs))
 
 
 def _unique(name: str, taken: Sequence[str]) -> str:
@@ -217,7 +213,8 @@ def _find(spec: str) -> Callable[..., Any]:
         module = import_file(Path(place))
     else:
         _make_importable(Path.cwd())
-        module = _import_module(place)
+        package, _, stem = place.partition(".")  # written so before our verifiers had rooms
+        module = _import_module(own_modules().get(stem, place) if package == "verifiers" else place)
     function = getattr(module, name, None)
     if function is None:
         raise InputError(f"{place} has no function {name!r}; {_offer(module, name)}")
@@ -239,14 +236,30 @@ def _own_verifier(name: str) -> Callable[..., Any]:
         raise InputError(
             f"no verifier is called {name!r}{hint}; there are {', '.join(known)} (see `reckon verifiers`); your own is FILE.py:FUNCTION"
         )
-    return _import_module(f"verifiers.{name}").verify  # type: ignore[no-any-return]  # the source was seen to define it
+    return _import_module(own_modules()[name]).verify  # type: ignore[no-any-return]  # the source was seen to define it
 
 
 @lru_cache
+def own_modules() -> Mapping[str, str]:
+    """Our verifiers: the stem of every file of this package that defines `verify(problem, response)`, to the module's name; nothing is
+    imported."""
+    root = Path(PACKAGE_ROOT)
+    files = sorted(((path.stem, path) for path in (root / "verifiers").rglob("*.py")), key=lambda found: found[0])
+    return {
+        stem: ".".join(path.relative_to(root).with_suffix("").parts)
+        for stem, path in files if "\ndef verify(" in path.read_text(encoding="utf-8")
+    }  # fmt: skip
+
+
 def own_names() -> tuple[str, ...]:
-    """The modules beside this one that define `verify(problem, response)`, without importing them."""
-    here = Path(__file__).parent
-    return tuple(sorted(path.stem for path in here.glob("*.py") if "\ndef verify(" in path.read_text(encoding="utf-8")))
+    """What our verifiers are called."""
+    return tuple(own_modules())
+
+
+@lru_cache
+def own_source(name: str) -> str:
+    """The source of one of our verifiers."""
+    return Path(PACKAGE_ROOT, *own_modules()[name].split(".")).with_suffix(".py").read_text(encoding="utf-8")
 
 
 def _import_module(name: str) -> ModuleType:

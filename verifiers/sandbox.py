@@ -42,11 +42,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from verifiers.input_error import InputError
+from verifiers.package_root import PACKAGE_ROOT
 
 Level = Literal["strict", "bwrap", "landlock", "rlimits"]
 LEVELS: tuple[Level, ...] = ("strict", "bwrap", "landlock", "rlimits")
@@ -453,8 +453,7 @@ class _Server:
         if sys.platform != "linux":
             raise InputError("the sandbox needs Linux")
         self.control, theirs = socket.socketpair()
-        root = str(Path(__file__).resolve().parent.parent)
-        boot = _BOOT.format(root=root, control=theirs.fileno(), setup=setup)
+        boot = _BOOT.format(root=PACKAGE_ROOT, control=theirs.fileno(), setup=setup)
         # as -I does, but with hashes fixed: whether a program that prints a set is right must not depend on the server
         command = [os.path.realpath(sys.executable), "-s", "-P", "-S", "-X", "utf8", "-c", boot]
         quiet = subprocess.DEVNULL

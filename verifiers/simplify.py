@@ -20,19 +20,18 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from verifiers.certified import size_of
 from verifiers.exact_sums import Call, Expr
 from verifiers.math_policy import Undecided
+from verifiers.package_root import PACKAGE_ROOT
 from verifiers.verdict import Status
 
 DEADLINE = 2.0  # seconds of one request, from its turn
 START_DEADLINE = 60.0  # seconds to import sympy on a busy machine
 GRACE = 1.0  # seconds after which a worker that is silent past the deadline is killed itself
 MAX_SIZE = 200  # atoms and terms of both sides together
-_ROOT = str(Path(__file__).resolve().parent.parent)
 
 
 def same_by_algebra(left: Expr, right: Expr) -> bool:
@@ -108,10 +107,10 @@ class Simplifier:
 
     def _start(self) -> None:
         command = [sys.executable, "-P", "-m", "verifiers.simplify_worker"]
-        environment = {"PYTHONPATH": os.pathsep.join([_ROOT, *filter(None, sys.path)]), "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+        environment = {"PYTHONPATH": os.pathsep.join([PACKAGE_ROOT, *filter(None, sys.path)]), "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, bufsize=0, env=environment, cwd=_ROOT, start_new_session=True
+            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, bufsize=0, env=environment, cwd=PACKAGE_ROOT, start_new_session=True
         )
         self._ready, self._buffer = False, b""
 

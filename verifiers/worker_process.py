@@ -12,9 +12,9 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from verifiers.calls import LONGEST_LINE, Item
+from verifiers.package_root import PACKAGE_ROOT
 
 AHEAD = 0.05  # seconds of work that a worker is given in advance
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -164,6 +164,5 @@ class WorkerProcess:
 
 def environment() -> dict[str, str]:
     """This process's, with our own packages importable, and string hashes fixed so that a verdict does not depend on the worker."""
-    ours = str(Path(__file__).resolve().parent.parent)
-    paths = [ours, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    paths = [PACKAGE_ROOT, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {"PYTHONHASHSEED": "0", **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
