@@ -23,7 +23,7 @@ from data_pipeline.language import language_of
 from data_pipeline.problems import problems_of
 from data_pipeline.quality import Quality, judge
 from data_pipeline.quality_rules import c4, fineweb, general, gopher_quality, gopher_repetition
-from verifiers.language_id import identify
+from verifiers.response_text.language_id import identify
 
 DATA = Path(os.environ.get("RECKON_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "web"
 TECHNICAL = ("apache2-doc", "git-doc", "python3.11-doc")

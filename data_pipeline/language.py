@@ -12,7 +12,7 @@ from dataclasses import replace
 from data_pipeline.doc import Doc, Stage
 from data_pipeline.masking import mask
 from verifiers.input_error import InputError
-from verifiers.language_id import identify, languages
+from verifiers.response_text.language_id import identify, languages
 
 SCORE = "language"
 """How sure the model is, in `Doc.scores`."""

@@ -16,12 +16,12 @@ from functools import lru_cache
 from data_pipeline.problems_steps import last_step
 from data_pipeline.problems_text import Candidate
 from verifiers.answer_words import read
-from verifiers.answers import boxed, hashes, phrase
 from verifiers.latex_parse import parse
 from verifiers.math_answer import equivalent, verify
 from verifiers.math_values import Named, Unparsed
 from verifiers.problem import make_problem
 from verifiers.problem_file import answer_as_response
+from verifiers.response_text.final_answer import boxed, hashes, phrase
 from verifiers.verdict import Status
 
 REASONS = frozenset(

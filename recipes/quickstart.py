@@ -135,7 +135,7 @@ def _judged(problems: Sequence[Any], engine: Any, chat: Any, config: Config) -> 
     """Greedy accuracy by reasoning-gym's own scorer; a response without an answer tag is wrong."""
     from recipes.arithmetic import judge
     from rl.evaluate import evaluate
-    from verifiers.answers import tagged
+    from verifiers.response_text.final_answer import tagged
     from verifiers.verdict import right, wrong
 
     def verify(pairs: Sequence[tuple[Any, str]]) -> list[Any]:

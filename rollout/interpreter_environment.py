@@ -16,9 +16,9 @@ fails is ours, and raises. An unlabelled block does not run; a program that ends
 from typing import Literal
 
 from rollout.environment import Reply
-from verifiers.code_blocks import fence, fenced_blocks
 from verifiers.interpreter import Session
 from verifiers.problem import Problem
+from verifiers.response_text.fenced_blocks import fence, fenced_blocks
 from verifiers.sandbox import Outcome, Sandbox
 
 Style = Literal["fence", "tags"]

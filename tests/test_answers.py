@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from verifiers.answers import Answer, boxed, extract_answer, hashes, last_number, phrase, tagged
+from verifiers.response_text.final_answer import Answer, boxed, extract_answer, hashes, last_number, phrase, tagged
 
 
 @pytest.mark.parametrize(

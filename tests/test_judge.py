@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from verifiers import judge
 from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import make_problem
+from verifiers.response_text import judge
 from verifiers.verdict import Status, Verdict
 
 PROBLEM = make_problem("What is 6 times 7?", "42")

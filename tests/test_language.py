@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.clock import stopwatch
-from verifiers.language import cut, verify
 from verifiers.problem import make_problem
+from verifiers.response_text.language import cut, verify
 from verifiers.verdict import Status
 
 ENGLISH = make_problem("What is the sum of the first ten numbers?", "55")

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.clock import stopwatch
-from verifiers import exact
-from verifiers.answers import tagged
 from verifiers.exact_sums import rational
 from verifiers.math_answer import equivalent, judge, verify
 from verifiers.problem import Problem, make_problem
+from verifiers.response_text import exact
+from verifiers.response_text.final_answer import tagged
 from verifiers.verdict import Status
 
 ROOT = Path(__file__).resolve().parent.parent

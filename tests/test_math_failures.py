@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.hostile_answers import PAYLOADS
-from verifiers.answers import extract_answer
 from verifiers.math_answer import equivalent, judge, verify
 from verifiers.problem import make_problem
+from verifiers.response_text.final_answer import extract_answer
 from verifiers.verdict import Status
 
 TINY = r"\frac{2^{2005}+1}{3\cdot2^{2006}}"

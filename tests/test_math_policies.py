@@ -6,13 +6,13 @@ from random import Random
 
 import pytest
 
-from verifiers.answers import tagged
 from verifiers.certified import sign
 from verifiers.exact_sums import Expr
 from verifiers.input_error import InputError
 from verifiers.latex_parse import parse
 from verifiers.math_answer import equivalent, explain, judge, verify
 from verifiers.problem import make_problem
+from verifiers.response_text.final_answer import tagged
 from verifiers.verdict import Status
 
 TOLERANCE = [  # tolerance, gold, answer, whether it is accepted

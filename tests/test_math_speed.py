@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from verifiers import answers, latex_tokens
-from verifiers.answers import extract_answer
+from verifiers import latex_tokens
 from verifiers.golds import says_nothing
 from verifiers.latex_parse import parse
 from verifiers.latex_tokens import tokenize
 from verifiers.math_values import Unparsed
+from verifiers.response_text import final_answer
+from verifiers.response_text.final_answer import extract_answer
 from verifiers.verdict import quoted
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,12 +49,12 @@ def test_what_stands_before_a_number_is_looked_at_wherever_it_may_join() -> None
     draw = random.Random(5)
     ends = [*"^{<>=~_,;:-+*/)]}. $0aé√≤−–×·÷ \n", r"\le", r"\sqrt", "not", "than", "minus", "n't", "non è", "不是", "7", "7 ", "7:", "x"]
     texts = ["".join(draw.choice(ends) for _ in range(draw.randint(1, 6))) for _ in range(20_000)]
-    joined = [text for text in texts if re.search(answers._PART_BEFORE, text, re.ASCII | re.DOTALL)]
+    joined = [text for text in texts if re.search(final_answer._PART_BEFORE, text, re.ASCII | re.DOTALL)]
     assert len(joined) > 1000
-    assert all(map(answers._may_join, joined))
-    assert not answers._may_join("so A: ")
-    assert not answers._may_join("it is )")
-    assert not answers._may_join("== 5) ")
+    assert all(map(final_answer._may_join, joined))
+    assert not final_answer._may_join("so A: ")
+    assert not final_answer._may_join("it is )")
+    assert not final_answer._may_join("== 5) ")
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ r"""Answers in words, by hand: which sentences name a value, which words are uni
 import pytest
 
 from tests.clock import stopwatch
-from verifiers.answer_names import names_a_quantity
-from verifiers.answers import extract_answer
 from verifiers.math_answer import equivalent
+from verifiers.response_text.final_answer import extract_answer
+from verifiers.response_text.quantity_names import names_a_quantity
 
 SAME = [
     ("5", "the maximum is 5"),

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from verifiers.answers import extract_answer, tidy
 from verifiers.input_error import InputError
 from verifiers.pool import VerifierPool
 from verifiers.problem import make_problem
 from verifiers.problem_file import answer_as_response, audit_golds, gold_response, read_problems, write_problems
+from verifiers.response_text.final_answer import extract_answer, tidy
 from verifiers.sandbox import probe
 from verifiers.verdict import Status
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from verifiers import languages
-from verifiers.code_blocks import fence, fenced_blocks, last_block
 from verifiers.languages import tool_folders
 from verifiers.problem import Problem, make_problem
 from verifiers.program_tests import verify
+from verifiers.response_text.fenced_blocks import fence, fenced_blocks, last_block
 from verifiers.sandbox import Outcome, Sandbox, probe
 from verifiers.verdict import Status
 

@@ -1,16 +1,16 @@
 r"""The gold answer in what a data set gives as one: a bare answer, a solution, or a text that says what the answer is.
 
-What a problem reader takes (`answers.stated_gold`) is taken here too, so that a gold is the same wherever it comes from; and of a text that
-is no mathematics what "the answer is" gives in it. Left out: whether the gold is true.
+What a problem reader takes (`final_answer.stated_gold`) is taken here too, so that a gold is the same wherever it comes from; and of a text
+that is no mathematics what "the answer is" gives in it. Left out: whether the gold is true.
 """
 
 import re
 
-from verifiers.answer_claims import cue_end
 from verifiers.answer_words import read
-from verifiers.answers import said_at, stated_gold, tidy
 from verifiers.latex_parse import parse
 from verifiers.math_values import Unparsed
+from verifiers.response_text.answer_claims import cue_end
+from verifiers.response_text.final_answer import said_at, stated_gold, tidy
 
 _PLAIN = re.compile(r"[+-]?[\d,]{1,400}(?:\.\d{1,400})?", re.ASCII)
 _SAYS = re.compile(r"\d|^[A-Za-z]", re.ASCII)  # no digit, and no letter at the beginning, is read as nothing

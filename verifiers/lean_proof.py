@@ -39,8 +39,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verifiers.answers import tagged
-from verifiers.code_blocks import fenced_blocks
 from verifiers.input_error import InputError
 from verifiers.lean_kimina import LeanKimina
 from verifiers.lean_repl import LeanRepl
@@ -49,6 +47,8 @@ from verifiers.lean_screen import COMMANDS, HASH_COMMANDS, MAX_PROOF, ScreenErro
 from verifiers.lean_settings import Token
 from verifiers.lean_transport import LeanFailure, LeanMissing, LeanTimeout, Message, Reply, Transport
 from verifiers.problem import Problem, make_problem
+from verifiers.response_text.fenced_blocks import fenced_blocks
+from verifiers.response_text.final_answer import tagged
 from verifiers.verdict import Status, Verdict, bad_gold, no_answer, right, wrong
 
 USUAL_AXIOMS = frozenset({"propext", "Classical.choice", "Quot.sound"})

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from verifiers import math_answer
 from verifiers.input_error import InputError
-from verifiers.length import measure
 from verifiers.problem import Problem, make_problem
+from verifiers.response_text.length import measure
 from verifiers.verdict import Verdict, Verifier, as_verdict, bad_gold, no_answer
 
 

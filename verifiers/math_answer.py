@@ -35,7 +35,6 @@ from dataclasses import replace
 
 from verifiers.answer_phrases import is_word, pieces, same_undelimited, same_word_list, stands_alone
 from verifiers.answer_words import choice, read, read_beside, same_option, with_decimals
-from verifiers.answers import DEFAULT_EXTRACTORS, Extractor, extract_answer, without_thought
 from verifiers.calculus import is_open_form, needs_algebra
 from verifiers.certified import ratio_sign, same
 from verifiers.domains import compatible, undeclared
@@ -64,6 +63,7 @@ from verifiers.relations import (
     same_relation,
 )
 from verifiers.relations import letters as letters_of
+from verifiers.response_text.final_answer import DEFAULT_EXTRACTORS, Extractor, extract_answer, without_thought
 from verifiers.same_number import same_amount, same_number, with_unit
 from verifiers.solved import is_unsolved, needs_solving
 from verifiers.units import read_unit
@@ -84,7 +84,7 @@ def verify(
     require_closed_form: bool = True,
     open_thought: bool = False,
 ) -> Verdict:
-    """The answer is looked for as `answers.DEFAULT_EXTRACTORS` says, and judged by `equivalent` under the policy given."""
+    """The answer is looked for as `final_answer.DEFAULT_EXTRACTORS` says, and judged by `equivalent` under the policy given."""
     return judge(
         problem,
         response,

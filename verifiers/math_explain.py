@@ -14,11 +14,11 @@ highest that any of its items needed; for two answers that differ it says on whi
 from dataclasses import replace
 
 from verifiers.answer_words import read
-from verifiers.answers import Answer
 from verifiers.exact_sums import Call, Expr
 from verifiers.math_answer import decide
 from verifiers.math_policy import Policy, Step
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
+from verifiers.response_text.final_answer import Answer
 from verifiers.verdict import Verdict
 
 LADDER = ("string", "exact rational", "structure", "certified numerics", "tolerance", "sympy")

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verifiers.answers import Answer, extract_answer, stated_gold, tidy
 from verifiers.atomic import atomic_path
-from verifiers.code_blocks import fence, fenced_blocks
 from verifiers.input_error import InputError, near_place, nearest
 from verifiers.problem import Message, Problem, make_problem
+from verifiers.response_text.fenced_blocks import fence, fenced_blocks
+from verifiers.response_text.final_answer import Answer, extract_answer, stated_gold, tidy
 from verifiers.reward_function import own_names, own_verifiers, rewards_in
 from verifiers.verdict import Status, Verdict
 

@@ -15,11 +15,11 @@ C++17, and npm packages.
 import time
 from functools import partial
 
-from verifiers.code_blocks import fenced_blocks, last_block
 from verifiers.code_sandbox import chosen_sandbox
 from verifiers.languages import LANGUAGES, PYTHON, Language, ToolMissingError, find_tool, prepare, tool_folders
 from verifiers.problem import Problem
 from verifiers.remote_sandbox import RemoteSandbox
+from verifiers.response_text.fenced_blocks import fenced_blocks, last_block
 from verifiers.sandbox import Outcome, Run
 from verifiers.stdin_tests import RUN_SECONDS, BadTestsError, Budget, Complaints, SandboxFailedError, judge_outputs, read_pairs, tally, text
 from verifiers.verdict import Status, Verdict, bad_gold, no_answer

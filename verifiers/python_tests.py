@@ -38,13 +38,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from verifiers.code_blocks import last_block
 from verifiers.code_sandbox import CHECK, chosen_sandbox, local_sandbox
 from verifiers.completion import parse, stub
 from verifiers.languages import LANGUAGES, PYTHON
 from verifiers.plain_data import NotPlainError, beginning, encode
 from verifiers.problem import Problem
 from verifiers.remote_sandbox import RemoteSandbox
+from verifiers.response_text.fenced_blocks import last_block
 from verifiers.same_value import same_value
 from verifiers.sandbox import Outcome, Program, Run
 from verifiers.served import Source, line, literal_calls, serve

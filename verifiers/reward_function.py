@@ -9,8 +9,9 @@ A reward that a user writes is a plain function, and its signature says which of
 * the same as `async def`: awaited on one event loop per thread, so that a client kept between calls stays usable;
 * TRL's, `fn(completions, **columns) -> list[float | None]`: called with one completion at a time.
 
-A name alone is one of our own: the file with that stem, in whatever room of `verifiers/` it lies. Such a module may define `check` beside `verify`: called when the verifier is loaded, it refuses parameters that no response
-could be judged with, and says which service or package is missing.
+A name alone is one of our own: the file with that stem, in whatever room of `verifiers/` it lies. Such a module may define `check`
+beside `verify`: called when the verifier is loaded, it refuses parameters that no response could be judged with, and says which
+service or package is missing.
 
 This module imports the user's code in the process that calls `load`. Whatever that code raises while it is imported or run is
 not caught here, except for what has a clear cause (no such file, a syntax error, a missing module); the worker is the boundary

@@ -107,10 +107,21 @@ class Simplifier:
 
     def _start(self) -> None:
         command = [sys.executable, "-P", "-m", "verifiers.simplify_worker"]
-        environment = {"PYTHONPATH": os.pathsep.join([PACKAGE_ROOT, *filter(None, sys.path)]), "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+        environment = {
+            "PYTHONPATH": os.pathsep.join([PACKAGE_ROOT, *filter(None, sys.path)]),
+            "PYTHONHASHSEED": "0",
+            "OMP_NUM_THREADS": "1",
+        }
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, bufsize=0, env=environment, cwd=PACKAGE_ROOT, start_new_session=True
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env=environment,
+            cwd=PACKAGE_ROOT,
+            start_new_session=True,
         )
         self._ready, self._buffer = False, b""
 

@@ -3,8 +3,8 @@
 The answer is the last box, else the last `<answer>`, else the whole response: a task that wants exact strings should say which.
 """
 
-from verifiers.answers import boxed, extract_answer, tagged
 from verifiers.problem import Problem
+from verifiers.response_text.final_answer import boxed, extract_answer, tagged
 from verifiers.verdict import Verdict, bad_gold, no_answer, quoted, right, wrong
 
 

@@ -11,9 +11,9 @@ import warnings
 from functools import lru_cache
 from typing import Any, Literal
 
-from verifiers.answers import boxed, extract_answer, tagged
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
+from verifiers.response_text.final_answer import boxed, extract_answer, tagged
 from verifiers.verdict import Verdict, bad_gold, no_answer, quoted, right, wrong
 
 LONGEST_PATTERN = 10_000

@@ -27,9 +27,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from verifiers.chat_endpoint import EndpointFailure, EndpointTimeout, address, complete, usable_key
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
+from verifiers.response_text.chat_endpoint import EndpointFailure, EndpointTimeout, address, complete, usable_key
 from verifiers.verdict import Status, Verdict, no_answer
 
 RUBRIC = (

@@ -24,8 +24,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from verifiers.input_error import InputError, nearest
-from verifiers.language_id import identify, languages
 from verifiers.problem import Problem
+from verifiers.response_text.language_id import identify, languages
 from verifiers.verdict import Status, Verdict, no_answer
 
 _CLOSERS = {"```": "```", "$$": "$$", "\\[": "\\]", "\\(": "\\)"}
