@@ -9,8 +9,8 @@ import re
 
 from recipes.explanation import judges_answers
 from verifiers.answer_words import read
-from verifiers.exact_sums import Expr, atoms, symbols
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
+from verifiers.mathematics.arithmetic.exact_sums import Expr, atoms, symbols
 from verifiers.problem import Problem
 from verifiers.reward_function import short_name
 

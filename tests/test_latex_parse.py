@@ -7,8 +7,8 @@ from fractions import Fraction
 import pytest
 
 from tests.clock import stopwatch
-from verifiers.exact_sums import Expr, rational
 from verifiers.latex_parse import Group, Named, Quantity, Unparsed, parse
+from verifiers.mathematics.arithmetic.exact_sums import Expr, rational
 
 HALF = Fraction(1, 2)
 

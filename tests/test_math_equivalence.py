@@ -6,10 +6,10 @@ from fractions import Fraction
 
 import pytest
 
-from verifiers.certified import ratio_sign, same, sign
-from verifiers.exact_sums import Expr, atom, rational, subtract
 from verifiers.latex_parse import parse
 from verifiers.math_answer import equivalent
+from verifiers.mathematics.arithmetic.exact_sums import Expr, atom, rational, subtract
+from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same, sign
 
 EQUAL = [
     ("0.333...", "1/3"),

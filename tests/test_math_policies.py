@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
-from verifiers.certified import sign
-from verifiers.exact_sums import Expr
 from verifiers.input_error import InputError
 from verifiers.latex_parse import parse
 from verifiers.math_answer import equivalent, explain, judge, verify
+from verifiers.mathematics.arithmetic.exact_sums import Expr
+from verifiers.mathematics.evidence.certified_comparison import sign
 from verifiers.problem import make_problem
 from verifiers.response_text.final_answer import tagged
 from verifiers.verdict import Status

@@ -2,10 +2,10 @@ r"""Nothing is called equal that differs somewhere: far away, at one integer, at
 
 import pytest
 
-from verifiers.certified import ratio_sign, same, sign
-from verifiers.exact_sums import Expr, rational, subtract
 from verifiers.latex_parse import parse
 from verifiers.math_answer import equivalent
+from verifiers.mathematics.arithmetic.exact_sums import Expr, rational, subtract
+from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same, sign
 
 DIFFERENT_SOMEWHERE = [
     (r"n \bmod 7", r"n \bmod 8"), (r"n \bmod 1009", r"n \bmod 1013"), ("0", r"\binom{n}{10}"), ("0", r"\binom{n}{50}"),

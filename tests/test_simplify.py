@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from verifiers import simplify, simplify_worker
 from verifiers.calculus import is_open_form, needs_algebra
-from verifiers.exact_sums import Expr
 from verifiers.latex_parse import parse
 from verifiers.math_answer import equivalent, explain, verify
 from verifiers.math_policy import Undecided
 from verifiers.math_values import Unparsed
+from verifiers.mathematics.arithmetic.exact_sums import Expr
+from verifiers.mathematics.evidence import algebra_system, algebra_worker
+from verifiers.mathematics.evidence.algebra_system import Simplifier, same_by_algebra, tree_of
 from verifiers.problem import make_problem
-from verifiers.simplify import Simplifier, same_by_algebra, tree_of
 from verifiers.verdict import Status, Verdict
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,7 +58,7 @@ NOT_EQUAL = [
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What algebra says, not how fast this machine is."""
-    monkeypatch.setattr(simplify.WORKER, "deadline", 20.0)
+    monkeypatch.setattr(algebra_system.WORKER, "deadline", 20.0)
 
 
 @pytest.mark.parametrize(("left", "right"), EQUAL)
@@ -106,7 +106,7 @@ def test_a_bound_variable_is_no_variable() -> None:
 
 
 def test_plain_numbers_never_reach_the_algebra_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simplify, "same_by_algebra", lambda left, right: pytest.fail("reached"))
+    monkeypatch.setattr(algebra_system, "same_by_algebra", lambda left, right: pytest.fail("reached"))
     for gold, answer in [
         ("7", "8"),
         (r"\pi", "3.15"),
@@ -182,7 +182,7 @@ def test_a_request_is_killed_at_its_deadline(worker: Simplifier) -> None:
 
 
 def test_too_large_an_expression_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simplify.WORKER, "ask", lambda left, right: pytest.fail("sent"))
+    monkeypatch.setattr(algebra_system.WORKER, "ask", lambda left, right: pytest.fail("sent"))
     assert not same_by_algebra(
         read(r"\frac{d}{dx} x + " + "+".join(f"x^{{{n}}}y" for n in range(2, 52))),
         read("7+" + "+".join(f"y^{{{n}}}" for n in range(2, 52))),
@@ -190,9 +190,9 @@ def test_too_large_an_expression_is_not_sent(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simplify_worker, "decide", lambda sympy, left, right: len(bytearray(2 << 30)) > 0)
+    monkeypatch.setattr(algebra_worker, "decide", lambda sympy, left, right: len(bytearray(2 << 30)) > 0)
     start = time.monotonic()
-    assert simplify_worker._in_child(None, {"left": [], "right": [], "seconds": 20}) == {"failed": "crash"}
+    assert algebra_worker._in_child(None, {"left": [], "right": [], "seconds": 20}) == {"failed": "crash"}
     assert time.monotonic() - start < 10
 
 
@@ -223,7 +223,7 @@ def test_threads_take_turns(worker: Simplifier) -> None:
 USER = r"""
 import os, sys
 from verifiers.math_answer import equivalent
-from verifiers.simplify import WORKER
+from verifiers.mathematics.evidence.algebra_system import WORKER
 def ask(n):
     return equivalent(rf"\int_0^{n} x dx", f"{n * n}/2", require_closed_form=False)
 assert ask(2)
@@ -267,11 +267,11 @@ GOLD, RIGHT, WRONG = r"\int_0^x e^{-t^2}dt + \int_0^1 t dt", r"\frac12+\int_0^x 
 @pytest.fixture
 def fresh_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simplifier]:
     found = Simplifier()
-    monkeypatch.setattr(simplify, "WORKER", found)
-    simplify._decided.cache_clear()
+    monkeypatch.setattr(algebra_system, "WORKER", found)
+    algebra_system._decided.cache_clear()
     yield found
     found.close()
-    simplify._decided.cache_clear()
+    algebra_system._decided.cache_clear()
 
 
 def judged(gold: str, answer: str) -> Verdict:
@@ -292,7 +292,7 @@ def test_a_deadline_of_algebra_is_no_verdict_and_is_not_remembered(fresh_worker:
 
 def test_a_slow_start_of_algebra_is_no_verdict(fresh_worker: Simplifier, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(simplify, "START_DEADLINE", 0.0)
+        patch.setattr(algebra_system, "START_DEADLINE", 0.0)
         assert judged(GOLD, RIGHT).status is Status.TIMEOUT
     fresh_worker.deadline = 30.0
     assert judged(GOLD, RIGHT).status is Status.RIGHT
@@ -309,10 +309,10 @@ def test_algebra_that_cannot_start_is_a_crash(fresh_worker: Simplifier, monkeypa
 
 
 def test_a_request_that_dies_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simplify_worker, "decide", lambda sympy, left, right: os.kill(os.getpid(), signal.SIGKILL))
-    assert simplify_worker._in_child(None, {"left": [], "right": [], "seconds": 60}) == {"failed": "crash"}
-    monkeypatch.setattr(simplify_worker, "decide", lambda sympy, left, right: None)
-    assert simplify_worker._in_child(None, {"left": [], "right": [], "seconds": 60}) == {"same": None}
+    monkeypatch.setattr(algebra_worker, "decide", lambda sympy, left, right: os.kill(os.getpid(), signal.SIGKILL))
+    assert algebra_worker._in_child(None, {"left": [], "right": [], "seconds": 60}) == {"failed": "crash"}
+    monkeypatch.setattr(algebra_worker, "decide", lambda sympy, left, right: None)
+    assert algebra_worker._in_child(None, {"left": [], "right": [], "seconds": 60}) == {"same": None}
 
 
 def test_algebra_fails_only_where_it_would_have_decided(fresh_worker: Simplifier) -> None:

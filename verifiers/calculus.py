@@ -13,11 +13,11 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
-from verifiers.exact_sums import CONSTANTS, Expr, Unreadable, add, atom, atoms, call, multiply, rational, sum_of
-from verifiers.exact_sums import Call as FunctionCall
 from verifiers.latex_expressions import ExpressionParser
 from verifiers.latex_tokens import Token, normalise, tokenize
 from verifiers.math_values import Value, expression
+from verifiers.mathematics.arithmetic.exact_sums import CONSTANTS, Expr, Unreadable, add, atom, atoms, call, multiply, rational, sum_of
+from verifiers.mathematics.arithmetic.exact_sums import Call as FunctionCall
 
 ALGEBRA = frozenset({"integral", "antiderivative", "limit", "derivative", "series", "product"})
 

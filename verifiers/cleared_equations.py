@@ -11,8 +11,8 @@ import random
 from collections.abc import Mapping
 from fractions import Fraction
 
-from verifiers.certified import same
-from verifiers.exact_sums import Call, Expr, Monomial, Unreadable, add, atom, multiply, rational, sum_of, symbols
+from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Monomial, Unreadable, add, atom, multiply, rational, sum_of, symbols
+from verifiers.mathematics.evidence.certified_comparison import same
 
 _MAX_CLEARED = 6  # denominators of one equation
 _MAX_DEGREE = 24

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cmp_to_key
 
-from verifiers.certified import difference_sign, same, sign
-from verifiers.exact_sums import (
+from verifiers.math_values import Builder, Group, Named, Relation, SetOf, Value, bare_symbol
+from verifiers.mathematics.arithmetic.exact_sums import (
     Call,
     Expr,
     Monomial,
@@ -27,7 +27,7 @@ from verifiers.exact_sums import (
     sum_of,
     symbols,
 )  # fmt: skip
-from verifiers.math_values import Builder, Group, Named, Relation, SetOf, Value, bare_symbol
+from verifiers.mathematics.evidence.certified_comparison import difference_sign, same, sign
 
 INFINITY = atom("∞")
 MINUS_INFINITY = scale(INFINITY, Fraction(-1))

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 
-from verifiers.exact_sums import (
+from verifiers.latex_functions import CLOSING, MAX_DEPTH, MAX_ITEMS, FunctionReader
+from verifiers.latex_lookahead import MAX_WORK, is_lone_product, letters_in
+from verifiers.latex_tokens import Token, in_base, numeral
+from verifiers.latex_units import CURRENCIES, UNIT_WORDS
+from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, Value, as_set, bare_symbol, expression, finite, is_listed_set
+from verifiers.mathematics.arithmetic.exact_functions import apply
+from verifiers.mathematics.arithmetic.exact_sums import (
     CONSTANTS,
     Expr,
     Unreadable,
@@ -25,12 +31,6 @@ from verifiers.exact_sums import (
     sum_of,
     symbols,
 )  # fmt: skip
-from verifiers.functions import apply
-from verifiers.latex_functions import CLOSING, MAX_DEPTH, MAX_ITEMS, FunctionReader
-from verifiers.latex_lookahead import MAX_WORK, is_lone_product, letters_in
-from verifiers.latex_tokens import Token, in_base, numeral
-from verifiers.latex_units import CURRENCIES, UNIT_WORDS
-from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, Value, as_set, bare_symbol, expression, finite, is_listed_set
 from verifiers.matrices import by_rows, determinant, is_matrix, plus, times, to_power, transposed
 from verifiers.units import read_unit
 
@@ -293,7 +293,7 @@ class ExpressionParser(FunctionReader):
         return total
 
     def _cases(self) -> Expr:
-        """Rows of value, condition; as the arguments of one call (`functions.py`)."""
+        """Rows of value, condition; as the arguments of one call (`exact_functions.py`)."""
         arguments: list[Expr] = []
         while not self._peek().text.startswith("\\end"):
             value = expression(self._quantity())

@@ -8,10 +8,10 @@ its value there, and no product.
 from abc import ABC, abstractmethod
 from contextlib import suppress
 
-from verifiers.exact_sums import Expr, Unreadable, atom, name_of, power, rational, symbols
-from verifiers.functions import ARITY, INVERSE, VARIADIC, apply, log_to_base
 from verifiers.latex_lookahead import LookAhead
 from verifiers.math_values import Value, bare_symbol, expression
+from verifiers.mathematics.arithmetic.exact_functions import ARITY, INVERSE, VARIADIC, apply, log_to_base
+from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, atom, name_of, power, rational, symbols
 from verifiers.matrices import determinant
 
 MAX_DEPTH = 30  # nested brackets and arguments: under ten Python frames each

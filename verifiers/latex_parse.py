@@ -15,9 +15,7 @@ from functools import lru_cache
 from itertools import pairwise, repeat
 
 from verifiers.calculus import ALGEBRA, CalculusParser, needs_algebra
-from verifiers.certified import same
 from verifiers.domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, in_words, of_set
-from verifiers.exact_sums import CONSTANTS, Call, Expr, Monomial, Unreadable, rational, sum_of, symbols
 from verifiers.latex_functions import MAX_ITEMS
 from verifiers.latex_tokens import UNIT_VECTORS, normalise, tokenize
 from verifiers.math_values import (
@@ -35,7 +33,9 @@ from verifiers.math_values import (
     bare_symbol,
     expression,
 )
-from verifiers.rounding import is_approximated, is_rounding
+from verifiers.mathematics.arithmetic.exact_sums import CONSTANTS, Call, Expr, Monomial, Unreadable, rational, sum_of, symbols
+from verifiers.mathematics.evidence.certified_comparison import same
+from verifiers.mathematics.evidence.rounding import is_approximated, is_rounding
 
 __all__ = ["MAX_LENGTH", "Group", "Named", "Quantity", "Unparsed", "Value", "parse"]
 

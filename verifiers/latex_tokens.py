@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
 
-from verifiers.function_names import function_named
+from verifiers.mathematics.arithmetic.function_names import function_named
 from verifiers.units import spelled
 
 

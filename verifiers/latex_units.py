@@ -5,8 +5,8 @@ What a word behind a number may not be, for the number to keep its value beside 
 
 import re
 
-from verifiers.exact_sums import Unreadable
 from verifiers.latex_tokens import Token
+from verifiers.mathematics.arithmetic.exact_sums import Unreadable
 from verifiers.units import is_glued
 
 UNIT_WORDS = frozenset((

@@ -1,8 +1,8 @@
 r"""Is the final answer of a response the gold one?
 
 A ladder decides, and the first step that knows the answer ends it: the same string; the same exact rational number; the same exact sum
-or structure; certified numerics (`certified.py`); the tolerance; and for integrals, limits, derivatives and sums with symbolic bounds an
-algebra system in a process of its own (`simplify.py`). `explain` says which step it was.
+or structure; certified numerics (`certified_comparison.py`); the tolerance; and for integrals, limits, derivatives and sums with symbolic
+bounds an algebra system in a process of its own (`algebra_system.py`). `explain` says which step it was.
 
 A wrong answer accepted teaches the policy to be wrong, so everything here errs towards "different": no floating point, no tolerance but
 the stated one, and no part of an answer ever stands for the whole. Policies that a reader might want otherwise:
@@ -36,14 +36,14 @@ from dataclasses import replace
 from verifiers.answer_phrases import is_word, pieces, same_undelimited, same_word_list, stands_alone
 from verifiers.answer_words import choice, read, read_beside, same_option, with_decimals
 from verifiers.calculus import is_open_form, needs_algebra
-from verifiers.certified import ratio_sign, same
 from verifiers.domains import compatible, undeclared
-from verifiers.exact_sums import Expr, Unreadable, divide, multiply
 from verifiers.free_constants import under_other_names
 from verifiers.golds import gold_answer, is_solution, says_nothing
 from verifiers.intervals import is_set, real_set, same_set
 from verifiers.math_policy import DEFAULT_TOLERANCE, Percent, Policy, Undecided, Units, make_policy
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
+from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, divide, multiply
+from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
 from verifiers.matrices import as_written
 from verifiers.problem import Problem
 from verifiers.relations import (

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from verifiers.exact_sums import Expr, Unreadable
+from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable
 
 
 @dataclass(frozen=True)

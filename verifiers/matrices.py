@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 
-from verifiers.exact_sums import Expr, Unreadable, add, divide, multiply, rational, scale, subtract
 from verifiers.math_values import Group, Value
+from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, add, divide, multiply, rational, scale, subtract
 
 MAX_SIDE = 6
 MAX_POWER = 8

@@ -9,10 +9,23 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 
-from verifiers.certified import ratio_sign, same
-from verifiers.exact_sums import Call, Expr, Unreadable, atom, atoms, divide, multiply, rational, scale, substitute, subtract, symbols
 from verifiers.intervals import linear
 from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
+from verifiers.mathematics.arithmetic.exact_sums import (
+    Call,
+    Expr,
+    Unreadable,
+    atom,
+    atoms,
+    divide,
+    multiply,
+    rational,
+    scale,
+    substitute,
+    subtract,
+    symbols,
+)
+from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
 from verifiers.matrices import is_matrix
 
 _FLIPPED = {">": "<", "\\ge": "\\le", "<": ">", "\\le": "\\ge", "\\ne": "\\ne", "=": "="}

@@ -6,11 +6,11 @@ A number with a unit beside one without is the number; two units of one dimensio
 from fractions import Fraction
 
 from verifiers.calculus import needs_algebra
-from verifiers.certified import same
-from verifiers.exact_sums import PI, Expr, multiply, scale
 from verifiers.math_policy import Policy, Undecided
 from verifiers.math_values import Quantity
-from verifiers.rounding import is_rounding, is_within, rounds_to
+from verifiers.mathematics.arithmetic.exact_sums import PI, Expr, multiply, scale
+from verifiers.mathematics.evidence.certified_comparison import same
+from verifiers.mathematics.evidence.rounding import is_rounding, is_within, rounds_to
 from verifiers.units import Dimension, read_unit
 
 
@@ -85,7 +85,7 @@ def same_amount(gold: Expr, answer: Expr, policy: Policy) -> bool:
 
 def _by_algebra(gold: Expr, answer: Expr, policy: Policy) -> bool:
     """What the algebra system says; what is assumed of it where the decision goes on without it (`math_answer.decide`)."""
-    from verifiers.simplify import same_by_algebra
+    from verifiers.mathematics.evidence.algebra_system import same_by_algebra
 
     if policy.assumed is not None and (gold, answer) in policy.failed:
         return policy.assumed

@@ -9,8 +9,8 @@ x + y = 5 + y is about x.
 
 from fractions import Fraction
 
-from verifiers.exact_sums import Call, Expr, Unreadable, subtract, symbols
 from verifiers.math_values import Builder, Family, Group, Named, Relation, SetOf, Value, bare_symbol
+from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable, subtract, symbols
 
 
 def needs_solving(value: Value, statement: Value) -> bool:

@@ -1,8 +1,8 @@
 """Numbers and polynomials as exact sums, with everything bounded before it is computed.
 
 A value is a sum of rational multiples of monomials in named atoms (symbols, pi, e, i, roots of integers, calls of functions), in one
-order: many equal values have equal sums, and different values never do. `certified.py` decides what this order leaves open. What is
-beyond a bound raises Unreadable, at once.
+order: many equal values have equal sums, and different values never do. `certified_comparison.py` decides what this order leaves open. What
+is beyond a bound raises Unreadable, at once.
 """
 
 import math

@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from verifiers.exact_sums import Call, Expr
+from verifiers.mathematics.arithmetic.exact_sums import Call, Expr
 
 MAX_HIDDEN = 5000  # bits; what hides more is not decided
 _LARGEST = 4000  # bits before the point of an intermediate value, and of an exponent's result
@@ -124,7 +124,7 @@ class Evaluation:
 
     def exactly(self, value: Expr) -> Fraction | None:
         """The value as a fraction, where it is known to be one."""
-        from verifiers.exact_values import exact_value, prepared, short  # which imports this module
+        from verifiers.mathematics.arithmetic.exact_values import exact_value, prepared, short  # which imports this module
 
         found = prepared(value)
         try:
@@ -213,7 +213,7 @@ class Evaluation:
         return self._op("log")(value, self.precision)
 
     def call(self, name: Call) -> Interval:
-        from verifiers.functions import EVALUATORS
+        from verifiers.mathematics.arithmetic.exact_functions import EVALUATORS
 
         if name.head not in EVALUATORS:
             raise Undefined

@@ -1,7 +1,7 @@
 r"""Under which names functions are written: in LaTeX, in plain text, and in the code of programs and algebra systems.
 
-`function_named` gives the one name that `functions.py` and the parsers know. Some names are functions only as commands (\det, \sh), and
-some only directly before a bracket, as programs write them: "floor(x)" is a function, "first floor" is none. Left out: names with two
+`function_named` gives the one name that `exact_functions.py` and the parsers know. Some names are functions only as commands (\det, \sh),
+and some only directly before a bracket, as programs write them: "floor(x)" is a function, "first floor" is none. Left out: names with two
 meanings in use, such as sinc, are read as functions of which nothing is known.
 """
 

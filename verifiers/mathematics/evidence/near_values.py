@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 
-from verifiers.exact_sums import Call, Expr, scale, symbols
+from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, scale, symbols
 
 _RANGES = {"sin": (-1, 1), "cos": (-1, 1), "tanh": (-1, 1), "abs": (0, None), "cosh": (1, None), "arccos": (0, None)}
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from verifiers.exact_sums import Call, Expr, Unreadable
-from verifiers.functions import integer_function
-from verifiers.interval_values import NoRow, Unclear, Undefined
+from verifiers.mathematics.arithmetic.exact_functions import integer_function
+from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable
+from verifiers.mathematics.arithmetic.interval_evaluation import NoRow, Unclear, Undefined
 
 _HEADS = frozenset({"sum", "pow", "abs", "floor", "ceil", "sgn", "max", "min", "mod", "gcd", "lcm", "factorial", "binom", "cases"})
 _MAX_BITS = 20_000

@@ -5,8 +5,8 @@ Rational numbers are compared exactly, all others by certified signs: where thos
 
 from fractions import Fraction
 
-from verifiers.certified import difference_sign, sign
-from verifiers.exact_sums import Expr, atoms, rational, scale, symbols
+from verifiers.mathematics.arithmetic.exact_sums import Expr, atoms, rational, scale, symbols
+from verifiers.mathematics.evidence.certified_comparison import difference_sign, sign
 
 
 def is_rounding(decimal: Expr, exact: Expr, *, digits: int) -> bool:

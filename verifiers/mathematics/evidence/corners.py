@@ -12,10 +12,21 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise, product
 
-from verifiers.exact_sums import Call, Expr, Unreadable, atom, atoms, multiply, rational, substitute, subtract, symbols
-from verifiers.formulas import NotAlgebraic, bases, formulas, in_one, is_irrational, surd_roots, without_root
-from verifiers.near_values import bisected, nearly, never_zero, value_range
-from verifiers.polynomials import Polynomial, TooLarge, plus, real_roots, times
+from verifiers.mathematics.arithmetic.exact_sums import (
+    Call,
+    Expr,
+    Unreadable,
+    atom,
+    atoms,
+    multiply,
+    rational,
+    substitute,
+    subtract,
+    symbols,
+)
+from verifiers.mathematics.arithmetic.polynomials import Polynomial, TooLarge, plus, real_roots, times
+from verifiers.mathematics.evidence.branch_formulas import NotAlgebraic, bases, formulas, in_one, is_irrational, surd_roots, without_root
+from verifiers.mathematics.evidence.near_values import bisected, nearly, never_zero, value_range
 
 _GRID = sorted(
     {sign * value for sign in (1, -1) for value in (*(k / 3 + 1 / 7 for k in range(30)), *(1.07 * 2.0**k for k in range(-10, 22)))}

@@ -1,7 +1,7 @@
 """The last step of the ladder: an algebra system, in another process, where every request is killed at its deadline.
 
 Reached only by expressions that hold an integral, a limit, a derivative or a sum with symbolic bounds (`calculus.py`), and under the
-default policy only where both sides do; plain numbers never are. There is one worker for each process (`simplify_worker.py`), started
+default policy only where both sides do; plain numbers never are. There is one worker for each process (`algebra_worker.py`), started
 when first needed (the import of sympy, about a second, does not count); a child of fork() starts its own, and it ends with this process.
 Threads take turns. What the algebra system cannot decide is not the same; what it had no time, no memory or no chance to decide raises
 `Undecided` and is asked again the next time.
@@ -22,9 +22,9 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from verifiers.certified import size_of
-from verifiers.exact_sums import Call, Expr
 from verifiers.math_policy import Undecided
+from verifiers.mathematics.arithmetic.exact_sums import Call, Expr
+from verifiers.mathematics.evidence.certified_comparison import size_of
 from verifiers.package_root import PACKAGE_ROOT
 from verifiers.verdict import Status
 
@@ -106,7 +106,7 @@ class Simplifier:
                 raise _failure(late, f"it did not start within {START_DEADLINE:g} s" if late else "it could not be started")
 
     def _start(self) -> None:
-        command = [sys.executable, "-P", "-m", "verifiers.simplify_worker"]
+        command = [sys.executable, "-P", "-m", "verifiers.mathematics.evidence.algebra_worker"]
         environment = {
             "PYTHONPATH": os.pathsep.join([PACKAGE_ROOT, *filter(None, sys.path)]),
             "PYTHONHASHSEED": "0",

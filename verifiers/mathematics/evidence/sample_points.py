@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise, product
 
-from verifiers.corners import Line
-from verifiers.exact_sums import Call, Expr, Unreadable, atom, atoms, rational, substitute, symbols
-from verifiers.interval_values import NoEvidence, Point
-from verifiers.near_values import is_meromorphic
+from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable, atom, atoms, rational, substitute, symbols
+from verifiers.mathematics.arithmetic.interval_evaluation import NoEvidence, Point
+from verifiers.mathematics.evidence.corners import Line
+from verifiers.mathematics.evidence.near_values import is_meromorphic
 
 MAX_POINTS = 1600  # of a line
 _LINES = 3  # along each variable, the others differing

@@ -5,9 +5,23 @@ More of them than there are do no harm: their zeros are only where a corner may 
 
 from fractions import Fraction
 
-from verifiers.exact_sums import Call, Expr, Unreadable, add, atom, divide, multiply, power, rational, scale, subtract, sum_of, symbols
-from verifiers.interval_values import Evaluation, Undefined, to_fraction
-from verifiers.polynomials import Quotient, TooLarge, plus, times
+from verifiers.mathematics.arithmetic.exact_sums import (
+    Call,
+    Expr,
+    Unreadable,
+    add,
+    atom,
+    divide,
+    multiply,
+    power,
+    rational,
+    scale,
+    subtract,
+    sum_of,
+    symbols,
+)
+from verifiers.mathematics.arithmetic.interval_evaluation import Evaluation, Undefined, to_fraction
+from verifiers.mathematics.arithmetic.polynomials import Quotient, TooLarge, plus, times
 
 _MOST_FORMULAS = 12  # of one argument
 

@@ -1,4 +1,5 @@
-"""The process in which an algebra system simplifies: `python -m verifiers.simplify_worker`, started by `simplify.py` and by nothing else.
+"""The process in which an algebra system simplifies: `python -m verifiers.mathematics.evidence.algebra_worker`, started by
+`algebra_system.py` and by nothing else.
 
     in:   {"left": tree, "right": tree, "seconds": n}, a line each       out:  {"ready": true}, then for each
                                                                     {"same": true | false | null} or {"failed": "timeout" | "crash"}

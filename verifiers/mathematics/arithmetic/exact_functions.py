@@ -1,4 +1,4 @@
-r"""Named functions: their exact values where there is one, and their intervals (`interval_values.py`) elsewhere.
+r"""Named functions: their exact values where there is one, and their intervals (`interval_evaluation.py`) elsewhere.
 
 `apply` gives a rational number wherever the rules below know one, and otherwise the call as an atom. Everything is bounded before it is
 computed. Over the complex numbers only exp, log, sin, cos, their quotients, abs and powers have intervals.
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from verifiers.exact_sums import (
+from verifiers.mathematics.arithmetic.exact_sums import (
     MAX_BITS,
     PI,
     Call,
@@ -27,7 +27,7 @@ from verifiers.exact_sums import (
     sum_of,
     symbols,
 )  # fmt: skip
-from verifiers.interval_values import Evaluation, Interval, NoRow, Unclear, Undefined
+from verifiers.mathematics.arithmetic.interval_evaluation import Evaluation, Interval, NoRow, Unclear, Undefined
 
 MAX_FACTORIAL = 400
 MAX_INTEGER = 10**60

@@ -7,8 +7,22 @@ functions of those letters is equal whatever they stand for.
 import math
 from fractions import Fraction
 
-from verifiers.exact_sums import CONSTANTS, Call, Expr, add, atom, atoms, call, multiply, power, rational, scale, subtract, sum_of
-from verifiers.functions import apply
+from verifiers.mathematics.arithmetic.exact_functions import apply
+from verifiers.mathematics.arithmetic.exact_sums import (
+    CONSTANTS,
+    Call,
+    Expr,
+    add,
+    atom,
+    atoms,
+    call,
+    multiply,
+    power,
+    rational,
+    scale,
+    subtract,
+    sum_of,
+)
 
 _CORNERED = frozenset({"abs", "sgn", "floor", "ceil", "max", "min", "cases", "mod", "gcd", "lcm", "factorial", "binom"})
 

@@ -2,10 +2,10 @@ r"""Equality and order of expressions: certainly different, or the same by all e
 
 Every number is an interval that contains the true value, or a fraction, so values that differ are proven to, and no tolerance is
 involved: 10^-34 is not 0. Two constants are called equal when they overlap at 1400 bits, and at 400 more than what the expressions
-can hide (`interval_values.py`). Expressions with variables are first written alike (`same_calls.py`); then they must agree at points of
-every kind, on both sides of every corner that either has (`sample_points.py`). Where a corner cannot be located, or too many points would
-be needed, they are not called equal. Over the reals unless `i` occurs; then with principal values. Points where neither side is defined
-say nothing. Left out: proofs. Constants made to agree to 420 digits are called equal.
+can hide (`interval_evaluation.py`). Expressions with variables are first written alike (`canonical_calls.py`); then they must agree at
+points of every kind, on both sides of every corner that either has (`sample_points.py`). Where a corner cannot be located, or too many
+points would be needed, they are not called equal. Over the reals unless `i` occurs; then with principal values. Points where neither side
+is defined say nothing. Left out: proofs. Constants made to agree to 420 digits are called equal.
 """
 
 import threading
@@ -13,8 +13,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from verifiers.exact_sums import Call, Expr, Unreadable, atoms, rational, scale, substitute, subtract, symbols
-from verifiers.interval_values import (
+from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable, atoms, rational, scale, substitute, subtract, symbols
+from verifiers.mathematics.arithmetic.interval_evaluation import (
     MAX_HIDDEN,
     Beyond,
     Evaluation,
@@ -27,10 +27,10 @@ from verifiers.interval_values import (
     exponent_of,
     library,
 )
-from verifiers.same_calls import alike, normal, without_common
+from verifiers.mathematics.evidence.canonical_calls import alike, normal, without_common
 
 if TYPE_CHECKING:
-    from verifiers.sample_points import Sample
+    from verifiers.mathematics.evidence.sample_points import Sample
 
 _PRECISIONS = (100, 320, 1400)
 _MARGIN = 160  # bits at which two values agree, besides what they can hide
@@ -67,9 +67,9 @@ def same(left: Expr, right: Expr) -> bool:
 def _same(left: Expr, right: Expr) -> bool:
     if "∞" in atoms(left) | atoms(right) or size_of(left) + size_of(right) > _MAX_COST:
         return False
-    from verifiers.functions import EVALUATORS  # which imports this module
+    from verifiers.mathematics.arithmetic.exact_functions import EVALUATORS  # which imports this module
 
-    if not heads(left) | heads(right) <= EVALUATORS.keys():  # an integral: `simplify.py` may know
+    if not heads(left) | heads(right) <= EVALUATORS.keys():  # an integral: `algebra_system.py` may know
         return False
     readings = ["e", "10"] if "log" in heads(left) | heads(right) else ["e"]
     if len(readings) > 1 and {"ln", "exp"} & (heads(left) | heads(right)) | ({"e"} & (atoms(left) | atoms(right))):
@@ -216,7 +216,7 @@ class Comparison:
     """Two sides, evaluated at points until they differ or all was seen; with `proportional` up to a constant factor."""
 
     def __init__(self, left: Expr, right: Expr, reading: str, *, proportional: bool = False, complex_: bool = False) -> None:
-        from verifiers.exact_values import prepared
+        from verifiers.mathematics.arithmetic.exact_values import prepared
 
         self.sides = (left, right)
         self.reading = reading
@@ -268,7 +268,7 @@ class Comparison:
             return False
 
     def _sample(self) -> "Sample":
-        from verifiers.sample_points import Sample  # needed by one answer in a hundred
+        from verifiers.mathematics.evidence.sample_points import Sample  # needed by one answer in a hundred
 
         sample = Sample(*self.sides, sorted(symbols(self.sides[0]) | symbols(self.sides[1])), thorough=self.exact)
         self.whole = sample.whole
@@ -374,7 +374,7 @@ class Comparison:
         return self._equal(a, b, point, 0)
 
     def _fraction(self, side: int, point: Point) -> Fraction | None:
-        from verifiers.exact_values import exact_value, short
+        from verifiers.mathematics.arithmetic.exact_values import exact_value, short
 
         try:
             return Fraction(exact_value(self.prepared[side], {name: short(x) for name, x in point.items()}, {}))
