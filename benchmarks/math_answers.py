@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.disputed_labels import why_disputed
-from verifiers.latex_parse import parse
 from verifiers.math_answer import equivalent, verify
-from verifiers.math_values import Unparsed
+from verifiers.mathematics.answer_reading.answer_parser import parse
+from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.problem import make_problem
 from verifiers.response_text.final_answer import extract_answer
 from verifiers.verdict import Status

@@ -1,15 +1,26 @@
 r"""What kind of thing a gold answer is: integer, fraction, interval, matrix, text, ..., from its parsed form.
 
-The kinds follow `verifiers/latex_parse.py`, so "unparsed" is what `math_answer` can only compare token by token; a type says how an
-answer was read, not how its author meant it: (1,2) is a tuple here though it may be an open interval, and a lone capital letter up
-to J a choice. For verifiers other than `math_answer` the type is the verifier's name.
+The kinds follow `verifiers/mathematics/answer_reading/answer_parser.py`, so "unparsed" is what `math_answer` can only compare token by
+token; a type says how an answer was read, not how its author meant it: (1,2) is a tuple here though it may be an open interval, and a lone
+capital letter up to J a choice. For verifiers other than `math_answer` the type is the verifier's name.
 """
 
 import re
 
 from recipes.explanation import judges_answers
-from verifiers.answer_words import read
-from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
+from verifiers.mathematics.answer_reading.answer_in_words import read
+from verifiers.mathematics.answer_reading.values import (
+    Builder,
+    Everywhere,
+    Family,
+    Group,
+    Named,
+    Quantity,
+    Relation,
+    SetOf,
+    Unparsed,
+    Value,
+)
 from verifiers.mathematics.arithmetic.exact_sums import Expr, atoms, symbols
 from verifiers.problem import Problem
 from verifiers.reward_function import short_name

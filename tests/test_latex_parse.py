@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from tests.clock import stopwatch
-from verifiers.latex_parse import Group, Named, Quantity, Unparsed, parse
+from verifiers.mathematics.answer_reading.answer_parser import Group, Named, Quantity, Unparsed, parse
 from verifiers.mathematics.arithmetic.exact_sums import Expr, rational
 
 HALF = Fraction(1, 2)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from verifiers import latex_tokens
 from verifiers.golds import says_nothing
-from verifiers.latex_parse import parse
-from verifiers.latex_tokens import tokenize
-from verifiers.math_values import Unparsed
+from verifiers.mathematics.answer_reading import latex_tokens
+from verifiers.mathematics.answer_reading.answer_parser import parse
+from verifiers.mathematics.answer_reading.latex_tokens import tokenize
+from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.response_text import final_answer
 from verifiers.response_text.final_answer import extract_answer
 from verifiers.verdict import quoted

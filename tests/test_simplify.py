@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from verifiers.calculus import is_open_form, needs_algebra
-from verifiers.latex_parse import parse
 from verifiers.math_answer import equivalent, explain, verify
 from verifiers.math_policy import Undecided
-from verifiers.math_values import Unparsed
+from verifiers.mathematics.answer_reading.answer_parser import parse
+from verifiers.mathematics.answer_reading.calculus_parser import is_open_form, needs_algebra
+from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.mathematics.arithmetic.exact_sums import Expr
 from verifiers.mathematics.evidence import algebra_system, algebra_worker
 from verifiers.mathematics.evidence.algebra_system import Simplifier, same_by_algebra, tree_of

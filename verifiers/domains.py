@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from verifiers.intervals import is_set
-from verifiers.math_values import Family, Group, Named, Relation, Value
+from verifiers.mathematics.answer_reading.values import Family, Group, Named, Relation, Value
 from verifiers.relations import letters
 
 _TAIL = (

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from itertools import permutations
 
-from verifiers.math_values import Named, Relation, Value
+from verifiers.mathematics.answer_reading.values import Named, Relation, Value
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Monomial, atom, symbols
 from verifiers.relations import letters, renamed
 

@@ -6,9 +6,9 @@ that is no mathematics what "the answer is" gives in it. Left out: whether the g
 
 import re
 
-from verifiers.answer_words import read
-from verifiers.latex_parse import parse
-from verifiers.math_values import Unparsed
+from verifiers.mathematics.answer_reading.answer_in_words import read
+from verifiers.mathematics.answer_reading.answer_parser import parse
+from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.response_text.answer_claims import cue_end
 from verifiers.response_text.final_answer import said_at, stated_gold, tidy
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cmp_to_key
 
-from verifiers.math_values import Builder, Group, Named, Relation, SetOf, Value, bare_symbol
+from verifiers.mathematics.answer_reading.values import Builder, Group, Named, Relation, SetOf, Value, bare_symbol
 from verifiers.mathematics.arithmetic.exact_sums import (
     Call,
     Expr,

@@ -26,25 +26,38 @@ the stated one, and no part of an answer ever stands for the whole. Policies tha
 - lists and sets have no order; a list keeps its repeats, a set has none, and {5} is 5 beside a number; tuples and intervals have order and
   brackets; an inequality is the interval that it describes, and a ratio a:b the number a/b.
 
-Left out: what `latex_parse.py` leaves out, statements in words, and whether the answer is in the form that the problem asked for.
+Left out: what `answer_parser.py` leaves out, statements in words, and whether the answer is in the form that the problem asked for.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from verifiers.answer_phrases import is_word, pieces, same_undelimited, same_word_list, stands_alone
-from verifiers.answer_words import choice, read, read_beside, same_option, with_decimals
-from verifiers.calculus import is_open_form, needs_algebra
 from verifiers.domains import compatible, undeclared
 from verifiers.free_constants import under_other_names
 from verifiers.golds import gold_answer, is_solution, says_nothing
 from verifiers.intervals import is_set, real_set, same_set
 from verifiers.math_policy import DEFAULT_TOLERANCE, Percent, Policy, Undecided, Units, make_policy
-from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
+from verifiers.mathematics.answer_reading.answer_in_words import choice, read, read_beside, same_option, with_decimals
+from verifiers.mathematics.answer_reading.calculus_parser import is_open_form, needs_algebra
+from verifiers.mathematics.answer_reading.matrix_arithmetic import as_written
+from verifiers.mathematics.answer_reading.short_phrases import is_word, pieces, same_undelimited, same_word_list, stands_alone
+from verifiers.mathematics.answer_reading.units import read_unit
+from verifiers.mathematics.answer_reading.values import (
+    Builder,
+    Everywhere,
+    Family,
+    Group,
+    Named,
+    Quantity,
+    Relation,
+    SetOf,
+    Unparsed,
+    Value,
+    bare_symbol,
+)
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, divide, multiply
 from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
-from verifiers.matrices import as_written
 from verifiers.problem import Problem
 from verifiers.relations import (
     apart,
@@ -66,7 +79,6 @@ from verifiers.relations import letters as letters_of
 from verifiers.response_text.final_answer import DEFAULT_EXTRACTORS, Extractor, extract_answer, without_thought
 from verifiers.same_number import same_amount, same_number, with_unit
 from verifiers.solved import is_unsolved, needs_solving
-from verifiers.units import read_unit
 from verifiers.verdict import Verdict, bad_gold, no_answer, quoted, right, wrong
 
 _PLAIN = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?", re.ASCII)

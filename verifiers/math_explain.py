@@ -13,10 +13,21 @@ highest that any of its items needed; for two answers that differ it says on whi
 
 from dataclasses import replace
 
-from verifiers.answer_words import read
 from verifiers.math_answer import decide
 from verifiers.math_policy import Policy, Step
-from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value
+from verifiers.mathematics.answer_reading.answer_in_words import read
+from verifiers.mathematics.answer_reading.values import (
+    Builder,
+    Everywhere,
+    Family,
+    Group,
+    Named,
+    Quantity,
+    Relation,
+    SetOf,
+    Unparsed,
+    Value,
+)
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr
 from verifiers.response_text.final_answer import Answer
 from verifiers.verdict import Verdict

@@ -10,7 +10,20 @@ from fractions import Fraction
 from functools import reduce
 
 from verifiers.intervals import linear
-from verifiers.math_values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
+from verifiers.mathematics.answer_reading.matrix_arithmetic import is_matrix
+from verifiers.mathematics.answer_reading.values import (
+    Builder,
+    Everywhere,
+    Family,
+    Group,
+    Named,
+    Quantity,
+    Relation,
+    SetOf,
+    Unparsed,
+    Value,
+    bare_symbol,
+)
 from verifiers.mathematics.arithmetic.exact_sums import (
     Call,
     Expr,
@@ -26,7 +39,6 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     symbols,
 )
 from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
-from verifiers.matrices import is_matrix
 
 _FLIPPED = {">": "<", "\\ge": "\\le", "<": ">", "\\le": "\\ge", "\\ne": "\\ne", "=": "="}
 _INTEGER_LETTERS = frozenset("klmn")

@@ -5,13 +5,13 @@ A number with a unit beside one without is the number; two units of one dimensio
 
 from fractions import Fraction
 
-from verifiers.calculus import needs_algebra
 from verifiers.math_policy import Policy, Undecided
-from verifiers.math_values import Quantity
+from verifiers.mathematics.answer_reading.calculus_parser import needs_algebra
+from verifiers.mathematics.answer_reading.units import Dimension, read_unit
+from verifiers.mathematics.answer_reading.values import Quantity
 from verifiers.mathematics.arithmetic.exact_sums import PI, Expr, multiply, scale
 from verifiers.mathematics.evidence.certified_comparison import same
 from verifiers.mathematics.evidence.rounding import is_rounding, is_within, rounds_to
-from verifiers.units import Dimension, read_unit
 
 
 def with_unit(value: Expr | Quantity) -> tuple[Expr, str]:

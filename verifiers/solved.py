@@ -9,7 +9,7 @@ x + y = 5 + y is about x.
 
 from fractions import Fraction
 
-from verifiers.math_values import Builder, Family, Group, Named, Relation, SetOf, Value, bare_symbol
+from verifiers.mathematics.answer_reading.values import Builder, Family, Group, Named, Relation, SetOf, Value, bare_symbol
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable, subtract, symbols
 
 

@@ -186,8 +186,8 @@ def value_in_sentence(text: str, *, english: bool = True) -> str:
     if len(free) != 1 or is_derived(plain[: free[0].start()]) or _is_label(plain, free[0]):
         return text
     number = free[0][0].strip()
-    from verifiers.latex_parse import parse  # needed by few responses
-    from verifiers.math_values import Unparsed
+    from verifiers.mathematics.answer_reading.answer_parser import parse  # needed by few responses
+    from verifiers.mathematics.answer_reading.values import Unparsed
 
     counted = _pattern(r"\s(?!(?:of|per|every|each|in|for)\b)([A-Za-z]{1,20})(?![\w'’])").match(plain, free[0].end()) if english else None
     return number if counted is None or isinstance(parse(f"{number} {counted[1]}"), Unparsed) else f"{number} {counted[1]}"

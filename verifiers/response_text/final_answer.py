@@ -4,7 +4,7 @@ The last answer counts: the last box, the last tag, the last phrase. Two answers
 the second counts, also where the first is boxed and the second is "the answer is"; two different boxes side by side are both the answer,
 and so equal to neither. Which places count, and in which order, is a tuple of extractors: a recipe that asks for tags can trust tags alone.
 When a response closes a thought (`</think>`), only what follows can hold the answer; a thought that never ends holds none, unless
-`open_thought` says so. All searches take linear time on any input. Left out: reading an answer's meaning (`latex_parse.py`).
+`open_thought` says so. All searches take linear time on any input. Left out: reading an answer's meaning (`answer_parser.py`).
 """
 
 import re

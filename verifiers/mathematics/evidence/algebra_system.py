@@ -1,6 +1,6 @@
 """The last step of the ladder: an algebra system, in another process, where every request is killed at its deadline.
 
-Reached only by expressions that hold an integral, a limit, a derivative or a sum with symbolic bounds (`calculus.py`), and under the
+Reached only by expressions that hold an integral, a limit, a derivative or a sum with symbolic bounds (`calculus_parser.py`), and under the
 default policy only where both sides do; plain numbers never are. There is one worker for each process (`algebra_worker.py`), started
 when first needed (the import of sympy, about a second, does not count); a child of fork() starts its own, and it ends with this process.
 Threads take turns. What the algebra system cannot decide is not the same; what it had no time, no memory or no chance to decide raises

@@ -13,9 +13,9 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
-from verifiers.latex_expressions import ExpressionParser
-from verifiers.latex_tokens import Token, normalise, tokenize
-from verifiers.math_values import Value, expression
+from verifiers.mathematics.answer_reading.expression_parser import ExpressionParser
+from verifiers.mathematics.answer_reading.latex_tokens import Token, normalise, tokenize
+from verifiers.mathematics.answer_reading.values import Value, expression
 from verifiers.mathematics.arithmetic.exact_sums import CONSTANTS, Expr, Unreadable, add, atom, atoms, call, multiply, rational, sum_of
 from verifiers.mathematics.arithmetic.exact_sums import Call as FunctionCall
 

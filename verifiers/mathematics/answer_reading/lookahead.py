@@ -7,8 +7,8 @@ n 2^n is a product, while "x 3" and "3 4" may be anything and are none.
 import re
 from fractions import Fraction
 
-from verifiers.latex_tokens import Token
-from verifiers.latex_units import UNIT_WORDS, UnitReader
+from verifiers.mathematics.answer_reading.latex_tokens import Token
+from verifiers.mathematics.answer_reading.token_cursor import UNIT_WORDS, UnitReader
 from verifiers.mathematics.arithmetic.exact_sums import CONSTANTS, Expr, Unreadable
 
 MAX_WORK = 1000  # products of two monomials in one answer

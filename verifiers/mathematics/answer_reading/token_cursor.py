@@ -5,9 +5,9 @@ What a word behind a number may not be, for the number to keep its value beside 
 
 import re
 
-from verifiers.latex_tokens import Token
+from verifiers.mathematics.answer_reading.latex_tokens import Token
+from verifiers.mathematics.answer_reading.units import is_glued
 from verifiers.mathematics.arithmetic.exact_sums import Unreadable
-from verifiers.units import is_glued
 
 UNIT_WORDS = frozenset((
     "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",

@@ -1,4 +1,4 @@
-"""What an answer can be once it has been read: the values that `latex_parse.py` makes and `math_answer.py` compares."""
+"""What an answer can be once it has been read: the values that `answer_parser.py` makes and `math_answer.py` compares."""
 
 from dataclasses import dataclass, field
 

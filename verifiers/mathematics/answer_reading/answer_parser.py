@@ -1,6 +1,6 @@
 r"""Final answers in LaTeX or plain text, read into exact values.
 
-A recursive-descent parser, and nothing that runs the text. Expressions (`latex_expressions.py`) become exact sums; this upper half reads
+A recursive-descent parser, and nothing that runs the text. Expressions (`expression_parser.py`) become exact sums; this upper half reads
 what an answer makes of them: lists, names, equations, inequalities and their chains, congruences, ratios, sets of numbers and how they
 are combined. Length, depth, digits, exponents and sizes are bounded before anything is evaluated; what is beyond a bound, or outside the
 grammar, is `Unparsed` as a whole: an answer is never cut down to the part of it that could be read. Left out, and so compared as tokens:
@@ -14,11 +14,11 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise, repeat
 
-from verifiers.calculus import ALGEBRA, CalculusParser, needs_algebra
 from verifiers.domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, in_words, of_set
-from verifiers.latex_functions import MAX_ITEMS
-from verifiers.latex_tokens import UNIT_VECTORS, normalise, tokenize
-from verifiers.math_values import (
+from verifiers.mathematics.answer_reading.calculus_parser import ALGEBRA, CalculusParser, needs_algebra
+from verifiers.mathematics.answer_reading.function_parser import MAX_ITEMS
+from verifiers.mathematics.answer_reading.latex_tokens import UNIT_VECTORS, normalise, tokenize
+from verifiers.mathematics.answer_reading.values import (
     Builder,
     Everywhere,
     Family,

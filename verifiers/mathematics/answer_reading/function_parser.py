@@ -8,11 +8,11 @@ its value there, and no product.
 from abc import ABC, abstractmethod
 from contextlib import suppress
 
-from verifiers.latex_lookahead import LookAhead
-from verifiers.math_values import Value, bare_symbol, expression
+from verifiers.mathematics.answer_reading.lookahead import LookAhead
+from verifiers.mathematics.answer_reading.matrix_arithmetic import determinant
+from verifiers.mathematics.answer_reading.values import Value, bare_symbol, expression
 from verifiers.mathematics.arithmetic.exact_functions import ARITY, INVERSE, VARIADIC, apply, log_to_base
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, atom, name_of, power, rational, symbols
-from verifiers.matrices import determinant
 
 MAX_DEPTH = 30  # nested brackets and arguments: under ten Python frames each
 MAX_ITEMS = 64  # of a list
@@ -27,7 +27,7 @@ _OF_A_VARIABLE = {"x": {*"t#"}, "y": {*"tx#"}, "z": {*"tx#"}, "r": {*"t#"}, "s":
 
 
 class FunctionReader(LookAhead, ABC):
-    """What `latex_expressions.py` has below is declared here."""
+    """What `expression_parser.py` has below is declared here."""
 
     @abstractmethod
     def _sum(self) -> Value: ...

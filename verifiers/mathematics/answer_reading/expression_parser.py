@@ -1,18 +1,32 @@
 r"""Expressions in LaTeX or plain text, read into exact sums: the lower half of the recursive-descent parser of answers.
 
 Numbers, symbols, brackets, powers, roots, functions, absolute values, sums and products with numeric bounds, cases and units. What is
-ambiguous between readers (2^3^2, \sin x/2) is refused. `latex_parse.py` adds what an answer is made of above expressions.
+ambiguous between readers (2^3^2, \sin x/2) is refused. `answer_parser.py` adds what an answer is made of above expressions.
 """
 
 from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 
-from verifiers.latex_functions import CLOSING, MAX_DEPTH, MAX_ITEMS, FunctionReader
-from verifiers.latex_lookahead import MAX_WORK, is_lone_product, letters_in
-from verifiers.latex_tokens import Token, in_base, numeral
-from verifiers.latex_units import CURRENCIES, UNIT_WORDS
-from verifiers.math_values import EMPTY_SET, Group, Named, Quantity, Relation, Value, as_set, bare_symbol, expression, finite, is_listed_set
+from verifiers.mathematics.answer_reading.function_parser import CLOSING, MAX_DEPTH, MAX_ITEMS, FunctionReader
+from verifiers.mathematics.answer_reading.latex_tokens import Token, in_base, numeral
+from verifiers.mathematics.answer_reading.lookahead import MAX_WORK, is_lone_product, letters_in
+from verifiers.mathematics.answer_reading.matrix_arithmetic import by_rows, determinant, is_matrix, plus, times, to_power, transposed
+from verifiers.mathematics.answer_reading.token_cursor import CURRENCIES, UNIT_WORDS
+from verifiers.mathematics.answer_reading.units import read_unit
+from verifiers.mathematics.answer_reading.values import (
+    EMPTY_SET,
+    Group,
+    Named,
+    Quantity,
+    Relation,
+    Value,
+    as_set,
+    bare_symbol,
+    expression,
+    finite,
+    is_listed_set,
+)
 from verifiers.mathematics.arithmetic.exact_functions import apply
 from verifiers.mathematics.arithmetic.exact_sums import (
     CONSTANTS,
@@ -31,8 +45,6 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     sum_of,
     symbols,
 )  # fmt: skip
-from verifiers.matrices import by_rows, determinant, is_matrix, plus, times, to_power, transposed
-from verifiers.units import read_unit
 
 MAX_DIGITS = 400  # of one number as written
 MAX_STEPS = 2000  # primaries read in one answer, those of a sum's terms counted each time
@@ -50,7 +62,7 @@ class ExpressionParser(FunctionReader):
     """Recursive descent. Every method reads from `self.at` and raises `Unreadable` where the grammar ends."""
 
     def _item(self) -> Value:
-        """One item between brackets: `latex_parse.py` allows more than a quantity."""
+        """One item between brackets: `answer_parser.py` allows more than a quantity."""
         return self._quantity()
 
     def _quantity(self) -> Value:

@@ -10,8 +10,8 @@ from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
 
+from verifiers.mathematics.answer_reading.units import spelled
 from verifiers.mathematics.arithmetic.function_names import function_named
-from verifiers.units import spelled
 
 
 class Token(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 
-from verifiers.math_values import Group, Value
+from verifiers.mathematics.answer_reading.values import Group, Value
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, add, divide, multiply, rational, scale, subtract
 
 MAX_SIDE = 6
