@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from verifiers.math_answer import verify
+from verifiers.mathematics.equality.math_answer import verify
 from verifiers.problem import make_problem
 from verifiers.verdict import Status
 

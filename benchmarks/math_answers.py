@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.disputed_labels import why_disputed
-from verifiers.math_answer import equivalent, verify
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.values import Unparsed
+from verifiers.mathematics.equality.math_answer import equivalent, verify
 from verifiers.problem import make_problem
 from verifiers.response_text.final_answer import extract_answer
 from verifiers.verdict import Status
@@ -179,7 +179,7 @@ def _p99(seconds: list[float]) -> float:
 
 def import_time() -> dict[str, Any]:
     """Of a fresh interpreter, with byte code written: the median of five."""
-    code = "import time; s = time.perf_counter(); import verifiers.math_answer; print(time.perf_counter() - s)"
+    code = "import time; s = time.perf_counter(); import verifiers.mathematics.equality.math_answer; print(time.perf_counter() - s)"
     with tempfile.TemporaryDirectory() as folder:
         env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPYCACHEPREFIX": folder}
         run = [sys.executable, "-c", code]

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from benchmarks.soundness_identities import IDENTITIES
 from benchmarks.soundness_pairs import EXPRESSIONS, KINDS, WHOLE_KINDS, changed, in_context
 from benchmarks.soundness_trees import Tree, latex, num, witness
-from verifiers.math_answer import verify
+from verifiers.mathematics.equality.math_answer import verify
 from verifiers.problem import make_problem
 from verifiers.verdict import Status
 

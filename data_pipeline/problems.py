@@ -194,7 +194,7 @@ class _Kept:
 
 
 def _same(kept: Problem, problem: Problem) -> bool:
-    from verifiers.math_answer import equivalent
+    from verifiers.mathematics.equality.math_answer import equivalent
 
     return equivalent(kept.answer, problem.answer)
 

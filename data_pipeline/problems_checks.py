@@ -15,10 +15,10 @@ from functools import lru_cache
 
 from data_pipeline.problems_steps import last_step
 from data_pipeline.problems_text import Candidate
-from verifiers.math_answer import equivalent, verify
 from verifiers.mathematics.answer_reading.answer_in_words import read
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.values import Named, Unparsed
+from verifiers.mathematics.equality.math_answer import equivalent, verify
 from verifiers.problem import make_problem
 from verifiers.problem_file import answer_as_response
 from verifiers.response_text.final_answer import boxed, hashes, phrase

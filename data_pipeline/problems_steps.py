@@ -8,7 +8,7 @@ table of something else or the check of an answer gives none.
 
 import re
 
-from verifiers.math_answer import equivalent
+from verifiers.mathematics.equality.math_answer import equivalent
 
 _ENVIRONMENT = re.compile(
     r"\\begin\{(array|aligned|align\*?|split|eqnarray\*?|alignedat|gathered)\} {0,4}(?:\{[^{}]{0,40}\})?(.{0,4000}?)\\end\{\1\}", re.DOTALL

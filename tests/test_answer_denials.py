@@ -2,7 +2,7 @@
 
 import pytest
 
-from verifiers.math_answer import verify
+from verifiers.mathematics.equality.math_answer import verify
 from verifiers.problem import make_problem
 
 

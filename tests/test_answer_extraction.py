@@ -2,7 +2,7 @@ r"""Answers in prose, in many languages, without delimiters, taken back, or in a
 
 import pytest
 
-from verifiers.math_answer import explain, verify
+from verifiers.mathematics.equality.math_answer import explain, verify
 from verifiers.problem import make_problem
 from verifiers.response_text.final_answer import extract_answer
 from verifiers.verdict import Status

@@ -7,7 +7,7 @@ import pytest
 
 from recipes import arithmetic
 from verifiers.input_error import InputError
-from verifiers.math_answer import verify
+from verifiers.mathematics.equality.math_answer import verify
 from verifiers.problem import make_problem
 from verifiers.verdict import Status
 

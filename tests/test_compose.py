@@ -4,9 +4,9 @@ import pickle
 
 import pytest
 
-from verifiers import math_answer
 from verifiers.compose import gate, minimum, weighted_sum
 from verifiers.input_error import InputError
+from verifiers.mathematics.equality import math_answer
 from verifiers.problem import Problem, make_problem
 from verifiers.response_text import exact, response_format
 from verifiers.reward_function import load

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.clock import stopwatch
-from verifiers.math_answer import equivalent, judge, verify
 from verifiers.mathematics.arithmetic.exact_sums import rational
+from verifiers.mathematics.equality.math_answer import equivalent, judge, verify
 from verifiers.problem import Problem, make_problem
 from verifiers.response_text import exact
 from verifiers.response_text.final_answer import tagged

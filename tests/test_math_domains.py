@@ -6,7 +6,7 @@ The tables are lines "gold ~ answer", judged in both directions under the defaul
 import pytest
 
 from tests.clock import stopwatch
-from verifiers.math_answer import equivalent
+from verifiers.mathematics.equality.math_answer import equivalent
 
 SAME = r"""
 # a number multiplies what stands before it as the base of a power

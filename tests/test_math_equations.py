@@ -6,7 +6,7 @@ A line is "one ~ other"; both directions are tried, by the whole check of two an
 import pytest
 
 from tests.notation_tables import pairs
-from verifiers.math_answer import equivalent
+from verifiers.mathematics.equality.math_answer import equivalent
 
 SAME = r"""
 # equations and inequalities in another form

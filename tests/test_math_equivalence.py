@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from verifiers.math_answer import equivalent
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.arithmetic.exact_sums import Expr, atom, rational, subtract
+from verifiers.mathematics.equality.math_answer import equivalent
 from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same, sign
 
 EQUAL = [

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.hostile_answers import PAYLOADS
-from verifiers.math_answer import equivalent, judge, verify
+from verifiers.mathematics.equality.math_answer import equivalent, judge, verify
 from verifiers.problem import make_problem
 from verifiers.response_text.final_answer import extract_answer
 from verifiers.verdict import Status
@@ -248,5 +248,6 @@ def test_code_is_text(number: int, payload: str, tmp_path: Path) -> None:
 def test_import_needs_no_algebra_system() -> None:
     import subprocess
 
-    code = "import sys; import verifiers.math_answer; sys.exit(bool({'sympy', 'mpmath', 'torch', 'numpy'} & set(sys.modules)))"
+    code = "import sys; import verifiers.mathematics.equality.math_answer; "
+    code += "sys.exit(bool({'sympy', 'mpmath', 'torch', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=False).returncode == 0

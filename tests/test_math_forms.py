@@ -2,7 +2,7 @@ r"""Forms in which people and models write one and the same answer, class by cla
 
 import pytest
 
-from verifiers.math_answer import equivalent
+from verifiers.mathematics.equality.math_answer import equivalent
 
 Pairs = list[tuple[str, str]]
 

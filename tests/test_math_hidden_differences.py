@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from verifiers.math_answer import equivalent
+from verifiers.mathematics.equality.math_answer import equivalent
 
 
 def differ(left: str, right: str) -> bool:

@@ -3,7 +3,7 @@
 Each test holds pairs of a gold and an answer that say the same, and near misses of the same kind that do not.
 """
 
-from verifiers.math_answer import equivalent
+from verifiers.mathematics.equality.math_answer import equivalent
 
 
 def check(same: list[tuple[str, str]], different: list[tuple[str, str]]) -> None:

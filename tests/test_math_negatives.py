@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from verifiers.math_answer import equivalent
+from verifiers.mathematics.equality.math_answer import equivalent
 
 # decimals that are truncated, wrong in the last digit, too short, or the rounding of something else
 ROUNDING = r"""

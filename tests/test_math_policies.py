@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from verifiers.input_error import InputError
-from verifiers.math_answer import equivalent, explain, judge, verify
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.arithmetic.exact_sums import Expr
+from verifiers.mathematics.equality.math_answer import equivalent, explain, judge, verify
 from verifiers.mathematics.evidence.certified_comparison import sign
 from verifiers.problem import make_problem
 from verifiers.response_text.final_answer import tagged

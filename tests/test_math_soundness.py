@@ -2,9 +2,9 @@ r"""Nothing is called equal that differs somewhere: far away, at one integer, at
 
 import pytest
 
-from verifiers.math_answer import equivalent
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.arithmetic.exact_sums import Expr, rational, subtract
+from verifiers.mathematics.equality.math_answer import equivalent
 from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same, sign
 
 DIFFERENT_SOMEWHERE = [

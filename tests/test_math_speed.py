@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from verifiers.golds import says_nothing
 from verifiers.mathematics.answer_reading import latex_tokens
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.latex_tokens import tokenize
 from verifiers.mathematics.answer_reading.values import Unparsed
+from verifiers.mathematics.equality.compared_gold import says_nothing
 from verifiers.response_text import final_answer
 from verifiers.response_text.final_answer import extract_answer
 from verifiers.verdict import quoted
@@ -78,7 +78,8 @@ def test_quoted_text_is_one_line_that_prints() -> None:
 
 
 def test_importing_the_verifier_loads_no_module_of_messages() -> None:
-    code = "import sys, verifiers.math_answer; print([n for n in ('difflib', 'pathlib', 'urllib', 'random', 'mpmath') if n in sys.modules])"
+    code = "import sys, verifiers.mathematics.equality.math_answer; "
+    code += "print([n for n in ('difflib', 'pathlib', 'urllib', 'random', 'mpmath') if n in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"], capture_output=True, text=True
     )

@@ -2,7 +2,7 @@ r"""Spellings of one answer: TeX's arguments without braces, and what programs a
 
 import pytest
 
-from verifiers.math_answer import equivalent
+from verifiers.mathematics.equality.math_answer import equivalent
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from verifiers.math_answer import equivalent, explain, verify
-from verifiers.math_policy import Undecided
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.calculus_parser import is_open_form, needs_algebra
 from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.mathematics.arithmetic.exact_sums import Expr
+from verifiers.mathematics.equality.math_answer import equivalent, explain, verify
+from verifiers.mathematics.equality.policy import Undecided
 from verifiers.mathematics.evidence import algebra_system, algebra_worker
 from verifiers.mathematics.evidence.algebra_system import Simplifier, same_by_algebra, tree_of
 from verifiers.problem import make_problem
@@ -222,7 +222,7 @@ def test_threads_take_turns(worker: Simplifier) -> None:
 
 USER = r"""
 import os, sys
-from verifiers.math_answer import equivalent
+from verifiers.mathematics.equality.math_answer import equivalent
 from verifiers.mathematics.evidence.algebra_system import WORKER
 def ask(n):
     return equivalent(rf"\int_0^{n} x dx", f"{n * n}/2", require_closed_form=False)

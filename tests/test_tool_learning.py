@@ -31,7 +31,7 @@ from rollout.engine import Completion, PolicyWeights, Sampling
 from rollout.hf_engine import HFEngine
 from rollout.interpreter_environment import STOPS, Interpreter
 from rollout.tool_use import ToolEngine
-from verifiers.math_answer import verify
+from verifiers.mathematics.equality.math_answer import verify
 from verifiers.problem import make_problem
 from verifiers.sandbox import probe
 

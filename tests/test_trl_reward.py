@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from verifiers import math_answer
 from verifiers.input_error import InputError
+from verifiers.mathematics.equality import math_answer
 from verifiers.problem import Problem
 from verifiers.trl_reward import trl_reward
 from verifiers.verdict import Verdict, bad_gold, right, wrong

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from verifiers import length_budget, math_answer, metamath_proof, program_tests, python_tests
+from verifiers import length_budget, metamath_proof, program_tests, python_tests
 from verifiers.calls import LONGEST_LINE
 from verifiers.input_error import InputError
+from verifiers.mathematics.equality import math_answer
 from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
 from verifiers.trl_reward import trl_reward

@@ -11,8 +11,8 @@ which is the data's business.
 
 from typing import Any, Literal
 
-from verifiers import math_answer
 from verifiers.input_error import InputError
+from verifiers.mathematics.equality import math_answer
 from verifiers.problem import Problem, make_problem
 from verifiers.response_text.length import measure
 from verifiers.verdict import Verdict, Verifier, as_verdict, bad_gold, no_answer

@@ -12,8 +12,8 @@ n is in units of `length.py`.
 import math
 from typing import Any
 
-from verifiers import math_answer
 from verifiers.input_error import InputError
+from verifiers.mathematics.equality import math_answer
 from verifiers.problem import Problem, make_problem
 from verifiers.response_text.length import measure
 from verifiers.verdict import Status, Verdict, Verifier, as_verdict, no_answer

@@ -14,7 +14,6 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise, repeat
 
-from verifiers.domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, in_words, of_set
 from verifiers.mathematics.answer_reading.calculus_parser import ALGEBRA, CalculusParser, needs_algebra
 from verifiers.mathematics.answer_reading.function_parser import MAX_ITEMS
 from verifiers.mathematics.answer_reading.latex_tokens import UNIT_VECTORS, normalise, tokenize
@@ -34,6 +33,7 @@ from verifiers.mathematics.answer_reading.values import (
     expression,
 )
 from verifiers.mathematics.arithmetic.exact_sums import CONSTANTS, Call, Expr, Monomial, Unreadable, rational, sum_of, symbols
+from verifiers.mathematics.equality.letter_domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, in_words, of_set
 from verifiers.mathematics.evidence.certified_comparison import same
 from verifiers.mathematics.evidence.rounding import is_approximated, is_rounding
 

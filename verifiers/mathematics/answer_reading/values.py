@@ -70,7 +70,7 @@ class Everywhere:
 
 @dataclass(frozen=True)
 class Family:
-    """A value whose letters `names` stand for anything of `domains` (`domains.py`), as said behind it: "for all integers k"."""
+    """A value whose letters `names` stand for anything of `domains` (`letter_domains.py`), as said behind it: "for all integers k"."""
 
     names: tuple[str, ...]
     value: "Value"

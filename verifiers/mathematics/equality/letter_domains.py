@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from verifiers.intervals import is_set
 from verifiers.mathematics.answer_reading.values import Family, Group, Named, Relation, Value
-from verifiers.relations import letters
+from verifiers.mathematics.equality.real_sets import is_set
+from verifiers.mathematics.equality.statements import letters
 
 _TAIL = (
     "for where with all any every each some is are an a the positive negative nonnegative nonpositive non real integer integers natural "

@@ -7,7 +7,7 @@ bounds an algebra system in a process of its own (`algebra_system.py`). `explain
 A wrong answer accepted teaches the policy to be wrong, so everything here errs towards "different": no floating point, no tolerance but
 the stated one, and no part of an answer ever stands for the whole. Policies that a reader might want otherwise:
 
-- tolerance: 0.3333 is 1/3 and 3.1416 is pi, 3.14 and 3.1415 are not; `math_policy.py` defines this and the other tolerances;
+- tolerance: 0.3333 is 1/3 and 3.1416 is pi, 3.14 and 3.1415 are not; `policy.py` defines this and the other tolerances;
 - percent: 50 = 50\% and 1/2 = 50\%, but 50 and 0.5 differ; `percent="strict"` wants the sign on both sides or on neither;
 - units: one side may lack its unit, two different units are converted where they measure the same thing and differ otherwise;
   `units="match"` wants the same unit where both have one (cm and centimetres are the same, cm and m are not); `units="ignore"` drops
@@ -33,11 +33,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from verifiers.domains import compatible, undeclared
-from verifiers.free_constants import under_other_names
-from verifiers.golds import gold_answer, is_solution, says_nothing
-from verifiers.intervals import is_set, real_set, same_set
-from verifiers.math_policy import DEFAULT_TOLERANCE, Percent, Policy, Undecided, Units, make_policy
 from verifiers.mathematics.answer_reading.answer_in_words import choice, read, read_beside, same_option, with_decimals
 from verifiers.mathematics.answer_reading.calculus_parser import is_open_form, needs_algebra
 from verifiers.mathematics.answer_reading.matrix_arithmetic import as_written
@@ -57,9 +52,14 @@ from verifiers.mathematics.answer_reading.values import (
     bare_symbol,
 )
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, divide, multiply
-from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
-from verifiers.problem import Problem
-from verifiers.relations import (
+from verifiers.mathematics.equality.compared_gold import gold_answer, is_solution, says_nothing
+from verifiers.mathematics.equality.free_constants import under_other_names
+from verifiers.mathematics.equality.letter_domains import compatible, undeclared
+from verifiers.mathematics.equality.policy import DEFAULT_TOLERANCE, Percent, Policy, Undecided, Units, make_policy
+from verifiers.mathematics.equality.real_sets import is_set, real_set, same_set
+from verifiers.mathematics.equality.restated_question import is_unsolved, needs_solving
+from verifiers.mathematics.equality.same_quantity import same_amount, same_number, with_unit
+from verifiers.mathematics.equality.statements import (
     apart,
     as_tuple,
     equation,
@@ -75,10 +75,10 @@ from verifiers.relations import (
     same_equation,
     same_relation,
 )
-from verifiers.relations import letters as letters_of
+from verifiers.mathematics.equality.statements import letters as letters_of
+from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
+from verifiers.problem import Problem
 from verifiers.response_text.final_answer import DEFAULT_EXTRACTORS, Extractor, extract_answer, without_thought
-from verifiers.same_number import same_amount, same_number, with_unit
-from verifiers.solved import is_unsolved, needs_solving
 from verifiers.verdict import Verdict, bad_gold, no_answer, quoted, right, wrong
 
 _PLAIN = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?", re.ASCII)
@@ -158,7 +158,7 @@ def explain(
     open_thought: bool = False,
 ) -> Verdict:
     """The verdict of `judge`; its detail has one line each for what was extracted, how both sides were read, and what decided."""
-    from verifiers.math_explain import reasons
+    from verifiers.mathematics.equality.explanation import reasons
 
     policy = make_policy(percent, tolerance, units, require_closed_form)
     verdict = judge(
@@ -186,7 +186,7 @@ def equivalent(
 ) -> bool:
     """Whether two answers are the same. False where either cannot be read, unless they are the same tokens, and where algebra failed.
 
-    Symmetric, except under the tolerances that `math_policy.py` calls otherwise; a gold 5 has the answer x = y = 5, a gold choice B the
+    Symmetric, except under the tolerances that `policy.py` calls otherwise; a gold 5 has the answer x = y = 5, a gold choice B the
     answer b and a gold 3.5 the answer 3,5, but not the other way round.
     """
     try:

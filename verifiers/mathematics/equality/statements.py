@@ -9,7 +9,6 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 
-from verifiers.intervals import linear
 from verifiers.mathematics.answer_reading.matrix_arithmetic import is_matrix
 from verifiers.mathematics.answer_reading.values import (
     Builder,
@@ -38,6 +37,7 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     subtract,
     symbols,
 )
+from verifiers.mathematics.equality.real_sets import linear
 from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
 
 _FLIPPED = {">": "<", "\\ge": "\\le", "<": ">", "\\le": "\\ge", "\\ne": "\\ne", "=": "="}
@@ -165,7 +165,7 @@ def apart(left: Named, right: Named) -> bool:
 
 
 def same_equation(left: Expr, right: Expr) -> bool:
-    from verifiers.cleared_equations import same_when_cleared  # needed by few answers
+    from verifiers.mathematics.equality.cleared_equations import same_when_cleared  # needed by few answers
 
     if ratio_sign(left, right) != 0 or same_when_cleared(left, right):
         return True
@@ -201,7 +201,7 @@ def in_one_case(left: Expr, right: Expr) -> Expr:
 
 
 def gives(statement: Expr, value: Expr) -> bool:
-    """Whether an equation says that a variable which the value lacks is the value: of two variables at least (`solved.py`)."""
+    """Whether an equation says that a variable which the value lacks is the value: of two variables at least (`restated_question.py`)."""
     missing = symbols(statement) - symbols(value)
     if len(missing) != 1 or not symbols(value) <= symbols(statement):
         return False

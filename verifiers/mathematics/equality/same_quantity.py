@@ -5,11 +5,11 @@ A number with a unit beside one without is the number; two units of one dimensio
 
 from fractions import Fraction
 
-from verifiers.math_policy import Policy, Undecided
 from verifiers.mathematics.answer_reading.calculus_parser import needs_algebra
 from verifiers.mathematics.answer_reading.units import Dimension, read_unit
 from verifiers.mathematics.answer_reading.values import Quantity
 from verifiers.mathematics.arithmetic.exact_sums import PI, Expr, multiply, scale
+from verifiers.mathematics.equality.policy import Policy, Undecided
 from verifiers.mathematics.evidence.certified_comparison import same
 from verifiers.mathematics.evidence.rounding import is_rounding, is_within, rounds_to
 

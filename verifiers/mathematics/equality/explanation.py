@@ -13,8 +13,6 @@ highest that any of its items needed; for two answers that differ it says on whi
 
 from dataclasses import replace
 
-from verifiers.math_answer import decide
-from verifiers.math_policy import Policy, Step
 from verifiers.mathematics.answer_reading.answer_in_words import read
 from verifiers.mathematics.answer_reading.values import (
     Builder,
@@ -29,6 +27,8 @@ from verifiers.mathematics.answer_reading.values import (
     Value,
 )
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr
+from verifiers.mathematics.equality.math_answer import decide
+from verifiers.mathematics.equality.policy import Policy, Step
 from verifiers.response_text.final_answer import Answer
 from verifiers.verdict import Verdict
 

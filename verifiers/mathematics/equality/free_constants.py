@@ -12,7 +12,7 @@ from itertools import permutations
 
 from verifiers.mathematics.answer_reading.values import Named, Relation, Value
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Monomial, atom, symbols
-from verifiers.relations import letters, renamed
+from verifiers.mathematics.equality.statements import letters, renamed
 
 _MOST = 3
 _SURE = re.compile(r"[cC](?:_\d)?")
