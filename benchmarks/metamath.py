@@ -21,9 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from verifiers.metamath_database import COMMENT, Database, Frame, load
-from verifiers.metamath_proof import theorem_problem, verify
-from verifiers.problem_file import gold_response
+from verifiers.proofs.metamath_database import COMMENT, Database, Frame, load
+from verifiers.proofs.metamath_proof import theorem_problem, verify
+from verifiers.rewards.problem_file import gold_response
 from verifiers.verdict import Status
 
 _THEOREM = re.compile(r"(?<!\S)(\S+)\s+\$p\s[^$]*\$=\s([^$]*)\$\.")

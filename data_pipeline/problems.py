@@ -1,4 +1,5 @@
-"""Mined documents to RL problems: questions with one checkable answer, as JSON Lines that `verifiers.problem_file.read_problems` reads.
+"""Mined documents to RL problems: questions with one checkable answer, as JSON Lines that `verifiers.rewards.problem_file.read_problems`
+reads.
 
 Three readers propose candidates (`problems_structure.py`: labelled solutions and lists of answers; `problems_sites.py`: question-and-answer
 pages), `problems_checks.py` takes the answer and says no to most. Then duplicates go: the same question by its signs without spacing and
@@ -26,7 +27,7 @@ from data_pipeline.problems_text import Candidate, blocks
 from data_pipeline.shards import write_lines
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
-from verifiers.problem_file import parse_row, problem_line
+from verifiers.rewards.problem_file import parse_row, problem_line
 
 _MARKUP = re.compile(r"\s+|\\(?:left|right|displaystyle|textstyle|quad|qquad)(?![a-z])|\\[,;:! ]|[$.,;:!?'\"*#`~]")
 _MATHEMATICS = re.compile(r"\$\$?([^$]{1,2000})\$|\d+(?:\.\d+)?")

@@ -20,8 +20,8 @@ from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.values import Named, Unparsed
 from verifiers.mathematics.equality.math_answer import equivalent, verify
 from verifiers.problem import make_problem
-from verifiers.problem_file import answer_as_response
 from verifiers.response_text.final_answer import boxed, hashes, phrase
+from verifiers.rewards.problem_file import answer_as_response
 from verifiers.verdict import Status
 
 REASONS = frozenset(

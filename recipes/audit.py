@@ -42,11 +42,11 @@ from recipes.problem_source import data_set_rows, is_file
 from recipes.row_stream import Row, large_size, open_rows, progress, rows_of
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
-from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
-from verifiers.problem_file import answer_as_response, gold_judges, gold_response, row_reader
-from verifiers.reward_function import load, own_names
+from verifiers.rewards.load_reward import load, own_names
+from verifiers.rewards.problem_file import answer_as_response, gold_judges, gold_response, row_reader
 from verifiers.verdict import Status
+from verifiers.worker_pool.verifier_pool import VerifierPool
 
 _MANY_ROWS = 10_000  # of a data set whose progress is worth showing
 

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 from functools import lru_cache
 
-from verifiers.pool import VerifierPool
 from verifiers.problem import Problem
-from verifiers.reward_function import own_modules, own_source, own_verifiers, rewards_in
+from verifiers.rewards.load_reward import own_modules, own_source, own_verifiers, rewards_in
 from verifiers.verdict import Verdict, quoted
+from verifiers.worker_pool.verifier_pool import VerifierPool
 
 
 def judges_answers(specs: Sequence[str]) -> bool:

@@ -115,7 +115,7 @@ def environment_of(config: Config) -> tuple[Callable[[], Any], tuple[str, ...], 
 
 
 def _class_of(place: str) -> Any:
-    from verifiers.reward_function import import_file
+    from verifiers.rewards.load_reward import import_file
 
     file, _, name = place.rpartition(":")
     kind = getattr(import_file(Path(file), "an environment is FILE.py:CLASS"), name, None)

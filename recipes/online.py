@@ -30,12 +30,12 @@ from rollout.collect import Verify
 from rollout.engine import Engine, Sampling
 from rollout.interruption import interruptible
 from verifiers.input_error import InputError
-from verifiers.pool import VerifierPool
 from verifiers.problem import Problem
-from verifiers.problem_file import gold_response
-from verifiers.reward_function import rewards_in
-from verifiers.reward_spec import parse, split_weight
+from verifiers.rewards.load_reward import rewards_in
+from verifiers.rewards.problem_file import gold_response
+from verifiers.rewards.reward_text import parse, split_weight
 from verifiers.verdict import Status, as_verdict
+from verifiers.worker_pool.verifier_pool import VerifierPool
 
 TRIALS = 3
 DECLINED = as_verdict(None).detail

@@ -12,7 +12,7 @@ from typing import Any
 import zstandard
 
 from verifiers.input_error import InputError, missing_place
-from verifiers.problem_file import ProblemList, parse_row, problems_of, read_problems
+from verifiers.rewards.problem_file import ProblemList, parse_row, problems_of, read_problems
 
 TABLES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "arrow"}
 COMPRESSED: dict[str, Callable[[Path], Any]] = {

@@ -10,7 +10,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from verifiers.input_error import InputError
-from verifiers.reward_function import rewards_in
+from verifiers.rewards.load_reward import rewards_in
 
 
 def reward_code(specs: Iterable[str]) -> dict[str, str]:

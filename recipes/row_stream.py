@@ -1,7 +1,7 @@
 """The rows of a JSONL file or a pipe as they come, and a progress bar over them: what the commands that read rows share.
 
 One row at a time, so a pipe is answered without waiting for its end and a file of any size needs no memory. What a row means is
-the command's business (`verifiers/problem_file.py` for problems).
+the command's business (`verifiers/rewards/problem_file.py` for problems).
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from rl.progress import watched
 from verifiers.input_error import InputError, near_place
-from verifiers.problem_file import parse_row
+from verifiers.rewards.problem_file import parse_row
 
 _LARGE = 1 << 20  # bytes of a file that deserves a progress bar
 

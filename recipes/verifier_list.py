@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from verifiers.input_error import InputError
-from verifiers.reward_function import own_modules, own_names
-from verifiers.reward_spec import settable
+from verifiers.rewards.load_reward import own_modules, own_names
+from verifiers.rewards.reward_text import settable
 
 _OTHERS = {
     "gate(A, B, refused=0.0)": "B's score where A is right, else `refused`; B then does not run",

@@ -40,12 +40,12 @@ from recipes.options import Reward, check_numbers
 from recipes.problem_source import data_set_rows, is_packed
 from recipes.row_stream import Row, large_size, open_rows, progress, rows_of
 from verifiers.input_error import InputError
-from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
-from verifiers.problem_file import ABSENT, CODE_VERIFIERS, answer_as_response, answer_text, field_of, meta_of, row_verifier
 from verifiers.response_text.final_answer import stated_gold
-from verifiers.reward_function import reads_golds
+from verifiers.rewards.load_reward import reads_golds
+from verifiers.rewards.problem_file import ABSENT, CODE_VERIFIERS, answer_as_response, answer_text, field_of, meta_of, row_verifier
 from verifiers.verdict import JUDGED, Status, Verdict
+from verifiers.worker_pool.verifier_pool import VerifierPool
 
 _ROWS_IN_FLIGHT = 1 << 14  # rows read but not yet printed: what a row that takes long may hold up
 

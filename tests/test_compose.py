@@ -4,12 +4,12 @@ import pickle
 
 import pytest
 
-from verifiers.compose import gate, minimum, weighted_sum
 from verifiers.input_error import InputError
 from verifiers.mathematics.equality import math_answer
 from verifiers.problem import Problem, make_problem
 from verifiers.response_text import exact, response_format
-from verifiers.reward_function import load
+from verifiers.rewards.combined_rewards import gate, minimum, weighted_sum
+from verifiers.rewards.load_reward import load
 from verifiers.verdict import Status, StepScore, Verdict, Verifier
 
 PROBLEM = make_problem("?", "1")

@@ -19,7 +19,7 @@ from rollout.chat import Chat, generation_stops, load_tokenizer
 from rollout.engine import Completion
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
-from verifiers.problem_file import read_problems
+from verifiers.rewards.problem_file import read_problems
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = [{"question": f"What is {n} + {n}?", "answer": str(2 * n)} for n in range(1, 7)]
@@ -237,7 +237,7 @@ def test_what_was_given_in_a_closed_thought_or_a_bare_prompt(model_folder: Path)
 
 @pytest.mark.parametrize("reward", ["response_format", "response_format(think_prefilled=true)"])
 def test_the_format_reward_of_the_docs_takes_what_a_template_opened(reward: str, model_folder: Path) -> None:
-    from verifiers.reward_function import load
+    from verifiers.rewards.load_reward import load
 
     tokenizer = load_tokenizer(str(model_folder))
     tokenizer.chat_template = OPENS

@@ -15,9 +15,9 @@ import trustme
 from rollout.http_json import JsonServer, ServerFault
 from verifiers import remote_sandbox
 from verifiers.http_post import Answer, HttpFault, Trouble, ask, read_json
-from verifiers.lean_kimina import LeanKimina
-from verifiers.lean_transport import LeanFailure, LeanTimeout
 from verifiers.problem import make_problem
+from verifiers.proofs.lean_kimina import LeanKimina
+from verifiers.proofs.lean_transport import LeanFailure, LeanTimeout
 from verifiers.remote_sandbox import RemoteSandbox
 from verifiers.response_text import judge
 from verifiers.sandbox import Limits, Outcome

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from verifiers.input_error import InputError
-from verifiers.pool import VerifierPool
 from verifiers.problem import make_problem
 from verifiers.response_text import judge
 from verifiers.verdict import Status, Verdict
+from verifiers.worker_pool.verifier_pool import VerifierPool
 
 PROBLEM = make_problem("What is 6 times 7?", "42")
 Answer = Callable[[BaseHTTPRequestHandler, dict[str, Any]], None]

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from verifiers.input_error import InputError
-from verifiers.lean_kimina import LeanKimina, apart, read_answer
-from verifiers.lean_proof import (
+from verifiers.proofs.lean_kimina import LeanKimina, apart, read_answer
+from verifiers.proofs.lean_proof import (
     USUAL_AXIOMS,
     attach,
     check_available,
@@ -28,10 +28,10 @@ from verifiers.lean_proof import (
     transport,
     verify,
 )
-from verifiers.lean_repl import LeanRepl
-from verifiers.lean_replay import LeanRecorder, LeanReplay
-from verifiers.lean_screen import ScreenError
-from verifiers.lean_transport import LeanFailure, LeanTimeout, Message, Reply, read_reply
+from verifiers.proofs.lean_repl import LeanRepl
+from verifiers.proofs.lean_replay import LeanRecorder, LeanReplay
+from verifiers.proofs.lean_screen import ScreenError
+from verifiers.proofs.lean_transport import LeanFailure, LeanTimeout, Message, Reply, read_reply
 from verifiers.verdict import Status
 
 STATEMENT = "import Mathlib\nimport Aesop\n\nopen Nat\n\ntheorem two : 1 + 1 = 2 := by"
@@ -398,7 +398,7 @@ def test_many_threads_share_a_repl_without_mixing_their_answers(repl):
 
 def test_a_repl_dies_with_the_process_that_started_it(repl, tmp_path):
     code = (
-        "import sys, time, os, signal; from verifiers.lean_repl import LeanRepl; lean = LeanRepl(sys.argv[1], memory=1 << 30)\n"
+        "import sys, time, os, signal; from verifiers.proofs.lean_repl import LeanRepl; lean = LeanRepl(sys.argv[1], memory=1 << 30)\n"
         "print(lean.check('import A', 'IMPORTS', '#print axioms two', time.monotonic() + 5).audit[0].text, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from tests.clock import stopwatch
-from verifiers.lean_screen import ScreenError, screen, tokens
+from verifiers.proofs.lean_screen import ScreenError, screen, tokens
 
 REFUSED = {
     "sorry": "by sorry",

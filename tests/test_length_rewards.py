@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.clock import stopwatch
-from verifiers import length_budget, length_cosine
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
 from verifiers.response_text import length, regex, repetition
 from verifiers.response_text.exact import verify as exact
+from verifiers.rewards import length_budget, length_cosine
 from verifiers.verdict import Status, Verdict
 
 ONE = make_problem("?", "1")

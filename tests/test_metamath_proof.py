@@ -16,12 +16,12 @@ import pytest
 
 from tests.clock import processor_time
 from verifiers.input_error import InputError
-from verifiers.metamath_database import Database, load
-from verifiers.metamath_proof import extract_proof, theorem_problem, verify
-from verifiers.pool import VerifierPool
 from verifiers.problem import make_problem
-from verifiers.problem_file import gold_response
+from verifiers.proofs.metamath_database import Database, load
+from verifiers.proofs.metamath_proof import extract_proof, theorem_problem, verify
+from verifiers.rewards.problem_file import gold_response
 from verifiers.verdict import Status, Verdict
+from verifiers.worker_pool.verifier_pool import VerifierPool
 
 INSTALLED = Path("/usr/share/metamath/databases")
 needs_databases = pytest.mark.skipif(not (INSTALLED / "set.mm").is_file(), reason="needs `apt install metamath-databases`")

@@ -15,7 +15,7 @@ from data_pipeline.problems_text import Candidate, blocks
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
 from verifiers.mathematics.equality.math_answer import verify
-from verifiers.problem_file import gold_response, read_problems
+from verifiers.rewards.problem_file import gold_response, read_problems
 from verifiers.verdict import Status
 
 

@@ -25,7 +25,7 @@ from data_pipeline.mine_watch import told_once
 from data_pipeline.problems import write_problems
 from data_pipeline.record_index import Row, read_records, requests
 from verifiers.input_error import InputError
-from verifiers.problem_file import read_problems
+from verifiers.rewards.problem_file import read_problems
 
 MATHEMATICS = ("theorem", "lemma", "proof", "integral", "derivative", "polynomial", "matrix", "prime", "vector", "group", "ring", "field")
 OTHER = ("kitchen", "football", "weather", "holiday", "recipe", "garden", "music", "traffic", "market", "hotel", "coffee", "travel")

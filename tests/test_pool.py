@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from verifiers.input_error import InputError
-from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict
+from verifiers.worker_pool.verifier_pool import VerifierPool
 
 REWARDS = r'''
 import asyncio, ctypes, os, random, re, sys, time
@@ -199,7 +199,7 @@ def test_a_parent_that_was_away_makes_no_timeouts() -> None:
 
 def test_a_suspended_parent_makes_no_timeouts(tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom verifiers.pool import VerifierPool\nfrom verifiers.problem import make_problem\n"
+        "import sys\nfrom verifiers.worker_pool.verifier_pool import VerifierPool\nfrom verifiers.problem import make_problem\n"
         "with VerifierPool(['rewards.py:pause'], workers=1, deadline=1.0) as pool:\n"
         "    pool.verify_many([(make_problem('?', '1'), '0')])\n    print('ready', flush=True)\n"
         "    print([v.score for v in pool.verify_many([(make_problem('?', '1'), '0.3')] * 5)])\n"
@@ -220,7 +220,7 @@ def test_workers_die_with_a_parent_that_is_killed_in_mid_verdict(response: str, 
     marker = tmp_path / "pid"
     (tmp_path / "rewards.py").write_text(REWARDS + f"\nimport pathlib\npathlib.Path({str(marker)!r}).write_text(str(os.getpid()))\n")
     program = (
-        "from verifiers.pool import VerifierPool\nfrom verifiers.problem import make_problem\n"
+        "from verifiers.worker_pool.verifier_pool import VerifierPool\nfrom verifiers.problem import make_problem\n"
         f"VerifierPool(['rewards.py:score'], workers=1).verify_many([(make_problem('?', '1'), {response!r})])\n"
     )
     with _python(program) as process:

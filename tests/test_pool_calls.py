@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from verifiers.input_error import InputError
-from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict
+from verifiers.worker_pool.verifier_pool import VerifierPool
 
 REWARDS = r'''
 import os, re, sys, time
@@ -144,7 +144,7 @@ def test_a_stream_that_is_garbage_is_cancelled(pool: VerifierPool) -> None:
 
 
 def test_what_is_queued_is_dropped_at_once_and_the_iterator_left_alone(pool: VerifierPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("verifiers.dispatch._GRACE", 1000.0)  # the workers stay where they are
+    monkeypatch.setattr("verifiers.worker_pool.dispatcher._GRACE", 1000.0)  # the workers stay where they are
     taken = 0
 
     def items() -> Iterator[tuple[Problem, str]]:
@@ -420,7 +420,7 @@ def test_a_forked_child_is_refused_and_harms_nothing(pool: VerifierPool) -> None
 @pytest.mark.skipif(sys.platform != "linux", reason="the lifeline is Linux's")
 def test_a_forked_child_does_not_keep_a_dead_parents_workers_alive(tmp_path: Path) -> None:
     program = (
-        "import os, time\nfrom verifiers.pool import VerifierPool\nfrom verifiers.problem import make_problem\n"
+        "import os, time\nfrom verifiers.worker_pool.verifier_pool import VerifierPool\nfrom verifiers.problem import make_problem\n"
         "pool = VerifierPool(['rewards.py:score'], workers=1)\nproblem = make_problem('?', '1')\n"
         "pid = pool.verify_many([(problem, 'pid')])[0].score\n"
         "stream = pool.stream([(problem, 'pause 0.1'), (problem, 'sleep')])\nnext(stream)\n"
@@ -444,7 +444,8 @@ def test_a_forked_child_does_not_keep_a_dead_parents_workers_alive(tmp_path: Pat
 )
 def test_ctrl_c_in_a_stream_ends_the_process_and_its_workers(block: str) -> None:
     program = (
-        "from verifiers.pool import VerifierPool\nfrom verifiers.problem import make_problem\nproblem = make_problem('?', '1')\n"
+        "from verifiers.worker_pool.verifier_pool import VerifierPool\nfrom verifiers.problem import make_problem\n"
+        "problem = make_problem('?', '1')\n"
         f"{block}\n    print(int(pool.verify_many([(problem, 'pid')])[0].score), flush=True)\n"
         "    for _ in pool.stream(iter([(problem, 'sleep')] * 9)): pass\n"
     )

@@ -14,12 +14,12 @@ import pytest
 
 from verifiers import sandbox
 from verifiers.input_error import InputError
-from verifiers.lean_repl import LeanRepl
-from verifiers.lean_transport import LeanFailure
-from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
+from verifiers.proofs.lean_repl import LeanRepl
+from verifiers.proofs.lean_transport import LeanFailure
 from verifiers.verdict import Status
-from verifiers.worker_process import WorkerProcess
+from verifiers.worker_pool.verifier_pool import VerifierPool
+from verifiers.worker_pool.worker_process import WorkerProcess
 
 REWARDS = r'''
 import asyncio, os, sys, threading, time

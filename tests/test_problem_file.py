@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from verifiers.input_error import InputError
-from verifiers.pool import VerifierPool
 from verifiers.problem import make_problem
-from verifiers.problem_file import answer_as_response, audit_golds, gold_response, read_problems, write_problems
 from verifiers.response_text.final_answer import extract_answer, tidy
+from verifiers.rewards.problem_file import answer_as_response, audit_golds, gold_response, read_problems, write_problems
 from verifiers.sandbox import probe
 from verifiers.verdict import Status
+from verifiers.worker_pool.verifier_pool import VerifierPool
 
 
 def written(path: Path, *rows: Any) -> Path:

@@ -16,11 +16,11 @@ from verifiers.code_sandbox import chosen_sandbox
 from verifiers.input_error import InputError
 from verifiers.interpreter import Session
 from verifiers.plain_data import NotPlainError, decode, encode
-from verifiers.pool import VerifierPool
 from verifiers.problem import make_problem
 from verifiers.python_tests import extract_program, verify
 from verifiers.sandbox import Level, probe
 from verifiers.verdict import Status
+from verifiers.worker_pool.verifier_pool import VerifierPool
 
 MISSING = probe("strict")
 needs_sandbox = pytest.mark.skipif(bool(MISSING), reason=f"no strict sandbox on this machine: {MISSING}")

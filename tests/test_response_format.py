@@ -4,7 +4,7 @@ import pytest
 
 from verifiers.problem import make_problem
 from verifiers.response_text.response_format import verify
-from verifiers.reward_function import load
+from verifiers.rewards.load_reward import load
 from verifiers.verdict import Status
 
 PROBLEM = make_problem("?", "1")

@@ -9,7 +9,7 @@ import pytest
 
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
-from verifiers.reward_function import WrongReturnError, as_verifier, compose_rewards, load
+from verifiers.rewards.load_reward import WrongReturnError, as_verifier, compose_rewards, load
 from verifiers.verdict import Status, Verdict
 
 REWARDS = """

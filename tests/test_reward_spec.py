@@ -6,8 +6,8 @@ import pytest
 
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
-from verifiers.reward_function import compose_rewards, load, own_names, short_name
-from verifiers.reward_spec import Spec, parse, split_weight
+from verifiers.rewards.load_reward import compose_rewards, load, own_names, short_name
+from verifiers.rewards.reward_text import Spec, parse, split_weight
 
 ONE = make_problem("?", "1")
 HALF = make_problem("?", "1/2")

@@ -10,7 +10,7 @@ from rl.silence import Silence, refused_by_a_gate
 from rollout.collect import Group
 from rollout.engine import Completion
 from verifiers.problem import Problem, make_problem
-from verifiers.reward_function import compose_rewards
+from verifiers.rewards.load_reward import compose_rewards
 from verifiers.verdict import Status, Verdict, right, wrong
 
 PROBLEM = make_problem("1+1", "2")

@@ -20,9 +20,9 @@ from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
 from rollout.engine import PolicyWeights, Sampling
 from rollout.hf_engine import HFEngine
-from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict, right, wrong
+from verifiers.worker_pool.verifier_pool import VerifierPool
 
 PROBLEMS = [make_problem(f"{a}+{b}=", str(a + b), meta={"index": a * 4 + b}) for a in range(4) for b in range(4)]
 

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from verifiers import length_budget, metamath_proof, program_tests, python_tests
-from verifiers.calls import LONGEST_LINE
+from verifiers import program_tests, python_tests
 from verifiers.input_error import InputError
 from verifiers.mathematics.equality import math_answer
-from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
+from verifiers.proofs import metamath_proof
+from verifiers.rewards import length_budget
 from verifiers.trl_reward import trl_reward
 from verifiers.verdict import Status, StepScore, Verdict, as_verdict
-from verifiers.worker import LONGEST_DETAIL
+from verifiers.worker_pool.pool_messages import LONGEST_LINE
+from verifiers.worker_pool.verifier_pool import VerifierPool
+from verifiers.worker_pool.worker_main import LONGEST_DETAIL
 
 REWARDS = r'''
 import os

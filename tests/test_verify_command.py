@@ -15,7 +15,7 @@ from recipes import explanation
 from recipes.cli import main
 from recipes.verify import Config, run
 from verifiers.input_error import InputError
-from verifiers.reward_function import own_verifiers
+from verifiers.rewards.load_reward import own_verifiers
 
 REWARD = """
 import time

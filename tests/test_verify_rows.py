@@ -9,7 +9,7 @@ import pytest
 from recipes.cli import main
 from recipes.verify import Config, run
 from verifiers.input_error import InputError
-from verifiers.reward_function import own_names, reads_golds
+from verifiers.rewards.load_reward import own_names, reads_golds
 
 SOLUTION = "We factor the left side and see that every root of it lies on the unit circle, as its coefficients are palindromic and real. "
 

@@ -1,6 +1,6 @@
 """Our verifiers in TRL: `GRPOTrainer(reward_funcs=[trl_reward("math_answer")])`.
 
-The other direction (TRL's reward functions in our training) is `reward_function.load`. TRL itself is not imported here.
+The other direction (TRL's reward functions in our training) is `load_reward.load`. TRL itself is not imported here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 from verifiers.input_error import InputError
-from verifiers.pool import VerifierPool
 from verifiers.problem import Problem, make_problem
-from verifiers.problem_file import row_reader
-from verifiers.reward_function import as_verifier, compose_rewards, rewards_in, short_name
+from verifiers.rewards.load_reward import as_verifier, compose_rewards, rewards_in, short_name
+from verifiers.rewards.problem_file import row_reader
 from verifiers.verdict import Reward, Verdict, Verifier, bad_gold
+from verifiers.worker_pool.verifier_pool import VerifierPool
 
 # What TRL hands a reward function besides the columns of the data set.
 _NOT_COLUMNS = frozenset({"completion_ids", "trainer_state", "environments", "log_extra", "log_metric"})
@@ -23,7 +23,7 @@ def trl_reward(
 ) -> Callable[..., list[float | None]]:
     """A TRL reward function that gives our verifier's scores, and None (TRL's "leave it out") where there is no verdict.
 
-    A name (see `reward_function.load`) runs in `workers` processes with a deadline in seconds for each verdict, which end with
+    A name (see `load_reward.load`) runs in `workers` processes with a deadline in seconds for each verdict, which end with
     this process; a function runs here, in TRL's thread, without one, and returns what a reward may: float, bool, Verdict, or None for
     "no verdict". The gold answer is the data set's `answer_column`, read as
     `problem_file.py` reads it: what follows the last ####, or stands in the last box, or all of it; a row without one has no

@@ -1,6 +1,6 @@
 """Is the response laid out as a thought and then an answer, in tags, and nothing else? DeepSeek-R1's format reward.
 
-Source: arXiv:2501.12948, section 2.2. Only the layout is judged, never what is inside; `compose.py` joins it with a verifier that
+Source: arXiv:2501.12948, section 2.2. Only the layout is judged, never what is inside; `combined_rewards.py` joins it with a verifier that
 does. The rule is strict, because each exception is a layout that the policy will find: each of the four tags exactly once, in order.
 """
 

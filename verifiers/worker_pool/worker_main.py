@@ -1,4 +1,5 @@
-"""The child process that runs verifiers: `python -m verifiers.worker LIFELINE`, started by `pool.py` and by nothing else.
+"""The child process that runs verifiers: `python -m verifiers.worker_pool.worker_main LIFELINE`, started by `verifier_pool.py` and by
+nothing else.
 
 It is not `multiprocessing`: that would import the user's `__main__` again, and needs pickles. Instead JSON lines travel over two
 pipes. They arrive as standard input and output, are moved to private descriptors at once, and 0 and 1 then lead to /dev/null
@@ -22,11 +23,11 @@ import traceback
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from verifiers.calls import LONGEST_LINE
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
-from verifiers.reward_function import WrongReturnError, compose_rewards, load, where_raised
+from verifiers.rewards.load_reward import WrongReturnError, compose_rewards, load, where_raised
 from verifiers.verdict import Status, Verdict, Verifier
+from verifiers.worker_pool.pool_messages import LONGEST_LINE
 
 _LONGEST_ERROR = 600  # characters of a crash's description
 LONGEST_DETAIL = 10_000  # characters of any

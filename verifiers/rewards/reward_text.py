@@ -7,7 +7,7 @@
     my_rewards.py:brief(limit=500)
 
 A parameter is a keyword of the function; what its annotation says decides how the text is read. Text with commas, parentheses or
-equals signs is quoted ("a, b"). Parts without a keyword are rewards themselves. Only the writing is known here: `reward_function.py`
+equals signs is quoted ("a, b"). Parts without a keyword are rewards themselves. Only the writing is known here: `load_reward.py`
 finds what is named. Nothing is evaluated. Left out: weights inside parentheses, and values other than text, numbers, true and false.
 """
 

@@ -1,7 +1,7 @@
 """From a name to a verifier: `load("math_answer")`, `load("package.module:function")`, `load("path/to/file.py:function")`.
 
-A name may have parameters, `load("math_answer(percent=strict)")`; `reward_spec.py` says how they are written. `gate(a, b)` and
-`minimum(a, b, ...)` make one verifier of several (`compose.py`).
+A name may have parameters, `load("math_answer(percent=strict)")`; `reward_text.py` says how they are written. `gate(a, b)` and
+`minimum(a, b, ...)` make one verifier of several (`combined_rewards.py`).
 
 A reward that a user writes is a plain function, and its signature says which of three kinds it is:
 
@@ -39,7 +39,7 @@ from typing import Any
 from verifiers.input_error import InputError, nearest
 from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import Problem
-from verifiers.reward_spec import Spec, bind, inner, parse, split_weight
+from verifiers.rewards.reward_text import Spec, bind, inner, parse, split_weight
 from verifiers.verdict import Verdict, Verifier, as_verdict
 
 # What a TRL trainer has and a lone verdict has not. Its two loggers are not here: they have a stand-in that does nothing.
@@ -82,7 +82,7 @@ _COMPOSITIONS = ("gate", "minimum")
 
 
 def _composed(spec: Spec) -> Verifier:
-    from verifiers.compose import gate, minimum
+    from verifiers.rewards.combined_rewards import gate, minimum
 
     if spec.parameters and spec.name != "gate":
         raise InputError(f"reward {spec.name}: {spec.parameters[0][0]!r} is no parameter of it; it takes rewards, without weights")
@@ -135,7 +135,7 @@ def compose_rewards(specs: Sequence[str]) -> Verifier:
         parts.append((_unique(short_name(name), [part[0] for part in parts]), load(name), weight))
     if len(parts) == 1 and parts[0][2] == 1.0:
         return parts[0][1]
-    from verifiers.compose import weighted_sum
+    from verifiers.rewards.combined_rewards import weighted_sum
 
     return weighted_sum(parts)
 

@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from verifiers.input_error import InputError
-from verifiers.metamath_database import COMMENT, LABEL, Database, Frame, Goal, Hypothesis, Template, load
 from verifiers.problem import Problem, make_problem
+from verifiers.proofs.metamath_database import COMMENT, LABEL, Database, Frame, Goal, Hypothesis, Template, load
 from verifiers.response_text.fenced_blocks import fenced_blocks
 from verifiers.response_text.final_answer import tagged
 from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong

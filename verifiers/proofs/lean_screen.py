@@ -17,7 +17,7 @@ it lists decide (`lean_proof.py`). Left out: notation that the problem's own pre
 import re
 from collections.abc import Sequence
 
-from verifiers.lean_settings import Token, computed_setting
+from verifiers.proofs.lean_settings import Token, computed_setting
 
 MAX_PROOF = 200_000
 """Characters of a proof."""

@@ -31,13 +31,13 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
-from verifiers.calls import Arrival, Call, Fed, Item, PoolStats, Result, to_bytes
-from verifiers.dispatch import Dispatcher, Limits
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
-from verifiers.problem_file import gold_response
-from verifiers.reward_function import spec_of
+from verifiers.rewards.load_reward import spec_of
+from verifiers.rewards.problem_file import gold_response
 from verifiers.verdict import Reward, Status, Verdict, as_verdict
+from verifiers.worker_pool.dispatcher import Dispatcher, Limits
+from verifiers.worker_pool.pool_messages import Arrival, Call, Fed, Item, PoolStats, Result, to_bytes
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 class VerifierPool:
     """Worker processes that give verdicts, within a deadline for each.
 
-    `rewards` are `name` or `name=weight` specs for all problems (see `reward_function.compose_rewards`), resolved against the
+    `rewards` are `name` or `name=weight` specs for all problems (see `load_reward.compose_rewards`), resolved against the
     current folder, or functions that a worker can import by their module's name; without any, each problem's own `verifier` runs.
     `deadline` is in seconds for one verdict, `start_deadline` for importing the rewards. A worker is replaced after `recycle_after`
     verdicts, and when its resident memory has grown by more

@@ -1,6 +1,6 @@
 """What passes between a pool's callers, its dispatcher and its workers: calls, items, results, and the JSON they travel as.
 
-Only data and its spelling. Who holds an item when, and who is to blame for it, is decided in `dispatch.py`.
+Only data and its spelling. Who holds an item when, and who is to blame for it, is decided in `dispatcher.py`.
 """
 
 import json

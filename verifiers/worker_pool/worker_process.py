@@ -1,7 +1,7 @@
 """The parent's side of a worker process: its pipes, what it was sent and has not answered, and the clock of what it does now.
 
 Writing never blocks and reading never stops, so responses of any size pass. When to give it what, and when to end it, is
-decided in `dispatch.py`; the child's side is `worker.py`.
+decided in `dispatcher.py`; the child's side is `worker_main.py`.
 """
 
 import os
@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 
-from verifiers.calls import LONGEST_LINE, Item
 from verifiers.package_root import PACKAGE_ROOT
+from verifiers.worker_pool.pool_messages import LONGEST_LINE, Item
 
 AHEAD = 0.05  # seconds of work that a worker is given in advance
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -27,7 +27,7 @@ class WorkerProcess:
         lifeline, self._lifeline = os.pipe()
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "verifiers.worker", str(lifeline)],
+                [sys.executable, "-P", "-m", "verifiers.worker_pool.worker_main", str(lifeline)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,

@@ -26,11 +26,11 @@ from verifiers.input_error import InputError, near_place, nearest
 from verifiers.problem import Message, Problem, make_problem
 from verifiers.response_text.fenced_blocks import fence, fenced_blocks
 from verifiers.response_text.final_answer import Answer, extract_answer, stated_gold, tidy
-from verifiers.reward_function import own_names, own_verifiers, rewards_in
+from verifiers.rewards.load_reward import own_names, own_verifiers, rewards_in
 from verifiers.verdict import Status, Verdict
 
 if TYPE_CHECKING:
-    from verifiers.pool import VerifierPool
+    from verifiers.worker_pool.verifier_pool import VerifierPool
 
 _PROMPT_FIELDS = ("prompt", "question", "problem")
 _ANSWER_FIELDS = ("answer", "gold", "solution", "reward_model.ground_truth")

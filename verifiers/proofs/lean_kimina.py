@@ -15,7 +15,7 @@ from typing import Any
 
 from verifiers.http_post import HttpFault, Trouble, ask, read_json
 from verifiers.input_error import InputError
-from verifiers.lean_transport import LeanFailure, LeanTimeout, Message, Reply, read_reply
+from verifiers.proofs.lean_transport import LeanFailure, LeanTimeout, Message, Reply, read_reply
 
 _ATTEMPTS = 6
 _LONGEST_REPLY = 16 << 20

@@ -1,4 +1,4 @@
-"""The thread behind a `VerifierPool`, which owns its worker processes. Everyone else uses `pool.py`.
+"""The thread behind a `VerifierPool`, which owns its worker processes. Everyone else uses `verifier_pool.py`.
 
 Callers open a `Call`, leave items with `Dispatcher.submit`, and are handed verdicts through the call; `withdraw` ends it. What a
 worker was already sent cannot be taken back from it, so a cancelled item that runs is given a grace and then ends with its worker.
@@ -16,11 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from verifiers.calls import Answer, Call, Item, PoolStats, Result, message_from, problem_to_bytes, to_bytes
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict
-from verifiers.worker_process import AHEAD, WorkerProcess, environment
+from verifiers.worker_pool.pool_messages import Answer, Call, Item, PoolStats, Result, message_from, problem_to_bytes, to_bytes
+from verifiers.worker_pool.worker_process import AHEAD, WorkerProcess, environment
 
 _SLOW = 0.25  # seconds after which what is queued behind an item is offered to idle workers
 _GRACE = 0.25  # seconds that an item of a call that has ended may go on running; less than a worker's start is worth

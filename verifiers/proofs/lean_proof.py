@@ -40,13 +40,13 @@ from pathlib import Path
 from typing import Any
 
 from verifiers.input_error import InputError
-from verifiers.lean_kimina import LeanKimina
-from verifiers.lean_repl import LeanRepl
-from verifiers.lean_replay import LeanReplay
-from verifiers.lean_screen import COMMANDS, HASH_COMMANDS, MAX_PROOF, ScreenError, screen, tokens
-from verifiers.lean_settings import Token
-from verifiers.lean_transport import LeanFailure, LeanMissing, LeanTimeout, Message, Reply, Transport
 from verifiers.problem import Problem, make_problem
+from verifiers.proofs.lean_kimina import LeanKimina
+from verifiers.proofs.lean_repl import LeanRepl
+from verifiers.proofs.lean_replay import LeanReplay
+from verifiers.proofs.lean_screen import COMMANDS, HASH_COMMANDS, MAX_PROOF, ScreenError, screen, tokens
+from verifiers.proofs.lean_settings import Token
+from verifiers.proofs.lean_transport import LeanFailure, LeanMissing, LeanTimeout, Message, Reply, Transport
 from verifiers.response_text.fenced_blocks import fenced_blocks
 from verifiers.response_text.final_answer import tagged
 from verifiers.verdict import Status, Verdict, bad_gold, no_answer, right, wrong

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
-from verifiers.lean_transport import LeanFailure, Message, Reply, Transport
+from verifiers.proofs.lean_transport import LeanFailure, Message, Reply, Transport
 
 
 class LeanReplay:

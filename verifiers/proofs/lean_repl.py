@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import Any
 
 from verifiers.input_error import InputError
-from verifiers.lean_transport import LeanFailure, LeanTimeout, Reply, read_reply
+from verifiers.proofs.lean_transport import LeanFailure, LeanTimeout, Reply, read_reply
 
 _LONGEST_REPLY = 16 << 20
 _MAX_HEADERS = 8  # of one process; each import of Mathlib keeps memory
@@ -41,7 +41,7 @@ try:
     os.execvp(sys.argv[4], sys.argv[4:])
 except OSError as error:
     sys.exit(f"{sys.argv[4]}: {error.strerror}")
-"""  # the lifeline: the kernel kills the group when our end of that pipe closes, as in worker.py
+"""  # the lifeline: the kernel kills the group when our end of that pipe closes, as in worker_main.py
 
 
 class LeanRepl:
