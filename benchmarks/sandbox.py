@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from verifiers.problem import make_problem
-from verifiers.python_tests import verify
-from verifiers.sandbox import Outcome, Sandbox
+from verifiers.programs.python_tests import verify
+from verifiers.sandboxes.local_sandbox import Outcome, Sandbox
 
 BAR_WARM, BAR_FRESH = 200, 70
 TIME_LIMIT = 4.0

@@ -100,9 +100,9 @@ def environment_of(config: Config) -> tuple[Callable[[], Any], tuple[str, ...], 
 
     place = config.environment
     if place is None:
-        from verifiers.code_sandbox import local_sandbox
+        from verifiers.sandboxes.interpreter import interpreter_sandbox
 
-        local_sandbox("an interpreter for tools must be on this machine")
+        interpreter_sandbox()
         style = config.style or "fence"
         return partial(Interpreter, style=style, seconds=config.tool_seconds, max_output=config.tool_output), (STOPS[style],), False, GRACE
     if place.startswith(OPENENV):

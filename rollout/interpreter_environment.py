@@ -16,10 +16,10 @@ fails is ours, and raises. An unlabelled block does not run; a program that ends
 from typing import Literal
 
 from rollout.environment import Reply
-from verifiers.interpreter import Session
 from verifiers.problem import Problem
 from verifiers.response_text.fenced_blocks import fence, fenced_blocks
-from verifiers.sandbox import Outcome, Sandbox
+from verifiers.sandboxes.interpreter import Session
+from verifiers.sandboxes.local_sandbox import Outcome, Sandbox
 
 Style = Literal["fence", "tags"]
 STOPS: dict[Style, str] = {"fence": "\n```\n", "tags": "</python>"}

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.hostile_programs import problem
-from verifiers.python_tests import verify
-from verifiers.sandbox import probe
-from verifiers.stdin_tests import close, same_text
+from verifiers.programs.output_tests import close, same_text
+from verifiers.programs.python_tests import verify
+from verifiers.sandboxes.local_sandbox import probe
 from verifiers.verdict import Status
 
 MISSING = probe("strict")

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from tests.hostile_programs import ATTACKS, FORMS, SERVED, problem
-from verifiers import code_sandbox, interpreter, plain_data, program_tests, python_tests, remote_sandbox, served, stdin_tests
-from verifiers.python_tests import verify
-from verifiers.sandbox import probe
-from verifiers.stdin_tests import tally
+from verifiers.programs import output_tests, plain_data, program_tests, python_tests, served_functions
+from verifiers.programs.output_tests import tally
+from verifiers.programs.python_tests import verify
+from verifiers.sandboxes import chosen_sandbox, fusion_sandbox, interpreter
+from verifiers.sandboxes.local_sandbox import probe
 from verifiers.verdict import Status
 
 MISSING = probe("strict")
@@ -135,7 +136,7 @@ def test_53_tests_are_never_unpickled(tmp_path: Path):
 
 def test_49_52_nothing_of_the_policy_is_evaluated_on_our_side():
     """No eval, exec, compile or pickle in any module of the checker's side; what runs inside the sandbox is another matter."""
-    modules = [python_tests, program_tests, stdin_tests, served, remote_sandbox, code_sandbox, interpreter, plain_data]
+    modules = [python_tests, program_tests, output_tests, served_functions, fusion_sandbox, chosen_sandbox, interpreter, plain_data]
     for module in modules:
         tree = ast.parse(Path(str(module.__file__)).read_text())
         called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}

@@ -9,10 +9,10 @@ import pytest
 
 from tests.clock import processor_time
 from tests.hostile_programs import FORMS, SERVED, problem
-from verifiers.plain_data import DEEPEST, NotRecordError, beginning, check, decode, encode, parse
-from verifiers.python_tests import verify
-from verifiers.same_value import same_value
-from verifiers.sandbox import probe
+from verifiers.programs.plain_data import DEEPEST, NotRecordError, beginning, check, decode, encode, parse
+from verifiers.programs.python_tests import verify
+from verifiers.programs.same_value import same_value
+from verifiers.sandboxes.local_sandbox import probe
 from verifiers.verdict import Status
 
 MISSING = probe("strict")
@@ -47,7 +47,7 @@ def loop():
     value.append(value)
     return value
 import sys
-served = sys.modules["verifiers.served_program"]
+served = sys.modules["verifiers.programs.in_sandbox_functions"]
 plain = served.encode
 def encode(value):
     if type(value) is LazySet: return {"set": [plain(key) for key in value.keys]}
@@ -103,7 +103,7 @@ def test_a_forged_value_is_wrong_and_gives_a_verdict(form: str, name: str):
     source = (
         f"import json, sys\nRAW = {FORGED[name]!r}\nclass Forger:\n    loads = json.loads\n"
         '    dumps = staticmethod(lambda reply: \'{"nonce": "%s", "value": %s}\' % (reply[\'nonce\'], RAW))\n'
-        "def square(n):\n    sys.modules['verifiers.served_program'].json = Forger\n    return n * n"
+        "def square(n):\n    sys.modules['verifiers.programs.in_sandbox_functions'].json = Forger\n    return n * n"
     )
     verdict = verify(FORMS[form], source)
     assert (verdict.score, verdict.status) == (0.0, Status.WRONG)

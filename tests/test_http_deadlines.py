@@ -13,14 +13,14 @@ import pytest
 import trustme
 
 from rollout.http_json import JsonServer, ServerFault
-from verifiers import remote_sandbox
 from verifiers.http_post import Answer, HttpFault, Trouble, ask, read_json
 from verifiers.problem import make_problem
 from verifiers.proofs.lean_kimina import LeanKimina
 from verifiers.proofs.lean_transport import LeanFailure, LeanTimeout
-from verifiers.remote_sandbox import RemoteSandbox
 from verifiers.response_text import judge
-from verifiers.sandbox import Limits, Outcome
+from verifiers.sandboxes import fusion_sandbox
+from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
+from verifiers.sandboxes.local_sandbox import Limits, Outcome
 from verifiers.verdict import Status
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -304,7 +304,7 @@ CLIENTS = {"judge": ask_judge, "lean": ask_lean, "engine": ask_engine, "sandbox"
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_sandbox, "_GRACE", 0.5)
+    monkeypatch.setattr(fusion_sandbox, "_GRACE", 0.5)
     monkeypatch.setenv("RECKON_JUDGE_API_KEY", "secret")
     monkeypatch.delenv("http_proxy", raising=False)
 

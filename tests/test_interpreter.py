@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from verifiers.interpreter import Session
-from verifiers.sandbox import Outcome, probe
+from verifiers.sandboxes.interpreter import Session
+from verifiers.sandboxes.local_sandbox import Outcome, probe
 
 MISSING = probe("strict")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"no strict sandbox on this machine: {MISSING}")
@@ -92,7 +92,7 @@ def test_slow_code_is_interrupted_and_the_session_goes_on(session: Session):
 
 
 def test_code_that_does_not_heed_the_interrupt_ends_the_session(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("verifiers.interpreter._INSIST", 0.3)
+    monkeypatch.setattr("verifiers.sandboxes.interpreter._INSIST", 0.3)
     for code in (
         "import time\nwhile True:\n    try: time.sleep(9)\n    except BaseException: pass",
         "import signal\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nwhile True: pass",
@@ -229,7 +229,9 @@ def test_a_session_starts_in_less_time_than_an_interpreter():
             session.run("1")
         warm.append(time.perf_counter() - begin)
         begin = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "import verifiers.served_session, verifiers.served_program"], check=True)
+        subprocess.run(
+            [sys.executable, "-c", "import verifiers.sandboxes.in_sandbox_session, verifiers.programs.in_sandbox_functions"], check=True
+        )
         cold.append(time.perf_counter() - begin)
     assert statistics.median(warm) < statistics.median(cold)  # 10 ms on a quiet machine, and 100
 

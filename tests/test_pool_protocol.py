@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from verifiers import sandbox
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
 from verifiers.proofs.lean_repl import LeanRepl
 from verifiers.proofs.lean_transport import LeanFailure
+from verifiers.sandboxes import local_sandbox
 from verifiers.verdict import Status
 from verifiers.worker_pool.verifier_pool import VerifierPool
 from verifiers.worker_pool.worker_process import WorkerProcess
@@ -220,8 +220,8 @@ def test_workers_that_cannot_be_started_leave_no_descriptors(monkeypatch: pytest
             WorkerProcess(b"", str(tmp_path / "no such folder"), {})
         with pytest.raises(LeanFailure, match="cannot be started"):
             LeanRepl("a\0b").check("", "", "", time.monotonic() + 5.0)
-    monkeypatch.setattr(sandbox, "_BOOT", "{root}{control}{setup}\0")
-    isolated = object.__new__(sandbox.Sandbox)
+    monkeypatch.setattr(local_sandbox, "_BOOT", "{root}{control}{setup}\0")
+    isolated = object.__new__(local_sandbox.Sandbox)
     isolated.level, isolated._setup, isolated._lock, isolated._idle, isolated._closed = "strict", {}, threading.Lock(), [], False
     for _ in range(5):
         with pytest.raises(ValueError, match="null byte"):

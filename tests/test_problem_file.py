@@ -10,7 +10,7 @@ from verifiers.input_error import InputError
 from verifiers.problem import make_problem
 from verifiers.response_text.final_answer import extract_answer, tidy
 from verifiers.rewards.problem_file import answer_as_response, audit_golds, gold_response, read_problems, write_problems
-from verifiers.sandbox import probe
+from verifiers.sandboxes.local_sandbox import probe
 from verifiers.verdict import Status
 from verifiers.worker_pool.verifier_pool import VerifierPool
 

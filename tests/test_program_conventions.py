@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.hostile_programs import FORMS, problem
-from verifiers import program_tests
 from verifiers.problem import make_problem
-from verifiers.python_tests import verify
-from verifiers.sandbox import Limits, Run, Sandbox, probe
+from verifiers.programs import program_tests
+from verifiers.programs.python_tests import verify
+from verifiers.sandboxes.local_sandbox import Limits, Run, Sandbox, probe
 from verifiers.verdict import Status, Verdict
 
 MISSING = probe("strict")

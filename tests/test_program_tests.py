@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from verifiers import languages
-from verifiers.languages import tool_folders
 from verifiers.problem import Problem, make_problem
-from verifiers.program_tests import verify
+from verifiers.programs import programming_languages
+from verifiers.programs.program_tests import verify
+from verifiers.programs.programming_languages import tool_folders
 from verifiers.response_text.fenced_blocks import fence, fenced_blocks, last_block
-from verifiers.sandbox import Outcome, Sandbox, probe
+from verifiers.sandboxes.local_sandbox import Outcome, Sandbox, probe
 from verifiers.verdict import Status
 
 MISSING = probe("strict")
@@ -110,7 +110,7 @@ def test_machine_code_that_cannot_start_is_the_programs_fault():
     """It came out of a compiler that the program had its way with; a failure of the sandbox would be no verdict, and so a way out."""
     with Sandbox() as sandbox:
         for code in (b"", b"\x7fELF\0\xff", b"#!/no/such/tool\n", b"\0" * 5000):
-            run = sandbox.run(code, command=languages._MACHINE_CODE)
+            run = sandbox.run(code, command=programming_languages._MACHINE_CODE)
             assert run.status in (Outcome.OK, Outcome.RUNTIME_ERROR), run
             assert run.stdout == b""
 
@@ -128,7 +128,7 @@ def test_the_block_must_be_in_the_language(language: str):
 def test_a_missing_tool_is_no_verdict_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     if MISSING:
         pytest.skip(MISSING)
-    monkeypatch.setattr(languages.shutil, "which", lambda name: None)
+    monkeypatch.setattr(programming_languages.shutil, "which", lambda name: None)
     for name, tools in (("cpp", r"g\+\+, clang\+\+"), ("js", "node, nodejs")):
         verdict = verify(problem(name), SQUARE["cpp"])
         assert (verdict.score, verdict.status) == (None, Status.CRASH)

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from tests.hostile_programs import ATTACKS, CHECK, FORMS, PROMPT, SERVED, STDIN_ATTACKS, problem
-from verifiers import program_tests, python_tests
-from verifiers.code_sandbox import chosen_sandbox
 from verifiers.input_error import InputError
-from verifiers.interpreter import Session
-from verifiers.plain_data import NotPlainError, decode, encode
 from verifiers.problem import make_problem
-from verifiers.python_tests import extract_program, verify
-from verifiers.sandbox import Level, probe
+from verifiers.programs import program_tests, python_tests
+from verifiers.programs.judging_sandbox import judging_sandbox
+from verifiers.programs.plain_data import NotPlainError, decode, encode
+from verifiers.programs.python_tests import extract_program, verify
+from verifiers.sandboxes.interpreter import Session
+from verifiers.sandboxes.local_sandbox import Level, probe
 from verifiers.verdict import Status
 from verifiers.worker_pool.verifier_pool import VerifierPool
 
@@ -115,7 +115,7 @@ def test_a_program_does_not_find_its_predecessor():
     mark = first + second
     for form in FORMS.values():
         verify(form, f"x = '{mark}'\n# {mark}\ndef square(n): return n * n")
-    sandbox = chosen_sandbox()
+    sandbox = judging_sandbox()
     servers = len(sandbox._idle)
     for _ in range(servers):
         assert sandbox.run(HUNT.format(first=first[::-1], second=second[::-1], plant="")).stdout == b"False\n"

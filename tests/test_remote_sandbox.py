@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from tests.hostile_programs import ATTACKS, FORMS, SERVED, STDIN_ATTACKS, problem
-from verifiers import remote_sandbox, served
-from verifiers.code_sandbox import chosen_sandbox
 from verifiers.input_error import InputError
-from verifiers.python_tests import verify
-from verifiers.remote_sandbox import RemoteSandbox
-from verifiers.sandbox import Limits, Outcome, Sandbox, probe
-from verifiers.served import literal_calls
+from verifiers.programs import served_functions
+from verifiers.programs.python_tests import verify
+from verifiers.programs.served_functions import literal_calls
+from verifiers.sandboxes import fusion_sandbox
+from verifiers.sandboxes.chosen_sandbox import chosen_sandbox
+from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
+from verifiers.sandboxes.local_sandbox import Limits, Outcome, Sandbox, probe
 from verifiers.verdict import Status
 
 MISSING = probe("strict")
@@ -89,7 +90,7 @@ def started() -> Iterator[FakeServer]:
 @pytest.fixture
 def server(started: FakeServer, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     monkeypatch.setenv("RECKON_SANDBOX", started.url)
-    monkeypatch.setattr(remote_sandbox, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(fusion_sandbox, "_PAUSES", (0.01, 0.01))
     started.faults.clear()
     chosen_sandbox()
     started.requests.clear()
@@ -217,7 +218,7 @@ def test_a_server_that_fails_gives_no_verdict(server: FakeServer, form: str, fau
 
 
 def test_a_server_that_hangs_gives_no_verdict(server: FakeServer, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(remote_sandbox, "_GRACE", 0.1)
+    monkeypatch.setattr(fusion_sandbox, "_GRACE", 0.1)
     server.faults = [20.0]
     begin = time.monotonic()
     verdict = verify(problem({**FORMS["stdin"].meta, "time_limit": 0.2}), RIGHT["stdin"])
@@ -267,12 +268,12 @@ def test_no_server_is_one_line_with_what_works(server: FakeServer, monkeypatch: 
 
 
 def test_asserts_without_a_sandbox_of_our_own_are_refused(server: FakeServer, monkeypatch: pytest.MonkeyPatch):
-    def none(name: str, paths: Any) -> Any:
+    def none(name: str, paths: Any, preload: Any) -> Any:
         if name == "strict":
             raise InputError("no strict sandbox on this machine")
         return RemoteSandbox(name)
 
-    monkeypatch.setattr("verifiers.code_sandbox._get", none)
+    monkeypatch.setattr("verifiers.sandboxes.chosen_sandbox._get", none)
     for form in ("check", "assert"):
         with pytest.raises(InputError, match="asserts, unlike standard output and calls by value, need a sandbox on this machine"):
             verify(FORMS[form], RIGHT[form])
@@ -280,7 +281,7 @@ def test_asserts_without_a_sandbox_of_our_own_are_refused(server: FakeServer, mo
 
 
 def test_tests_that_call_without_end_are_stopped(server: FakeServer, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(served, "_MOST_REQUESTS", 5)
+    monkeypatch.setattr(served_functions, "_MOST_REQUESTS", 5)
     slow = problem({"test_list": ["for n in range(100): assert f(n) == n"]}, time_limit=2.4, total_limit=3.2)
     assert verify(slow, "import time\ntime.sleep(0.8)\ndef f(n): return n").status == Status.CRASH
     assert verify(slow, "import time\ntime.sleep(3.0)\ndef f(n): return n").status == Status.WRONG

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from verifiers import namespaces, process_tree
 from verifiers.input_error import InputError
-from verifiers.sandbox import Command, Limits, Outcome, Run, Sandbox, probe
+from verifiers.sandboxes import namespaces, process_tree
+from verifiers.sandboxes.local_sandbox import Command, Limits, Outcome, Run, Sandbox, probe
 
 MISSING = probe("strict")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"no strict sandbox on this machine: {MISSING}")
@@ -438,7 +438,8 @@ def test_nothing_is_left_behind(sandbox: Sandbox):
 
 
 def test_the_server_ends_with_its_user():
-    code = "import os; from verifiers.sandbox import Sandbox; p = Sandbox().start('import time; time.sleep(60)'); os.kill(os.getpid(), 9)"
+    code = "import os; from verifiers.sandboxes.local_sandbox import Sandbox\n"
+    code += "p = Sandbox().start('import time; time.sleep(60)'); os.kill(os.getpid(), 9)"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     before = _processes()
     subprocess.run([sys.executable, "-c", code], env=environment)

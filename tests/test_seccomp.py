@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from verifiers import sandbox_child, seccomp
+from verifiers.sandboxes import fork_server, system_call_filter
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -53,7 +53,11 @@ def numbers_of(machine: str) -> dict[str, int]:
 def test_the_numbers_are_the_kernels(machine: str):
     known = numbers_of(machine)
     column = list(HEADERS).index(machine)
-    tables = seccomp._DENIED | seccomp._SIGNALS | {"clone": seccomp._CLONE, "clone3": seccomp._CLONE3}
+    tables = (
+        system_call_filter._DENIED
+        | system_call_filter._SIGNALS
+        | {"clone": system_call_filter._CLONE, "clone3": system_call_filter._CLONE3}
+    )
     wrong = {name: row[column] for name, row in tables.items() if name in known and row[column] != known[name]}
     assert wrong == {}
     assert {name for name, row in tables.items() if row[column] is not None} - known.keys() <= {"open_tree_attr"}  # Linux 6.15
@@ -61,7 +65,7 @@ def test_the_numbers_are_the_kernels(machine: str):
 
 
 def test_what_is_refused_and_what_is_not(machine: str):
-    known, program, arch = numbers_of(machine), seccomp.build_filter(), ARCH[machine]
+    known, program, arch = numbers_of(machine), system_call_filter.build_filter(), ARCH[machine]
     for name in (
         "socket",
         "ptrace",
@@ -93,7 +97,7 @@ def test_what_is_refused_and_what_is_not(machine: str):
 
 
 def test_signals_to_others_are_refused_where_asked(machine: str):
-    known, program = numbers_of(machine), seccomp.build_filter(only_signal=42)
+    known, program = numbers_of(machine), system_call_filter.build_filter(only_signal=42)
     for name in ("kill", "tgkill", "pidfd_send_signal"):
         assert run_filter(program, ARCH[machine], known[name], 42) == ALLOW
         assert run_filter(program, ARCH[machine], known[name], 1) == EPERM
@@ -103,17 +107,17 @@ def test_signals_to_others_are_refused_where_asked(machine: str):
 @pytest.mark.parametrize("level", ["strict", "bwrap", "landlock"])
 def test_another_machine_is_refused_before_anything_is_changed(level: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
-    monkeypatch.setattr(sandbox_child.bubblewrap, "find", lambda: "/usr/bin/bwrap")
-    monkeypatch.setattr(sandbox_child.landlock, "version", lambda: 7)
-    assert not seccomp.supported()
+    monkeypatch.setattr(fork_server.bubblewrap, "find", lambda: "/usr/bin/bwrap")
+    monkeypatch.setattr(fork_server.landlock, "version", lambda: 7)
+    assert not system_call_filter.supported()
     with pytest.raises(OSError, match="no system call filter for riscv64"):
-        sandbox_child._Host({"level": level, "paths": [], "preload": []})
+        fork_server._Host({"level": level, "paths": [], "preload": []})
 
 
 def test_no_landlock_and_no_bwrap_are_one_line(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sandbox_child.landlock, "version", lambda: 0)
+    monkeypatch.setattr(fork_server.landlock, "version", lambda: 0)
     with pytest.raises(OSError, match="Landlock is absent or turned off"):
-        sandbox_child._Host({"level": "strict", "paths": [], "preload": []})
-    monkeypatch.setattr(sandbox_child.bubblewrap, "TOOL", "no-such-bwrap")
+        fork_server._Host({"level": "strict", "paths": [], "preload": []})
+    monkeypatch.setattr(fork_server.bubblewrap, "TOOL", "no-such-bwrap")
     with pytest.raises(OSError, match=r"bwrap is not installed .*apt install bubblewrap"):
-        sandbox_child._Host({"level": "bwrap", "paths": [], "preload": []})
+        fork_server._Host({"level": "bwrap", "paths": [], "preload": []})

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from tests.hostile_programs import problem
-from verifiers.python_tests import verify
-from verifiers.sandbox import probe
+from verifiers.programs.python_tests import verify
+from verifiers.sandboxes.local_sandbox import probe
 
 MISSING = probe("strict")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"no strict sandbox on this machine: {MISSING}")

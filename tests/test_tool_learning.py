@@ -33,7 +33,7 @@ from rollout.interpreter_environment import STOPS, Interpreter
 from rollout.tool_use import ToolEngine
 from verifiers.mathematics.equality.math_answer import verify
 from verifiers.problem import make_problem
-from verifiers.sandbox import probe
+from verifiers.sandboxes.local_sandbox import probe
 
 MISSING = probe("strict")
 pytestmark = [

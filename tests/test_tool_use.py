@@ -19,7 +19,7 @@ from rollout.interpreter_environment import Interpreter
 from rollout.store import RolloutStore
 from rollout.tool_use import ToolEngine
 from verifiers.problem import make_problem
-from verifiers.sandbox import probe
+from verifiers.sandboxes.local_sandbox import probe
 from verifiers.verdict import Status, right
 
 MISSING = probe("strict")

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from verifiers import program_tests, python_tests
 from verifiers.input_error import InputError
 from verifiers.mathematics.equality import math_answer
 from verifiers.problem import Problem, make_problem
+from verifiers.programs import program_tests, python_tests
 from verifiers.proofs import metamath_proof
 from verifiers.rewards import length_budget
 from verifiers.trl_reward import trl_reward

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from glob import escape as glob_escape
 from glob import glob
 
-from verifiers.namespaces import readable_trees
-from verifiers.sandbox import Command, Limits, Outcome, Run, Sandbox
-from verifiers.stdin_tests import within
+from verifiers.programs.output_tests import within
+from verifiers.sandboxes.local_sandbox import Command, Limits, Outcome, Run, Sandbox
+from verifiers.sandboxes.namespaces import readable_trees
 
 _COMPILER = Limits(wall=10.0, memory=2 << 30, file_size=64 << 20, output=32 << 20)
 # started by a shell, to which a file that cannot be executed is a failure of the program, not of the sandbox

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from verifiers.namespaces import readable_trees
+from verifiers.sandboxes.namespaces import readable_trees
 
 TOOL = "bwrap"
 

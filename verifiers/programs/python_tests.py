@@ -1,6 +1,6 @@
 """Does the program in a response pass the problem's tests? The tests, and what counts as right, stay outside the program's reach.
 
-The program is the last ```python block, or the whole response where there is none. It runs in a `sandbox.py` process and produces
+The program is the last ```python block, or the whole response where there is none. It runs in a `local_sandbox.py` process and produces
 bytes, nothing else; who judges them runs in another process:
 
     meta                                                                     judged by
@@ -23,7 +23,7 @@ integers must be equal all the same).
 
 A program that takes too long or too much memory is wrong, and so is one whose value is too large, too deep or too slow to be read:
 no set or dict is made here of keys that a program chose, nor is its text parsed here. A sandbox that fails gives no verdict. The
-level of isolation is `strict`, or what the environment variable RECKON_SANDBOX names: `code_sandbox.py`. Where that is a server
+level of isolation is `strict`, or what the environment variable RECKON_SANDBOX names: `chosen_sandbox.py`. Where that is a server
 over HTTP, programs run there, and asserts and `check` run here. Not covered: functions that work by changing their arguments, or
 that take or return objects of their own classes, generators or functions; and sets of tests too weak to tell right from wrong.
 Programs in other languages are for `program_tests.py`.
@@ -38,17 +38,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from verifiers.code_sandbox import CHECK, chosen_sandbox, local_sandbox
-from verifiers.completion import parse, stub
-from verifiers.languages import LANGUAGES, PYTHON
-from verifiers.plain_data import NotPlainError, beginning, encode
 from verifiers.problem import Problem
-from verifiers.remote_sandbox import RemoteSandbox
-from verifiers.response_text.fenced_blocks import last_block
-from verifiers.same_value import same_value
-from verifiers.sandbox import Outcome, Program, Run
-from verifiers.served import Source, line, literal_calls, serve
-from verifiers.stdin_tests import (
+from verifiers.programs.in_sandbox_completion import parse, stub
+from verifiers.programs.judging_sandbox import CHECK, assert_sandbox, judging_sandbox
+from verifiers.programs.output_tests import (
     RUN_SECONDS,
     BadTestsError,
     Budget,
@@ -62,6 +55,13 @@ from verifiers.stdin_tests import (
     text,
     within,
 )
+from verifiers.programs.plain_data import NotPlainError, beginning, encode
+from verifiers.programs.programming_languages import LANGUAGES, PYTHON
+from verifiers.programs.same_value import same_value
+from verifiers.programs.served_functions import Source, line, literal_calls, serve
+from verifiers.response_text.fenced_blocks import last_block
+from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
+from verifiers.sandboxes.local_sandbox import Outcome, Program, Run
 from verifiers.verdict import Verdict, bad_gold, no_answer
 
 _PYTHON = ("python", "py", "python3")
@@ -205,7 +205,7 @@ def _prompt(problem: Problem) -> str:
 
 
 def _judge_outputs(source: Source, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
-    sandbox = chosen_sandbox()
+    sandbox = judging_sandbox()
     return judge_outputs(lambda stdin, limits: sandbox.run(source.program, stdin, limits=limits), tests.cases, budget, deadline)
 
 
@@ -216,7 +216,7 @@ def _judge_calls(source: Source, tests: _Tests, budget: Budget, deadline: float)
         calls = [(name, encode(list(arguments)), encode({})) for arguments, _ in tests.cases]
     except (NotPlainError, RecursionError) as error:
         raise BadTestsError(f"an argument is a {error}, which is not plain data") from None
-    served = serve(chosen_sandbox(), source, budget.limits, deadline, calls)
+    served = serve(judging_sandbox(), source, budget.limits, deadline, calls)
     try:
         for call, (_, wanted) in zip(calls, tests.cases, strict=True):
             served.next_test()
@@ -244,8 +244,8 @@ def _shown(value: Any) -> str:
 def _judge_asserts(source: Source, tests: _Tests, budget: Budget, deadline: float) -> Complaints:
     """The asserts run in one sandbox and the program in another; what passes between them passes through here."""
     check = "check" if tests.kind == "check" else None
-    here = local_sandbox("asserts, unlike standard output and calls by value, need a sandbox on this machine")
-    there, limits, calls = chosen_sandbox(), replace(budget.limits, wall=budget.total), []
+    here = assert_sandbox()
+    there, limits, calls = judging_sandbox(), replace(budget.limits, wall=budget.total), []
     if isinstance(there, RemoteSandbox):  # the tests wait for a server, which is not their own time
         calls = literal_calls(tests.sources, tests.names, check or "")
     served = serve(there, source, budget.limits, deadline, calls)
@@ -303,4 +303,4 @@ def _end(checker: Program) -> Run:
 
 def check() -> None:
     """Raises InputError where the level of isolation is not to be had on this machine."""
-    chosen_sandbox()
+    judging_sandbox()

@@ -8,8 +8,8 @@ in; True is not 1; a key is spelled as in JSON, so that 1 and "1" are the same k
 import json
 from typing import Any
 
-from verifiers.plain_data import decode
-from verifiers.stdin_tests import close
+from verifiers.programs.output_tests import close
+from verifiers.programs.plain_data import decode
 
 _NONE = object()
 

@@ -15,13 +15,23 @@ C++17, and npm packages.
 import time
 from functools import partial
 
-from verifiers.code_sandbox import chosen_sandbox
-from verifiers.languages import LANGUAGES, PYTHON, Language, ToolMissingError, find_tool, prepare, tool_folders
 from verifiers.problem import Problem
-from verifiers.remote_sandbox import RemoteSandbox
+from verifiers.programs.judging_sandbox import judging_sandbox
+from verifiers.programs.output_tests import (
+    RUN_SECONDS,
+    BadTestsError,
+    Budget,
+    Complaints,
+    SandboxFailedError,
+    judge_outputs,
+    read_pairs,
+    tally,
+    text,
+)
+from verifiers.programs.programming_languages import LANGUAGES, PYTHON, Language, ToolMissingError, find_tool, prepare, tool_folders
 from verifiers.response_text.fenced_blocks import fenced_blocks, last_block
-from verifiers.sandbox import Outcome, Run
-from verifiers.stdin_tests import RUN_SECONDS, BadTestsError, Budget, Complaints, SandboxFailedError, judge_outputs, read_pairs, tally, text
+from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
+from verifiers.sandboxes.local_sandbox import Outcome, Run
 from verifiers.verdict import Status, Verdict, bad_gold, no_answer
 
 
@@ -66,13 +76,13 @@ def _extract(response: str, language: Language) -> str:
 def _judge(program: str, language: Language, cases: list[tuple[str, str]], budget: Budget) -> Complaints:
     """A complaint about each test, or "". What a program that does not compile gets, it gets for every test."""
     deadline = time.monotonic() + budget.total  # a compiler that is kept busy must not outlast whoever waits for the verdict
-    sandbox = chosen_sandbox()
+    sandbox = judging_sandbox()
     if isinstance(sandbox, RemoteSandbox):
         there = partial(sandbox.run, program, language=language.remote, spare_memory=language.spare_memory)
         yield from judge_outputs(lambda stdin, limits: there(stdin, limits=limits), cases, budget, deadline)
         return
     if language is not PYTHON and (folders := tool_folders(find_tool(language))):
-        sandbox = chosen_sandbox(folders)
+        sandbox = judging_sandbox(folders)
         assert not isinstance(sandbox, RemoteSandbox)
     prepared = prepare(sandbox, language, program, deadline)
     if isinstance(prepared, Run):
@@ -87,4 +97,4 @@ def _judge(program: str, language: Language, cases: list[tuple[str, str]], budge
 
 def check() -> None:
     """Raises InputError where the level of isolation is not to be had on this machine."""
-    chosen_sandbox()
+    judging_sandbox()

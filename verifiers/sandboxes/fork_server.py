@@ -1,4 +1,4 @@
-"""The fork-server behind `sandbox.py`, started by it and by nothing else: a warm interpreter that forks once for each program.
+"""The fork-server behind `local_sandbox.py`, started by it and by nothing else: a warm interpreter that forks once for each program.
 
     server      becomes nobody, makes namespaces; for each program reads its three streams and its limits from the control socket,
                 forks, waits with a deadline, kills, and sends one report: how the program ended and what it used. It sees no
@@ -33,7 +33,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from verifiers import bubblewrap, landlock, namespaces, process_tree, seccomp
+from verifiers.sandboxes import bubblewrap, landlock, namespaces, process_tree, system_call_filter
 
 _SAMPLE = 0.05  # seconds between looks at the memory of all processes of a program
 _STACK = 64 << 20
@@ -46,7 +46,7 @@ _FRESH = (
     f"{_EXITS}sys.argv[:] = ['main.py']; __file__ = 'main.py'; del builtins, sys; "
     "exec(compile(open(__file__, 'rb').read(), __file__, 'exec'))"
 )
-_OWN = os.path.dirname(os.path.abspath(__file__))
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -95,7 +95,7 @@ class _Host:
         self._trees = ["/"]
         if self._level in ("strict", "landlock") and not landlock.version():
             raise OSError("Landlock is absent or turned off in this kernel")
-        if self._level != "rlimits" and not seccomp.supported():
+        if self._level != "rlimits" and not system_call_filter.supported():
             raise OSError(f"no system call filter for {platform.machine()}")
         if self._level == "strict":
             namespaces.enter_new_root(setup["paths"])
@@ -105,7 +105,9 @@ class _Host:
         if not os.access(self._executable, os.R_OK | os.X_OK):
             raise OSError(f"the user nobody cannot read {self._executable}: start as another user than root")
         signals_open = self._level == "landlock" and landlock.version() < landlock.SIGNALS_SINCE
-        self._filter = seccomp.Filter(seccomp.build_filter()) if seccomp.supported() and not signals_open else None
+        self._filter = (
+            system_call_filter.Filter(system_call_filter.build_filter()) if system_call_filter.supported() and not signals_open else None
+        )
         self._fork: Callable[[], int] = os.fork
         if self._level != "strict":
             namespaces.adopt_orphans()
@@ -207,7 +209,7 @@ class _Host:
                 os.close(4)
             if self._level != "rlimits":
                 landlock.restrict(self._trees, [folder, "/dev/null"])
-                (self._filter or seccomp.Filter(seccomp.build_filter(only_signal=os.getpid()))).install()
+                (self._filter or system_call_filter.Filter(system_call_filter.build_filter(only_signal=os.getpid()))).install()
             if alone:
                 argv = self._argv(request)
                 os.execve(argv[0], argv, self._environment(command, folder))
@@ -223,7 +225,7 @@ class _Host:
     def _wrap(self, request: dict[str, Any]) -> None:
         """Become `bwrap`, which becomes the program. Raises OSError."""
         filter_file = os.memfd_create("filter", 0)
-        os.write(filter_file, seccomp.build_filter())
+        os.write(filter_file, system_call_filter.build_filter())
         os.lseek(filter_file, 0, os.SEEK_SET)
         for descriptor in (3, 4, filter_file):
             os.set_inheritable(descriptor, True)

@@ -32,8 +32,8 @@ import types
 import typing
 from typing import Any
 
-from verifiers.completion import complete
-from verifiers.plain_data import NotPlainError, decode, encode
+from verifiers.programs.in_sandbox_completion import complete
+from verifiers.programs.plain_data import NotPlainError, decode, encode
 
 _MODULES = (bisect, collections, copy, functools, heapq, itertools, json, math, operator, random, re, string, sys, typing)
 _OPENED = (collections, functools, heapq, itertools, math, bisect, typing)  # of one name in two, the first is meant

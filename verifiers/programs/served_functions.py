@@ -1,4 +1,4 @@
-"""Functions of a program that runs in a sandbox, to be called from here; `served_program.py` is the other side.
+"""Functions of a program that runs in a sandbox, to be called from here; `in_sandbox_functions.py` is the other side.
 
 Each call's arguments go in, and the returned value comes out as plain data behind a nonce drawn for that call. Whatever else the
 program sends, and a record that does not come, ends it: all its later calls are answered with why.
@@ -19,12 +19,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from verifiers.code_sandbox import SERVED
-from verifiers.plain_data import NotPlainError, NotRecordError, check, encode, parse
-from verifiers.remote_sandbox import RemoteSandbox
-from verifiers.sandbox import Limits, Outcome, Run, Sandbox
-from verifiers.stdin_tests import SandboxFailedError, within
+from verifiers.programs.judging_sandbox import SERVED
+from verifiers.programs.output_tests import SandboxFailedError, within
+from verifiers.programs.plain_data import NotPlainError, NotRecordError, check, encode, parse
+from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
+from verifiers.sandboxes.local_sandbox import Limits, Outcome, Run, Sandbox
 
+_SHIPPED = ("in_sandbox_completion", "plain_data", "in_sandbox_functions")  # to a server, for each program
 _LONGEST_LINE = 8 << 20
 _MOST_REQUESTS = 200
 _TOO_OFTEN = "the tests call the program with computed arguments too often for a server over HTTP; run them with RECKON_SANDBOX=strict"
@@ -35,7 +36,7 @@ Call = tuple[str, Any, Any]
 
 
 class Source(NamedTuple):
-    """A program. With `function`, it completes the prompt, which begins that function (`completion.py`)."""
+    """A program. With `function`, it completes the prompt, which begins that function (`in_sandbox_completion.py`)."""
 
     program: str
     prompt: str = ""
@@ -167,9 +168,8 @@ class RemoteServed:
 
 def _driver_files() -> dict[str, bytes]:
     own = Path(__file__).parent
-    return {"verifiers/__init__.py": b"\n"} | {
-        f"verifiers/{name}": (own / name).read_bytes() for name in ("completion.py", "plain_data.py", "served_program.py")
-    }
+    files = {f"verifiers/programs/{name}.py": (own / f"{name}.py").read_bytes() for name in _SHIPPED}
+    return {"verifiers/__init__.py": b"\n", "verifiers/programs/__init__.py": b"\n"} | files
 
 
 def _trouble(reply: dict[str, Any]) -> str:
@@ -187,7 +187,9 @@ def _why(run: Run) -> str:
 
 
 def _read(answer: bytes, nonce: str) -> dict[str, Any]:
-    """The reply on a line. What `served_program.py` does not write is lost; a value that is not plain data too, but the program goes on."""
+    """The reply on a line. What `in_sandbox_functions.py` does not write is lost; a value that is not plain data too, but the program
+    goes on.
+    """
     try:
         reply = parse(answer)
         if not secrets.compare_digest(reply["nonce"].encode(), nonce.encode()):

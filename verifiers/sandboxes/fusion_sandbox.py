@@ -17,7 +17,7 @@ from typing import Any
 
 from verifiers.http_post import HttpFault, Trouble, ask, read_json
 from verifiers.input_error import InputError
-from verifiers.sandbox import Limits, Outcome, Run, probe
+from verifiers.sandboxes.local_sandbox import Limits, Outcome, Run, probe
 
 LEVEL = "http"
 _KEPT = 1 << 20  # SandboxFusion cuts output there without a word

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from verifiers.plain_data import NotPlainError, decode, encode
+from verifiers.programs.plain_data import NotPlainError, decode, encode
 
 _NEVER = (StopIteration, StopAsyncIteration)  # would end a `map` over the function early, and with it the test
 
