@@ -26,7 +26,7 @@ from benchmarks.math_answers import DATA
 from data_pipeline.classify import PRESETS, Classifier, Example, Training, normalise, train
 from data_pipeline.classify_report import figures
 from data_pipeline.classify_text import FORMULA
-from data_pipeline.doc import Origin, Page
+from data_pipeline.documents.document import Origin, Page
 
 WEB = DATA / "web"
 BAR = 0.90

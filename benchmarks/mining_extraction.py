@@ -24,7 +24,7 @@ from selectolax.lexbor import LexborHTMLParser
 from data_pipeline.blocks import blocks_of
 from data_pipeline.bounds import bounded
 from data_pipeline.charset import decode
-from data_pipeline.doc import Origin, Page
+from data_pipeline.documents.document import Origin, Page
 from data_pipeline.extract import extract
 from data_pipeline.formulas import lift
 from data_pipeline.main_text import main_text

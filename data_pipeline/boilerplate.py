@@ -24,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from data_pipeline.doc import Doc, Stage
-from data_pipeline.shards import read_docs
-from data_pipeline.urls import host
+from data_pipeline.documents.addresses import host
+from data_pipeline.documents.document import Doc, Stage
+from data_pipeline.documents.document_files import read_docs
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 

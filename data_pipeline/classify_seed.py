@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from data_pipeline.classify_text import normalise
-from data_pipeline.shards import SUFFIXES, read_docs
-from data_pipeline.urls import host
+from data_pipeline.documents.addresses import host
+from data_pipeline.documents.document_files import SUFFIXES, read_docs
 from verifiers.input_error import InputError
 
 FEWEST = 10

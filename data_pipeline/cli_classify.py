@@ -11,13 +11,13 @@ from data_pipeline.classify_report import table
 from data_pipeline.cli_options import Parser, add_fields, with_fields
 from data_pipeline.cli_progress import Progress
 from data_pipeline.cli_steps import alone, counted, input_docs, output_file, rows_of, summary
-from data_pipeline.doc import Doc
+from data_pipeline.documents.document import Doc
+from data_pipeline.documents.document_files import SUFFIXES, document_files, read_docs, write_lines
 from data_pipeline.inputs import ARCHIVES, HTML, is_index
 from data_pipeline.mine_extract import extracted_files, processes
 from data_pipeline.mine_watch import Watch, write_json
 from data_pipeline.scoring import score_texts
 from data_pipeline.settings import Settings
-from data_pipeline.shards import SUFFIXES, document_files, read_docs, write_lines
 from verifiers.input_error import InputError
 
 

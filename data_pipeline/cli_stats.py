@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 from data_pipeline.cli_options import Parser
 from data_pipeline.cli_tables import funnel_table, round_figures, rounds_table, table
 from data_pipeline.dedup import Duplicates
-from data_pipeline.doc import Doc, to_row
+from data_pipeline.documents.addresses import host, normalise_url
+from data_pipeline.documents.document import Doc, to_row
+from data_pipeline.documents.document_files import document_files, read_docs
 from data_pipeline.mine_extract import damage_lines, finished
 from data_pipeline.mine_watch import rows, write_funnel
 from data_pipeline.report import write_report
-from data_pipeline.shards import document_files, read_docs
-from data_pipeline.urls import host, normalise_url
 from verifiers.input_error import InputError
 
 SHOWN = 12  # hosts, reasons and families of a table

@@ -29,9 +29,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.doc import Doc, Stage
+from data_pipeline.documents.document import Doc, Stage
+from data_pipeline.documents.document_files import document_files, read_rows
 from data_pipeline.fragments import fragments
-from data_pipeline.shards import document_files, read_rows
 from data_pipeline.spelling import DROPPED, has_hyphens, is_language, raw_words, signed_words, spellings, words
 from verifiers.input_error import InputError
 

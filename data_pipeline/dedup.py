@@ -3,7 +3,7 @@
 Four questions, in this order, each asked of the documents that the earlier ones left:
 
 1. the same record read twice (one id): "duplicate: record";
-2. the same address once normalised (`urls.normalise_url`): "duplicate: url";
+2. the same address once normalised (`addresses.normalise_url`): "duplicate: url";
 3. the same text but for white space and case: "duplicate: exact";
 4. word 5-grams with a Jaccard similarity of at least 0.75 to a better document that is kept (`minhash.py`): "duplicate: near".
 
@@ -35,10 +35,10 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from data_pipeline.doc import Doc
+from data_pipeline.documents.document import Doc
+from data_pipeline.documents.document_files import open_lines, read_docs, write_lines
 from data_pipeline.minhash import U64, Lsh
 from data_pipeline.near import I64, Ranking, SignatureFiles, near_pairs
-from data_pipeline.shards import open_lines, read_docs, write_lines
 from verifiers.input_error import InputError
 
 Codes = npt.NDArray[np.uint8]
@@ -142,11 +142,11 @@ def dedup(
     """Find the copies among the documents of the inputs that are not dropped yet, and write `work/duplicates.jsonl`.
 
     A line is {"id", "reason", "of", "kept"}: `of` is the document that it is a copy of, `kept` the one that stays in the end (another,
-    where `of` is itself a copy by another criterion). normalise: `urls.normalise_url` if not given. seen_pairs: gets the pairs of
+    where `of` is itself a copy by another criterion). normalise: `addresses.normalise_url` if not given. seen_pairs: gets the pairs of
     near-duplicates that were found, as places of documents in the input, in several lists.
     """
     if settings.by_url and normalise is None:
-        from data_pipeline.urls import normalise_url
+        from data_pipeline.documents.addresses import normalise_url
 
         normalise = normalise_url
     work.mkdir(parents=True, exist_ok=True)

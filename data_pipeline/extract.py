@@ -18,7 +18,7 @@ from selectolax.lexbor import LexborHTMLParser
 from data_pipeline.blocks import blocks_of
 from data_pipeline.bounds import bounded
 from data_pipeline.charset import decode
-from data_pipeline.doc import Doc, Page, doc_id
+from data_pipeline.documents.document import Doc, Page, doc_id
 from data_pipeline.formulas import delimit, lift, read_config, spell
 from data_pipeline.main_text import main_text
 from data_pipeline.markdown import render, with_codes

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.doc import Doc, Page, doc_id, to_line
+from data_pipeline.documents.addresses import UrlList
+from data_pipeline.documents.document import Doc, Page, doc_id, to_line
 from data_pipeline.prefilter import Prefilter, prefilter
-from data_pipeline.urls import UrlList
 from data_pipeline.warc import NoArchive, Oversized, read_pages, starts_by_count
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError

@@ -11,7 +11,7 @@ import re
 from typing import Literal
 
 from data_pipeline.charset import utf16_without_mark
-from data_pipeline.doc import Page
+from data_pipeline.documents.document import Page
 
 Kind = Literal["html", "plain"]
 

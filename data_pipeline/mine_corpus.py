@@ -20,7 +20,8 @@ import zstandard
 
 from data_pipeline.boilerplate import find_boilerplate, remove_boilerplate
 from data_pipeline.decontaminate import Benchmarks, Hit, decontaminate, hit_rows, removal
-from data_pipeline.doc import Doc, Stage, drop_if, to_line
+from data_pipeline.documents.document import Doc, Stage, drop_if, to_line
+from data_pipeline.documents.document_files import read_docs, write_lines, write_shards
 from data_pipeline.language import keep_languages
 from data_pipeline.mine_pool import Pool
 from data_pipeline.mine_rounds import folder_of
@@ -29,7 +30,6 @@ from data_pipeline.mine_watch import Record, Watch, is_done, recorded, step_file
 from data_pipeline.problems import write_problems
 from data_pipeline.quality import quality_rule
 from data_pipeline.settings import Settings, to_mapping
-from data_pipeline.shards import read_docs, write_lines, write_shards
 from verifiers.atomic import atomic_path
 
 COLLECTION = "collected.jsonl.zst"

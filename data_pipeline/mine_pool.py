@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_pipeline.dedup import Duplicates, drop_duplicates
-from data_pipeline.doc import Doc
-from data_pipeline.shards import read_docs
-from data_pipeline.urls import host
+from data_pipeline.documents.addresses import host
+from data_pipeline.documents.document import Doc
+from data_pipeline.documents.document_files import read_docs
 
 CHARACTERS_PER_TOKEN = 3.5
 

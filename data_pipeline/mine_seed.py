@@ -14,11 +14,11 @@ import numpy as np
 
 from data_pipeline.classify_seed import FEWEST, SHORTEST
 from data_pipeline.classify_text import normalise
-from data_pipeline.doc import Doc, to_line
+from data_pipeline.documents.addresses import host, normalise_url
+from data_pipeline.documents.document import Doc, to_line
+from data_pipeline.documents.document_files import SUFFIXES, read_docs, write_lines
 from data_pipeline.mine_pool import Mask, Pool, lot
 from data_pipeline.settings import Settings
-from data_pipeline.shards import SUFFIXES, read_docs, write_lines
-from data_pipeline.urls import host, normalise_url
 from verifiers.input_error import InputError
 
 NAME = "seed.jsonl.zst"

@@ -13,9 +13,9 @@ plain Unicode or in sub- and superscripts, which no pattern tells from a footnot
 import re
 from dataclasses import dataclass, field
 
-from data_pipeline.doc import Page
+from data_pipeline.documents.addresses import UrlList
+from data_pipeline.documents.document import Page
 from data_pipeline.media_kind import kind_of
-from data_pipeline.urls import UrlList
 
 _NOTHING = UrlList(())
 _MARKUP = tuple(

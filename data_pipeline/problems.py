@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from data_pipeline.doc import Doc
+from data_pipeline.documents.document import Doc
+from data_pipeline.documents.document_files import write_lines
 from data_pipeline.problems_checks import check
 from data_pipeline.problems_sites import on_sites
 from data_pipeline.problems_structure import labelled, listed
 from data_pipeline.problems_text import Candidate, blocks
-from data_pipeline.shards import write_lines
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
 from verifiers.rewards.problem_file import parse_row, problem_line

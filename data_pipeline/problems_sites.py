@@ -8,7 +8,7 @@ are left out: whose post answers what is not written there.
 import re
 from collections.abc import Iterator, Sequence
 
-from data_pipeline.doc import Doc
+from data_pipeline.documents.document import Doc
 from data_pipeline.problems_text import Block, Candidate
 
 _DIVIDER = re.compile(

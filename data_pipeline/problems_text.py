@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from data_pipeline.doc import Doc
+from data_pipeline.documents.document import Doc
 
 QUESTIONS = (
     "exercise",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from data_pipeline.doc import Doc, Rule, Stage
+from data_pipeline.documents.document import Doc, Rule, Stage
 from data_pipeline.masking import FORMULA, Masked, mask
 from data_pipeline.quality_rules import PAPERS, Limits, fineweb, general, gopher_quality, gopher_repetition, lines_of
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_pipeline.doc import Page
+from data_pipeline.documents.document import Page
 from data_pipeline.inputs import resolve
 from data_pipeline.sources import Source, open_source
 from data_pipeline.warc import LARGEST, pages_of

@@ -20,9 +20,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from data_pipeline import report_plots as plots
-from data_pipeline.doc import Doc
+from data_pipeline.documents.document import Doc
+from data_pipeline.documents.document_files import read_docs
 from data_pipeline.mine_watch import CORPUS_STAGES, told_once
-from data_pipeline.shards import read_docs
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from data_pipeline.archive_formats import Record, Rewind, arc_records, begins_arc, begins_warc, warc_records
 from data_pipeline.archive_reader import Reader
 from data_pipeline.archive_stream import ArchiveStream
-from data_pipeline.doc import Origin, Page
+from data_pipeline.documents.document import Origin, Page
 from data_pipeline.http_message import TooLarge, media_type, response
 from data_pipeline.inputs import HTML, expand, is_index
 from data_pipeline.sources import Source, is_remote, local_path, open_source

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from data_pipeline.doc import Doc, Page
+from data_pipeline.documents.document import Doc, Page
 from data_pipeline.extraction_pool import order_line
 from data_pipeline.extraction_worker import Job
 from data_pipeline.sources import is_remote, local_path
@@ -66,7 +66,7 @@ class Extraction:
     prefilter: bool = False
     """Drop pages without mathematical markup before they are extracted."""
     block: tuple[str, ...] = ()
-    """Files of hosts and addresses (`urls.UrlList`) whose pages are dropped unread."""
+    """Files of hosts and addresses (`addresses.UrlList`) whose pages are dropped unread."""
     allow: tuple[str, ...] = ()
     """Where given, pages of all other addresses are dropped unread."""
     keep_rejects: bool = False

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from data_pipeline.doc import Doc, Page, doc_id
+from data_pipeline.documents.document import Doc, Page, doc_id
 
 
 def echo(page: Page) -> Doc:

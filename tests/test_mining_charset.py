@@ -3,7 +3,7 @@
 import pytest
 
 from data_pipeline.charset import decode
-from data_pipeline.doc import Origin, Page
+from data_pipeline.documents.document import Origin, Page
 from tests.clock import stopwatch
 
 

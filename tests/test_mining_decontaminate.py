@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline.decontaminate import Benchmarks, Hit, decontaminate, decontaminate_rows, hit_rows
-from data_pipeline.doc import Doc, Origin
+from data_pipeline.documents.document import Doc, Origin
 from data_pipeline.spelling import DROPPED, raw_words, spell, spellings, words
 from tests.clock import stopwatch
 from verifiers.input_error import InputError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline.doc import Doc, Origin, Page
+from data_pipeline.documents.document import Doc, Origin, Page
 from data_pipeline.extract import MAX_CHARACTERS, extract
 from tests.clock import stopwatch
 

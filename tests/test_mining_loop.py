@@ -13,7 +13,8 @@ import pytest
 from data_pipeline import mine_corpus, mine_rounds
 from data_pipeline.demo_corpus import BENCHMARK, QUESTION, web, write_web
 from data_pipeline.demo_pages import SEED_HOST
-from data_pipeline.doc import Doc, Origin, drop_if
+from data_pipeline.documents.document import Doc, Origin, drop_if
+from data_pipeline.documents.document_files import read_docs
 from data_pipeline.mine import mine
 from data_pipeline.mine_corpus import measured
 from data_pipeline.mine_pool import Pool, draw
@@ -21,7 +22,6 @@ from data_pipeline.mine_rounds import collect
 from data_pipeline.mine_sample import Sample
 from data_pipeline.mine_watch import Record, recorded
 from data_pipeline.settings import Settings
-from data_pipeline.shards import read_docs
 from tests import mining_stand_ins
 from verifiers.input_error import InputError
 

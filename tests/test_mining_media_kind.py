@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline.doc import Origin, Page
+from data_pipeline.documents.document import Origin, Page
 from data_pipeline.extract import extract
 from data_pipeline.media_kind import kind_of
 from data_pipeline.prefilter import Prefilter, prefilter

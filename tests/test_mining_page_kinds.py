@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_pipeline.doc import Origin, Page
+from data_pipeline.documents.document import Origin, Page
 from data_pipeline.extract import extract
 from tests.clock import stopwatch
 

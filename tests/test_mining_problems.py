@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline.doc import Doc, Origin
+from data_pipeline.documents.document import Doc, Origin
 from data_pipeline.problems import Difficulty, filter_problems, problems_of, prompt_key, read_solve_rates, write_problems
 from data_pipeline.problems_checks import LETTER_REQUEST, REASONS, check
 from data_pipeline.problems_steps import last_step

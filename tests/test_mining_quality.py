@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from data_pipeline.doc import Doc, Origin, drop_if, pipeline
+from data_pipeline.documents.document import Doc, Origin, drop_if, pipeline
 from data_pipeline.language import identify_language, keep_languages, language_of
 from data_pipeline.masking import FORMULA, mask
 from data_pipeline.quality import MATHEMATICS, REASONS, Quality, judge, quality_rule, score_with
@@ -328,7 +328,7 @@ def rendered_pages(data_dir: object) -> Callable[[int], list[str]]:
     import json
     from pathlib import Path
 
-    from data_pipeline.doc import Page
+    from data_pipeline.documents.document import Page
 
     extract = pytest.importorskip("data_pipeline.extract").extract
     web = Path(str(data_dir)) / "web"

@@ -17,7 +17,7 @@ import zstandard
 from data_pipeline import cli, extraction_pool
 from data_pipeline.classify import PRESETS, Training, train, training_for
 from data_pipeline.classify_seed import FEWEST, Example, Seed, split
-from data_pipeline.doc import Doc, Origin, to_line
+from data_pipeline.documents.document import Doc, Origin, to_line
 from data_pipeline.extraction_worker import Job, Slot, Snapshot
 from data_pipeline.inputs import expand
 from data_pipeline.mine import _steps_begun

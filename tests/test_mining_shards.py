@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from data_pipeline.doc import Doc, Origin, to_line, to_row
-from data_pipeline.shards import open_lines, read_docs, write_lines, write_shards
+from data_pipeline.documents.document import Doc, Origin, to_line, to_row
+from data_pipeline.documents.document_files import open_lines, read_docs, write_lines, write_shards
 from verifiers.input_error import InputError
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.mining_prefilter import ARCHIVES
 from data_pipeline import sources
-from data_pipeline.doc import Page
+from data_pipeline.documents.document import Page
 from data_pipeline.inputs import expand
 from data_pipeline.record_index import GAP, Row, read_records, requests
 from data_pipeline.warc import NoArchive, read_pages

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from data_pipeline.doc import Doc, Page
+from data_pipeline.documents.document import Doc, Page
 from data_pipeline.workers import Extraction, Progress, archive_key, extract_archives
 from tests.mining_tasks import echo
 from verifiers.input_error import InputError

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from data_pipeline.urls import host
+from data_pipeline.documents.addresses import host
 
 _COLUMNS = (
     ("id", "string"), ("url", "string"), ("text", "string"), ("title", "string"), ("language", "string"), ("words", "int64"),

@@ -35,9 +35,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from data_pipeline.data_card import CorpusFacts, data_card, ranked
-from data_pipeline.doc import Doc, Origin, doc_id, from_row, to_row
-from data_pipeline.token_counts import Counts, token_counter
+from data_pipeline.documents.data_card import CorpusFacts, data_card, ranked
+from data_pipeline.documents.document import Doc, Origin, doc_id, from_row, to_row
+from data_pipeline.documents.token_counts import Counts, token_counter
 from verifiers.atomic import atomic_path, remove_leftovers
 from verifiers.input_error import InputError
 
