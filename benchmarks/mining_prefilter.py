@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from data_pipeline.archives.archive_pages import read_pages
 from data_pipeline.prefilter import has_mathematics
-from data_pipeline.warc import read_pages
 from data_pipeline.workers import Extraction, Progress, extract_archives
 
 HERE = Path(__file__).resolve().parent

@@ -20,9 +20,9 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from data_pipeline.archives.archive_pages import starts_by_count
+from data_pipeline.archives.stored_bytes import is_remote, local_path
 from data_pipeline.extraction_worker import Job, Slot, Snapshot, Task, work, write_marker
-from data_pipeline.sources import is_remote, local_path
-from data_pipeline.warc import starts_by_count
 from verifiers.input_error import InputError
 
 _LOOK = 0.02

@@ -23,10 +23,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from data_pipeline.archives.archive_pages import NoArchive, Oversized, read_pages, starts_by_count
 from data_pipeline.documents.addresses import UrlList
 from data_pipeline.documents.document import Doc, Page, doc_id, to_line
 from data_pipeline.prefilter import Prefilter, prefilter
-from data_pipeline.warc import NoArchive, Oversized, read_pages, starts_by_count
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 

@@ -8,9 +8,9 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from data_pipeline.archives.named_inputs import expand
 from data_pipeline.dedup import MEGAMATH, Dedup, Duplicates, dedup
 from data_pipeline.documents.document_files import read_docs
-from data_pipeline.inputs import expand
 from data_pipeline.mine_watch import Record, Watch, is_done, recorded
 from data_pipeline.settings import Settings
 from data_pipeline.workers import archive_key, extract_archives

@@ -199,8 +199,8 @@ def _kept(docs: Sequence[Doc]) -> str:
 
 def _before(doc: Doc) -> str:
     """The page as the archive holds it, from a little before where the document's text begins; why not, where it cannot be read again."""
+    from data_pipeline.archives.archive_pages import read_pages
     from data_pipeline.charset import decode
-    from data_pipeline.warc import read_pages
 
     with suppress(InputError, OSError):
         for page in read_pages(doc.origin.archive, start=doc.origin.offset, outcomes=Counter()):

@@ -24,11 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from data_pipeline.archives.archive_pages import LARGEST
+from data_pipeline.archives.stored_bytes import is_remote, local_path
 from data_pipeline.documents.document import Doc, Page
 from data_pipeline.extraction_pool import order_line
 from data_pipeline.extraction_worker import Job
-from data_pipeline.sources import is_remote, local_path
-from data_pipeline.warc import LARGEST
 from verifiers.atomic import remove_leftovers
 from verifiers.input_error import InputError
 

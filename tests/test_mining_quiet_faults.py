@@ -15,15 +15,15 @@ import pytest
 import zstandard
 
 from data_pipeline import cli, extraction_pool
+from data_pipeline.archives.indexed_pages import Row, read_records, requests
+from data_pipeline.archives.named_inputs import expand
 from data_pipeline.classify import PRESETS, Training, train, training_for
 from data_pipeline.classify_seed import FEWEST, Example, Seed, split
 from data_pipeline.documents.document import Doc, Origin, to_line
 from data_pipeline.extraction_worker import Job, Slot, Snapshot
-from data_pipeline.inputs import expand
 from data_pipeline.mine import _steps_begun
 from data_pipeline.mine_watch import told_once
 from data_pipeline.problems import write_problems
-from data_pipeline.record_index import Row, read_records, requests
 from verifiers.input_error import InputError
 from verifiers.rewards.problem_file import read_problems
 

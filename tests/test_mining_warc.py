@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.mining_prefilter import ARCHIVES
-from data_pipeline import sources
+from data_pipeline.archives import stored_bytes
+from data_pipeline.archives.archive_pages import NoArchive, read_pages
+from data_pipeline.archives.indexed_pages import GAP, Row, read_records, requests
+from data_pipeline.archives.named_inputs import expand
 from data_pipeline.documents.document import Page
-from data_pipeline.inputs import expand
-from data_pipeline.record_index import GAP, Row, read_records, requests
-from data_pipeline.warc import NoArchive, read_pages
 from verifiers.input_error import InputError
 
 
@@ -411,7 +411,9 @@ def members() -> list[bytes]:
 
 def test_a_server_that_refuses_and_breaks_off_is_asked_again_from_there(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Handler.data = b"".join(members())
-    monkeypatch.setattr("data_pipeline.warc.open_source", lambda path: sources.open_source(path, wait=lambda _: None))
+    monkeypatch.setattr(
+        "data_pipeline.archives.archive_pages.open_source", lambda path: stored_bytes.open_source(path, wait=lambda _: None)
+    )
     outcomes: Counter[str] = Counter()
     assert numbers(list(read_pages(server, outcomes=outcomes))) == [0, 1, 2, 3, 4]
     assert outcomes == {"pages": 5}
@@ -425,7 +427,7 @@ def test_a_redirect_leads_neither_into_this_network_nor_to_another_scheme(monkey
         return [(0, 0, 0, "", (places.get(name, name), 0))]
 
     monkeypatch.setattr("socket.getaddrinfo", resolve)
-    follow = sources._Redirects().redirect_request
+    follow = stored_bytes._Redirects().redirect_request
     asked = urllib.request.Request("https://crawl.example/x.warc.gz")
     there = follow(asked, None, 302, "", {}, "http://other.example/x.warc.gz")
     assert there is not None
@@ -442,7 +444,9 @@ def test_an_index_reads_its_records_by_ranges_and_no_more(server: str, monkeypat
     stored = members()
     starts = [sum(map(len, stored[:i])) for i in range(5)]
     Handler.data = b"".join(stored)
-    monkeypatch.setattr("data_pipeline.record_index.open_source", lambda path: sources.open_source(path, wait=lambda _: None))
+    monkeypatch.setattr(
+        "data_pipeline.archives.indexed_pages.open_source", lambda path: stored_bytes.open_source(path, wait=lambda _: None)
+    )
     rows = [{"warc_filename": server, "warc_record_offset": starts[i], "warc_record_length": len(stored[i])} for i in (3, 1)]
     (tmp_path / "i.jsonl").write_text(
         "\n".join(map(json.dumps, [*rows, {"filename": server, "offset": -1, "length": "x"}])) + "\nnonsense\n"

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from data_pipeline.archive_reader import Reader
+from data_pipeline.archives.record_buffer import Reader
 
 LONGEST_HEADER = 1 << 16
 _ARC_FIELDS = rb"[a-z][a-z0-9.+-]{0,15}:[^\r\n]{1,8000} [0-9a-fA-F.:]{2,45} \d{8,20} [^\s]{1,200}(?: [^\r\n]{1,1000})? -?\w{1,15}\r?\n"

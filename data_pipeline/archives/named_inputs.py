@@ -1,8 +1,8 @@
 """What the user names, as the list of things to read: files, folders, globs, lists of paths, record indexes, addresses.
 
 A folder gives the archives below it, each for itself, and the folder as a whole where it holds HTML files. A list is a text file
-(`.paths`, `.txt` or `.lst`, also gzipped) with one path or address a line, as Common Crawl's `warc.paths.gz`; relative lines follow
-`base`, or else the list's own folder, or else, where they begin with `crawl-data/`, Common Crawl's address. The order is that of the
+(`.paths`, `.txt` or `.lst`, also gzipped) with one path or address a line, as Common Crawl's `archive_pages.paths.gz`; relative lines
+follow `base`, or else the list's own folder, or else, where they begin with `crawl-data/`, Common Crawl's address. The order is that of the
 user, and by name inside folders and globs; each source comes once.
 """
 
@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data_pipeline.sources import is_remote, local_path
+from data_pipeline.archives.stored_bytes import is_remote, local_path
 from verifiers.input_error import InputError, near_place
 
 HTML = (".html", ".htm", ".xhtml")

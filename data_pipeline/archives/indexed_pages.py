@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from data_pipeline.archives.archive_pages import LARGEST, pages_of
+from data_pipeline.archives.named_inputs import resolve
+from data_pipeline.archives.stored_bytes import Source, open_source
 from data_pipeline.documents.document import Page
-from data_pipeline.inputs import resolve
-from data_pipeline.sources import Source, open_source
-from data_pipeline.warc import LARGEST, pages_of
 from verifiers.input_error import InputError
 
 GAP = 1 << 20

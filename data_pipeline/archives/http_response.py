@@ -10,7 +10,7 @@ import zlib
 from collections import Counter
 from typing import Any, NamedTuple
 
-from data_pipeline.archive_formats import parse_headers
+from data_pipeline.archives.archive_records import parse_headers
 
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})\b")
 _END = re.compile(rb"\r?\n\r?\n")

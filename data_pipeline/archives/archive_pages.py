@@ -4,8 +4,8 @@ Only pages come out: responses with a status of 2xx, resources, and the text rec
 `outcomes`, under "skipped: ..." where it is no page, and under a short name ("truncated record", "wrong length", "broken member", "bad
 chunk", ...) where something is damaged. One bad record costs that record and never the rest of the file. "pages" counts what came out.
 
-What an archive holds is told by its first bytes, not by its name. The layers: `sources.py` (stored bytes), `archive_stream.py`
-(decompression, members), `archive_formats.py` (records), `http_message.py` (the response's body), and here the choice among them.
+What an archive holds is told by its first bytes, not by its name. The layers: `stored_bytes.py` (stored bytes), `compressed_members.py`
+(decompression, members), `archive_records.py` (records), `http_response.py` (the response's body), and here the choice among them.
 Left out: revisit records are not followed to what they repeat, and records split by continuation are not joined.
 """
 
@@ -14,13 +14,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_pipeline.archive_formats import Record, Rewind, arc_records, begins_arc, begins_warc, warc_records
-from data_pipeline.archive_reader import Reader
-from data_pipeline.archive_stream import ArchiveStream
+from data_pipeline.archives.archive_records import Record, Rewind, arc_records, begins_arc, begins_warc, warc_records
+from data_pipeline.archives.compressed_members import ArchiveStream
+from data_pipeline.archives.http_response import TooLarge, media_type, response
+from data_pipeline.archives.named_inputs import HTML, expand, is_index
+from data_pipeline.archives.record_buffer import Reader
+from data_pipeline.archives.stored_bytes import Source, is_remote, local_path, open_source
 from data_pipeline.documents.document import Origin, Page
-from data_pipeline.http_message import TooLarge, media_type, response
-from data_pipeline.inputs import HTML, expand, is_index
-from data_pipeline.sources import Source, is_remote, local_path, open_source
 from verifiers.input_error import InputError
 
 __all__ = ["LARGEST", "NoArchive", "Oversized", "expand", "pages_of", "read_pages", "starts_by_count"]
@@ -147,7 +147,7 @@ def _served_as(said: str, identified: str) -> str:
 
 def _files_or_index(source: str, start: int, outcomes: Counter[str], limit: int) -> Iterator[Page]:
     if is_index(source):
-        from data_pipeline.record_index import read_records
+        from data_pipeline.archives.indexed_pages import read_records
 
         for number, page in enumerate(read_records(local_path(source), outcomes=outcomes, limit=limit)):
             if number >= start:

@@ -8,7 +8,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from data_pipeline.archive_stream import Piece
+from data_pipeline.archives.compressed_members import Piece
 
 
 class Reader:
