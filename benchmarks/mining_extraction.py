@@ -26,7 +26,7 @@ from data_pipeline.bounds import bounded
 from data_pipeline.charset import decode
 from data_pipeline.documents.document import Origin, Page
 from data_pipeline.extract import extract
-from data_pipeline.formulas import lift
+from data_pipeline.formulas.lifted_elements import lift
 from data_pipeline.main_text import main_text
 
 HERE = Path(__file__).resolve().parent

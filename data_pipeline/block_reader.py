@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 from data_pipeline.block_types import Block, Blocks, OpenList, OpenTable
 from data_pipeline.code_lines import is_listing, lines_of
 from data_pipeline.cues import BAD, CAPTION, COMMENTS, FAINT, HEADER, is_faint, zone_of
+from data_pipeline.formulas.formula import Formula
 from data_pipeline.hidden import holds_mathematics, repeats
 from data_pipeline.listings import language_of, trimmed, without_code
 from data_pipeline.serialised import LINE, tokens
-from data_pipeline.tex_source import Formula
 from data_pipeline.unread import HIDDEN, MOST, SPOILER, Kind, hides, kind_of_junk
 
 _FORMULA = re.compile("\ue000[0-9]+\ue001")

@@ -20,11 +20,11 @@ from selectolax.lexbor import LexborHTMLParser
 from data_pipeline.block_reader import Handler, Reader
 from data_pipeline.block_types import Block, Blocks, OpenList, OpenTable
 from data_pipeline.cues import ARTICLE, BAD, BODY, MAIN, NAV, POST, THEOREM, TITLE_CLASS, zone_of
+from data_pipeline.formulas.formula import Formula
 from data_pipeline.hidden import holds_mathematics
 from data_pipeline.listings import language_of, trimmed, unescape
 from data_pipeline.serialised import LINE, serialised
 from data_pipeline.tables import Cell, table_text
-from data_pipeline.tex_source import Formula
 
 _START = re.compile(r'(?:start|value)="\s*(-?[0-9]{1,9})')
 _UNMARKED = frozenset(["div", "li", "td", "th", "dl", "dd", "ul", "ol", "table", "section"])

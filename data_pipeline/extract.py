@@ -1,9 +1,9 @@
 r"""A page as it came becomes a document: its main text as Markdown with every formula as TeX between `$` or `$$`.
 
-The order is what matters. Formulas are taken out of the tree first and leave placeholders (`formulas.py`), so that nothing later can cut,
-escape or drop them; then the page becomes blocks (`blocks.py`), the blocks that are content are chosen (`main_text.py`, which sees where
-formulas are) and written as Markdown (`markdown.py`); in that text formulas between delimiters are found (`delimiters.py`), with code still
-out of it; then formulas and code are put in their places.
+The order is what matters. Formulas are taken out of the tree first and leave placeholders (`lifted_elements.py`), so that nothing later can
+cut, escape or drop them; then the page becomes blocks (`blocks.py`), the blocks that are content are chosen (`main_text.py`, which sees
+where formulas are) and written as Markdown (`markdown.py`); in that text formulas between delimiters are found
+(`configured_delimiters.py`), with code still out of it; then formulas and code are put in their places.
 
 A page is dropped only where there is nothing to read: "extract: not html", "extract: empty", "extract: too large". Time and memory are
 bounded by the size of the page; the deadline for one page is `workers.py`'s. Plain text (a WET record) has no markup: only formulas between
@@ -19,11 +19,11 @@ from data_pipeline.blocks import blocks_of
 from data_pipeline.bounds import bounded
 from data_pipeline.charset import decode
 from data_pipeline.documents.document import Doc, Page, doc_id
-from data_pipeline.formulas import delimit, lift, read_config, spell
+from data_pipeline.formulas.formula import Formula
+from data_pipeline.formulas.lifted_elements import delimit, lift, read_config, spell
 from data_pipeline.main_text import main_text
 from data_pipeline.markdown import render, with_codes
 from data_pipeline.media_kind import kind_of
-from data_pipeline.tex_source import Formula
 
 MAX_CHARACTERS = 50_000_000
 

@@ -1,14 +1,14 @@
 r"""Is a hidden piece of a page mathematics that a click would show?
 
-Solutions behind "Show", equations that a reference opens: they are part of what a page says. What is asked for is TeX that `formulas.py`
-will find (delimiters, environments) or a formula that it found already. Definitions of macros are hidden too, and are none. A formula
-that stands right before, for eyes, and again in a hidden element, for a search or a screen reader, is told by its TeX.
+Solutions behind "Show", equations that a reference opens: they are part of what a page says. What is asked for is TeX that
+`lifted_elements.py` will find (delimiters, environments) or a formula that it found already. Definitions of macros are hidden too, and are
+none. A formula that stands right before, for eyes, and again in a hidden element, for a search or a screen reader, is told by its TeX.
 """
 
 import re
 from collections.abc import Sequence
 
-from data_pipeline.tex_source import Formula
+from data_pipeline.formulas.formula import Formula
 
 _TEX = re.compile(
     r"\\begin\{(?:equation|align|eqnarray|gather|multline|cases|[bpv]?matrix)|\\\([^\n]{1,500}?\\\)|\\\[[^\n]{1,500}?\\\]|\$\$[^$\n]{2,500}\$\$|"

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from data_pipeline.delimiters import Delimiters, read_config
-from data_pipeline.formulas import Formula, delimit, spell
+from data_pipeline.formulas.configured_delimiters import Delimiters, read_config
+from data_pipeline.formulas.lifted_elements import Formula, delimit, spell
 
 
 def found_in(text: str, delimiters: Delimiters | None = None) -> list[tuple[str, bool]]:
@@ -55,7 +55,7 @@ def test_asciimath_is_read_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -
     read = read_config('<script src="https://x.org/MathJax.js?config=AM_CHTML"></script>')
     assert read.ascii == (("`", "`"),)
     assert read_config('<script src="MathJax.js?config=TeX-AMS_CHTML"></script>').ascii == ()
-    monkeypatch.setattr("data_pipeline.formula_text.converter", lambda module, name: str.upper)
+    monkeypatch.setattr("data_pipeline.formulas.delimited_formulas.converter", lambda module, name: str.upper)
     assert found_in("the `x/2` part", read) == [("X/2", False)]
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.delimiters import read_config
-from data_pipeline.formulas import delimit, families, lift, spell
+from data_pipeline.formulas.configured_delimiters import read_config
+from data_pipeline.formulas.lifted_elements import delimit, families, lift, spell
 from tests.clock import stopwatch
 
 
@@ -18,9 +18,9 @@ def _stand_in_converters(monkeypatch: pytest.MonkeyPatch) -> None:
     def converter(module: str, name: str) -> object:
         return lambda source: f"\\{name.replace('_', '')}"
 
-    monkeypatch.setattr("data_pipeline.formula_elements.converter", converter)
-    monkeypatch.setattr("data_pipeline.formula_text.converter", converter)
-    monkeypatch.setattr("data_pipeline.formula_scripts.converter", converter)
+    monkeypatch.setattr("data_pipeline.formulas.element_sources.converter", converter)
+    monkeypatch.setattr("data_pipeline.formulas.delimited_formulas.converter", converter)
+    monkeypatch.setattr("data_pipeline.formulas.sub_and_superscripts.converter", converter)
 
 
 def text_of(body: str) -> str:

@@ -3,9 +3,9 @@
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.formula_html import html_formula
-from data_pipeline.formula_scripts import lift_scripts
-from data_pipeline.formulas import lift, spell
+from data_pipeline.formulas.html_formulas import html_formula
+from data_pipeline.formulas.lifted_elements import lift, spell
+from data_pipeline.formulas.sub_and_superscripts import lift_scripts
 from tests.clock import stopwatch
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from data_pipeline.formula_images import image_formula
-from data_pipeline.tex_source import clean
+from data_pipeline.formulas.formula import clean
+from data_pipeline.formulas.image_formulas import image_formula
 
 
 @pytest.mark.parametrize(

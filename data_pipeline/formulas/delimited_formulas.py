@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from data_pipeline.delimiters import Delimiters
-from data_pipeline.formula_elements import converter
-from data_pipeline.tex_source import PLACEHOLDER, Formula, clean, is_tex, placeholder, words
+from data_pipeline.formulas.configured_delimiters import Delimiters
+from data_pipeline.formulas.element_sources import converter
+from data_pipeline.formulas.formula import PLACEHOLDER, Formula, clean, is_tex, placeholder, words
 
 _ENVIRONMENTS = (
     "equation|align|alignat|aligned|flalign|xalignat|eqnarray|gather|gathered|multline|"

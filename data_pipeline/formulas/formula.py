@@ -11,7 +11,7 @@ superscript, or a short relation between short names. A sentence is not TeX, nor
 import re
 from typing import NamedTuple
 
-from data_pipeline.tex_repair import without_dollars, without_html
+from data_pipeline.formulas.tex_repair import without_dollars, without_html
 
 OPEN, CLOSE = "\ue000", "\ue001"
 PLACEHOLDER = re.compile("\ue000(\\d{1,7})\ue001")

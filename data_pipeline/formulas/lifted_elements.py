@@ -15,9 +15,11 @@ from itertools import pairwise
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from data_pipeline.delimiters import Delimiters as Delimiters
-from data_pipeline.delimiters import read_config as read_config
-from data_pipeline.formula_elements import (
+from data_pipeline.formulas.configured_delimiters import Delimiters as Delimiters
+from data_pipeline.formulas.configured_delimiters import read_config as read_config
+from data_pipeline.formulas.delimited_formulas import delimit as delimit
+from data_pipeline.formulas.delimited_formulas import families as families
+from data_pipeline.formulas.element_sources import (
     ATTRIBUTE_NAMES,
     TEX_ATTRIBUTES,
     TEXT_CLASSES,
@@ -30,11 +32,9 @@ from data_pipeline.formula_elements import (
     script_formula,
     text_formula,
 )
-from data_pipeline.formula_images import image_formula
-from data_pipeline.formula_scripts import lift_scripts
-from data_pipeline.formula_text import delimit as delimit
-from data_pipeline.formula_text import families as families
-from data_pipeline.tex_source import CLOSE, OPEN, PLACEHOLDER, Formula, clean, is_tex, placeholder, words
+from data_pipeline.formulas.formula import CLOSE, OPEN, PLACEHOLDER, Formula, clean, is_tex, placeholder, words
+from data_pipeline.formulas.image_formulas import image_formula
+from data_pipeline.formulas.sub_and_superscripts import lift_scripts
 
 _RENDERED = frozenset(
     ("katex-display", "katex--display", "katex--inline", "katex", "katex-mathml", "mwe-math-element", "mjx-chtml", "MJXc-display", "mjpage",

@@ -4,7 +4,7 @@ The order of preference is the order of faithfulness: TeX that the author wrote 
 then structure that can be turned into TeX without loss (MathML), then an image's alt text, then what a renderer made of it (KaTeX spans,
 MathJax glyphs). The first that gives something wins and the rest of the element is dropped, so a formula is there exactly once.
 
-Nothing here changes the tree; `formulas.py` does. Content of attributes and elements that merely may be TeX (`data-math`,
+Nothing here changes the tree; `lifted_elements.py` does. Content of attributes and elements that merely may be TeX (`data-math`,
 `class="math"`) must look like it.
 """
 
@@ -15,9 +15,9 @@ from functools import lru_cache
 
 from selectolax.lexbor import LexborNode
 
-from data_pipeline.formula_images import image_formula
-from data_pipeline.tex_commands import is_private
-from data_pipeline.tex_source import LONGEST, Formula, clean, is_tex, undelimit, words
+from data_pipeline.formulas.formula import LONGEST, Formula, clean, is_tex, undelimit, words
+from data_pipeline.formulas.image_formulas import image_formula
+from data_pipeline.formulas.tex_commands import is_private
 
 Attributes = Mapping[str, str | None]
 

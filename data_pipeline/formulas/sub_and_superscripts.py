@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from selectolax.lexbor import LexborNode
 
-from data_pipeline.formula_elements import converter
-from data_pipeline.tex_source import CLOSE, PLACEHOLDER, Formula
+from data_pipeline.formulas.element_sources import converter
+from data_pipeline.formulas.formula import CLOSE, PLACEHOLDER, Formula
 
 _ITALIC = frozenset(("i", "em", "var", "b", "strong", "cite", "span"))
 _TEXT = re.compile(
