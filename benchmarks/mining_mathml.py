@@ -27,9 +27,9 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from data_pipeline.chtml import glyphs_to_tex
-from data_pipeline.katex_html import katex_html_to_tex
-from data_pipeline.mathml import mathml_string_to_tex, mathml_to_tex
+from data_pipeline.formulas.notations.katex_glyphs import katex_html_to_tex
+from data_pipeline.formulas.notations.mathjax_glyphs import glyphs_to_tex
+from data_pipeline.formulas.notations.mathml import mathml_string_to_tex, mathml_to_tex
 
 DATA = Path(os.environ.get("RECKON_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 BAR = 0.60

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_pipeline.asciimath import asciimath_to_tex
+from data_pipeline.formulas.notations.asciimath import asciimath_to_tex
 from tests.clock import stopwatch
 
 

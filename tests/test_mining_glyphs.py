@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from data_pipeline.chtml import chtml_to_tex, glyphs_to_tex
-from data_pipeline.katex_html import katex_html_to_tex
+from data_pipeline.formulas.notations.katex_glyphs import katex_html_to_tex
+from data_pipeline.formulas.notations.mathjax_glyphs import chtml_to_tex, glyphs_to_tex
 from tests.clock import stopwatch
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.mathml import mathml_string_to_tex, mathml_to_tex
-from data_pipeline.tex_symbols import symbol, to_tex
+from data_pipeline.formulas.notations.mathml import mathml_string_to_tex, mathml_to_tex
+from data_pipeline.formulas.notations.unicode_to_tex import symbol, to_tex
 from tests.clock import stopwatch
 
 X = "<mi>x</mi>"

@@ -9,8 +9,8 @@ import re
 
 from selectolax.lexbor import LexborNode
 
-from data_pipeline.mathml_tree import words
-from data_pipeline.tex_symbols import join, to_tex
+from data_pipeline.formulas.notations.mathml_elements import words
+from data_pipeline.formulas.notations.unicode_to_tex import join, to_tex
 
 _TRANSPARENT = frozenset(("i", "em", "var", "span", "font", "small", "big", "cite", "bdi", "wbr", "br", "nobr", "center"))
 _BOLD = frozenset(("b", "strong"))

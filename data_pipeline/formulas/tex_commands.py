@@ -1,12 +1,12 @@
 r"""The commands that LaTeX, AMS-LaTeX, MathJax and KaTeX know in mathematics; any other is private to the page that uses it.
 
-Symbols come from `tex_symbol_table.py`; here is what makes structure, chooses fonts and sizes, or has a second name. A command of a
+Symbols come from `unicode_tex_table.py`; here is what makes structure, chooses fonts and sizes, or has a second name. A command of a
 package that few pages load counts as known: only what nobody can read without the page's own definitions is private.
 """
 
 import re
 
-from data_pipeline.tex_symbol_table import ACCENTS_OVER, ACCENTS_UNDER, BASE, EXTENDED
+from data_pipeline.formulas.notations.unicode_tex_table import ACCENTS_OVER, ACCENTS_UNDER, BASE, EXTENDED
 
 _NAMES = """
 AA aa above abovewithdelims acute adots AE ae alef alefsym aleph allowbreak Alpha and angle angstrom approx arccos arccot arccsc arcctg

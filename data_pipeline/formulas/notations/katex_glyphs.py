@@ -8,8 +8,8 @@ as is the difference between commands that draw alike (`\\to` and `\\rightarrow`
 
 from selectolax.lexbor import LexborNode
 
-from data_pipeline.glyph_tree import classes, delimiter, element, finished, letters, row, style_length, tree_of
-from data_pipeline.mathml_tree import Element
+from data_pipeline.formulas.notations.mathml_elements import Element
+from data_pipeline.formulas.notations.rendered_glyphs import classes, delimiter, element, finished, letters, row, style_length, tree_of
 
 _FONTS = {
     "mathbf": "bold", "textbf": "bold", "boldsymbol": "bold", "mathbb": "double-struck", "mathcal": "script", "mathscr": "script",

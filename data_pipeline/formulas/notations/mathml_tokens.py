@@ -1,11 +1,11 @@
 """Token elements of Presentation MathML: identifiers, numbers, operators, text, strings and spaces."""
 
-from data_pipeline import mathml_tables as tables
-from data_pipeline.mathml_atoms import EMPTY, Atom
-from data_pipeline.mathml_rows import Place
-from data_pipeline.mathml_tree import Element
-from data_pipeline.tex_symbol_table import EXTENDED, SPACES
-from data_pipeline.tex_symbols import ALPHABETS, join, kind, symbol, text_mode, token
+from data_pipeline.formulas.notations import mathml_dictionary as tables
+from data_pipeline.formulas.notations.mathml_elements import Element
+from data_pipeline.formulas.notations.mathml_rows import Place
+from data_pipeline.formulas.notations.tex_atoms import EMPTY, Atom
+from data_pipeline.formulas.notations.unicode_tex_table import EXTENDED, SPACES
+from data_pipeline.formulas.notations.unicode_to_tex import ALPHABETS, join, kind, symbol, text_mode, token
 
 
 def _plain(text: str, place: Place) -> str:

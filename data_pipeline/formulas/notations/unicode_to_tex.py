@@ -11,7 +11,16 @@ Bold italic and bold sans-serif alphabets are `\\mathbf`, script ones `\\mathcal
 import unicodedata
 from functools import lru_cache
 
-from data_pipeline.tex_symbol_table import ACCENTS_OVER, ACCENTS_UNDER, BASE, ESCAPED, EXTENDED, INVISIBLE, RADICALS, SPACES
+from data_pipeline.formulas.notations.unicode_tex_table import (
+    ACCENTS_OVER,
+    ACCENTS_UNDER,
+    BASE,
+    ESCAPED,
+    EXTENDED,
+    INVISIBLE,
+    RADICALS,
+    SPACES,
+)
 
 _MAX_ROOT = 400
 _MAX_NESTED = 8

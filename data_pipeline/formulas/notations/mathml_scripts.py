@@ -1,10 +1,10 @@
 """Scripts and limits of Presentation MathML: sub- and superscripts, what stands under and over, accents, prescripts."""
 
-from data_pipeline import mathml_tables as tables
-from data_pipeline.mathml_atoms import EMPTY, Atom, base, settled
-from data_pipeline.mathml_rows import Place, convert, mrow, whole
-from data_pipeline.mathml_tree import Element
-from data_pipeline.tex_symbol_table import ACCENTS_OVER, ACCENTS_UNDER
+from data_pipeline.formulas.notations import mathml_dictionary as tables
+from data_pipeline.formulas.notations.mathml_elements import Element
+from data_pipeline.formulas.notations.mathml_rows import Place, convert, mrow, whole
+from data_pipeline.formulas.notations.tex_atoms import EMPTY, Atom, base, settled
+from data_pipeline.formulas.notations.unicode_tex_table import ACCENTS_OVER, ACCENTS_UNDER
 
 
 def _in_script(element: Element, place: Place) -> Atom:

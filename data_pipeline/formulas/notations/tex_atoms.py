@@ -6,8 +6,8 @@ that stretches waits as an atom of kind open, middle or close until its partner 
 
 from dataclasses import dataclass
 
-from data_pipeline.mathml_tables import DELIMITERS, MATRICES
-from data_pipeline.tex_symbols import ends_in_word, kind, symbol
+from data_pipeline.formulas.notations.mathml_dictionary import DELIMITERS, MATRICES
+from data_pipeline.formulas.notations.unicode_to_tex import ends_in_word, kind, symbol
 
 _NO_BASES = ("\\overset", "\\underset", "\\xrightarrow", "\\xleftarrow", "\\underbrace", "\\overbrace")
 """Commands whose result a script would take for limits, or that a script does not attach to as a whole."""

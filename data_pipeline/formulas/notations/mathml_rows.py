@@ -7,12 +7,12 @@ operators from the position, match fences and, in the plain spelling, tidy signs
 from collections.abc import Callable
 from typing import NamedTuple
 
-from data_pipeline import mathml_tables as tables
-from data_pipeline.mathml_atoms import EMPTY, Atom, delimit, group, render, settled
-from data_pipeline.mathml_content import content_to_tex
-from data_pipeline.mathml_content_tables import CONTENT
-from data_pipeline.mathml_tree import Element
-from data_pipeline.tex_symbols import kind
+from data_pipeline.formulas.notations import mathml_dictionary as tables
+from data_pipeline.formulas.notations.mathml_content import content_to_tex
+from data_pipeline.formulas.notations.mathml_content_tables import CONTENT
+from data_pipeline.formulas.notations.mathml_elements import Element
+from data_pipeline.formulas.notations.tex_atoms import EMPTY, Atom, delimit, group, render, settled
+from data_pipeline.formulas.notations.unicode_to_tex import kind
 
 _SPACELIKE = frozenset({"mtext", "mspace", "maligngroup", "malignmark"})
 _SPACELIKE_ROWS = frozenset({"mrow", "mstyle", "mphantom", "mpadded"})

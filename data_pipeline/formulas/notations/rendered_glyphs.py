@@ -1,7 +1,7 @@
 """What rendered formulas have in common: trees of spans whose glyphs and positions say what the MathML was.
 
-`chtml.py` and `katex_html.py` read their renderer's elements and rebuild MathML from them, which the presentation converter then turns
-into TeX. Here are the pieces both need: building elements, reading lengths from style attributes, and the character that a tall
+`mathjax_glyphs.py` and `katex_glyphs.py` read their renderer's elements and rebuild MathML from them, which the presentation converter then
+turns into TeX. Here are the pieces both need: building elements, reading lengths from style attributes, and the character that a tall
 delimiter is made of.
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 from selectolax.lexbor import LexborNode
 
-from data_pipeline.mathml import from_lexbor
-from data_pipeline.mathml_presentation import convert_math
-from data_pipeline.mathml_tree import Element, TooLargeError
+from data_pipeline.formulas.notations.mathml import from_lexbor
+from data_pipeline.formulas.notations.mathml_elements import Element, TooLargeError
+from data_pipeline.formulas.notations.mathml_presentation import convert_math
 
 MAX_DEPTH = 240
 

@@ -4,7 +4,7 @@ The operator dictionary (MathML 3, appendix C) is kept only as far as it changes
 are accents when they stand over something.
 """
 
-from data_pipeline.mathml_tree import words
+from data_pipeline.formulas.notations.mathml_elements import words
 
 OPENING = frozenset("([{⌈⌊⟨⟦⟪⟬⟮❲⦃⦅⦇⦉⦋⦍⦏⦑⦓⦕⦗⧼\u2329\u3008")
 CLOSING = frozenset(")]}⌉⌋⟩⟧⟫⟭⟯❳⦄⦆⦈⦊⦌⦎⦐⦒⦔⦖⦘⧽\u232a\u3009")

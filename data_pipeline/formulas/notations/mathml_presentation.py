@@ -1,16 +1,16 @@
 """Presentation MathML to TeX.
 
-Every element becomes an `Atom`; rows match their fences (`mathml_atoms.delimit`) and join. Two spellings, chosen by `structure`: see
+Every element becomes an `Atom`; rows match their fences (`tex_atoms.delimit`) and join. Two spellings, chosen by `structure`: see
 `mathml.py`. What TeX cannot say is left out: colours, sizes, spacing of tables, links; of `maction` the selected child is kept, of
 `semantics` the first one. Content markup inside goes to `mathml_content`.
 """
 
-from data_pipeline import mathml_tables as tables
-from data_pipeline.mathml_atoms import EMPTY, Atom, environment, group, render, settled
-from data_pipeline.mathml_rows import HANDLERS, Place, argument, contents, convert, inheritable, mrow, one, row_of
-from data_pipeline.mathml_scripts import multiscripts, scripts, under_over
-from data_pipeline.mathml_tokens import mi, mn, mo, ms, mspace, mtext
-from data_pipeline.mathml_tree import Element
+from data_pipeline.formulas.notations import mathml_dictionary as tables
+from data_pipeline.formulas.notations.mathml_elements import Element
+from data_pipeline.formulas.notations.mathml_rows import HANDLERS, Place, argument, contents, convert, inheritable, mrow, one, row_of
+from data_pipeline.formulas.notations.mathml_scripts import multiscripts, scripts, under_over
+from data_pipeline.formulas.notations.mathml_tokens import mi, mn, mo, ms, mspace, mtext
+from data_pipeline.formulas.notations.tex_atoms import EMPTY, Atom, environment, group, render, settled
 
 _MAX_COLUMNS = 200
 

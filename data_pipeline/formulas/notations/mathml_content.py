@@ -8,10 +8,10 @@ that is not known is a function: `f(x, y)`. Presentation markup inside `ci` and 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from data_pipeline.mathml_content_tables import CONSTANTS, FUNCTIONS, INFIX, NAMES, QUALIFIERS, RELATIVE, WRAPPED
-from data_pipeline.mathml_tables import FUNCTIONS as COMMANDS
-from data_pipeline.mathml_tree import Element, words
-from data_pipeline.tex_symbols import join, symbol, token
+from data_pipeline.formulas.notations.mathml_content_tables import CONSTANTS, FUNCTIONS, INFIX, NAMES, QUALIFIERS, RELATIVE, WRAPPED
+from data_pipeline.formulas.notations.mathml_dictionary import FUNCTIONS as COMMANDS
+from data_pipeline.formulas.notations.mathml_elements import Element, words
+from data_pipeline.formulas.notations.unicode_to_tex import join, symbol, token
 
 ATOM, POWER, APPLY, TIMES, PLUS, RELATION, NOT, BINDER = 100, 80, 70, 60, 50, 30, 28, 10
 _TALL = ("\\frac", "\\sum", "\\prod", "\\int", "\\begin", "\\binom")

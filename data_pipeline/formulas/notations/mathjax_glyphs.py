@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from selectolax.lexbor import LexborNode
 
-from data_pipeline.glyph_tree import classes, delimiter, element, finished, letters, row, style_length, tree_of
-from data_pipeline.mathml_tree import Element, words
+from data_pipeline.formulas.notations.mathml_elements import Element, words
+from data_pipeline.formulas.notations.rendered_glyphs import classes, delimiter, element, finished, letters, row, style_length, tree_of
 
 _CODE = re.compile(r"\bmjx-c([0-9A-F]{2,6})\b")
 _TRANSLATE = re.compile(r"translate\(\s*(-?[0-9.]{1,12})[ ,]+(-?[0-9.]{1,12})\s*\)")

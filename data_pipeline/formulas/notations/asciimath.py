@@ -9,8 +9,8 @@ bounded: deeper input gives "".
 import re
 from typing import NamedTuple
 
-from data_pipeline.mathml_tree import words
-from data_pipeline.tex_symbols import join, text_mode, to_tex
+from data_pipeline.formulas.notations.mathml_elements import words
+from data_pipeline.formulas.notations.unicode_to_tex import join, text_mode, to_tex
 
 _MAX_DEPTH = 60
 _MAX_LENGTH = 8_000
