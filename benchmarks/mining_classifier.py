@@ -73,7 +73,7 @@ def labelled_pages(kind: str) -> tuple[list[Example], list[bool]]:
 
 
 def our_text(body: bytes, row: dict[str, Any]) -> str:
-    from data_pipeline.extract import extract
+    from data_pipeline.extraction.page_to_document import extract
 
     return extract(Page(row.get("url") or "http://localhost/" + row["path"], body, "text/html", "", Origin(row["path"], 0))).text
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.archives.archive_pages import read_pages
-from data_pipeline.prefilter import has_mathematics
-from data_pipeline.workers import Extraction, Progress, extract_archives
+from data_pipeline.extraction.extract_archives import Extraction, Progress, extract_archives
+from data_pipeline.extraction.page_prefilter import has_mathematics
 
 HERE = Path(__file__).resolve().parent
 WEB = Path(os.environ.get("RECKON_DATA", HERE.parent.parent / "shared" / "data")) / "web"
@@ -149,8 +149,8 @@ def through_workers(source: str, out: Path) -> tuple[float, Progress]:
 
 def hostile(folder: Path) -> dict[str, Any]:
     """Pages that hung others, one at a time, and an archive of pages meant to."""
-    if importlib.util.find_spec("data_pipeline.extract") is None:
-        return {"not_measured": ["hostile pages: data_pipeline.extract is missing"]}
+    if importlib.util.find_spec("data_pipeline.extraction.page_to_document") is None:
+        return {"not_measured": ["hostile pages: data_pipeline.extraction.page_to_document is missing"]}
     (folder / "empty.html").write_text("<p>one page, to know what the start of the processes costs")
     started, _ = through_workers(str(folder / "empty.html"), folder / "out")
     slowest, without, outcomes = 0.0, 0, Counter[str]()

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.disputed_pages import why_disputed
 from data_pipeline.documents.document import Doc, Origin, Page
-from data_pipeline.extract import extract
+from data_pipeline.extraction.page_to_document import extract
 from data_pipeline.language import language_of
 from data_pipeline.problems import problems_of
 from data_pipeline.quality import Quality, judge

@@ -7,8 +7,8 @@ whether a site writes `$..$`, `\(..\)` or an environment. Identifiers are cut in
 `trek_separation`). No word counts more than `REPEATS` times, and only the beginning of a page is read (`MAX_WORDS`): a table of symbols
 or a long chapter would otherwise drown what the page is about. Lines are joined by a space.
 
-Not here: what is the main text (`extract.py`) and which language it is in; words of other languages stay as they are. Linear time on any
-text: single passes and bounded repeats.
+Not here: what is the main text (`page_to_document.py`) and which language it is in; words of other languages stay as they are. Linear time
+on any text: single passes and bounded repeats.
 """
 
 import re

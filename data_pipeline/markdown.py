@@ -25,7 +25,7 @@ _LIST_KINDS = frozenset(["p", "dt"])
 
 
 def to_markdown(tree: LexborHTMLParser) -> str:
-    """All of a page's text with nothing left out: for looking at. `extract.py` renders the blocks that `main_text.py` chose."""
+    """All of a page's text with nothing left out: for looking at. `page_to_document.py` renders the blocks that `main_text.py` chose."""
     found = blocks_of(tree)
     text, codes = render(found.blocks, found.codes)
     return with_codes(text, codes)

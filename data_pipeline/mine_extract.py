@@ -11,9 +11,9 @@ from pathlib import Path
 from data_pipeline.archives.named_inputs import expand
 from data_pipeline.dedup import MEGAMATH, Dedup, Duplicates, dedup
 from data_pipeline.documents.document_files import read_docs
+from data_pipeline.extraction.extract_archives import archive_key, extract_archives
 from data_pipeline.mine_watch import Record, Watch, is_done, recorded
 from data_pipeline.settings import Settings
-from data_pipeline.workers import archive_key, extract_archives
 
 SOUND = ("pages", "skipped: ")
 """How the counts of records begin that nothing is wrong with."""

@@ -200,7 +200,7 @@ def _kept(docs: Sequence[Doc]) -> str:
 def _before(doc: Doc) -> str:
     """The page as the archive holds it, from a little before where the document's text begins; why not, where it cannot be read again."""
     from data_pipeline.archives.archive_pages import read_pages
-    from data_pipeline.charset import decode
+    from data_pipeline.extraction.charset_decoding import decode
 
     with suppress(InputError, OSError):
         for page in read_pages(doc.origin.archive, start=doc.origin.offset, outcomes=Counter()):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from data_pipeline.charset import decode
 from data_pipeline.documents.document import Origin, Page
+from data_pipeline.extraction.charset_decoding import decode
 from tests.clock import stopwatch
 
 

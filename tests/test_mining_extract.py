@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from data_pipeline.documents.document import Doc, Origin, Page
-from data_pipeline.extract import MAX_CHARACTERS, extract
+from data_pipeline.extraction.page_to_document import MAX_CHARACTERS, extract
 from tests.clock import stopwatch
 
 PROSE = "A group is a set with an associative operation that has a neutral element and inverses, and nothing else is asked of it."

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from data_pipeline.documents.document import Origin, Page
-from data_pipeline.extract import extract
-from data_pipeline.prefilter import Prefilter, prefilter
+from data_pipeline.extraction.page_prefilter import Prefilter, prefilter
+from data_pipeline.extraction.page_to_document import extract
 
 
 def read(html: str) -> str:

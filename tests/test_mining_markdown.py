@@ -3,7 +3,7 @@
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.bounds import MAX_DEPTH, bounded
+from data_pipeline.extraction.bounded_markup import MAX_DEPTH, bounded
 from data_pipeline.markdown import to_markdown
 from tests.clock import stopwatch
 

@@ -7,9 +7,9 @@ import pytest
 
 from data_pipeline.archives.archive_pages import read_pages
 from data_pipeline.documents.document import Origin, Page
-from data_pipeline.extract import extract
-from data_pipeline.media_kind import kind_of
-from data_pipeline.prefilter import Prefilter, prefilter
+from data_pipeline.extraction.media_kind import kind_of
+from data_pipeline.extraction.page_prefilter import Prefilter, prefilter
+from data_pipeline.extraction.page_to_document import extract
 
 HTML = b"<!DOCTYPE html><html><head><title>x</title></head><body><p>So \\(a^2\\) is what we wanted to see here.</p></body></html>"
 XHTML = (

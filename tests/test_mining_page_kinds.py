@@ -3,7 +3,7 @@
 import pytest
 
 from data_pipeline.documents.document import Origin, Page
-from data_pipeline.extract import extract
+from data_pipeline.extraction.page_to_document import extract
 from tests.clock import stopwatch
 
 A = "A right triangle has one right angle, and the two shorter sides that meet there are called its legs by everyone."

@@ -7,8 +7,8 @@ import pytest
 from benchmarks.mining import result_of, verdict
 from data_pipeline.documents.addresses import UrlList, domain, host, normalise_url
 from data_pipeline.documents.document import Origin, Page
-from data_pipeline.media_kind import kind_of
-from data_pipeline.prefilter import Prefilter, has_mathematics, prefilter
+from data_pipeline.extraction.media_kind import kind_of
+from data_pipeline.extraction.page_prefilter import Prefilter, has_mathematics, prefilter
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
 

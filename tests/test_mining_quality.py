@@ -330,7 +330,7 @@ def rendered_pages(data_dir: object) -> Callable[[int], list[str]]:
 
     from data_pipeline.documents.document import Page
 
-    extract = pytest.importorskip("data_pipeline.extract").extract
+    extract = pytest.importorskip("data_pipeline.extraction.page_to_document").extract
     web = Path(str(data_dir)) / "web"
 
     def render(count: int) -> list[str]:

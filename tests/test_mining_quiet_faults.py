@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from data_pipeline import cli, extraction_pool
+from data_pipeline import cli
 from data_pipeline.archives.indexed_pages import Row, read_records, requests
 from data_pipeline.archives.named_inputs import expand
 from data_pipeline.classify import PRESETS, Training, train, training_for
 from data_pipeline.classify_seed import FEWEST, Example, Seed, split
 from data_pipeline.documents.document import Doc, Origin, to_line
-from data_pipeline.extraction_worker import Job, Slot, Snapshot
+from data_pipeline.extraction import archive_watcher
+from data_pipeline.extraction.archive_worker import Job, Slot, Snapshot
 from data_pipeline.mine import _steps_begun
 from data_pipeline.mine_watch import told_once
 from data_pipeline.problems import write_problems
@@ -141,10 +142,10 @@ def test_a_page_that_ended_as_it_was_stopped_does_not_cost_the_next(tmp_path: Pa
         if pid == 0:
             time.sleep(60)
             os._exit(0)
-        worker = extraction_pool._Worker(pid, job, Slot(job.slot))
+        worker = archive_watcher._Worker(pid, job, Slot(job.slot))
         worker.slot.begin(Snapshot())
-        monkeypatch.setattr(extraction_pool.time, "monotonic", lambda: later)
-        pool = extraction_pool.Pool([], 1, lambda page: document(OTHER, 0, "x"))
+        monkeypatch.setattr(archive_watcher.time, "monotonic", lambda: later)
+        pool = archive_watcher.Pool([], 1, lambda page: document(OTHER, 0, "x"))
         end = pool._end
 
         def kill(worker: Any, end: Any = end, moves: bool = moves) -> None:

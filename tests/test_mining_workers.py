@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from data_pipeline.documents.document import Doc, Page
-from data_pipeline.workers import Extraction, Progress, archive_key, extract_archives
+from data_pipeline.extraction.extract_archives import Extraction, Progress, archive_key, extract_archives
 from tests.mining_tasks import echo
 from verifiers.input_error import InputError
 
@@ -108,7 +108,7 @@ def test_rejects_lose_their_text_unless_they_are_kept(tmp_path: Path) -> None:
 START = """
 import sys
 from pathlib import Path
-from data_pipeline.workers import Extraction, extract_archives
+from data_pipeline.extraction.extract_archives import Extraction, extract_archives
 from tests.mining_tasks import echo
 for progress in extract_archives(sys.argv[2:], Path(sys.argv[1]), Extraction(page_seconds=1), workers=2, task=echo):
     print(progress.pages, flush=True)
@@ -218,7 +218,7 @@ def test_two_runs_in_one_folder_are_refused(tmp_path: Path, monkeypatch: pytest.
     source = archive(tmp_path / "x.warc.gz", ["sleep 0.2"] * 20)
     first = extract_archives([source], tmp_path / "out", Extraction(), workers=1, task=echo)
     next(first)
-    monkeypatch.setattr("data_pipeline.workers._PATIENCE", 0.1)
+    monkeypatch.setattr("data_pipeline.extraction.extract_archives._PATIENCE", 0.1)
     with pytest.raises(InputError, match="another run is writing there"):
         extract([source], tmp_path / "out")
     first.close()  # type: ignore[attr-defined]

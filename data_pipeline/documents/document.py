@@ -5,7 +5,7 @@ formulas in LaTeX, and it stays a `Doc` to the end: a stage returns it with a la
 document travels on and later stages pass it by, so that every input has an outcome that can be counted and looked at (`--keep-rejects`).
 
 A stage is a function from an iterator of documents to an iterator of documents. Most are one rule, `Doc -> reason or None`, made a
-stage by `drop_if`. Nothing here reads files (`archive_pages.py`, `document_files.py`) or knows about processes (`workers.py`).
+stage by `drop_if`. Nothing here reads files (`archive_pages.py`, `document_files.py`) or knows about processes (`extract_archives.py`).
 """
 
 import hashlib

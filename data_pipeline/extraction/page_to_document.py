@@ -6,8 +6,8 @@ where formulas are) and written as Markdown (`markdown.py`); in that text formul
 (`configured_delimiters.py`), with code still out of it; then formulas and code are put in their places.
 
 A page is dropped only where there is nothing to read: "extract: not html", "extract: empty", "extract: too large". Time and memory are
-bounded by the size of the page; the deadline for one page is `workers.py`'s. Plain text (a WET record) has no markup: only formulas between
-delimiters are found in it, and its text stays as it is.
+bounded by the size of the page; the deadline for one page is `extract_archives.py`'s. Plain text (a WET record) has no markup: only
+formulas between delimiters are found in it, and its text stays as it is.
 """
 
 import re
@@ -16,14 +16,14 @@ from collections import Counter
 from selectolax.lexbor import LexborHTMLParser
 
 from data_pipeline.blocks import blocks_of
-from data_pipeline.bounds import bounded
-from data_pipeline.charset import decode
 from data_pipeline.documents.document import Doc, Page, doc_id
+from data_pipeline.extraction.bounded_markup import bounded
+from data_pipeline.extraction.charset_decoding import decode
+from data_pipeline.extraction.media_kind import kind_of
 from data_pipeline.formulas.formula import Formula
 from data_pipeline.formulas.lifted_elements import delimit, lift, read_config, spell
 from data_pipeline.main_text import main_text
 from data_pipeline.markdown import render, with_codes
-from data_pipeline.media_kind import kind_of
 
 MAX_CHARACTERS = 50_000_000
 

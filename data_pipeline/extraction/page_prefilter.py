@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from data_pipeline.documents.addresses import UrlList
 from data_pipeline.documents.document import Page
-from data_pipeline.media_kind import kind_of
+from data_pipeline.extraction.media_kind import kind_of
 
 _NOTHING = UrlList(())
 _MARKUP = tuple(

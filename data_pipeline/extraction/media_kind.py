@@ -10,8 +10,8 @@ white space, a byte order mark, an XML declaration, processing instructions and 
 import re
 from typing import Literal
 
-from data_pipeline.charset import utf16_without_mark
 from data_pipeline.documents.document import Page
+from data_pipeline.extraction.charset_decoding import utf16_without_mark
 
 Kind = Literal["html", "plain"]
 

@@ -13,8 +13,8 @@ import codecs
 import re
 from functools import lru_cache
 
-from data_pipeline.charset_evidence import CANDIDATES, sample, score
 from data_pipeline.documents.document import Page
+from data_pipeline.extraction.charset_evidence import CANDIDATES, sample, score
 
 _HEAD = 2048
 _META = re.compile(rb"<meta\b[^>]{0,300}?\bcharset\s{0,5}=\s{0,5}[\"']?\s{0,5}([\w.:-]{2,40})", re.IGNORECASE)

@@ -1,4 +1,5 @@
-"""The process that watches the workers: `python -m data_pipeline.extraction_pool`, started by `workers.py`, which it serves over pipes.
+"""The process that watches the workers: `python -m data_pipeline.extraction.archive_watcher`, started by `extract_archives.py`, which it
+serves over pipes.
 
 It imports the task once and forks a worker for each archive, some at a time; it has no threads, so that forking is safe, and a worker
 that takes over after a kill starts in milliseconds. It looks every 20 ms: a page over its time, or a worker that died on one, costs that
@@ -22,7 +23,7 @@ from typing import Any
 
 from data_pipeline.archives.archive_pages import starts_by_count
 from data_pipeline.archives.stored_bytes import is_remote, local_path
-from data_pipeline.extraction_worker import Job, Slot, Snapshot, Task, work, write_marker
+from data_pipeline.extraction.archive_worker import Job, Slot, Snapshot, Task, work, write_marker
 from verifiers.input_error import InputError
 
 _LOOK = 0.02

@@ -5,7 +5,7 @@ that it is finished: a rerun passes it by. A run that was killed goes on inside 
 output does not depend on how many workers there were or on when they were killed, with one exception: a page close to its deadline may
 pass it on a slow day.
 
-This module starts the pool (`extraction_pool.py`), which forks the workers (`extraction_worker.py`), and tells how far they are. The
+This module starts the pool (`archive_watcher.py`), which forks the workers (`archive_worker.py`), and tells how far they are. The
 task is a plain function of a module, by name, since it runs in other processes. One archive is worked on by one process: many archives
 use many cores, one does not.
 """
@@ -27,12 +27,12 @@ from typing import Protocol
 from data_pipeline.archives.archive_pages import LARGEST
 from data_pipeline.archives.stored_bytes import is_remote, local_path
 from data_pipeline.documents.document import Doc, Page
-from data_pipeline.extraction_pool import order_line
-from data_pipeline.extraction_worker import Job
+from data_pipeline.extraction.archive_watcher import order_line
+from data_pipeline.extraction.archive_worker import Job
 from verifiers.atomic import remove_leftovers
 from verifiers.input_error import InputError
 
-_EXTRACT = "data_pipeline.extract:extract"
+_EXTRACT = "data_pipeline.extraction.page_to_document:extract"
 _FORMAT = 2
 """Part of the configuration: raise it when the same archive gives other documents."""
 _PATIENCE = 5.0
@@ -103,7 +103,7 @@ def extract_archives(
 ) -> Iterator[Progress]:
     """Extract every source that is not finished in `out`; yields about twice a second, after each archive, and at the end.
 
-    workers: 0 for one a core. task: what makes a document of a page, `data_pipeline.extract.extract` if not given.
+    workers: 0 for one a core. task: what makes a document of a page, `data_pipeline.extraction.page_to_document.extract` if not given.
     An archive that is no archive is finished with the outcome "read: no archive". Raises InputError at the end where none could be
     read, or one may be readable later (a server that does not answer); the others are finished then.
     """
@@ -178,7 +178,7 @@ class _Base:
 def _run(jobs: list[Job], workers: int, task: str, lock: int, base: _Base) -> Iterator[Progress]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "data_pipeline.extraction_pool"],
+        [sys.executable, "-P", "-m", "data_pipeline.extraction.archive_watcher"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,

@@ -26,7 +26,7 @@ from typing import Any
 from data_pipeline.archives.archive_pages import NoArchive, Oversized, read_pages, starts_by_count
 from data_pipeline.documents.addresses import UrlList
 from data_pipeline.documents.document import Doc, Page, doc_id, to_line
-from data_pipeline.prefilter import Prefilter, prefilter
+from data_pipeline.extraction.page_prefilter import Prefilter, prefilter
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 
