@@ -21,13 +21,13 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.blocks import blocks_of
 from data_pipeline.documents.document import Origin, Page
 from data_pipeline.extraction.bounded_markup import bounded
 from data_pipeline.extraction.charset_decoding import decode
+from data_pipeline.extraction.layout.block_builder import blocks_of
+from data_pipeline.extraction.layout.main_text import main_text
 from data_pipeline.extraction.page_to_document import extract
 from data_pipeline.formulas.lifted_elements import lift
-from data_pipeline.main_text import main_text
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("RECKON_DATA", HERE.parent.parent / "shared" / "data"))

@@ -3,10 +3,10 @@
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.blocks import blocks_of
-from data_pipeline.cues import BAD, BODY, COMMENTS, NAV, zone_of
-from data_pipeline.main_text import main_text
-from data_pipeline.markdown import render
+from data_pipeline.extraction.layout.block_builder import blocks_of
+from data_pipeline.extraction.layout.block_markdown import render
+from data_pipeline.extraction.layout.main_text import main_text
+from data_pipeline.extraction.layout.markup_cues import BAD, BODY, COMMENTS, NAV, zone_of
 
 PROSE = "The committee met on Tuesday and decided, after a long debate, that the bridge will be closed until the spring of next year."
 MENU = "<ul>" + "".join(f"<li><a href='/{name}'>{name}</a></li>" for name in ("Home", "Sport", "Weather", "Politics", "Contact")) + "</ul>"

@@ -1,8 +1,8 @@
 r"""A page as it came becomes a document: its main text as Markdown with every formula as TeX between `$` or `$$`.
 
 The order is what matters. Formulas are taken out of the tree first and leave placeholders (`lifted_elements.py`), so that nothing later can
-cut, escape or drop them; then the page becomes blocks (`blocks.py`), the blocks that are content are chosen (`main_text.py`, which sees
-where formulas are) and written as Markdown (`markdown.py`); in that text formulas between delimiters are found
+cut, escape or drop them; then the page becomes blocks (`block_builder.py`), the blocks that are content are chosen (`main_text.py`, which
+sees where formulas are) and written as Markdown (`block_markdown.py`); in that text formulas between delimiters are found
 (`configured_delimiters.py`), with code still out of it; then formulas and code are put in their places.
 
 A page is dropped only where there is nothing to read: "extract: not html", "extract: empty", "extract: too large". Time and memory are
@@ -15,15 +15,15 @@ from collections import Counter
 
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.blocks import blocks_of
 from data_pipeline.documents.document import Doc, Page, doc_id
 from data_pipeline.extraction.bounded_markup import bounded
 from data_pipeline.extraction.charset_decoding import decode
+from data_pipeline.extraction.layout.block_builder import blocks_of
+from data_pipeline.extraction.layout.block_markdown import render, with_codes
+from data_pipeline.extraction.layout.main_text import main_text
 from data_pipeline.extraction.media_kind import kind_of
 from data_pipeline.formulas.formula import Formula
 from data_pipeline.formulas.lifted_elements import delimit, lift, read_config, spell
-from data_pipeline.main_text import main_text
-from data_pipeline.markdown import render, with_codes
 
 MAX_CHARACTERS = 50_000_000
 

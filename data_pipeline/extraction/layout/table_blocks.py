@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from data_pipeline.block_types import Block
+    from data_pipeline.extraction.layout.text_blocks import Block
 
 MAX_CELLS = 20_000
 MAX_SPAN = 30

@@ -1,9 +1,9 @@
 r"""The tokens of a page, one after the other: what is text, what stands in a line of it, and what is not read.
 
-The half of `blocks.py` that knows nothing of blocks' structure. Every token goes to the handler of its tag, which returns the text that
-is to follow; what is to do at a tag is learnt once and remembered, for this page and those after it. Some elements must be known to their
-end before they are judged (is this permalink sign a heading?); the tokens are a list, so that a handler can look ahead, as far as
-`unread.MOST` characters and, for a whole page, `_PATIENCE` tokens.
+The half of `block_builder.py` that knows nothing of blocks' structure. Every token goes to the handler of its tag, which returns the text
+that is to follow; what is to do at a tag is learnt once and remembered, for this page and those after it. Some elements must be known to
+their end before they are judged (is this permalink sign a heading?); the tokens are a list, so that a handler can look ahead, as far as
+`unread_elements.MOST` characters and, for a whole page, `_PATIENCE` tokens.
 """
 
 import re
@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import length_hint
 from typing import Any, ClassVar
 
-from data_pipeline.block_types import Block, Blocks, OpenList, OpenTable
-from data_pipeline.code_lines import is_listing, lines_of
-from data_pipeline.cues import BAD, CAPTION, COMMENTS, FAINT, HEADER, is_faint, zone_of
+from data_pipeline.extraction.layout.code_lines import is_listing, lines_of
+from data_pipeline.extraction.layout.code_listings import language_of, trimmed, without_code
+from data_pipeline.extraction.layout.hidden_parts import holds_mathematics, repeats
+from data_pipeline.extraction.layout.markup_cues import BAD, CAPTION, COMMENTS, FAINT, HEADER, is_faint, zone_of
+from data_pipeline.extraction.layout.page_tokens import LINE, tokens
+from data_pipeline.extraction.layout.text_blocks import Block, Blocks, OpenList, OpenTable
+from data_pipeline.extraction.layout.unread_elements import HIDDEN, MOST, SPOILER, Kind, hides, kind_of_junk
 from data_pipeline.formulas.formula import Formula
-from data_pipeline.hidden import holds_mathematics, repeats
-from data_pipeline.listings import language_of, trimmed, without_code
-from data_pipeline.serialised import LINE, tokens
-from data_pipeline.unread import HIDDEN, MOST, SPOILER, Kind, hides, kind_of_junk
 
 _FORMULA = re.compile("\ue000[0-9]+\ue001")
 _CODE = re.compile("\ue002([0-9]+)\ue003")

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.block_types import Block
-from data_pipeline.blocks import blocks_of
-from data_pipeline.listings import unescape
+from data_pipeline.extraction.layout.block_builder import blocks_of
+from data_pipeline.extraction.layout.code_listings import unescape
+from data_pipeline.extraction.layout.text_blocks import Block
 
 _DEEP = 6
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffe\uffff]")

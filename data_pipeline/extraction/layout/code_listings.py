@@ -1,7 +1,8 @@
 r"""Code of a page, taken out of its markup before that is read token by token.
 
 Half of all tags of a manual colour its listings, and nothing can happen in them that one substitution cannot see. So `pre` and `code` that
-hold only inline tags are replaced by a placeholder here; the others (rows, line numbers, blocks, formulas inside) are left for `blocks.py`.
+hold only inline tags are replaced by a placeholder here; the others (rows, line numbers, blocks, formulas inside) are left for
+`block_builder.py`.
 """
 
 import re

@@ -1,13 +1,17 @@
-"""What a page is turned into by `blocks.py`: a list of blocks of text and the boxes around them; and what it remembers of open elements."""
+"""What a page is turned into by `block_builder.py`: a list of blocks of text and the boxes around them; and what it remembers of open
+elements.
+"""
 
 from dataclasses import dataclass, field
 
-from data_pipeline.tables import Cell
+from data_pipeline.extraction.layout.table_blocks import Cell
 
 
 @dataclass(slots=True)
 class Boxes:
-    """The elements that hold blocks, as columns: the index of the one around each, its bits of `cues.py` with its parents', and its own."""
+    """The elements that hold blocks, as columns: the index of the one around each, its bits of `markup_cues.py` with its parents', and
+    its own.
+    """
 
     parents: list[int] = field(default_factory=lambda: [-1])
     zones: list[int] = field(default_factory=lambda: [0])

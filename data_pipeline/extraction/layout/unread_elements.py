@@ -3,7 +3,7 @@ r"""Which elements of a page are not read as part of its text, by their attribut
 Permalink signs, line numbers, edit links, counts of votes, texts for screen readers; and what is hidden. Classes are compared as whole
 names: `no-gutter` and `et_pb_gutter` name no gutter. A name alone convicts nothing: what it should hold is known for every kind (a sign,
 numbers, a few words), and an element that holds something else is text (`Kind.holds`). Where hidden elements hold nearly all of a
-page's prose, they are shown (`blocks.py`).
+page's prose, they are shown (`block_builder.py`).
 """
 
 import re

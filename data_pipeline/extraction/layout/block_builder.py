@@ -3,9 +3,9 @@ r"""A page's DOM as a flat list of text blocks: paragraphs, headings, list items
 The tree is serialised once by lexbor, which gives well-formed HTML with only `&amp; &lt; &gt; &nbsp;` left as entities and every `<`
 of an attribute escaped, and that string is read token by token: in Python this is faster than walking nodes. One pass, no recursion, a
 bounded amount of work for a token. What is decided here is structure only; which blocks are the page's content is `main_text.py`'s
-question and how they look is `markdown.py`'s. So nothing is dropped but what no reader sees (`unread.py`): scripts, form controls, hidden
-elements (those that hold mathematics stay: a click shows them), permalink signs, line numbers of listings, edit links. Where nearly all
-of a page's prose is hidden, a script would show it, and the large hidden elements are read.
+question and how they look is `block_markdown.py`'s. So nothing is dropped but what no reader sees (`unread_elements.py`): scripts, form
+controls, hidden elements (those that hold mathematics stay: a click shows them), permalink signs, line numbers of listings, edit links.
+Where nearly all of a page's prose is hidden, a script would show it, and the large hidden elements are read.
 
 Inline markup becomes text: links and emphasis without their markers (they would break phrases), `sub`/`sup` as `_x`/`^{..}`, code as a
 placeholder \ue002index\ue003 whose text is in `Blocks.codes` (so that dollar signs in code are never taken for formulas). Left out: images
@@ -17,14 +17,14 @@ from collections.abc import Sequence
 
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipeline.block_reader import Handler, Reader
-from data_pipeline.block_types import Block, Blocks, OpenList, OpenTable
-from data_pipeline.cues import ARTICLE, BAD, BODY, MAIN, NAV, POST, THEOREM, TITLE_CLASS, zone_of
+from data_pipeline.extraction.layout.block_reader import Handler, Reader
+from data_pipeline.extraction.layout.code_listings import language_of, trimmed, unescape
+from data_pipeline.extraction.layout.hidden_parts import holds_mathematics
+from data_pipeline.extraction.layout.markup_cues import ARTICLE, BAD, BODY, MAIN, NAV, POST, THEOREM, TITLE_CLASS, zone_of
+from data_pipeline.extraction.layout.page_tokens import LINE, serialised
+from data_pipeline.extraction.layout.table_blocks import Cell, table_text
+from data_pipeline.extraction.layout.text_blocks import Block, Blocks, OpenList, OpenTable
 from data_pipeline.formulas.formula import Formula
-from data_pipeline.hidden import holds_mathematics
-from data_pipeline.listings import language_of, trimmed, unescape
-from data_pipeline.serialised import LINE, serialised
-from data_pipeline.tables import Cell, table_text
 
 _START = re.compile(r'(?:start|value)="\s*(-?[0-9]{1,9})')
 _UNMARKED = frozenset(["div", "li", "td", "th", "dl", "dd", "ul", "ol", "table", "section"])

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from data_pipeline.unread import Kind, kind_of_junk
+from data_pipeline.extraction.layout.unread_elements import Kind, kind_of_junk
 
 _CODE = re.compile("\ue002([0-9]+)\ue003")
 _LISTING = re.compile(r"(?<![a-z])(?:code|listing|lst|highlight|syntax|source|program|snippet|crayon|hljs|editor|verbatim)", re.IGNORECASE)

@@ -1,9 +1,9 @@
 r"""Which blocks of a page are its content?
 
 Three kinds of evidence, none of them a list of sites. (1) Markup: nav, footer, aside, roles and class names that templates share
-(`cues.py`); a cue that would take most of the page's prose with it is not believed. (2) Text: prose is a block that is long and not made
-of links; the smallest element that holds most of the prose is the scope, the elements that call themselves the article's body first. (3)
-Place: in the scope, menus and lists of links go, and so do short leftovers before the first and after the last prose, and headings left
+(`markup_cues.py`); a cue that would take most of the page's prose with it is not believed. (2) Text: prose is a block that is long and not
+made of links; the smallest element that holds most of the prose is the scope, the elements that call themselves the article's body first.
+(3) Place: in the scope, menus and lists of links go, and so do short leftovers before the first and after the last prose, and headings left
 without text.
 
 Mathematics outweighs all of it: a block with a formula is prose whatever its length, and it stays wherever it stands unless it is mostly
@@ -18,8 +18,8 @@ Left out: any knowledge of language (stop words) and of what boilerplate says, b
 import re
 from collections.abc import Sequence
 
-from data_pipeline.block_types import Block, Blocks
-from data_pipeline.cues import ARTICLE, BAD, BODY, CAPTION, COMMENTS, FAINT, HEADER, MAIN, NAV, POST, TEASER
+from data_pipeline.extraction.layout.markup_cues import ARTICLE, BAD, BODY, CAPTION, COMMENTS, FAINT, HEADER, MAIN, NAV, POST, TEASER
+from data_pipeline.extraction.layout.text_blocks import Block, Blocks
 
 _MATH = re.compile(
     r"\ue000|\\[(\[]|\\begin\{|\\(?:frac|sqrt|sum|int|alpha|beta|gamma|delta|epsilon|lambda|theta|pi|sigma|omega|mathbb|mathcal|mathrm|cdot|leq?|geq?|infty|partial|to|in)\b|"
