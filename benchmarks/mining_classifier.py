@@ -23,9 +23,9 @@ from typing import Any
 
 from benchmarks.disputed_pages import why_disputed
 from benchmarks.math_answers import DATA
-from data_pipeline.classify import PRESETS, Classifier, Example, Training, normalise, train
-from data_pipeline.classify_report import figures
-from data_pipeline.classify_text import FORMULA
+from data_pipeline.classifier.classifier_figures import figures
+from data_pipeline.classifier.classifier_words import FORMULA
+from data_pipeline.classifier.math_classifier import PRESETS, Classifier, Example, Training, normalise, train
 from data_pipeline.documents.document import Origin, Page
 
 WEB = DATA / "web"

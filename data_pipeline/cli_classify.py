@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_pipeline.archives.named_inputs import ARCHIVES, HTML, is_index
-from data_pipeline.classify import Classifier, train_files, training_for
-from data_pipeline.classify_report import table
+from data_pipeline.classifier.classifier_figures import table
+from data_pipeline.classifier.math_classifier import Classifier, train_files, training_for
+from data_pipeline.classifier.parallel_scoring import score_texts
 from data_pipeline.cli_options import Parser, add_fields, with_fields
 from data_pipeline.cli_progress import Progress
 from data_pipeline.cli_steps import alone, counted, input_docs, output_file, rows_of, summary
@@ -16,7 +17,6 @@ from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import SUFFIXES, document_files, read_docs, write_lines
 from data_pipeline.mine_extract import extracted_files, processes
 from data_pipeline.mine_watch import Watch, write_json
-from data_pipeline.scoring import score_texts
 from data_pipeline.settings import Settings
 from verifiers.input_error import InputError
 

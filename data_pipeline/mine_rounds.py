@@ -19,14 +19,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data_pipeline import domains as places
-from data_pipeline.classify import Classifier, Example, train, training_for
+from data_pipeline.classifier.math_classifier import Classifier, Example, train, training_for
+from data_pipeline.classifier.parallel_scoring import score_texts
 from data_pipeline.documents.addresses import host
 from data_pipeline.mine_extract import processes
 from data_pipeline.mine_pool import Mask, Pool
 from data_pipeline.mine_sample import Round, Sample, draw_sample
 from data_pipeline.mine_seed import Seed
 from data_pipeline.mine_watch import Record, Watch, write_json
-from data_pipeline.scoring import score_texts
 from data_pipeline.settings import Settings
 from verifiers.atomic import atomic_path, remove_leftovers
 from verifiers.input_error import InputError

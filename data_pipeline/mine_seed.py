@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_pipeline.classify_seed import FEWEST, SHORTEST
-from data_pipeline.classify_text import normalise
+from data_pipeline.classifier.classifier_words import normalise
+from data_pipeline.classifier.training_examples import FEWEST, SHORTEST
 from data_pipeline.documents.addresses import host, normalise_url
 from data_pipeline.documents.document import Doc, to_line
 from data_pipeline.documents.document_files import SUFFIXES, read_docs, write_lines

@@ -7,7 +7,7 @@ are `MATHEMATICS`. A document without formulas gets the general rules, unchanged
 
 Beside them stand a few kinds of rubbish that every page can be: an error page, placeholder text, a table and nothing else, a list of links,
 what a chat model says when it refuses. What is left out: whether the mathematics is right, or good; that is a classifier's business
-(`classify.py`), or that of any model whose score `score_with` stores and holds to a threshold.
+(`math_classifier.py`), or that of any model whose score `score_with` stores and holds to a threshold.
 """
 
 import re

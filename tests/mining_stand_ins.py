@@ -1,4 +1,6 @@
-"""A classifier for tests that trains in milliseconds: naive Bayes over words, written as JSON. Same calls as `data_pipeline.classify`."""
+"""A classifier for tests that trains in milliseconds: naive Bayes over words, written as JSON. Same calls as
+`data_pipeline.classifier.math_classifier`.
+"""
 
 import json
 import math
@@ -7,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.classify import Example, Training, normalise
+from data_pipeline.classifier.math_classifier import Example, Training, normalise
 
 
 def train(examples: Iterable[Example], model: Path, training: Training, **_: Any) -> dict[str, Any]:

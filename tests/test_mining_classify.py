@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_pipeline.classify import LABELS, PRESETS, Classifier, Example, Training, normalise, one_line, train, train_files
-from data_pipeline.classify_report import figures, table
-from data_pipeline.classify_seed import Seed, balanced
-from data_pipeline.classify_train import _descend
+from data_pipeline.classifier.classifier_figures import figures, table
+from data_pipeline.classifier.math_classifier import LABELS, PRESETS, Classifier, Example, Training, normalise, one_line, train, train_files
+from data_pipeline.classifier.training_examples import Seed, balanced
+from data_pipeline.classifier.training_process import _descend
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
 

@@ -17,8 +17,8 @@ import zstandard
 from data_pipeline import cli
 from data_pipeline.archives.indexed_pages import Row, read_records, requests
 from data_pipeline.archives.named_inputs import expand
-from data_pipeline.classify import PRESETS, Training, train, training_for
-from data_pipeline.classify_seed import FEWEST, Example, Seed, split
+from data_pipeline.classifier.math_classifier import PRESETS, Training, train, training_for
+from data_pipeline.classifier.training_examples import FEWEST, Example, Seed, split
 from data_pipeline.documents.document import Doc, Origin, to_line
 from data_pipeline.extraction import archive_watcher
 from data_pipeline.extraction.archive_worker import Job, Slot, Snapshot

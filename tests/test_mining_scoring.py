@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from data_pipeline.scoring import BATCH, score_texts
+from data_pipeline.classifier.parallel_scoring import BATCH, score_texts
 
 
 class Counting:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from data_pipeline.classify_text import normalise
+from data_pipeline.classifier.classifier_words import normalise
 from data_pipeline.documents.addresses import host
 from data_pipeline.documents.document_files import SUFFIXES, read_docs
 from verifiers.input_error import InputError

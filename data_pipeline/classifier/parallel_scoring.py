@@ -10,7 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
 from multiprocessing import get_context
 
-from data_pipeline.classify import Classifier
+from data_pipeline.classifier.math_classifier import Classifier
 
 BATCH = 256
 _AHEAD = 4

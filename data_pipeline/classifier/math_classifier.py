@@ -26,12 +26,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from data_pipeline.classify_features import Features
-from data_pipeline.classify_model import Projected, read_projected
-from data_pipeline.classify_report import figures
-from data_pipeline.classify_seed import Example, Seed, balanced, check, read, split
-from data_pipeline.classify_text import normalise
-from data_pipeline.classify_train import LABELS
+from data_pipeline.classifier.classifier_figures import figures
+from data_pipeline.classifier.classifier_words import normalise
+from data_pipeline.classifier.fasttext_file import Projected, read_projected
+from data_pipeline.classifier.hashed_ngrams import Features
+from data_pipeline.classifier.training_examples import Example, Seed, balanced, check, read, split
+from data_pipeline.classifier.training_process import LABELS
 from verifiers.input_error import InputError
 from verifiers.package_root import PACKAGE_ROOT
 
@@ -101,7 +101,7 @@ def train(
     examples: Iterable[Example], model: Path, training: Training | Callable[[int], Training] | None = None, *,
     held_out: Collection[str] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Writes the model to `model` (whole or not at all) and returns the report, which is plain JSON (`classify_report.table` prints it).
+    """Writes the model to `model` (whole or not at all) and returns the report, which is plain JSON (`classifier_figures.table` prints it).
 
     `training`: the settings, or what gives them for so many usable documents. `held_out` names the sources to hold out; None chooses some
     by the seed, a twentieth of the documents or more; () holds out none.
@@ -205,7 +205,7 @@ def _run(job: Path, model: Path) -> None:
     """The trainer in a fresh process, to which the current folder's files are no modules; numpy's threads would only be in the way."""
     path = os.pathsep.join(filter(None, (PACKAGE_ROOT, os.environ.get("PYTHONPATH", ""))))
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-m", "data_pipeline.classify_train", str(job)]
+    command = [sys.executable, "-P", "-m", "data_pipeline.classifier.training_process", str(job)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode < 0 or "MemoryError" in done.stderr or "bad_alloc" in done.stderr:
         raise InputError(

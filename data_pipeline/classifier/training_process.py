@@ -1,4 +1,4 @@
-"""Trains one fastText classifier in a process of its own: `python -m data_pipeline.classify_train JOB.json`.
+"""Trains one fastText classifier in a process of its own: `python -m data_pipeline.classifier.training_process JOB.json`.
 
 Two engines write the same `.bin`. The default is an own stochastic gradient descent, fastText's update for update (one line at a time,
 learning rate falling linearly to 0, inputs drawn from U(-1/dim, 1/dim), outputs from 0, gradient of the inputs divided by their number),
@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.classify_features import END, Features, Ids
-from data_pipeline.classify_model import Floats, read_projected, supervised_header, write_model
+from data_pipeline.classifier.fasttext_file import Floats, read_projected, supervised_header, write_model
+from data_pipeline.classifier.hashed_ngrams import END, Features, Ids
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 
