@@ -28,11 +28,11 @@ from typing import Any
 
 from resiliparse.extract.html2text import extract_plain_text
 
-from data_pipeline.decontaminate import Benchmarks, decontaminate_rows
-from data_pipeline.dedup import Dedup, dedup
+from data_pipeline.cleaning.decontamination import Benchmarks, decontaminate_rows
+from data_pipeline.cleaning.duplicates import Dedup, dedup
+from data_pipeline.cleaning.minhash import Lsh, shingles, signature
 from data_pipeline.documents.document import Doc, Origin, to_line
 from data_pipeline.documents.document_files import open_lines, write_lines
-from data_pipeline.minhash import Lsh, shingles, signature
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("RECKON_DATA", HERE.parent.parent / "shared" / "data"))

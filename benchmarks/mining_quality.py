@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.disputed_pages import why_disputed
+from data_pipeline.cleaning.math_quality import Quality, judge
+from data_pipeline.cleaning.prose_language import language_of
+from data_pipeline.cleaning.published_rules import c4, fineweb, general, gopher_quality, gopher_repetition
 from data_pipeline.documents.document import Doc, Origin, Page
 from data_pipeline.extraction.page_to_document import extract
-from data_pipeline.language import language_of
 from data_pipeline.problems import problems_of
-from data_pipeline.quality import Quality, judge
-from data_pipeline.quality_rules import c4, fineweb, general, gopher_quality, gopher_repetition
 from verifiers.response_text.language_id import identify
 
 DATA = Path(os.environ.get("RECKON_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "web"

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from data_pipeline.cleaning.decontamination import Benchmarks, decontaminate, decontaminate_rows, hit_rows, removal
+from data_pipeline.cleaning.duplicates import dedup, drop_duplicates
 from data_pipeline.cli_options import Parser, add_fields, with_fields
 from data_pipeline.cli_progress import Progress
-from data_pipeline.decontaminate import Benchmarks, decontaminate, decontaminate_rows, hit_rows, removal
-from data_pipeline.dedup import dedup, drop_duplicates
 from data_pipeline.documents.document import Doc, to_line
 from data_pipeline.documents.document_files import document_files, open_lines, read_docs, write_lines
 from data_pipeline.mine_extract import duplicates_of, extracted_files

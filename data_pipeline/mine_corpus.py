@@ -18,17 +18,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import zstandard
 
-from data_pipeline.boilerplate import find_boilerplate, remove_boilerplate
-from data_pipeline.decontaminate import Benchmarks, Hit, decontaminate, hit_rows, removal
+from data_pipeline.cleaning.decontamination import Benchmarks, Hit, decontaminate, hit_rows, removal
+from data_pipeline.cleaning.math_quality import quality_rule
+from data_pipeline.cleaning.prose_language import keep_languages
+from data_pipeline.cleaning.repeated_lines import find_boilerplate, remove_boilerplate
 from data_pipeline.documents.document import Doc, Stage, drop_if, to_line
 from data_pipeline.documents.document_files import read_docs, write_lines, write_shards
-from data_pipeline.language import keep_languages
 from data_pipeline.mine_pool import Pool
 from data_pipeline.mine_rounds import folder_of
 from data_pipeline.mine_sample import Round
 from data_pipeline.mine_watch import Record, Watch, is_done, recorded, step_file, write_json
 from data_pipeline.problems import write_problems
-from data_pipeline.quality import quality_rule
 from data_pipeline.settings import Settings, to_mapping
 from verifiers.atomic import atomic_path
 

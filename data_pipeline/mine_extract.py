@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data_pipeline.archives.named_inputs import expand
-from data_pipeline.dedup import MEGAMATH, Dedup, Duplicates, dedup
+from data_pipeline.cleaning.duplicates import MEGAMATH, Dedup, Duplicates, dedup
 from data_pipeline.documents.document_files import read_docs
 from data_pipeline.extraction.extract_archives import archive_key, extract_archives
 from data_pipeline.mine_watch import Record, Watch, is_done, recorded

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data_pipeline.dedup import Duplicates, drop_duplicates
+from data_pipeline.cleaning.duplicates import Duplicates, drop_duplicates
 from data_pipeline.documents.addresses import host
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import read_docs

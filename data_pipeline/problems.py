@@ -38,7 +38,7 @@ _ID_FIELDS, _RATE_FIELDS = ("id", "problem_id", "problem"), ("solve_rate", "scor
 
 
 class Benchmarks(Protocol):
-    """What `decontaminate.Benchmarks` is, as far as problems need it."""
+    """What `decontamination.Benchmarks` is, as far as problems need it."""
 
     def hits(self, text: str) -> Sequence[object]: ...
 

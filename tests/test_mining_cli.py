@@ -409,7 +409,7 @@ def extracted(inputs: Path, out: Path, *options: str) -> list[str]:
 
 
 def test_megamaths_curve_can_be_asked_for() -> None:
-    from data_pipeline.dedup import MEGAMATH
+    from data_pipeline.cleaning.duplicates import MEGAMATH
     from data_pipeline.mine_extract import duplicates_of
     from data_pipeline.settings import Settings
 

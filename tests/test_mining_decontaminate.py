@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipeline.decontaminate import Benchmarks, Hit, decontaminate, decontaminate_rows, hit_rows
+from data_pipeline.cleaning.compared_words import DROPPED, raw_words, spell, spellings, words
+from data_pipeline.cleaning.decontamination import Benchmarks, Hit, decontaminate, decontaminate_rows, hit_rows
 from data_pipeline.documents.document import Doc, Origin
-from data_pipeline.spelling import DROPPED, raw_words, spell, spellings, words
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_pipeline.boilerplate import Repeated, find_boilerplate, remove_boilerplate
-from data_pipeline.dedup import MEGAMATH, Dedup, Duplicates, dedup, drop_duplicates
+from data_pipeline.cleaning.duplicates import MEGAMATH, Dedup, Duplicates, dedup, drop_duplicates
+from data_pipeline.cleaning.minhash import Lsh, jaccard, shingles, signature, spread, word_hashes
+from data_pipeline.cleaning.near_pairs import bucket_pairs
+from data_pipeline.cleaning.repeated_lines import Repeated, find_boilerplate, remove_boilerplate
 from data_pipeline.documents.document import Doc, Origin, doc_id, outcomes, to_line
 from data_pipeline.documents.document_files import open_lines, write_lines
-from data_pipeline.minhash import Lsh, jaccard, shingles, signature, spread, word_hashes
-from data_pipeline.near import bucket_pairs
 from verifiers.input_error import InputError
 
 DEFAULT = Dedup()

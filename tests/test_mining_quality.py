@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from data_pipeline.cleaning.math_quality import MATHEMATICS, REASONS, Quality, judge, quality_rule, score_with
+from data_pipeline.cleaning.prose_language import identify_language, keep_languages, language_of
+from data_pipeline.cleaning.prose_mask import FORMULA, mask
+from data_pipeline.cleaning.published_rules import PAPERS, c4, fineweb, general, gopher_quality, gopher_repetition, repeated
 from data_pipeline.documents.document import Doc, Origin, drop_if, pipeline
-from data_pipeline.language import identify_language, keep_languages, language_of
-from data_pipeline.masking import FORMULA, mask
-from data_pipeline.quality import MATHEMATICS, REASONS, Quality, judge, quality_rule, score_with
-from data_pipeline.quality_rules import PAPERS, c4, fineweb, general, gopher_quality, gopher_repetition, repeated
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
 

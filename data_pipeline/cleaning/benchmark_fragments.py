@@ -1,6 +1,6 @@
 r"""Ten words of a benchmark by other people's counting, where they are fewer by ours.
 
-`spelling.py` counts letters and numbers, so "the form $(r,\theta),$ where $r > 0$ and $0 \le" is 9 words of ours, but 10 for whoever
+`compared_words.py` counts letters and numbers, so "the form $(r,\theta),$ where $r > 0$ and $0 \le" is 9 words of ours, but 10 for whoever
 splits at white space. Such a piece, ten words long between white space or ten runs of `\w`, is a 10-gram of the benchmark by its
 author's counting: a fragment. (Layout is no word, "don't" one.) It is looked for by our words and by the signs `+ = < > \frac` between
 them, which make up for the words that it lacks. Left out: fragments that have too little of both, and those without a word of a language
@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
-from data_pipeline.spelling import FRACTION, is_language, signed_words
+from data_pipeline.cleaning.compared_words import FRACTION, is_language, signed_words
 
 COUNTED = 10
 LEAST_WORDS, LEAST_PARTS = 4, 7  # words; words and signs

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from data_pipeline.cleaning.prose_mask import mask
 from data_pipeline.documents.document import Doc, Stage
-from data_pipeline.masking import mask
 from verifiers.input_error import InputError
 from verifiers.response_text.language_id import identify, languages
 

@@ -4,8 +4,8 @@
 - `c4`: arXiv:1910.10683, section 2.2 (its line filters decide here which sentences count; no text is changed);
 - `fineweb`: arXiv:2406.17557, section 3.5.
 
-The numbers are the papers' and lie in `Limits`, so that `quality.py` can state which of them it changes for mathematics. Words are what
-white space separates; a tokenizer that makes a word of every sign of punctuation finds fewer words with a letter and so drops more.
+The numbers are the papers' and lie in `Limits`, so that `math_quality.py` can state which of them it changes for mathematics. Words are
+what white space separates; a tokenizer that makes a word of every sign of punctuation finds fewer words with a letter and so drops more.
 Repeated n-grams are counted as later occurrences, overlaps once. Every function takes linear time but for the sorting of n-grams.
 Left out: the papers' rules on bad words and on languages, and C4's deduplication.
 """

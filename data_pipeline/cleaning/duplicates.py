@@ -35,10 +35,10 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from data_pipeline.cleaning.minhash import U64, Lsh
+from data_pipeline.cleaning.near_pairs import I64, Ranking, SignatureFiles, near_pairs
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import open_lines, read_docs, write_lines
-from data_pipeline.minhash import U64, Lsh
-from data_pipeline.near import I64, Ranking, SignatureFiles, near_pairs
 from verifiers.input_error import InputError
 
 Codes = npt.NDArray[np.uint8]

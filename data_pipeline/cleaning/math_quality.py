@@ -1,7 +1,7 @@
 """Which documents are worth keeping, judged by rules that know mathematics.
 
-The rules that everybody uses (`quality_rules.py`) read a formula as line noise: a brace, a backslash, a short line without a full stop.
-Unchanged, all four together keep 5 % of pages of mathematics. Here a document with formulas is judged by its prose (`masking.py`): a
+The rules that everybody uses (`published_rules.py`) read a formula as line noise: a brace, a backslash, a short line without a full stop.
+Unchanged, all four together keep 5 % of pages of mathematics. Here a document with formulas is judged by its prose (`prose_mask.py`): a
 formula is one word, a displayed one a part of its sentence; code and tables stand apart; no two formulas count as a repetition. Its limits
 are `MATHEMATICS`. A document without formulas gets the general rules, unchanged, on its text as it is.
 
@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from data_pipeline.cleaning.prose_mask import FORMULA, Masked, mask
+from data_pipeline.cleaning.published_rules import PAPERS, Limits, fineweb, general, gopher_quality, gopher_repetition, lines_of
 from data_pipeline.documents.document import Doc, Rule, Stage
-from data_pipeline.masking import FORMULA, Masked, mask
-from data_pipeline.quality_rules import PAPERS, Limits, fineweb, general, gopher_quality, gopher_repetition, lines_of
 
 MATHEMATICS = replace(
     PAPERS,
@@ -37,7 +37,7 @@ MATHEMATICS = replace(
     max_short_lines=1.01,
     max_line_characters_repeated=0.4,
 )
-"""The papers' numbers with those that mathematics fails for what it is made of; arXiv ids are in `quality_rules.py`."""
+"""The papers' numbers with those that mathematics fails for what it is made of; arXiv ids are in `published_rules.py`."""
 
 REASONS = frozenset(
     ["too short", "too long", "word length", "symbols", "bullets", "ellipses", "few letters", "no sentences", "repeated lines",

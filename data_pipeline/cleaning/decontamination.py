@@ -1,9 +1,9 @@
 r"""Keeping benchmarks out of training data, by DeepSeekMath's rule (arXiv:2402.03300, section 2.1).
 
 A text is contaminated where 10 words in a row also stand in a benchmark's problem; a problem of 3 to 9 words must stand there whole. Words
-are as in `spelling.py`: case, punctuation, line ends and the spelling of formulas do not matter. Shorter problems ("Simplify $2x$") cannot
-be looked for: they are counted in `Benchmarks.too_short`. Ten words that others would count where we count fewer ("$x = 3$" is three
-between white space) are found too: `fragments.py`. Apostrophes may be gone or be spaces.
+are as in `compared_words.py`: case, punctuation, line ends and the spelling of formulas do not matter. Shorter problems ("Simplify $2x$")
+cannot be looked for: they are counted in `Benchmarks.too_short`. Ten words that others would count where we count fewer ("$x = 3$" is three
+between white space) are found too: `benchmark_fragments.py`. Apostrophes may be gone or be spaces.
 
 What goes is the segment, a paragraph between blank lines; all those that the words touch, as n-grams run on across them. What is left has
 no hit, also not across the gaps. Or the whole document (`unit="document"`); a row of training data always goes whole.
@@ -29,10 +29,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.cleaning.benchmark_fragments import fragments
+from data_pipeline.cleaning.compared_words import DROPPED, has_hyphens, is_language, raw_words, signed_words, spellings, words
 from data_pipeline.documents.document import Doc, Stage
 from data_pipeline.documents.document_files import document_files, read_rows
-from data_pipeline.fragments import fragments
-from data_pipeline.spelling import DROPPED, has_hyphens, is_language, raw_words, signed_words, spellings, words
 from verifiers.input_error import InputError
 
 U64 = npt.NDArray[np.uint64]
@@ -172,7 +172,7 @@ class Benchmarks:
         self._short_sieve = _sieve(self._hashes(self._tokens)[0][np.array(starts, np.int64)], _SHORT_BITS)
 
     def _index_fragments(self, problems: Sequence[str], number: Mapping[str, int]) -> None:
-        """Pieces of ten words by other ways of counting (`fragments.py`): their words, signs, and the place of their problem."""
+        """Pieces of ten words by other ways of counting (`benchmark_fragments.py`): their words, signs, and the place of their problem."""
         self._fragments: dict[bytes, dict[tuple[str, ...], int]] = {}
         lengths: defaultdict[bytes, set[int]] = defaultdict(set)
         for problem, text in enumerate(problems):
