@@ -22,7 +22,7 @@ from data_pipeline.cleaning.prose_language import language_of
 from data_pipeline.cleaning.published_rules import c4, fineweb, general, gopher_quality, gopher_repetition
 from data_pipeline.documents.document import Doc, Origin, Page
 from data_pipeline.extraction.page_to_document import extract
-from data_pipeline.problems import problems_of
+from data_pipeline.problems.problem_mining import problems_of
 from verifiers.response_text.language_id import identify
 
 DATA = Path(os.environ.get("RECKON_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "web"

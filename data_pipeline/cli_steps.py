@@ -17,7 +17,7 @@ from data_pipeline.documents.document import Doc, to_line
 from data_pipeline.documents.document_files import document_files, open_lines, read_docs, write_lines
 from data_pipeline.mine_extract import duplicates_of, extracted_files
 from data_pipeline.mine_watch import Watch
-from data_pipeline.problems import Difficulty, read_solve_rates, write_problems
+from data_pipeline.problems.problem_mining import Difficulty, read_solve_rates, write_problems
 from data_pipeline.settings import Settings
 from verifiers.input_error import InputError
 

@@ -28,7 +28,7 @@ from data_pipeline.mine_pool import Pool
 from data_pipeline.mine_rounds import folder_of
 from data_pipeline.mine_sample import Round
 from data_pipeline.mine_watch import Record, Watch, is_done, recorded, step_file, write_json
-from data_pipeline.problems import write_problems
+from data_pipeline.problems.problem_mining import write_problems
 from data_pipeline.settings import Settings, to_mapping
 from verifiers.atomic import atomic_path
 
@@ -157,7 +157,7 @@ def _watched(docs: Iterator[Doc], watch: Watch) -> Iterator[Doc]:
 
 
 def write_problem_file(settings: Settings, out: Path, watch: Watch) -> int:
-    """`problems.jsonl`, unless it is there or not wanted; how many problems it holds."""
+    """`problem_mining.jsonl`, unless it is there or not wanted; how many problems it holds."""
     if not settings.problems:
         return 0
     if not is_done(out, "problems"):

@@ -1,8 +1,8 @@
 """Mined documents to RL problems: questions with one checkable answer, as JSON Lines that `verifiers.rewards.problem_file.read_problems`
 reads.
 
-Three readers propose candidates (`problems_structure.py`: labelled solutions and lists of answers; `problems_sites.py`: question-and-answer
-pages), `problems_checks.py` takes the answer and says no to most. Then duplicates go: the same question by its signs without spacing and
+Three readers propose candidates (`labelled_exercises.py`: labelled solutions and lists of answers; `question_sites.py`: question-and-answer
+pages), `question_checks.py` takes the answer and says no to most. Then duplicates go: the same question by its signs without spacing and
 markup; nearly the same by the same numbers and formulas in the same order with mostly the same words (a question with other numbers is
 another question). Of duplicates the first is kept; where they disagree on the answer, none. A prompt that hits a benchmark goes.
 
@@ -21,10 +21,10 @@ from typing import Any, Protocol
 
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import write_lines
-from data_pipeline.problems_checks import check
-from data_pipeline.problems_sites import on_sites
-from data_pipeline.problems_structure import labelled, listed
-from data_pipeline.problems_text import Candidate, blocks
+from data_pipeline.problems.labelled_exercises import labelled, listed
+from data_pipeline.problems.problem_blocks import Candidate, blocks
+from data_pipeline.problems.question_checks import check
+from data_pipeline.problems.question_sites import on_sites
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
 from verifiers.rewards.problem_file import parse_row, problem_line

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from data_pipeline.problems_text import Block, Candidate
+from data_pipeline.problems.problem_blocks import Block, Candidate
 
 _LIST_HEADING = re.compile(
     r"#{1,6}[ ].{0,60}?\b(?:exercises|problems|questions|practice|homework|quiz|problem set|exercise set|review|test)\b", re.IGNORECASE

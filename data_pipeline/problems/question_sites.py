@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from data_pipeline.documents.document import Doc
-from data_pipeline.problems_text import Block, Candidate
+from data_pipeline.problems.problem_blocks import Block, Candidate
 
 _DIVIDER = re.compile(
     r"(?:#{1,6}[ ]|\*\*)?(?:\d{1,3}[ ]answers?(?:[ ]\d{1,3})?|(?:top|best|accepted|verified|expert|"
