@@ -43,8 +43,8 @@ import pyarrow.parquet as pq
 from data_pipeline.demo_corpus import BENCHMARK, warc_records, web, write_web
 from data_pipeline.demo_pages import SEED_HOST
 from data_pipeline.documents.document_files import read_docs
-from data_pipeline.mine import mine
-from data_pipeline.settings import Settings
+from data_pipeline.loop.mining_run import mine
+from data_pipeline.loop.run_settings import Settings
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("RECKON_DATA", HERE.parent.parent / "shared" / "data"))

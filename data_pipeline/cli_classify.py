@@ -15,9 +15,9 @@ from data_pipeline.cli_progress import Progress
 from data_pipeline.cli_steps import alone, counted, input_docs, output_file, rows_of, summary
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import SUFFIXES, document_files, read_docs, write_lines
-from data_pipeline.mine_extract import extracted_files, processes
-from data_pipeline.mine_watch import Watch, write_json
-from data_pipeline.settings import Settings
+from data_pipeline.loop.extracted_pages import extracted_files, processes
+from data_pipeline.loop.run_settings import Settings
+from data_pipeline.loop.step_records import Watch, write_json
 from verifiers.input_error import InputError
 
 

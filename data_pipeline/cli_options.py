@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
-from data_pipeline.settings import SettingError, Settings, fields
+from data_pipeline.loop.run_settings import SettingError, Settings, fields
 from verifiers.input_error import InputError, nearest
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-from data_pipeline.mine_watch import Watch
+from data_pipeline.loop.step_records import Watch
 
 EVERY = 15.0  # seconds between lines of a log
 BLINK = 0.2  # seconds between changes of the live line

@@ -9,9 +9,9 @@ from data_pipeline.cli_options import Parser, add_fields, with_fields
 from data_pipeline.cli_progress import Progress
 from data_pipeline.cli_tables import funnel_table, rounds_table
 from data_pipeline.demo_run import demo_settings
-from data_pipeline.mine import Outcome, mine
-from data_pipeline.report import write_report
-from data_pipeline.settings import Configured, Settings, read_config
+from data_pipeline.loop.mining_run import Outcome, mine
+from data_pipeline.loop.run_report import write_report
+from data_pipeline.loop.run_settings import Configured, Settings, read_config
 from verifiers.input_error import InputError
 
 

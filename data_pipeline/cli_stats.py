@@ -14,9 +14,9 @@ from data_pipeline.cli_tables import funnel_table, round_figures, rounds_table, 
 from data_pipeline.documents.addresses import host, normalise_url
 from data_pipeline.documents.document import Doc, to_row
 from data_pipeline.documents.document_files import document_files, read_docs
-from data_pipeline.mine_extract import damage_lines, finished
-from data_pipeline.mine_watch import rows, write_funnel
-from data_pipeline.report import write_report
+from data_pipeline.loop.extracted_pages import damage_lines, finished
+from data_pipeline.loop.run_report import write_report
+from data_pipeline.loop.step_records import rows, write_funnel
 from verifiers.input_error import InputError
 
 SHOWN = 12  # hosts, reasons and families of a table

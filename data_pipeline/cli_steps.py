@@ -15,10 +15,10 @@ from data_pipeline.cli_options import Parser, add_fields, with_fields
 from data_pipeline.cli_progress import Progress
 from data_pipeline.documents.document import Doc, to_line
 from data_pipeline.documents.document_files import document_files, open_lines, read_docs, write_lines
-from data_pipeline.mine_extract import duplicates_of, extracted_files
-from data_pipeline.mine_watch import Watch
+from data_pipeline.loop.extracted_pages import duplicates_of, extracted_files
+from data_pipeline.loop.run_settings import Settings
+from data_pipeline.loop.step_records import Watch
 from data_pipeline.problems.problem_mining import Difficulty, read_solve_rates, write_problems
-from data_pipeline.settings import Settings
 from verifiers.input_error import InputError
 
 EXTRACTION = ("prefilter", "block", "allow", "page_seconds", "page_megabytes", "keep_rejects", "workers")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.mine_watch import rows, told_once
+from data_pipeline.loop.step_records import rows, told_once
 
 REASONS = 3
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from data_pipeline.demo_corpus import BENCHMARK, write_web
 from data_pipeline.demo_pages import SEED_HOST
-from data_pipeline.settings import Settings
+from data_pipeline.loop.run_settings import Settings
 
 
 def demo_settings(folder: Path) -> tuple[Settings, list[str]]:

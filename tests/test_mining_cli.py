@@ -16,7 +16,7 @@ from data_pipeline.cli_progress import Progress
 from data_pipeline.cli_tables import table
 from data_pipeline.demo_corpus import BENCHMARK, web, write_web
 from data_pipeline.demo_pages import SEED_HOST
-from data_pipeline.settings import CHOICES, Settings, fields, from_mapping, read_config, to_mapping
+from data_pipeline.loop.run_settings import CHOICES, Settings, fields, from_mapping, read_config, to_mapping
 from tests import mining_stand_ins
 from verifiers.input_error import InputError
 
@@ -34,11 +34,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(folder):
-    from data_pipeline import mine_rounds
+    from data_pipeline.loop import mining_round
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mine_rounds, "train", mining_stand_ins.train)
-        patch.setattr(mine_rounds, "Classifier", mining_stand_ins.Classifier)
+        patch.setattr(mining_round, "train", mining_stand_ins.train)
+        patch.setattr(mining_round, "Classifier", mining_stand_ins.Classifier)
         config = folder / "config.toml"
         config.write_text(f'inputs = ["{folder}/web/demo-0*.warc.gz"]\nseed_domains = ["{SEED_HOST}"]\nrounds = 1\nproblems = false\n')
         assert cli.main(["run", str(config), "--out", str(folder / "run"), "--benchmarks", str(folder / "web" / BENCHMARK)]) == 0
@@ -410,8 +410,8 @@ def extracted(inputs: Path, out: Path, *options: str) -> list[str]:
 
 def test_megamaths_curve_can_be_asked_for() -> None:
     from data_pipeline.cleaning.duplicates import MEGAMATH
-    from data_pipeline.mine_extract import duplicates_of
-    from data_pipeline.settings import Settings
+    from data_pipeline.loop.extracted_pages import duplicates_of
+    from data_pipeline.loop.run_settings import Settings
 
     assert duplicates_of(Settings(lsh="11x10")) == MEGAMATH
     assert duplicates_of(Settings(near_threshold=0.8)).threshold == 0.8

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from data_pipeline.domains import (
+from data_pipeline.loop.math_domains import (
     Pattern,
     Visit,
     accepted,

@@ -10,18 +10,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipeline import mine_corpus, mine_rounds
 from data_pipeline.demo_corpus import BENCHMARK, QUESTION, web, write_web
 from data_pipeline.demo_pages import SEED_HOST
 from data_pipeline.documents.document import Doc, Origin, drop_if
 from data_pipeline.documents.document_files import read_docs
-from data_pipeline.mine import mine
-from data_pipeline.mine_corpus import measured
-from data_pipeline.mine_pool import Pool, draw
-from data_pipeline.mine_rounds import collect
-from data_pipeline.mine_sample import Sample
-from data_pipeline.mine_watch import Record, recorded
-from data_pipeline.settings import Settings
+from data_pipeline.loop import collected_corpus, mining_round
+from data_pipeline.loop.collected_corpus import measured
+from data_pipeline.loop.mining_round import collect
+from data_pipeline.loop.mining_run import mine
+from data_pipeline.loop.page_pool import Pool, draw
+from data_pipeline.loop.round_examples import Sample
+from data_pipeline.loop.run_settings import Settings
+from data_pipeline.loop.step_records import Record, recorded
 from tests import mining_stand_ins
 from verifiers.input_error import InputError
 
@@ -39,7 +39,7 @@ def extracted(archives, tmp_path_factory):
     """A run that has extracted and deduplicated: its folder is copied where a test needs no more than that."""
     out = tmp_path_factory.mktemp("runs") / "base"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mine_rounds, "draw_sample", _stop)
+        patch.setattr(mining_round, "draw_sample", _stop)
         with pytest.raises(KeyboardInterrupt):
             mine(settings(archives), archives, out)
     return out
@@ -51,8 +51,8 @@ def _stop(*_):
 
 @pytest.fixture(autouse=True)
 def _quick_classifier(monkeypatch):
-    monkeypatch.setattr(mine_rounds, "train", mining_stand_ins.train)
-    monkeypatch.setattr(mine_rounds, "Classifier", mining_stand_ins.Classifier)
+    monkeypatch.setattr(mining_round, "train", mining_stand_ins.train)
+    monkeypatch.setattr(mining_round, "Classifier", mining_stand_ins.Classifier)
 
 
 @pytest.fixture
@@ -82,8 +82,8 @@ def finished(archives, extracted, tmp_path_factory):
     """A whole run, for tests that only read it: its folder and its outcome."""
     out = Path(shutil.copytree(extracted, tmp_path_factory.mktemp("whole") / "out"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mine_rounds, "train", mining_stand_ins.train)
-        patch.setattr(mine_rounds, "Classifier", mining_stand_ins.Classifier)
+        patch.setattr(mining_round, "train", mining_stand_ins.train)
+        patch.setattr(mining_round, "Classifier", mining_stand_ins.Classifier)
         return out, mine(settings(archives), archives, out)
 
 
@@ -132,7 +132,7 @@ def test_the_funnel_adds_up_and_every_page_has_one_outcome(finished):
 
 
 def test_accepted_patterns_bring_pages_to_the_next_seed_and_an_edit_takes_them_away(archives, out, monkeypatch):
-    monkeypatch.setattr(mine_rounds, "Classifier", _Reluctant)
+    monkeypatch.setattr(mining_round, "Classifier", _Reluctant)
     given = settings(archives, threshold=0.5)
     first = mine(given, archives, out, review=True)
     assert first.review == out / "round-01" / "patterns.json"
@@ -201,8 +201,8 @@ def test_the_same_run_gives_the_same_bytes(archives, undisturbed, tmp_path):
     assert {**again, "config.json": ""} == {**undisturbed, "config.json": ""}
 
 
-STOPS = [(mine_rounds, "train", 1), (mine_rounds, "train", 2), (mine_rounds, "collect", 1), (mine_rounds, "write_json", 2),
-         (mine_rounds, "load_round", 2), (mine_corpus, "write_shards", 1), (mine_corpus, "write_json", 2)]  # fmt: skip
+STOPS = [(mining_round, "train", 1), (mining_round, "train", 2), (mining_round, "collect", 1), (mining_round, "write_json", 2),
+         (mining_round, "load_round", 2), (collected_corpus, "write_shards", 1), (collected_corpus, "write_json", 2)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("module", "name", "call"), STOPS, ids=[f"{name} {call}" for _, name, call in STOPS])
@@ -225,8 +225,8 @@ def test_a_run_stopped_anywhere_ends_in_the_same_bytes(archives, out, undisturbe
 def test_a_finished_run_is_only_read_again(archives, finished, monkeypatch):
     out, outcome = finished
     for name in ("train", "collect"):
-        monkeypatch.setattr(mine_rounds, name, _stop)
-    monkeypatch.setattr(mine_corpus, "write_shards", _stop)
+        monkeypatch.setattr(mining_round, name, _stop)
+    monkeypatch.setattr(collected_corpus, "write_shards", _stop)
     assert mine(settings(archives), archives, out) == outcome
 
 
@@ -263,8 +263,8 @@ def test_a_seed_of_one_class_is_one_line(archives, out):
 
 def test_a_budget_larger_than_the_corpus_is_one_line_and_costs_nothing(archives, out, monkeypatch):
     refused("larger than the corpus", settings(archives, budget=10**9), archives, out)
-    monkeypatch.setattr("data_pipeline.mine_extract.extract_archives", _stop)
-    monkeypatch.setattr("data_pipeline.mine_extract.dedup", _stop)
+    monkeypatch.setattr("data_pipeline.loop.extracted_pages.extract_archives", _stop)
+    monkeypatch.setattr("data_pipeline.loop.extracted_pages.dedup", _stop)
     assert mine(settings(archives, budget=20_000, rounds=1), archives, out).kept > 0
 
 

@@ -22,8 +22,8 @@ from data_pipeline.classifier.training_examples import FEWEST, Example, Seed, sp
 from data_pipeline.documents.document import Doc, Origin, to_line
 from data_pipeline.extraction import archive_watcher
 from data_pipeline.extraction.archive_worker import Job, Slot, Snapshot
-from data_pipeline.mine import _steps_begun
-from data_pipeline.mine_watch import told_once
+from data_pipeline.loop.mining_run import _steps_begun
+from data_pipeline.loop.step_records import told_once
 from data_pipeline.problems.problem_mining import write_problems
 from verifiers.input_error import InputError
 from verifiers.rewards.problem_file import read_problems

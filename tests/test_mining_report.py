@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipeline import report_plots
 from data_pipeline.documents.document import Doc, Origin, to_line
 from data_pipeline.documents.document_files import write_shards
-from data_pipeline.report import write_report
+from data_pipeline.loop import report_plots
+from data_pipeline.loop.run_report import write_report
 from verifiers.input_error import InputError
 
 HOSTILE = "<script>alert(1)</script>"

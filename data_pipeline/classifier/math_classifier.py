@@ -9,8 +9,8 @@ share (`per_source`); the smaller class is repeated to the size of the larger on
 section 2.1: dim 256, learning rate 0.1, word 3-grams, min count 3, 3 epochs; its buckets are not stated, fastText's default is taken).
 They are meant for a million documents and learn nothing from a few hundred, so small seeds get more passes (`Training.fitted`).
 
-Left out: what is a good seed (`mine.py`), and how many of the best to keep. A score is the model's probability; how far it is from the true
-share of mathematics, by score, is in the report (`calibration`).
+Left out: what is a good seed (`mining_run.py`), and how many of the best to keep. A score is the model's probability; how far it is from
+the true share of mathematics, by score, is in the report (`calibration`).
 """
 
 import json

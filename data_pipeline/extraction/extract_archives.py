@@ -39,7 +39,7 @@ _PATIENCE = 5.0
 
 
 class ExtractionSettings(Protocol):
-    """What is asked of settings: `settings.Settings` has it, and so has `Extraction`."""
+    """What is asked of settings: `run_settings.Settings` has it, and so has `Extraction`."""
 
     @property
     def page_seconds(self) -> float: ...

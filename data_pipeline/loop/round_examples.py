@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_pipeline.mine_pool import Mask, Pool, Rows, draw, lot
-from data_pipeline.mine_seed import Seed
-from data_pipeline.settings import Settings
+from data_pipeline.loop.page_pool import Mask, Pool, Rows, draw, lot
+from data_pipeline.loop.run_settings import Settings
+from data_pipeline.loop.seed_pages import Seed
 from verifiers.input_error import InputError
 
 HELD_OUT = 10  # one page in so many

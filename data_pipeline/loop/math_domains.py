@@ -218,7 +218,7 @@ def _pattern(row: Mapping[str, Any]) -> Pattern:
 
 
 def write_domains(domains: Sequence[Domain], path: Path) -> None:
-    """`domains.json`, one domain a line."""
+    """`math_domains.json`, one domain a line."""
     lines = [json.dumps({**asdict(domain), "share": round(domain.share, 4)}, ensure_ascii=False) for domain in domains]
     with atomic_path(path) as temporary:
         temporary.write_text('{"domains": [' + ",".join("\n" + line for line in lines) + "\n]}\n", encoding="utf-8")

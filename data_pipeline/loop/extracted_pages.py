@@ -12,8 +12,8 @@ from data_pipeline.archives.named_inputs import expand
 from data_pipeline.cleaning.duplicates import MEGAMATH, Dedup, Duplicates, dedup
 from data_pipeline.documents.document_files import read_docs
 from data_pipeline.extraction.extract_archives import archive_key, extract_archives
-from data_pipeline.mine_watch import Record, Watch, is_done, recorded
-from data_pipeline.settings import Settings
+from data_pipeline.loop.run_settings import Settings
+from data_pipeline.loop.step_records import Record, Watch, is_done, recorded
 
 SOUND = ("pages", "skipped: ")
 """How the counts of records begin that nothing is wrong with."""

@@ -1,4 +1,5 @@
-"""A mining run as one page: `report.html`, with the funnel, the rounds, what was found, sample pages before and after, and what it cost.
+"""A mining run as one page: `run_report.html`, with the funnel, the rounds, what was found, sample pages before and after, and what it
+cost.
 
 Everything is read from the run's own files, so it can be drawn again at any time (`reckon mine report OUT`), of an unfinished run too:
 what is not there is left out. One file without scripts or links, so that it can be mailed; whatever comes from a page is escaped. The
@@ -19,10 +20,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from data_pipeline import report_plots as plots
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import read_docs
-from data_pipeline.mine_watch import CORPUS_STAGES, told_once
+from data_pipeline.loop import report_plots as plots
+from data_pipeline.loop.step_records import CORPUS_STAGES, told_once
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 

@@ -24,12 +24,12 @@ from data_pipeline.cleaning.prose_language import keep_languages
 from data_pipeline.cleaning.repeated_lines import find_boilerplate, remove_boilerplate
 from data_pipeline.documents.document import Doc, Stage, drop_if, to_line
 from data_pipeline.documents.document_files import read_docs, write_lines, write_shards
-from data_pipeline.mine_pool import Pool
-from data_pipeline.mine_rounds import folder_of
-from data_pipeline.mine_sample import Round
-from data_pipeline.mine_watch import Record, Watch, is_done, recorded, step_file, write_json
+from data_pipeline.loop.mining_round import folder_of
+from data_pipeline.loop.page_pool import Pool
+from data_pipeline.loop.round_examples import Round
+from data_pipeline.loop.run_settings import Settings, to_mapping
+from data_pipeline.loop.step_records import Record, Watch, is_done, recorded, step_file, write_json
 from data_pipeline.problems.problem_mining import write_problems
-from data_pipeline.settings import Settings, to_mapping
 from verifiers.atomic import atomic_path
 
 COLLECTION = "collected.jsonl.zst"

@@ -17,8 +17,8 @@ from data_pipeline.classifier.training_examples import FEWEST, SHORTEST
 from data_pipeline.documents.addresses import host, normalise_url
 from data_pipeline.documents.document import Doc, to_line
 from data_pipeline.documents.document_files import SUFFIXES, read_docs, write_lines
-from data_pipeline.mine_pool import Mask, Pool, lot
-from data_pipeline.settings import Settings
+from data_pipeline.loop.page_pool import Mask, Pool, lot
+from data_pipeline.loop.run_settings import Settings
 from verifiers.input_error import InputError
 
 NAME = "seed.jsonl.zst"

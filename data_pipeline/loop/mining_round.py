@@ -3,8 +3,8 @@
 The user's own seed pages are collected whatever their score. Pages that patterns brought in are not: they train, and then they must score.
 Where the user gave neither a budget nor a threshold, the held-out pages decide it (`calibrated`).
 
-A round's folder: `model.bin`, `training.json`, `scores.parquet`, `domains.json`, `patterns.json`, and `figures.json`, written last. Nothing
-in it depends on time, place or the number of workers.
+A round's folder: `model.bin`, `training.json`, `scores.parquet`, `math_domains.json`, `patterns.json`, and `figures.json`, written last.
+Nothing in it depends on time, place or the number of workers.
 """
 
 import json
@@ -18,16 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from data_pipeline import domains as places
 from data_pipeline.classifier.math_classifier import Classifier, Example, train, training_for
 from data_pipeline.classifier.parallel_scoring import score_texts
 from data_pipeline.documents.addresses import host
-from data_pipeline.mine_extract import processes
-from data_pipeline.mine_pool import Mask, Pool
-from data_pipeline.mine_sample import Round, Sample, draw_sample
-from data_pipeline.mine_seed import Seed
-from data_pipeline.mine_watch import Record, Watch, write_json
-from data_pipeline.settings import Settings
+from data_pipeline.loop import math_domains as places
+from data_pipeline.loop.extracted_pages import processes
+from data_pipeline.loop.page_pool import Mask, Pool
+from data_pipeline.loop.round_examples import Round, Sample, draw_sample
+from data_pipeline.loop.run_settings import Settings
+from data_pipeline.loop.seed_pages import Seed
+from data_pipeline.loop.step_records import Record, Watch, write_json
 from verifiers.atomic import atomic_path, remove_leftovers
 from verifiers.input_error import InputError
 

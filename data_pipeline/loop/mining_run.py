@@ -5,8 +5,8 @@ The order of the steps, and why:
 1. extract: every page once, cached. The rounds read text; extraction is most of the cost.
 2. duplicates: URL, exact, near. Before the rounds, as in the paper: a page that exists a thousand times would be a thousand votes in
    training, in its domain's share and in the token budget. Signatures cost a twentieth of extraction: cheap enough for the whole pool.
-3. rounds: train, score, collect, domains (`mine_rounds.py`), until the collection is the last one's (98 %) or the rounds are used up.
-4. corpus: language, boilerplate lines, quality, decontamination, shards, on the collection only (`mine_corpus.py`).
+3. rounds: train, score, collect, domains (`mining_round.py`), until the collection is the last one's (98 %) or the rounds are used up.
+4. corpus: language, boilerplate lines, quality, decontamination, shards, on the collection only (`collected_corpus.py`).
 5. problems: question-answer pairs from the corpus's pages.
 
 Resuming is reading: each step has a marker that is written last, and a step without one is done again from the last marker inside it (an
@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_pipeline import mine_corpus, mine_rounds
-from data_pipeline.mine_extract import extracted_files, find_duplicates
-from data_pipeline.mine_pool import Pool, build_pool
-from data_pipeline.mine_sample import Round
-from data_pipeline.mine_seed import Seed, read_seed, refuse_too_small, sort_seed
-from data_pipeline.mine_watch import SILENT, Watch, is_done, recorded, write_funnel, write_json
-from data_pipeline.settings import STEPS, Settings, differences, to_mapping
+from data_pipeline.loop import collected_corpus, mining_round
+from data_pipeline.loop.extracted_pages import extracted_files, find_duplicates
+from data_pipeline.loop.page_pool import Pool, build_pool
+from data_pipeline.loop.round_examples import Round
+from data_pipeline.loop.run_settings import STEPS, Settings, differences, to_mapping
+from data_pipeline.loop.seed_pages import Seed, read_seed, refuse_too_small, sort_seed
+from data_pipeline.loop.step_records import SILENT, Watch, is_done, recorded, write_funnel, write_json
 from verifiers.atomic import remove_leftovers
 from verifiers.input_error import InputError
 
@@ -63,12 +63,12 @@ def mine(settings: Settings, inputs: Sequence[str], out: Path, *, watch: Watch =
         if idle := seed.idle_hosts(pool):
             watch.note(f"of the seed's hosts, the inputs hold no page of {', '.join(idle)}")
         last = _rounds(pool, seed, settings, out, watch, review)
-        waits = mine_rounds.folder_of(out, last.number) / "patterns.json"
+        waits = mining_round.folder_of(out, last.number) / "patterns.json"
         write_funnel(out)
         if review and not _ended(last, settings, out):
             return Outcome(out, last.number, len(pool), int(last.collected.sum()), 0, 0, waits)
-        kept = mine_corpus.write_corpus(pool, last, settings, out, watch)
-        problems = mine_corpus.write_problem_file(settings, out, watch)
+        kept = collected_corpus.write_corpus(pool, last, settings, out, watch)
+        problems = collected_corpus.write_problem_file(settings, out, watch)
         write_funnel(out)
     return Outcome(out, last.number, len(pool), int(last.collected.sum()), kept, problems, None)
 
@@ -76,25 +76,25 @@ def mine(settings: Settings, inputs: Sequence[str], out: Path, *, watch: Watch =
 def _check(pool: Pool, settings: Settings) -> None:
     if not len(pool):
         raise InputError("the inputs hold no page that extraction keeps; `reckon mine stats OUT` shows the reasons")
-    mine_rounds.check_budget(pool, settings)
+    mining_round.check_budget(pool, settings)
 
 
 def _rounds(pool: Pool, seed: Seed, settings: Settings, out: Path, watch: Watch, review: bool) -> Round:
     """All rounds that are left; with `review`, one."""
-    current = mine_rounds.first(pool, seed)
+    current = mining_round.first(pool, seed)
     while not _ended(current, settings, out):
         number = current.number + 1
         name = f"round-{number:02d}"
-        if not (mine_rounds.folder_of(out, number) / "figures.json").is_file():
+        if not (mining_round.folder_of(out, number) / "figures.json").is_file():
             with recorded(out, name) as record:
-                current = mine_rounds.run_round(pool, seed, current, settings, out, watch, record)
+                current = mining_round.run_round(pool, seed, current, settings, out, watch, record)
                 record.entered, record.kept = len(pool), int(current.collected.sum())
                 record.dropped = {"round: not collected": record.entered - record.kept}
-            watch.note(_sentence(mine_rounds.read_figures(mine_rounds.folder_of(out, number))))
+            watch.note(_sentence(mining_round.read_figures(mining_round.folder_of(out, number))))
             if review:
                 return current
         else:
-            current = mine_rounds.load_round(pool, out, number)
+            current = mining_round.load_round(pool, out, number)
     return current
 
 
@@ -102,7 +102,7 @@ def _ended(current: Round, settings: Settings, out: Path) -> bool:
     """Whether this is the last round."""
     if current.number == 0:
         return False
-    return current.number >= settings.rounds or bool(mine_rounds.read_figures(mine_rounds.folder_of(out, current.number))["settled"])
+    return current.number >= settings.rounds or bool(mining_round.read_figures(mining_round.folder_of(out, current.number))["settled"])
 
 
 def _sentence(figures: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The pictures of a mining run, each from rows that `report.py` read: a PNG a picture, nothing decided here."""
+"""The pictures of a mining run, each from rows that `run_report.py` read: a PNG a picture, nothing decided here."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
