@@ -40,8 +40,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from data_pipeline.demo_corpus import BENCHMARK, warc_records, web, write_web
-from data_pipeline.demo_pages import SEED_HOST
+from data_pipeline.commands.demo_pages import SEED_HOST
+from data_pipeline.commands.demo_web import BENCHMARK, warc_records, web, write_web
 from data_pipeline.documents.document_files import read_docs
 from data_pipeline.loop.mining_run import mine
 from data_pipeline.loop.run_settings import Settings
@@ -209,7 +209,7 @@ def durability(folder: Path) -> dict[str, Any]:
             "--benchmarks",
             str(folder / "web" / BENCHMARK),
         ]
-        return [sys.executable, "-m", "data_pipeline.cli", "run", *archives, "--out", str(out), *options]
+        return [sys.executable, "-m", "data_pipeline.commands.mine_command", "run", *archives, "--out", str(out), *options]
 
     start = time.perf_counter()
     subprocess.run(command(folder / "a"), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -37,7 +37,10 @@ COMMANDS = {  # name -> (module with a `Config` dataclass and `run(config) -> ex
     "verifiers": ("recipes.verifier_list", "the verifiers and their parameters, a line each"),
     "audit": ("recipes.audit", "golds that fail, conflicts, duplicates, leaks and answer types of a data set"),
     "plot": ("recipes.plot", "draw the plots of a run again"),
-    "mine": ("data_pipeline.cli", "mathematics out of web archives: extract, classify, by domain, in rounds; to a corpus and to problems"),
+    "mine": (
+        "data_pipeline.commands.mine_command",
+        "mathematics out of web archives: extract, classify, by domain, in rounds; to a corpus and to problems",
+    ),
 }
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline import cli
-from data_pipeline.cli_progress import Progress
-from data_pipeline.cli_tables import table
-from data_pipeline.demo_corpus import BENCHMARK, web, write_web
-from data_pipeline.demo_pages import SEED_HOST
+from data_pipeline.commands import mine_command
+from data_pipeline.commands.demo_pages import SEED_HOST
+from data_pipeline.commands.demo_web import BENCHMARK, web, write_web
+from data_pipeline.commands.run_progress import Progress
+from data_pipeline.commands.run_tables import table
 from data_pipeline.loop.run_settings import CHOICES, Settings, fields, from_mapping, read_config, to_mapping
 from tests import mining_stand_ins
 from verifiers.input_error import InputError
@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
     """A web and the documents extracted from it by the command."""
     folder = tmp_path_factory.mktemp("cli")
     archives = write_web(folder / "web", share=SHARE)
-    assert cli.main(["extract", *map(str, archives), "--out", str(folder / "docs.jsonl")]) == 0
+    assert mine_command.main(["extract", *map(str, archives), "--out", str(folder / "docs.jsonl")]) == 0
     return folder
 
 
@@ -41,7 +41,7 @@ def finished(folder):
         patch.setattr(mining_round, "Classifier", mining_stand_ins.Classifier)
         config = folder / "config.toml"
         config.write_text(f'inputs = ["{folder}/web/demo-0*.warc.gz"]\nseed_domains = ["{SEED_HOST}"]\nrounds = 1\nproblems = false\n')
-        assert cli.main(["run", str(config), "--out", str(folder / "run"), "--benchmarks", str(folder / "web" / BENCHMARK)]) == 0
+        assert mine_command.main(["run", str(config), "--out", str(folder / "run"), "--benchmarks", str(folder / "web" / BENCHMARK)]) == 0
     return folder / "run"
 
 
@@ -52,7 +52,7 @@ def documents(path: Path) -> list[dict]:
 def error_of(capsys, *arguments: str) -> str:
     """The one line of a refused command."""
     capsys.readouterr()
-    assert cli.main(list(arguments)) == 2
+    assert mine_command.main(list(arguments)) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1:]
     assert len(said) == 1
     assert said[0].startswith("error: ")
@@ -78,7 +78,7 @@ def test_extract_takes_single_pages_and_folders(tmp_path):
         "<html><body><p>The square of \\(a+b\\) is larger than we thought it was.</p></body></html>"
     )
     (tmp_path / "b.html").write_text("<html><body></body></html>")
-    assert cli.main(["extract", str(tmp_path / "pages"), str(tmp_path / "b.html"), "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert mine_command.main(["extract", str(tmp_path / "pages"), str(tmp_path / "b.html"), "--out", str(tmp_path / "out.jsonl")]) == 0
     by_name = {row["url"].rsplit("/", 1)[-1]: row for row in documents(tmp_path / "out.jsonl")}
     assert "$a+b$" in by_name["a.html"]["text"]
     assert by_name["a.html"]["dropped"] is None
@@ -92,11 +92,11 @@ def test_extract_keeps_the_order_of_its_inputs_and_forgets_those_of_an_earlier_a
     for name in "cab":
         (tmp_path / f"{name}.html").write_text(PAGE)
     named = [str(tmp_path / f"{name}.html") for name in "cab"]
-    monkeypatch.setattr("data_pipeline.cli_steps.write_lines", _interrupt)
-    assert cli.main(["extract", *named, "--out", str(tmp_path / "out.jsonl")]) == 130
+    monkeypatch.setattr("data_pipeline.commands.step_commands.write_lines", _interrupt)
+    assert mine_command.main(["extract", *named, "--out", str(tmp_path / "out.jsonl")]) == 130
     assert not (tmp_path / "out.jsonl").exists()
     monkeypatch.undo()
-    assert cli.main(["extract", *named[:2], "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert mine_command.main(["extract", *named[:2], "--out", str(tmp_path / "out.jsonl")]) == 0
     assert [row["url"][-6:] for row in documents(tmp_path / "out.jsonl")] == ["c.html", "a.html"]
 
 
@@ -109,7 +109,7 @@ def test_a_damaged_archive_is_named_with_what_is_wrong(capsys, folder, tmp_path)
     (tmp_path / "cut.warc.gz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "none.warc").write_bytes(b"")
     out = str(tmp_path / "out.jsonl")
-    assert cli.main(["extract", str(tmp_path / "cut.warc.gz"), str(tmp_path / "none.warc"), "--out", out]) == 0
+    assert mine_command.main(["extract", str(tmp_path / "cut.warc.gz"), str(tmp_path / "none.warc"), "--out", out]) == 0
     said = capsys.readouterr().err
     assert "damaged: 2 archives" in said
     assert re.search(r"cut\.warc\.gz: truncated archive 1", said)
@@ -137,7 +137,7 @@ def test_two_commands_do_not_write_one_file(capsys, tmp_path):
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(folder, tmp_path, kilobytes):
     """The largest file that may be written stands in for the disk: the same error comes from the same calls."""
     archive, out = str(folder / "web" / "demo-00.warc.gz"), tmp_path / "out.jsonl"
-    command = [sys.executable, "-m", "data_pipeline.cli", "extract", archive, "--out", str(out)]
+    command = [sys.executable, "-m", "data_pipeline.commands.mine_command", "extract", archive, "--out", str(out)]
     limit = kilobytes << 10
     done = subprocess.run(
         command, capture_output=True, text=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)), check=False
@@ -145,14 +145,14 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(folder, tmp_path, 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert re.match("error: .*File too large", done.stderr.splitlines()[-1])
-    assert cli.main(["extract", archive, "--out", str(out)]) == 0
+    assert mine_command.main(["extract", archive, "--out", str(out)]) == 0
     ids = [row["id"] for row in documents(out)]
     assert len(ids) == len(set(ids)) == sum(row["archive"] == archive for row in documents(folder / "docs.jsonl"))
 
 
 def test_dedup_marks_copies_and_drops_them_on_request(folder, tmp_path):
-    assert cli.main(["dedup", str(folder / "docs.jsonl"), "--out", str(tmp_path / "marked.jsonl")]) == 0
-    assert cli.main(["dedup", str(folder / "docs.jsonl"), "--out", str(tmp_path / "left.jsonl"), "--drop"]) == 0
+    assert mine_command.main(["dedup", str(folder / "docs.jsonl"), "--out", str(tmp_path / "marked.jsonl")]) == 0
+    assert mine_command.main(["dedup", str(folder / "docs.jsonl"), "--out", str(tmp_path / "left.jsonl"), "--drop"]) == 0
     marked, left = documents(tmp_path / "marked.jsonl"), documents(tmp_path / "left.jsonl")
     assert len(marked) == len(documents(folder / "docs.jsonl"))
     assert [row["id"] for row in left] == [row["id"] for row in marked if not row["dropped"]]
@@ -164,7 +164,10 @@ def test_decontaminate_removes_the_planted_question(folder, tmp_path):
     before = (folder / "docs.jsonl").read_text()
     assert "17 rows of tulips" in before
     benchmark = str(folder / "web" / BENCHMARK)
-    assert cli.main(["decontaminate", str(folder / "docs.jsonl"), "--benchmarks", benchmark, "--out", str(tmp_path / "clean.jsonl")]) == 0
+    assert (
+        mine_command.main(["decontaminate", str(folder / "docs.jsonl"), "--benchmarks", benchmark, "--out", str(tmp_path / "clean.jsonl")])
+        == 0
+    )
     assert "17 rows of tulips" not in (tmp_path / "clean.jsonl").read_text()
     assert len(documents(tmp_path / "clean.jsonl")) == len(before.splitlines())
 
@@ -173,14 +176,14 @@ def test_decontaminate_lists_its_hits_and_cleans_problems_and_chats(folder, tmp_
     benchmark, docs = str(folder / "web" / BENCHMARK), str(folder / "docs.jsonl")
     hits = tmp_path / "hits.jsonl"
     common = ["--benchmarks", benchmark, "--out", str(tmp_path / "clean.jsonl"), "--hits", str(hits)]
-    assert cli.main(["decontaminate", docs, *common]) == 0
+    assert mine_command.main(["decontaminate", docs, *common]) == 0
     planted = [row["id"] for row in documents(folder / "docs.jsonl") if "17 rows of tulips" in row["text"]]
     assert {row["id"] for row in documents(hits)} == set(planted)
     question = documents(folder / "web" / BENCHMARK)[0]["problem"]
     rows = [{"id": "a", "prompt": question, "answer": "1"}, {"id": "b", "prompt": "What is $2+2$?", "answer": "4"},
             {"messages": [{"role": "user", "content": f"Now: {question}"}]}]  # fmt: skip
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert cli.main(["decontaminate", str(tmp_path / "rows.jsonl"), "--rows", *common]) == 0
+    assert mine_command.main(["decontaminate", str(tmp_path / "rows.jsonl"), "--rows", *common]) == 0
     assert documents(tmp_path / "clean.jsonl") == [rows[1]]
     assert {row["id"] for row in documents(hits)} == {"a", f"{tmp_path / 'rows.jsonl'}:3"}
     (tmp_path / "rows.jsonl").write_text("[1]\n")
@@ -196,7 +199,7 @@ def test_problems_are_written_with_true_answers(folder, tmp_path):
     lessons = tmp_path / "lessons.jsonl"
     chosen = [row for row in documents(folder / "docs.jsonl") if SEED_HOST in row["url"]][:3]
     lessons.write_text("".join(json.dumps(row) + "\n" for row in chosen))
-    assert cli.main(["problems", str(lessons), "--out", str(tmp_path / "problems.jsonl")]) == 0
+    assert mine_command.main(["problems", str(lessons), "--out", str(tmp_path / "problems.jsonl")]) == 0
     found = documents(tmp_path / "problems.jsonl")
     assert found
     for row in found:
@@ -211,8 +214,8 @@ def test_train_and_score_put_mathematics_above_the_rest(folder, tmp_path):
     for kind, file in files.items():
         file.write_text("".join(json.dumps(row) + "\n" for row in documents(folder / "docs.jsonl") if truth[row["url"]] is kind))
     model = tmp_path / "model.bin"
-    assert cli.main(["train", str(files[True]), "--negatives", str(files[False]), "--out", str(model), "--preset", "small"]) == 0
-    assert cli.main(["score", str(folder / "docs.jsonl"), "--model", str(model), "--out", str(tmp_path / "scored.jsonl")]) == 0
+    assert mine_command.main(["train", str(files[True]), "--negatives", str(files[False]), "--out", str(model), "--preset", "small"]) == 0
+    assert mine_command.main(["score", str(folder / "docs.jsonl"), "--model", str(model), "--out", str(tmp_path / "scored.jsonl")]) == 0
     scores = {row["url"]: row["scores"]["math"] for row in documents(tmp_path / "scored.jsonl") if not row["dropped"]}
     good = [score for url, score in scores.items() if truth[url]]
     bad = [score for url, score in scores.items() if not truth[url]]
@@ -229,7 +232,7 @@ def test_run_reads_a_configuration_that_options_override(finished):
 
 def test_a_report_is_drawn_again_and_stats_name_the_damaged(finished, folder, capsys, tmp_path):
     (finished / "report.html").unlink()
-    assert cli.main(["report", str(finished)]) == 0
+    assert mine_command.main(["report", str(finished)]) == 0
     page = (finished / "report.html").read_text()
     assert "Cost of a billion pages" in page
     steps = {row["step"]: row for row in json.loads((finished / "funnel.json").read_text())["steps"]}
@@ -243,41 +246,41 @@ def test_archives_that_come_later_are_told_and_left_out(finished, folder, capsys
     new.write_bytes((folder / "web" / "demo-00.warc.gz").read_bytes())
     before = (finished / "config.json").read_bytes()
     arguments = ["run", str(folder / "config.toml"), "--out", str(finished), "--benchmarks", str(folder / "web" / BENCHMARK)]
-    assert cli.main(arguments) == 0
+    assert mine_command.main(arguments) == 0
     new.unlink()
     assert "1 of 3 sources came after this run" in capsys.readouterr().err
     assert (finished / "config.json").read_bytes() == before
 
 
 def test_stats_of_a_run_and_of_documents(finished, folder, capsys):
-    assert cli.main(["stats", str(finished), "--json"]) == 0
+    assert mine_command.main(["stats", str(finished), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [row["step"] for row in found["steps"]][:3] == ["extract", "duplicates", "round-01"]
     assert found["rounds"][0]["collected"] > 0
-    assert cli.main(["stats", str(folder / "docs.jsonl"), "--json"]) == 0
+    assert mine_command.main(["stats", str(folder / "docs.jsonl"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     rows = documents(folder / "docs.jsonl")
     assert found["documents"] == len(rows)
     assert found["characters"] == sum(len(row["text"]) for row in rows if not row["dropped"])
     assert found["hosts"][SEED_HOST] == sum(SEED_HOST in row["url"] for row in rows if not row["dropped"])
-    assert cli.main(["stats", str(finished)]) == 0
+    assert mine_command.main(["stats", str(finished)]) == 0
     assert "round-01" in capsys.readouterr().out
 
 
 def test_inspect_tells_a_documents_way_through_the_run(finished, capsys):
     copy = json.loads((finished / "duplicates.jsonl").read_text().splitlines()[0])
-    assert cli.main(["inspect", copy["id"], "--in", str(finished), "--json"]) == 0
+    assert mine_command.main(["inspect", copy["id"], "--in", str(finished), "--json"]) == 0
     stages = json.loads(capsys.readouterr().out)["stages"]
     assert stages[1] == {"stage": "duplicates", "outcome": copy["reason"], "kept": copy["kept"]}
     assert len(stages) == 2
-    assert cli.main(["inspect", copy["kept"], "--in", str(finished), "--json"]) == 0
+    assert mine_command.main(["inspect", copy["kept"], "--in", str(finished), "--json"]) == 0
     assert [row["outcome"] for row in json.loads(capsys.readouterr().out)["stages"]][:3] == ["kept", "kept", "collected"]
 
 
 def test_inspect_finds_by_url_and_by_line(folder, capsys):
     rows = documents(folder / "docs.jsonl")
     for name in (rows[4]["url"], rows[4]["url"] + "#part", "5", rows[4]["id"]):
-        assert cli.main(["inspect", name, "--in", str(folder / "docs.jsonl"), "--json"]) == 0
+        assert mine_command.main(["inspect", name, "--in", str(folder / "docs.jsonl"), "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["document"]["id"] == rows[4]["id"]
 
 
@@ -380,7 +383,7 @@ def test_a_package_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("importlib.import_module", missing)
     with pytest.raises(InputError, match=r"selectolax\.lexbor is missing; mining needs: pip install 'reckon-rl\[data\]'"):
-        cli.command(["stats", "x"])
+        mine_command.command(["stats", "x"])
 
 
 def test_pages_are_read_only_from_where_the_lists_say(tmp_path: Path) -> None:
@@ -404,7 +407,7 @@ def test_pages_are_read_only_from_where_the_lists_say(tmp_path: Path) -> None:
 
 
 def extracted(inputs: Path, out: Path, *options: str) -> list[str]:
-    assert cli.command(["extract", str(inputs), "--out", str(out), *options]) == 0
+    assert mine_command.command(["extract", str(inputs), "--out", str(out), *options]) == 0
     return out.read_text().splitlines()
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipeline.demo_corpus import BENCHMARK, QUESTION, web, write_web
-from data_pipeline.demo_pages import SEED_HOST
+from data_pipeline.commands.demo_pages import SEED_HOST
+from data_pipeline.commands.demo_web import BENCHMARK, QUESTION, web, write_web
 from data_pipeline.documents.document import Doc, Origin, drop_if
 from data_pipeline.documents.document_files import read_docs
 from data_pipeline.loop import collected_corpus, mining_round

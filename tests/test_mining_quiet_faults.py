@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from data_pipeline import cli
 from data_pipeline.archives.indexed_pages import Row, read_records, requests
 from data_pipeline.archives.named_inputs import expand
 from data_pipeline.classifier.math_classifier import PRESETS, Training, train, training_for
 from data_pipeline.classifier.training_examples import FEWEST, Example, Seed, split
+from data_pipeline.commands import mine_command
 from data_pipeline.documents.document import Doc, Origin, to_line
 from data_pipeline.extraction import archive_watcher
 from data_pipeline.extraction.archive_worker import Job, Slot, Snapshot
@@ -57,7 +57,7 @@ def labelled(folder: Path, count: int) -> tuple[Path, Path]:
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     capsys.readouterr()
-    assert cli.main(list(arguments)) == 2
+    assert mine_command.main(list(arguments)) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert lines[-1].startswith("error: ")
     return lines[-1]
@@ -172,8 +172,8 @@ def test_a_threshold_that_megamaths_bands_ignore_is_refused(tmp_path: Path, caps
     assert "--near-threshold has no effect with --lsh 11x10" in said
     said = refusal(capsys, "dedup", str(docs), "--out", out, "--no-near", "--near-threshold", "0.9")
     assert "--near-threshold has no effect without --near" in said
-    assert cli.main(["dedup", str(docs), "--out", out, "--lsh", "11x10"]) == 0
-    assert cli.main(["dedup", str(docs), "--out", out, "--near-threshold", "0.9"]) == 0
+    assert mine_command.main(["dedup", str(docs), "--out", out, "--lsh", "11x10"]) == 0
+    assert mine_command.main(["dedup", str(docs), "--out", out, "--near-threshold", "0.9"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_small_seeds_hold_out_what_they_can_spare(tmp_path: Path, count: int) ->
 
 def test_a_seed_of_ten_trains_through_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = labelled(tmp_path, FEWEST)
-    assert cli.main(["train", str(good), "--negatives", str(bad), "--out", str(tmp_path / "m.bin")]) == 0
+    assert mine_command.main(["train", str(good), "--negatives", str(bad), "--out", str(tmp_path / "m.bin")]) == 0
     assert json.loads((tmp_path / "m.json").read_text())["training"]["bucket"] == PRESETS["small"].bucket
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -272,7 +272,7 @@ def test_training_takes_pages_and_parquet_as_a_seed_does(tmp_path: Path, capsys:
         (pages / f"{number}.html").write_text(f"<html><body><h1>Page {number}</h1>{paragraphs}</body></html>")
     rows = [{"text": document(OTHER, k, "x").text, "url": f"https://b{k}.example/"} for k in range(FEWEST)]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "bad.parquet")
-    assert cli.main(["train", str(pages), "--negatives", str(tmp_path / "bad.parquet"), "--out", str(tmp_path / "m.bin")]) == 0
+    assert mine_command.main(["train", str(pages), "--negatives", str(tmp_path / "bad.parquet"), "--out", str(tmp_path / "m.bin")]) == 0
     documents = json.loads((tmp_path / "m.json").read_text())["documents"]
     assert (documents["math"], documents["other"]) == (FEWEST, FEWEST)
     assert not (tmp_path / ".m.bin.parts").exists()
@@ -295,7 +295,7 @@ def test_decontamination_says_what_it_read_and_what_it_removed(tmp_path: Path, c
     texts = [f"{kept}\n\n{question}.", kept, f"{question}.\n\n{question}."]
     docs = [Doc(f"{k:016x}", f"https://a.example/{k}", text, Origin("x", k)) for k, text in enumerate(texts)]
     arguments = [str(write_docs(tmp_path / "d.jsonl", docs)), "--benchmarks", str(tmp_path / "bench.jsonl"), "--out"]
-    assert cli.main(["decontaminate", *arguments, str(tmp_path / "o.jsonl")]) == 0
+    assert mine_command.main(["decontaminate", *arguments, str(tmp_path / "o.jsonl")]) == 0
     said = capsys.readouterr().err
     assert "benchmarks: 3 texts of 1 file; 1 of fewer than 3 words cannot be looked for" in said
     gone = 3 * (len(question) + 1) + 2 * 2
@@ -320,6 +320,6 @@ def test_hosts_of_the_seed_that_match_nothing_are_named(tmp_path: Path, capsys: 
     pages.write_bytes(b"".join(record(number) for number in range(6)))
     out = str(tmp_path / "run")
     hosts = ["a.example", "www.a.example", "nowhere.example.org"]
-    assert cli.main(["run", str(pages), "--out", out, "--seed-domains", *hosts]) in (0, 2)  # six tiny pages: too few to train on
+    assert mine_command.main(["run", str(pages), "--out", out, "--seed-domains", *hosts]) in (0, 2)  # six tiny pages: too few to train on
     said = capsys.readouterr().err
     assert "hold no page of nowhere.example.org, www.a.example (did you mean a.example?)" in said

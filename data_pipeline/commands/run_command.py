@@ -5,10 +5,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_pipeline.cli_options import Parser, add_fields, with_fields
-from data_pipeline.cli_progress import Progress
-from data_pipeline.cli_tables import funnel_table, rounds_table
-from data_pipeline.demo_run import demo_settings
+from data_pipeline.commands.command_options import Parser, add_fields, with_fields
+from data_pipeline.commands.demo_run import demo_settings
+from data_pipeline.commands.run_progress import Progress
+from data_pipeline.commands.run_tables import funnel_table, rounds_table
 from data_pipeline.loop.mining_run import Outcome, mine
 from data_pipeline.loop.run_report import write_report
 from data_pipeline.loop.run_settings import Configured, Settings, read_config

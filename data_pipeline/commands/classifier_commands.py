@@ -10,9 +10,9 @@ from data_pipeline.archives.named_inputs import ARCHIVES, HTML, is_index
 from data_pipeline.classifier.classifier_figures import table
 from data_pipeline.classifier.math_classifier import Classifier, train_files, training_for
 from data_pipeline.classifier.parallel_scoring import score_texts
-from data_pipeline.cli_options import Parser, add_fields, with_fields
-from data_pipeline.cli_progress import Progress
-from data_pipeline.cli_steps import alone, counted, input_docs, output_file, rows_of, summary
+from data_pipeline.commands.command_options import Parser, add_fields, with_fields
+from data_pipeline.commands.run_progress import Progress
+from data_pipeline.commands.step_commands import alone, counted, input_docs, output_file, rows_of, summary
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import SUFFIXES, document_files, read_docs, write_lines
 from data_pipeline.loop.extracted_pages import extracted_files, processes

@@ -9,21 +9,24 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from data_pipeline.cli_options import hint
+from data_pipeline.commands.command_options import hint
 from verifiers.input_error import InputError
 
 COMMANDS = {  # name -> (module with `command(arguments) -> exit code`, what it does)
-    "demo": ("data_pipeline.cli_run", "two rounds on a small made-up web, in under a minute"),
-    "run": ("data_pipeline.cli_run", "the whole loop: CONFIG.toml or INPUTS... --seed ... --out DIR"),
-    "extract": ("data_pipeline.cli_steps", "pages to text with LaTeX: IN... --out FILE.jsonl"),
-    "train": ("data_pipeline.cli_classify", "a classifier: POSITIVES... --negatives FILES --out MODEL.bin"),
-    "score": ("data_pipeline.cli_classify", "documents with their probability of mathematics: IN... --model MODEL.bin --out FILE"),
-    "dedup": ("data_pipeline.cli_steps", "without duplicates: IN... --out FILE"),
-    "decontaminate": ("data_pipeline.cli_steps", "without the words of benchmarks: IN... --benchmarks FILES --out FILE"),
-    "problems": ("data_pipeline.cli_steps", "question-answer pairs with verified answers: IN... --out FILE.jsonl"),
-    "stats": ("data_pipeline.cli_stats", "what a run or a file of documents holds: DIR or FILE, --json"),
-    "report": ("data_pipeline.cli_stats", "report.html and its plots again, from the files of a run: DIR"),
-    "inspect": ("data_pipeline.cli_stats", "what every stage made of a document: ID or URL or LINE --in DIR or FILE"),
+    "demo": ("data_pipeline.commands.run_command", "two rounds on a small made-up web, in under a minute"),
+    "run": ("data_pipeline.commands.run_command", "the whole loop: CONFIG.toml or INPUTS... --seed ... --out DIR"),
+    "extract": ("data_pipeline.commands.step_commands", "pages to text with LaTeX: IN... --out FILE.jsonl"),
+    "train": ("data_pipeline.commands.classifier_commands", "a classifier: POSITIVES... --negatives FILES --out MODEL.bin"),
+    "score": (
+        "data_pipeline.commands.classifier_commands",
+        "documents with their probability of mathematics: IN... --model MODEL.bin --out FILE",
+    ),
+    "dedup": ("data_pipeline.commands.step_commands", "without duplicates: IN... --out FILE"),
+    "decontaminate": ("data_pipeline.commands.step_commands", "without the words of benchmarks: IN... --benchmarks FILES --out FILE"),
+    "problems": ("data_pipeline.commands.step_commands", "question-answer pairs with verified answers: IN... --out FILE.jsonl"),
+    "stats": ("data_pipeline.commands.inspection_commands", "what a run or a file of documents holds: DIR or FILE, --json"),
+    "report": ("data_pipeline.commands.inspection_commands", "report.html and its plots again, from the files of a run: DIR"),
+    "inspect": ("data_pipeline.commands.inspection_commands", "what every stage made of a document: ID or URL or LINE --in DIR or FILE"),
 }
 FULL = (errno.ENOSPC, errno.EDQUOT)
 DISK = (*FULL, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EFBIG, errno.ENAMETOOLONG)
@@ -65,7 +68,7 @@ def command(arguments: Sequence[str]) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """As `python -m data_pipeline.cli`."""
+    """As `python -m data_pipeline.commands.mine_command`."""
     try:
         return command(arguments)
     except InputError as error:

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from data_pipeline.cleaning.duplicates import Duplicates
-from data_pipeline.cli_options import Parser
-from data_pipeline.cli_tables import funnel_table, round_figures, rounds_table, table
+from data_pipeline.commands.command_options import Parser
+from data_pipeline.commands.run_tables import funnel_table, round_figures, rounds_table, table
 from data_pipeline.documents.addresses import host, normalise_url
 from data_pipeline.documents.document import Doc, to_row
 from data_pipeline.documents.document_files import document_files, read_docs

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from data_pipeline.demo_corpus import BENCHMARK, write_web
-from data_pipeline.demo_pages import SEED_HOST
+from data_pipeline.commands.demo_pages import SEED_HOST
+from data_pipeline.commands.demo_web import BENCHMARK, write_web
 from data_pipeline.loop.run_settings import Settings
 
 

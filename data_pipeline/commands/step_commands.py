@@ -11,8 +11,8 @@ from typing import Any
 
 from data_pipeline.cleaning.decontamination import Benchmarks, decontaminate, decontaminate_rows, hit_rows, removal
 from data_pipeline.cleaning.duplicates import dedup, drop_duplicates
-from data_pipeline.cli_options import Parser, add_fields, with_fields
-from data_pipeline.cli_progress import Progress
+from data_pipeline.commands.command_options import Parser, add_fields, with_fields
+from data_pipeline.commands.run_progress import Progress
 from data_pipeline.documents.document import Doc, to_line
 from data_pipeline.documents.document_files import document_files, open_lines, read_docs, write_lines
 from data_pipeline.loop.extracted_pages import duplicates_of, extracted_files

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from data_pipeline.demo_pages import MATHJAX_HEAD, SEED_HOST, SITES, Site, lesson, mathjax
+from data_pipeline.commands.demo_pages import MATHJAX_HEAD, SEED_HOST, SITES, Site, lesson, mathjax
 from verifiers.atomic import atomic_path
 
 DATE = "2026-01-01T00:00:00Z"
