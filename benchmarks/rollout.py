@@ -19,8 +19,8 @@ import torch
 
 from rl.policy import Lora, Policy
 from rollout.engine import Engine, Sampling
-from rollout.hf_engine import HFEngine
-from rollout.vllm_engine import VLLMEngine, installed
+from rollout.engines.hf_engine import HFEngine
+from rollout.engines.vllm_engine import VLLMEngine, installed
 
 SHAPES = {  # hidden, layers, heads, inner, vocabulary
     "tiny": (64, 2, 2, 128, 256),

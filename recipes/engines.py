@@ -64,14 +64,14 @@ def make_engine(options: Options, *, policy: "Policy", chat: "Chat", max_sequenc
     """
     engine: Engine
     if options.engine == "ray":
-        from rollout.ray_engines import RayEngines
+        from rollout.engines.ray_engines import RayEngines
 
         kind = options.ray_engine or "hf"
         factory = _factory(kind, options, chat, max_sequences=max_sequences, longest=longest)
         tolerance = 1e-3 if policy.autocast is None else 0.75  # the canary's own bounds come on top
         engine = RayEngines(factory, count=options.engines or 2, address=options.ray_address, tolerance=tolerance)
     elif options.engine == "server":
-        from rollout.vllm_server import VLLMServer
+        from rollout.engines.vllm_server import VLLMServer
 
         server = VLLMServer(options.server_url or "http://127.0.0.1:8000", shared_folder=options.server_folder)
         if server.max_model_len < longest:
@@ -86,13 +86,13 @@ def make_engine(options: Options, *, policy: "Policy", chat: "Chat", max_sequenc
 def _factory(kind: str, options: Options, chat: "Chat", *, max_sequences: int, longest: int) -> "Callable[[], Engine]":
     """Makes one engine, in this process or in an actor's."""
     if kind == "hf":
-        from rollout.hf_engine import HFEngine
+        from rollout.engines.hf_engine import HFEngine
 
         copy = bool(options.ahead) and options.engine == "hf"
         return partial(HFEngine, pad_id=chat.pad_id, max_sequences=max_sequences, decode=chat.decode_all, copy=copy)
     if kind != "vllm":
         raise ValueError(f"--engine {kind} was not resolved; see with_engine")
-    from rollout.vllm_engine import VLLMEngine
+    from rollout.engines.vllm_engine import VLLMEngine
 
     return partial(
         VLLMEngine,

@@ -7,7 +7,7 @@
 All of `grpo-math`'s options, and those for tools. A ```python block that the policy closes runs in the sandbox, and the policy goes
 on after its output; `--style tags` takes <python>...</python> instead. Programs of one completion share their variables. Outputs are
 masked, and the verifier reads only what the policy said. --max-completion-length bounds both together. An environment of yours is a
-class with `reset` and `step` (`rollout/environment.py`); where it `scores`, its rewards are the verdict. Numbers of a real run are
+class with `reset` and `step` (`rollout/tools/environment.py`); where it `scores`, its rewards are the verdict. Numbers of a real run are
 not here yet: none was measured on a GPU.
 """
 
@@ -67,7 +67,7 @@ def run(config: Config) -> int:
         raise InputError(f"--reward would be ignored: {config.environment} scores by itself; leave it out, or set its `scores` to False")
 
     def equip(engine: "Engine", chat: "Chat") -> "Engine":
-        from rollout.tool_use import ToolEngine
+        from rollout.tools.tool_use import ToolEngine
 
         return ToolEngine(
             engine, chat=chat, make_environment=make, stop_texts=stop_texts, scores=scores, max_turns=config.max_turns,
@@ -96,7 +96,7 @@ def resolve(config: Config) -> Any:
 
 def environment_of(config: Config) -> tuple[Callable[[], Any], tuple[str, ...], bool, float]:
     """(what makes one, its stop texts, whether it scores, seconds of grace). Raises InputError where it cannot be had."""
-    from rollout.interpreter_environment import GRACE, STOPS, Interpreter
+    from rollout.tools.interpreter_environment import GRACE, STOPS, Interpreter
 
     place = config.environment
     if place is None:
@@ -106,7 +106,7 @@ def environment_of(config: Config) -> tuple[Callable[[], Any], tuple[str, ...], 
         style = config.style or "fence"
         return partial(Interpreter, style=style, seconds=config.tool_seconds, max_output=config.tool_output), (STOPS[style],), False, GRACE
     if place.startswith(OPENENV):
-        from rollout.openenv_environment import openenv_client
+        from rollout.tools.openenv_environment import openenv_client
 
         make = openenv_client(place.removeprefix(OPENENV), action=config.openenv_action or "message", seconds=config.tool_seconds)
         return make, (), True, 0.0

@@ -26,9 +26,9 @@ from rl.tracking import Tracker, check_tracker
 from rl.train import Loop, train
 from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
-from rollout.collect import Verify
 from rollout.engine import Engine, Sampling
 from rollout.interruption import interruptible
+from rollout.player import Verify
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.rewards.load_reward import rewards_in

@@ -153,7 +153,7 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
     from rl.schedule import Schedule
     from rl.seeds import derive_seed, reseed
     from rollout.chat import Chat
-    from rollout.hf_engine import HFEngine
+    from rollout.engines.hf_engine import HFEngine
     from verifiers.atomic import atomic_path
 
     reseed(config.seed, "model")

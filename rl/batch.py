@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rl.advantages import Signal
 from rl.algorithms import Algorithm
-from rollout.collect import Group
+from rollout.player import Group
 
 
 @dataclass(frozen=True)

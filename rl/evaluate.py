@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from rl.progress import watched
 from rollout.chat import Chat
-from rollout.collect import Group, Verify, collect
 from rollout.engine import Engine, Sampling
+from rollout.player import Group, Verify, collect
 from verifiers.problem import Problem
 from verifiers.verdict import Status
 

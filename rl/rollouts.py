@@ -22,9 +22,9 @@ from rl.run_folder import RunFolder
 from rl.seeds import Shuffled, derive_seed
 from rl.tracking import Clock
 from rollout.chat import Chat
-from rollout.collect import Group, Verify, collect_informative
 from rollout.engine import Engine, Sampling
 from rollout.interruption import whole
+from rollout.player import Group, Verify, collect_informative
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 

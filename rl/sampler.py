@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from rl.policy import Policy
 from rollout.canary import Bound, Canary, bound_of, fixed_sequences
 from rollout.chat import Chat
-from rollout.collect import Group
 from rollout.engine import Engine
+from rollout.player import Group
 from verifiers.problem import Problem
 
 

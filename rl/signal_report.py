@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from rl.evaluate import accuracy
-from rollout.collect import Group
 from rollout.engine import Completion
+from rollout.player import Group
 from verifiers.verdict import Status
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rollout.collect import Group
+from rollout.player import Group
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict
 

@@ -26,9 +26,9 @@ from rl.stats import metrics as update_metrics
 from rl.tracking import Clock, Tracker
 from rollout.canary import Bound
 from rollout.chat import Chat
-from rollout.collect import Group, Verify
 from rollout.engine import Engine, Sampling
 from rollout.interruption import Interrupted, check, interruptible, whole
+from rollout.player import Group, Verify
 from verifiers.problem import Problem
 
 

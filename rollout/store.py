@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rollout.collect import Group
 from rollout.engine import Completion
+from rollout.player import Group
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 from verifiers.problem import Problem

@@ -149,7 +149,7 @@ def tiny_llama(make_llama: Callable[..., Any]) -> Any:
 @pytest.fixture(scope="session")
 def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
     """(model, lora_rank) -> the address of a real vLLM server on this machine that serves it, as `server_command` starts it."""
-    from rollout.vllm_command import server_command, server_environment
+    from rollout.engines.vllm_command import server_command, server_environment
 
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed")

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from rl.policy import Lora, Policy
-from rollout import vllm_engine
 from rollout.canary import BOUNDS, Bound, Canary, Gap, SamplerIsNotThePolicy, bound_of, fixed_sequences
 from rollout.engine import Completion, PolicyWeights, Sampling
-from rollout.hf_engine import HFEngine
-from rollout.vllm_engine import VLLMEngine, installed
+from rollout.engines import vllm_engine
+from rollout.engines.hf_engine import HFEngine
+from rollout.engines.vllm_engine import VLLMEngine, installed
 
 PROMPTS = [[3, 4, 5], [6, 9], [7, 8, 9, 10, 11, 12, 2], [6, 6]]
 VOCABULARY = 24
@@ -275,7 +275,7 @@ def vllm(make_vllm_qwen2: Callable[..., Any]) -> Any:
 
 
 def swapped_names(module: Any, dtype: Any, **options: Any) -> Any:
-    from rollout.policy_tensors import full_tensors
+    from rollout.engines.policy_tensors import full_tensors
 
     swap = {"layers.0.mlp": "layers.1.mlp", "layers.1.mlp": "layers.0.mlp"}
     for name, tensor in full_tensors(module, dtype, **options):

@@ -18,13 +18,13 @@ from rl.algorithms import named
 from rl.batch import make_batch
 from rl.policy import Lora, Policy
 from rl.train import learn
-from rollout.collect import Group
 from rollout.engine import Engine, Sampling
-from rollout.fake_engine import FakeEngine
-from rollout.fake_vllm_server import FakeVLLMServer
-from rollout.hf_engine import HFEngine
-from rollout.vllm_engine import VLLMEngine, installed
-from rollout.vllm_server import VLLMServer
+from rollout.engines.fake_engine import FakeEngine
+from rollout.engines.fake_vllm_server import FakeVLLMServer
+from rollout.engines.hf_engine import HFEngine
+from rollout.engines.vllm_engine import VLLMEngine, installed
+from rollout.engines.vllm_server import VLLMServer
+from rollout.player import Group
 from verifiers.problem import make_problem
 from verifiers.verdict import right, wrong
 
@@ -133,7 +133,7 @@ def real_server(name: str, **build: Any) -> Callable[[pytest.FixtureRequest], Su
 def two_actors(name: str, **build: Any) -> Callable[[pytest.FixtureRequest], Subject]:
     def make(request) -> Subject:
         pytest.importorskip("ray", reason="Ray is not installed")
-        from rollout.ray_engines import RayEngines
+        from rollout.engines.ray_engines import RayEngines
 
         request.getfixturevalue("close_shared")
         subject = of_policy(request, "make_qwen2", **build)

@@ -351,7 +351,7 @@ def test_a_run_that_diverges_ends_in_one_line(model_folder: Path, gsm8k: Path, t
 def test_a_sampler_that_is_not_the_policy_is_named_even_before_the_first_step(
     model_folder: Path, gsm8k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rollout.hf_engine import HFEngine
+    from rollout.engines.hf_engine import HFEngine
 
     score = HFEngine.score
     monkeypatch.setattr(HFEngine, "score", lambda self, *a, **k: [[p - 1 for p in row] for row in score(self, *a, **k)])

@@ -10,14 +10,14 @@ import pytest
 
 from recipes.cli import main
 from rl.run_folder import read_lines
-from rollout.environment import Reply
-from rollout.openenv_environment import OpenEnvEnvironment, shown
+from rollout.tools.environment import Reply
+from rollout.tools.openenv_environment import OpenEnvEnvironment, shown
 from verifiers.problem import make_problem
 
 SMALL = ["--steps", "2", "--problems-per-step", "2", "--completions-per-problem", "3", "--max-completion-length", "160", "--workers", "1",
          "--system-prompt", ""]  # fmt: skip
 MINE = """
-from rollout.environment import Reply
+from rollout.tools.environment import Reply
 
 class Counter:
     scores = True

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
-from rollout.http_json import JsonServer, ServerFault
+from rollout.engines.server_http import JsonServer, ServerFault
 from verifiers.http_post import Answer, HttpFault, Trouble, ask, read_json
 from verifiers.problem import make_problem
 from verifiers.proofs.lean_kimina import LeanKimina

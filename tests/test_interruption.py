@@ -48,7 +48,7 @@ def live(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any]
     from rl.train import Loop, train
     from rollout.chat import Chat
     from rollout.engine import Sampling
-    from rollout.hf_engine import HFEngine
+    from rollout.engines.hf_engine import HFEngine
 
     def run(
         name: str = "run", *, evaluate: Any = None, engine: Callable[[Any], Any] = lambda engine: engine, disturb: Any = None,
@@ -177,7 +177,7 @@ def test_ctrl_c_between_two_tokens_of_transformers_generate(one_thread: None, to
     """The interruption comes with the third token of a hundred, and the model is left as it was."""
     from recipes.arithmetic import make_model
     from rollout.engine import PolicyWeights, Sampling
-    from rollout.hf_engine import HFEngine
+    from rollout.engines.hf_engine import HFEngine
 
     model = make_model(len(tokenizer), hidden=16, layers=1)
     model.train()
@@ -268,7 +268,7 @@ def test_an_evaluation_tells_how_far_it_is(one_thread: None, tokenizer: Any) -> 
     from rl.evaluate import evaluate
     from rollout.chat import Chat
     from rollout.engine import PolicyWeights
-    from rollout.hf_engine import HFEngine
+    from rollout.engines.hf_engine import HFEngine
 
     engine, chat = HFEngine(pad_id=0, max_sequences=2), Chat(tokenizer)
     engine.load_policy(PolicyWeights(make_model(len(tokenizer), hidden=16, layers=1)), 0)
@@ -292,7 +292,7 @@ def test_a_wait_for_a_server_in_another_thread_hears_of_the_interruption() -> No
     """As when the next rollout is sampled ahead, from a server that takes questions and never answers."""
     import socket
 
-    from rollout.http_json import JsonServer
+    from rollout.engines.server_http import JsonServer
 
     state: list[BaseException] = []
     with socket.create_server(("127.0.0.1", 0)) as silent, interruptible():

@@ -12,12 +12,12 @@ import torch
 
 from rl.policy import Lora, Policy
 from rollout.engine import Sampling
-from rollout.fake_engine import FakeEngine
-from rollout.hf_engine import HFEngine
+from rollout.engines.fake_engine import FakeEngine
+from rollout.engines.hf_engine import HFEngine
 from verifiers.input_error import InputError
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'reckon-rl[ray]'")
-from rollout.ray_engines import EngineLost, RayEngines  # noqa: E402
+from rollout.engines.ray_engines import EngineLost, RayEngines  # noqa: E402
 
 PROMPTS = [[3, 4, 5], [6], [7, 8, 9, 10, 11, 12, 2], [6, 6], [9, 3], [4], [5, 5, 5, 5]]
 SAMPLING = Sampling(max_tokens=6, completions=3, temperature=0.7, stop_ids=(1,), seed=3)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from rl.policy import Lora, Policy
-from rollout.hf_engine import HFEngine
-from rollout.replica import Parcel, Replica, pack
+from rollout.engines.hf_engine import HFEngine
+from rollout.engines.replica import Parcel, Replica, pack
 
 SEQUENCES = [[3, 4, 5, 6, 7], [9, 8, 7]]
 KINDS = {"full": {}, "lora": {"lora": Lora(rank=4, alpha=8.0)}, "bf16 lora": {"lora": Lora(rank=4, alpha=8.0), "dtype": "bf16"}}

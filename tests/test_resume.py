@@ -34,7 +34,7 @@ def train_until(path: Path, stop_after: int | None = None, ahead: int = 0) -> No
     from rl.train import Loop, train
     from rollout.chat import Chat
     from rollout.engine import Sampling
-    from rollout.hf_engine import HFEngine
+    from rollout.engines.hf_engine import HFEngine
 
     torch.set_num_threads(1)
     chat = Chat(make_tokenizer())

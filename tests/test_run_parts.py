@@ -14,8 +14,8 @@ from rl.html_report import write_report
 from rl.run_folder import RunFolder, append_line
 from rl.schedule import Schedule
 from rl.seeds import Shuffled, derive_seed, reseed
-from rollout.collect import Group
 from rollout.engine import Completion
+from rollout.player import Group
 from rollout.store import RolloutStore
 from verifiers.atomic import atomic_path
 from verifiers.problem import make_problem

@@ -7,8 +7,8 @@ import pytest
 from recipes.online import _second_look
 from recipes.options import Options
 from rl.silence import Silence, refused_by_a_gate
-from rollout.collect import Group
 from rollout.engine import Completion
+from rollout.player import Group
 from verifiers.problem import Problem, make_problem
 from verifiers.rewards.load_reward import compose_rewards
 from verifiers.verdict import Status, Verdict, right, wrong

@@ -26,11 +26,11 @@ from rl.policy import Policy
 from rl.schedule import Schedule
 from rl.train import learn
 from rollout.chat import Chat
-from rollout.collect import Group, collect
 from rollout.engine import Completion, PolicyWeights, Sampling
-from rollout.hf_engine import HFEngine
-from rollout.interpreter_environment import STOPS, Interpreter
-from rollout.tool_use import ToolEngine
+from rollout.engines.hf_engine import HFEngine
+from rollout.player import Group, collect
+from rollout.tools.interpreter_environment import STOPS, Interpreter
+from rollout.tools.tool_use import ToolEngine
 from verifiers.mathematics.equality.math_answer import verify
 from verifiers.problem import make_problem
 from verifiers.sandboxes.local_sandbox import probe

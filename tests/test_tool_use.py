@@ -12,12 +12,12 @@ from rl.batch import make_batch
 from rl.policy import Policy
 from rl.signal_report import rollout_metrics
 from rollout.chat import Chat
-from rollout.collect import collect
 from rollout.engine import Completion, PolicyWeights, Sampling
-from rollout.environment import Failure, Reply, call_all
-from rollout.interpreter_environment import Interpreter
+from rollout.player import collect
 from rollout.store import RolloutStore
-from rollout.tool_use import ToolEngine
+from rollout.tools.environment import Failure, Reply, call_all
+from rollout.tools.interpreter_environment import Interpreter
+from rollout.tools.tool_use import ToolEngine
 from verifiers.problem import make_problem
 from verifiers.sandboxes.local_sandbox import probe
 from verifiers.verdict import Status, right

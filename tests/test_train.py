@@ -19,7 +19,7 @@ from rl.train import Loop, train
 from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
 from rollout.engine import PolicyWeights, Sampling
-from rollout.hf_engine import HFEngine
+from rollout.engines.hf_engine import HFEngine
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict, right, wrong
 from verifiers.worker_pool.verifier_pool import VerifierPool

@@ -17,8 +17,8 @@ from rl.algorithms import ALGORITHMS, named
 from rl.batch import Batch, make_batch, micro_batches, split
 from rl.losses import KL, Correction
 from rl.policy import Diverged, Lora, Optimizer, Policy
-from rollout.collect import Group
 from rollout.engine import Completion
+from rollout.player import Group
 from verifiers.problem import make_problem
 from verifiers.verdict import Status, Verdict
 

@@ -16,10 +16,10 @@ from rl.sampler import Sampler
 from rl.schedule import Schedule
 from rl.train import learn
 from rollout.chat import Chat
-from rollout.collect import Group
 from rollout.engine import Completion, PolicyWeights
-from rollout.hf_engine import HFEngine
-from rollout.ray_engines import _Actor
+from rollout.engines.hf_engine import HFEngine
+from rollout.engines.ray_engines import _Actor
+from rollout.player import Group
 from verifiers.problem import make_problem
 from verifiers.verdict import right, wrong
 
@@ -198,7 +198,7 @@ def test_a_ray_actors_replica_keeps_the_policy_on_the_cpu_beside_an_engine_with_
 
 
 def test_engine_sleep_wakes_after_the_trainers_cache_was_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rollout.vllm_engine import VLLMEngine
+    from rollout.engines.vllm_engine import VLLMEngine
 
     calls: list[str] = []
 

@@ -323,8 +323,8 @@ def test_parts_that_are_no_columns_are_no_verdict(parts: Any) -> None:
 
 
 def test_a_part_with_half_a_character_in_its_name_can_be_stored(tmp_path: Path) -> None:
-    from rollout.collect import Group
     from rollout.engine import Completion
+    from rollout.player import Group
     from rollout.store import RolloutStore
 
     verdict = Verdict(1.0, Status.RIGHT, "\ud800", {"a\udfff": 0.5}, (StepScore(2, 1.0),))

@@ -18,10 +18,10 @@ from recipes.engines import engine_options, with_engine
 from recipes.options import Options
 from rl.policy import Lora, Policy
 from rl.run_folder import read_lines
-from rollout import vllm_engine
 from rollout.engine import Completion, Sampling
-from rollout.policy_tensors import full_tensors, plain_adapter, save_adapter, save_model_folder
-from rollout.vllm_engine import VLLMEngine, installed
+from rollout.engines import vllm_engine
+from rollout.engines.policy_tensors import full_tensors, plain_adapter, save_adapter, save_model_folder
+from rollout.engines.vllm_engine import VLLMEngine, installed
 from verifiers.input_error import InputError
 
 TOKENS = torch.tensor([[3, 4, 5, 9, 11, 2]])

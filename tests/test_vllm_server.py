@@ -21,11 +21,11 @@ from recipes.options import Options
 from rl.policy import Lora, Policy
 from rollout.canary import BOUNDS, Canary, SamplerIsNotThePolicy, fixed_sequences
 from rollout.engine import Sampling
-from rollout.fake_engine import FakeEngine
-from rollout.fake_vllm_server import FakeVLLMServer, respond
-from rollout.http_json import JsonServer, ServerFault
-from rollout.vllm_command import lora_room, server_command
-from rollout.vllm_server import VLLMServer
+from rollout.engines.fake_engine import FakeEngine
+from rollout.engines.fake_vllm_server import FakeVLLMServer, respond
+from rollout.engines.server_http import JsonServer, ServerFault
+from rollout.engines.vllm_command import lora_room, server_command
+from rollout.engines.vllm_server import VLLMServer
 from verifiers.input_error import InputError
 
 VOCABULARY = 24

@@ -22,8 +22,8 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 from rollout.engine import Completion, Engine, OnGroup, PolicyWeights, Sampling
+from rollout.engines.replica import Parcel, Replica, pack
 from rollout.interruption import check
-from rollout.replica import Parcel, Replica, pack
 from verifiers.input_error import InputError
 
 _GLANCE = 1.0  # seconds between looks at whether the run was asked to stop

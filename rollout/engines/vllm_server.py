@@ -1,4 +1,4 @@
-"""An engine on a vLLM server that somebody else started (`rollout/vllm_command.py` prints how): the same protocol, over HTTP.
+"""An engine on a vLLM server that somebody else started (`rollout/engines/vllm_command.py` prints how): the same protocol, over HTTP.
 
 Token ids go in and come out; no text is tokenised on the way. A prompt and its group are one request, seeded as in
 `vllm_engine`; nothing of the server's own generation defaults is left to decide. Weights travel through a folder that both
@@ -25,10 +25,18 @@ from pathlib import Path
 from typing import Any
 
 from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
-from rollout.http_json import LONGEST, PAUSES, JsonServer, ServerFault
-from rollout.policy_tensors import base_model, computing_dtype, handover_folder, plain_adapter, save_adapter, save_model_folder, size_of
-from rollout.vllm_command import lora_room, server_line
-from rollout.vllm_facts import LOWEST_TEMPERATURE, NEWEST_TESTED, OLDEST, request_seed, version_numbers
+from rollout.engines.policy_tensors import (
+    base_model,
+    computing_dtype,
+    handover_folder,
+    plain_adapter,
+    save_adapter,
+    save_model_folder,
+    size_of,
+)
+from rollout.engines.server_http import LONGEST, PAUSES, JsonServer, ServerFault
+from rollout.engines.vllm_command import lora_room, server_line
+from rollout.engines.vllm_facts import LOWEST_TEMPERATURE, NEWEST_TESTED, OLDEST, request_seed, version_numbers
 from verifiers.input_error import InputError
 
 COMPLETIONS = "/v1/completions"

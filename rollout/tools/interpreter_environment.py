@@ -15,7 +15,7 @@ fails is ours, and raises. An unlabelled block does not run; a program that ends
 
 from typing import Literal
 
-from rollout.environment import Reply
+from rollout.tools.environment import Reply
 from verifiers.problem import Problem
 from verifiers.response_text.fenced_blocks import fence, fenced_blocks
 from verifiers.sandboxes.interpreter import Session

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from rollout.chat import Chat
 from rollout.engine import Completion, Engine, Sampling
 from rollout.progress import current
-from rollout.tool_use import ToolEngine
+from rollout.tools.tool_use import ToolEngine
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict
 

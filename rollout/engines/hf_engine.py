@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
+from rollout.engines.replica import Replica, pack
 from rollout.interruption import check, whole
 from rollout.progress import current
-from rollout.replica import Replica, pack
 from rollout.stopping import Decode, stop_test
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from rollout.environment import Reply
+from rollout.tools.environment import Reply
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 

@@ -30,7 +30,7 @@ from typing import Any
 import torch
 
 from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
-from rollout.policy_tensors import (
+from rollout.engines.policy_tensors import (
     adapted_modules,
     computing_dtype,
     full_tensors,
@@ -40,7 +40,7 @@ from rollout.policy_tensors import (
     save_model_folder,
     size_of,
 )
-from rollout.vllm_facts import LOWEST_TEMPERATURE, NEWEST_TESTED, OLDEST, repack_tied_head, request_seed
+from rollout.engines.vllm_facts import LOWEST_TEMPERATURE, NEWEST_TESTED, OLDEST, repack_tied_head, request_seed
 from verifiers.input_error import InputError
 
 CPU_KV_CACHE_GIB = 1.0

@@ -18,7 +18,7 @@ class PolicyWorker:
         """The full weights of `folder`, in place. While they are read, and if that fails, they are nobody's: the stamp is empty."""
         from vllm.platforms import current_platform
 
-        from rollout.vllm_facts import repack_tied_head
+        from rollout.engines.vllm_facts import repack_tied_head
 
         if not any(Path(folder).glob("*.safetensors")):
             raise FileNotFoundError(f"the server sees no weights in {folder}")

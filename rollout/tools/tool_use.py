@@ -26,9 +26,9 @@ from typing import Any, Literal
 
 from rollout.chat import Chat
 from rollout.engine import Completion, Engine, OnGroup, PolicyWeights, Sampling
-from rollout.environment import Environment, Failure, Reply, call_all
 from rollout.progress import current
 from rollout.stopping import stop_test
+from rollout.tools.environment import Environment, Failure, Reply, call_all
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict, as_verdict
 

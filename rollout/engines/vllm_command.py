@@ -7,11 +7,11 @@ its wrapper of such a head cannot score prompts. A GPU does not need it.
 
 import shlex
 
-from rollout.vllm_facts import LORA_RANKS
+from rollout.engines.vllm_facts import LORA_RANKS
 from verifiers.input_error import InputError
 from verifiers.package_root import PACKAGE_ROOT
 
-WORKER = "rollout.vllm_worker.PolicyWorker"
+WORKER = "rollout.engines.vllm_worker.PolicyWorker"
 
 
 def server_command(
