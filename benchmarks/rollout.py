@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from rl.policy import Lora, Policy
+from rl.learning.policy import Lora, Policy
 from rollout.engine import Engine, Sampling
 from rollout.engines.hf_engine import HFEngine
 from rollout.engines.vllm_engine import VLLMEngine, installed

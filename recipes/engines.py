@@ -11,7 +11,7 @@ from recipes.options import Options
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
-    from rl.policy import Policy
+    from rl.learning.policy import Policy
     from rollout.chat import Chat
     from rollout.engine import Engine
 

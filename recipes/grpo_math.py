@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recipes.engines import make_engine, with_engine
 from recipes.options import Options, absolute, check, resumed, stored_run
-from rl.progress import watched
+from rl.runs.progress import watched
 from rollout.interruption import exit_code, interruptible, stage
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError, missing_place
 
 if TYPE_CHECKING:
-    from rl.policy import Lora
+    from rl.learning.policy import Lora
     from rollout.chat import Chat
     from rollout.engine import Engine
     from verifiers.problem import Problem
@@ -124,7 +124,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
                 config, config.model, algorithm=algorithm, lora=lora, dtype=config.dtype,
                 gradient_checkpointing=config.gradient_checkpointing,
             )  # fmt: skip
-            from rl.evaluate import evaluate
+            from rl.loop.evaluate import evaluate
 
             longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
             sampler = make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)
@@ -176,7 +176,7 @@ def resolve(config: Config) -> Config:
 
 def lora_of(config: Config) -> "Lora | None":
     """The adapter that the options describe. Raises InputError for adapter options of a full run."""
-    from rl.policy import Lora
+    from rl.learning.policy import Lora
 
     if config.tune == "full":
         ignored = [f"--{name.replace('_', '-')}" for name in LORA_ONLY if getattr(config, name) is not None]

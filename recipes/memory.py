@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from recipes.options import Options
-from rl.logprobs import MAX_LOGITS
-from rl.policy import Lora, with_adapter
+from rl.learning.log_probabilities import MAX_LOGITS
+from rl.learning.policy import Lora, with_adapter
 from verifiers.input_error import InputError
 
 

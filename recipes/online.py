@@ -11,19 +11,19 @@ from typing import Any
 
 from recipes.options import Options, check, to_json
 from recipes.reward_code import changed, reward_code
-from rl.advantages import UnfitReward
-from rl.algorithms import Algorithm, named
-from rl.evaluate import Accuracy
-from rl.html_report import write_report
-from rl.losses import KL, Correction, k1, k2, k3
-from rl.policy import Diverged, Lora, Optimizer, Policy, load_model
-from rl.progress import watched
-from rl.run_folder import Position, RunFolder, read_lines
-from rl.schedule import Schedule
+from rl.learning.policy import Diverged, Lora, Optimizer, Policy, load_model
+from rl.learning.schedule import Schedule
+from rl.loop.evaluate import Accuracy
+from rl.loop.silence import SecondLook
+from rl.loop.train import Loop, train
+from rl.objectives.advantages import UnfitReward
+from rl.objectives.algorithms import Algorithm, named
+from rl.objectives.losses import KL, Correction, k1, k2, k3
+from rl.runs.html_report import write_report
+from rl.runs.progress import watched
+from rl.runs.run_folder import Position, RunFolder, read_lines
+from rl.runs.tracking import Tracker, check_tracker
 from rl.seeds import reseed
-from rl.silence import SecondLook
-from rl.tracking import Tracker, check_tracker
-from rl.train import Loop, train
 from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recipes.options import Options, to_json
-from rl.progress import watched
+from rl.runs.progress import watched
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:  # torch and transformers: only where there is something to plan
     from recipes.memory import Memory
-    from rl.policy import Lora
+    from rl.learning.policy import Lora
 
 RECIPES = ("quickstart", "grpo-math", "grpo-tools")
 
@@ -56,7 +56,7 @@ def plan(config: Options, facts: Facts) -> str:
     """The plan as text."""
     from recipes.memory import estimate, micro_batch_tokens
     from recipes.online import algorithm_of
-    from rl.algorithms import describe
+    from rl.objectives.algorithms import describe
 
     algorithm = algorithm_of(config)
     completions = config.problems_per_step * config.completions_per_problem

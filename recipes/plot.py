@@ -17,8 +17,8 @@ class Config:
 
 def run(config: Config) -> int:
     """Writes the files and prints the report's path. Raises InputError where there is no run."""
-    from rl.html_report import write_report
-    from rl.run_folder import RunFolder
+    from rl.runs.html_report import write_report
+    from rl.runs.run_folder import RunFolder
 
     folder, _ = RunFolder.open(config.run)
     print(write_report(folder))

@@ -6,7 +6,7 @@ A Qwen2-type model of 0.3M parameters with a character tokenizer is made on the 
 sums and differences of two-digit numbers. Some solutions are worked out column by column, more give the answer at once; all are
 right. The model learns to work problems out, but mostly answers at once, as most of its text did, and is then mostly wrong: it is
 too small to add in its head. GRPO has verdicts alone, and finds out that thinking pays: responses grow, accuracy rises. The
-problems and the final judge are reasoning-gym's. The loop is the one that trains real models: `rl/train.py`.
+problems and the final judge are reasoning-gym's. The loop is the one that trains real models: `rl/loop/train.py`.
 
 Greedy accuracy on 500 held-out problems, seeds 0, 1, 2: from 6, 51 and 40 % to 92, 93 and 90 % with transformers' generate (205 to 296
 seconds, one thread, busy machine); with `--engine vllm` to 89, 91 and 90 % (262 to 393 seconds: at this size vLLM's CPU build is no
@@ -25,7 +25,7 @@ from typing import Any
 
 from recipes.engines import make_engine, with_engine
 from recipes.options import Options, check, resumed
-from rl.progress import watched
+from rl.runs.progress import watched
 from rollout.interruption import exit_code, interruptible, stage
 from verifiers.input_error import InputError
 
@@ -134,7 +134,7 @@ def _sizes(config: Config) -> dict[str, int]:
 def _judged(problems: Sequence[Any], engine: Any, chat: Any, config: Config) -> Any:
     """Greedy accuracy by reasoning-gym's own scorer; a response without an answer tag is wrong."""
     from recipes.arithmetic import judge
-    from rl.evaluate import evaluate
+    from rl.loop.evaluate import evaluate
     from verifiers.response_text.final_answer import tagged
     from verifiers.verdict import right, wrong
 
@@ -147,10 +147,10 @@ def _judged(problems: Sequence[Any], engine: Any, chat: Any, config: Config) -> 
 def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any, verify: Any) -> None:
     """Supervised fine-tuning on both kinds of solutions, until the policy can work out what it cannot yet answer at once."""
     from recipes import arithmetic
-    from rl.evaluate import evaluate
-    from rl.offline import Example, sft
-    from rl.policy import Policy
-    from rl.schedule import Schedule
+    from rl.learning.policy import Policy
+    from rl.learning.schedule import Schedule
+    from rl.loop.evaluate import evaluate
+    from rl.loop.offline import Example, sft
     from rl.seeds import derive_seed, reseed
     from rollout.chat import Chat
     from rollout.engines.hf_engine import HFEngine

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from rl import advantages, losses
-from rl.advantages import Signal
-from rl.algorithms import ALGORITHMS, Algorithm, describe, named
-from rl.losses import KL, Correction
+from rl.objectives import advantages, losses
+from rl.objectives.advantages import Signal
+from rl.objectives.algorithms import ALGORITHMS, Algorithm, describe, named
+from rl.objectives.losses import KL, Correction
 
 
 def double(rows):
@@ -38,7 +38,7 @@ def algorithm(name, **options):
 
 
 def loss(algorithm, logp=LOGP, old=OLD, signal=SIGNAL):
-    """The loss of `rl/algorithms.py`'s docstring, without micro-batches."""
+    """The loss of `rl/objectives/algorithms.py`'s docstring, without micro-batches."""
     token_loss = algorithm.loss(logp, old, algorithm.advantage(signal), signal.mask)
     if algorithm.correction:
         token_loss = token_loss * algorithm.correction(old, SAMPLER, signal.mask)
@@ -353,6 +353,6 @@ def test_the_suite_checks_shapes():
 
 def test_the_command_line_names_every_algorithm() -> None:
     from recipes.options import AlgorithmName
-    from rl.algorithms import ALGORITHMS
+    from rl.objectives.algorithms import ALGORITHMS
 
     assert list(typing.get_args(AlgorithmName)) == list(ALGORITHMS)

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from rl import advantages, losses
-from rl.advantages import Signal
-from rl.algorithms import Algorithm, named
-from rl.losses import KL, Correction
+from rl.objectives import advantages, losses
+from rl.objectives.advantages import Signal
+from rl.objectives.algorithms import Algorithm, named
+from rl.objectives.losses import KL, Correction
 
 MAX_LENGTH = 9
 GROUPS, SIZE = 3, 4

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from rl.policy import Lora, Policy
+from rl.learning.policy import Lora, Policy
 from rollout.canary import BOUNDS, Bound, Canary, Gap, SamplerIsNotThePolicy, bound_of, fixed_sequences
 from rollout.engine import Completion, PolicyWeights, Sampling
 from rollout.engines import vllm_engine

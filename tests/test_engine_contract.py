@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import torch
 
-from rl.algorithms import named
-from rl.batch import make_batch
-from rl.policy import Lora, Policy
-from rl.train import learn
+from rl.learning.policy import Lora, Policy
+from rl.loop.train import learn
+from rl.objectives.algorithms import named
+from rl.objectives.batch import make_batch
 from rollout.engine import Engine, Sampling
 from rollout.engines.fake_engine import FakeEngine
 from rollout.engines.fake_vllm_server import FakeVLLMServer

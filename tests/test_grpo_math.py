@@ -18,7 +18,7 @@ from recipes.cli import main
 from recipes.grpo_math import Config, _with_good_golds
 from recipes.online import verifier_pool
 from recipes.options import Options
-from rl.run_folder import read_lines
+from rl.runs.run_folder import read_lines
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
 
@@ -320,7 +320,7 @@ def test_a_disk_that_fills_up_while_saving(
 ) -> None:
     import shutil
 
-    from rl.policy import Policy
+    from rl.learning.policy import Policy
 
     def save(self: Policy, folder: Path) -> None:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1))  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes.cli import main
-from rl.run_folder import read_lines
+from rl.runs.run_folder import read_lines
 from rollout.tools.environment import Reply
 from rollout.tools.openenv_environment import OpenEnvEnvironment, shown
 from verifiers.problem import make_problem

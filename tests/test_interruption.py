@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from rl.progress import Screen, shown_on, watched
-from rl.run_folder import Position, RunFolder, read_lines
+from rl.runs.progress import Screen, shown_on, watched
+from rl.runs.run_folder import Position, RunFolder, read_lines
 from rollout.interruption import Interrupted, check, interruptible, stage, whole
 from rollout.progress import Progress, clock_time, told
 from verifiers.problem import Problem
@@ -41,11 +41,11 @@ def live(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any]
     import torch
 
     from recipes.arithmetic import make_model, make_problems
-    from rl.algorithms import named
-    from rl.policy import Policy
-    from rl.schedule import Schedule
-    from rl.tracking import Tracker
-    from rl.train import Loop, train
+    from rl.learning.policy import Policy
+    from rl.learning.schedule import Schedule
+    from rl.loop.train import Loop, train
+    from rl.objectives.algorithms import named
+    from rl.runs.tracking import Tracker
     from rollout.chat import Chat
     from rollout.engine import Sampling
     from rollout.engines.hf_engine import HFEngine
@@ -148,7 +148,7 @@ def test_a_layer_lets_the_backward_pass_be_interrupted(one_thread: None, tokeniz
     import torch
 
     from recipes.arithmetic import make_model
-    from rl.policy import Policy
+    from rl.learning.policy import Policy
 
     policy = Policy(make_model(len(tokenizer), hidden=16, layers=2))
     logits = policy.model(torch.zeros(1, 3, dtype=torch.long)).logits.sum()
@@ -265,7 +265,7 @@ def test_a_wait_without_a_terminal_is_filled_with_lines(capsys: pytest.CaptureFi
 def test_an_evaluation_tells_how_far_it_is(one_thread: None, tokenizer: Any) -> None:
     """Every token of transformers' generate counts, and every problem whose completion is there."""
     from recipes.arithmetic import make_model, make_problems
-    from rl.evaluate import evaluate
+    from rl.loop.evaluate import evaluate
     from rollout.chat import Chat
     from rollout.engine import PolicyWeights
     from rollout.engines.hf_engine import HFEngine

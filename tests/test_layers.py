@@ -19,7 +19,7 @@ MAY_IMPORT = {  # arrows point down this table; imports inside functions count t
 HEAVY = {"torch", "transformers", "vllm", "ray", "sympy", "datasets"}  # importing `verifiers` or a command's --help must stay cheap
 HEAVY_AT_TOP = {
     "torch": ("rl/", "rollout/"),
-    "transformers": ("rollout/engines/hf_engine.py", "rl/policy.py"),
+    "transformers": ("rollout/engines/hf_engine.py", "rl/learning/policy.py"),
     "ray": ("rollout/engines/ray_engines.py",),
 }
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 500, 80

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from rl import logprobs
-from rl.batch import Batch
-from rl.logprobs import TokenLogProbs
-from rl.policy import Lora, Policy
+from rl.learning import log_probabilities
+from rl.learning.log_probabilities import TokenLogProbs
+from rl.learning.policy import Lora, Policy
+from rl.objectives.batch import Batch
 
 VOCABULARY = 24
 SMALL = {
@@ -90,7 +90,7 @@ def test_chunks_change_neither_value_nor_gradient(model, family, monkeypatch):
     factor = torch.randn(2, *tokens.shape, generator=torch.Generator().manual_seed(1))
 
     def run(most):
-        monkeypatch.setattr(logprobs, "MAX_LOGITS", most)
+        monkeypatch.setattr(log_probabilities, "MAX_LOGITS", most)
         model.zero_grad()
         logp, entropy = score(tokens, attention, wanted, temperature=0.7, entropy_gradient=True)
         (factor[0] * logp + factor[1] * entropy).sum().backward()
@@ -119,7 +119,7 @@ def test_the_gradient_is_that_of_the_models_own_logits(make_llama):
 def test_no_more_logits_than_asked_for_exist_at_once(model, family, lora, monkeypatch):
     """These families must take the chunked path; the model's own logits would be B x T x V."""
     most = 4 * VOCABULARY
-    monkeypatch.setattr(logprobs, "MAX_LOGITS", most)
+    monkeypatch.setattr(log_probabilities, "MAX_LOGITS", most)
     policy = Policy(
         model, lora=Lora(rank=2, target_modules=("q_proj",) if family != "gpt2" else ("c_attn",)) if lora else None, device="cpu"
     )

@@ -10,7 +10,7 @@ import torch
 
 from recipes.memory import micro_batch_tokens
 from recipes.options import Options
-from rl.batch import micro_batches
+from rl.objectives.batch import micro_batches
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,9 +42,9 @@ MEASURE = """
 import json, resource, torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from recipes.memory import estimate
-from rl.algorithms import named
-from rl.batch import Batch
-from rl.policy import Policy
+from rl.objectives.algorithms import named
+from rl.objectives.batch import Batch
+from rl.learning.policy import Policy
 
 torch.set_num_threads(1)
 shape = LlamaConfig(vocab_size=512, hidden_size=256, intermediate_size=768, num_hidden_layers=6, num_attention_heads=4,

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 import torch
 
-from rl.policy import Lora, Policy
+from rl.learning.policy import Lora, Policy
 from rollout.engine import Sampling
 from rollout.engines.fake_engine import FakeEngine
 from rollout.engines.hf_engine import HFEngine
@@ -202,7 +202,7 @@ def test_bad_settings_end_in_one_line(make_qwen2, engines):
 def test_grpo_math_samples_through_ray(model_folder, tmp_path, capsys):
     """The recipe, from its command line: two actors, a LoRA, the canary after every sync."""
     from recipes.cli import main
-    from rl.run_folder import read_lines
+    from rl.runs.run_folder import read_lines
 
     data = tmp_path / "problems.jsonl"
     data.write_text("".join(f'{{"problem": "{a}+1=", "answer": "{a + 1}"}}\n' for a in range(8)))

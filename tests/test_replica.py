@@ -5,7 +5,7 @@ import pickle
 import pytest
 import torch
 
-from rl.policy import Lora, Policy
+from rl.learning.policy import Lora, Policy
 from rollout.engines.hf_engine import HFEngine
 from rollout.engines.replica import Parcel, Replica, pack
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from rl.run_folder import RunFolder, read_lines
+from rl.runs.run_folder import RunFolder, read_lines
 from verifiers.verdict import Verdict, right, wrong
 
 STEPS = 30
@@ -25,13 +25,13 @@ def train_until(path: Path, stop_after: int | None = None, ahead: int = 0) -> No
     import torch
 
     from recipes.arithmetic import make_model, make_problems, make_tokenizer
-    from rl.algorithms import named
-    from rl.evaluate import evaluate
-    from rl.losses import KL
-    from rl.policy import Policy
-    from rl.schedule import Schedule
-    from rl.tracking import Tracker
-    from rl.train import Loop, train
+    from rl.learning.policy import Policy
+    from rl.learning.schedule import Schedule
+    from rl.loop.evaluate import evaluate
+    from rl.loop.train import Loop, train
+    from rl.objectives.algorithms import named
+    from rl.objectives.losses import KL
+    from rl.runs.tracking import Tracker
     from rollout.chat import Chat
     from rollout.engine import Sampling
     from rollout.engines.hf_engine import HFEngine

@@ -20,7 +20,7 @@ from recipes import grpo_math
 from recipes.cli import main
 from recipes.options import from_json, stored_run
 from recipes.reward_code import changed, reward_code
-from rl.run_folder import Position, RunFolder, append_line, read_lines
+from rl.runs.run_folder import Position, RunFolder, append_line, read_lines
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
 
@@ -65,7 +65,7 @@ def one_line(capsys: pytest.CaptureFixture[str], run: Path, *expected: str) -> N
 
 # --- two processes -------------------------------------------------------------------------------------------------------
 
-HOLD = "import sys, time; from pathlib import Path; from rl.run_folder import RunFolder\n"
+HOLD = "import sys, time; from pathlib import Path; from rl.runs.run_folder import RunFolder\n"
 HOLD += "run = RunFolder(Path(sys.argv[1])); run.lock(); print('held', flush=True); time.sleep(600)"
 
 
@@ -208,7 +208,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
 @pytest.fixture
 def policy(model_folder: Path) -> Any:
     """As the finished run's."""
-    from rl.policy import Lora, Policy, load_model
+    from rl.learning.policy import Lora, Policy, load_model
 
     return Policy(load_model(str(model_folder)), lora=Lora(16, 32.0), device="cpu")
 
@@ -248,7 +248,7 @@ FULL_DAMAGES: dict[str, tuple[str, Callable[[Path], Any]]] = {
 @pytest.mark.parametrize("damage", FULL_DAMAGES)
 def test_a_damaged_checkpoint_of_a_full_tuning_is_one_line(damage: str, make_qwen2: Callable[..., Any], tmp_path: Path) -> None:
     """Tensors that are missing in it would otherwise be random ones."""
-    from rl.policy import Policy
+    from rl.learning.policy import Policy
 
     name, spoil = FULL_DAMAGES[damage]
     policy = Policy(make_qwen2(), device="cpu")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rl.evaluate import Accuracy
-from rl.html_report import write_report
-from rl.run_folder import RunFolder, append_line
-from rl.schedule import Schedule
+from rl.learning.schedule import Schedule
+from rl.loop.evaluate import Accuracy
+from rl.runs.html_report import write_report
+from rl.runs.run_folder import RunFolder, append_line
 from rl.seeds import Shuffled, derive_seed, reseed
 from rollout.engine import Completion
 from rollout.player import Group

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from recipes.cli import main
-from rl.policy import Policy, load_model
+from rl.learning.policy import Policy, load_model
 
 SMALL = ["--steps", "1", "--problems-per-step", "2", "--completions-per-problem", "2", "--max-completion-length", "4", "--workers", "1"]
 SMALL += ["--engine", "hf", "--tune", "full"]

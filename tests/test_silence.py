@@ -6,7 +6,7 @@ import pytest
 
 from recipes.online import _second_look
 from recipes.options import Options
-from rl.silence import Silence, refused_by_a_gate
+from rl.loop.silence import Silence, refused_by_a_gate
 from rollout.engine import Completion
 from rollout.player import Group
 from verifiers.problem import Problem, make_problem

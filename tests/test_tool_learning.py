@@ -18,13 +18,13 @@ import pytest
 import torch
 
 from recipes.arithmetic import make_model
-from rl.algorithms import named
-from rl.batch import make_batch
-from rl.evaluate import Accuracy, accuracy, evaluate
-from rl.offline import Example, sft
-from rl.policy import Policy
-from rl.schedule import Schedule
-from rl.train import learn
+from rl.learning.policy import Policy
+from rl.learning.schedule import Schedule
+from rl.loop.evaluate import Accuracy, accuracy, evaluate
+from rl.loop.offline import Example, sft
+from rl.loop.train import learn
+from rl.objectives.algorithms import named
+from rl.objectives.batch import make_batch
 from rollout.chat import Chat
 from rollout.engine import Completion, PolicyWeights, Sampling
 from rollout.engines.hf_engine import HFEngine

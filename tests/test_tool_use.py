@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rl.algorithms import named
-from rl.batch import make_batch
-from rl.policy import Policy
-from rl.signal_report import rollout_metrics
+from rl.learning.policy import Policy
+from rl.loop.signal_report import rollout_metrics
+from rl.objectives.algorithms import named
+from rl.objectives.batch import make_batch
 from rollout.chat import Chat
 from rollout.engine import Completion, PolicyWeights, Sampling
 from rollout.player import collect

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from rl.algorithms import Algorithm, named
-from rl.losses import Correction
-from rl.policy import Diverged, Policy
-from rl.run_folder import RunFolder, read_lines
-from rl.schedule import Schedule
-from rl.tracking import Tracker
-from rl.train import Loop, train
+from rl.learning.policy import Diverged, Policy
+from rl.learning.schedule import Schedule
+from rl.loop.train import Loop, train
+from rl.objectives.algorithms import Algorithm, named
+from rl.objectives.losses import Correction
+from rl.runs.run_folder import RunFolder, read_lines
+from rl.runs.tracking import Tracker
 from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
 from rollout.engine import PolicyWeights, Sampling
@@ -250,7 +250,7 @@ def test_a_completion_that_the_engine_aborted_has_no_verdict(build: Callable[...
 def test_a_run_that_diverges_stops_and_says_what_it_saw(build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from rl import losses
+    from rl.objectives import losses
 
     broken = Algorithm(grpo().advantage, lambda logp, old, advantage, mask: logp * torch.nan, losses.sequence_mean)
     verify: Any = lambda pairs: [right() if n % 2 else wrong() for n, _ in enumerate(pairs)]  # noqa: E731

@@ -16,8 +16,8 @@ import torch
 from recipes import cli
 from recipes.engines import engine_options, with_engine
 from recipes.options import Options
-from rl.policy import Lora, Policy
-from rl.run_folder import read_lines
+from rl.learning.policy import Lora, Policy
+from rl.runs.run_folder import read_lines
 from rollout.engine import Completion, Sampling
 from rollout.engines import vllm_engine
 from rollout.engines.policy_tensors import full_tensors, plain_adapter, save_adapter, save_model_folder

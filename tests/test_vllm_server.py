@@ -18,7 +18,7 @@ import torch
 
 from recipes.engines import with_engine
 from recipes.options import Options
-from rl.policy import Lora, Policy
+from rl.learning.policy import Lora, Policy
 from rollout.canary import BOUNDS, Canary, SamplerIsNotThePolicy, fixed_sequences
 from rollout.engine import Sampling
 from rollout.engines.fake_engine import FakeEngine

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from rl.advantages import Signal
-from rl.algorithms import Algorithm
+from rl.objectives.advantages import Signal
+from rl.objectives.algorithms import Algorithm
 from rollout.player import Group
 
 

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rl.algorithms import Algorithm
+from rl.objectives.algorithms import Algorithm
 
 if TYPE_CHECKING:
-    from rl.batch import Batch
+    from rl.objectives.batch import Batch
 
 
 @dataclass

@@ -8,22 +8,22 @@ again, gives the same numbers. Every sync and every sampling is followed by the 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from rl.algorithms import Algorithm
-from rl.batch import make_batch, split
-from rl.course import Course
-from rl.evaluate import Accuracy
-from rl.policy import Policy
-from rl.progress import watched
-from rl.rollouts import Rollout, Rollouts
-from rl.run_folder import Position, RunFolder
-from rl.sampler import Sampler
-from rl.schedule import Schedule
+from rl.learning.policy import Policy
+from rl.learning.schedule import Schedule
+from rl.learning.update_stats import UpdateStats
+from rl.learning.update_stats import metrics as update_metrics
+from rl.loop.course import Course
+from rl.loop.evaluate import Accuracy
+from rl.loop.rollouts import Rollout, Rollouts
+from rl.loop.sampler import Sampler
+from rl.loop.signal_report import rollout_metrics
+from rl.loop.silence import SecondLook, Silence
+from rl.objectives.algorithms import Algorithm
+from rl.objectives.batch import make_batch, split
+from rl.runs.progress import watched
+from rl.runs.run_folder import Position, RunFolder
+from rl.runs.tracking import Clock, Tracker
 from rl.seeds import reseed
-from rl.signal_report import rollout_metrics
-from rl.silence import SecondLook, Silence
-from rl.stats import UpdateStats
-from rl.stats import metrics as update_metrics
-from rl.tracking import Clock, Tracker
 from rollout.canary import Bound
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling

@@ -19,8 +19,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rl.progress import Screen, shown_on
-from rl.run_folder import append_line
+from rl.runs.progress import Screen, shown_on
+from rl.runs.run_folder import append_line
 from verifiers.input_error import InputError
 
 TrackerName = Literal["tensorboard", "wandb", "trackio"]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rl.progress import watched
+from rl.runs.progress import watched
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling
 from rollout.player import Group, Verify, collect

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rl.run_folder import read_lines
+from rl.runs.run_folder import read_lines
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 

@@ -1,8 +1,8 @@
 """Where a run stands: its last whole step, and what an interruption keeps of what came after."""
 
-from rl.policy import Policy
-from rl.rollouts import Rollouts
-from rl.run_folder import Position, RunFolder
+from rl.learning.policy import Policy
+from rl.loop.rollouts import Rollouts
+from rl.runs.run_folder import Position, RunFolder
 from rollout.interruption import seen, whole
 
 

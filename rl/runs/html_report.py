@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rl.report import is_number, plot_run
-from rl.run_folder import RunFolder, read_lines
+from rl.runs.report import is_number, plot_run
+from rl.runs.run_folder import RunFolder, read_lines
 from verifiers.atomic import atomic_path, read_file
 
 SAMPLES = 6

@@ -7,7 +7,7 @@ held against it; the first of a run always is, and every sync is, whenever it wa
 import time
 from collections.abc import Sequence
 
-from rl.policy import Policy
+from rl.learning.policy import Policy
 from rollout.canary import Bound, Canary, bound_of, fixed_sequences
 from rollout.chat import Chat
 from rollout.engine import Engine

@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from rl.policy import Policy
+from rl.learning.policy import Policy
 from rollout.store import RolloutStore
 from verifiers.atomic import atomic_path, read_file, remove_leftovers
 from verifiers.input_error import InputError

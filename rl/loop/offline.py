@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from rl.losses import token_mean
-from rl.policy import Policy
-from rl.schedule import Schedule
+from rl.learning.policy import Policy
+from rl.learning.schedule import Schedule
+from rl.objectives.losses import token_mean
 from rl.seeds import Shuffled, reseed
 
 

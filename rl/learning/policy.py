@@ -19,10 +19,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from rl.algorithms import Algorithm
-from rl.batch import Batch, micro_batches
-from rl.logprobs import TokenLogProbs
-from rl.stats import UpdateStats
+from rl.learning.log_probabilities import TokenLogProbs
+from rl.learning.update_stats import UpdateStats
+from rl.objectives.algorithms import Algorithm
+from rl.objectives.batch import Batch, micro_batches
 from rollout.chat import own_code
 from rollout.engine import PolicyWeights
 from rollout.interruption import check, whole

@@ -17,9 +17,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from rl import advantages, losses
-from rl.advantages import AdvantageFn
-from rl.losses import KL, Correction, TokenLossFn, WeightFn
+from rl.objectives import advantages, losses
+from rl.objectives.advantages import AdvantageFn
+from rl.objectives.losses import KL, Correction, TokenLossFn, WeightFn
 from verifiers.input_error import nearest
 
 LengthPenaltyFn = Callable[[Float[Tensor, "P G"]], Float[Tensor, "P G"]]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from rl.evaluate import accuracy
+from rl.loop.evaluate import accuracy
 from rollout.engine import Completion
 from rollout.player import Group
 from verifiers.verdict import Status

@@ -16,11 +16,11 @@ from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
-from rl.policy import Diverged, Policy
-from rl.progress import watched
-from rl.run_folder import RunFolder
+from rl.learning.policy import Diverged, Policy
+from rl.runs.progress import watched
+from rl.runs.run_folder import RunFolder
+from rl.runs.tracking import Clock
 from rl.seeds import Shuffled, derive_seed
-from rl.tracking import Clock
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling
 from rollout.interruption import whole
