@@ -19,7 +19,7 @@ def run(seed: int, folder: Path, engine: str) -> dict[str, float]:
     command = [
         sys.executable,
         "-m",
-        "recipes.cli",
+        "recipes.commands.cli",
         "quickstart",
         "--engine",
         engine,

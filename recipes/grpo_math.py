@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from recipes.engines import make_engine, with_engine
-from recipes.options import Options, absolute, check, resumed, stored_run
+from recipes.setup.engines import make_engine, with_engine
+from recipes.setup.options import Options, absolute, check, resumed, stored_run
 from rl.runs.progress import watched
 from rollout.interruption import exit_code, interruptible, stage
 from verifiers.atomic import atomic_path
@@ -106,7 +106,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             checks.enter_context(watched("checking the options, the data and the rewards"))
             config = with_engine(config)
             problems, held_out = load_data(config)
-            from recipes import online  # torch and transformers: only once the cheap mistakes are ruled out
+            from recipes.setup import online  # torch and transformers: only once the cheap mistakes are ruled out
 
             config = replace(config, dtype=_dtype(config))  # a run that is resumed elsewhere computes as it began
             algorithm = online.algorithm_of(config)
@@ -231,7 +231,7 @@ def load_shape(config: Config) -> Any:
 
 def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
     """(training problems, held-out problems), disjoint. Raises InputError for what cannot be used."""
-    from recipes.problem_source import load_problems
+    from recipes.setup.problem_source import load_problems
 
     mapping: dict[str, Any] = {
         "prompt_column": config.prompt_column, "answer_column": config.answer_column,
@@ -307,7 +307,7 @@ def _dtype(config: Config) -> Any:
 
 def _disk_bytes(config: Config) -> int:
     """Three checkpoints (two kept, one being written) of weights and two moments, a moving average if there is one, and `final/`."""
-    from recipes.memory import parameters
+    from recipes.setup.memory import parameters
 
     _, trained = parameters(load_shape(config), lora_of(config))
     return trained * 4 * (3 * (3 + (config.reference == "ema")) + 1)
@@ -315,12 +315,12 @@ def _disk_bytes(config: Config) -> int:
 
 def plan_facts(config: Config) -> Any:
     """What `reckon plan` needs to know."""
-    from recipes.plan import Facts
+    from recipes.commands.plan import Facts
 
     config = resolve(config)
     chat, context = load_chat(config)
     problems, held_out = load_data(config)
-    from recipes.online import check_prompts, verifier_pool
+    from recipes.setup.online import check_prompts, verifier_pool
 
     problems, held_out = (check_prompts(part, chat, config, context, skip=config.skip_long_prompts) for part in (problems, held_out))
     prompt = max(len(chat.render(problem)) for problem in problems)
@@ -332,6 +332,6 @@ def plan_facts(config: Config) -> Any:
 
 
 if __name__ == "__main__":
-    from recipes.cli import call, guarded
+    from recipes.commands.cli import call, guarded
 
     sys.exit(guarded(lambda: call(sys.modules[__name__], sys.argv[1:])))

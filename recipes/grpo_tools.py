@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from recipes import grpo_math
-from recipes.options import resumed
+from recipes.setup.options import resumed
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
@@ -141,6 +141,6 @@ def plan_facts(config: Config) -> Any:
 
 
 if __name__ == "__main__":
-    from recipes.cli import call, guarded
+    from recipes.commands.cli import call, guarded
 
     sys.exit(guarded(lambda: call(sys.modules[__name__], sys.argv[1:])))

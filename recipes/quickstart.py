@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recipes.engines import make_engine, with_engine
-from recipes.options import Options, check, resumed
+from recipes.setup.engines import make_engine, with_engine
+from recipes.setup.options import Options, check, resumed
 from rl.runs.progress import watched
 from rollout.interruption import exit_code, interruptible, stage
 from verifiers.input_error import InputError
@@ -69,7 +69,7 @@ def run(config: Config) -> int:
         raise InputError(f"--held-out must be at least 1, not {config.held_out}: the RESULT line is about them")
     began = time.monotonic()
     with watched("loading torch and making the problems"):
-        from recipes import arithmetic, online
+        from recipes.setup import arithmetic, online
         from rollout.chat import Chat
 
         algorithm = online.algorithm_of(config)
@@ -107,7 +107,7 @@ def run(config: Config) -> int:
 
 def load_data(config: Config) -> tuple[list[Any], list[Any]]:
     """(training problems, held-out problems), disjoint."""
-    from recipes.arithmetic import make_problems
+    from recipes.setup.arithmetic import make_problems
     from rl.seeds import derive_seed
 
     held_out = make_problems(config.held_out, seed=derive_seed(config.seed, "held-out") >> 32, digits=config.digits)
@@ -117,8 +117,8 @@ def load_data(config: Config) -> tuple[list[Any], list[Any]]:
 
 def plan_facts(config: Config) -> Any:
     """What `reckon plan` needs to know."""
-    from recipes import arithmetic
-    from recipes.plan import Facts
+    from recipes.commands.plan import Facts
+    from recipes.setup import arithmetic
     from rollout.chat import Chat
 
     problems, _ = load_data(config)
@@ -133,7 +133,7 @@ def _sizes(config: Config) -> dict[str, int]:
 
 def _judged(problems: Sequence[Any], engine: Any, chat: Any, config: Config) -> Any:
     """Greedy accuracy by reasoning-gym's own scorer; a response without an answer tag is wrong."""
-    from recipes.arithmetic import judge
+    from recipes.setup.arithmetic import judge
     from rl.loop.evaluate import evaluate
     from verifiers.response_text.final_answer import tagged
     from verifiers.verdict import right, wrong
@@ -146,7 +146,7 @@ def _judged(problems: Sequence[Any], engine: Any, chat: Any, config: Config) -> 
 
 def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any, verify: Any) -> None:
     """Supervised fine-tuning on both kinds of solutions, until the policy can work out what it cannot yet answer at once."""
-    from recipes import arithmetic
+    from recipes.setup import arithmetic
     from rl.learning.policy import Policy
     from rl.learning.schedule import Schedule
     from rl.loop.evaluate import evaluate
@@ -186,6 +186,6 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
 
 
 if __name__ == "__main__":
-    from recipes.cli import call, guarded
+    from recipes.commands.cli import call, guarded
 
     sys.exit(guarded(lambda: call(sys.modules[__name__], sys.argv[1:])))

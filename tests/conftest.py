@@ -67,7 +67,7 @@ def one_thread() -> None:
 @pytest.fixture(scope="session")
 def tokenizer() -> Any:
     """The arithmetic tokenizer: a token for each digit, sign and tag."""
-    from recipes.arithmetic import make_tokenizer
+    from recipes.setup.arithmetic import make_tokenizer
 
     return make_tokenizer()
 

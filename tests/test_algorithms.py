@@ -352,7 +352,7 @@ def test_the_suite_checks_shapes():
 
 
 def test_the_command_line_names_every_algorithm() -> None:
-    from recipes.options import AlgorithmName
+    from recipes.setup.options import AlgorithmName
     from rl.objectives.algorithms import ALGORITHMS
 
     assert list(typing.get_args(AlgorithmName)) == list(ALGORITHMS)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from recipes import arithmetic
+from recipes.setup import arithmetic
 from verifiers.input_error import InputError
 from verifiers.mathematics.equality.math_answer import verify
 from verifiers.problem import make_problem

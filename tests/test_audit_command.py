@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from recipes.answer_types import answer_type
-from recipes.audit import Config, run
-from recipes.audit_report import KINDS, draw
-from recipes.census import Census, given_away, normalised, quantiles
-from recipes.cli import main
+from recipes.commands.answer_types import answer_type
+from recipes.commands.audit import Config, run
+from recipes.commands.audit_report import KINDS, draw
+from recipes.commands.census import Census, given_away, normalised, quantiles
+from recipes.commands.cli import main
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
@@ -146,7 +146,7 @@ def test_places_that_cannot_be_read_or_written() -> None:
 
 def test_a_pipe_is_audited_and_the_exit_code_is_for_scripts() -> None:
     rows = "".join(json.dumps(row) + "\n" for row in ROWS)
-    command = [sys.executable, "-m", "recipes.cli", "audit", "-", "--strict"]
+    command = [sys.executable, "-m", "recipes.commands.cli", "audit", "-", "--strict"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, input=rows, capture_output=True, text=True, env=environment, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (1, "")
@@ -295,7 +295,7 @@ def test_the_two_rows_of_math_without_a_gold_answer(data_dir: Path, capfd: pytes
 
 
 def test_what_ascii_cannot_show_is_escaped_in_the_report() -> None:
-    command = [sys.executable, "-m", "recipes.cli", "audit", written({"problem": "é?", "answer": "3é + )"})]
+    command = [sys.executable, "-m", "recipes.commands.cli", "audit", written({"problem": "é?", "answer": "3é + )"})]
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

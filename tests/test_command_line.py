@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from recipes import grpo_math
-from recipes.cli import main, parse
+from recipes.commands.cli import main, parse
 
 ROWS = [{"gold": "1/2", "pred": "0.5"}, {"gold": "3", "response": "the answer is 4"}]
 
@@ -130,7 +130,7 @@ def test_a_flag_that_may_be_unset_is_written_like_any_other(arguments: list[str]
 
 def test_plan_lists_its_recipes_without_loading_torch() -> None:
     code = (
-        "import sys; from recipes.cli import main; main(['plan']); main(['plan', 'foo']);"
+        "import sys; from recipes.commands.cli import main; main(['plan']); main(['plan', 'foo']);"
         "assert not {'torch', 'transformers'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -143,7 +143,7 @@ SLOW = "import time\ntime.sleep(4)\n\ndef score(problem, response):\n    return 
 def test_a_mistyped_model_folder_is_told_before_anything_is_loaded(model: str) -> None:
     Path("model").mkdir()
     code = (
-        f"import sys; from recipes.cli import main; assert main(['grpo-math', '--model', {model!r}, '--data', 'rows.jsonl']) == 2;"
+        f"import sys; from recipes.commands.cli import main; assert main(['grpo-math', '--model', {model!r}, '--data', 'rows.jsonl']) == 2;"
         "assert not {'torch', 'transformers'} & {*sys.modules}"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -177,7 +177,7 @@ def test_the_warm_start_is_not_silent_and_can_be_interrupted() -> None:
         "--layers",
         "4",
     ]  # hundreds of steps, no short ones
-    command = [sys.executable, "-m", "recipes.cli", "quickstart", *options]
+    command = [sys.executable, "-m", "recipes.commands.cli", "quickstart", *options]
     path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as process:
         assert process.stderr is not None

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from recipes.cli import main
-from recipes.problem_source import load_problems
+from recipes.commands.cli import main
+from recipes.setup.problem_source import load_problems
 from rollout.chat import Chat, generation_stops, load_tokenizer
 from rollout.engine import Completion
 from verifiers.input_error import InputError
@@ -67,7 +67,7 @@ def test_a_model_folder_runs_no_code_whatever_waits_on_the_pipe(place: str, mode
     arguments = ["grpo-math", "--model", model, "--data", data, "--run", tmp_path / "run", *SMALL]
     environment = os.environ | {"HF_MODULES_CACHE": str(tmp_path / "modules")}
     done = subprocess.run(
-        [sys.executable, "-m", "recipes.cli", *map(str, arguments)], cwd=ROOT, input="y\ny\ny\n", text=True, capture_output=True,
+        [sys.executable, "-m", "recipes.commands.cli", *map(str, arguments)], cwd=ROOT, input="y\ny\ny\n", text=True, capture_output=True,
         timeout=300, env=environment, check=False,
     )  # fmt: skip
     assert not mark.exists(), "the folder's code was run"
@@ -371,8 +371,8 @@ def test_an_adapter_given_as_a_model_is_told_so(model_folder: Path, data: Path, 
 
 
 def test_overlong_prompts_are_dropped_and_counted_where_asked(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from recipes.online import check_prompts
-    from recipes.options import Options
+    from recipes.setup.online import check_prompts
+    from recipes.setup.options import Options
 
     chat, options = Chat(load_tokenizer(str(model_folder))), Options(max_completion_length=100)
     problems = [make_problem("a" * length, "1") for length in (10, 500, 20, 600)]

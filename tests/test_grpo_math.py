@@ -14,10 +14,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from recipes.cli import main
+from recipes.commands.cli import main
 from recipes.grpo_math import Config, _with_good_golds
-from recipes.online import verifier_pool
-from recipes.options import Options
+from recipes.setup.online import verifier_pool
+from recipes.setup.options import Options
 from rl.runs.run_folder import read_lines
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
@@ -89,7 +89,7 @@ def test_full_with_dataset_columns_rewards_and_resume(model_folder: Path, gsm8k:
 def test_ctrl_c_ends_with_a_checkpoint_and_a_summary(model_folder: Path, gsm8k: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     small = [value if value != "2" else "4" for value in SMALL]
-    command = [sys.executable, "-m", "recipes.cli", "grpo-math", "--model", model_folder, "--data", gsm8k, "--run", run, *small]
+    command = [sys.executable, "-m", "recipes.commands.cli", "grpo-math", "--model", model_folder, "--data", gsm8k, "--run", run, *small]
     command[command.index("--steps") + 1] = "100000"
     with subprocess.Popen(map(str, command), cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         _wait_for(lambda: len(read_lines(run / "metrics.jsonl")) > 3, process)
@@ -446,7 +446,7 @@ def test_another_verifiers_package_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "verifiers" / "__init__.py").write_text("")
     (tmp_path / "verifiers" / "input_error.py").write_text((ROOT / "verifiers" / "input_error.py").read_text())
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
-    code = "import sys; from recipes.cli import main; sys.exit(main(['plot', 'x']))"
+    code = "import sys; from recipes.commands.cli import main; sys.exit(main(['plot', 'x']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
     assert done.returncode == 2
     assert "hides Reckon's own" in done.stderr
@@ -456,7 +456,7 @@ def test_another_verifiers_package_is_noticed(tmp_path: Path) -> None:
 def test_repeated_rewards_of_every_recipe_add_up() -> None:
     from recipes import grpo_math as recipe
     from recipes import quickstart
-    from recipes.cli import parse
+    from recipes.commands.cli import parse
 
     for config in (recipe.Config, quickstart.Config):
         assert parse(config, ["--reward", "math_answer", "--reward", "exact=0.2"], name="x").reward == ("math_answer", "exact=0.2")

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from recipes.cli import main
+from recipes.commands.cli import main
 from rl.runs.run_folder import read_lines
 from rollout.tools.environment import Reply
 from rollout.tools.openenv_environment import OpenEnvEnvironment, shown

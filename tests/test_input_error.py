@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.cli import main
+from recipes.commands.cli import main
 from verifiers.input_error import missing_place, nearest
 
 OPTIONS = ("--model", "--data", "--out", "--reward", "--steps", "--held-out")

@@ -40,7 +40,7 @@ def live(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any]
     """(evaluate, wrap, disturb) -> (position, what was said, folder, policy), of a run that is begun or continued."""
     import torch
 
-    from recipes.arithmetic import make_model, make_problems
+    from recipes.setup.arithmetic import make_model, make_problems
     from rl.learning.policy import Policy
     from rl.learning.schedule import Schedule
     from rl.loop.train import Loop, train
@@ -147,7 +147,7 @@ def test_ctrl_c_in_an_update_keeps_a_whole_policy(live: Callable[..., Any], upda
 def test_a_layer_lets_the_backward_pass_be_interrupted(one_thread: None, tokenizer: Any) -> None:
     import torch
 
-    from recipes.arithmetic import make_model
+    from recipes.setup.arithmetic import make_model
     from rl.learning.policy import Policy
 
     policy = Policy(make_model(len(tokenizer), hidden=16, layers=2))
@@ -175,7 +175,7 @@ def _caught(call: Callable[[], Any], into: list[BaseException]) -> None:
 @pytest.mark.parametrize("rows", [1, 5])
 def test_ctrl_c_between_two_tokens_of_transformers_generate(one_thread: None, tokenizer: Any, rows: int) -> None:
     """The interruption comes with the third token of a hundred, and the model is left as it was."""
-    from recipes.arithmetic import make_model
+    from recipes.setup.arithmetic import make_model
     from rollout.engine import PolicyWeights, Sampling
     from rollout.engines.hf_engine import HFEngine
 
@@ -264,7 +264,7 @@ def test_a_wait_without_a_terminal_is_filled_with_lines(capsys: pytest.CaptureFi
 
 def test_an_evaluation_tells_how_far_it_is(one_thread: None, tokenizer: Any) -> None:
     """Every token of transformers' generate counts, and every problem whose completion is there."""
-    from recipes.arithmetic import make_model, make_problems
+    from recipes.setup.arithmetic import make_model, make_problems
     from rl.loop.evaluate import evaluate
     from rollout.chat import Chat
     from rollout.engine import PolicyWeights

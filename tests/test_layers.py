@@ -75,6 +75,7 @@ def test_verifiers_is_ours():
 
 def test_the_command_line_starts_without_the_heavy_packages():
     """`reckon --help`, `reckon verify` and an unknown option must not wait for torch."""
-    code = "import sys, recipes.cli, recipes.verify, recipes.options; print(sorted(set(sys.modules) & set(sys.argv[1:])))"
+    code = "import sys, recipes.commands.cli, recipes.commands.verify, recipes.setup.options\n"
+    code += "print(sorted(set(sys.modules) & set(sys.argv[1:])))"
     done = subprocess.run([sys.executable, "-c", code, *sorted(HEAVY), "numpy"], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"

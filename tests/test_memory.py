@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from recipes.memory import micro_batch_tokens
-from recipes.options import Options
+from recipes.setup.memory import micro_batch_tokens
+from recipes.setup.options import Options
 from rl.objectives.batch import micro_batches
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +41,7 @@ def test_no_micro_batch_is_larger_than_planned(seed: int) -> None:
 MEASURE = """
 import json, resource, torch
 from transformers import LlamaConfig, LlamaForCausalLM
-from recipes.memory import estimate
+from recipes.setup.memory import estimate
 from rl.objectives.algorithms import named
 from rl.objectives.batch import Batch
 from rl.learning.policy import Policy

@@ -201,7 +201,7 @@ def test_bad_settings_end_in_one_line(make_qwen2, engines):
 
 def test_grpo_math_samples_through_ray(model_folder, tmp_path, capsys):
     """The recipe, from its command line: two actors, a LoRA, the canary after every sync."""
-    from recipes.cli import main
+    from recipes.commands.cli import main
     from rl.runs.run_folder import read_lines
 
     data = tmp_path / "problems.jsonl"

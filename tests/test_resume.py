@@ -24,7 +24,7 @@ def train_until(path: Path, stop_after: int | None = None, ahead: int = 0) -> No
     """One life of a run: made or resumed, in this process. The reward is a pure function of the response."""
     import torch
 
-    from recipes.arithmetic import make_model, make_problems, make_tokenizer
+    from recipes.setup.arithmetic import make_model, make_problems, make_tokenizer
     from rl.learning.policy import Policy
     from rl.learning.schedule import Schedule
     from rl.loop.evaluate import evaluate

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes import grpo_math
-from recipes.cli import main
-from recipes.options import from_json, stored_run
-from recipes.reward_code import changed, reward_code
+from recipes.commands.cli import main
+from recipes.setup.options import from_json, stored_run
+from recipes.setup.reward_code import changed, reward_code
 from rl.runs.run_folder import Position, RunFolder, append_line, read_lines
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
@@ -396,7 +396,7 @@ def test_sigterm_ends_as_ctrl_c_does(model_folder: Path, data: Path, tmp_path: P
     run = tmp_path / "run"
     small = [value if value != "2" else "4" for value in SMALL]
     small[small.index("--steps") + 1] = "100000"
-    command = [sys.executable, "-m", "recipes.cli", "grpo-math", "--model", model_folder, "--data", data, "--run", run, *small]
+    command = [sys.executable, "-m", "recipes.commands.cli", "grpo-math", "--model", model_folder, "--data", data, "--run", run, *small]
     with subprocess.Popen(map(str, command), cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 240
         while len(read_lines(run / "metrics.jsonl")) < 3:

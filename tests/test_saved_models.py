@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from recipes.cli import main
+from recipes.commands.cli import main
 from rl.learning.policy import Policy, load_model
 
 SMALL = ["--steps", "1", "--problems-per-step", "2", "--completions-per-problem", "2", "--max-completion-length", "4", "--workers", "1"]

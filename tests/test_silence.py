@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from recipes.online import _second_look
-from recipes.options import Options
+from recipes.setup.online import _second_look
+from recipes.setup.options import Options
 from rl.loop.silence import Silence, refused_by_a_gate
 from rollout.engine import Completion
 from rollout.player import Group

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recipes.cli import main
+from recipes.commands.cli import main
 from rl.learning.policy import Lora, with_adapter
 from verifiers.input_error import InputError
 

@@ -17,7 +17,7 @@ from functools import partial
 import pytest
 import torch
 
-from recipes.arithmetic import make_model
+from recipes.setup.arithmetic import make_model
 from rl.learning.policy import Policy
 from rl.learning.schedule import Schedule
 from rl.loop.evaluate import Accuracy, accuracy, evaluate

@@ -50,7 +50,7 @@ def build(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any
     ) -> Any:
         import torch
 
-        from recipes.arithmetic import make_model
+        from recipes.setup.arithmetic import make_model
 
         torch.manual_seed(0)
         chat = Chat(tokenizer)

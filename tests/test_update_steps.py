@@ -154,7 +154,7 @@ class Counted(HFEngine):
 
 
 def test_a_sync_that_would_move_the_same_version_again_is_skipped(tokenizer: Any) -> None:
-    from recipes.arithmetic import make_model
+    from recipes.setup.arithmetic import make_model
 
     torch.manual_seed(0)
     policy, engine = Policy(make_model(len(tokenizer), hidden=16, layers=1), device="cpu"), Counted()
@@ -172,7 +172,7 @@ def test_a_sync_that_would_move_the_same_version_again_is_skipped(tokenizer: Any
 
 
 def test_a_sync_that_failed_is_tried_again(tokenizer: Any) -> None:
-    from recipes.arithmetic import make_model
+    from recipes.setup.arithmetic import make_model
 
     class Failing(Counted):
         def score(self, *arguments: Any, **named: Any) -> Any:

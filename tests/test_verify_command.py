@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from recipes import explanation
-from recipes.cli import main
-from recipes.verify import Config, run
+from recipes.commands import explanation
+from recipes.commands.cli import main
+from recipes.commands.verify import Config, run
 from verifiers.input_error import InputError
 from verifiers.rewards.load_reward import own_verifiers
 
@@ -24,7 +24,7 @@ def score(problem, response):
         time.sleep(1000)
     return response == problem.answer and problem.meta.get("level", 1)
 """
-PROGRAM = "import sys, tyro; from recipes.verify import Config, run; sys.exit(run(tyro.cli(Config)))"
+PROGRAM = "import sys, tyro; from recipes.commands.verify import Config, run; sys.exit(run(tyro.cli(Config)))"
 
 Lines = list[dict[str, Any]]
 

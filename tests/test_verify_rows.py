@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from recipes.cli import main
-from recipes.verify import Config, run
+from recipes.commands.cli import main
+from recipes.commands.verify import Config, run
 from verifiers.input_error import InputError
 from verifiers.rewards.load_reward import own_names, reads_golds
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from recipes import cli
-from recipes.engines import engine_options, with_engine
-from recipes.options import Options
+from recipes.commands import cli
+from recipes.setup.engines import engine_options, with_engine
+from recipes.setup.options import Options
 from rl.learning.policy import Lora, Policy
 from rl.runs.run_folder import read_lines
 from rollout.engine import Completion, Sampling
@@ -230,7 +230,7 @@ def test_a_prompt_longer_than_a_batch_of_vllm_is_sampled_with_its_seed(start: An
 @pytest.mark.slow
 @pytest.mark.parametrize("tune", ["lora", "full"])
 def test_a_recipe_trains_on_vllm_and_resumes_on_it(tune: str, make_vllm_qwen2: Callable[..., Any], tokenizer: Any, tmp_path: Path) -> None:
-    from recipes.arithmetic import make_model
+    from recipes.setup.arithmetic import make_model
 
     torch.manual_seed(0)
     make_model(len(tokenizer), hidden=64).save_pretrained(tmp_path / "model")

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from recipes.engines import with_engine
-from recipes.options import Options
+from recipes.setup.engines import with_engine
+from recipes.setup.options import Options
 from rl.learning.policy import Lora, Policy
 from rollout.canary import BOUNDS, Canary, SamplerIsNotThePolicy, fixed_sequences
 from rollout.engine import Sampling

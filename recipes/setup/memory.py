@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from recipes.options import Options
+from recipes.setup.options import Options
 from rl.learning.log_probabilities import MAX_LOGITS
 from rl.learning.policy import Lora, with_adapter
 from verifiers.input_error import InputError

@@ -33,13 +33,13 @@ from typing import Any
 
 import tyro
 
-from recipes.answer_types import UNPARSED, answer_type
-from recipes.audit_report import KINDS, FindingFiles, draw, print_report
-from recipes.census import Census, Repeat, given_away, quantiles
-from recipes.explanation import judges_answers, print_anywhere
-from recipes.options import Reward, check_numbers
-from recipes.problem_source import data_set_rows, is_file
-from recipes.row_stream import Row, large_size, open_rows, progress, rows_of
+from recipes.commands.answer_types import UNPARSED, answer_type
+from recipes.commands.audit_report import KINDS, FindingFiles, draw, print_report
+from recipes.commands.census import Census, Repeat, given_away, quantiles
+from recipes.commands.explanation import judges_answers, print_anywhere
+from recipes.commands.row_stream import Row, large_size, open_rows, progress, rows_of
+from recipes.setup.options import Reward, check_numbers
+from recipes.setup.problem_source import data_set_rows, is_file
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem

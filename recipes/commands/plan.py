@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from recipes.options import Options, to_json
+from recipes.setup.options import Options, to_json
 from rl.runs.progress import watched
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:  # torch and transformers: only where there is something to plan
-    from recipes.memory import Memory
+    from recipes.setup.memory import Memory
     from rl.learning.policy import Lora
 
 RECIPES = ("quickstart", "grpo-math", "grpo-tools")
@@ -36,7 +36,7 @@ class Facts:
 
 def command(arguments: Sequence[str]) -> int:
     """The command line. Returns the exit code; raises InputError for an unknown recipe."""
-    from recipes.cli import module_of, parse
+    from recipes.commands.cli import module_of, parse
 
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"reckon plan RECIPE [its options], where RECIPE is one of {', '.join(RECIPES)}\n\n{(__doc__ or '').strip()}")
@@ -54,8 +54,8 @@ def command(arguments: Sequence[str]) -> int:
 
 def plan(config: Options, facts: Facts) -> str:
     """The plan as text."""
-    from recipes.memory import estimate, micro_batch_tokens
-    from recipes.online import algorithm_of
+    from recipes.setup.memory import estimate, micro_batch_tokens
+    from recipes.setup.online import algorithm_of
     from rl.objectives.algorithms import describe
 
     algorithm = algorithm_of(config)

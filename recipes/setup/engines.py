@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from recipes.options import Options
+from recipes.setup.options import Options
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:

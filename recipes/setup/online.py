@@ -9,8 +9,8 @@ from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from recipes.options import Options, check, to_json
-from recipes.reward_code import changed, reward_code
+from recipes.setup.options import Options, check, to_json
+from recipes.setup.reward_code import changed, reward_code
 from rl.learning.policy import Diverged, Lora, Optimizer, Policy, load_model
 from rl.learning.schedule import Schedule
 from rl.loop.evaluate import Accuracy

@@ -35,10 +35,10 @@ from typing import Any, TextIO
 
 import tyro
 
-from recipes.explanation import Explainer, block, judges_answers, print_anywhere
-from recipes.options import Reward, check_numbers
-from recipes.problem_source import data_set_rows, is_packed
-from recipes.row_stream import Row, large_size, open_rows, progress, rows_of
+from recipes.commands.explanation import Explainer, block, judges_answers, print_anywhere
+from recipes.commands.row_stream import Row, large_size, open_rows, progress, rows_of
+from recipes.setup.options import Reward, check_numbers
+from recipes.setup.problem_source import data_set_rows, is_packed
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
 from verifiers.response_text.final_answer import stated_gold
