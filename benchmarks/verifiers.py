@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-ATTACKS = ("tests/test_sandbox.py", "tests/test_python_tests.py", "tests/test_code_failures.py", "tests/test_interpreter.py")
+ATTACKS = (
+    "tests/verifiers/sandboxes/test_sandbox.py",
+    "tests/verifiers/programs/test_python_tests.py",
+    "tests/verifiers/programs/test_code_failures.py",
+    "tests/verifiers/sandboxes/test_interpreter.py",
+)
 SET_MM = Path("/usr/share/metamath/databases/set.mm")
 LONGEST = 3600.0
 

@@ -1,7 +1,7 @@
 """What turns prompts into completions: the protocol that every engine obeys, and the values that cross it.
 
 Sampling is a pure function of the weights, the prompts and `Sampling.seed`: an engine keeps no random state between calls, so
-a resumed run needs none saved. An engine has no base class; it joins `tests/test_engine_contract.py` instead.
+a resumed run needs none saved. An engine has no base class; it joins `tests/rollout/engines/test_engine_contract.py` instead.
 """
 
 from collections.abc import Callable, Sequence

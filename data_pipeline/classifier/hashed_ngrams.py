@@ -2,7 +2,8 @@
 
 A line's features are its known words and all its 2..n-grams, each n-gram hashed into one of `bucket` rows behind the vocabulary. Unknown
 words count in n-grams only. fastText reads the end of a line as a word, `</s>`; so does this. Both the trainer and the predictor use it,
-and `tests/test_mining_classify.py` holds it against fastText's own predictions. Sub-word features (`minn`, `maxn`) are left out.
+and `tests/data_pipeline/classifier/test_classify.py` holds it against fastText's own predictions. Sub-word features (`minn`, `maxn`) are
+left out.
 """
 
 from collections.abc import Mapping
