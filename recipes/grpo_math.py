@@ -315,7 +315,7 @@ def _disk_bytes(config: Config) -> int:
 
 def plan_facts(config: Config) -> Any:
     """What `reckon plan` needs to know."""
-    from recipes.commands.plan import Facts
+    from recipes.setup.memory import Facts
 
     config = resolve(config)
     chat, context = load_chat(config)

@@ -117,8 +117,8 @@ def load_data(config: Config) -> tuple[list[Any], list[Any]]:
 
 def plan_facts(config: Config) -> Any:
     """What `reckon plan` needs to know."""
-    from recipes.commands.plan import Facts
     from recipes.setup import arithmetic
+    from recipes.setup.memory import Facts
     from rollout.chat import Chat
 
     problems, _ = load_data(config)

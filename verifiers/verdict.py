@@ -139,3 +139,11 @@ def _shown(value: object) -> str:
         return f"{value!r:.80}"
     except ValueError:  # an integer of more digits than Python will write
         return "a number too long to write"
+
+
+class Undecided(Exception):
+    """The step that would have decided has failed: a deadline or a crash of ours, and no verdict on the answer."""
+
+    def __init__(self, status: Status, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status

@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 from data_pipeline.formulas.configured_delimiters import Delimiters
 from data_pipeline.formulas.element_sources import converter
-from data_pipeline.formulas.formula import PLACEHOLDER, Formula, clean, is_tex, placeholder, words
+from data_pipeline.formulas.formula import PLACEHOLDER, Formula, clean, placeholder
+from data_pipeline.formulas.notations.tex_text import is_tex, words
 
 _ENVIRONMENTS = (
     "equation|align|alignat|aligned|flalign|xalignat|eqnarray|gather|gathered|multline|"

@@ -15,8 +15,9 @@ from functools import lru_cache
 
 from selectolax.lexbor import LexborNode
 
-from data_pipeline.formulas.formula import LONGEST, Formula, clean, is_tex, undelimit, words
+from data_pipeline.formulas.formula import Formula, clean, undelimit
 from data_pipeline.formulas.image_formulas import image_formula
+from data_pipeline.formulas.notations.tex_text import LONGEST, is_tex, words
 from data_pipeline.formulas.tex_commands import is_private
 
 Attributes = Mapping[str, str | None]

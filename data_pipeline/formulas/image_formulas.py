@@ -13,9 +13,10 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote, unquote_plus
 
-from data_pipeline.formulas.formula import Formula, clean, is_tex, undelimit, words
+from data_pipeline.formulas.formula import Formula, clean, undelimit
 from data_pipeline.formulas.notations.asciimath import asciimath_to_tex
 from data_pipeline.formulas.notations.mathml import mathml_string_to_tex
+from data_pipeline.formulas.notations.tex_text import is_tex, words
 
 _SERVICE = re.compile(
     r"""latex\.codecogs\.com/(?:[a-z]{2,6}(?:\.[a-z]{2,8})?/?)?(?:\?|/)

@@ -6,8 +6,7 @@ recipe's checks on options, data, prompts and rewards run; no weights are read.
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recipes.setup.options import Options, to_json
 from rl.runs.progress import watched
@@ -15,23 +14,8 @@ from verifiers.input_error import InputError
 
 if TYPE_CHECKING:  # torch and transformers: only where there is something to plan
     from recipes.setup.memory import Memory
-    from rl.learning.policy import Lora
 
 RECIPES = ("quickstart", "grpo-math", "grpo-tools")
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a recipe knows of its model and data before it runs."""
-
-    shape: Any
-    """A transformers config."""
-    lora: "Lora | None"
-    dtype: str
-    gradient_checkpointing: bool
-    problems: int
-    longest_prompt: int
-    max_sequences: int
 
 
 def command(arguments: Sequence[str]) -> int:

@@ -9,6 +9,20 @@ from rl.learning.policy import Lora, with_adapter
 from verifiers.input_error import InputError
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a recipe knows of its model and data before it runs."""
+
+    shape: Any
+    """A transformers config."""
+    lora: Lora | None
+    dtype: str
+    gradient_checkpointing: bool
+    problems: int
+    longest_prompt: int
+    max_sequences: int
+
+
 def parameters(shape: Any, lora: Lora | None) -> tuple[int, int]:
     """(all parameters, those that train), counted on a model without storage."""
     import torch

@@ -9,7 +9,7 @@ was. Left out: what sentences mean, and whether the thing counted is the thing a
 import re
 from functools import lru_cache
 
-from verifiers.response_text.quantity_names import is_derived
+from verifiers.mathematics.answer_reading.quantity_names import is_derived
 
 # --- where a sentence says "answer" ---
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from verifiers.mathematics.answer_reading.quantity_names import is_derived, is_unsafe, names_a_quantity
 from verifiers.response_text.answer_claims import claimed_choice, cue_end, leading_choice, retraction, value_in_sentence
-from verifiers.response_text.quantity_names import is_derived, is_unsafe, names_a_quantity
 
 
 class Answer(NamedTuple):

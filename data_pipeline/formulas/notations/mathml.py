@@ -19,9 +19,9 @@ from xml.parsers import expat
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from data_pipeline.formulas.formula import is_tex
 from data_pipeline.formulas.notations.mathml_elements import MAX_DEPTH, MAX_NODES, Element, TooLargeError, local_name, place
 from data_pipeline.formulas.notations.mathml_presentation import convert_math
+from data_pipeline.formulas.notations.tex_text import is_tex
 
 _MAX_CHARACTERS = 2_000_000
 _DOCTYPE = re.compile(r"<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>", re.IGNORECASE)

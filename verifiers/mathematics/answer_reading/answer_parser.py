@@ -17,6 +17,7 @@ from itertools import pairwise, repeat
 from verifiers.mathematics.answer_reading.calculus_parser import ALGEBRA, CalculusParser, needs_algebra
 from verifiers.mathematics.answer_reading.function_parser import MAX_ITEMS
 from verifiers.mathematics.answer_reading.latex_tokens import UNIT_VECTORS, normalise, tokenize
+from verifiers.mathematics.answer_reading.letter_domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, in_words, of_set
 from verifiers.mathematics.answer_reading.values import (
     Builder,
     Everywhere,
@@ -33,7 +34,6 @@ from verifiers.mathematics.answer_reading.values import (
     expression,
 )
 from verifiers.mathematics.arithmetic.exact_sums import CONSTANTS, Call, Expr, Monomial, Unreadable, rational, sum_of, symbols
-from verifiers.mathematics.equality.letter_domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, in_words, of_set
 from verifiers.mathematics.evidence.certified_comparison import same
 from verifiers.mathematics.evidence.rounding import is_approximated, is_rounding
 

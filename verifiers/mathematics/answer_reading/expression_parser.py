@@ -10,9 +10,8 @@ from functools import reduce
 
 from verifiers.mathematics.answer_reading.function_parser import CLOSING, MAX_DEPTH, MAX_ITEMS, FunctionReader
 from verifiers.mathematics.answer_reading.latex_tokens import Token, in_base, numeral
-from verifiers.mathematics.answer_reading.lookahead import MAX_WORK, is_lone_product, letters_in
 from verifiers.mathematics.answer_reading.matrix_arithmetic import by_rows, determinant, is_matrix, plus, times, to_power, transposed
-from verifiers.mathematics.answer_reading.token_cursor import CURRENCIES, UNIT_WORDS
+from verifiers.mathematics.answer_reading.token_cursor import CURRENCIES, MAX_WORK, UNIT_WORDS, is_lone_product, letters_in
 from verifiers.mathematics.answer_reading.units import read_unit
 from verifiers.mathematics.answer_reading.values import (
     EMPTY_SET,

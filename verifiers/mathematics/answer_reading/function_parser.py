@@ -8,8 +8,8 @@ its value there, and no product.
 from abc import ABC, abstractmethod
 from contextlib import suppress
 
-from verifiers.mathematics.answer_reading.lookahead import LookAhead
 from verifiers.mathematics.answer_reading.matrix_arithmetic import determinant
+from verifiers.mathematics.answer_reading.token_cursor import TokenCursor
 from verifiers.mathematics.answer_reading.values import Value, bare_symbol, expression
 from verifiers.mathematics.arithmetic.exact_functions import ARITY, INVERSE, VARIADIC, apply, log_to_base
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, atom, name_of, power, rational, symbols
@@ -26,7 +26,7 @@ _ARGUMENTS = frozenset({*"xyztns#", "theta"})
 _OF_A_VARIABLE = {"x": {*"t#"}, "y": {*"tx#"}, "z": {*"tx#"}, "r": {*"t#"}, "s": {*"t#"}, "w": {*"tx#"}}  # y(x) of a differential equation
 
 
-class FunctionReader(LookAhead, ABC):
+class FunctionReader(TokenCursor, ABC):
     """What `expression_parser.py` has below is declared here."""
 
     @abstractmethod

@@ -7,7 +7,7 @@ no order where "and" joins it on one side ("red and blue"), and keeps its order 
 import re
 from functools import lru_cache
 
-from verifiers.response_text.quantity_names import is_unsafe
+from verifiers.mathematics.answer_reading.quantity_names import is_unsafe
 
 _ECHO = r"(?:it|this|that|they|there|he|she|we|one|you) (?:is|are|does|do|can|will|exists?)"
 _YES = rf"yes,? {_ECHO}(?: (?:possible|true|correct|so|indeed|exist))?"

@@ -53,9 +53,9 @@ from verifiers.mathematics.answer_reading.values import (
 )
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, divide, multiply
 from verifiers.mathematics.equality.compared_gold import gold_answer, is_solution, says_nothing
-from verifiers.mathematics.equality.free_constants import under_other_names
-from verifiers.mathematics.equality.letter_domains import compatible, undeclared
-from verifiers.mathematics.equality.policy import DEFAULT_TOLERANCE, Percent, Policy, Undecided, Units, make_policy
+from verifiers.mathematics.equality.letters import compatible, one_letter_apart, renamed, undeclared, under_other_names
+from verifiers.mathematics.equality.letters import letters as letters_of
+from verifiers.mathematics.equality.policy import DEFAULT_TOLERANCE, Percent, Policy, Units, make_policy
 from verifiers.mathematics.equality.real_sets import is_set, real_set, same_set
 from verifiers.mathematics.equality.restated_question import is_unsolved, needs_solving
 from verifiers.mathematics.equality.same_quantity import same_amount, same_number, with_unit
@@ -69,17 +69,14 @@ from verifiers.mathematics.equality.statements import (
     is_interval_beside_points,
     is_shuffled,
     named_quantity,
-    one_letter_apart,
-    renamed,
     root_name,
     same_equation,
     same_relation,
 )
-from verifiers.mathematics.equality.statements import letters as letters_of
 from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
 from verifiers.problem import Problem
 from verifiers.response_text.final_answer import DEFAULT_EXTRACTORS, Extractor, extract_answer, without_thought
-from verifiers.verdict import Verdict, bad_gold, no_answer, quoted, right, wrong
+from verifiers.verdict import Undecided, Verdict, bad_gold, no_answer, quoted, right, wrong
 
 _PLAIN = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?", re.ASCII)
 _VARIABLES = frozenset("xtnmzsuyk")

@@ -22,21 +22,12 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from verifiers.input_error import InputError
-from verifiers.verdict import Status
 
 Percent = Literal["either", "strict"]
 Units = Literal["convert", "match", "ignore"]
 
 DEFAULT_TOLERANCE = "rounded:4"
 _NUMBER = re.compile(r"(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
-
-
-class Undecided(Exception):
-    """The step that would have decided has failed: a deadline or a crash of ours, and no verdict on the answer."""
-
-    def __init__(self, status: Status, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
 
 
 class Step(NamedTuple):

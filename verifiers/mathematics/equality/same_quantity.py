@@ -9,9 +9,10 @@ from verifiers.mathematics.answer_reading.calculus_parser import needs_algebra
 from verifiers.mathematics.answer_reading.units import Dimension, read_unit
 from verifiers.mathematics.answer_reading.values import Quantity
 from verifiers.mathematics.arithmetic.exact_sums import PI, Expr, multiply, scale
-from verifiers.mathematics.equality.policy import Policy, Undecided
+from verifiers.mathematics.equality.policy import Policy
 from verifiers.mathematics.evidence.certified_comparison import same
 from verifiers.mathematics.evidence.rounding import is_rounding, is_within, rounds_to
+from verifiers.verdict import Undecided
 
 
 def with_unit(value: Expr | Quantity) -> tuple[Expr, str]:

@@ -1,24 +1,19 @@
-r"""Equations, inequalities and congruences as statements; families under another letter for their parameter.
+r"""Equations, inequalities and congruences as statements.
 
 An equation is its left side minus its right, up to a constant factor; it also equals the expression that it gives for one variable that
 the expression lacks (xy = 6 and 6/x). An inequality is the same up to a positive factor. Left out: solving anything of higher degree.
 """
 
 import re
-from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 
 from verifiers.mathematics.answer_reading.matrix_arithmetic import is_matrix
 from verifiers.mathematics.answer_reading.values import (
-    Builder,
-    Everywhere,
-    Family,
     Group,
     Named,
     Quantity,
     Relation,
-    SetOf,
     Unparsed,
     Value,
     bare_symbol,
@@ -28,7 +23,6 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     Expr,
     Unreadable,
     atom,
-    atoms,
     divide,
     multiply,
     rational,
@@ -37,12 +31,11 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     subtract,
     symbols,
 )
+from verifiers.mathematics.equality.letters import letters
 from verifiers.mathematics.equality.real_sets import linear
 from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
 
 _FLIPPED = {">": "<", "\\ge": "\\le", "<": ">", "\\le": "\\ge", "\\ne": "\\ne", "=": "="}
-_INTEGER_LETTERS = frozenset("klmn")
-_CONSTANT_LETTERS = frozenset("ck")
 _ANGLE_LETTERS = frozenset({"alpha", "beta", "gamma", "theta", "phi", "varphi"})
 _VALUE = r"[A-Za-z](?:_\w+)?\(.*\)"  # f(x), f(2)
 _FIGURES = ("angle:", "triangle:", "widehat:", "overarc:", "overline:")
@@ -251,78 +244,3 @@ def _same_congruence(left: Relation, right: Relation) -> bool:
         return False
     difference, modulus = subtract(a, b).rational, m.rational
     return difference is not None and modulus is not None and modulus != 0 and (difference / modulus).denominator == 1
-
-
-# ---------------------------------------------------------------- letters
-
-
-def letters(value: Value) -> set[str]:
-    match value:
-        case Expr():
-            return symbols(value)
-        case Quantity(number=number):
-            return symbols(number)
-        case Group(items=items) | Relation(sides=items):
-            return set().union(*map(letters, items)) if items else set()
-        case Named(value=inner) | Family(value=inner):
-            return letters(inner)
-        case SetOf(left=a, right=b) | Everywhere(condition=a, value=b):
-            return letters(a) | letters(b)
-        case Builder(head=head, conditions=conditions):
-            return letters(head).union(*map(letters, conditions))
-    return set()
-
-
-def renamed(value: Value, old: str, new: str) -> Value:
-    def change(inner: Value) -> Value:
-        return renamed(inner, old, new)
-
-    match value:
-        case Expr():
-            return substitute(value, {old: atom(new)})
-        case Quantity(number=number, unit=unit):
-            return Quantity(substitute(number, {old: atom(new)}), unit)
-        case Group(opening=opening, closing=closing, items=items):
-            return Group(opening, closing, tuple(map(change, items)))
-        case Relation(sides=sides, ops=ops):
-            return Relation(tuple(map(change, sides)), ops)
-        case Named(name=name, value=inner):
-            return replace(value, name=new if name == old else name.replace(f"({old})", f"({new})"), value=change(inner))
-        case SetOf(op=op, left=a, right=b):
-            return SetOf(op, change(a), change(b))
-        case Builder(head=head, conditions=conditions):
-            return Builder(change(head), tuple(map(change, conditions)))
-        case Family(names=names, value=inner, domains=domains):
-            return Family(names, change(inner), domains)
-        case Everywhere(condition=a, value=b):
-            return Everywhere(change(a), change(b))
-    return value
-
-
-def _has_pi(value: Value) -> bool:
-    match value:
-        case Expr():
-            return "pi" in atoms(value)
-        case Quantity(number=number, unit=unit):
-            return unit == "°" or "pi" in atoms(number)
-        case Group(items=items):
-            return any(map(_has_pi, items))
-        case Named(value=inner) | Family(value=inner):
-            return _has_pi(inner)
-        case SetOf(left=a, right=b):
-            return _has_pi(a) or _has_pi(b)
-    return False
-
-
-def one_letter_apart(left: Value, right: Value) -> tuple[str, str] | None:
-    """The two letters, where the sides differ in one that stands for anything: declared so, or k and n beside pi, or constants c and C."""
-    declared = {name for side in (left, right) if isinstance(side, Family) for name in side.names}
-    only_left, only_right = letters(left) - letters(right), letters(right) - letters(left)
-    if len(only_left) != 1 or len(only_right) != 1:
-        return None
-    (a,), (b,) = only_left, only_right
-    if {a, b} & declared or ({a, b} <= _INTEGER_LETTERS and _has_pi(left) and _has_pi(right)):
-        return a, b
-    if a.lower() == b.lower() and a.lower() in _CONSTANT_LETTERS and (letters(left) & letters(right)):
-        return a, b
-    return None

@@ -23,10 +23,9 @@ from functools import lru_cache
 from typing import Any
 
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr
-from verifiers.mathematics.equality.policy import Undecided
 from verifiers.mathematics.evidence.certified_comparison import size_of
 from verifiers.package_root import PACKAGE_ROOT
-from verifiers.verdict import Status
+from verifiers.verdict import Status, Undecided
 
 DEADLINE = 2.0  # seconds of one request, from its turn
 START_DEADLINE = 60.0  # seconds to import sympy on a busy machine

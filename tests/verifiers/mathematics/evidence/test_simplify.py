@@ -16,12 +16,11 @@ from verifiers.mathematics.answer_reading.calculus_parser import is_open_form, n
 from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.mathematics.arithmetic.exact_sums import Expr
 from verifiers.mathematics.equality.math_answer import equivalent, explain, verify
-from verifiers.mathematics.equality.policy import Undecided
 from verifiers.mathematics.evidence import algebra_system, algebra_worker
 from verifiers.mathematics.evidence.algebra_system import Simplifier, same_by_algebra, tree_of
 from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import make_problem
-from verifiers.verdict import Status, Verdict
+from verifiers.verdict import Status, Undecided, Verdict
 
 ROOT = Path(PACKAGE_ROOT)
 
