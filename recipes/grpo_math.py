@@ -272,7 +272,7 @@ def _with_good_golds(
 
     A reward of the user's own need not accept the bare gold answer, and neither must one of format or length.
     """
-    from verifiers.rewards.problem_file import audit_golds, gold_judges
+    from verifiers.worker_pool.gold_check import audit_golds, gold_judges
     from verifiers.worker_pool.verifier_pool import VerifierPool
 
     every = [*problems, *held_out]

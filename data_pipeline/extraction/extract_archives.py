@@ -33,7 +33,7 @@ from verifiers.atomic import remove_leftovers
 from verifiers.input_error import InputError
 
 _EXTRACT = "data_pipeline.extraction.page_to_document:extract"
-_FORMAT = 2
+_FORMAT = 3
 """Part of the configuration: raise it when the same archive gives other documents."""
 _PATIENCE = 5.0
 
@@ -124,7 +124,8 @@ def extract_archives(
 
 def config_hash(settings: ExtractionSettings, task: str = _EXTRACT) -> str:
     """Of everything that decides what an archive's documents are."""
-    values = [_FORMAT, task, float(settings.page_seconds), settings.page_megabytes, settings.prefilter, settings.keep_rejects, LARGEST]
+    made_by = "" if task == _EXTRACT else task  # our own is told by its format: where its code lies says nothing about the documents
+    values = [_FORMAT, made_by, float(settings.page_seconds), settings.page_megabytes, settings.prefilter, settings.keep_rejects, LARGEST]
     values += [hashlib.blake2b(_bytes_of(name), digest_size=8).hexdigest() for name in (*settings.block, *settings.allow)]
     values += [len(settings.block), len(settings.allow)] if settings.block or settings.allow else []
     return hashlib.blake2b(json.dumps(values).encode(), digest_size=8).hexdigest()

@@ -44,8 +44,9 @@ from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
 from verifiers.rewards.load_reward import load, own_names
-from verifiers.rewards.problem_file import answer_as_response, gold_judges, gold_response, row_reader
+from verifiers.rewards.problem_file import answer_as_response, gold_response, row_reader
 from verifiers.verdict import Status
+from verifiers.worker_pool.gold_check import gold_judges
 from verifiers.worker_pool.verifier_pool import VerifierPool
 
 _MANY_ROWS = 10_000  # of a data set whose progress is worth showing

@@ -35,6 +35,7 @@ from verifiers.rewards.load_reward import rewards_in
 from verifiers.rewards.problem_file import gold_response
 from verifiers.rewards.reward_text import parse, split_weight
 from verifiers.verdict import Status, as_verdict
+from verifiers.worker_pool.gold_check import try_gold
 from verifiers.worker_pool.verifier_pool import VerifierPool
 
 TRIALS = 3
@@ -219,7 +220,7 @@ def verifier_pool(options: Options, problems: Sequence[Problem]) -> VerifierPool
     with ExitStack() as stack:  # the workers end if a trial fails
         pool = stack.enter_context(VerifierPool(options.reward, workers=options.workers, deadline=options.deadline))
         for problem in problems[:TRIALS]:
-            pool.probe(problem)
+            try_gold(pool, problem)
         wrong = [(problem, "I do not know. 0") for problem in problems[:TRIALS]]
         for (problem, response), verdict in zip(wrong, pool.verify_many(wrong), strict=True):
             if verdict.status is Status.CRASH and verdict.detail != DECLINED:

@@ -10,27 +10,23 @@
 
 A prompt is a string or a list of chat messages, the last of which is not the model's. Columns are named, nested ones with dots
 (`reward_model.ground_truth`). Everything else in a row goes to `meta`, and so does, as `solution`, the text
-that a gold answer was taken from. A gold answer is not judged here: `audit_golds` does that, with the verifier itself.
+that a gold answer was taken from. A gold answer is not judged here: `worker_pool/gold_check.py` does that, with the verifier itself.
 """
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from verifiers.atomic import atomic_path
 from verifiers.input_error import InputError, near_place, nearest
 from verifiers.problem import Message, Problem, make_problem
 from verifiers.response_text.fenced_blocks import fence, fenced_blocks
 from verifiers.response_text.final_answer import Answer, extract_answer, stated_gold, tidy
-from verifiers.rewards.load_reward import own_names, own_verifiers, rewards_in
-from verifiers.verdict import Status, Verdict
-
-if TYPE_CHECKING:
-    from verifiers.worker_pool.verifier_pool import VerifierPool
+from verifiers.rewards.load_reward import own_names, own_verifiers
 
 _PROMPT_FIELDS = ("prompt", "question", "problem")
 _ANSWER_FIELDS = ("answer", "gold", "solution", "reward_model.ground_truth")
@@ -198,21 +194,6 @@ def _reference(problem: Problem) -> str:
             blocks = list(fenced_blocks(value))
             return blocks[-1][1] if blocks else value
     return ""
-
-
-def audit_golds(problems: Sequence[Problem], pool: "VerifierPool") -> list[tuple[Problem, Verdict]]:
-    """The problems whose gold answer, given as the response, is not judged right, each with that verdict."""
-    verdicts = pool.verify_many([(problem, gold_response(problem)) for problem in problems])
-    return [(problem, verdict) for problem, verdict in zip(problems, verdicts, strict=True) if verdict.status is not Status.RIGHT]
-
-
-def gold_judges(rewards: Iterable[str]) -> list[str]:
-    """Of the rewards that these run, those that a bare gold answer must satisfy, as texts to load: `math_answer` and `exact`.
-
-    They may stand behind a gate or inside a length reward, which a gold that is no more than an answer could not satisfy.
-    """
-    inside = [reward for text in rewards for reward in rewards_in(text)]
-    return list(dict.fromkeys(str(reward) for reward in inside if reward.name in ("math_answer", "exact")))
 
 
 class _BadGoldError(InputError):

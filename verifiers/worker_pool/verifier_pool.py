@@ -34,8 +34,7 @@ from typing import TYPE_CHECKING, NoReturn
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.rewards.load_reward import spec_of
-from verifiers.rewards.problem_file import gold_response
-from verifiers.verdict import Reward, Status, Verdict, as_verdict
+from verifiers.verdict import Reward, Verdict
 from verifiers.worker_pool.dispatcher import Dispatcher, Limits
 from verifiers.worker_pool.pool_messages import Arrival, Call, Fed, Item, PoolStats, Result, to_bytes
 
@@ -172,19 +171,6 @@ class VerifierPool:
     def stats(self) -> PoolStats:
         """What it is doing and has done, for progress and logs; costs microseconds and may be called at any time, from any thread."""
         return self._dispatcher.stats()
-
-    def probe(self, problem: Problem) -> Verdict:
-        """The verdict on the problem's own gold answer as the response: the check before a run that rewards work at all.
-
-        Raises InputError, quoting what the reward returned or raised, if it fails or takes longer than the deadline. A reward
-        that declines a problem (returns None) does not fail.
-        """
-        [verdict] = self.verify_many([(problem, gold_response(problem))])
-        if verdict.status is Status.CRASH and not verdict.detail.endswith(as_verdict(None).detail):
-            raise InputError(f"{verdict.detail}, on problem {problem.id} with its gold answer {problem.answer!r:.80} as the response")
-        if verdict.status is Status.TIMEOUT:
-            raise InputError(f"{verdict.detail} on problem {problem.id} with its gold answer; make it faster or raise the deadline")
-        return verdict
 
     def _start(self, call: Call, items: Iterable[tuple[Problem, str]], window: threading.Semaphore) -> None:
         if isinstance(items, Sequence):

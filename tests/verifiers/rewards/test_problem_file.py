@@ -9,9 +9,10 @@ import pytest
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
 from verifiers.response_text.final_answer import extract_answer, tidy
-from verifiers.rewards.problem_file import answer_as_response, audit_golds, gold_response, read_problems, write_problems
+from verifiers.rewards.problem_file import answer_as_response, gold_response, read_problems, write_problems
 from verifiers.sandboxes.local_sandbox import probe
 from verifiers.verdict import Status
+from verifiers.worker_pool.gold_check import audit_golds, try_gold
 from verifiers.worker_pool.verifier_pool import VerifierPool
 
 
@@ -147,7 +148,7 @@ def test_reference_programs_pass_their_own_tests(path: Path, form: str) -> None:
     write_problems(path, [problem])
     assert read_problems(path) == [problem]
     with VerifierPool(workers=1) as pool:
-        assert pool.probe(problem).status is Status.RIGHT
+        assert try_gold(pool, problem).status is Status.RIGHT
         assert audit_golds([problem], pool) == []
 
 

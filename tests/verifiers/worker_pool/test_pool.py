@@ -15,6 +15,7 @@ import pytest
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict
+from verifiers.worker_pool.gold_check import try_gold
 from verifiers.worker_pool.verifier_pool import VerifierPool
 
 REWARDS = r'''
@@ -111,7 +112,7 @@ def test_a_hang_is_a_timeout_and_holds_up_nobody(problems: list[Problem], respon
     items = answered(problems)
     items[40] = items[41] = items[200] = (problems[0], response)
     with VerifierPool(["rewards.py:score"], workers=3, deadline=1.5) as pool:
-        pool.probe(problems[0])
+        try_gold(pool, problems[0])
         start = time.monotonic()
         seen = {index: (verdict, time.monotonic() - start) for index, verdict, _ in pool.stream(items)}
         wall = time.monotonic() - start
@@ -296,12 +297,12 @@ def test_a_reward_that_cannot_be_loaded_is_an_input_error(tmp_path: Path) -> Non
 
 def test_probe_quotes_what_the_reward_returned() -> None:
     with VerifierPool(["rewards.py:score"], deadline=1.0) as pool:
-        assert pool.probe(make_problem("?", "1", verifier="rewards.py:score")).score == 1.0
-        assert pool.probe(make_problem("?", "none", verifier="rewards.py:score")).score is None
+        assert try_gold(pool, make_problem("?", "1", verifier="rewards.py:score")).score == 1.0
+        assert try_gold(pool, make_problem("?", "none", verifier="rewards.py:score")).score is None
         with pytest.raises(InputError, match=r"^rewards.py:score returned 'abc' \(str\); expected .* 'abc' as the response"):
-            pool.probe(make_problem("?", "abc", verifier="rewards.py:score"))
+            try_gold(pool, make_problem("?", "abc", verifier="rewards.py:score"))
         with pytest.raises(InputError, match="longer than 1 s"):
-            pool.probe(make_problem("?", "sleep", verifier="rewards.py:score"))
+            try_gold(pool, make_problem("?", "sleep", verifier="rewards.py:score"))
 
 
 def test_a_memory_limit_turns_into_a_crash() -> None:
@@ -343,7 +344,7 @@ def test_closing_ends_the_processes_and_the_callers() -> None:
 def test_ten_thousand_cheap_verdicts_take_a_few_seconds(problems: list[Problem]) -> None:
     items = answered(problems)[:250] * 40
     with VerifierPool(["rewards.py:score"]) as pool:
-        pool.probe(problems[0])
+        try_gold(pool, problems[0])
         start = time.monotonic()
         check_others(pool.verify_many(items), problems[:250] * 40)
         assert time.monotonic() - start < 20  # 0.4 s on two idle cores; a minute where each waits for the one before
