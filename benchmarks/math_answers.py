@@ -29,11 +29,11 @@ from verifiers.response_text.final_answer import extract_answer
 from verifiers.verdict import Status
 
 HERE = Path(__file__).resolve().parent
-DATA = Path(os.environ.get("RECKON_DATA", HERE.parent.parent / "shared" / "data"))
 
 PEER = r"""
 import json, sys, time
 from math_verify import parse, verify
+from benchmarks.parts import DATA
 def box(text): return text if "\\boxed" in text or "$" in text else "\\boxed{" + text + "}"
 for line in sys.stdin:
     row = json.loads(line)

@@ -12,11 +12,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.parts import LONGEST, ROOT, benchmark
+
 ATTACKS = (
     "tests/verifiers/sandboxes/test_sandbox.py",
     "tests/verifiers/programs/test_python_tests.py",
@@ -24,17 +24,6 @@ ATTACKS = (
     "tests/verifiers/sandboxes/test_interpreter.py",
 )
 SET_MM = Path("/usr/share/metamath/databases/set.mm")
-LONGEST = 3600.0
-
-
-def benchmark(module: str, arguments: Sequence[str] = ()) -> dict[str, Any]:
-    """The RESULT of another benchmark."""
-    print(f"--- {module} {' '.join(arguments)}", flush=True)
-    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, timeout=LONGEST)
-    print(done.stdout, flush=True)
-    found = re.findall(r"^RESULT (\{.*\})$", done.stdout, re.MULTILINE)
-    return dict(json.loads(found[-1])) if found else {"passed": False, "failed": [f"exit code {done.returncode}, no result"]}
 
 
 def attacks() -> dict[str, Any]:

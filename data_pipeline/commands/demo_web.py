@@ -4,7 +4,7 @@ Everything is generated from a seed: no page is copied from anywhere. The sites 
 written (MathJax delimiters, KaTeX spans, images with TeX alt text, MathML, `math/tex` scripts), what surrounds them (navigation,
 footers), and their words. Planted on purpose, and listed by `planted`: pages served under two URLs, near-copies on a second site,
 a page that quotes a benchmark question, and one record cut in the middle. What the loop finds here says that it works, not how well:
-`benchmarks.mining_loop` measures that on real pages.
+`benchmarks.mining.loop` measures that on real pages.
 """
 
 import gzip

@@ -3,7 +3,7 @@ r"""What a page's bytes say before anything is parsed: is it text of a size wort
 The test for mathematical markup looks for everything that a formula can be written with in HTML: MathJax, KaTeX, MathML with any prefix,
 `script type="math/..."`, images with TeX in `alt` or in their address, LaTeXML, wiki, forum and ASCII notations, and TeX itself. It
 is off by default: a classifier needs pages without mathematics too. It asks "may this page hold a formula", so a doubtful case passes;
-what it passes and what it loses is measured in `benchmarks/mining_prefilter.py`.
+what it passes and what it loses is measured in `benchmarks/mining/prefilter.py`.
 
 Each pattern begins with a fixed string, which Python's `re` searches at more than a gigabyte a second; one alternation of all of them
 would run at a tenth of that. All repeats are bounded. Pages in UTF-16 are looked at without their NUL bytes. Left out: formulas in

@@ -5,10 +5,10 @@ from fractions import Fraction
 
 import pytest
 
-from benchmarks import soundness
-from benchmarks.soundness_identities import IDENTITIES
-from benchmarks.soundness_pairs import KINDS, WHOLE_KINDS
-from benchmarks.soundness_trees import Undefined, add, div, latex, mul, num, pow_, value, var, witness
+from benchmarks.soundness import __main__ as soundness
+from benchmarks.soundness.identities import IDENTITIES
+from benchmarks.soundness.pairs import KINDS, WHOLE_KINDS
+from benchmarks.soundness.trees import Undefined, add, div, latex, mul, num, pow_, value, var, witness
 
 SLICE = 200
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.mining_prefilter import ARCHIVES
+from benchmarks.mining.prefilter import ARCHIVES
 from data_pipeline.archives import stored_bytes
 from data_pipeline.archives.archive_pages import NoArchive, read_pages
 from data_pipeline.archives.indexed_pages import GAP, Row, read_records, requests

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.mining import result_of, verdict
+from benchmarks.parts import result_of, verdict
 from data_pipeline.documents.addresses import UrlList, domain, host, normalise_url
 from data_pipeline.documents.document import Origin, Page
 from data_pipeline.extraction.media_kind import kind_of

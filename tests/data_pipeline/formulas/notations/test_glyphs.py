@@ -155,7 +155,7 @@ def test_endless_nesting_of_spans_gives_nothing() -> None:
 
 
 def test_formulas_of_real_pages_come_back_from_their_glyphs(data_dir: Path) -> None:
-    from benchmarks.mining_mathml import chtml, katex
+    from benchmarks.mining.mathml import chtml, katex
 
     total, right = katex(data_dir / "web")
     assert total > 50

@@ -263,7 +263,7 @@ def test_a_formula_of_thirty_elements_takes_well_under_a_millisecond_beside_json
 
 
 def test_the_shared_pairs_are_met_for_the_greater_part(data_dir: Path) -> None:
-    from benchmarks.mining_mathml import loose
+    from benchmarks.mining.mathml import loose
 
     lines = (data_dir / "web/truth/texmath/mathml_tex_pairs_odd.jsonl").read_text("utf8").splitlines()[::4]
     pairs = [json.loads(line) for line in lines]

@@ -15,9 +15,9 @@ import time
 from collections import Counter
 from typing import Any, NamedTuple
 
-from benchmarks.soundness_identities import IDENTITIES
-from benchmarks.soundness_pairs import EXPRESSIONS, KINDS, WHOLE_KINDS, changed, in_context
-from benchmarks.soundness_trees import Tree, latex, num, witness
+from benchmarks.soundness.identities import IDENTITIES
+from benchmarks.soundness.pairs import EXPRESSIONS, KINDS, WHOLE_KINDS, changed, in_context
+from benchmarks.soundness.trees import Tree, latex, num, witness
 from verifiers.mathematics.equality.math_answer import verify
 from verifiers.problem import make_problem
 from verifiers.verdict import Status

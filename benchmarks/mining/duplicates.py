@@ -1,4 +1,4 @@
-"""How well and how fast are copies and benchmark problems found? `python -m benchmarks.mining_duplicates [--peer /path/to/python]`
+"""How well and how fast are copies and benchmark problems found? `python -m benchmarks.mining.duplicates [--peer /path/to/python]`
 
 Near-duplicates: the text of the web pages of ../shared/data/web (or $RECKON_DATA), each with edited copies (words changed, sentences
 moved, headers and comments added, cut short), against the Jaccard similarity of all pairs by sets of word 5-grams, computed here without
@@ -12,7 +12,6 @@ MinHash signatures of the same pages, one process, right after ours. The last li
 
 import argparse
 import json
-import os
 import random
 import re
 import subprocess
@@ -34,8 +33,6 @@ from data_pipeline.cleaning.minhash import Lsh, shingles, signature
 from data_pipeline.documents.document import Doc, Origin, to_line
 from data_pipeline.documents.document_files import open_lines, write_lines
 
-HERE = Path(__file__).resolve().parent
-DATA = Path(os.environ.get("RECKON_DATA", HERE.parent.parent / "shared" / "data"))
 BENCHMARKS = ("gsm8k_test", "math500", "math_test", "aime24", "amc23", "minerva_math")
 BARS: dict[str, Callable[[Any], bool]] = {
     "near_pairs_recall": lambda x: x >= 0.95,
@@ -50,6 +47,7 @@ PEER = r"""
 import json, sys, tempfile, time
 from datatrove.data import Document
 from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
+from benchmarks.parts import DATA
 texts = json.load(open(sys.argv[1]))
 step = MinhashDedupSignature(tempfile.mkdtemp(), config=MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8))
 for timed in (texts[:3], texts):

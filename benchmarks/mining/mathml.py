@@ -1,6 +1,6 @@
 """MathML to TeX, measured: exact shares on the MathML-TeX pairs, formulas rebuilt from rendered glyphs, formulas per second.
 
-    python -m benchmarks.mining_mathml
+    python -m benchmarks.mining.mathml
 
 Needs the shared data (`$RECKON_DATA` or `../shared/data`). A pair counts as exact under three readings of "equal": `loose` drops spacing
 commands, `\\left`, `\\right`, font and name commands, braces, `$`, `&` and backslashes and lower-cases (the measure of formula recall);
@@ -15,7 +15,6 @@ the same symbol aside, with the TeX that the page keeps elsewhere (annotation, l
 
 import html
 import json
-import os
 import re
 import sys
 import time
@@ -27,11 +26,11 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from benchmarks.parts import DATA
 from data_pipeline.formulas.notations.katex_glyphs import katex_html_to_tex
 from data_pipeline.formulas.notations.mathjax_glyphs import glyphs_to_tex
 from data_pipeline.formulas.notations.mathml import mathml_string_to_tex, mathml_to_tex
 
-DATA = Path(os.environ.get("RECKON_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 BAR = 0.60
 WRONG_TRUTH = {
     "mfracAmultiplier10": "linethickness 0: the truth draws a line", "mfrac-09": "linethickness 0: the truth draws a line",

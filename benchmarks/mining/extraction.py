@@ -1,4 +1,4 @@
-r"""Does extraction keep what matters, and how fast? `python -m benchmarks.mining_extraction [--peer /path/to/python] [--rounds 3]`
+r"""Does extraction keep what matters, and how fast? `python -m benchmarks.mining.extraction [--peer /path/to/python] [--rounds 3]`
 
 On the labelled pages of ../shared/data/web (or $RECKON_DATA): precision, recall and F1 over segments that the main text of a news page must
 and must not have; known formulas kept between delimiters (by the referee's script); how much of mathematics pages the choice of main text
@@ -10,7 +10,6 @@ it the F1 bar uses the figure measured for version 2.3.1, and the bar on relativ
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -29,8 +28,6 @@ from data_pipeline.extraction.layout.main_text import main_text
 from data_pipeline.extraction.page_to_document import extract
 from data_pipeline.formulas.lifted_elements import lift
 
-HERE = Path(__file__).resolve().parent
-DATA = Path(os.environ.get("RECKON_DATA", HERE.parent.parent / "shared" / "data"))
 TRAFILATURA_F1 = 0.915
 """trafilatura 2.3.1 with its defaults on the 121 pages, for runs without --peer."""
 
@@ -38,6 +35,7 @@ PEER = r"""
 import json, sys, time
 import trafilatura
 from resiliparse.extract.html2text import extract_plain_text
+from benchmarks.parts import DATA
 web, news, pages = json.load(sys.stdin)
 read = lambda path: open(web + "/" + path, "rb").read()
 main = lambda body: extract_plain_text(body.decode("utf-8", "replace"), main_content=True) or ""

@@ -1,4 +1,4 @@
-"""How well does the classifier know mathematics on sites that it has never seen? `python -m benchmarks.mining_classifier`
+"""How well does the classifier know mathematics on sites that it has never seen? `python -m benchmarks.mining.classifier`
 
 Leave-source-out over the labelled pages of ../shared/data/web (or $RECKON_DATA): for each source a model is trained on all other sources
 and scores the source's pages; all pages' scores are then judged together at the threshold 0.5. `math` and `math_plain` pages are
@@ -21,8 +21,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.disputed_pages import why_disputed
-from benchmarks.math_answers import DATA
+from benchmarks.mining.disputed_pages import why_disputed
+from benchmarks.parts import DATA
 from data_pipeline.classifier.classifier_figures import figures
 from data_pipeline.classifier.classifier_words import FORMULA
 from data_pipeline.classifier.math_classifier import PRESETS, Classifier, Example, Training, normalise, train

@@ -4,8 +4,8 @@ import random
 from collections.abc import Callable
 from fractions import Fraction
 
-from benchmarks.soundness_pairs import KINDS, K, N, X, Y, linear, polynomial, signed, small, smooth
-from benchmarks.soundness_trees import Tree, add, div, mul, num, pow_, sub, var
+from benchmarks.soundness.pairs import KINDS, K, N, X, Y, linear, polynomial, signed, small, smooth
+from benchmarks.soundness.trees import Tree, add, div, mul, num, pow_, sub, var
 
 Draw = random.Random
 Pair = tuple[Tree, Tree]

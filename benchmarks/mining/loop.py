@@ -1,6 +1,6 @@
 """The loop on real pages: how much of the mathematics on sites outside the seed it finds, and at what precision.
 
-    python -m benchmarks.mining_loop [--quick | --all]
+    python -m benchmarks.mining.loop [--quick | --all]
 
 The labelled pages of ../shared/data/web become a WARC (request, response and metadata for each). A page without a known URL gets one of
 its source; the label folder (`html/math/`) is left out of it, since URL patterns must not read the truth. The seed is the pages of two or
@@ -40,14 +40,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from benchmarks.parts import DATA
 from data_pipeline.commands.demo_pages import SEED_HOST
 from data_pipeline.commands.demo_web import BENCHMARK, warc_records, web, write_web
 from data_pipeline.documents.document_files import read_docs
 from data_pipeline.loop.mining_run import mine
 from data_pipeline.loop.run_settings import Settings
 
-HERE = Path(__file__).resolve().parent
-DATA = Path(os.environ.get("RECKON_DATA", HERE.parent.parent / "shared" / "data"))
 LEAST_PAGES = 15
 MATHEMATICS = ("math", "math_plain")
 ARCHIVES = 4

@@ -1,4 +1,4 @@
-"""Quality rules, language and problems on the labelled pages: `python -m benchmarks.mining_quality`
+"""Quality rules, language and problems on the labelled pages: `python -m benchmarks.mining.quality`
 
 Every page goes through `extract`; its Markdown is then judged by the general rule sets as their papers state them and by the rules that
 know mathematics. "technical" are the manuals without mathematics (Apache, Git, Python). Two readings of "non-math technical pages
@@ -9,14 +9,13 @@ Of problems this prints the funnel, and with `--show N` so many of them to read.
 
 import argparse
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.disputed_pages import why_disputed
+from benchmarks.mining.disputed_pages import why_disputed
+from benchmarks.parts import DATA
 from data_pipeline.cleaning.math_quality import Quality, judge
 from data_pipeline.cleaning.prose_language import language_of
 from data_pipeline.cleaning.published_rules import c4, fineweb, general, gopher_quality, gopher_repetition
@@ -25,7 +24,7 @@ from data_pipeline.extraction.page_to_document import extract
 from data_pipeline.problems.problem_mining import problems_of
 from verifiers.response_text.language_id import identify
 
-DATA = Path(os.environ.get("RECKON_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "web"
+WEB = DATA / "web"
 TECHNICAL = ("apache2-doc", "git-doc", "python3.11-doc")
 RULES: dict[str, Callable[[str], str | None]] = {
     "gopher quality": gopher_quality,
@@ -54,11 +53,11 @@ class Labelled(NamedTuple):
 
 def pages() -> list[Labelled]:
     found = []
-    for line in (DATA / "MANIFEST.jsonl").read_text(encoding="utf-8").strip().split("\n"):
+    for line in (WEB / "MANIFEST.jsonl").read_text(encoding="utf-8").strip().split("\n"):
         row = json.loads(line)
         if row["label"] == "stress":
             continue
-        page = Page(row["path"], (DATA / row["path"]).read_bytes(), "text/html", "", Origin("labelled", 0))
+        page = Page(row["path"], (WEB / row["path"]).read_bytes(), "text/html", "", Origin("labelled", 0))
         group = row["label"] if row["label"] != "nonmath" else "technical" if row["source"] in TECHNICAL else "web"
         english = row["source"].endswith(("-doc", "-common", "_site")) or row["source"] == "engrafo"
         doc = extract(page)

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from fractions import Fraction
 
-from benchmarks.soundness_trees import Tree, add, div, mul, nodes, num, pow_, sub, var
+from benchmarks.soundness.trees import Tree, add, div, mul, nodes, num, pow_, sub, var
 
 X, Y, N, K = var("x"), var("y"), var("n"), var("k")
 WHOLE_KINDS = frozenset({"mod", "gcd", "factorial", "binomial"})

@@ -1,4 +1,4 @@
-"""How well does the pipeline read? `python -m benchmarks.mining_prefilter [--peer /path/to/python]`
+"""How well does the pipeline read? `python -m benchmarks.mining.prefilter [--peer /path/to/python]`
 
 The prefilter's recall over the labelled pages of ../shared/data/web (or $RECKON_DATA) and its speed; the reader's speed, against warcio if
 `--peer` names a Python that has it; the archives that are malformed on purpose against what was counted in them by hand; and hostile pages
@@ -9,7 +9,6 @@ import argparse
 import gzip
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,8 +23,7 @@ from data_pipeline.archives.archive_pages import read_pages
 from data_pipeline.extraction.extract_archives import Extraction, Progress, extract_archives
 from data_pipeline.extraction.page_prefilter import has_mathematics
 
-HERE = Path(__file__).resolve().parent
-WEB = Path(os.environ.get("RECKON_DATA", HERE.parent.parent / "shared" / "data")) / "web"
+WEB = DATA / "web"
 RUNS = 5
 
 ARCHIVES: dict[str, tuple[int, dict[str, int]]] = {  # counted by hand in the files: pages, and what is damaged
@@ -44,6 +42,7 @@ ARCHIVES: dict[str, tuple[int, dict[str, int]]] = {  # counted by hand in the fi
 PEER = """
 import sys, time
 from warcio.archiveiterator import ArchiveIterator
+from benchmarks.parts import DATA
 best = 1e9
 for _ in range(int(sys.argv[2])):
     start = time.process_time()
