@@ -1,4 +1,4 @@
-r"""Why `math_answer.judge` says what it says, as lines of `key: value`.
+r"""Why `math_answer.verify` says what it says, as lines of `key: value`.
 
     extracted: '\\frac{2}{4}'
     place: boxed
@@ -27,8 +27,8 @@ from verifiers.mathematics.answer_reading.values import (
     Value,
 )
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr
-from verifiers.mathematics.equality.math_answer import decide
 from verifiers.mathematics.equality.policy import Policy, Step
+from verifiers.mathematics.equality.same_answer import decide
 from verifiers.response_text.final_answer import Answer
 from verifiers.verdict import Verdict
 

@@ -29,58 +29,15 @@ the stated one, and no part of an answer ever stands for the whole. Policies tha
 Left out: what `answer_parser.py` leaves out, statements in words, and whether the answer is in the form that the problem asked for.
 """
 
-import re
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import Unpack
 
-from verifiers.mathematics.answer_reading.answer_in_words import choice, read, read_beside, same_option, with_decimals
-from verifiers.mathematics.answer_reading.calculus_parser import is_open_form, needs_algebra
-from verifiers.mathematics.answer_reading.matrix_arithmetic import as_written
-from verifiers.mathematics.answer_reading.short_phrases import is_word, pieces, same_undelimited, same_word_list, stands_alone
-from verifiers.mathematics.answer_reading.units import read_unit
-from verifiers.mathematics.answer_reading.values import (
-    Builder,
-    Everywhere,
-    Family,
-    Group,
-    Named,
-    Quantity,
-    Relation,
-    SetOf,
-    Unparsed,
-    Value,
-    bare_symbol,
-)
-from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, divide, multiply
 from verifiers.mathematics.equality.compared_gold import gold_answer, is_solution, says_nothing
-from verifiers.mathematics.equality.letters import compatible, one_letter_apart, renamed, undeclared, under_other_names
-from verifiers.mathematics.equality.letters import letters as letters_of
-from verifiers.mathematics.equality.policy import DEFAULT_TOLERANCE, Percent, Policy, Units, make_policy
-from verifiers.mathematics.equality.real_sets import is_set, real_set, same_set
-from verifiers.mathematics.equality.restated_question import is_unsolved, needs_solving
-from verifiers.mathematics.equality.same_quantity import same_amount, same_number, with_unit
-from verifiers.mathematics.equality.statements import (
-    apart,
-    as_tuple,
-    equation,
-    gives,
-    in_one_case,
-    in_order_of,
-    is_interval_beside_points,
-    is_shuffled,
-    named_quantity,
-    root_name,
-    same_equation,
-    same_relation,
-)
-from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
+from verifiers.mathematics.equality.policy import DEFAULT_TOLERANCE, Percent, Policy, PolicyOptions, Units, make_policy
+from verifiers.mathematics.equality.same_answer import decide
 from verifiers.problem import Problem
-from verifiers.response_text.final_answer import DEFAULT_EXTRACTORS, Extractor, extract_answer, without_thought
+from verifiers.response_text.final_answer import DEFAULT_EXTRACTORS, extract_answer, without_thought
 from verifiers.verdict import Undecided, Verdict, bad_gold, no_answer, quoted, right, wrong
-
-_PLAIN = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?", re.ASCII)
-_VARIABLES = frozenset("xtnmzsuyk")
-_EXTREMES = frozenset({"min", "max", "Min", "Max", "Minimum", "Maximum", "minimum", "maximum"})
 
 
 def verify(
@@ -93,413 +50,62 @@ def verify(
     require_closed_form: bool = True,
     open_thought: bool = False,
 ) -> Verdict:
-    """The answer is looked for as `final_answer.DEFAULT_EXTRACTORS` says, and judged by `equivalent` under the policy given."""
-    return judge(
-        problem,
-        response,
-        percent=percent,
-        tolerance=tolerance,
-        units=units,
-        require_closed_form=require_closed_form,
-        open_thought=open_thought,
-    )
+    """The answer is looked for as `final_answer.DEFAULT_EXTRACTORS` says, and compared by `same_answer.decide` under the policy given."""
+    return _judge(problem, response, make_policy(percent, tolerance, units, require_closed_form), open_thought)
 
 
-def check(*, percent: Percent, tolerance: str, units: Units, require_closed_form: bool, **_: object) -> None:
+def check(*, open_thought: bool, **policy: Unpack[PolicyOptions]) -> None:
     """Raises InputError for a policy that is unknown."""
-    make_policy(percent, tolerance, units, require_closed_form)
-
-
-def judge(
-    problem: Problem,
-    response: str,
-    *,
-    extractors: tuple[Extractor, ...] = DEFAULT_EXTRACTORS,
-    percent: Percent = "either",
-    tolerance: str = DEFAULT_TOLERANCE,
-    units: Units = "convert",
-    require_closed_form: bool = True,
-    open_thought: bool = False,
-) -> Verdict:
-    """`verify` with its policy as arguments; `functools.partial` makes a verifier of it. InputError where a policy is unknown."""
-    policy = make_policy(percent, tolerance, units, require_closed_form)
-    gold = gold_answer(problem.answer)
-    if says_nothing(gold):
-        return bad_gold(f"nothing to compare with in the gold answer {quoted(gold, 80)}")
-    answer = extract_answer(response, extractors, open_thought=open_thought)
-    if answer is None and not open_thought and without_thought(response) is None:
-        return no_answer("the thought never ends, so there is no final answer (open_thought=true would look inside)")
-    if answer is None:
-        return no_answer("no answer found by " + ", ".join(extractor.__name__ for extractor in extractors))
-    try:
-        same_, _ = decide(gold, answer.text, policy)
-    except Undecided as failure:
-        return Verdict(None, failure.status, f"{answer.place}: {quoted(answer.text)} or {quoted(gold)}: {failure}")
-    if not same_ and is_solution(gold):
-        return bad_gold(
-            f'no answer can be read from the gold text {quoted(gold, 80)} (no box, no ####, no "answer is"); give the answer alone'
-        )
-    detail = f"{answer.place}: {quoted(answer.text)} {'equals' if same_ else 'is not'} {quoted(gold)}"
-    return right(detail) if same_ else wrong(detail)
+    make_policy(**policy)
 
 
 def explain(
     problem: Problem,
     response: str,
     *,
-    extractors: tuple[Extractor, ...] = DEFAULT_EXTRACTORS,
     percent: Percent = "either",
     tolerance: str = DEFAULT_TOLERANCE,
     units: Units = "convert",
     require_closed_form: bool = True,
     open_thought: bool = False,
 ) -> Verdict:
-    """The verdict of `judge`; its detail has one line each for what was extracted, how both sides were read, and what decided."""
+    """The verdict of `verify`; its detail has one line each for what was extracted, how both sides were read, and what decided."""
     from verifiers.mathematics.equality.explanation import reasons
 
     policy = make_policy(percent, tolerance, units, require_closed_form)
-    verdict = judge(
-        problem,
-        response,
-        extractors=extractors,
-        percent=percent,
-        tolerance=tolerance,
-        units=units,
-        require_closed_form=require_closed_form,
-        open_thought=open_thought,
-    )
-    answer = extract_answer(response, extractors, open_thought=open_thought)
+    verdict = _judge(problem, response, policy, open_thought)
+    answer = extract_answer(response, open_thought=open_thought)
     return replace(verdict, detail=reasons(verdict, gold_answer(problem.answer), answer, policy))
 
 
-def equivalent(
-    gold: str,
-    answer: str,
-    *,
-    percent: Percent = "either",
-    tolerance: str = DEFAULT_TOLERANCE,
-    units: Units = "convert",
-    require_closed_form: bool = True,
-) -> bool:
+def equivalent(gold: str, answer: str, **policy: Unpack[PolicyOptions]) -> bool:
     """Whether two answers are the same. False where either cannot be read, unless they are the same tokens, and where algebra failed.
 
     Symmetric, except under the tolerances that `policy.py` calls otherwise; a gold 5 has the answer x = y = 5, a gold choice B the
     answer b and a gold 3.5 the answer 3,5, but not the other way round.
     """
     try:
-        return decide(gold, answer, make_policy(percent, tolerance, units, require_closed_form))[0]
+        return decide(gold, answer, make_policy(**policy))[0]
     except Undecided:
         return False
 
 
-def decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
-    """Whether two answers are the same, and which step of the ladder said so; no step where only the policy's trace knows it.
-
-    Undecided where the algebra system failed, and where it matters what it would have said.
-    """
+def _judge(problem: Problem, response: str, policy: Policy, open_thought: bool) -> Verdict:
+    gold = gold_answer(problem.answer)
+    if says_nothing(gold):
+        return bad_gold(f"nothing to compare with in the gold answer {quoted(gold, 80)}")
+    answer = extract_answer(response, open_thought=open_thought)
+    if answer is None and not open_thought and without_thought(response) is None:
+        return no_answer("the thought never ends, so there is no final answer (open_thought=true would look inside)")
+    if answer is None:
+        return no_answer("no answer found by " + ", ".join(extractor.__name__ for extractor in DEFAULT_EXTRACTORS))
     try:
-        return _decide(gold, answer, policy)
-    except Undecided:
-        failed: set[tuple[object, object]] = set()
-        least, most = (_decide(gold, answer, replace(policy, assumed=assumed, failed=failed)) for assumed in (False, True))
-        if least[0] == most[0]:
-            return least
-        raise
-
-
-def _decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
-    gold, answer = gold.strip(), answer.strip()
-    if not gold or not answer:
-        return False, "nothing to compare"
-    if gold == answer or (("$" in gold or "$" in answer) and same_undelimited(gold, answer)):
-        return True, "string"
-    if policy.symmetric and _PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer):
-        return _canonical(gold) == _canonical(answer), "exact rational"
-    left, right_ = read(gold), read(answer)
-    left, right_ = read_beside(gold, left, right_, is_gold=True), read_beside(answer, right_, left)
-    if not policy.to_gold_digits:
-        left, right_ = with_decimals(gold, left), with_decimals(answer, right_)
-    if Unparsed("") in (left, right_):
-        return False, "nothing to compare"
-    (left, claimed), (right_, claimed_too) = _result(left), _result(right_)
-    if policy.require_closed_form:
-        if is_open_form(gold) != is_open_form(answer):
-            return False, "closed form"
-        if is_unsolved(left) != is_unsolved(right_) or needs_solving(left, right_) or needs_solving(right_, left):
-            return False, "unsolved"
-    try:
-        if _same(left, right_, policy):
-            return all(same_amount(computed, result, policy) for computed, result in (*claimed, *claimed_too)), ""
-        if (chosen := _same_choice(gold, answer, policy)) is not None:
-            return chosen, "choice" if chosen else ""
-        unread = isinstance(left, Unparsed) and isinstance(right_, Unparsed)
-        return (True, "words") if same_word_list(gold, answer) or (unread and _same_pieces(gold, answer, policy)) else (False, "")
-    except Unreadable:
-        return False, "beyond a bound"
-
-
-def _result(value: Value) -> tuple[Value, list[tuple[Expr, Expr]]]:
-    r"""What came out of \int_0^1 x dx = 1/2, and what is claimed by it; any other value as it is."""
-    claim = value.value if isinstance(value, Named) else value
-    if not isinstance(claim, Relation) or set(claim.ops) != {"="}:
-        return value, []
-    sides = [side for side in claim.sides if isinstance(side, Expr)]
-    if len(sides) < len(claim.sides) or needs_algebra(sides[-1]) or not all(map(needs_algebra, sides[:-1])):
-        return value, []
-    return (Named(value.name, sides[-1]) if isinstance(value, Named) else sides[-1]), [(side, sides[-1]) for side in sides[:-1]]
-
-
-def _same_choice(gold: str, answer: str, policy: Policy) -> bool | None:
-    """Choices of one letter, and of one option where both quote it; None where there are no two choices to compare."""
-    (letter, option), (other, quoted) = choice(gold), choice(answer, lower=True)
-    if not (letter and other):  # the option alone, beside the letter with it
-        return decide(option or gold, quoted or answer, policy)[0] if option or quoted else None
-    return letter == other and (not (option and quoted) or same_option(option, quoted) or decide(option, quoted, policy)[0])
-
-
-def _same_pieces(gold: str, answer: str, policy: Policy) -> bool:
-    """Sentences of the same words around the same formulas."""
-    a, b = pieces(gold), pieces(answer)
-    if len(a) < 2 or len(a) != len(b) or [piece for piece in a if is_word(piece)] != [piece for piece in b if is_word(piece)]:
-        return False
-    return all(x == y or (stands_alone(x) and stands_alone(y) and decide(x, y, policy)[0]) for x, y in zip(a, b, strict=True))
-
-
-def _canonical(number: str) -> str:
-    """A plain integer or decimal without plus sign, commas, or zeros that do not count."""
-    sign = "-" if number[0] == "-" else ""
-    digits = number.lstrip("+-").replace(",", "").lstrip("0")
-    if "." in digits:
-        digits = digits.rstrip("0").rstrip(".")
-    return sign + digits if digits else "0"
-
-
-# ---------------------------------------------------------------- comparing
-
-
-def _same(left: Value, right: Value, policy: Policy) -> bool:
-    """Two whole answers; a letter that stands for anything may differ, but not what it ranges over."""
-    if not compatible(left, right) or undeclared(left, right):
-        return False
-    letters = one_letter_apart(left, right)
-    left, right = (side.value if isinstance(side, Family) else side for side in (left, right))
-    if letters:
-        right = renamed(right, letters[1], letters[0])
-    left, right = _only_number(left, right, policy), _only_number(right, left, policy)
-    if isinstance(left, Expr | Quantity) and isinstance(right, Group) and right.opening == "" and _is_chain(right.items):
-        right = _unnamed(right.items[0])  # x = y = 5 says more than 5, and is no gold for it
-    return _same_value(left, right, policy) or any(_same_value(left, other, policy) for other in under_other_names(left, right))
-
-
-def _same_value(left: Value, right: Value, policy: Policy) -> bool:
-    if left == right:
-        return policy.note("exact rational" if isinstance(left, Expr) and left.rational is not None else "structure", left, right)
-    if (isinstance(left, Relation) and left.ops == ("=",)) != (isinstance(right, Relation) and right.ops == ("=",)):
-        left, right = named_quantity(left) or left, named_quantity(right) or right
-    if isinstance(left, Named) and isinstance(right, Named):
-        if apart(left, right):
-            a, b = equation(left), equation(right)
-            return a is not None and b is not None and same_equation(a, b)
-        left, right = _same_function(*_same_parameter(left, in_order_of(left, right)))
-        if left.name != right.name:
-            return False
-    if is_set(left) or is_set(right):
-        found = _same_set(left, right, policy) or _same_order(left, right) or _same_order(right, left)
-        return found and policy.note("structure", left, right)
-    if (statements := _same_statement(left, right)) is not None:
-        return statements and policy.note("structure", left, right)
-    left, right = _by_name(left, right), _by_name(right, left)
-    if is_interval_beside_points(left, right) or is_shuffled(left, right):
-        return False
-    left, right = _unnamed(left), _unnamed(right)
-    match left, right:
-        case (Expr() | Quantity(), Expr() | Quantity()):
-            return same_number(with_unit(left), with_unit(right), policy)
-        case Group(), Group():
-            return _same_group(left, right, policy) and policy.note("structure", left, right)
-        case Group(opening=":", items=(Expr() as a, Expr() as b)), Expr():
-            return same_amount(divide(a, b), right, policy)
-        case Expr(), Group(opening=":", items=(Expr() as a, Expr() as b)):
-            return same_amount(left, divide(a, b), policy)
-        case Everywhere(), Everywhere():
-            return _same_value(left.condition, right.condition, policy) and _same_value(left.value, right.value, policy)
-    return False
-
-
-def _same_parameter(left: Named, right: Named) -> tuple[Named, Named]:
-    """f(x) and f(t) as functions of one letter: a usual variable, or one that the value has. P(A) and f(a) are values at a point."""
-    (f, x), (g, t) = (named.name.rstrip(")").partition("(")[::2] for named in (left, right))
-    free = all(letter in _VARIABLES or (letter.islower() and letter in letters_of(side.value)) for letter, side in ((x, left), (t, right)))
-    if f and f == g and len(x) == len(t) == 1 and x != t and free:
-        return Named(f"{f}(·)", renamed(left.value, x, "·")), Named(f"{g}(·)", renamed(right.value, t, "·"))
-    return left, right
-
-
-def _same_function(left: Named, right: Named) -> tuple[Named, Named]:
-    """y = 2x + 3 as the function f(x) = 2x + 3: its letter is in the value, and y is not. Another name than f may be another function."""
-    for graph, function in ((left, right), (right, left)):
-        match = re.fullmatch(r"[fy]\(([a-z])\)", function.name)
-        if match and graph.name == "y" and "y" not in letters_of(function.value) | {match[1]} and match[1] in letters_of(function.value):
-            return Named(function.name, left.value), Named(function.name, right.value)
-    return left, right
-
-
-def _same_set(left: Value, right: Value, policy: Policy) -> bool:
-    a, b = real_set(left), real_set(right)
-    if a is not None and b is not None and (same_set(a, b) or not (isinstance(left, Relation) and isinstance(right, Relation))):
-        return same_set(a, b)
-    match _unnamed(left), _unnamed(right):
-        case Relation() as left_, Relation() as right_:  # -a < b and a > -b are sets of different variables
-            return same_relation(left_, right_)
-        case SetOf() as left_, SetOf() as right_:
-            return left_.op == right_.op and _same_value(left_.left, right_.left, policy) and _same_value(left_.right, right_.right, policy)
-        case Builder() as left_, Builder() as right_:
-            if letters := one_letter_apart(Family(tuple(sorted(letters_of(left_.head))), left_), right_):
-                right_ = _renamed_builder(right_, *letters)
-            return _same_value(left_.head, right_.head, policy) and _matched(left_.conditions, right_.conditions, policy)
-        case Group() as left_, Group() as right_:
-            return (left_.opening, left_.closing) == (right_.opening, right_.closing) and _matched(left_.items, right_.items, policy)
-    return False
-
-
-def _renamed_builder(builder: Builder, new: str, old: str) -> Builder:
-    return Builder(renamed(builder.head, old, new), tuple(renamed(condition, old, new) for condition in builder.conditions))
-
-
-def _same_statement(left: Value, right: Value) -> bool | None:
-    """Equations and congruences; None where neither side is one that must be compared as such."""
-    if not (isinstance(left, Relation) or isinstance(right, Relation)):
-        products = [isinstance(side, Named) and len(side.name) in (2, 3) and side.name.islower() for side in (left, right)]
-        return True if any(products) and _gives_either(left, right) else None
-    a, b = equation(left), equation(right)
-    if a is not None and b is not None:
-        return same_equation(a, in_one_case(a, b))
-    if _gives_either(left, right):
-        return True
-    return isinstance(left, Relation) and isinstance(right, Relation) and same_relation(left, right)
-
-
-def _gives_either(left: Value, right: Value) -> bool:
-    """An equation, and the value that it gives to the one variable that the value lacks."""
-    a, b = equation(left), equation(right)
-    return (a is not None and isinstance(right, Expr) and gives(a, right)) or (b is not None and isinstance(left, Expr) and gives(b, left))
-
-
-def _same_order(chain: Value, listed: Value) -> bool:
-    """b < a < d as the list b, a, d: letters in ascending order."""
-    if not (isinstance(chain, Relation) and isinstance(listed, Group) and listed.opening == "" and set(chain.ops) == {"<"}):
-        return False
-    return len(chain.sides) > 2 and chain.sides == listed.items and all(isinstance(s, Expr) and bare_symbol(s) for s in chain.sides)
-
-
-def _by_name(value: Value, other: Value) -> Value:
-    """(x, y) = (1, 2) as the list x = 1, y = 2 beside a list with names."""
-    if not (isinstance(value, Named) and isinstance(value.value, Group) and isinstance(other, Group) and other.opening == ""):
-        return value
-    names, items = value.name[1:-1].split(","), value.value.items
-    if value.name[0] != "(" or len(names) != len(items) or not all(isinstance(item, Named) for item in other.items):
-        return value
-    return Group("", "", tuple(Named(name, item) for name, item in zip(names, items, strict=True)))
-
-
-def _unnamed(value: Value) -> Value:
-    return value.value if isinstance(value, Named) else value
-
-
-# ---------------------------------------------------------------- structures
-
-
-def _same_group(left: Group, right: Group, policy: Policy) -> bool:
-    if "matrix" in (left.opening, right.opening) and left.opening != right.opening:
-        left, right = as_written(left, right), as_written(right, left)
-    sets = [group.opening == "\\{" for group in (left, right)]
-    if all(sets) or (any(sets) and len(left.items) != len(right.items)):
-        left, right = _without_repeats(left, policy), _without_repeats(right, policy)
-    if len(left.items) != len(right.items):
-        return False
-    if left.opening == right.opening == ":":
-        return _proportional(left, right)
-    left, right = _without_extremes(left), _without_extremes(right)
-    if {left.opening, right.opening} == {"", "("}:
-        left, right = as_tuple(left), as_tuple(right)
-    unordered = {"", "\\{"}
-    if left.opening in unordered and right.opening in unordered:
-        if _have_nouns(left, right) or _have_nouns(right, left):
-            return all(_same_value(a, b, policy) for a, b in zip(left.items, right.items, strict=True))
-        names = [{root_name(item) for item in group.items if isinstance(item, Named)} for group in (left, right)]
-        if all(names) or max(len(found) for found in names) < 2:
-            return _matched(left.items, right.items, policy)
-        if "\\{" in (left.opening, right.opening):  # x = 1, y = 2 is no set
-            return False
-    elif (left.opening, left.closing) != (right.opening, right.closing):
-        return False
-    return all(_same_value(a, b, policy) for a, b in zip(left.items, right.items, strict=True))
-
-
-def _without_repeats(group: Group, policy: Policy) -> Group:
-    """A set has no element twice; every other structure stays as it is."""
-    kept: list[Value] = []
-    for item in group.items if group.opening == "\\{" else ():
-        if not any(_same_value(item, other, policy) for other in kept):
-            kept.append(item)
-    return Group(group.opening, group.closing, tuple(kept)) if kept else group
-
-
-def _only_number(value: Value, other: Value, policy: Policy) -> Value:
-    """The 5 of {5} and of "x in {5}" beside an answer that is a number; the point of {(1, 2)}."""
-    inner = _unnamed(value)
-    if not isinstance(inner, Group) or inner.opening != "\\{" or not _is_point(_unnamed(other)):
-        return value
-    items = _without_repeats(inner, policy).items
-    if len(items) != 1 or not _is_point(items[0]) or letters_of(items[0]):
-        return value  # {x} may be a fractional part
-    return Named(value.name, items[0]) if isinstance(value, Named) else items[0]
-
-
-def _is_point(value: Value) -> bool:
-    return isinstance(value, Expr | Quantity) or (isinstance(value, Group) and (value.opening, value.closing) == ("(", ")"))
-
-
-def _is_chain(items: tuple[Value, ...]) -> bool:
-    """x = y = z = 5: different letters of one value."""
-    named = [item for item in items if isinstance(item, Named)]
-    return len(named) == len(items) == len({item.name for item in named}) and all(item.value == named[0].value for item in named)
-
-
-def _have_nouns(counted: Group, bare: Group) -> bool:
-    """Whether only the one side says what each number counts, and different things: 3 apples, 5 oranges beside 3, 5."""
-    units = [read_unit(item.unit)[1] for item in counted.items if isinstance(item, Quantity)]
-    alone = all(isinstance(item, Expr) for item in bare.items)
-    return alone and len(units) == len(counted.items) and len(set(units)) > 1 and () not in units
-
-
-def _without_extremes(group: Group) -> Group:
-    """Minimum: 1, maximum: 3 says no more than 1, 3: the numbers show which is which."""
-    names = [item.name for item in group.items if isinstance(item, Named) and item.name in _EXTREMES]
-    if len(group.items) == len(names) == 2 and {name[:3].lower() for name in names} == {"min", "max"}:
-        return Group(group.opening, group.closing, tuple(_unnamed(item) for item in group.items))
-    return group
-
-
-def _proportional(left: Group, right: Group) -> bool:
-    """a:b:c = ka:kb:kc"""
-    a, b = [[item for item in group.items if isinstance(item, Expr)] for group in (left, right)]
-    if len(a) != len(left.items) or len(b) != len(right.items) or not all(item.terms for item in (a[0], b[0])):
-        return False
-    return all(same(multiply(x, b[0]), multiply(y, a[0])) for x, y in zip(a, b, strict=True)) and ratio_sign(a[0], b[0]) >= 0
-
-
-def _matched(left: Sequence[Value], right: Sequence[Value], policy: Policy) -> bool:
-    """Whether the items can be paired off, each with an equal one: bipartite matching, as equality is not transitive (50, 50%, 1/2)."""
-    partner: dict[int, int] = {}
-
-    def place(i: int, tried: set[int]) -> bool:
-        for j, item in enumerate(right):
-            if j not in tried and _same_value(left[i], item, policy):
-                tried.add(j)
-                if j not in partner or place(partner[j], tried):
-                    partner[j] = i
-                    return True
-        return False
-
-    return len(left) == len(right) and all(place(i, set()) for i in range(len(left)))
+        is_same, _ = decide(gold, answer.text, policy)
+    except Undecided as failure:
+        return Verdict(None, failure.status, f"{answer.place}: {quoted(answer.text)} or {quoted(gold)}: {failure}")
+    if not is_same and is_solution(gold):
+        return bad_gold(
+            f'no answer can be read from the gold text {quoted(gold, 80)} (no box, no ####, no "answer is"); give the answer alone'
+        )
+    detail = f"{answer.place}: {quoted(answer.text)} {'equals' if is_same else 'is not'} {quoted(gold)}"
+    return right(detail) if is_same else wrong(detail)

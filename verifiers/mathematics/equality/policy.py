@@ -1,4 +1,4 @@
-"""How strictly answers are compared: the policies of `math_answer.judge`, each a string or a bool, checked once.
+"""How strictly answers are compared: the policies of `math_answer.verify`, each a string or a bool, checked once.
 
 `tolerance` is one of
 
@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 from verifiers.input_error import InputError
 
@@ -28,6 +28,15 @@ Units = Literal["convert", "match", "ignore"]
 
 DEFAULT_TOLERANCE = "rounded:4"
 _NUMBER = re.compile(r"(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
+
+
+class PolicyOptions(TypedDict, total=False):
+    """A policy as users write it, for functions that only hand it on to `make_policy`."""
+
+    percent: Percent
+    tolerance: str
+    units: Units
+    require_closed_form: bool
 
 
 class Step(NamedTuple):
@@ -66,7 +75,9 @@ class Policy:
 
 
 @lru_cache(maxsize=64)
-def make_policy(percent: str, tolerance: str, units: str, require_closed_form: bool) -> Policy:
+def make_policy(
+    percent: Percent = "either", tolerance: str = DEFAULT_TOLERANCE, units: Units = "convert", require_closed_form: bool = True
+) -> Policy:
     """The policy; InputError names an unknown one."""
     if percent not in ("either", "strict"):
         raise InputError(f"percent={percent!r}: expected 'either' or 'strict'")
@@ -87,4 +98,4 @@ def make_policy(percent: str, tolerance: str, units: str, require_closed_form: b
         raise InputError(
             f"tolerance={tolerance!r}: expected 'exact', 'digits', 'rounded:N' with N from 1 to 99, or 'relative:R' with 0 < R < 1"
         )
-    return Policy(percent, units, require_closed_form, rounded, tolerance == "digits", relative)  # type: ignore[arg-type]
+    return Policy(percent, units, require_closed_form, rounded, tolerance == "digits", relative)

@@ -85,7 +85,7 @@ def same_amount(gold: Expr, answer: Expr, policy: Policy) -> bool:
 
 
 def _by_algebra(gold: Expr, answer: Expr, policy: Policy) -> bool:
-    """What the algebra system says; what is assumed of it where the decision goes on without it (`math_answer.decide`)."""
+    """What the algebra system says; what is assumed of it where the decision goes on without it (`same_answer.decide`)."""
     from verifiers.mathematics.evidence.algebra_system import same_by_algebra
 
     if policy.assumed is not None and (gold, answer) in policy.failed:

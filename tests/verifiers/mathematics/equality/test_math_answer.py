@@ -11,11 +11,10 @@ import pytest
 
 from tests.clock import stopwatch
 from verifiers.mathematics.arithmetic.exact_sums import rational
-from verifiers.mathematics.equality.math_answer import equivalent, judge, verify
+from verifiers.mathematics.equality.math_answer import equivalent, verify
 from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import Problem, make_problem
 from verifiers.response_text import exact
-from verifiers.response_text.final_answer import tagged
 from verifiers.verdict import Status
 
 ROOT = Path(PACKAGE_ROOT)
@@ -108,12 +107,6 @@ def test_verdicts_say_what_was_found() -> None:
 def test_gold_without_content_is_our_failure_not_the_policys(gold: str) -> None:
     verdict = verify(problem(gold), r"\boxed{1}")
     assert (verdict.score, verdict.status) == (None, Status.BAD_GOLD)
-
-
-def test_extractors_are_a_policy() -> None:
-    response = r"\boxed{1} <answer>2</answer>"
-    assert judge(problem("2"), response, extractors=(tagged,)).status is Status.RIGHT
-    assert verify(problem("2"), response).status is Status.WRONG
 
 
 INJECTIONS = [

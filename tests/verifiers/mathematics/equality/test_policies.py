@@ -1,4 +1,4 @@
-"""The policies of `math_answer.judge`, by hand: which tolerance and which units count, and what `explain` says of them."""
+"""The policies of `math_answer.verify`, by hand: which tolerance and which units count, and what `explain` says of them."""
 
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -9,10 +9,9 @@ import pytest
 from verifiers.input_error import InputError
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.arithmetic.exact_sums import Expr
-from verifiers.mathematics.equality.math_answer import equivalent, explain, judge, verify
+from verifiers.mathematics.equality.math_answer import equivalent, explain, verify
 from verifiers.mathematics.evidence.certified_comparison import sign
 from verifiers.problem import make_problem
-from verifiers.response_text.final_answer import tagged
 from verifiers.verdict import Status
 
 TOLERANCE = [  # tolerance, gold, answer, whether it is accepted
@@ -116,7 +115,7 @@ def test_units(units: str, gold: str, answer: str, accepted: bool) -> None:
 )
 def test_an_unknown_policy_is_named_in_the_error(policy: dict[str, str]) -> None:
     with pytest.raises(InputError, match=r"tolerance='.*': expected 'exact', 'digits'"):
-        judge(make_problem("?", "1"), r"\boxed{1}", **policy)  # type: ignore[arg-type]
+        verify(make_problem("?", "1"), r"\boxed{1}", **policy)  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------- explain
@@ -161,4 +160,3 @@ def test_explain_and_verify_give_one_verdict() -> None:
 def test_explain_follows_the_policies_it_is_given() -> None:
     problem = make_problem("?", "1/3")
     assert explain(problem, r"\boxed{0.3333}", tolerance="exact").status is Status.WRONG
-    assert explain(problem, "<answer>1/3</answer> 5", extractors=(tagged,)).status is Status.RIGHT

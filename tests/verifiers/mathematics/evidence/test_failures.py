@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.hostile_answers import PAYLOADS
-from verifiers.mathematics.equality.math_answer import equivalent, judge, verify
+from verifiers.mathematics.equality.math_answer import equivalent, verify
 from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import make_problem
 from verifiers.response_text.final_answer import extract_answer
@@ -183,7 +183,7 @@ def test_2_percent_policy() -> None:
 def test_21_restating_the_question_is_a_policy() -> None:
     for gold, answer in (("5050", r"\sum_{i=1}^{100} i"), ("6", r"\gcd(12,18)"), ("3628800", r"\prod_{k=1}^{10} k")):
         assert equivalent(gold, answer, require_closed_form=False)
-        assert judge(make_problem("?", gold), rf"\boxed{{{answer}}}", require_closed_form=False).status is Status.RIGHT
+        assert verify(make_problem("?", gold), rf"\boxed{{{answer}}}", require_closed_form=False).status is Status.RIGHT
         assert verify(make_problem("?", gold), rf"\boxed{{{answer}}}").status is Status.WRONG
 
 
