@@ -259,7 +259,7 @@ def _drawn(problems: "Sequence[Problem]", config: Config) -> "list[Problem]":
     """So many, by the seed and each one's id alone: a file in the order of its difficulty or date has ends that are not like the rest."""
     if config.resume is not None and "held_out" not in stored_run(config.resume):
         return list(problems[-config.held_out :])  # a run that began when the last ones were kept goes on with them
-    from rl.seeds import derive_seed
+    from rl.loop.seeds import derive_seed
 
     places = sorted(range(len(problems)), key=lambda place: derive_seed(config.seed, "held-out", problems[place].id))
     return [problems[place] for place in sorted(places[: config.held_out])]

@@ -108,7 +108,7 @@ def run(config: Config) -> int:
 def load_data(config: Config) -> tuple[list[Any], list[Any]]:
     """(training problems, held-out problems), disjoint."""
     from recipes.setup.arithmetic import make_problems
-    from rl.seeds import derive_seed
+    from rl.loop.seeds import derive_seed
 
     held_out = make_problems(config.held_out, seed=derive_seed(config.seed, "held-out") >> 32, digits=config.digits)
     known = frozenset(problem.id for problem in held_out)
@@ -151,7 +151,7 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
     from rl.learning.schedule import Schedule
     from rl.loop.evaluate import evaluate
     from rl.loop.offline import Example, sft
-    from rl.seeds import derive_seed, reseed
+    from rl.loop.seeds import derive_seed, reseed
     from rollout.chat import Chat
     from rollout.engines.hf_engine import HFEngine
     from verifiers.atomic import atomic_path

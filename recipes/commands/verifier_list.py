@@ -3,7 +3,7 @@
     reckon verifiers            all
     reckon verifiers length     one of them: its whole docstring
 
-A verifier's line is the first of its docstring; its parameters, with their defaults, are what a reward's text may set (`reward_spec.py`).
+A verifier's line is the first of its docstring; its parameters, with their defaults, are what a reward's text may set (`reward_text.py`).
 """
 
 import importlib

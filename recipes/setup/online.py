@@ -14,6 +14,7 @@ from recipes.setup.reward_code import changed, reward_code
 from rl.learning.policy import Diverged, Lora, Optimizer, Policy, load_model
 from rl.learning.schedule import Schedule
 from rl.loop.evaluate import Accuracy
+from rl.loop.seeds import reseed
 from rl.loop.silence import SecondLook
 from rl.loop.train import Loop, train
 from rl.objectives.advantages import UnfitReward
@@ -23,7 +24,6 @@ from rl.runs.html_report import write_report
 from rl.runs.progress import watched
 from rl.runs.run_folder import Position, RunFolder, read_lines
 from rl.runs.tracking import Tracker, check_tracker
-from rl.seeds import reseed
 from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling

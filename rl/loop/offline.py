@@ -9,8 +9,8 @@ from torch import Tensor
 
 from rl.learning.policy import Policy
 from rl.learning.schedule import Schedule
+from rl.loop.seeds import Shuffled, reseed
 from rl.objectives.losses import token_mean
-from rl.seeds import Shuffled, reseed
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from rl.learning.policy import Diverged, Policy
+from rl.loop.seeds import Shuffled, derive_seed
 from rl.runs.progress import watched
 from rl.runs.run_folder import RunFolder
 from rl.runs.tracking import Clock
-from rl.seeds import Shuffled, derive_seed
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling
 from rollout.interruption import whole

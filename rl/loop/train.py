@@ -16,6 +16,7 @@ from rl.loop.course import Course
 from rl.loop.evaluate import Accuracy
 from rl.loop.rollouts import Rollout, Rollouts
 from rl.loop.sampler import Sampler
+from rl.loop.seeds import reseed
 from rl.loop.signal_report import rollout_metrics
 from rl.loop.silence import SecondLook, Silence
 from rl.objectives.algorithms import Algorithm
@@ -23,7 +24,6 @@ from rl.objectives.batch import make_batch, split
 from rl.runs.progress import watched
 from rl.runs.run_folder import Position, RunFolder
 from rl.runs.tracking import Clock, Tracker
-from rl.seeds import reseed
 from rollout.canary import Bound
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling

@@ -11,9 +11,9 @@ import pytest
 
 from rl.learning.schedule import Schedule
 from rl.loop.evaluate import Accuracy
+from rl.loop.seeds import Shuffled, derive_seed, reseed
 from rl.runs.html_report import write_report
 from rl.runs.run_folder import RunFolder, append_line
-from rl.seeds import Shuffled, derive_seed, reseed
 from rollout.engine import Completion
 from rollout.player import Group
 from rollout.store import RolloutStore
