@@ -42,8 +42,8 @@ PACKAGES = {  # the packages that a package may import; arrows point up this tab
 FRONTS = {"verifiers": "trl_reward sandbox interpreter", "rollout": "player store canary"}
 ROOMS = {
     "verifiers": Room(
-        "words that all share, files written whole, one HTTP client",
-        "atomic http_post input_error package_root problem verdict",
+        "words that all share, files written whole, patterns compiled late, one HTTP client",
+        "atomic first_use http_post input_error package_root problem verdict",
         "",
     ),
     "verifiers.mathematics.arithmetic": Room(

@@ -9,9 +9,10 @@ When a response closes a thought (`</think>`), only what follows can hold the an
 
 import re
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
+from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.quantity_names import is_derived, is_unsafe, names_a_quantity
 from verifiers.response_text.answer_claims import claimed_choice, cue_end, leading_choice, retraction, value_in_sentence
 
@@ -32,11 +33,11 @@ _NUMBER = re.compile(
     re.ASCII,
 )
 _LOOK = 60  # characters around a number that say whether it is one
-_SINGLE_IS = r"([^\d=<>]{1,120}?) is (.+)"
-_JOINING = r"\s*(?:%|\\%|,?\s*(?:or|and|if|unless|minus|plus|times|thousand|million|billion|trillion)\b|,\s*\$|[-+*/^:])"
-_EXTRACTED = r"\s(?:or|and|if|unless|not|never)\s"
-_PART_BEFORE = (  # what stands before a number that is only a part of the answer
-    r"(?:[\^√{<≤≥≠~≈]|(?<=[^\s=\->])>|[<>!]=|\\(?:le|ge|ne|leq|geq|neq|lt|gt|approx|sim|pm|sqrt))\s?$"  # x < 4, 2^{10}, √2
+_SINGLE_IS = compiled(r"(?as)([^\d=<>]{1,120}?) is (.+)")
+_JOINING = compiled(r"(?a)\s*(?:%|\\%|,?\s*(?:or|and|if|unless|minus|plus|times|thousand|million|billion|trillion)\b|,\s*\$|[-+*/^:])")
+_EXTRACTED = compiled(r"(?a)\s(?:or|and|if|unless|not|never)\s")
+_PART_BEFORE = compiled(  # what stands before a number that is only a part of the answer
+    r"(?a)(?:[\^√{<≤≥≠~≈]|(?<=[^\s=\->])>|[<>!]=|\\(?:le|ge|ne|leq|geq|neq|lt|gt|approx|sim|pm|sqrt))\s?$"  # x < 4, 2^{10}, √2
     r"|[A-Za-z\d)}\]]_\s?$|(?:\d[,;:]|\d\s[:;])\s?$"  # (3, 4), 3:4
     r"|(?:[\d)}\]]\s?|(?<![A-Za-z])[A-Za-z]\s?|[A-Za-z])[-−–+*/×·÷]\s?$"  # 10 - 7, x - 4
     r"|(?:no es|est pas|nicht|kein\w{0,3}|o é|non è|не|niet|inte|ikke|nie jest|nu este|ei ole|bukan|phải(?: là)?|ليس"
@@ -47,47 +48,54 @@ _PART_BEFORE = (  # what stands before a number that is only a part of the answe
 )
 _NEAR_WORDS = 14
 _JOINTS = frozenset("^{<>=~_,-+*/(.")  # and what is no ASCII
-_FAR_BEFORE = (  # looked for only behind one of these words
-    r"\b(?:not|never|cannot|can't|isn't)(?:\s[a-z]{1,12}){1,2}\s$"  # not equal to 5
-    r"|\d[^\s\w]{0,4}\s(?:and|or)\s(?:\$|\\\(|\\\[)?\s?(?:[A-Za-z]\s?=\s?)?$|\d[^.\d\n]{0,20}\sor\s[^.\d\n]{0,20}$"  # x = 3 or x = 4
+_FAR_BEFORE = compiled(  # looked for only behind one of these words
+    r"(?a)\b(?:not|never|cannot|can't|isn't)(?:\s[a-z]{1,12}){1,2}\s$"  # not equal to 5
+    r"|\d[^\s\w]{0,4}\s(?:and|or)\s(?:\$|\\\(|\\\[)?\s?(?:[A-Za-z]\s?=\s?)?$|\d[^.\d\n]{0,20}\sor\s[^.\d\n]{0,20}$"
 )
 _FAR_WORDS = ("not", "never", "can", "isn", "and", "or")
-_PART_BEHIND = (
-    r"\s?(?:√|\^|\\(?:sqrt|pi|times|cdot)|π|[xyzn](?![A-Za-z])|:\s?\d|(?:is|was)\s(?:not|wrong|incorrect)"
+_PART_BEHIND = compiled(
+    r"(?a)\s?(?:√|\^|\\(?:sqrt|pi|times|cdot)|π|[xyzn](?![A-Za-z])|:\s?\d|(?:is|was)\s(?:not|wrong|incorrect)"
     r"|değil|नहीं|[가이은는]\s?아[니닌닙]|ではな|じゃな|でない)"
 )
-_MINUS = r"(?:^|=|\bis)[\s$(]{0,4}[-−]\s{0,3}$"
-_MARKUP = r"</?[A-Za-z]{1,10}>$"
+_MINUS = compiled(r"(?a)(?:^|=|\bis)[\s$(]{0,4}[-−]\s{0,3}$")
+_MARKUP = compiled(r"</?[A-Za-z]{1,10}>$")
 _SPACING = r"\s|[$.]|\\[()\[\];, !]|\\q?quad"
-_BETWEEN_BOXES = {
-    "joined": rf"(?:{_SPACING})*(?:,|;|and|or|\\text\s?\{{\s*(?:and|or)\s*\}})(?:{_SPACING}|,|and|or)*",
-    "adjacent": rf"(?:{_SPACING}|[-+*/|]|\\)*",
-    "named": r"(?:\s|[$]|\\[()\[\];, !]|\\text\s?\{)*(?:[A-Za-z]{1,12}[ ]|\([a-z]\)[ ]){0,5}and[ }]{0,3}(?:\s|[$]|\\[()\[\];, !])*"
-    r"(?:[A-Za-z](?:_\{?\w{1,3}\}?)?\s?=\s?)?",
-}
+_JOINED_BOXES = compiled(rf"(?:{_SPACING})*(?:,|;|and|or|\\text\s?\{{\s*(?:and|or)\s*\}})(?:{_SPACING}|,|and|or)*")
+_ADJACENT_BOXES = compiled(rf"(?:{_SPACING}|[-+*/|]|\\)*")
+_NAMED_BOXES = compiled(
+    r"(?:\s|[$]|\\[()\[\];, !]|\\text\s?\{)*(?:[A-Za-z]{1,12}[ ]|\([a-z]\)[ ]){0,5}and[ }]{0,3}(?:\s|[$]|\\[()\[\];, !])*"
+    r"(?:[A-Za-z](?:_\{?\w{1,3}\}?)?\s?=\s?)?"
+)
 _FORMULA = re.compile(
     r"\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)|\$\$([^$]{1,400})\$\$"
     r"|(?<![\\$\d])\$(?!\s)((?:[^$\\]|\\.){0,399}?(?:[^$\s\\]|\\.))\$(?![\d$])|\$(\s{0,4}\\[a-z](?:[^$\\]|\\.){0,399})\$",
     re.DOTALL,
 )
-_BLOCK = r"\\\[(.{1,400}?)\\\]|\$\$([^$]{1,400})\$\$"
-_NOT_THE_OTHER = r"([^,;]{1,60}),\s(?:and\s)?not\s[^,;]{1,60}"
-_ONE_WORD = r"[A-Za-z]{2,20}|\(?[a-h]\)?"
-_HEADING = r"[*_\s\d.]{0,8}(?:Steps?|Final|Answer|Conclusion|Solution|Case|Part|Check|Verif\w+|Explanation|Summary|Result|Given)\b"
+_BLOCK = compiled(r"(?s)\\\[(.{1,400}?)\\\]|\$\$([^$]{1,400})\$\$")
+_NOT_THE_OTHER = compiled(r"(?a)([^,;]{1,60}),\s(?:and\s)?not\s[^,;]{1,60}")
+_ONE_WORD = compiled(r"[A-Za-z]{2,20}|\(?[a-h]\)?")
+_HEADING = compiled(
+    r"(?a)[*_\s\d.]{0,8}(?:Steps?|Final|Answer|Conclusion|Solution|Case|Part|Check|Verif\w+|Explanation|Summary|Result|Given)\b"
+)
 _THOUGHT = r"<(/?)(?:\w{1,12}:)?(?:think|thinking|thought|reasoning)>|<\|(?:begin|(end))_of_thought\|>|\[(/?)THINK\]|◁(/?)think▷"
-_PROSE = r"(?<![\\A-Za-z{])(?!(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt|pi|mod|gcd|lcm|max|min|arc\w+|and|or|x\d)\b)[A-Za-z]{2,}"
+_PROSE = compiled(
+    r"(?a)(?<![\\A-Za-z{])(?!(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt|pi|mod|gcd|lcm|max|min|arc\w+|and|or|x\d)\b)[A-Za-z]{2,}"
+)
 _MARKS_OF_END = " \t\r\n□■∎◻▢"
 _QED = ("$\\square$", "$\\blacksquare$", "\\square", "\\blacksquare", "\\Box", "\\qed", "QED", "Q.E.D.", "∎")
-_WORDS_BEFORE = r"((?:[A-Za-z]+,?\s){1,6}(?:at|is|are|be|when|have|get)\s)\$([^$=]{1,100}=[^$]{1,100})\$\.?"
-_OR_ELSE = (
-    r"[\s$)\\]{0,4}(?:\\text\s?\{\s?or\s?\}|\bor\b)[\s$(\\,]{0,4}(?<!\\)"
+_WORDS_BEFORE = compiled(r"(?a)((?:[A-Za-z]+,?\s){1,6}(?:at|is|are|be|when|have|get)\s)\$([^$=]{1,100}=[^$]{1,100})\$\.?")
+_OR_ELSE = compiled(
+    r"(?a)[\s$)\\]{0,4}(?:\\text\s?\{\s?or\s?\}|\bor\b)[\s$(\\,]{0,4}(?<!\\)"
     r"(-?\d[\d.,]{0,20}(?<![.,])|\\[a-z]?frac\{\d{1,9}\}\{\d{1,9}\})(?![\w^])"
 )
-_ROUNDED = (  # an exact value, and one decimal that rounds it
-    r"(?!\s*\$?\s*[A-Za-z\d.]*\s*(?:\\approx|≈))([^,;]*?[\dπ\\][^,;]*?)\s*(?:\\approx|≈)\s*(?:\\\$|\$)?-?(?:\d[\d,]*)?\.?\d+(?:\\?%|\s?\\?\$)?\.?"
+_ROUNDED = compiled(  # an exact value, and one decimal that rounds it
+    r"(?a)(?!\s*\$?\s*[A-Za-z\d.]*\s*(?:\\approx|≈))([^,;]*?[\dπ\\][^,;]*?)\s*(?:\\approx|≈)\s*(?:\\\$|\$)?-?(?:\d[\d,]*)?\.?\d+(?:\\?%|\s?\\?\$)?\.?"
 )
-_LINE_OF_TEXT = r"^\\end|\\(?:boxed|fbox|begin|item|text\s?\{[^}]{12})|(?:\\\\|&|:|\\\])$|^[-*+#]+\s|^[A-Za-z]:|^\d{1,2}[.)]\s"
-_PLAIN_LINE = r"[<>_≈]|^[A-Za-z]\s?=\s?[-−]?\s?[\d.,]+$"  # markup, bounds; and what `last_number` reads
+_COMMAND = compiled(r"\\[a-zA-Z]")
+_LINE_OF_TEXT = compiled(
+    r"(?a)^\\end|\\(?:boxed|fbox|begin|item|text\s?\{[^}]{12})|(?:\\\\|&|:|\\\])$|^[-*+#]+\s|^[A-Za-z]:|^\d{1,2}[.)]\s"
+)
+_PLAIN_LINE = compiled(r"(?a)[<>_≈]|^[A-Za-z]\s?=\s?[-−]?\s?[\d.,]+$")  # markup, bounds; and what `last_number` reads
 _TOO_LONG = 160  # characters of a line that is nothing but a formula
 _STATED = 60  # characters of reasoning behind a box that make what follows a correction
 _MAX_BOXES = 32
@@ -95,21 +103,6 @@ _BETWEEN = 200  # characters from one box of a list to the next
 _PHRASE_LENGTH = 300
 _TAIL = 2000
 _NEAR = 64
-
-
-@cache
-def _searched(source: str) -> re.Pattern[str]:
-    """Compiled when first used."""
-    return re.compile(source, re.ASCII | re.DOTALL)
-
-
-@cache
-def _compiled(name: str) -> re.Pattern[str]:
-    return re.compile(_BETWEEN_BOXES[name])
-
-
-def _between(name: str, text: str) -> bool:
-    return _compiled(name).fullmatch(text) is not None
 
 
 def boxed(response: str) -> str | None:
@@ -124,7 +117,7 @@ def boxed(response: str) -> str | None:
     found = _last_boxes(response)
     if found is None:
         return None
-    other = _searched(_OR_ELSE).match(response, found[1])  # \\boxed{5} or 6
+    other = _OR_ELSE.match(response, found[1])  # \\boxed{5} or 6
     return found[0] if other is None or other[1] == found[0].strip() else f"{found[0]}, {other[1]}"
 
 
@@ -139,7 +132,7 @@ def correction(response: str) -> str | None:
         return other
     at = cue_end(response[box[1] :])
     said = said_at(response, box[1] + at) if at > _STATED else None
-    return said if said and any(map(str.isalnum, said)) and not _searched(_PROSE).search(said) else None
+    return said if said and any(map(str.isalnum, said)) and not _PROSE.search(said) else None
 
 
 @lru_cache(maxsize=1)  # both extractors of boxes ask
@@ -172,10 +165,10 @@ def _last_boxes(response: str) -> tuple[str, int] | None:
         between = response[box[3] : found[-1][0]] if box[3] <= found[-1][0] else "nested"
         if len(between) > _BETWEEN:
             break
-        if _between("adjacent", between):
+        if _ADJACENT_BOXES.fullmatch(between):
             if response[box[1] : box[2]].strip() == response[found[-1][1] : found[-1][2]].strip():
                 continue  # the same answer once more
-        elif not (_between("joined", between) or _between("named", between)):
+        elif not (_JOINED_BOXES.fullmatch(between) or _NAMED_BOXES.fullmatch(between)):
             break
         found.append(box)
     return ", ".join(response[start:end] for _, start, end, _ in reversed(found)), found[0][3]
@@ -204,7 +197,7 @@ def hashes(response: str) -> str | None:
     if "####" not in response:
         return None
     line = response.rpartition("####")[2].strip().partition("\n")[0]
-    return line if not _searched(_HEADING).match(line) else None
+    return line if not _HEADING.match(line) else None
 
 
 def phrase(response: str) -> str | None:
@@ -224,16 +217,16 @@ def said_at(response: str, end: int) -> str | None:
     stop = _SENTENCE_END.search(text)
     text = (text[: stop.start()] if stop else text).strip("* ")
     if text.startswith("$") and (closing := _closing_dollar(text)) > 1:
-        return text if _searched(_JOINING).match(text, closing + 1) else text[1:closing]
-    if text.startswith("\\(") and (closing := text.find("\\)")) > 2 and not _searched(_JOINING).match(text, closing + 2):
+        return text if _JOINING.match(text, closing + 1) else text[1:closing]
+    if text.startswith("\\(") and (closing := text.find("\\)")) > 2 and not _JOINING.match(text, closing + 2):
         return text[2:closing]
-    if (block := _searched(_BLOCK).match(response, end)) is not None:
+    if (block := _BLOCK.match(response, end)) is not None:
         return block[1] or block[2]
     if (choice := leading_choice(text)) != text:
         return choice
-    if (denied := _searched(_NOT_THE_OTHER).fullmatch(text)) is not None:
+    if (denied := _NOT_THE_OTHER.fullmatch(text)) is not None:
         text = denied[1]  # "5, not 6"
-    named = None if _searched(_EXTRACTED).search(text) or text.count(" is ") != 1 else _searched(_SINGLE_IS).fullmatch(text)
+    named = None if _EXTRACTED.search(text) or text.count(" is ") != 1 else _SINGLE_IS.fullmatch(text)
     if named and names_a_quantity(re.sub(r"\\[()]|\$", "", named[1]).strip().lower()):
         return named[2]  # "Final answer: the largest n is 34"
     return value_in_sentence(text, english="answer" in response[max(0, end - 80) : end].lower())
@@ -263,15 +256,15 @@ def bare_formula(response: str) -> str | None:
     tail = tail.rstrip()
     before, _, line = tail.rpartition("\n")
     line = line.strip().removesuffix(".").replace("**", "").strip("* ")
-    if not before.strip() and _searched(_ONE_WORD).fullmatch(line):
+    if not before.strip() and _ONE_WORD.fullmatch(line):
         return line  # "Yes"
     alone = line.startswith("=") or not before.strip()  # else the line must be LaTeX
     if not 0 < len(line) <= _TOO_LONG or "$" in line or "\\(" in line or "\\[" in line or not (alone or "\\" in line):
         return None
-    if _searched(_PROSE).search(line) or _searched(_LINE_OF_TEXT).search(line):
+    if _PROSE.search(line) or _LINE_OF_TEXT.search(line):
         return None
-    plain = alone and any(map(str.isdigit, line)) and not _searched(_PLAIN_LINE).search(line)
-    if not plain and not _searched(r"\\[a-zA-Z]").search(line):
+    plain = alone and any(map(str.isdigit, line)) and not _PLAIN_LINE.search(line)
+    if not plain and not _COMMAND.search(line):
         return None
     return line.rpartition("=")[2] if line.startswith("=") else line
 
@@ -290,9 +283,9 @@ def last_formula(response: str) -> str | None:
         found, before = match, 0 if found is None else found.end()
     if found is None or _NUMBER.search(tail, found.end()):
         return None
-    if found[4] and found[4][0] in "?!.,;" and len(_searched(_PROSE).findall(found[4])) > 1:
+    if found[4] and found[4][0] in "?!.,;" and len(_PROSE.findall(found[4])) > 1:
         return None  # "how many $? just about 1$"
-    if before and _between("joined", tail[before : found.start()]):
+    if before and _JOINED_BOXES.fullmatch(tail[before : found.start()]):
         return None  # $x=3$ or $x=4$
     return next((part for part in found.groups() if part), None)
 
@@ -315,17 +308,17 @@ def last_number(response: str) -> str | None:
 def _whole_number(text: str, found: re.Match[str]) -> str | None:
     """The number, with a minus sign that stands apart; None where what is around it shows that it is not the answer."""
     before = text[max(0, found.start() - _LOOK) : found.start()]
-    apart = found[0][0] not in "-−" and before.rstrip()[-1:] in ("-", "−") and _searched(_MINUS).search(before)
+    apart = found[0][0] not in "-−" and before.rstrip()[-1:] in ("-", "−") and _MINUS.search(before)
     if apart and (found.start() <= _LOOK or "=" in before or "is" in before):
         return "-" + found[0]
     if found[0][0] in "-−" and before[-1:].isalnum():
         before += "-"
-    if _searched(_PART_BEHIND).match(text, found.end()):
+    if _PART_BEHIND.match(text, found.end()):
         return None
     near = before[-_NEAR_WORDS:]
-    if _may_join(near) and _searched(_PART_BEFORE).search(near) and not _searched(_MARKUP).search(near):
+    if _may_join(near) and _PART_BEFORE.search(near) and not _MARKUP.search(near):
         return None
-    if any(word in before for word in _FAR_WORDS) and _searched(_FAR_BEFORE).search(before):
+    if any(word in before for word in _FAR_WORDS) and _FAR_BEFORE.search(before):
         return None
     return found[0]
 
@@ -385,8 +378,8 @@ def tidy(text: str) -> str:
     """
     if text.endswith("\\"):
         text = text.rstrip("\\ ")
-    if text[-1:] in "$." and " $" in text and (value := _searched(_WORDS_BEFORE).fullmatch(text)):
+    if text[-1:] in "$." and " $" in text and (value := _WORDS_BEFORE.fullmatch(text)):
         return text if is_unsafe(value[1]) or is_derived(value[1]) else f"${value[2]}$"
-    if ("approx" in text or "≈" in text) and (exact := _searched(_ROUNDED).fullmatch(text)):
+    if ("approx" in text or "≈" in text) and (exact := _ROUNDED.fullmatch(text)):
         return exact[1].strip() + "$" * (text.startswith("$") and text.endswith("$"))
     return text

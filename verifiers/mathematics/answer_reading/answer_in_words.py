@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
+from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.answer_layout import (
     circled,
     clock,
@@ -27,18 +28,18 @@ from verifiers.mathematics.answer_reading.units import lone_unit
 from verifiers.mathematics.answer_reading.values import EMPTY_SET, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
 from verifiers.mathematics.arithmetic.exact_sums import Expr, rational, symbols
 
-_CHOICE = r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?(?:\(([A-Z])\)|([A-Z])[).:])((?:[\s}\\].*)?)"
-_LONE_CAPITAL = r"(?<![A-Za-z])[A-Z](?![A-Za-z])"
+_CHOICE = compiled(r"(?s)(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?(?:\(([A-Z])\)|([A-Z])[).:])((?:[\s}\\].*)?)")
+_LONE_CAPITAL = compiled(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
 _CHOICE_WORDS = r"(?:\\text(?:bf)?\{)?(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:? ?(\(?[A-Z]\)?)\}?"
-_WRAPPER = r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf)\s*\{([^{}]*)\}"
-_NOTHING = (
+_WRAPPER = compiled(r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf)\s*\{([^{}]*)\}")
+_NOTHING = compiled(
     r"(?:there (?:is|are|exists?) )?(?:no|none)(?: such)?(?: (?:real|integer|positive|rational|possible|valid|integral|other))*"
     r"(?: (?:solutions?|roots?|values?|numbers?|integers?|pairs?|triples?|functions?|[nxk]))?(?: exists?)?"
 )
-_CLOCK = r"(\d{1,2})(?::(\d{1,2})|\.(\d\d))?(?::(\d\d))?(?: ?o['’]clock)? ?([ap])\.? ?m\.?"
-_SCIENTIFIC = r"[-+]?\d\.(\d{1,30})(?:\s*(?:\\times|\\cdot|\*|×)\s*10\s*\^\s*\{?\s*(-?\d{1,2})\s*\}?|[eE]([-+]?\d{1,2}))"
-_OF_THE_CLOCK = r" ?(?:o['’]clock|hours|hrs|h)$"
-_ASSIGNED = r"\$?\s*[A-Za-z](?:_\{?\w+\}?)?(?:\(\w\))?\s*="
+_CLOCK = compiled(r"(\d{1,2})(?::(\d{1,2})|\.(\d\d))?(?::(\d\d))?(?: ?o['’]clock)? ?([ap])\.? ?m\.?")
+_SCIENTIFIC = compiled(r"[-+]?\d\.(\d{1,30})(?:\s*(?:\\times|\\cdot|\*|×)\s*10\s*\^\s*\{?\s*(-?\d{1,2})\s*\}?|[eE]([-+]?\d{1,2}))")
+_OF_THE_CLOCK = compiled(r" ?(?:o['’]clock|hours|hrs|h)$")
+_ASSIGNED = compiled(r"\$?\s*[A-Za-z](?:_\{?\w+\}?)?(?:\(\w\))?\s*=")
 _MONTHS = {
     month: n
     for n, month in enumerate(
@@ -46,20 +47,21 @@ _MONTHS = {
     )
 }  # fmt: skip
 _MONTH = "|".join(_MONTHS)
-_DATE = rf"(?:({_MONTH}) (\d{{1,2}})|(\d{{1,2}})(?: of)? ({_MONTH}))(?:,? (\d{{4}}))?"
-_SETS = r"(all|every|any|each)(?: the)?(?: possible)?((?: [a-z-]+){1,3}?)( [a-z])?"
-_EXCEPT = r"((?:all|every|any) [a-z -]{3,40}?) (?:except|other than|excluding|but|besides)(?: for)? (.+)"
-_SUCH = r"all (?:real (?:numbers |values of )?|values of )?([a-z]) (?:(?:such that|with|where|satisfying|for which) )?(.+)"
-_SUCH_NUMBERS = r"all real numbers ([a-z]) (?:such that|with|where|satisfying|for which) (.+)"
-_SENTENCE = r"((?:[A-Za-z]+,? ){1,10})(?:is|are|equals)(?: equal to| exactly| only|:)? (.+)"
-_THERE = r"(?:so |thus |therefore |hence )?there (?:is|are|were|will be|would be)(?: exactly| only| a total of)? (.+)"
-_FILLER = r"(?:exactly|therefore|thus|hence|so|answer)[,:]? (.+)"
-_CLOSING = (
-    r"(.{3,600}?)(?:[\s,.;](?:and|so|hence|thus|therefore)[,:]?|,) "
+_DATE = compiled(rf"(?:({_MONTH}) (\d{{1,2}})|(\d{{1,2}})(?: of)? ({_MONTH}))(?:,? (\d{{4}}))?")
+_ORDINAL_ENDS = compiled(r"(?<=\d)(?:st|nd|rd|th)\b")
+_SETS = compiled(r"(all|every|any|each)(?: the)?(?: possible)?((?: [a-z-]+){1,3}?)( [a-z])?")
+_EXCEPT = compiled(r"(?s)((?:all|every|any) [a-z -]{3,40}?) (?:except|other than|excluding|but|besides)(?: for)? (.+)")
+_SUCH = compiled(r"(?s)all (?:real (?:numbers |values of )?|values of )?([a-z]) (?:(?:such that|with|where|satisfying|for which) )?(.+)")
+_SUCH_NUMBERS = compiled(r"(?s)all real numbers ([a-z]) (?:such that|with|where|satisfying|for which) (.+)")
+_SENTENCE = compiled(r"(?s)((?:[A-Za-z]+,? ){1,10})(?:is|are|equals)(?: equal to| exactly| only|:)? (.+)")
+_THERE = compiled(r"(?s)(?:so |thus |therefore |hence )?there (?:is|are|were|will be|would be)(?: exactly| only| a total of)? (.+)")
+_FILLER = compiled(r"(?s)(?:exactly|therefore|thus|hence|so|answer)[,:]? (.+)")
+_CLOSING = compiled(
+    r"(?s)(.{3,600}?)(?:[\s,.;](?:and|so|hence|thus|therefore)[,:]?|,) "
     r"((?:the|our) (?:requested|required|desired|wanted|final) [A-Za-z ]{2,40} is .+)"
 )
-_DOUBTS = r"n't\b|\b(?:suppose|assum\w+|when|claim\w*|would|wrong\w*|where)\b"
-_ONLY = r"([^,;]{1,200}?)\s(?:only|\\text\s?\{\s?only\s?\})\.?"
+_DOUBTS = compiled(r"n't\b|\b(?:suppose|assum\w+|when|claim\w*|would|wrong\w*|where)\b")
+_ONLY = compiled(r"([^,;]{1,200}?)\s(?:only|\\text\s?\{\s?only\s?\})\.?")
 _SIGNS = {"": "", "positive": "+", "negative": "-", "nonnegative": ">=", "non-negative": ">="}
 _KINDS = {
     "integer": "Z", "integers": "Z", "whole numbers": "Z", "real numbers": "R", "real number": "R", "reals": "R", "real": "R",
@@ -76,12 +78,6 @@ _SYNONYMS = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=64)
-def _pattern(source: str) -> re.Pattern[str]:
-    """Compiled when first used: importing this module stays quick."""
-    return re.compile(source, re.DOTALL)
-
-
 def read(text: str) -> Value:
     """The parsed value; words, where it is not mathematics, as `Unparsed` words; a number word as its number."""
     if len(text) > MAX_LENGTH:
@@ -93,7 +89,7 @@ def read(text: str) -> Value:
     if "\n" in text and (listed := _lines(text)) is not None:
         return listed
     value = parse(text)
-    if isinstance(value, Unparsed) and (only := _pattern(_ONLY).fullmatch(text)):
+    if isinstance(value, Unparsed) and (only := _ONLY.fullmatch(text)):
         value = parse(text := only[1])
     if isinstance(value, Expr) and bare_symbol(value).startswith("overline:"):
         return read(bare_symbol(value).removeprefix("overline:"))  # a segment is named with or without its line
@@ -103,17 +99,17 @@ def read(text: str) -> Value:
 @lru_cache(maxsize=4096)
 def _moment(text: str) -> Unparsed | None:
     """A time of day as of 24 hours, a date as month, day and year."""
-    plain = re.sub(r"(?<!\\)\\[,;! ]|[~$]", " ", _pattern(_WRAPPER).sub(r" \1", text))
+    plain = re.sub(r"(?<!\\)\\[,;! ]|[~$]", " ", _WRAPPER.sub(r" \1", text))
     plain = " ".join(plain.strip(" .").lower().split()).replace(" :", ":").replace("{:}", ":")
-    if found := _pattern(_CLOCK).fullmatch(plain.replace(": ", ":")):
+    if found := _CLOCK.fullmatch(plain.replace(": ", ":")):
         hour, minute, second = int(found[1]), int(found[2] or found[3] or 0), int(found[4] or 0)
         if not (1 <= hour <= 12 and minute < 60 and second < 60):
             return None
         return Unparsed("time " + time_of_day(hour % 12 + 12 * (found[5] == "p"), minute, second))
-    digits = _pattern(_OF_THE_CLOCK).sub("", plain)
+    digits = _OF_THE_CLOCK.sub("", plain)
     if ":" in plain and (time := clock(digits, sure=digits == plain)):
         return Unparsed(f"time {time}")
-    date = _pattern(_DATE).fullmatch(_pattern(r"(?<=\d)(?:st|nd|rd|th)\b").sub("", plain))
+    date = _DATE.fullmatch(_ORDINAL_ENDS.sub("", plain))
     if date:
         return Unparsed(f"date {date[5] or '----'}-{_MONTHS[date[1] or date[4]]:02}-{int(date[2] or date[3]):02}")
     return None
@@ -144,7 +140,7 @@ def with_decimals(text: str, value: Value) -> Value:
     r"""2.3148 \times 10^{-3}, which is computed, with the seven decimals that it is written with."""
     if not isinstance(value, Expr) or value.decimals or ("10" not in text and "e" not in text.lower()):
         return value
-    match = _pattern(_SCIENTIFIC).fullmatch(text.strip(" $"))
+    match = _SCIENTIFIC.fullmatch(text.strip(" $"))
     return replace(value, decimals=max(0, len(match[1]) - int(match[2] or match[3]))) if match and value.rational is not None else value
 
 
@@ -152,7 +148,7 @@ def with_decimals(text: str, value: Value) -> Value:
 def _lines(text: str) -> Value | None:
     """Lines of one value each as a list: at once where they are blank lines apart, else where the text cannot be read as one."""
     lines = lines_of(text)
-    apart = re.search(r"\n\s*\n", text) or all(_pattern(_ASSIGNED).match(line) for line in lines)
+    apart = re.search(r"\n\s*\n", text) or all(_ASSIGNED.match(line) for line in lines)
     if not lines or not (apart or isinstance(parse(text), Unparsed)) or any(isinstance(parse(line), Unparsed) for line in lines):
         return None
     return parse(", ".join(line.rstrip(".") for line in lines))
@@ -161,7 +157,7 @@ def _lines(text: str) -> Value | None:
 @lru_cache(maxsize=4096)
 def _read_words(text: str, value: Unparsed) -> Value:
     """Words are compared without their wrapper and without the case of their first letters: \\text{yes} is Yes, AB is not ab."""
-    plain = " ".join(re.sub(r"(?<!\\)\\[ ,;:!]|~", " ", _pattern(_WRAPPER).sub(r" \1 ", text)).strip(" .$\n").split())
+    plain = " ".join(re.sub(r"(?<!\\)\\[ ,;:!]|~", " ", _WRAPPER.sub(r" \1 ", text)).strip(" .$\n").split())
     if not plain.isascii():
         plain = without_gaps(plain)
     if not re.search(r"[^\W\d_]{2}", plain):
@@ -188,9 +184,9 @@ def _word_set(words: str) -> Value | None:
     """ "all positive integers n" as Z+, "no real solutions" as the empty set."""
     if words in _KNOWN_SETS:
         return _KNOWN_SETS[words]
-    if words != "no" and _pattern(_NOTHING).fullmatch(words):
+    if words != "no" and _NOTHING.fullmatch(words):
         return EMPTY_SET
-    match = _pattern(_SETS).fullmatch(words if words.startswith(("all ", "every ", "any ", "each ")) else "all " + words)
+    match = _SETS.fullmatch(words if words.startswith(("all ", "every ", "any ", "each ")) else "all " + words)
     if match is None:
         return None
     adjectives = match[2].split()
@@ -209,13 +205,13 @@ def _restricted(plain: str) -> Value | None:
     lowered = plain[:1].lower() + plain[1:]
     if not lowered.startswith(("all ", "every ", "any ")):
         return None
-    match = _pattern(_EXCEPT).fullmatch(lowered)
+    match = _EXCEPT.fullmatch(lowered)
     if match:
         whole, left_out = _word_set(match[1].lower()), parse(rf"\{{{match[2]}\}}".replace(" and ", ", "))
         return (
             SetOf("∖", whole, left_out) if isinstance(whole, Group) and isinstance(left_out, Group) and left_out.opening == "\\{" else None
         )
-    match = _pattern(_SUCH_NUMBERS).fullmatch(lowered) or _pattern(_SUCH).fullmatch(lowered)
+    match = _SUCH_NUMBERS.fullmatch(lowered) or _SUCH.fullmatch(lowered)
     if match is None:
         return None
     condition = parse(match[2])
@@ -227,12 +223,12 @@ def _restricted(plain: str) -> Value | None:
 def _sentence(plain: str) -> Value | None:
     """The value of a sentence, with the words before its verb as its name; in "there are 5 ways" nothing is named."""
     lowered = plain if plain[1:2] == " " else plain[:1].lower() + plain[1:]
-    if closing := _pattern(_CLOSING).fullmatch(plain):
-        plain = lowered = closing[2] if not is_unsafe(closing[1]) and not _pattern(_DOUBTS).search(closing[1]) else ""
-    match = _pattern(_THERE).fullmatch(lowered) or _pattern(_FILLER).fullmatch(lowered)
+    if closing := _CLOSING.fullmatch(plain):
+        plain = lowered = closing[2] if not is_unsafe(closing[1]) and not _DOUBTS.search(closing[1]) else ""
+    match = _THERE.fullmatch(lowered) or _FILLER.fullmatch(lowered)
     if match and (value := _value_of(match[1])) is not None:
         return None if is_unsafe(lowered) else value
-    match = _pattern(_SENTENCE).fullmatch(lowered)
+    match = _SENTENCE.fullmatch(lowered)
     if match is None:
         return None
     name = match[1].strip()
@@ -261,14 +257,14 @@ def choice(text: str, *, lower: bool = False) -> tuple[str, str]:
     none. Two empty texts for anything else, and where a second choice follows: "(A) or (B)". `lower`: b and (b) are B too, up to h without
     the number e."""
     text = text.strip(" $.")
-    if match := _pattern(_CHOICE).fullmatch(text):
+    if match := _CHOICE.fullmatch(text):
         option = re.sub(r"^(?:[}\s~]|\\[,;: ]|\\q?quad(?![a-z]))+", "", match[3]).strip()
         option = option[:-1] if option.endswith("}") and option.count("}") > option.count("{") else option
-        return ("", "") if _pattern(_LONE_CAPITAL).search(option) else (match[1] or match[2], option)
+        return ("", "") if _LONE_CAPITAL.search(option) else (match[1] or match[2], option)
     if len(text) > 60:
         return "", ""
     named = re.fullmatch(_CHOICE_WORDS, text, re.IGNORECASE)
-    letter = (named[1] if named else _pattern(_WRAPPER).sub(r"\1", text)).strip("$ ().")
+    letter = (named[1] if named else _WRAPPER.sub(r"\1", text)).strip("$ ().")
     if lower and len(letter) == 1 and letter in "abcdfgh":
         letter = letter.upper()
     return (letter, "") if len(letter) == 1 and letter.isupper() else ("", "")
@@ -276,9 +272,7 @@ def choice(text: str, *, lower: bool = False) -> tuple[str, str]:
 
 def same_option(left: str, right: str) -> bool:
     """Whether two quoted options are the same text, but for what sets it, the case of its words and the stop at its end."""
-    a, b = (
-        " ".join(re.sub(r"\$|(?<!\\)\\[,;:! ]|~", " ", _pattern(_WRAPPER).sub(r"\1", text)).strip(" .;").split()) for text in (left, right)
-    )
+    a, b = (" ".join(re.sub(r"\$|(?<!\\)\\[,;:! ]|~", " ", _WRAPPER.sub(r"\1", text)).strip(" .;").split()) for text in (left, right))
     return a == b or re.sub(r"[A-Za-z]{2,}", _lowered, a) == re.sub(r"[A-Za-z]{2,}", _lowered, b)
 
 

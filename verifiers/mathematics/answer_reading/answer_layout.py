@@ -7,42 +7,40 @@ two numbers, and 7/2 beside a number. Three digits behind a comma are thousands.
 
 import re
 import unicodedata
-from functools import lru_cache
 
-_WRAPPER = r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf)\s*\{([^{}]*)\}"
-_GAP = r"(?:\s|~|\$|\\[,;:! ]|\\q?quad(?![a-z]))"
-_REMARK_START = (
-    r"(?:\\(?:text|textrm|mbox|mathrm)\s*\{\s*)?"
+from verifiers.first_use import compiled
+
+_WRAPPER = compiled(r"(?a)\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf)\s*\{([^{}]*)\}")
+_GAP_SOURCE = r"(?:\s|~|\$|\\[,;:! ]|\\q?quad(?![a-z]))"
+_GAP = compiled(rf"(?a){_GAP_SOURCE}")
+_REMARK_START = compiled(
+    r"(?a)(?:\\(?:text|textrm|mbox|mathrm)\s*\{\s*)?"
     r"(?:\(\s*(?:or |that is,? |i\.e\.,? )?|,\s*(?=\\text|[a-z\\])|\bor |\bwhich is )"
-    rf"(?:\\text\s*\{{\s*)?{_GAP}*(?:[A-Za-z]\s*)?(?:\b(?:about|approximately|approx\.?|roughly)|\\approx(?![a-z])|\\simeq(?![a-z])|≈)"
+    rf"(?:\\text\s*\{{\s*)?{_GAP_SOURCE}*(?:[A-Za-z]\s*)?(?:\b(?:about|approximately|approx\.?|roughly)|\\approx(?![a-z])|\\simeq(?![a-z])|≈)"
 )
-_REMARK = (
-    r"[(,]?\s*(?:or |that is,? |i\.e\.,? |which is )?\s*(?:[A-Za-z]\s*)?(?:about|approximately|approx\.?|roughly|\\approx|\\simeq|≈)\s*"
+_REMARK = compiled(
+    r"(?a)[(,]?\s*(?:or |that is,? |i\.e\.,? |which is )?\s*(?:[A-Za-z]\s*)?(?:about|approximately|approx\.?|roughly|\\approx|\\simeq|≈)\s*"
     r"(\\?[$€£]?\s?-?\d[\d,]*(?:\.\d+)?|-?\.\d+)\s*(?:\\?%|[A-Za-z]{1,20}(?: [A-Za-z]{1,20}){0,2})?\s*\)?[\s.$]*"
 )
-_REPEATING = r"(?<![\d.])(\d*)\.(\d{1,20})(?:\.{3}|\s*\\l?dots|…)?\s*(?:\\[,; ]|~)?\s*"
-_REPEATING += r"(?:\\text\s*\{\s*\(?(?:repeating|recurring)\)?\s*\}|\(\s*(?:repeating|recurring)\s*\)|(?:repeating|recurring)\b)"
-_CLOCK = r"(\d{1,2}):(\d\d)(?::(\d\d))?"
-_COMMA = r"([-+]?(?:\d{1,3}(?:(?:\.|\s|\\[,; ]|~)\d{3})+|\d{1,15})),(\d{1,2}|\d{4,15})((?![\d,]).*)"
+_REPEATING = compiled(
+    r"(?a)(?<![\d.])(\d*)\.(\d{1,20})(?:\.{3}|\s*\\l?dots|…)?\s*(?:\\[,; ]|~)?\s*"
+    r"(?:\\text\s*\{\s*\(?(?:repeating|recurring)\)?\s*\}|\(\s*(?:repeating|recurring)\s*\)|(?:repeating|recurring)\b)"
+)
+_CLOCK = compiled(r"(?a)(\d{1,2}):(\d\d)(?::(\d\d))?")
+_COMMA = compiled(r"(?as)([-+]?(?:\d{1,3}(?:(?:\.|\s|\\[,; ]|~)\d{3})+|\d{1,15})),(\d{1,2}|\d{4,15})((?![\d,]).*)")
 _NO_SPACES = "[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]"
 _MAX_LINES = 30
-
-
-@lru_cache(maxsize=16)
-def _pattern(source: str) -> re.Pattern[str]:
-    """Compiled when first used."""
-    return re.compile(source, re.DOTALL | re.ASCII)
 
 
 def plain_layout(text: str) -> str:
     r"""Remarks such as "(about 18.9 cards)" as \approx 18.9, "0.1666 repeating" as 0.1\overline{6}; most texts have none of them."""
     if "repeating" in text or "recurring" in text:
-        text = _pattern(_REPEATING).sub(_repeating, text)
+        text = _REPEATING.sub(_repeating, text)
     if "about" in text or "appro" in text or "roughly" in text or "≈" in text or "simeq" in text:
-        start = _pattern(_REMARK_START).search(text)
+        start = _REMARK_START.search(text)
         if start and start.start():
-            remark = " ".join(_pattern(_GAP).sub(" ", _pattern(_WRAPPER).sub(r" \1 ", text[start.start() :])).split())
-            if match := _pattern(_REMARK).fullmatch(remark):
+            remark = " ".join(_GAP.sub(" ", _WRAPPER.sub(r" \1 ", text[start.start() :])).split())
+            if match := _REMARK.fullmatch(remark):
                 return rf"{text[: start.start()].rstrip('$ ,')} \approx {match[1]}" + "$" * (text[: start.start()].count("$") % 2)
     return text
 
@@ -75,7 +73,7 @@ def lines_of(text: str) -> list[str]:
 
 def clock(text: str, *, sure: bool) -> str:
     """The time of day that digits with colons say, as HH:MM or HH:MM:SS; "" for none. `sure` asks for a sign that they are no ratio."""
-    match = _pattern(_CLOCK).fullmatch(text.replace("{:}", ":").replace("\\!", "").replace(" ", "").strip("$."))
+    match = _CLOCK.fullmatch(text.replace("{:}", ":").replace("\\!", "").replace(" ", "").strip("$."))
     if match is None or int(match[1]) > 23 or int(match[2]) > 59 or int(match[3] or 0) > 59:
         return ""
     if sure and not any(part and part[0] == "0" and len(part) == 2 for part in match.groups()):
@@ -90,7 +88,7 @@ def time_of_day(hour: int, minute: int, second: int) -> str:
 
 def with_decimal_comma(text: str, *, sure: bool) -> str | None:
     """1000,99 and 1.000,99 and 2,5 cm with a decimal point; None where no comma need be one. `sure`: no 3,5, which may be a list."""
-    match = _pattern(_COMMA).fullmatch(text.strip(" $"))
+    match = _COMMA.fullmatch(text.strip(" $"))
     if match is None or (sure and len(match[2]) == 1 and match[1].lstrip("+-").isdigit()) or re.match(r"\s*[-+*/^=(\d]", match[3]):
         return None
     return re.sub(r"[^\d+-]", "", match[1]) + "." + match[2] + match[3]

@@ -7,9 +7,9 @@ Regular expressions without nested repetition, so that time is linear in the len
 import re
 import unicodedata
 from fractions import Fraction
-from functools import cache
 from typing import NamedTuple
 
+from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.units import spelled
 from verifiers.mathematics.arithmetic.function_names import function_named
 
@@ -56,6 +56,7 @@ _SKIPPED = (
 
 
 _MIXED = r"(?:\s|~|\\[,;:! ])*\\[dtc]?frac\s*\{(\d+)\}\s*\{(\d+)\}|\s+(\d+)/(\d+)"
+_MIXED_END = compiled(rf"(?a)(?:{_MIXED})$")
 
 
 _NUMBER_SET = r"(?:\{\s*[RZNQC]\s*\}|[RZNQC](?![A-Za-z]))(?:\s*(?:\^|_)\s*(?:\{\s*(?:[-+*]|[><]\s*0|\\geq?\s*0)\s*\}|[-+*]))?"
@@ -73,7 +74,7 @@ _RAISED = (  # x^2_i
 _OPERATORS_WITH_INDEX = "log|ln|lim|max|min|sup|inf|sum|prod|int|gcd|lcm"
 
 
-def _token_pattern(separators: str) -> re.Pattern[str]:
+def _token_source(separators: str) -> str:
     integer = rf"(?:[1-9]\d{{0,2}}(?:(?:{separators})\d{{3}})+(?!\d|\s*/)|\d+)"
     kinds = {
         "space": _SKIPPED,
@@ -93,16 +94,12 @@ def _token_pattern(separators: str) -> re.Pattern[str]:
         "sym": rf"[A-Za-z]\s?_\s?{_SUBSCRIPT}|[A-DF-Za-cf-hj-z]\d{{1,2}}(?![\w.]|\s?\^)|[A-Za-z]",
         "op": r".",
     }
-    return re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in kinds.items()), re.DOTALL | re.ASCII)
+    return "(?as)" + "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in kinds.items())
 
 
-@cache
-def _pattern(nested: bool) -> re.Pattern[str]:
-    """Compiled when first used. A bare comma groups thousands only outside brackets: (1,234) is a pair."""
-    separators = r",\\! ?| ?\{, ?\}|\\[,;: ]|~| "
-    return _token_pattern(separators if nested else separators + "|,")
-
-
+_SEPARATORS = r",\\! ?| ?\{, ?\}|\\[,;: ]|~| "
+_IN_BRACKETS = compiled(_token_source(_SEPARATORS))
+_OUTSIDE_BRACKETS = compiled(_token_source(_SEPARATORS + "|,"))  # only here a bare comma groups thousands: (1,234) is a pair
 UNIT_VECTORS = ("i⃗", "j⃗", "k⃗")
 _PLAIN_WORDS = {"sqrt": "sqrt", "infinity": "∞", "inf": "∞", "oo": "∞", "union": "∪"}
 _ESCAPED = {"\f": r"\f", "\b": r"\b", "\t": r"\t", "\r": r"\r", "\v": r"\v"}  # what a JSON or Python string makes of \frac, \text ...
@@ -297,7 +294,7 @@ def tokenize(source: str) -> list[Token]:
     while position < len(source):
         kind, text = _short_token(source, position)
         if not kind:
-            match = _pattern(depth > 0).match(source, position)
+            match = (_IN_BRACKETS if depth else _OUTSIDE_BRACKETS).match(source, position)
             assert match is not None  # the last alternative takes any character
             kind, text = str(match.lastgroup), match[0]
         position += len(text)
@@ -418,7 +415,7 @@ def numeral(text: str) -> tuple[Fraction, int] | None:
     """
     if len(text) < 19 and text.isdigit() and text.isascii():
         return Fraction(int(text)), 0
-    mixed = _pattern_of_mixed().search(text) if "/" in text or "frac" in text else None
+    mixed = _MIXED_END.search(text) if "/" in text or "frac" in text else None
     if mixed:
         whole, top, bottom = numeral(text[: mixed.start()]), *(int(part) for part in mixed.groups() if part)
         if whole is None or not bottom or (top >= bottom and mixed[3]):
@@ -433,11 +430,6 @@ def numeral(text: str) -> tuple[Fraction, int] | None:
         decimals = len(digits.partition(".")[2])
         return Fraction(f"0{digits}0") + Fraction(int(repeated), (10 ** len(repeated) - 1) * 10**decimals), 0
     return Fraction(digits), 0 if "e" in digits.lower() else len(digits.partition(".")[2])
-
-
-@cache
-def _pattern_of_mixed() -> re.Pattern[str]:
-    return re.compile(rf"(?:{_MIXED})$", re.ASCII)
 
 
 def in_base(digits: str, base: int) -> int | None:

@@ -5,39 +5,39 @@ no order where "and" joins it on one side ("red and blue"), and keeps its order 
 """
 
 import re
-from functools import lru_cache
 
+from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.quantity_names import is_unsafe
 
 _ECHO = r"(?:it|this|that|they|there|he|she|we|one|you) (?:is|are|does|do|can|will|exists?)"
-_YES = rf"yes,? {_ECHO}(?: (?:possible|true|correct|so|indeed|exist))?"
-_NO = rf"no,? (?:{_ECHO} not(?: (?:possible|true|correct|exist))?|it is (?:impossible|false)|it (?:isn't|cannot|can't|doesn't))"
+_YES = compiled(rf"(?i)yes,? {_ECHO}(?: (?:possible|true|correct|so|indeed|exist))?")
+_NO = compiled(
+    rf"(?i)no,? (?:{_ECHO} not(?: (?:possible|true|correct|exist))?|it is (?:impossible|false)|it (?:isn't|cannot|can't|doesn't))"
+)
 _WINS = r"(?:always |can always |can |will |will always )?wins?(?: the game)?"
-_WINNER = rf"((?:the )?[a-z]+(?: player)?) (?:{_WINS}|(?:always )?has (?:a|the) winning strategy)"
-_IT_IS = r"(?:it is|it's|this is|that is|they are)(?: an?| the)? ([a-z]+(?: [a-z]+)?)"
-_PARITY = r"(?:all )?(?:(odd|even) ([a-z])|([a-z]) (?:is |are )?(?:an )?(odd|even)(?: (?:number|integer))?)"
+_WINNER = compiled(rf"(?i)((?:the )?[a-z]+(?: player)?) (?:{_WINS}|(?:always )?has (?:a|the) winning strategy)")
+_IT_IS = compiled(r"(?i)(?:it is|it's|this is|that is|they are)(?: an?| the)? ([a-z]+(?: [a-z]+)?)")
+_PARITY = compiled(r"(?i)(?:all )?(?:(odd|even) ([a-z])|([a-z]) (?:is |are )?(?:an )?(odd|even)(?: (?:number|integer))?)")
 _MEANS = {"not possible": "impossible", "converges": "convergent", "diverges": "divergent", "it converges": "convergent",
     "it diverges": "divergent", "the series converges": "convergent", "the series diverges": "divergent"}  # fmt: skip
 _WRAPPED = r"\\(?:text|textbf|textrm|mbox|mathrm)\s*\{([^{}]*)\}"
-_ITEM = r"[A-Za-z][A-Za-z'-]{0,30}(?: [A-Za-z][A-Za-z'-]{0,30}){0,2}"
-_NO_ITEM = r"\b(?:is|are|was|were|then|but|yes|only|for|when|where|with|all|both|it|they|by|to|of|in)\b"
+_ITEM = compiled(r"(?i)[A-Za-z][A-Za-z'-]{0,30}(?: [A-Za-z][A-Za-z'-]{0,30}){0,2}")
+_NO_ITEM = compiled(r"(?i)\b(?:is|are|was|were|then|but|yes|only|for|when|where|with|all|both|it|they|by|to|of|in)\b")
 _MAX_ITEMS = 20
-_WORD = r"(?<![\\A-Za-z{_^])(?<!\\begin\{)[A-Za-z]{2,}(?:'[a-z]+)?|@"
-_TUPLE = r"[(\[][^()\[\]]*(?:\([^()\[\]]*\)[^()\[\]]*)*,[^()\[\]]*(?:\([^()\[\]]*\)[^()\[\]]*)*[)\]]"
+_WORD_SOURCE = r"(?i:(?<![\\A-Za-z{_^])(?<!\\begin\{)[A-Za-z]{2,}(?:'[a-z]+)?|@)"
+_WORD = compiled(_WORD_SOURCE)
+_WORDS_KEPT = compiled(f"({_WORD_SOURCE})")  # for a split that keeps them
+_DOLLARS = compiled(r"(?<=\w)(\$+)(?=\w)|\$+")
+_PUNCTUATION = compiled(r"\s*([,;.:()])\s*")
+_TUPLE = compiled(r"[(\[][^()\[\]]*(?:\([^()\[\]]*\)[^()\[\]]*)*,[^()\[\]]*(?:\([^()\[\]]*\)[^()\[\]]*)*[)\]]")
 _SPACING = r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])|(?<!\\)\\[,;:! ]|\\?\$|~|\\q?quad(?![A-Za-z])"
 _FUNCTION_WORDS = frozenset({"sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "gcd", "lcm", "abs"})
 _LONGEST = 1000
 
 
-@lru_cache(maxsize=16)
-def _pattern(source: str) -> re.Pattern[str]:
-    """Compiled when first used."""
-    return re.compile(source, re.IGNORECASE)
-
-
 def parity(words: str) -> tuple[str, str] | None:
     """ "n is even", "even n" as ("n", "even")."""
-    match = _pattern(_PARITY).fullmatch(words)
+    match = _PARITY.fullmatch(words)
     return None if match is None else (match[2] or match[3], (match[1] or match[4]).lower())
 
 
@@ -45,11 +45,11 @@ def meant(words: str) -> str:
     """The words that a short sentence means; the words themselves where it is none."""
     if words in _MEANS:
         return _MEANS[words]
-    if _pattern(_YES).fullmatch(words):
+    if _YES.fullmatch(words):
         return "yes"
-    if _pattern(_NO).fullmatch(words):
+    if _NO.fullmatch(words):
         return "no"
-    match = _pattern(_WINNER).fullmatch(words) or _pattern(_IT_IS).fullmatch(words)
+    match = _WINNER.fullmatch(words) or _IT_IS.fullmatch(words)
     if match and not is_unsafe(match[1]):
         words = match[1]
     elif match:
@@ -64,8 +64,8 @@ def same_undelimited(left: str, right: str) -> bool:
 
 
 def _undelimited(text: str) -> str:
-    text = _pattern(r"(?<=\w)(\$+)(?=\w)|\$+").sub(lambda signs: " " if signs[1] else "", text)
-    return " ".join(_pattern(r"\s*([,;.:()])\s*").sub(r"\1", text).split()).rstrip(". ")
+    text = _DOLLARS.sub(lambda signs: " " if signs[1] else "", text)
+    return " ".join(_PUNCTUATION.sub(r"\1", text).split()).rstrip(". ")
 
 
 def same_word_list(left: str, right: str) -> bool:
@@ -77,11 +77,11 @@ def same_word_list(left: str, right: str) -> bool:
 def pieces(text: str) -> list[str]:
     """A sentence cut into its words, in lower case unless they are all capitals, and the formulas between them, up to a comma outside
     brackets; empty for one that is too long, has no word, or names a function in words, whose argument may not stand alone."""
-    if len(text) > _LONGEST or not _pattern(_WORD).search(text):
+    if len(text) > _LONGEST or not _WORD.search(text):
         return []
     plain = re.sub(_SPACING, " ", re.sub(_WRAPPED, r" \1 ", text).replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac"))
     found: list[str] = []
-    for part in _pattern(f"({_WORD})").split(plain):
+    for part in _WORDS_KEPT.split(plain):
         if is_word(part):
             found.append(part if part.isupper() else part.lower())
         else:
@@ -102,13 +102,11 @@ def _parts(text: str) -> list[str]:
 
 def stands_alone(piece: str) -> bool:
     """Whether a formula of a sentence may be compared by value: no argument or exponent of the name before it, as in sinc (x)^2."""
-    return (
-        not is_word(piece) and not piece.startswith(("^", "_")) and (piece[0] not in "([{" or _pattern(_TUPLE).fullmatch(piece) is not None)
-    )
+    return not is_word(piece) and not piece.startswith(("^", "_")) and (piece[0] not in "([{" or _TUPLE.fullmatch(piece) is not None)
 
 
 def is_word(piece: str) -> bool:
-    return _pattern(_WORD).fullmatch(piece) is not None
+    return _WORD.fullmatch(piece) is not None
 
 
 def _items(text: str) -> tuple[list[str], bool]:
@@ -117,9 +115,9 @@ def _items(text: str) -> tuple[list[str], bool]:
         return [], False
     plain = " ".join(re.sub(_WRAPPED, r" \1 ", text).strip(" .$\n").split())
     parts = re.split(r" ?, ?(?:and )?| and | & ", plain)
-    if not 1 < len(parts) <= _MAX_ITEMS or not all(_pattern(_ITEM).fullmatch(part) for part in parts):
+    if not 1 < len(parts) <= _MAX_ITEMS or not all(_ITEM.fullmatch(part) for part in parts):
         return [], False
-    if is_unsafe(plain) or _pattern(_NO_ITEM).search(plain):
+    if is_unsafe(plain) or _NO_ITEM.search(plain):
         return [], False
     return [part[:1].lower() + part[1:] if len(part) > 1 and not part.isupper() else part for part in parts], bool(
         re.search(r"\band\b|&", plain)

@@ -9,6 +9,8 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
+from verifiers.first_use import compiled
+
 _TABLE: dict[str, tuple[str, Fraction]] = {}
 
 
@@ -65,58 +67,54 @@ _JOINT = r"\s?(?:/|\\cdot\s|\*|\\,|\s)\s?"
 _SPACE = r"(?<=[\d})])(?:\s|~|\\[,;: ])+"
 
 
-@lru_cache(maxsize=4)
-def _pattern(name: str) -> re.Pattern[str]:
-    """Compiled when first used."""
-    upright = r"\\(?:text|mathrm)\s?\{\s?([A-Za-z]{1,8}(?:\^-?\d)?)\s?\}"
-    return re.compile({
-        "compound": rf"{_SPACE}((?:{_SYMBOL}{_POWER}{_JOINT}){{1,3}}{_SYMBOL}{_POWER})$",
-        "glued": rf"(?<=\d)((?:km|cm|mm|kg|mg|ml|mL|kJ|kW){_POWER}/(?:{_SYMBOL}{_POWER}{_JOINT}){{0,2}}{_SYMBOL}{_POWER})$",
-        "bracketed": rf"{_SPACE}\(\s?((?:km|cm|mm|kg|mg|ml|mL|kJ|kW){_POWER}(?:/{_SYMBOL}{_POWER})?)\s?\)$",
-        "chinese": rf"(?<=\d)\s?\(?\s?({'|'.join(_CHINESE)})\s?\)?$",
-        "fraction": rf"\\[dt]?frac\s?\{{\s?{upright}\s?\}}\{{\s?{upright}\s?\}}$",
-        "upright": r"(\\(?:text|mathrm)\s?\{[^{}]{0,40})(?:\^\{(-?\d)\}|\\[,; ])([^{}]{0,40}(?:\^\{-?\d\}[^{}]{0,40}){0,3}\})",
-        "micro": rf"{_SPACE}(?:\\mu\s?|μ)(?:\\(?:text|mathrm)\s?\{{\s?m\s?\}}|m)$",
-        "ohm": rf"{_SPACE}(?:\\(?:text|mathrm)\s?\{{\s?\\Omega\s?\}}|\\Omega)\s?$",
-        "minutes": r"(\d{1,3})°\s?(\d{1,2})\s?['′](?:\s?(\d{1,2})\s?(?:''|′′|\"))?",
-        "stuck": rf"([-+\d.,/ ]*\d)([mshgLNJWVAK])({_POWER}(?:/{_SYMBOL}{_POWER})?)",
-        "lone": rf"([-+\d.,/ ]+)(?:\s|\\[,;: ]|~)+([mshgLNJWVAK])({_POWER})",
-    }[name], re.ASCII)  # fmt: skip
+_UPRIGHT = r"\\(?:text|mathrm)\s?\{\s?([A-Za-z]{1,8}(?:\^-?\d)?)\s?\}"
+_LONG_SYMBOL = "(?:km|cm|mm|kg|mg|ml|mL|kJ|kW)"
+_COMPOUND = compiled(rf"(?a){_SPACE}((?:{_SYMBOL}{_POWER}{_JOINT}){{1,3}}{_SYMBOL}{_POWER})$")
+_GLUED = compiled(rf"(?a)(?<=\d)({_LONG_SYMBOL}{_POWER}/(?:{_SYMBOL}{_POWER}{_JOINT}){{0,2}}{_SYMBOL}{_POWER})$")
+_BRACKETED = compiled(rf"(?a){_SPACE}\(\s?({_LONG_SYMBOL}{_POWER}(?:/{_SYMBOL}{_POWER})?)\s?\)$")
+_IN_CHINESE = compiled(rf"(?a)(?<=\d)\s?\(?\s?({'|'.join(_CHINESE)})\s?\)?$")
+_FRACTION = compiled(rf"(?a)\\[dt]?frac\s?\{{\s?{_UPRIGHT}\s?\}}\{{\s?{_UPRIGHT}\s?\}}$")
+_UPRIGHT_POWERS = compiled(r"(?a)(\\(?:text|mathrm)\s?\{[^{}]{0,40})(?:\^\{(-?\d)\}|\\[,; ])([^{}]{0,40}(?:\^\{-?\d\}[^{}]{0,40}){0,3}\})")
+_MICROMETRE = compiled(rf"(?a){_SPACE}(?:\\mu\s?|μ)(?:\\(?:text|mathrm)\s?\{{\s?m\s?\}}|m)$")
+_OHM = compiled(rf"(?a){_SPACE}(?:\\(?:text|mathrm)\s?\{{\s?\\Omega\s?\}}|\\Omega)\s?$")
+_ARC_MINUTES = compiled(r"(?a)(\d{1,3})°\s?(\d{1,2})\s?['′](?:\s?(\d{1,2})\s?(?:''|′′|\"))?")
+_STUCK_LETTER = compiled(rf"(?a)([-+\d.,/ ]*\d)([mshgLNJWVAK])({_POWER}(?:/{_SYMBOL}{_POWER})?)")
+_LONE_LETTER = compiled(rf"(?a)([-+\d.,/ ]+)(?:\s|\\[,;: ]|~)+([mshgLNJWVAK])({_POWER})")
 
 
 def spelled(source: str) -> str:
     r"""The symbols of a compound unit as \text, so that they are no variables: "10 m/s", "\frac{\mathrm{m}}{\mathrm{s}}", "m\,s^{-1}"."""
     if "rm" in source or "text" in source:
         for _ in range(4):
-            source = _pattern("upright").sub(lambda m: m[1] + (f"^{m[2]}" if m[2] else " ") + m[3], source)
-        source = _pattern("fraction").sub(r"\\text{ \1/\2}", source) if "frac" in source else source
+            source = _UPRIGHT_POWERS.sub(lambda m: m[1] + (f"^{m[2]}" if m[2] else " ") + m[3], source)
+        source = _FRACTION.sub(r"\\text{ \1/\2}", source) if "frac" in source else source
         source = re.sub(r"\}\s?\\cdot(?=\s?\\(?:text|mathrm)\s?\{)", "} ", source)
     if "°" in source:
-        source = _pattern("minutes").sub(lambda m: rf"({m[1]}+\frac{{{60 * int(m[2]) + int(m[3] or 0)}}}{{3600}})°", source)
+        source = _ARC_MINUTES.sub(lambda m: rf"({m[1]}+\frac{{{60 * int(m[2]) + int(m[3] or 0)}}}{{3600}})°", source)
     if "\\Omega" in source:
-        source = _pattern("ohm").sub(r"\\text{ ohm}", source)
+        source = _OHM.sub(r"\\text{ ohm}", source)
     if "\\mu" in source:
-        source = _pattern("micro").sub(r"\\text{ um}", source)
+        source = _MICROMETRE.sub(r"\\text{ um}", source)
     if "sq" in source or "cu." in source:
         source = re.sub(r"\b(sq|cu)\.\s?(?=[a-z])", r"\1 ", source)
         source = re.sub(r"\bper (second|sec|minute|hour|foot|meter|metre) squared\b", r"per \1^2", source)
     if "(" in source:
-        source = _pattern("bracketed").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
+        source = _BRACKETED.sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
     if not source.isascii():
-        source = _pattern("chinese").sub(lambda m: rf"\text{{ {_CHINESE[m[1]]}}}", source)
+        source = _IN_CHINESE.sub(lambda m: rf"\text{{ {_CHINESE[m[1]]}}}", source)
     if "/" in source:
-        source = _pattern("glued").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
+        source = _GLUED.sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
     if source.rstrip()[-1:] not in _COMPOUND_ENDS or not ("\\" in source or "~" in source or len(source.split(None, 1)) > 1):
         return source
-    return _pattern("compound").sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
+    return _COMPOUND.sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
 
 
 def lone_unit(text: str, *, glued: bool = False) -> str | None:
     """5 m or 25 m^2, written plainly and with white space, as a quantity; `glued`: 5m and 3m/s too."""
     plain = text.strip(" .").replace("²", "^2").replace("³", "^3")
-    match = None if "$" in text or "\\(" in text else _pattern("lone").fullmatch(plain)
+    match = None if "$" in text or "\\(" in text else _LONE_LETTER.fullmatch(plain)
     if match is None and glued:
-        match = _pattern("stuck").fullmatch(plain)
+        match = _STUCK_LETTER.fullmatch(plain)
     return None if match is None else rf"{match[1]}\text{{ {match[2]}{_plain(match[3])}}}"
 
 
