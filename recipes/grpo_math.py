@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
 from recipes.setup.options import Options, absolute, check, resumed, stored_run
 from rl.runs.progress import watched
@@ -332,6 +333,4 @@ def plan_facts(config: Config) -> Any:
 
 
 if __name__ == "__main__":
-    from recipes.commands.cli import call, guarded
-
-    sys.exit(guarded(lambda: call(sys.modules[__name__], sys.argv[1:])))
+    sys.exit(guarded(lambda: run(parse_options(Config, sys.argv[1:], name="grpo-math"))))

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from recipes import grpo_math
+from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.options import resumed
 from verifiers.input_error import InputError
 
@@ -141,6 +142,4 @@ def plan_facts(config: Config) -> Any:
 
 
 if __name__ == "__main__":
-    from recipes.commands.cli import call, guarded
-
-    sys.exit(guarded(lambda: call(sys.modules[__name__], sys.argv[1:])))
+    sys.exit(guarded(lambda: run(parse_options(Config, sys.argv[1:], name="grpo-tools"))))

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
 from recipes.setup.options import Options, check, resumed
 from rl.runs.progress import watched
@@ -186,6 +187,4 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
 
 
 if __name__ == "__main__":
-    from recipes.commands.cli import call, guarded
-
-    sys.exit(guarded(lambda: call(sys.modules[__name__], sys.argv[1:])))
+    sys.exit(guarded(lambda: run(parse_options(Config, sys.argv[1:], name="quickstart"))))

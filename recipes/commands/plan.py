@@ -5,38 +5,38 @@ recipe's checks on options, data, prompts and rewards run; no weights are read.
 """
 
 import dataclasses
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from recipes.setup.command_line import parse_options
 from recipes.setup.options import Options, to_json
 from rl.runs.progress import watched
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:  # torch and transformers: only where there is something to plan
-    from recipes.setup.memory import Memory
+    from recipes.setup.memory import Facts, Memory
 
-RECIPES = ("quickstart", "grpo-math", "grpo-tools")
+RECIPES = {"quickstart": "recipes.quickstart", "grpo-math": "recipes.grpo_math", "grpo-tools": "recipes.grpo_tools"}
 
 
 def command(arguments: Sequence[str]) -> int:
     """The command line. Returns the exit code; raises InputError for an unknown recipe."""
-    from recipes.commands.cli import module_of, parse
-
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"reckon plan RECIPE [its options], where RECIPE is one of {', '.join(RECIPES)}\n\n{(__doc__ or '').strip()}")
         return 0
     name = arguments[0].replace("_", "-")
     if name not in RECIPES:
         raise InputError(f"there is no recipe {arguments[0]!r} to plan; there are {', '.join(RECIPES)}")
-    module = module_of(name)
-    config = parse(module.Config, arguments[1:], name=name)
+    module = importlib.import_module(RECIPES[name])
+    config = parse_options(module.Config, arguments[1:], name=name)
     with watched("checking the options, the data and the rewards"):
         facts = module.plan_facts(config)
     print(plan(config, facts))
     return 0
 
 
-def plan(config: Options, facts: Facts) -> str:
+def plan(config: Options, facts: "Facts") -> str:
     """The plan as text."""
     from recipes.setup.memory import estimate, micro_batch_tokens
     from recipes.setup.online import algorithm_of

@@ -457,7 +457,7 @@ def test_another_verifiers_package_is_noticed(tmp_path: Path) -> None:
 def test_repeated_rewards_of_every_recipe_add_up() -> None:
     from recipes import grpo_math as recipe
     from recipes import quickstart
-    from recipes.commands.cli import parse
+    from recipes.setup.command_line import parse_options
 
     for config in (recipe.Config, quickstart.Config):
-        assert parse(config, ["--reward", "math_answer", "--reward", "exact=0.2"], name="x").reward == ("math_answer", "exact=0.2")
+        assert parse_options(config, ["--reward", "math_answer", "--reward", "exact=0.2"], name="x").reward == ("math_answer", "exact=0.2")

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from recipes import grpo_math
-from recipes.commands.cli import main, parse
+from recipes.commands.cli import main
+from recipes.setup.command_line import parse_options
 from verifiers.package_root import PACKAGE_ROOT
 
 ROWS = [{"gold": "1/2", "pred": "0.5"}, {"gold": "3", "response": "the answer is 4"}]
@@ -126,7 +127,7 @@ def test_a_composed_detail_names_each_part_once_and_no_silent_one(capfd: pytest.
     ],
 )  # fmt: skip
 def test_a_flag_that_may_be_unset_is_written_like_any_other(arguments: list[str], dora: bool | None) -> None:
-    assert parse(grpo_math.Config, ["--model", "m", *arguments], name="grpo-math").dora is dora
+    assert parse_options(grpo_math.Config, ["--model", "m", *arguments], name="grpo-math").dora is dora
 
 
 def test_plan_lists_its_recipes_without_loading_torch() -> None:

@@ -1,0 +1,110 @@
+"""A recipe's or tool's options from the words of its command line, and its errors as one line and an exit code.
+
+What `reckon NAME` and `python -m recipes.NAME` share; which commands there are is `recipes/commands/cli.py`'s business. Options come from
+a frozen dataclass by way of tyro, whose messages are said in a reader's words. It decides what is refused before tyro sees it: names
+that are none, with the nearest that is one, and options of truncated sampling.
+"""
+
+import dataclasses
+import errno
+import io
+import itertools
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any
+
+from rollout.interruption import exit_code
+from verifiers.input_error import InputError, nearest
+
+_FLAGS = (bool, "bool", bool | None, "bool | None")
+TRUNCATION = ("--top-p", "--top-k", "--min-p")
+_PLAINER = (  # tyro's words -> a reader's
+    (r"^Error parsing (--\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 must be a whole number, not \2"),
+    (r"^Error parsing (--\S+): could not convert string to float: (.*)", r"\1 must be a number, not \2"),
+    (r"^Error parsing (--\S+): ", r"\1: "),
+    (r"^invalid choice (.*) for argument '(--\S+)'\. Expected one of \((.*)\)\.$", r"\2 is one of \3, not \1"),
+    (r"^Missing value for argument '(.*)'\. Expected 1 values\.$", r"\1 is given without a value"),
+    (r"^Unrecognized options: (.*)", r"unexpected argument \1; an option's name begins with --, and --help lists them"),
+    (r"^Missing from (reckon \S+): (?:[A-Z]+ )?(.*?)\.? \(required\)$", r"\1 is given nothing to work on: \2"),
+)
+
+
+def parse_options(config: Any, arguments: Sequence[str], *, name: str) -> Any:
+    """A Config from the words of the command `name`. Raises InputError in one line, with the nearest name for an unknown option."""
+    import tyro
+
+    command = f"reckon {name.replace('_', '-')}"
+    if any(argument in ("-h", "--help") for argument in arguments):
+        return tyro.cli(config, args=list(arguments), prog=command)
+    _refuse_unknown(config, arguments)
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said), redirect_stdout(said):
+            return tyro.cli(config, args=list(_with_values(config, arguments)), prog=command)
+    except SystemExit as error:
+        raise InputError(_one_line(said.getvalue())) from error
+
+
+def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
+    options = {"--" + field.name.replace("_", "-"): field for field in dataclasses.fields(config)}
+    for negated in [f"--no-{option[2:]}" for option, field in options.items() if field.type in _FLAGS]:
+        options[negated] = options[f"--{negated[5:]}"]
+    for argument in arguments:
+        option = argument.split("=", 1)[0].replace("_", "-")
+        if option in TRUNCATION:
+            raise InputError(
+                f"{option} is refused: it would sample from a truncated distribution while the loss sees the whole one, which biases the "
+                "gradient; use --temperature, and leave it out"
+            )
+        if argument.startswith("--") and option not in options:
+            near = nearest(option, options)
+            raise InputError(f"unknown option {argument.split('=', 1)[0]}{f'; did you mean {near}?' if near else ''} (--help lists all)")
+
+
+def _with_values(config: Any, arguments: Sequence[str]) -> Iterator[str]:
+    """`--dora` as `--dora True`, and `--no-dora` as `--dora False`: a flag that is neither where it was not given."""
+    unset = {"--" + field.name.replace("_", "-") for field in dataclasses.fields(config) if field.type in (bool | None, "bool | None")}
+    for argument, following in itertools.zip_longest(arguments, arguments[1:]):
+        option = "--" + argument.removeprefix("--").removeprefix("no-").replace("_", "-")
+        if option not in unset:
+            yield argument
+        elif argument.startswith("--no-"):
+            yield from (option, "False")
+        else:
+            yield from (argument, "True") if following is None or following.startswith("-") else (argument,)
+
+
+def _one_line(text: str) -> str:
+    """tyro's boxed message without the box, its title, the option's help and the pointer to --help, and without Python's words."""
+    rows = [re.sub("[─-]{3,}.*", "", line.strip("│╭╮╰╯─ ")).strip() for line in text.splitlines()]
+    kept = [line for line in rows if line]
+    end = next((place for place, line in enumerate(kept) if line.startswith(("Argument helptext", "For full helptext"))), len(kept))
+    said = " ".join(kept[1:end])
+    for pattern, plain in _PLAINER:
+        said = re.sub(pattern, plain, said)
+    return said or "the command line could not be read; see --help"
+
+
+def guarded(run: Callable[[], int]) -> int:
+    """Exit codes: 0 done, 2 the input was wrong (one line says what, where and the remedy), 130 stopped by Ctrl-C, 143 by SIGTERM.
+
+    Anything else keeps its traceback.
+    """
+    try:
+        return run()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as error:
+        print(": ".join(["interrupted", *filter(None, [str(error)])]), file=sys.stderr)
+        return exit_code()
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        place = f" for {error.filename}" if error.filename else ""
+        print(f"error: no space left on the disk{place}; free some and continue the run with --resume", file=sys.stderr)
+        return 2
