@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from verifiers.input_error import InputError
+from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict
 from verifiers.worker_pool.gold_check import try_gold
 from verifiers.worker_pool.verifier_pool import VerifierPool
 
 REWARDS = r'''
-from verifiers.package_root import PACKAGE_ROOT
 import asyncio, ctypes, os, random, re, sys, time
 
 def score(problem, response):

@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 from verifiers.input_error import InputError
+from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict
 from verifiers.worker_pool.verifier_pool import VerifierPool
 
 REWARDS = r'''
-from verifiers.package_root import PACKAGE_ROOT
 import os, re, sys, time
 
 HEAP = []
