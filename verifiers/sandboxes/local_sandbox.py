@@ -61,7 +61,7 @@ _LACKS = {
 _GRACE = 5.0  # seconds past the deadline after which the supervisor itself is given up
 _STDERR_KEPT = 16_384
 _FULL_PIPE = 32  # reads after which the largest pipe that a user may have is empty
-_BOOT = "import sys, json; sys.path.insert(0, {root!r}); from verifiers import sandbox_child; sandbox_child.main({control}, {setup!r})"
+_BOOT = "import sys; sys.path.insert(0, {root!r}); from verifiers.sandboxes import fork_server; fork_server.main({control}, {setup!r})"
 
 
 class Outcome(StrEnum):
