@@ -20,11 +20,11 @@ from rl.objectives.algorithms import named
 from rl.objectives.batch import make_batch
 from rollout.engine import Engine, Sampling
 from rollout.engines.fake_engine import FakeEngine
-from rollout.engines.fake_vllm_server import FakeVLLMServer
 from rollout.engines.hf_engine import HFEngine
 from rollout.engines.vllm_engine import VLLMEngine, installed
 from rollout.engines.vllm_server import VLLMServer
 from rollout.player import Group
+from tests.rollout.engines.fake_vllm_server import FakeVLLMServer
 from verifiers.problem import make_problem
 from verifiers.verdict import right, wrong
 

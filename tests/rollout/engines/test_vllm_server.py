@@ -22,10 +22,11 @@ from rl.learning.policy import Lora, Policy
 from rollout.canary import BOUNDS, Canary, SamplerIsNotThePolicy, fixed_sequences
 from rollout.engine import Sampling
 from rollout.engines.fake_engine import FakeEngine
-from rollout.engines.fake_vllm_server import FakeVLLMServer, respond
 from rollout.engines.server_http import JsonServer, ServerFault
-from rollout.engines.vllm_command import lora_room, server_command
+from rollout.engines.vllm_command import server_command
+from rollout.engines.vllm_facts import lora_room
 from rollout.engines.vllm_server import VLLMServer
+from tests.rollout.engines.fake_vllm_server import FakeVLLMServer, respond
 from verifiers.input_error import InputError
 
 VOCABULARY = 24
