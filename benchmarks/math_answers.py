@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.disputed_labels import why_disputed
+from benchmarks.parts import DATA
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.mathematics.equality.math_answer import equivalent, verify
@@ -33,7 +34,6 @@ HERE = Path(__file__).resolve().parent
 PEER = r"""
 import json, sys, time
 from math_verify import parse, verify
-from benchmarks.parts import DATA
 def box(text): return text if "\\boxed" in text or "$" in text else "\\boxed{" + text + "}"
 for line in sys.stdin:
     row = json.loads(line)

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
-from recipes.setup.options import Options, absolute, check, resumed, stored_run
-from rl.runs.progress import watched
+from recipes.setup.options import Options, absolute, check_options, resumed, stored_run
 from rollout.interruption import exit_code, interruptible, stage
+from rollout.progress import watched
 from verifiers.atomic import atomic_path
-from verifiers.input_error import InputError, missing_place
+from verifiers.input_error import InputError, first_line, missing_place
 
 if TYPE_CHECKING:
     from rl.learning.policy import Lora
@@ -155,7 +155,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
 
 def resolve(config: Config) -> Config:
     """Paths made absolute, so that a run can be resumed from anywhere. Raises InputError for what is missing or would be ignored."""
-    check(config)
+    check_options(config)
     if not config.model:
         raise InputError("--model is missing; give a hub id or the folder of a model")
     if (missing := missing_place(config.model)) is not None:
@@ -226,8 +226,9 @@ def load_shape(config: Config) -> Any:
     try:
         return AutoConfig.from_pretrained(config.model, trust_remote_code=False)
     except Exception as error:  # each model's own code has its own for a file that is none of its
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(own_code(config.model, error) or f"cannot read a model's config from {config.model!r}: {said}") from error
+        raise InputError(
+            own_code(config.model, error) or f"cannot read a model's config from {config.model!r}: {first_line(error)}"
+        ) from error
 
 
 def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":

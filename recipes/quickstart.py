@@ -25,9 +25,9 @@ from typing import Any
 
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
-from recipes.setup.options import Options, check, resumed
-from rl.runs.progress import watched
+from recipes.setup.options import Options, check_options, resumed
 from rollout.interruption import exit_code, interruptible, stage
+from rollout.progress import watched
 from verifiers.input_error import InputError
 
 MAX_SEQUENCES = 1024
@@ -65,7 +65,7 @@ class Config(Options):
 def run(config: Config) -> int:
     """Everything: data, warm start, GRPO, plots, and the RESULT line. Returns the exit code."""
     config = with_engine(resumed(config))
-    check(config)
+    check_options(config)
     if config.held_out < 1:
         raise InputError(f"--held-out must be at least 1, not {config.held_out}: the RESULT line is about them")
     began = time.monotonic()

@@ -12,7 +12,7 @@ from typing import Any
 
 from rollout.engine import Completion
 from rollout.rendering import rendered_in_time
-from verifiers.input_error import InputError, missing_place
+from verifiers.input_error import InputError, first_line, missing_place
 from verifiers.problem import Message, Problem
 
 _TAIL = 32  # tokens at the end of a prompt, in which "<think>" is looked for
@@ -86,14 +86,14 @@ class Chat:
             return str(self.tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=True))
         except TemplateError as error:
             raise InputError(
-                f"{place}: the model's chat template refuses these messages ({_first(error)}); if it has no system role, give "
+                f"{place}: the model's chat template refuses these messages ({first_line(error)}); if it has no system role, give "
                 "--system-prompt ''"
             ) from error
         except MemoryError:
             raise  # for whoever vets the template: it would be tried again where nothing bounds it
         except Exception as error:  # a template is a program, which may divide by zero
             raise InputError(
-                f"{place}: the model's chat template fails on these messages ({type(error).__name__}: {_first(error)}); mend it in its "
+                f"{place}: the model's chat template fails on these messages ({type(error).__name__}: {first_line(error)}); mend it in its "
                 "tokenizer's folder, or do without it (--no-chat-template)"
             ) from error
 
@@ -204,7 +204,7 @@ def load_tokenizer(model: str) -> Any:
         raise
     except Exception as error:  # transformers and tokenizers have each their own, bare Exception among them, for files that are not theirs
         gone = f"{absent}, and " if (absent := missing_place(model, tried=True)) else ""
-        said = own_code(model, error) or f"{gone}cannot load a tokenizer from {place} {model!r}: {_first(error)} ({remedy})"
+        said = own_code(model, error) or f"{gone}cannot load a tokenizer from {place} {model!r}: {first_line(error)} ({remedy})"
         raise InputError(said) from error
     if not tokenizer.encode("1 + 1 = 2", add_special_tokens=False):  # without files, transformers makes an empty one and says nothing
         raise InputError(f"cannot load a tokenizer from {place} {model!r}: it has no tokenizer files ({remedy})")
@@ -216,10 +216,6 @@ def own_code(model: str, error: Exception) -> str:
     if "trust_remote_code" not in str(error) and "custom code" not in str(error):
         return ""
     return f"{model!r} needs Python code of its own (auto_map), which is not run here; give a model of one of transformers' own types"
-
-
-def _first(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def generation_stops(model: str) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from verifiers.problem import Problem
 from verifiers.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -67,6 +68,16 @@ class PolicyWeights:
     """Name of the dtype under which the policy computes ("bfloat16"), None for plain float32."""
 
 
+def require_tokens(prompts: Sequence[Sequence[int]]) -> None:
+    """Raises ValueError for a prompt that is empty, which no engine samples from."""
+    if not all(prompts):
+        raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
+
+
+OnPhase = Callable[[str], None]
+"""Told the name of each phase as it begins."""
+
+
 @runtime_checkable
 class Engine(Protocol):
     """Anything with these five methods; checked as a whole by the contract test, and by name at run time."""
@@ -89,3 +100,19 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back what the engine holds; it is not used afterwards."""
+
+
+@runtime_checkable
+class EpisodeEngine(Engine, Protocol):
+    """An engine whose completions depend on the whole problem, not on its prompt alone: each talks with an environment."""
+
+    def play(
+        self,
+        problems: Sequence[Problem],
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        on_group: OnGroup | None = None,
+        *,
+        clock: OnPhase,
+    ) -> list[list[Completion]]:
+        """As `generate`; phases of the environments' work are told to `clock`."""

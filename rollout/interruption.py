@@ -1,8 +1,9 @@
 """Ctrl-C and SIGTERM: heard at once wherever the run is, except where something is being changed or written.
 
 The signal becomes an exception in the main thread (`Interrupted`), in the middle of sampling, evaluation or an update, whatever the
-engine: a wait for a server or an actor ends too. `whole` holds it back over what must not be half done: an optimiser's step, a
-checkpoint. `check` raises it where an exception might have been swallowed (Python drops those of a finaliser), and in other threads.
+engine: a wait for a server or an actor ends too. `uninterrupted` holds it back over what must not be half done: an optimiser's step,
+a checkpoint. `raise_if_interrupted` raises it where an exception might have been swallowed (Python drops those of a finaliser), and in
+other threads.
 """
 
 import signal
@@ -63,7 +64,7 @@ def _hear(number: int, frame: Any) -> None:
 
 
 @contextmanager
-def whole() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """What is within is done to its end; a signal that came meanwhile raises after it. (A second signal does not wait.)"""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -74,10 +75,10 @@ def whole() -> Iterator[None]:
     finally:
         _state.whole -= 1
     if not _state.whole:
-        check()
+        raise_if_interrupted()
 
 
-def check() -> None:
+def raise_if_interrupted() -> None:
     """Raises Interrupted if the run was asked to stop and nobody has dealt with it; in any other thread than the main one, always then."""
     if _state.asked is None:
         return
@@ -90,8 +91,8 @@ def exit_code() -> int:
     return 128 + _state.number
 
 
-def seen() -> None:
-    """Whoever caught Interrupted takes over: `check` and `whole` raise no more, so that what is left can be put in order."""
+def take_over() -> None:
+    """Whoever caught Interrupted takes over: nothing here raises it any more, so that what is left can be put in order."""
     _state.seen = True
 
 

@@ -7,9 +7,8 @@ from functools import partial
 from queue import SimpleQueue
 
 from rollout.chat import Chat
-from rollout.engine import Completion, Engine, Sampling
-from rollout.progress import current
-from rollout.tools.tool_use import ToolEngine
+from rollout.engine import Completion, Engine, EpisodeEngine, OnPhase, Sampling
+from rollout.progress import in_progress
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict
 
@@ -48,9 +47,9 @@ def collect(
     chat: Chat,
     sampling: Sampling,
     verify: Verify,
-    clock: Callable[[str], None] = lambda phase: None,
+    clock: OnPhase = lambda phase: None,
 ) -> list[Group]:
-    """One group for each problem, in order. `clock` is told the name of each phase as it begins.
+    """One group for each problem, in order.
 
     A group is scored while others are still being sampled, where the engine gives them one by one.
     """
@@ -60,7 +59,7 @@ def collect(
     judged: list[list[Verdict | None]] = [[] for _ in problems]
     order: list[int] = []
     arrived: SimpleQueue[int | None] = SimpleQueue()
-    progress = current()
+    progress = in_progress()
 
     def on_group(index: int, group: list[Completion]) -> None:
         responses[index] = [chat.response(completion, prompts[index]) for completion in group]
@@ -79,7 +78,7 @@ def collect(
     try:
         scoring = scorer.submit(verify, pairs())
         try:
-            sample = partial(engine.play, problems, clock=clock) if isinstance(engine, ToolEngine) else engine.generate
+            sample = partial(engine.play, problems, clock=clock) if isinstance(engine, EpisodeEngine) else engine.generate
             completions = sample(prompts, sampling, on_group)
         finally:
             arrived.put(None)
@@ -106,7 +105,7 @@ def collect_informative(
     chat: Chat,
     sampling: Sampling,
     verify: Verify,
-    clock: Callable[[str], None] = lambda phase: None,
+    clock: OnPhase = lambda phase: None,
 ) -> tuple[list[Group], list[Group]]:
     """(groups to train on, groups replaced): DAPO's dynamic sampling, bounded.
 
@@ -118,7 +117,7 @@ def collect_informative(
     dull: list[Group] = []
     for attempt in range(max_refills + 1):
         problems = [next_problem() for _ in range(count - len(kept))]
-        if attempt and (progress := current()):
+        if attempt and (progress := in_progress()):
             progress.total += len(problems) * sampling.completions
         seeded = replace(sampling, seed=sampling.seed + attempt)
         for group in collect(problems, engine=engine, chat=chat, sampling=seeded, verify=verify, clock=clock):

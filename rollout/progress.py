@@ -1,10 +1,16 @@
-"""How far a long piece of work has come: what samples tells it, whoever shows it asks."""
+"""How far a long piece of work has come: what samples tells it, and a line about it is shown now and then, on a terminal or not."""
 
+import itertools
+import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+
+_PAUSES = (8.0, 10.0, 20.0, 20.0)  # seconds between lines, and from then on
+_LAST_PAUSE = 60.0
 
 
 @dataclass
@@ -65,19 +71,55 @@ def clock_time(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
 
 
-_current: ContextVar[Progress | None] = ContextVar("progress", default=None)
+_in_progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
-def current() -> Progress | None:
+def in_progress() -> Progress | None:
     """What is in progress in this thread; None where nobody watches."""
-    return _current.get()
+    return _in_progress.get()
+
+
+class Screen:
+    """Where progress is shown: lines on stderr, at a pace that fills no log. A live display takes its place while it is there."""
+
+    def __init__(self, say: Callable[[str], None] | None = None, *, live: bool = False) -> None:
+        """`live`: it draws `progress` by itself, so no lines are said."""
+        self.say = say or (lambda text: print(text, file=sys.stderr, flush=True))
+        self.live = live
+        self.progress: Progress | None = None
+
+
+_screens = [Screen()]
 
 
 @contextmanager
-def told(progress: Progress | None) -> Iterator[None]:
-    """Within, `current` is this one."""
-    token = _current.set(progress)
+def shown_on(screen: Screen) -> Iterator[None]:
+    """Within, progress is shown there."""
+    _screens.append(screen)
     try:
         yield
     finally:
-        _current.reset(token)
+        _screens.remove(screen)
+
+
+@contextmanager
+def watched(text: str, total: int = 0, *, after: float = 2.0) -> Iterator[Progress]:
+    """`text` and how far it has come, from `after` seconds on. What samples within tells by itself; others call `finished`."""
+    progress, screen, over = Progress(text, total), _screens[-1], threading.Event()
+
+    def tick() -> None:
+        for pause in itertools.chain([after], _PAUSES, itertools.repeat(_LAST_PAUSE)):
+            if over.wait(pause):
+                return
+            screen.say(str(progress))
+
+    before, screen.progress = screen.progress, progress
+    if not screen.live:
+        threading.Thread(target=tick, name="reckon-progress", daemon=True).start()
+    token = _in_progress.set(progress)
+    try:
+        yield progress
+    finally:
+        _in_progress.reset(token)
+        over.set()
+        screen.progress = before

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from rollout.engine import Completion
 from rollout.player import Group
 from verifiers.atomic import atomic_path
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, first_line
 from verifiers.problem import Problem
 from verifiers.verdict import Status, StepScore, Verdict
 
@@ -77,7 +77,7 @@ class RolloutStore:
                 raise ValueError("it is not a regular file")
             return _read(path, problems)
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
-            what = (str(error).strip().splitlines() or [""])[0][:200]
+            what = first_line(error)[:200]
             what = f"no column or problem {what}" if isinstance(error, KeyError) else what
             raise InputError(f"{path} is damaged or another run's: {what}; remove it, and the step is sampled again") from error
 

@@ -39,7 +39,7 @@ PACKAGES = {  # the packages that a package may import; arrows point up this tab
     "rl": ("verifiers", "rollout"),
     "recipes": ("verifiers", "data_pipeline", "rollout", "rl"),
 }
-FRONTS = {"verifiers": "trl_reward sandbox interpreter", "rollout": "player store canary"}
+FRONTS = {"verifiers": "trl_reward sandbox interpreter"}
 ROOMS = {
     "verifiers": Room(
         "words that all share, files written whole, patterns compiled late, one HTTP client",
@@ -157,12 +157,12 @@ ROOMS = {
         ".archives .classifier .cleaning .documents .loop .problems",
     ),
     "rollout": Room(
-        "the protocol of engines and its values, chat templates, progress, interruption",
-        "chat engine interruption progress stopping",
+        "problems to scored groups: the protocol of engines, chat templates, the store, the proof that the sampler is the policy",
+        "canary chat engine interruption player progress stopping store",
         "",
     ),
     "rollout.engines": Room(
-        "transformers, vLLM here and behind a server, Ray, and two without a model",
+        "transformers, vLLM here and behind a server, Ray, and one without a model",
         "hf_engine ray_engines vllm_engine vllm_server",
         "rollout",
     ),
@@ -171,15 +171,10 @@ ROOMS = {
         "interpreter_environment openenv_environment tool_use",
         "rollout verifiers.response_text verifiers.sandboxes",
     ),
-    "rollout.front": Room(
-        "problems to scored groups, kept, and the proof that the sampler is the policy",
-        "canary player store",
-        "rollout .tools",
-    ),
     "rl.objectives": Room(
         "pure maths, no model",
         "advantages algorithms batch losses",
-        "rollout.front",
+        "rollout",
     ),
     "rl.learning": Room(
         "who holds parameters",
@@ -188,28 +183,28 @@ ROOMS = {
     ),
     "rl.runs": Room(
         "a run on disk, and how it looks",
-        "html_report progress run_folder tracking",
-        ".learning rollout rollout.front",
+        "html_report run_folder tracking",
+        ".learning rollout",
     ),
     "rl.loop": Room(
         "the online and the offline loop",
         "evaluate offline seeds silence train",
-        ".learning .objectives .runs rollout rollout.front",
+        ".learning .objectives .runs rollout",
     ),
     "recipes.setup": Room(
         "objects from options",
-        "arithmetic engines memory online options problem_source",
-        "rl.learning rl.loop rl.objectives rl.runs rollout rollout.front rollout.engines verifiers.rewards verifiers.worker_pool",
+        "arithmetic command_line engines memory online options problem_source",
+        "rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
     ),
     "recipes": Room(
         "stories: one run each",
         "grpo_math grpo_tools quickstart",
-        ".commands .setup rl.learning rl.loop rl.runs rollout rollout.engines rollout.tools "
+        ".setup rl.learning rl.loop rollout rollout.engines rollout.tools "
         "verifiers.response_text verifiers.rewards verifiers.sandboxes verifiers.worker_pool",
     ),
     "recipes.commands": Room(
         "the `reckon` command",
-        "cli",
+        "",
         "data_pipeline.commands recipes .setup rl.objectives rl.runs rollout verifiers.mathematics.answer_reading "
         "verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards verifiers.worker_pool",
     ),
@@ -227,7 +222,6 @@ CYCLES_LEFT = {
     frozenset({"explanation", "math_answer"}),
     frozenset({"archive_pages", "indexed_pages"}),
     frozenset({"table_blocks", "text_blocks"}),
-    frozenset({"cli", "plan", "grpo_math", "grpo_tools", "quickstart"}),
 }
 _HOSTS = (".com", ".org")
 _NAMED = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.[a-z_][a-z_0-9]*)+")

@@ -22,6 +22,11 @@ class InputError(ValueError):
     """What is wrong, where, and what to do about it, in one line."""
 
 
+def first_line(error: BaseException) -> str:
+    """Of what an exception says; its type's name where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The name that this one is likely meant to be; None where nothing is near."""
     import difflib

@@ -27,6 +27,7 @@ from typing import Any
 
 from resiliparse.extract.html2text import extract_plain_text
 
+from benchmarks.parts import DATA
 from data_pipeline.cleaning.decontamination import Benchmarks, decontaminate_rows
 from data_pipeline.cleaning.duplicates import Dedup, dedup
 from data_pipeline.cleaning.minhash import Lsh, shingles, signature
@@ -47,7 +48,6 @@ PEER = r"""
 import json, sys, tempfile, time
 from datatrove.data import Document
 from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
-from benchmarks.parts import DATA
 texts = json.load(open(sys.argv[1]))
 step = MinhashDedupSignature(tempfile.mkdtemp(), config=MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8))
 for timed in (texts[:3], texts):

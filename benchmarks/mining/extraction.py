@@ -20,6 +20,7 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
+from benchmarks.parts import DATA
 from data_pipeline.documents.document import Origin, Page
 from data_pipeline.extraction.bounded_markup import bounded
 from data_pipeline.extraction.charset_decoding import decode
@@ -35,7 +36,6 @@ PEER = r"""
 import json, sys, time
 import trafilatura
 from resiliparse.extract.html2text import extract_plain_text
-from benchmarks.parts import DATA
 web, news, pages = json.load(sys.stdin)
 read = lambda path: open(web + "/" + path, "rb").read()
 main = lambda body: extract_plain_text(body.decode("utf-8", "replace"), main_content=True) or ""

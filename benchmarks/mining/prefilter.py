@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.parts import DATA
 from data_pipeline.archives.archive_pages import read_pages
 from data_pipeline.extraction.extract_archives import Extraction, Progress, extract_archives
 from data_pipeline.extraction.page_prefilter import has_mathematics
@@ -42,7 +43,6 @@ ARCHIVES: dict[str, tuple[int, dict[str, int]]] = {  # counted by hand in the fi
 PEER = """
 import sys, time
 from warcio.archiveiterator import ArchiveIterator
-from benchmarks.parts import DATA
 best = 1e9
 for _ in range(int(sys.argv[2])):
     start = time.process_time()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from recipes.setup.command_line import parse_options
 from recipes.setup.options import Options, to_json
-from rl.runs.progress import watched
+from rollout.progress import watched
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:  # torch and transformers: only where there is something to plan

@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from rl.runs.progress import watched
+from rollout.progress import watched
 from verifiers.input_error import InputError, near_place
 from verifiers.rewards.problem_file import parse_row
 

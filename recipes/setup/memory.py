@@ -6,7 +6,7 @@ from typing import Any
 from recipes.setup.options import Options
 from rl.learning.log_probabilities import MAX_LOGITS
 from rl.learning.policy import Lora, with_adapter
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, first_line
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ def parameters(shape: Any, lora: Lora | None) -> tuple[int, int]:
     except InputError:
         raise
     except ValueError as error:  # no causal language model, or no module of the adapter's names
-        first = str(error).strip().splitlines()[0]
-        raise InputError(f"--model: {shape.model_type} with these options cannot be trained: {first:.200}") from error
+        raise InputError(f"--model: {shape.model_type} with these options cannot be trained: {first_line(error):.200}") from error
     counted = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return sum(n for n, _ in counted), sum(n for n, trains in counted if trains)
 

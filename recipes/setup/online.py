@@ -9,7 +9,7 @@ from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from recipes.setup.options import Options, check, to_json
+from recipes.setup.options import Options, check_options, to_json
 from recipes.setup.reward_code import changed, reward_code
 from rl.learning.policy import Diverged, Lora, Optimizer, Policy, load_model
 from rl.learning.schedule import Schedule
@@ -21,7 +21,6 @@ from rl.objectives.advantages import UnfitReward
 from rl.objectives.algorithms import Algorithm, named
 from rl.objectives.losses import KL, Correction, k1, k2, k3
 from rl.runs.html_report import write_report
-from rl.runs.progress import watched
 from rl.runs.run_folder import Position, RunFolder, read_lines
 from rl.runs.tracking import Tracker, check_tracker
 from rollout.canary import SamplerIsNotThePolicy
@@ -29,6 +28,7 @@ from rollout.chat import Chat
 from rollout.engine import Engine, Sampling
 from rollout.interruption import interruptible
 from rollout.player import Verify
+from rollout.progress import watched
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.rewards.load_reward import rewards_in
@@ -56,7 +56,7 @@ class Outcome:
 
 def algorithm_of(options: Options) -> Algorithm:
     """The algorithm that the options describe. Raises InputError for what it would ignore or cannot do."""
-    check(options)
+    check_options(options)
     kl = KL(options.kl_coef, ESTIMATORS[options.kl or "k3"]) if options.kl_coef else None
     correction, kind = None, options.correction or ("truncate" if options.ahead else None)
     if kind:

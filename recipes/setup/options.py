@@ -165,7 +165,7 @@ def check_numbers(options: object) -> None:
             raise InputError(f"{_flag(name)} must be {rule}, not {value}")
 
 
-def check(options: Options) -> None:
+def check_options(options: Options) -> None:
     """Raises InputError for numbers that cannot be, and for options that would be ignored."""
     check_numbers(options)
     if (options.overlong_cache or 0) > options.max_completion_length:

@@ -11,7 +11,7 @@ from typing import Any
 
 import zstandard
 
-from verifiers.input_error import InputError, missing_place
+from verifiers.input_error import InputError, first_line, missing_place
 from verifiers.rewards.problem_file import ProblemList, parse_row, problems_of, read_problems
 
 TABLES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "arrow"}
@@ -74,13 +74,12 @@ def data_set_rows(data: str, subset: str | None, split: str) -> tuple[Iterator[t
     except InputError:
         raise
     except Exception as error:  # the hub, the network, the split, a builder: one line of it is what the user needs
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if path.is_file():
-            raise InputError(f"{data} cannot be read as a {TABLES[path.suffix]} table: {first}") from error
+            raise InputError(f"{data} cannot be read as a {TABLES[path.suffix]} table: {first_line(error)}") from error
         near = missing_place(data, tried=True)
         raise InputError(
-            f"{near or data}; as a data set's name, `datasets` cannot load it (split {split}): {first}; give a .jsonl file, a folder "
-            "or a hub name, and --split or --subset"
+            f"{near or data}; as a data set's name, `datasets` cannot load it (split {split}): {first_line(error)}; give a .jsonl file, a "
+            "folder or a hub name, and --split or --subset"
         ) from error
     return ((f"row {number}", row) for number, row in enumerate(rows)), len(rows)
 

@@ -25,9 +25,9 @@ from rl.objectives.algorithms import Algorithm
 from rl.objectives.batch import Batch, micro_batches
 from rollout.chat import own_code
 from rollout.engine import PolicyWeights
-from rollout.interruption import check, whole
-from rollout.progress import current
-from verifiers.input_error import InputError
+from rollout.interruption import raise_if_interrupted, uninterrupted
+from rollout.progress import in_progress
+from verifiers.input_error import InputError, first_line
 
 Dtype = Literal["fp32", "bf16"]
 Reference = Literal["initial", "ema"]
@@ -67,8 +67,7 @@ def load_model(name: str, dtype: Dtype = "fp32", *, lora: bool = False) -> nn.Mo
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # transformers, safetensors and each model's own code have each theirs for files that are not a model's
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(own_code(name, error) or f"cannot load a model from {name!r}: {first} ({remedy})") from error
+        raise InputError(own_code(name, error) or f"cannot load a model from {name!r}: {first_line(error)} ({remedy})") from error
     if lost := sorted(seen["missing_keys"]):  # transformers makes random ones, and warns
         raise InputError(f"the model {name!r} lacks {len(lost)} of its tensors, such as {lost[0]}, which would be random; {remedy}")
     return model
@@ -174,7 +173,7 @@ class Policy:
             self._swap_with_shadow()
 
     def _swap_with_shadow(self) -> None:
-        with whole():
+        with uninterrupted():
             for name, parameter in self.trainable.items():
                 parameter.data, self.shadow[name] = self.shadow[name], parameter.data
 
@@ -186,7 +185,7 @@ class Policy:
         weight = algorithm.weight(batch.mask)
         stats.effective_batch = int(((batch.advantage != 0) & batch.mask).any(1).sum())
         plan = self._plan(batch, algorithm)
-        progress = current()
+        progress = in_progress()
         if progress:
             progress.total -= len(batch.tokens) - sum(map(len, plan))
         self.model.train()
@@ -194,14 +193,14 @@ class Policy:
         for index in plan:
             part = batch.rows(index).to(self.device)
             part_weight = weight[index, : part.tokens.shape[1]].to(self.device)
-            check()
+            raise_if_interrupted()
             loss = self._loss(part, part_weight, algorithm, stats)
             loss.backward()
             stats.loss += loss.item()
             if progress:
                 progress.finished(len(index))
         if plan:
-            with whole():
+            with uninterrupted():
                 self._step(stats, lr)
         return stats
 
@@ -220,7 +219,7 @@ class Policy:
         self.model.train()  # as `update`
         with torch.no_grad():
             for index in self._plan(batch, algorithm):
-                check()
+                raise_if_interrupted()
                 part = batch.rows(index).to(self.device)
                 logp[index, : part.tokens.shape[1]] = self._forward(part)[0].cpu()
         return logp
@@ -253,7 +252,7 @@ class Policy:
             loss.backward()
             stats.loss += loss.item()
             stats.trained_tokens += int((part[2] != 0).sum())
-        with whole():
+        with uninterrupted():
             self._step(stats, lr)
         return stats
 
@@ -399,7 +398,7 @@ def _let_backward_be_interrupted(model: nn.Module) -> None:
     def hook(module: nn.Module, inputs: Any, output: Any) -> None:
         hidden = output[0] if isinstance(output, tuple) and output else output
         if isinstance(hidden, Tensor) and hidden.requires_grad:
-            hidden.register_hook(lambda gradient: check())
+            hidden.register_hook(lambda gradient: raise_if_interrupted())
 
     for layers in [module for module in model.modules() if isinstance(module, nn.ModuleList)]:
         for layer in layers:

@@ -3,7 +3,7 @@
 from rl.learning.policy import Policy
 from rl.loop.rollouts import Rollouts
 from rl.runs.run_folder import Position, RunFolder
-from rollout.interruption import seen, whole
+from rollout.interruption import take_over, uninterrupted
 
 
 class Course:
@@ -31,13 +31,13 @@ class Course:
     def save(self) -> None:
         """A checkpoint of the last whole step, where there is none yet. Rollouts of older weights must have settled."""
         if self._saved != self.position.step:
-            with whole():
+            with uninterrupted():
                 self.run.save(self.policy, self.position)
                 self._saved = self.position.step
 
     def interrupted(self) -> str:
         """Keep what can be kept, and say what that is."""
-        seen()
+        take_over()
         head = f"interrupted in {self.doing}"
         if not self.begun:
             return f"{head}: nothing was learnt yet, so only the run's options are kept"

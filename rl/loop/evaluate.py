@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rl.runs.progress import watched
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling
 from rollout.player import Group, Verify, collect
+from rollout.progress import watched
 from verifiers.problem import Problem
 from verifiers.verdict import Status
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field, replace
 
 from rl.learning.policy import Diverged, Policy
 from rl.loop.seeds import Shuffled, derive_seed
-from rl.runs.progress import watched
 from rl.runs.run_folder import RunFolder
 from rl.runs.tracking import Clock
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling
-from rollout.interruption import whole
+from rollout.interruption import uninterrupted
 from rollout.player import Group, Verify, collect_informative
+from rollout.progress import watched
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 
@@ -150,7 +150,7 @@ class Rollouts:
             )  # fmt: skip
         _require_finite(groups, step)
         clock("store")
-        with whole():
+        with uninterrupted():
             self.run.rollouts.write(step, groups, cursor=feed.cursor, replaced=replaced)
         return Rollout(groups, replaced, feed.cursor, clock.stop())
 

@@ -41,7 +41,7 @@ class Sampler:
             "canary/weights_worst": gap.worst, "canary/weights_high": gap.high, "canary/weights_mean": gap.mean,
         }  # fmt: skip
 
-    def check(self, groups: Sequence[Group], temperature: float, step: int) -> None:
+    def check_samples(self, groups: Sequence[Group], temperature: float, step: int) -> None:
         """What was sampled came from the policy."""
         began = time.monotonic()
         sampled = [(group.prompt, group.completions) for group in groups]

@@ -21,14 +21,14 @@ from rl.loop.signal_report import rollout_metrics
 from rl.loop.silence import SecondLook, Silence
 from rl.objectives.algorithms import Algorithm
 from rl.objectives.batch import make_batch, split
-from rl.runs.progress import watched
 from rl.runs.run_folder import Position, RunFolder
 from rl.runs.tracking import Clock, Tracker
 from rollout.canary import Bound
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling
-from rollout.interruption import Interrupted, check, interruptible, whole
+from rollout.interruption import Interrupted, interruptible, raise_if_interrupted, uninterrupted
 from rollout.player import Group, Verify
+from rollout.progress import watched
 from verifiers.problem import Problem
 
 
@@ -87,12 +87,12 @@ def train(
                 course.doing = "the evaluation before the first step"
                 sampler.sync()
                 facts = sampler.facts() | _evaluation(evaluate)
-                with whole():
+                with uninterrupted():
                     tracker.step(0, facts)
                     course.reach(Position())
                     course.save()
             while course.position.step < loop.steps and not should_stop():
-                check()
+                raise_if_interrupted()
                 metrics, groups = _step(course, loop, sampler, algorithm=algorithm, sampling=sampling, tracker=tracker, evaluate=evaluate)
                 if line := silence.note(groups, taught=bool(metrics["effective_batch"])):
                     tracker.say(line)
@@ -115,7 +115,7 @@ def _step(
     rollout = rollouts.take(step, course.position.cursor)
     if rollout.version == policy.version:
         clock("canary")
-        sampler.check(rollout.groups, sampling.temperature, step)
+        sampler.check_samples(rollout.groups, sampling.temperature, step)
     if loop.ahead and step < loop.steps:
         clock("begin")
         rollouts.begin(step + 1, rollout.cursor)
@@ -142,7 +142,7 @@ def _step(
         course.doing = f"the evaluation after step {step}"
         sampler.sync()
         metrics |= _evaluation(evaluate)
-    with whole():
+    with uninterrupted():
         tracker.step(step, metrics | sampler.facts() | _timing(clock, rollout))
         course.reach(position)
         if saving:

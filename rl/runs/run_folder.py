@@ -29,7 +29,7 @@ import torch
 from rl.learning.policy import Policy
 from rollout.store import RolloutStore
 from verifiers.atomic import atomic_path, read_file, remove_leftovers
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, first_line
 
 LOCK = ".lock"
 
@@ -235,7 +235,7 @@ class RunFolder:
         except (MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # pickle, zip, safetensors, transformers and peft have each their own for a file that is not theirs
-            what = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            what = first_line(error)
             if "weights_only" in str(error):  # torch's own words go on with how to run what it refused
                 what = "trainer.pt holds something else than tensors and numbers, which is not read"
             raise InputError(f"the checkpoint {newest} is damaged: {what}; {remedy}") from error

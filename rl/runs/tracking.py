@@ -19,8 +19,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rl.runs.progress import Screen, shown_on
 from rl.runs.run_folder import append_line
+from rollout.progress import Screen, shown_on
 from verifiers.input_error import InputError
 
 TrackerName = Literal["tensorboard", "wandb", "trackio"]

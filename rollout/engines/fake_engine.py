@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from typing import Literal
 
-from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
+from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling, require_tokens
 from rollout.stopping import Decode, stop_test
 
 
@@ -35,8 +35,7 @@ class FakeEngine:
         pass
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
-        if not all(prompts):
-            raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
+        require_tokens(prompts)
         rng = random.Random(sampling.seed)
         groups = []
         for index, prompt in enumerate(prompts):

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
+from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling, require_tokens
 from rollout.engines.replica import Replica, pack
-from rollout.interruption import check, whole
-from rollout.progress import current
+from rollout.interruption import raise_if_interrupted, uninterrupted
+from rollout.progress import in_progress
 from rollout.stopping import Decode, stop_test
 
 
@@ -38,7 +38,7 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
 
     def note(self, tokens: Tensor) -> None:
         """The tokens [B] that followed from the last scores."""
-        check()
+        raise_if_interrupted()
         if self._logp is not None:
             self.chosen.append(self._logp.gather(1, tokens[:, None]).squeeze(1))
             if self.watch:
@@ -95,8 +95,7 @@ class HFEngine:
         self._weights = None
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
-        if not all(prompts):
-            raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
+        require_tokens(prompts)
         rows = [(index, prompt) for index, prompt in enumerate(prompts) for _ in range(sampling.completions)]
         rows.sort(key=lambda row: len(row[1]))  # stable; rows of like length share a call and its padding
         groups: list[list[Completion]] = [[] for _ in prompts]
@@ -140,7 +139,7 @@ class HFEngine:
             with _autocast(model, self._weights.autocast):
                 yield model
         finally:
-            with whole():
+            with uninterrupted():
                 model.generation_config = defaults
                 module.train(was_training)
 
@@ -181,7 +180,7 @@ class _Watch:
     """Tells whoever watches how far a call of `generate` has come, a step at a time."""
 
     def __init__(self, rows: int, sampling: Sampling):
-        self.rows, self.sampling, self.progress = rows, sampling, current()
+        self.rows, self.sampling, self.progress = rows, sampling, in_progress()
         self.begun = self.ended = 0
         if self.progress:
             self.progress.begin_call()

@@ -21,10 +21,10 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
-from rollout.engine import Completion, Engine, OnGroup, PolicyWeights, Sampling
+from rollout.engine import Completion, Engine, OnGroup, PolicyWeights, Sampling, require_tokens
 from rollout.engines.replica import Parcel, Replica, pack
-from rollout.interruption import check
-from verifiers.input_error import InputError
+from rollout.interruption import raise_if_interrupted
+from verifiers.input_error import InputError, first_line
 
 _GLANCE = 1.0  # seconds between looks at whether the run was asked to stop
 
@@ -139,8 +139,7 @@ class RayEngines:
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
         self._require_weights()
-        if not all(prompts):
-            raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
+        require_tokens(prompts)
         groups: list[list[Completion]] = [[] for _ in prompts]
         waiting = deque(_chunks(prompts, self.chunk))
         running: dict[Any, tuple[int, tuple[int, list[int]]]] = {}
@@ -171,7 +170,7 @@ class RayEngines:
         """The one that answers first; the wait can be interrupted in any thread."""
         until = time.monotonic() + self.timeout
         while time.monotonic() < until:
-            check()
+            raise_if_interrupted()
             done, _ = ray.wait(running, timeout=min(_GLANCE, self.timeout))
             if done:
                 return list(done)
@@ -205,7 +204,7 @@ class RayEngines:
         """A new actor with the weights of the old one."""
         if deaths > self.max_deaths:
             raise EngineLost(
-                f"{deaths} Ray engines died in one call, the last with: {_first_line(error)}; look for too little memory"
+                f"{deaths} Ray engines died in one call, the last with: {first_line(error)}; look for too little memory"
             ) from error
         self._actors[number] = self._spawn()
         try:
@@ -227,7 +226,7 @@ def _connect(address: str | None) -> bool:
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"the Ray cluster {address!r}" if address else "Ray on this machine"
         raise InputError(
-            f"{where} cannot be reached: {_first_line(error)}; start one with `ray start --head`, or give no address"
+            f"{where} cannot be reached: {first_line(error)}; start one with `ray start --head`, or give no address"
         ) from error
     return True
 
@@ -247,7 +246,3 @@ def _chunk_seed(seed: int, number: int) -> int:
 def _cause(error: RayTaskError) -> Exception:
     """What the engine raised, as it raised it."""
     return error.cause if isinstance(error.cause, Exception) else error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -16,7 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 from urllib.parse import urlsplit
 
-from rollout.interruption import check
+from rollout.interruption import raise_if_interrupted
 from verifiers.http_post import Answer, HttpFault, Trouble, ask, read_json
 from verifiers.input_error import InputError
 
@@ -143,7 +143,7 @@ class JsonServer:
             asked = {pool.submit(self.ask, path, body, longest=longest(body), **told): index for index, body in enumerate(bodies)}
             left = set(asked)
             while left:
-                check()  # an interruption ends the wait in a thread too
+                raise_if_interrupted()  # an interruption ends the wait in a thread too
                 arrived, left = wait(left, timeout=_GLANCE, return_when=FIRST_COMPLETED)
                 for done in arrived:
                     yield asked[done], done.result()

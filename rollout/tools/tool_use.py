@@ -25,8 +25,8 @@ from functools import partial
 from typing import Any, Literal
 
 from rollout.chat import Chat
-from rollout.engine import Completion, Engine, OnGroup, PolicyWeights, Sampling
-from rollout.progress import current
+from rollout.engine import Completion, Engine, OnGroup, OnPhase, PolicyWeights, Sampling
+from rollout.progress import in_progress
 from rollout.stopping import stop_test
 from rollout.tools.environment import Environment, Failure, Reply, call_all
 from verifiers.problem import Problem
@@ -115,7 +115,7 @@ class ToolEngine:
         sampling: Sampling,
         on_group: OnGroup | None = None,
         *,
-        clock: Callable[[str], None] = lambda phase: None,
+        clock: OnPhase = lambda phase: None,
     ) -> list[list[Completion]]:
         """`generate`, with tools: `sampling.completions` episodes for each problem, in order: [P][G]."""
         pairs = list(enumerate(zip(problems, prompts, strict=True)))
@@ -130,7 +130,7 @@ class ToolEngine:
                 if on_group:
                     on_group(group, self._group(episodes, group))
 
-        if progress := current():
+        if progress := in_progress():
             progress.in_turns = True
         sampling = replace(sampling, completions=1, stop_texts=(*sampling.stop_texts, *self.stop_texts))
         try:

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from rl.runs.progress import Screen, shown_on, watched
 from rl.runs.run_folder import Position, RunFolder, read_lines
-from rollout.interruption import Interrupted, check, interruptible, stage, whole
-from rollout.progress import Progress, clock_time, told
+from rollout.interruption import Interrupted, interruptible, raise_if_interrupted, stage, uninterrupted
+from rollout.progress import Progress, Screen, clock_time, shown_on, watched
 from verifiers.problem import Problem
 from verifiers.verdict import Verdict, right, wrong
 
@@ -173,7 +172,9 @@ def _caught(call: Callable[[], Any], into: list[BaseException]) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 5])
-def test_ctrl_c_between_two_tokens_of_transformers_generate(one_thread: None, tokenizer: Any, rows: int) -> None:
+def test_ctrl_c_between_two_tokens_of_transformers_generate(
+    one_thread: None, tokenizer: Any, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The interruption comes with the third token of a hundred, and the model is left as it was."""
     from recipes.setup.arithmetic import make_model
     from rollout.engine import PolicyWeights, Sampling
@@ -185,14 +186,15 @@ def test_ctrl_c_between_two_tokens_of_transformers_generate(one_thread: None, to
     engine = HFEngine(pad_id=0)
     engine.load_policy(PolicyWeights(model), 0)
 
-    class Watcher(Progress):
-        def sampled(self, tokens: int, ended: int, share: float) -> None:
-            super().sampled(tokens, ended, share)
-            if self.tokens == 3 * rows:
-                os.kill(os.getpid(), signal.SIGINT)
+    tell = Progress.sampled
 
-    progress = Watcher("sampling", rows)
-    with interruptible(), told(progress), pytest.raises(Interrupted):
+    def sampled(progress: Progress, tokens: int, ended: int, share: float) -> None:
+        tell(progress, tokens, ended, share)
+        if progress.tokens == 3 * rows:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Progress, "sampled", sampled)
+    with interruptible(), watched("sampling", rows, after=60.0) as progress, pytest.raises(Interrupted):
         engine.generate([[5, 6]] * rows, Sampling(60))
     assert progress.tokens <= 4 * rows
     assert model.training
@@ -203,8 +205,8 @@ def test_what_is_whole_is_done_before_the_interruption_is_heard() -> None:
     done = []
 
     def work() -> None:
-        with whole():
-            with whole():
+        with uninterrupted():
+            with uninterrupted():
                 os.kill(os.getpid(), signal.SIGINT)
                 done.append(1)
             done.append(2)
@@ -215,8 +217,8 @@ def test_what_is_whole_is_done_before_the_interruption_is_heard() -> None:
             work()
         assert done == [1, 2]
         with pytest.raises(Interrupted):
-            check()
-    check()
+            raise_if_interrupted()
+    raise_if_interrupted()
 
 
 def test_an_interruption_says_what_it_interrupted_and_what_is_kept() -> None:
