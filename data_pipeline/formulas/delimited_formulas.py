@@ -20,8 +20,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from data_pipeline.formulas.configured_delimiters import Delimiters
-from data_pipeline.formulas.element_sources import converter
 from data_pipeline.formulas.formula import PLACEHOLDER, Formula, clean, placeholder
+from data_pipeline.formulas.notations.asciimath import asciimath_to_tex
 from data_pipeline.formulas.notations.tex_text import is_tex, words
 
 _ENVIRONMENTS = (
@@ -277,7 +277,7 @@ def _formula(tex: str, opening: _Opening, end: int) -> tuple[Formula, int] | Non
             return None
         if tex and _ONLY_SPACES.fullmatch(tex):
             return Formula("", False, opening.family), end
-        tex = converter("asciimath", "asciimath_to_tex")(tex)
+        tex = asciimath_to_tex(tex)
     elif "\\" in tex and _ONLY_SPACES.fullmatch(tex):
         return Formula("", False, opening.family), end
     tex, _ = clean(tex)

@@ -10,13 +10,18 @@ Nothing here changes the tree; `lifted_elements.py` does. Content of attributes 
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from selectolax.lexbor import LexborNode
 
 from data_pipeline.formulas.formula import Formula, clean, undelimit
+from data_pipeline.formulas.html_formulas import html_formula
 from data_pipeline.formulas.image_formulas import image_formula
+from data_pipeline.formulas.notations.asciimath import asciimath_to_tex
+from data_pipeline.formulas.notations.katex_glyphs import katex_html_to_tex
+from data_pipeline.formulas.notations.mathjax_glyphs import chtml_to_tex
+from data_pipeline.formulas.notations.mathml import mathml_string_to_tex, mathml_to_tex
 from data_pipeline.formulas.notations.tex_text import LONGEST, is_tex, words
 from data_pipeline.formulas.tex_commands import is_private
 
@@ -58,14 +63,6 @@ _GLYPHS = 'mjx-math, svg, [class*="mjx-"], [class*="MJX"], .mi, .mo, .mn, nobr'
 _PARTS = 40
 
 
-def converter(module: str, name: str) -> Callable[..., str]:
-    """A converter of another module, imported where a page first needs it: most pages need none."""
-    from importlib import import_module
-
-    function: Callable[..., str] = getattr(import_module(f"data_pipeline.{module}"), name)
-    return function
-
-
 def script_formula(node: LexborNode, kind: str) -> Formula | None:
     """The formula of a `<script type="math/...">`."""
     text = node.text()
@@ -73,9 +70,9 @@ def script_formula(node: LexborNode, kind: str) -> Formula | None:
         return None
     display = "mode=display" in kind.replace(" ", "")
     if "asciimath" in kind:
-        return _made(converter("asciimath", "asciimath_to_tex")(text), display, "asciimath")
+        return _made(asciimath_to_tex(text), display, "asciimath")
     if "mml" in kind or "mathml" in kind:
-        return _made(converter("mathml", "mathml_string_to_tex")(text), display or 'display="block"' in text[:300], "mathml")
+        return _made(mathml_string_to_tex(text), display or 'display="block"' in text[:300], "mathml")
     return _made(text, display, "script")
 
 
@@ -161,10 +158,10 @@ def _sources(node: LexborNode, attributes: Attributes, prefix: str) -> Iterator[
         if math.mem_id != node.mem_id:
             yield from _attribute_sources(math.attributes, shown)
         if math.text().strip() or "alttext" not in math.attributes:
-            yield "mathml", converter("mathml", "mathml_to_tex")(math), shown
+            yield "mathml", mathml_to_tex(math), shown
     if attributes.get("data-mathml"):
         text = attributes.get("data-mathml") or ""
-        yield "mathml", converter("mathml", "mathml_string_to_tex")(text), 'display="block"' in text[:300]
+        yield "mathml", mathml_string_to_tex(text), 'display="block"' in text[:300]
     yield from _image_sources(node)
     if "mj" in names.lower() or "mathjax" in names.lower() or "ltx_" in names or tag.startswith("mjx"):
         yield from _glyph_sources(node)
@@ -182,7 +179,7 @@ def _attribute_sources(attributes: Attributes, shown: bool) -> Iterator[tuple[st
         if not text or name == "data-mathml" or len(text) > LONGEST:
             continue
         if name == "data-asciimath":
-            yield "asciimath", converter("asciimath", "asciimath_to_tex")(text), shown
+            yield "asciimath", asciimath_to_tex(text), shown
             continue
         tex, said = undelimit(text.strip())
         doubtful = said is None and name in {"data-value", "data-math", "data-formula", "latex", "tex"}
@@ -200,11 +197,11 @@ def _katex_sources(node: LexborNode, math: LexborNode | None) -> Iterator[tuple[
     around = node if own is None else node.parent
     rendered = around.css_first(".katex-html") if around is not None else None
     if rendered is not None and "\n" not in lines:  # on one line nothing tells where the glyphs end and the TeX begins
-        yield "katex", converter("katex_html", "katex_html_to_tex")(rendered), False
+        yield "katex", katex_html_to_tex(rendered), False
     if last := _MARK.split(lines)[-1].strip():
         yield "katex", last, False
     if rendered is not None:
-        yield "katex", converter("katex_html", "katex_html_to_tex")(rendered), False
+        yield "katex", katex_html_to_tex(rendered), False
 
 
 def _image_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
@@ -231,7 +228,7 @@ def _glyph_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
     title = node.css_first("svg title")
     if title is not None and is_tex(title.text().strip(), strict=False):
         yield "mathjax", title.text(), False
-    yield "mathjax", converter("chtml", "chtml_to_tex")(node), False
+    yield "mathjax", chtml_to_tex(node), False
 
 
 def plain_text(node: LexborNode) -> str | None:
@@ -270,7 +267,7 @@ def text_formula(node: LexborNode, attributes: Attributes, names: list[str]) -> 
         text = document[1] if document else text
     tex, said = undelimit(text.strip())
     if tag == "asciimath" or "asciimath" in names:
-        tex = converter("asciimath", "asciimath_to_tex")(tex.strip("` \n"))
+        tex = asciimath_to_tex(tex.strip("` \n"))
         return _made(tex, is_display(node, attributes), "asciimath")
     if "\\(" in tex or "\\[ " in tex or "$$" in tex or "`" in tex:
         return None  # several formulas, or prose with formulas: the text's own delimiters tell
@@ -309,7 +306,7 @@ def _expression(attributes: str) -> str:
 
 def _written_formula(node: LexborNode, attributes: Attributes, sure: bool) -> Formula | None:
     """A formula written in HTML; where the class may mean something else, it must hold a relation or a script, and hardly a word."""
-    tex = converter("formula_html", "html_formula")(node)
+    tex = html_formula(node)
     if not tex or not (sure or (_RELATED.search(tex) is not None and tex.count("\\mathrm{") <= 2)):
         return None
     return _made(tex, is_display(node, attributes) or node.tag in {"div", "p"}, "superscript")

@@ -26,13 +26,13 @@ from data_pipeline.formulas.element_sources import (
     TEXT_TAGS,
     Attributes,
     container_formula,
-    converter,
     holds_several,
     plain_text,
     script_formula,
     text_formula,
 )
 from data_pipeline.formulas.formula import CLOSE, OPEN, PLACEHOLDER, Formula, clean, placeholder
+from data_pipeline.formulas.html_formulas import html_formula
 from data_pipeline.formulas.image_formulas import image_formula
 from data_pipeline.formulas.notations.tex_text import is_tex, words
 from data_pipeline.formulas.sub_and_superscripts import lift_scripts
@@ -356,7 +356,7 @@ def _lift_written(lifter: _Lifter, nodes: Sequence[LexborNode]) -> None:
     for node in nodes[:_MOST]:
         if lifter.is_gone(node):
             continue
-        tex, _ = clean(converter("formula_html", "html_formula")(node))
+        tex, _ = clean(html_formula(node))
         if tex:
             lifter.put(node, _displayed(node, Formula(tex, False, "superscript")))
             continue

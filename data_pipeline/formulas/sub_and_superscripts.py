@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from selectolax.lexbor import LexborNode
 
-from data_pipeline.formulas.element_sources import converter
 from data_pipeline.formulas.formula import CLOSE, PLACEHOLDER, Formula
+from data_pipeline.formulas.notations.unicode_to_tex import to_tex
 
 _ITALIC = frozenset(("i", "em", "var", "b", "strong", "cite", "span"))
 _TEXT = re.compile(
@@ -223,4 +223,4 @@ def _spelt(base: str, *, italic: bool) -> str:
 
 def _ascii(text: str) -> str:
     """Greek letters as commands."""
-    return text if text.isascii() else converter("tex_symbols", "to_tex")(text).strip()
+    return text if text.isascii() else to_tex(text).strip()

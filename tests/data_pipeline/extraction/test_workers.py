@@ -182,14 +182,14 @@ def test_leaving_the_iteration_ends_all_processes(tmp_path: Path) -> None:
     next(progress)
     progress.close()  # type: ignore[attr-defined]
     time.sleep(0.2)
-    assert not [pid for pid in descendants(os.getpid()) if b"extraction_pool" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert not [pid for pid in descendants(os.getpid()) if b"archive_watcher" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def test_kill_9_of_the_pool_alone_ends_its_workers_and_is_said(tmp_path: Path) -> None:
     source = archive(tmp_path / "x.warc.gz", ["sleep 0.2"] * 100)
     progress = extract_archives([source], tmp_path / "out", Extraction(), workers=1, task=echo)
     next(progress)
-    [pool] = [pid for pid in descendants(os.getpid()) if b"extraction_pool" in Path(f"/proc/{pid}/cmdline").read_bytes() and children(pid)]
+    [pool] = [pid for pid in descendants(os.getpid()) if b"archive_watcher" in Path(f"/proc/{pid}/cmdline").read_bytes() and children(pid)]
     workers = children(pool)
     os.kill(pool, signal.SIGKILL)
     with pytest.raises(RuntimeError, match="run again to go on"):

@@ -55,7 +55,7 @@ def test_asciimath_is_read_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -
     read = read_config('<script src="https://x.org/MathJax.js?config=AM_CHTML"></script>')
     assert read.ascii == (("`", "`"),)
     assert read_config('<script src="MathJax.js?config=TeX-AMS_CHTML"></script>').ascii == ()
-    monkeypatch.setattr("data_pipeline.formulas.delimited_formulas.converter", lambda module, name: str.upper)
+    monkeypatch.setattr("data_pipeline.formulas.delimited_formulas.asciimath_to_tex", str.upper)
     assert found_in("the `x/2` part", read) == [("X/2", False)]
 
 

@@ -15,12 +15,15 @@ from tests.clock import stopwatch
 def _stand_in_converters(monkeypatch: pytest.MonkeyPatch) -> None:
     """The converters are tested elsewhere: here a conversion says only which one was called."""
 
-    def converter(module: str, name: str) -> object:
-        return lambda source: f"\\{name.replace('_', '')}"
+    for name in ("asciimath_to_tex", "mathml_string_to_tex", "mathml_to_tex", "katex_html_to_tex", "chtml_to_tex", "html_formula"):
+        _stand_in(monkeypatch, "element_sources", name)
+    _stand_in(monkeypatch, "lifted_elements", "html_formula")
+    _stand_in(monkeypatch, "delimited_formulas", "asciimath_to_tex")
+    _stand_in(monkeypatch, "sub_and_superscripts", "to_tex")
 
-    monkeypatch.setattr("data_pipeline.formulas.element_sources.converter", converter)
-    monkeypatch.setattr("data_pipeline.formulas.delimited_formulas.converter", converter)
-    monkeypatch.setattr("data_pipeline.formulas.sub_and_superscripts.converter", converter)
+
+def _stand_in(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> None:
+    monkeypatch.setattr(f"data_pipeline.formulas.{module}.{name}", lambda source: f"\\{name.replace('_', '')}")
 
 
 def text_of(body: str) -> str:
