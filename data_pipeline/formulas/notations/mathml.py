@@ -1,4 +1,4 @@
-"""MathML to TeX: presentation and content markup, from a parsed HTML page or from a string.
+"""MathML to TeX: presentation markup, from a parsed HTML page or from a string.
 
 `mathml_to_tex` takes a `<math>` element of an HTML page and writes the TeX a person would write: no braces that change nothing, `\\left`
 only around something tall. `mathml_string_to_tex` takes XML (or HTML) as a string and by default keeps the author's structure visible:

@@ -2,7 +2,7 @@
 
 Every element becomes an `Atom`; rows match their fences (`tex_atoms.delimit`) and join. Two spellings, chosen by `structure`: see
 `mathml.py`. What TeX cannot say is left out: colours, sizes, spacing of tables, links; of `maction` the selected child is kept, of
-`semantics` the first one. Content markup inside goes to `mathml_content`.
+`semantics` the first one that shows something. Content markup says what a formula means, not how it looks: it gives nothing.
 """
 
 from data_pipeline.formulas.notations import mathml_dictionary as tables

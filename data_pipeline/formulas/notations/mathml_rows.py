@@ -8,8 +8,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from data_pipeline.formulas.notations import mathml_dictionary as tables
-from data_pipeline.formulas.notations.mathml_content import content_to_tex
-from data_pipeline.formulas.notations.mathml_content_tables import CONTENT
 from data_pipeline.formulas.notations.mathml_elements import Element
 from data_pipeline.formulas.notations.tex_atoms import EMPTY, Atom, delimit, group, render, settled
 from data_pipeline.formulas.notations.unicode_to_tex import kind
@@ -59,9 +57,6 @@ def convert(element: Element, place: Place) -> Atom:
         return handler(element, place)
     if element.tag in _IGNORED:
         return EMPTY
-    if element.tag in CONTENT:
-        tex = content_to_tex(element, lambda children: render(row_of(children, Place(place.structure))).strip(" "))
-        return Atom(tex, "group" if len(tex) > 1 else "ord") if tex else EMPTY
     return mrow(element, place)
 
 
