@@ -80,9 +80,7 @@ def image_formula(attributes: Mapping[str, str | None]) -> Formula | None:
     numbered = _MATHWORLD.search(source)
     if numbered is not None and "\\" not in alt and len(alt) <= 2000:
         return _other_notation(asciimath_to_tex(alt.rstrip(" ,.")), display=numbered[1] != "Inline")
-    if (markup := _markup(attributes, source)) and (
-        formula := _other_notation(mathml_string_to_tex(markup, structure=False), display=False)
-    ):
+    if (markup := _markup(attributes, source)) and (formula := _other_notation(mathml_string_to_tex(markup), display=False)):
         return formula
     title = (attributes.get("title") or "").strip()
     said: bool | None = None

@@ -1,11 +1,12 @@
 """MathML to TeX: presentation markup, from a parsed HTML page or from a string.
 
-`mathml_to_tex` takes a `<math>` element of an HTML page and writes the TeX a person would write: no braces that change nothing, `\\left`
-only around something tall. `mathml_string_to_tex` takes XML (or HTML) as a string and by default keeps the author's structure visible:
-every `mrow` is a group, every stretching fence has its `\\left` and `\\right`, which is how texmath writes it and what its test pairs
-hold. Both are the same converter; `structure` chooses. The result has no math delimiters around it and is "" where there is nothing
-to say or where the input is deeper or larger than any formula. Annotations are not read: a caller who finds TeX there needs no
-converter.
+`mathml_to_tex` takes a `<math>` element of an HTML page, `mathml_string_to_tex` XML (or HTML) as a string. Both write the TeX a person
+would write: no braces that change nothing, `\\left` only around something tall. The result has no math delimiters around it and is ""
+where there is nothing to say or where the input is deeper or larger than any formula.
+
+Every element becomes an `Atom`; rows match their fences (`tex_atoms.delimit`) and join. What TeX cannot say is left out: colours, sizes,
+spacing of tables, links; of `maction` the selected child is kept, of `semantics` the first one that shows something. Content markup says
+what a formula means, not how it looks: it gives nothing. Annotations are not read: a caller who finds TeX there needs no converter.
 
 Input is hostile: no entities are defined by documents, nesting and size are bounded, attributes are text, never sizes. An HTML parser
 knows `<math>` but not `<mml:math>`; there, self-closing tags do not close (`<mml:mspace/>` swallows what follows), so elements that
@@ -14,13 +15,17 @@ cannot have children give them back to their parent.
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from xml.parsers import expat
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from data_pipeline.formulas.notations.mathml_dictionary import VARIANTS
 from data_pipeline.formulas.notations.mathml_elements import MAX_DEPTH, MAX_NODES, Element, TooLargeError, local_name, place
-from data_pipeline.formulas.notations.mathml_presentation import convert_math
+from data_pipeline.formulas.notations.mathml_rows import Place, argument, contents, convert, inheritable, mrow, one_atom, row_of
+from data_pipeline.formulas.notations.mathml_scripts import multiscripts, scripts, under_over
+from data_pipeline.formulas.notations.mathml_tokens import mi, mn, mo, ms, mspace, mtext
+from data_pipeline.formulas.notations.tex_atoms import EMPTY, Atom, environment, group, render, settled
 from data_pipeline.formulas.notations.tex_text import is_tex
 
 _MAX_CHARACTERS = 2_000_000
@@ -29,20 +34,21 @@ _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{0,40});")
 _SAFE_XML = str.maketrans("\xab\xbb\xa8\xa7`", "<>\"&'")
 """How WIRIS and its kin write markup where angle brackets would be filtered: `\xabmath xmlns=\xa8...\xa8\xbb`."""
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
+_MAX_COLUMNS = 200
 
 
-def mathml_to_tex(node: LexborNode, *, structure: bool = False) -> str:
+def mathml_to_tex(node: LexborNode) -> str:
     """The TeX of a `<math>` element (any prefix) of an HTML page; "" where there is none."""
     try:
         root = from_lexbor(node)
         if not root.children and is_tex(text := root.content(), strict=False):
             return text  # a wiki's or forum's own `<math>` that nothing rendered
-        return convert_math(root, structure=structure)
+        return convert_math(root)
     except (TooLargeError, RecursionError):
         return ""
 
 
-def mathml_string_to_tex(xml: str, *, structure: bool = True) -> str:
+def mathml_string_to_tex(xml: str) -> str:
     """The TeX of the first `<math>` of a string: XML with any prefix and named entities, or else whatever HTML makes of it."""
     if len(xml) > _MAX_CHARACTERS:
         return ""
@@ -52,8 +58,8 @@ def mathml_string_to_tex(xml: str, *, structure: bool = True) -> str:
         tree = _from_xml(xml)
         if tree is None:
             node = next(_math_nodes(LexborHTMLParser(xml)), None)
-            return mathml_to_tex(node, structure=structure) if node is not None else ""
-        return convert_math(tree, structure=structure)
+            return mathml_to_tex(node) if node is not None else ""
+        return convert_math(tree)
     except (TooLargeError, RecursionError):
         return ""
 
@@ -153,3 +159,174 @@ def _resolved(match: re.Match[str]) -> str:
     if name in _XML_ENTITIES:
         return match[0]
     return html.escape(html.entities.html5.get(name + ";", ""))  # type: ignore[attr-defined]
+
+
+def convert_math(root: Element) -> str:
+    """The TeX of a `<math>` element's tree."""
+    place = Place(_HANDLERS, inherited=inheritable(root))
+    if root.tag not in ("math", "mrow", "mstyle", "semantics"):
+        return settled(convert(root, place)).tex.strip()
+    return render(row_of(root.children, place)).strip(" ")
+
+
+def _mstyle(element: Element, place: Place) -> Atom:
+    inner = place._replace(inherited=inheritable(element) + place.inherited)
+    variant = element.attributes.get("mathvariant", "").strip().lower()
+    font = VARIANTS.get(variant)
+    if not font or variant == place.variant:
+        return mrow(element, inner)
+    atoms = row_of(element.children, inner._replace(variant=variant))
+    return Atom(f"{font}{{{render(atoms)}}}", "style") if atoms else EMPTY
+
+
+def _mfrac(element: Element, place: Place) -> Atom:
+    if len(element.children) != 2:
+        return mrow(element, place)
+    above, below = (argument(child, place._replace(form="")) for child in element.children)
+    thickness = place.attribute(element, "linethickness")
+    if thickness is not None and thickness.strip() and not thickness.strip().strip("0.").rstrip("emxptcin%"):
+        return Atom(f"\\genfrac{{}}{{}}{{0pt}}{{}}{{{above}}}{{{below}}}", "binomial", rows=(above, below))
+    return Atom(f"\\frac{{{above}}}{{{below}}}", "frac")
+
+
+def _msqrt(element: Element, place: Place) -> Atom:
+    return Atom(f"\\sqrt{{{contents(element, place)}}}", "root")
+
+
+def _mroot(element: Element, place: Place) -> Atom:
+    if len(element.children) != 2:
+        return _msqrt(element, place)
+    radicand, index = (argument(child, place._replace(form="")) for child in element.children)
+    if "]" in index:
+        index = group(index)
+    return Atom(f"\\sqrt[{index}]{{{radicand}}}", "root")
+
+
+def _mphantom(element: Element, place: Place) -> Atom:
+    return Atom(f"\\phantom{{{contents(element, place)}}}", "phantom")
+
+
+def _menclose(element: Element, place: Place) -> Atom:
+    notation = element.attributes.get("notation", "").split()
+    command = next((_ENCLOSURES[name] for name in notation if name in _ENCLOSURES), None)
+    if command is None:
+        return mrow(element, place)
+    return Atom(f"{command}{{{contents(element, place)}}}", "frac")
+
+
+_ENCLOSURES = {"box": "\\boxed", "roundedbox": "\\boxed", "radical": "\\sqrt", "top": "\\overline", "bottom": "\\underline",
+    "actuarial": "\\overline",
+               "updiagonalstrike": "\\cancel", "downdiagonalstrike": "\\bcancel", "madruwb": "\\underline"}  # fmt: skip
+
+
+def _mfenced(element: Element, place: Place) -> Atom:
+    opening, closing = element.attributes.get("open", "("), element.attributes.get("close", ")")
+    separators = element.attributes.get("separators", ",")
+    separators = "".join(separators.split()) if separators.strip() else ""
+    children: list[Element] = []
+    for index, child in enumerate(element.children):
+        if index and separators:
+            children.append(_operator_element(separators[min(index - 1, len(separators) - 1)]))
+        children.append(child)
+    fences = [[_operator_element(fence)] if fence else [] for fence in (opening, closing)]
+    return one_atom(row_of([*fences[0], *children, *fences[1]], place))
+
+
+def _operator_element(text: str) -> Element:
+    element = Element("mo")
+    element.text = [text]
+    return element
+
+
+def _maction(element: Element, place: Place) -> Atom:
+    selection = element.attributes.get("selection", "1").strip()
+    index = int(selection) if selection.isascii() and selection.isdigit() and len(selection) < 6 else 1
+    return convert(element.children[index - 1], place) if 0 < index <= len(element.children) else EMPTY
+
+
+def _semantics(element: Element, place: Place) -> Atom:
+    for index, child in enumerate(element.children):
+        if index and child.tag != "annotation-xml":
+            continue
+        atom = mrow(child, place) if child.tag == "annotation-xml" else convert(child, place)
+        if atom.kind != "empty":
+            return atom
+    return EMPTY
+
+
+def _mtable(element: Element, place: Place) -> Atom:
+    """An array; one whose columns are all centred is a `matrix`, one of right-left pairs `aligned`."""
+    default = place.attribute(element, "columnalign") or ""
+    rows: list[list[str]] = []
+    aligns: list[list[str]] = []
+    inner = place._replace(form="")
+    for row in element.children:
+        if row.tag not in ("mtr", "mlabeledtr", "tr"):
+            row = _wrapped(row)
+        cells = row.children[1:] if row.tag == "mlabeledtr" else row.children
+        cells = cells[:_MAX_COLUMNS]
+        letters = _letters(row.attributes.get("columnalign", default), len(cells))
+        for index, cell in enumerate(cells):
+            if "columnalign" in cell.attributes:
+                letters[index] = _letters(cell.attributes["columnalign"], 1)[0]
+        aligns.append(letters)
+        rows.append([_cell(cell, inner) for cell in cells])
+    width = max(map(len, rows), default=0)
+    if not width:
+        return EMPTY
+    columns = "".join(_common([letters[index] for letters in aligns if index < len(letters)]) for index in range(width))
+    body = " " + " \\\\ ".join(" & ".join(cells + [""] * (width - len(cells))) for cells in rows) + " "
+    if set(columns) <= {"c"}:
+        tex = environment("matrix", "", body)
+    elif columns == "rl" * (width // 2) and width % 2 == 0:
+        tex = environment("aligned", "", body)
+    else:
+        tex = environment("array", f"{{{columns}}}", body)
+    return Atom(tex, "array", rows=(columns, body))
+
+
+def _wrapped(row: Element) -> Element:
+    """A row of one cell for a child of a table that is no row."""
+    wrapped = Element("mtr")
+    wrapped.children = [row]
+    return wrapped
+
+
+def _cell(cell: Element, place: Place) -> str:
+    return render(row_of(cell.children if cell.tag in ("mtd", "td") else [cell], place)).strip(" ")
+
+
+def _letters(align: str, count: int) -> list[str]:
+    """The column letters that a columnalign value gives; its last word counts for the columns behind it."""
+    sides = align.split() or ["center"]
+    return [{"left": "l", "right": "r"}.get(sides[min(index, len(sides) - 1)], "c") for index in range(count)]
+
+
+def _common(letters: list[str]) -> str:
+    return letters[0] if letters and all(letter == letters[0] for letter in letters) else "c"
+
+
+def _stacked(element: Element, place: Place) -> Atom:
+    """Elementary mathematics (mstack, mlongdiv): its rows below each other, right-aligned, lines as rules."""
+    lines: list[str] = []
+    pending = list(element.children)
+    pending.reverse()
+    while pending:
+        child = pending.pop()
+        if child.tag in ("msgroup", "mscarries"):
+            pending.extend(reversed(child.children if child.tag == "msgroup" else []))
+        elif child.tag == "msline":
+            lines.append("\\hline")
+        else:
+            lines.append((contents(child, place) if child.tag == "msrow" else argument(child, place)) + " \\\\")
+    if not lines:
+        return EMPTY
+    return Atom(environment("array", "{r}", " " + " ".join(lines) + " "), "array")
+
+
+_HANDLERS: Mapping[str, Callable[[Element, Place], Atom]] = {
+    "mi": mi, "mn": mn, "mo": mo, "mtext": mtext, "ms": ms, "mspace": mspace, "mstyle": _mstyle, "mfrac": _mfrac, "msqrt": _msqrt,
+    "mroot": _mroot, "mphantom": _mphantom, "menclose": _menclose, "mfenced": _mfenced, "maction": _maction, "semantics": _semantics,
+    "msub": scripts, "msup": scripts, "msubsup": scripts, "mmultiscripts": multiscripts, "munder": under_over, "mover": under_over,
+    "munderover": under_over, "mtable": _mtable, "mstack": _stacked, "mlongdiv": _stacked, "msrow": mrow, "mrow": mrow,
+}  # fmt: skip

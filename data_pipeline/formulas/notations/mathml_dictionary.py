@@ -80,11 +80,10 @@ UNDER_EXTRA = {"¯": "\\underline", "–": "\\underline", "_": "\\underline", "�
 NARROW = {"\\widehat": "\\hat", "\\widetilde": "\\tilde", "\\overline": "\\bar", "\\overrightarrow": "\\vec"}
 WIDE = {"\\hat": "\\widehat", "\\tilde": "\\widetilde", "\\bar": "\\overline", "\\vec": "\\overrightarrow"}
 """The spelling of an accent over one symbol and over several."""
-"""Accents that only the plain spelling uses: characters people put over a letter where TeX has an accent."""
 
 DELIMITERS = words(r"( ) [ ] \lbrack \rbrack | \| \{ \} \lceil \rceil \langle \rangle \lfloor \rfloor")
 """What may follow `\\left` and `\\right`."""
-MATRICES = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("{", "}"): "Bmatrix", ("∣", "∣"): "vmatrix", ("∥", "∥"): "Vmatrix"}
+MATRICES = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("{", "}"): "Bmatrix", ("|", "|"): "vmatrix", ("‖", "‖"): "Vmatrix"}
 
 
 def length(text: str) -> float:

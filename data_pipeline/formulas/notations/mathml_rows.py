@@ -1,15 +1,14 @@
 """Rows of Presentation MathML: where an element stands, and how the children of a row become atoms.
 
-`convert` sends an element to the function that knows its tag (`HANDLERS`, filled by `mathml_presentation`); rows infer the form of their
-operators from the position, match fences and, in the plain spelling, tidy signs and fonts.
+`convert` sends an element to the function that knows its tag, one of the handlers that its place carries; rows infer the form of their
+operators from the position, match fences and tidy signs and fonts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from data_pipeline.formulas.notations import mathml_dictionary as tables
 from data_pipeline.formulas.notations.mathml_elements import Element
-from data_pipeline.formulas.notations.tex_atoms import EMPTY, Atom, delimit, group, render, settled
+from data_pipeline.formulas.notations.tex_atoms import EMPTY, Atom, delimit, render, settled
 from data_pipeline.formulas.notations.unicode_to_tex import kind
 
 _SPACELIKE = frozenset({"mtext", "mspace", "maligngroup", "malignmark"})
@@ -20,7 +19,8 @@ _IGNORED = frozenset({"merror", "annotation", "annotation-xml", "maligngroup", "
 class Place(NamedTuple):
     """Where an element stands."""
 
-    structure: bool
+    handlers: Mapping[str, Callable[[Element, "Place"], Atom]]
+    """Tag -> the function that converts it."""
     form: str = ""
     """The operator form its position implies; "" outside rows."""
     script: bool = False
@@ -39,11 +39,6 @@ class Place(NamedTuple):
         return value
 
 
-Handler = Callable[[Element, Place], Atom]
-HANDLERS: dict[str, Handler] = {}
-"""Tag -> the function that converts it."""
-
-
 def inheritable(element: Element) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in element.attributes.items() if name in _INHERITED)
 
@@ -52,18 +47,15 @@ _INHERITED = frozenset({"stretchy", "fence", "accent", "form", "columnalign", "l
 
 
 def convert(element: Element, place: Place) -> Atom:
-    handler = HANDLERS.get(element.tag)
+    handler = place.handlers.get(element.tag)
     if handler is not None:
         return handler(element, place)
-    if element.tag in _IGNORED:
-        return EMPTY
-    return mrow(element, place)
+    return EMPTY if element.tag in _IGNORED else mrow(element, place)
 
 
 def row_of(children: list[Element], place: Place) -> list[Atom]:
     """The atoms of a row, fences matched."""
-    atoms = _items(children, place)
-    return delimit(atoms if place.structure else _tidy(atoms), structure=place.structure)
+    return delimit(_tidy(_items(children, place)))
 
 
 def _tidy(atoms: list[Atom]) -> list[Atom]:
@@ -105,11 +97,8 @@ def _items(children: list[Element], place: Place) -> list[Atom]:
         else:
             form = "infix" if last - first == 1 else "prefix" if index == first else "postfix" if index == last - 1 else "infix"
             atom = convert(child, place._replace(form=form))
-        if atom.kind == "empty":
-            continue
-        if atom.kind == "group":
-            atom = Atom(group(atom.tex), "braced") if place.structure else atom
-        atoms.append(atom)
+        if atom.kind != "empty":
+            atoms.append(atom)
     return atoms
 
 
@@ -122,30 +111,17 @@ def _spacelike(element: Element) -> bool:
     return element.tag in _SPACELIKE
 
 
-def one(atoms: list[Atom], place: Place) -> Atom:
+def one_atom(atoms: list[Atom]) -> Atom:
     """A row as one atom."""
-    if not atoms:
-        return EMPTY
-    if len(atoms) == 1:
-        return Atom(atoms[0].tex[1:-1], "group") if atoms[0].kind == "braced" else atoms[0]
-    if place.structure and any(atom.kind == "middle" for atom in atoms):
-        return Atom(_loose(atoms))
-    return Atom(render(atoms), "group", flat=not place.structure and all(atom.flat for atom in atoms))
-
-
-def _loose(atoms: list[Atom]) -> str:
-    """A row with stretching operators but no fences: between invisible ones, so that they can stretch."""
-    inner = [
-        Atom(f" \\middle{atom.tex} " if atom.tex in tables.DELIMITERS else atom.tex + atom.script) if atom.kind == "middle" else atom
-        for atom in atoms
-    ]
-    return f"\\left. {render(inner).strip(' ')} \\right."
+    if len(atoms) > 1:
+        return Atom(render(atoms), "group", flat=all(atom.flat for atom in atoms))
+    return atoms[0] if atoms else EMPTY
 
 
 def mrow(element: Element, place: Place) -> Atom:
     if len(element.children) == 1:
         return convert(element.children[0], place._replace(form="infix"))
-    return one(row_of(element.children, place), place)
+    return one_atom(row_of(element.children, place))
 
 
 def whole(element: Element, place: Place) -> Atom:
@@ -159,5 +135,4 @@ def argument(element: Element, place: Place) -> str:
 
 def contents(element: Element, place: Place) -> str:
     """The children of an element with an implied row, as TeX."""
-    atoms = row_of(element.children, place)
-    return one(atoms, place).tex.strip(" ") if place.structure else render(atoms).strip(" ")
+    return render(row_of(element.children, place)).strip(" ")

@@ -1,9 +1,9 @@
 """Scripts and limits of Presentation MathML: sub- and superscripts, what stands under and over, accents, prescripts."""
 
-from data_pipeline.formulas.notations import mathml_dictionary as tables
+from data_pipeline.formulas.notations.mathml_dictionary import NARROW, OVER_EXTRA, UNDER_EXTRA, WIDE
 from data_pipeline.formulas.notations.mathml_elements import Element
 from data_pipeline.formulas.notations.mathml_rows import Place, convert, mrow, whole
-from data_pipeline.formulas.notations.tex_atoms import EMPTY, Atom, base, settled
+from data_pipeline.formulas.notations.tex_atoms import EMPTY, Atom, script_base, settled
 from data_pipeline.formulas.notations.unicode_tex_table import ACCENTS_OVER, ACCENTS_UNDER
 
 
@@ -11,12 +11,11 @@ def _in_script(element: Element, place: Place) -> Atom:
     return whole(element, place._replace(script=True, form="postfix"))
 
 
-def _script(mark: str, atom: Atom, place: Place) -> str:
-    """`^{..}` or `_{..}`; primes are apostrophes; an empty one is nothing unless the structure is wanted."""
+def _script(mark: str, element: Element, place: Place) -> str:
+    """`^{..}` or `_{..}`; primes are apostrophes; an empty one is nothing."""
+    atom = _in_script(element, place)
     tex = atom.tex.strip(" ")
-    if not tex and not place.structure:
-        return ""
-    if mark == "^" and (atom.char == "′" or (not place.structure and tex and not tex.strip("'"))):
+    if not tex or (mark == "^" and (atom.char == "′" or not tex.strip("'"))):
         return tex
     return f"{mark}{{{tex}}}"
 
@@ -27,7 +26,7 @@ def scripts(element: Element, place: Place) -> Atom:
         return mrow(element, place)
     marks = {"msub": "_", "msup": "^"}.get(element.tag, "_^")
     kernel = convert(element.children[0], place)
-    scripts = [_script(mark, _in_script(child, place), place) for mark, child in zip(marks, element.children[1:], strict=True)]
+    scripts = [_script(mark, child, place) for mark, child in zip(marks, element.children[1:], strict=True)]
     if len(scripts) == 2 and scripts[1].startswith("'"):
         scripts.reverse()
     if count == 2 and kernel.kind in ("open", "close", "middle"):
@@ -37,8 +36,8 @@ def scripts(element: Element, place: Place) -> Atom:
     written = "".join(scripts)
     if not written:
         return kernel
-    flat = not place.structure and kernel.flat and len(written) < 30 and "frac" not in written and "_" + "{\\substack" not in written
-    return Atom(base(kernel, structure=place.structure) + written, "script", flat=flat)
+    flat = kernel.flat and len(written) < 30 and "frac" not in written and "_" + "{\\substack" not in written
+    return Atom(script_base(kernel) + written, "script", flat=flat)
 
 
 def multiscripts(element: Element, place: Place) -> Atom:
@@ -54,7 +53,7 @@ def multiscripts(element: Element, place: Place) -> Atom:
         else:
             side.append(child)
     lead, trail = _pairs(before, place), _pairs(after, place)
-    written = base(kernel, structure=place.structure) + trail if trail else kernel.tex
+    written = script_base(kernel) + trail if trail else kernel.tex
     return Atom(("{}" + lead if lead else "") + written, "script" if lead or trail else kernel.kind)
 
 
@@ -62,7 +61,7 @@ def _pairs(children: list[Element], place: Place) -> str:
     """Pairs of subscripts and superscripts; the second pair hangs on an empty base."""
     written: list[str] = []
     for index in range(0, len(children), 2):
-        scripts = [_script(mark, _in_script(child, place), place) for mark, child in zip("_^", children[index : index + 2], strict=False)]
+        scripts = [_script(mark, child, place) for mark, child in zip("_^", children[index : index + 2], strict=False)]
         if any(scripts):
             written.append("".join(scripts))
     return "{}".join(written)
@@ -78,21 +77,20 @@ def under_over(element: Element, place: Place) -> Atom:
         under = _limit(element.children[1], element.attributes.get("accentunder"), place)
     if element.tag != "munder":
         over = _limit(element.children[-1], element.attributes.get("accent"), place)
-    if under is not None and over is not None and under.kind != "accent" and over.kind != "accent" and kernel.kind != "op":
-        arrow = _arrow(kernel, place)
-        if arrow:
-            return Atom(f"{arrow}[{under.tex}]{{{over.tex}}}", "over")
-    if kernel.kind == "op" and not any(
-        limit is not None and limit.kind == "accent" and _accent(limit, kernel, place) for limit in (under, over)
-    ):
-        return _limits(kernel, under, over, place)
-    if under is not None and over is not None and under.kind == "accent":
-        return _under(_over(kernel, over, place), under, place)
-    if under is not None and over is not None and over.kind == "accent":
-        return _over(_under(kernel, under, place), over, place)
+    accents = [limit for limit in (under, over) if limit is not None and limit.kind == "accent"]
+    arrow = _ARROWS.get(kernel.char)
+    if under is not None and over is not None and not accents and kernel.kind != "op" and arrow:
+        return Atom(f"{arrow}[{under.tex}]{{{over.tex}}}", "over")
+    if kernel.kind == "op" and not any(accent.char for accent in accents):
+        return _limits(kernel, under, over)
+    if under is not None and over is not None and under.kind != "accent" and over.kind == "accent":
+        return _over(_under(kernel, under), over)
     if over is not None:
-        kernel = _over(kernel, over, place)
-    return _under(kernel, under, place) if under is not None else kernel
+        kernel = _over(kernel, over)
+    return _under(kernel, under) if under is not None else kernel
+
+
+_ARROWS = {"→": "\\xrightarrow", "←": "\\xleftarrow", "⟶": "\\xrightarrow", "⟵": "\\xleftarrow"}
 
 
 def _limit(element: Element, accent: str | None, place: Place) -> Atom:
@@ -101,13 +99,10 @@ def _limit(element: Element, accent: str | None, place: Place) -> Atom:
     return _in_script(element, place)
 
 
-def _limits(kernel: Atom, under: Atom | None, over: Atom | None, place: Place) -> Atom:
+def _limits(kernel: Atom, under: Atom | None, over: Atom | None) -> Atom:
     """Limits of a large operator or of a function such as lim."""
-    parts = [kernel.tex, "\\limits" if place.structure else ""]
-    for mark, limit in (("_", under), ("^", over)):
-        if limit is not None and (limit.tex or place.structure):
-            parts.append(f"{mark}{{{_stack(limit)}}}")
-    return Atom("".join(parts), "over" if place.structure else "script")
+    limits = [f"{mark}{{{_stack(limit)}}}" for mark, limit in (("_", under), ("^", over)) if limit is not None and limit.tex]
+    return Atom(kernel.tex + "".join(limits), "script")
 
 
 def _stack(limit: Atom) -> str:
@@ -117,43 +112,25 @@ def _stack(limit: Atom) -> str:
     return limit.tex
 
 
-def _arrow(kernel: Atom, place: Place) -> str:
-    return (
-        {"→": "\\xrightarrow", "←": "\\xleftarrow", "⟶": "\\xrightarrow", "⟵": "\\xleftarrow"}.get(kernel.char, "")
-        if not place.structure
-        else ""
-    )
-
-
-def _accent(limit: Atom, kernel: Atom, place: Place) -> str:
-    return ACCENTS_OVER.get(limit.char, "") or ACCENTS_UNDER.get(limit.char, "") if place.structure else limit.char
-
-
-def _over(kernel: Atom, over: Atom, place: Place) -> Atom:
-    if not over.tex and not place.structure:
+def _over(kernel: Atom, over: Atom) -> Atom:
+    if not over.tex:
         return kernel
-    command = ACCENTS_OVER.get(over.char) if over.kind == "accent" else None
-    if not place.structure:
-        command = command or ACCENTS_OVER.get(over.char) or tables.OVER_EXTRA.get(over.char)
-        narrow = kernel.kind in ("ord", "style") and (len(kernel.char) == 1 or kernel.kind == "style" or len(kernel.tex) == 1)
-        if over.kind == "accent" or command != "\\overline":
-            command = (tables.NARROW if narrow else tables.WIDE).get(command or "", command)
+    command = ACCENTS_OVER.get(over.char) or OVER_EXTRA.get(over.char)
+    narrow = kernel.kind in ("ord", "style") and (len(kernel.char) == 1 or kernel.kind == "style" or len(kernel.tex) == 1)
+    if over.kind == "accent" or command != "\\overline":
+        command = (NARROW if narrow else WIDE).get(command or "", command)
     if command is not None:
-        return Atom(f"{command}{{{kernel.tex}}}", "over", flat=not place.structure and kernel.flat)
-    arrow = _arrow(kernel, place)
-    if arrow:
-        return Atom(f"{arrow}{{{over.tex}}}", "over")
-    return Atom(f"\\overset{{{over.tex}}}{{{kernel.tex}}}", "over")
+        return Atom(f"{command}{{{kernel.tex}}}", "over", flat=kernel.flat)
+    arrow = _ARROWS.get(kernel.char)
+    return Atom(f"{arrow}{{{over.tex}}}" if arrow else f"\\overset{{{over.tex}}}{{{kernel.tex}}}", "over")
 
 
-def _under(kernel: Atom, under: Atom, place: Place) -> Atom:
-    if not under.tex and not place.structure:
+def _under(kernel: Atom, under: Atom) -> Atom:
+    if not under.tex:
         return kernel
-    command = ACCENTS_UNDER.get(under.char) if under.kind == "accent" else None
-    if command is None and not place.structure:
-        command = ACCENTS_UNDER.get(under.char) or tables.UNDER_EXTRA.get(under.char)
+    command = ACCENTS_UNDER.get(under.char) or UNDER_EXTRA.get(under.char)
     if command is not None:
         return Atom(f"{command}{{{kernel.tex}}}", "over")
-    if not place.structure and kernel.tex.startswith("\\underbrace{"):
+    if kernel.tex.startswith("\\underbrace{"):
         return Atom(f"{kernel.tex}_{{{under.tex}}}", "over")
     return Atom(f"\\underset{{{under.tex}}}{{{kernel.tex}}}", "over")

@@ -24,11 +24,6 @@ def mi(element: Element, place: Place) -> Atom:
     name = text.replace(" ", "").replace("\u2009", "").replace("\u00a0", "")
     if name in tables.FUNCTIONS:
         atom = Atom("\\" + name, "op", name)
-    elif place.structure:
-        symbols = token(text)
-        atom = Atom(join(symbols), "ord" if len(symbols) == 1 else "group", text if len(text) == 1 else "", True)
-        if len(symbols) == 1 and symbols[0] in SPACES.values():
-            atom.kind = "space"
     else:
         atom = _identifier(text, variant if "mathvariant" in element.attributes else "")
     if variant == place.variant:
@@ -66,10 +61,7 @@ def mn(element: Element, place: Place) -> Atom:
     text = _plain(element.content(), place)
     if not text:
         return EMPTY
-    if place.structure:
-        tex = join(token(text))
-    else:
-        tex = join([EXTENDED.get(char) or symbol(char) for char in text])
+    tex = join([EXTENDED.get(char) or symbol(char) for char in text])
     variant = element.attributes.get("mathvariant")
     font = tables.VARIANTS.get(variant.strip().lower()) if variant and variant != place.variant else None
     return Atom(f"{font}{{{tex}}}" if font else tex, "ord", flat=True)
@@ -78,12 +70,12 @@ def mn(element: Element, place: Place) -> Atom:
 def mo(element: Element, place: Place) -> Atom:
     text = _plain(element.content(), place)
     form = element.attributes.get("form", "").strip() or place.form or "infix"
-    side = _side(text, form, place)
+    side = _side(text, form)
     stretchy = place.attribute(element, "stretchy")
     stretches = text in tables.STRETCHY or (side in ("open", "close", "middle") and text not in tables.QUOTES)
     if stretchy is not None:
         stretches = stretchy.strip() == "true"
-    tex = _operator(text, place)
+    tex = _operator(text)
     if stretches and not place.script and tex:
         return Atom(tex, side if side in ("open", "close") else "middle", text)
     accent = place.attribute(element, "accent")
@@ -91,31 +83,25 @@ def mo(element: Element, place: Place) -> Atom:
         return Atom(tex, "accent", text, True)
     if side in ("open", "close"):
         return Atom(tex, "ord", text)
-    return _symbol(text, tex, place)
+    return _symbol(text, tex)
 
 
-def _side(text: str, form: str, place: Place) -> str:
+def _side(text: str, form: str) -> str:
     """Which side a fence is on, by the operator dictionary; "" for what is no fence."""
     if text in tables.OPENING:
         return "open"
     if text in tables.CLOSING:
         return "close"
     if text in tables.BARS:
-        if form == "prefix":
-            return "open"
-        if form == "postfix" or (text != "|" and place.structure):
-            return "close"
-        return "middle"
+        return {"prefix": "open", "postfix": "close"}.get(form, "middle")
     return tables.QUOTES.get(text, "")
 
 
-def _operator(text: str, place: Place) -> str:
+def _operator(text: str) -> str:
     """An operator's TeX."""
     if len(text) == 1:
-        if not place.structure:
-            return _PLAIN_OPERATORS.get(text) or EXTENDED.get(text) or symbol(text)
-        return symbol(text)
-    if not place.structure and len(text) == 2 and text[1] == "\u0338":
+        return _PLAIN_OPERATORS.get(text) or EXTENDED.get(text) or symbol(text)
+    if len(text) == 2 and text[1] == "\u0338":
         return "\\not" + symbol(text[0])
     return join(token(text))
 
@@ -126,7 +112,7 @@ _PLAIN_OPERATORS = {"[": "[", "]": "]", "∗": "*", "ⅆ": "\\mathrm{d}", "ⅇ":
                     "△": "\\triangle"}  # fmt: skip
 
 
-def _symbol(text: str, tex: str, place: Place) -> Atom:
+def _symbol(text: str, tex: str) -> Atom:
     """An operator that is no fence: a symbol of its class, or the name of a function."""
     if len(text) == 1:
         if not tex:
@@ -137,12 +123,10 @@ def _symbol(text: str, tex: str, place: Place) -> Atom:
         classes = {"rel": "spaced", "bin": "spaced", "op": "op", "accent": "accent"}
         return Atom(tex, "ord" if tex == "\\|" else classes.get(name, "ord"), text, name not in ("open", "close", "fence", "accent"))
     if text in tables.DICTIONARY_WORDS:
-        return Atom(tex, "ord" if place.structure else "spaced", text, True)
+        return Atom(tex, "spaced", text, True)
     name = text.replace(" ", "").replace("\u2009", "").replace("\u00a0", "")
     if name in tables.FUNCTIONS:
         return Atom("\\" + name, "op", name)
-    if place.structure:
-        return Atom(f"\\operatorname{{{tex}}}", "op", text)
     if not text:
         return EMPTY
     if text in ("mod", "bmod"):
@@ -158,7 +142,7 @@ def mtext(element: Element, place: Place) -> Atom:
     text = _plain(element.content(), place)
     if not text:
         return EMPTY
-    if not place.structure and len(text) > 1:
+    if len(text) > 1:
         text = _outer_spaces(element, text).replace("\u00a0", " ")
     return _text(text, place.attribute(element, "mathvariant") or "normal")
 
@@ -191,6 +175,5 @@ def ms(element: Element, place: Place) -> Atom:
 
 
 def mspace(element: Element, place: Place) -> Atom:
-    width = element.attributes.get("width", "0")
-    tex = "" if place.structure and width.strip().endswith("px") else tables.space(tables.length(width))
+    tex = tables.space(tables.length(element.attributes.get("width", "0")))
     return Atom(tex, "space", flat=True) if tex else EMPTY

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 
 from selectolax.lexbor import LexborNode
 
-from data_pipeline.formulas.notations.mathml import from_lexbor
+from data_pipeline.formulas.notations.mathml import convert_math, from_lexbor
 from data_pipeline.formulas.notations.mathml_elements import Element, TooLargeError
-from data_pipeline.formulas.notations.mathml_presentation import convert_math
 
 MAX_DEPTH = 240
 
@@ -33,7 +32,7 @@ def tree_of(node: LexborNode) -> Element | None:
 def finished(root: Element) -> str:
     """The TeX of rebuilt MathML."""
     try:
-        return convert_math(root, structure=False)
+        return convert_math(root)
     except (TooLargeError, RecursionError):
         return ""
 

@@ -11,7 +11,7 @@ from data_pipeline.formulas.notations.unicode_to_tex import ends_in_word, kind, 
 
 _NO_BASES = ("\\overset", "\\underset", "\\xrightarrow", "\\xleftarrow", "\\underbrace", "\\overbrace")
 """Commands whose result a script would take for limits, or that a script does not attach to as a whole."""
-_FANCY = frozenset({"script", "root", "over", "phantom"})
+_BRACED_BASES = frozenset({"script", "root", "over", "phantom", "group", "frac"})
 
 
 @dataclass(slots=True)
@@ -59,15 +59,12 @@ def group(tex: str) -> str:
     return "{" + tex + "}"
 
 
-def base(atom: Atom, *, structure: bool) -> str:
+def script_base(atom: Atom) -> str:
     """An atom as the base of a script: in braces where the script would attach to a part of it."""
-    if not structure and atom.kind in ("over", "root") and not atom.tex.startswith(_NO_BASES):
+    if atom.kind in ("over", "root") and not atom.tex.startswith(_NO_BASES):
         return atom.tex
-    if atom.kind in _FANCY or atom.kind == "group" or not atom.tex:
-        return group(atom.tex)
-    if not structure and (atom.kind == "frac" or (atom.kind == "spaced" and len(atom.tex) > 1 and not atom.tex.startswith("\\"))):
-        return group(atom.tex)
-    return atom.tex
+    several = atom.kind == "spaced" and len(atom.tex) > 1 and not atom.tex.startswith("\\")
+    return group(atom.tex) if several or atom.kind in _BRACED_BASES or not atom.tex else atom.tex
 
 
 def settled(atom: Atom) -> Atom:
@@ -78,83 +75,58 @@ def settled(atom: Atom) -> Atom:
     return Atom(atom.tex + atom.script, {"rel": "spaced", "bin": "spaced", "op": "op"}.get(name, "ord"), atom.char, not atom.script)
 
 
-def delimit(atoms: list[Atom], *, structure: bool) -> list[Atom]:
-    """The row with its fences matched. A fence without a partner embraces the rest of the row (`\\left( .. \\right.`) in `structure`,
-    and is a plain symbol otherwise."""
-    if not structure and sum(atom.char == "|" for atom in atoms) > 2:
+def delimit(atoms: list[Atom]) -> list[Atom]:
+    """The row with its fences matched. A fence without a partner is a plain symbol, but for a brace before a table: cases."""
+    if sum(atom.char == "|" for atom in atoms) > 2:
         atoms = [Atom(atom.tex + atom.script, "ord", flat=not atom.script) if atom.char == "|" else atom for atom in atoms]
-    if not any(atom.kind in ("open", "close") for atom in atoms):
-        return [settled(atom) for atom in atoms] if len(atoms) == 1 or not structure else atoms
-    stack: list[tuple[Atom | None, list[Atom]]] = [(None, [])]
+    stack: list[tuple[Atom, list[Atom]]] = [(EMPTY, [])]
     for atom in atoms:
         if atom.kind == "open":
             stack.append((atom, []))
-        elif atom.kind != "close":
-            stack[-1][1].append(atom)
-        elif len(stack) > 1:
+        elif atom.kind == "close" and len(stack) > 1:
             opening, body = stack.pop()
-            stack[-1][1].append(fenced(opening, body, atom, structure=structure))
-        elif structure:
-            stack[0] = (None, [fenced(None, stack[0][1], atom, structure=True)])
+            stack[-1][1].append(fenced(opening, body, atom))
         else:
-            stack[0][1].append(settled(atom))
+            stack[-1][1].append(atom)
     while len(stack) > 1:
         opening, body = stack.pop()
-        if structure:
-            stack[-1][1].append(fenced(opening, body, None, structure=True))
-        elif opening is not None and opening.char == "{" and len(body) == 1 and body[0].kind == "array":
-            stack[-1][1].append(fenced(opening, body, None, structure=False))
+        if opening.char == "{" and len(body) == 1 and body[0].kind == "array":
+            stack[-1][1].append(fenced(opening, body, EMPTY))
         else:
-            stack[-1][1].extend([settled(opening) if opening is not None else EMPTY, *body])
-    row = stack[0][1]
-    return row if structure else [settled(atom) for atom in row]
+            stack[-1][1].extend([settled(opening), *body])
+    return [settled(atom) for atom in stack[0][1]]
 
 
-def fenced(opening: Atom | None, body: list[Atom], closing: Atom | None, *, structure: bool) -> Atom:
-    """A body between fences: a matrix environment, a binomial, plain brackets or growing ones."""
-    left, right = (opening.char if opening else ""), (closing.char if closing else "")
-    scripts = closing.script if closing else ""
-    lead = "{}" + opening.script if opening and opening.script else ""
-    done = _environment(left, right, body, structure=structure) if not lead else None
+def fenced(opening: Atom, body: list[Atom], closing: Atom) -> Atom:
+    """A body between fences: a matrix environment, a binomial, plain brackets or growing ones; a closing one may be empty."""
+    lead = "{}" + opening.script if opening.script else ""
+    done = _environment(opening.char, closing.char, body) if not lead else None
     if done is None:
-        plain = all(atom.flat and atom.kind not in ("middle", "open", "close") for atom in body)
-        if not structure and all(atom.flat or atom.kind == "middle" for atom in body):
-            plain = True
+        plain = all(atom.flat or atom.kind == "middle" for atom in body)
+        if plain:
             body = [Atom("\\mid", "spaced", flat=True) if atom.kind == "middle" and atom.char == "|" else atom for atom in body]
-        if structure:
-            plain = plain and left in ("(", "[", "|") and right in (")", "]", "|")
-        if not body and structure:
-            done = (
-                group(render([atom for atom in (opening, closing) if atom is not None]))
-                if opening and closing
-                else (opening or closing or EMPTY).tex
-            )
-        elif plain or (not structure and not (left and right) and not (len(body) == 1 and body[0].kind == "array")):
-            inner = [settled(atom) for atom in body]
-            done = (opening.tex if opening else "") + lead
-            done = render([Atom(done), Atom(render(inner)), Atom(closing.tex if closing else "")])
+        one_sided = not (opening.char and closing.char) and not (len(body) == 1 and body[0].kind == "array")
+        if plain or one_sided:
+            inner = render([settled(atom) for atom in body])
+            done = render([Atom(opening.tex + lead), Atom(inner), Atom(closing.tex)])
         else:
-            done = _growing(opening, lead, body, closing, structure=structure)
-    if scripts:
-        return Atom(done + scripts, "script")
-    return Atom(done, "ord", flat=not structure and all(atom.flat for atom in body))
+            done = _growing(opening, lead, body, closing)
+    if closing.script:
+        return Atom(done + closing.script, "script")
+    return Atom(done, "ord", flat=all(atom.flat for atom in body))
 
 
-def _environment(left: str, right: str, body: list[Atom], *, structure: bool) -> str | None:
+def _environment(left: str, right: str, body: list[Atom]) -> str | None:
     """`\\begin{pmatrix}`, `\\begin{cases}` or `\\binom` where the fences and what is between them make one."""
     if len(body) != 1 or body[0].rows is None:
         return None
     first, second = body[0].rows
     if body[0].kind == "binomial":
         return f"\\binom{{{first}}}{{{second}}}" if (left, right) == ("(", ")") else None
-    if (left, right) == ("{", "") and (first == "ll" or (not structure and len(first) <= 2)):
-        name = "cases"
-    else:
-        key = (left, right) if structure else (left.replace("|", "∣").replace("‖", "∥"), right.replace("|", "∣").replace("‖", "∥"))
-        if key not in MATRICES or set(first) - {"c"}:
-            return None
-        name = MATRICES[key]
-    return environment(name, "", second)
+    if (left, right) == ("{", "") and len(first) <= 2:
+        return environment("cases", "", second)
+    name = MATRICES.get((left.replace("∣", "|").replace("∥", "‖"), right.replace("∣", "|").replace("∥", "‖")))
+    return environment(name, "", second) if name and not set(first) - {"c"} else None
 
 
 def environment(name: str, columns: str, rows: str) -> str:
@@ -162,7 +134,7 @@ def environment(name: str, columns: str, rows: str) -> str:
     return f"\\begin{{{name}}}{columns}{rows}\\end{{{name}}}"
 
 
-def _growing(opening: Atom | None, lead: str, body: list[Atom], closing: Atom | None, *, structure: bool) -> str:
+def _growing(opening: Atom, lead: str, body: list[Atom], closing: Atom) -> str:
     """`\\left( .. \\right)`; what TeX cannot grow stands beside an invisible fence."""
     inner: list[Atom] = []
     for atom in body:
@@ -171,22 +143,16 @@ def _growing(opening: Atom | None, lead: str, body: list[Atom], closing: Atom | 
             inner.append(Atom(tex))
         else:
             inner.append(settled(atom))
-    left, outside_left = _delimiter(opening, structure=structure)
-    right, outside_right = _delimiter(closing, structure=structure)
+    left, outside_left = _delimiter(opening)
+    right, outside_right = _delimiter(closing)
     content = render([Atom(outside_left + lead), *inner]).strip(" ")
     return f"\\left{left} {content} \\right{right}{outside_right}"
 
 
-def _delimiter(fence: Atom | None, *, structure: bool) -> tuple[str, str]:
+def _delimiter(fence: Atom) -> tuple[str, str]:
     """What follows `\\left` or `\\right`, and the symbol itself where it cannot."""
-    if fence is None:
-        return ".", ""
-    tex = fence.tex
-    if not structure:
-        tex = {"\\mid": "|", "\\parallel": "\\|"}.get(tex, tex)
-        if tex in _ARROWS:
-            return tex, ""
-    return (tex, "") if tex in DELIMITERS else (".", tex)
+    tex = {"\\mid": "|", "\\parallel": "\\|"}.get(fence.tex, fence.tex)
+    return (tex, "") if tex in DELIMITERS or tex in _ARROWS else (".", tex)
 
 
 _ARROWS = frozenset(map(symbol, "↑↓↕⇑⇓⇕")) | {"/", "\\backslash"}

@@ -1,4 +1,4 @@
-"""MathML to TeX: presentation markup, in pages and strings, in both spellings, and hostile input."""
+"""MathML to TeX: presentation markup, in pages and strings, and hostile input."""
 
 import json
 import time
@@ -15,16 +15,11 @@ X = "<mi>x</mi>"
 
 
 def plain(markup: str, tag: str = "math") -> str:
-    """A formula as a page gets it: parsed as HTML, in the plain spelling."""
+    """A formula as a page gets it: parsed as HTML."""
     node = LexborHTMLParser(f"<p>before <{tag}>{markup}</{tag}> after</p>").css_first("p").last_child
     assert node is not None
     assert node.prev is not None
     return mathml_to_tex(node.prev)
-
-
-def kept(markup: str) -> str:
-    """A formula with the author's structure kept."""
-    return mathml_string_to_tex(f'<math xmlns="http://www.w3.org/1998/Math/MathML">{markup}</math>')
 
 
 @pytest.mark.parametrize(
@@ -98,19 +93,15 @@ def test_tables_become_matrices_cases_aligned_and_arrays() -> None:
     assert plain(table("left right")) == r"\begin{array}{lr} a & b \\ c & d \end{array}"
 
 
-def test_structure_keeps_rows_as_groups_and_fences_that_stretch() -> None:
-    row = "<mrow><mo>(</mo><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mo>)</mo></mrow>"
-    assert kept(row) == r"\left( {a + b} \right)"
-    assert plain(row) == "(a + b)"
-    assert kept("<mo>(</mo><mi>x</mi><mo>)</mo>") == "(x)"
-    assert kept("<mo>(</mo><mi>x</mi>") == r"\left( x \right."
-    assert kept("<munderover><mo>&#x2211;</mo><mi>i</mi><mi>n</mi></munderover>") == r"\sum\limits_{i}^{n}"
-    assert kept("<mtable><mtr><mtd><mi>x</mi></mtd></mtr></mtable>") == "\\begin{matrix}\nx\n\\end{matrix}"
+def test_what_braces_and_limits_would_not_change_is_written_without_them() -> None:
+    assert plain("<mrow><mo>(</mo><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mo>)</mo></mrow>") == "(a + b)"
+    assert plain("<munderover><mo>&#x2211;</mo><mi>i</mi><mi>n</mi></munderover>") == r"\sum_{i}^{n}"
+    assert plain("<mtable><mtr><mtd><mi>x</mi></mtd></mtr></mtable>") == r"\begin{matrix} x \end{matrix}"
 
 
 def test_a_fraction_without_a_line_has_no_line() -> None:
-    assert kept("<mfrac linethickness='0'><mi>a</mi><mi>b</mi></mfrac>") == r"\genfrac{}{}{0pt}{}{a}{b}"
-    assert kept("<mfrac linethickness='0.5'><mi>a</mi><mi>b</mi></mfrac>") == r"\frac{a}{b}"
+    assert plain("<mfrac linethickness='0'><mi>a</mi><mi>b</mi></mfrac>") == r"\genfrac{}{}{0pt}{}{a}{b}"
+    assert plain("<mfrac linethickness='0.5'><mi>a</mi><mi>b</mi></mfrac>") == r"\frac{a}{b}"
 
 
 def test_content_markup_shows_nothing_and_what_is_shown_beside_it_counts() -> None:
@@ -137,7 +128,7 @@ def test_strings_may_have_entities_cdata_a_doctype_and_broken_markup() -> None:
     assert mathml_string_to_tex("<math><mi>&alpha;</mi><mo>&#x2264;</mo><mi><![CDATA[y]]></mi></math>") == r"\alpha \leq y"
     doctype = '<?xml version="1.0" encoding="latin-1"?><!DOCTYPE math PUBLIC "x" "y.dtd">'
     assert mathml_string_to_tex(doctype + "<math><mi>é</mi></math>") == "é"
-    assert mathml_string_to_tex("<div><math><mi>x<mi>y</math>") == "xy"
+    assert mathml_string_to_tex("<div><math><mi>x<mi>y</math>") == r"\mathrm{xy}"
     assert mathml_string_to_tex("no formula") == ""
 
 
@@ -225,11 +216,11 @@ def test_a_formula_of_thirty_elements_takes_well_under_a_millisecond_beside_json
 
 
 def test_the_shared_pairs_are_met_for_the_greater_part(data_dir: Path) -> None:
-    from benchmarks.mining.mathml import loose
+    from benchmarks.mining.mathml import drawn
 
     lines = (data_dir / "web/truth/texmath/mathml_tex_pairs_odd.jsonl").read_text("utf8").splitlines()[::4]
     pairs = [json.loads(line) for line in lines]
-    assert sum(loose(mathml_string_to_tex(pair["mathml"])) == loose(pair["tex"]) for pair in pairs) > 0.8 * len(pairs)
+    assert sum(drawn(mathml_string_to_tex(pair["mathml"])) == drawn(pair["tex"]) for pair in pairs) > 0.75 * len(pairs)
 
 
 def test_markup_in_the_safe_spelling_of_an_editor_is_read() -> None:
@@ -246,7 +237,7 @@ def test_tex_that_stands_in_a_math_element_is_itself() -> None:
 @pytest.mark.parametrize("columns", [1, 2, 3])
 def test_a_brace_before_a_table_grows_with_it(columns: int) -> None:
     row = "<mtr>" + "<mtd><mi>x</mi></mtd>" * columns + "</mtr>"
-    tex = mathml_string_to_tex(f"<math><mo>{{</mo><mtable>{row}{row}</mtable></math>", structure=False)
+    tex = mathml_string_to_tex(f"<math><mo>{{</mo><mtable>{row}{row}</mtable></math>")
     cells = " & ".join("x" * columns)
     rows = f"{cells} \\\\ {cells}"
     expected = f"\\begin{{cases}} {rows} \\end{{cases}}" if columns < 3 else f"\\left\\{{ \\begin{{matrix}} {rows} \\end{{matrix}} \\right."
