@@ -22,7 +22,7 @@ from recipes.setup.engines import make_engine, with_engine
 from recipes.setup.options import Options, absolute, check_options, resumed, stored_run
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, first_line, missing_place
 
 if TYPE_CHECKING:

@@ -155,7 +155,7 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
     from rl.loop.seeds import derive_seed, reseed
     from rollout.chat import Chat
     from rollout.engines.hf_engine import HFEngine
-    from verifiers.atomic import atomic_path
+    from verifiers.atomic_files import atomic_path
 
     reseed(config.seed, "model")
     policy = Policy(arithmetic.make_model(len(chat.tokenizer), **_sizes(config)))

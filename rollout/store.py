@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from rollout.engine import Completion
 from rollout.player import Group
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, first_line
 from verifiers.problem import Problem
 from verifiers.verdict import Status, StepScore, Verdict

@@ -22,7 +22,7 @@ import numpy as np
 
 from data_pipeline.classifier.fasttext_file import Floats, read_projected, supervised_header, write_model
 from data_pipeline.classifier.hashed_ngrams import END, Features, Ids
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 LABELS = ("__label__other", "__label__math")

@@ -27,7 +27,7 @@ import xxhash
 from data_pipeline.documents.addresses import host
 from data_pipeline.documents.document import Doc, Stage
 from data_pipeline.documents.document_files import read_docs
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 U64 = npt.NDArray[np.uint64]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_pipeline.commands.demo_pages import MATHJAX_HEAD, SEED_HOST, SITES, Site, lesson, mathjax
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 
 DATE = "2026-01-01T00:00:00Z"
 BENCHMARK = "benchmark.jsonl"

@@ -38,7 +38,7 @@ import zstandard
 from data_pipeline.documents.data_card import CorpusFacts, data_card, ranked
 from data_pipeline.documents.document import Doc, Origin, doc_id, from_row, to_row
 from data_pipeline.documents.token_counts import Counts, token_counter
-from verifiers.atomic import atomic_path, remove_leftovers
+from verifiers.atomic_files import atomic_path, remove_leftovers
 from verifiers.input_error import InputError
 
 Format = Literal["parquet", "jsonl", "jsonl.zst"]

@@ -27,7 +27,7 @@ from data_pipeline.archives.archive_pages import NoArchive, Oversized, read_page
 from data_pipeline.documents.addresses import UrlList
 from data_pipeline.documents.document import Doc, Page, doc_id, to_line
 from data_pipeline.extraction.page_prefilter import Prefilter, prefilter
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 Task = Callable[[Page], Doc]

@@ -29,7 +29,7 @@ from data_pipeline.archives.stored_bytes import is_remote, local_path
 from data_pipeline.documents.document import Doc, Page
 from data_pipeline.extraction.archive_watcher import order_line
 from data_pipeline.extraction.archive_worker import Job
-from verifiers.atomic import remove_leftovers
+from verifiers.atomic_files import remove_leftovers
 from verifiers.input_error import InputError
 
 _EXTRACT = "data_pipeline.extraction.page_to_document:extract"

@@ -30,7 +30,7 @@ from data_pipeline.loop.round_examples import Round
 from data_pipeline.loop.run_settings import Settings, to_mapping
 from data_pipeline.loop.step_records import Record, Watch, is_done, recorded, step_file, write_json
 from data_pipeline.problems.problem_mining import write_problems
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 
 COLLECTION = "collected.jsonl.zst"
 

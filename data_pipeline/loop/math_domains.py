@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 DEPTH = 6  # path segments looked at: deeper folders hold too few pages to judge, and a hostile URL has thousands

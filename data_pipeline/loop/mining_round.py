@@ -28,7 +28,7 @@ from data_pipeline.loop.round_examples import Round, Sample, draw_sample
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.seed_pages import Seed
 from data_pipeline.loop.step_records import Record, Watch, write_json
-from verifiers.atomic import atomic_path, remove_leftovers
+from verifiers.atomic_files import atomic_path, remove_leftovers
 from verifiers.input_error import InputError
 
 Scores = NDArray[np.float32]

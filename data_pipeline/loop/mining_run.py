@@ -29,7 +29,7 @@ from data_pipeline.loop.round_examples import Round
 from data_pipeline.loop.run_settings import STEPS, Settings, differences, to_mapping
 from data_pipeline.loop.seed_pages import Seed, read_seed, refuse_too_small, sort_seed
 from data_pipeline.loop.step_records import SILENT, Watch, is_done, recorded, write_funnel, write_json
-from verifiers.atomic import remove_leftovers
+from verifiers.atomic_files import remove_leftovers
 from verifiers.input_error import InputError
 
 CONFIG = "config.json"

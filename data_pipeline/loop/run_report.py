@@ -24,7 +24,7 @@ from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import read_docs
 from data_pipeline.loop import report_plots as plots
 from data_pipeline.loop.step_records import CORPUS_STAGES, told_once
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 
 
 class Watch:

@@ -40,7 +40,7 @@ from recipes.commands.explanation import judges_answers, print_anywhere
 from recipes.commands.row_stream import Row, large_size, open_rows, progress, rows_of
 from recipes.setup.options import Reward, check_numbers
 from recipes.setup.problem_source import data_set_rows, is_file
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
 from verifiers.rewards.load_reward import load, own_names

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from verifiers.atomic import read_file
+from verifiers.atomic_files import read_file
 from verifiers.input_error import InputError
 
 EngineName = Literal["auto", "hf", "vllm", "server", "ray"]

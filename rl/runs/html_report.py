@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from rl.runs.report import is_number, plot_run
 from rl.runs.run_folder import RunFolder, read_lines
-from verifiers.atomic import atomic_path, read_file
+from verifiers.atomic_files import atomic_path, read_file
 
 SAMPLES = 6
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.runs.run_folder import read_lines
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 Rows = Sequence[dict[str, Any]]

@@ -28,7 +28,7 @@ import torch
 
 from rl.learning.policy import Policy
 from rollout.store import RolloutStore
-from verifiers.atomic import atomic_path, read_file, remove_leftovers
+from verifiers.atomic_files import atomic_path, read_file, remove_leftovers
 from verifiers.input_error import InputError, first_line
 
 LOCK = ".lock"

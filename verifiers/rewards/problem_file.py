@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, near_place, nearest
 from verifiers.problem import Message, Problem, make_problem
 from verifiers.response_text.fenced_blocks import fence, fenced_blocks

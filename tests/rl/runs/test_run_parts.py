@@ -17,7 +17,7 @@ from rl.runs.run_folder import RunFolder, append_line
 from rollout.engine import Completion
 from rollout.player import Group
 from rollout.store import RolloutStore
-from verifiers.atomic import atomic_path
+from verifiers.atomic_files import atomic_path
 from verifiers.problem import make_problem
 from verifiers.verdict import Status, StepScore, Verdict, right
 
