@@ -1,6 +1,6 @@
 """The thread behind a `VerifierPool`, which owns its worker processes. Everyone else uses `verifier_pool.py`.
 
-Callers open a `Call`, leave items with `Dispatcher.submit`, and are handed verdicts through the call; `withdraw` ends it. What a
+Callers open a `PoolCall`, leave items with `Dispatcher.submit`, and find verdicts in the call; `withdraw` ends it. What a
 worker was already sent cannot be taken back from it, so a cancelled item that runs is given a grace and then ends with its worker.
 """
 
@@ -13,13 +13,13 @@ import time
 import weakref
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict
-from verifiers.worker_pool.pool_messages import Answer, Call, Item, PoolStats, Result, message_from, problem_to_bytes, to_bytes
+from verifiers.worker_pool.pool_messages import Item, PoolCall, Result, WorkerAnswer, message_from, problem_to_bytes, to_bytes
 from verifiers.worker_pool.worker_process import AHEAD, WorkerProcess, environment
 
 _SLOW = 0.25  # seconds after which what is queued behind an item is offered to idle workers
@@ -30,7 +30,7 @@ _SENT_AHEAD = 1 << 20  # bytes on their way to a worker, above which no more ite
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PoolLimits:
     """What `VerifierPool` was asked for; its docstring says what they mean."""
 
     workers: int
@@ -42,22 +42,10 @@ class Limits:
     chunk: int
 
 
-@dataclass(slots=True)
-class _Counts:
-    """What `PoolStats` reports, written by the dispatcher's thread alone."""
-
-    verdicts: Counter[Status] = field(default_factory=Counter)
-    recycled: int = 0
-    killed: int = 0
-    died: int = 0
-    freed: int = 0
-    busy_seconds: float = 0.0
-
-
 class Dispatcher:
     """The thread that owns the workers. Methods without an underscore are for callers, all others run in it."""
 
-    def __init__(self, setup: bytes, rewards: str, limits: Limits) -> None:
+    def __init__(self, setup: bytes, rewards: str, limits: PoolLimits) -> None:
         self._setup, self._rewards, self._limits = setup, rewards, limits
         # Replacements must find what the first worker found, wherever the caller has moved since.
         self._folder = os.getcwd()
@@ -65,7 +53,7 @@ class Dispatcher:
         self._process = os.getpid()
         self._lock = threading.RLock()  # re-entrant: a forgotten stream may be finalised, and withdraw, in the middle of anything
         self._inbox: list[Item] = []
-        self._calls: set[Call] = set()
+        self._calls: set[PoolCall] = set()
         self._withdrawn = False
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -76,10 +64,9 @@ class Dispatcher:
         self._encoded: tuple[Problem | None, bytes] = (None, b"")
         self._lost: Counter[str] = Counter()
         """Items that got no verdict from a verifier, since it last gave one."""
-        self._counts = _Counts()
         _dispatchers.add(self)
 
-    def open(self, call: Call) -> None:
+    def open(self, call: PoolCall) -> None:
         """From now on the call hears of the pool's end, even if it has no items."""
         if self._process != os.getpid():
             raise RuntimeError(f"this pool belongs to process {self._process}; a forked process must make its own VerifierPool")
@@ -104,7 +91,7 @@ class Dispatcher:
                 os.write(self._wake_in, b"!")
             self._inbox.extend(items)
 
-    def withdraw(self, call: Call, *, finished: bool) -> None:
+    def withdraw(self, call: PoolCall, *, finished: bool) -> None:
         """The call is over: what it still has in the queues, if not `finished`, is dropped, and what runs for it not waited for."""
         if self._process != os.getpid():
             return
@@ -113,20 +100,6 @@ class Dispatcher:
         with self._lock:
             self._calls.discard(call)
             self._withdrawn |= not finished
-
-    def stats(self) -> PoolStats:
-        counts, workers = self._counts, list(self._workers)
-        return PoolStats(
-            queued=len(self._inbox) + len(self._pending),
-            sent=sum(len(worker.queue) for worker in workers),
-            workers=len(workers),
-            verdicts={status: counts.verdicts[status] for status in Status},
-            recycled=counts.recycled,
-            killed=counts.killed,
-            died=counts.died,
-            freed=counts.freed,
-            busy_seconds=counts.busy_seconds,
-        )
 
     def close(self) -> None:
         if self._process != os.getpid():  # a forked child's copy: the workers are not its own
@@ -161,7 +134,6 @@ class Dispatcher:
                 self._hand_out()
                 self._flush(selector)
                 busy = any(worker.busy for worker in self._workers)
-                began = time.monotonic()
                 watch = busy or self._ending or any(worker.served != worker.weighed for worker in self._workers)
                 events = selector.select(_TICK if watch else None)
                 for key, mask in events:
@@ -170,8 +142,6 @@ class Dispatcher:
                     elif mask & selectors.EVENT_READ:
                         self._receive(key.data)
                 self._judge(selector, quiet=not events)
-                if busy:
-                    self._counts.busy_seconds += time.monotonic() - began
         finally:
             with self._lock:
                 self._closing = True
@@ -255,7 +225,7 @@ class Dispatcher:
 
     def _receive(self, worker: WorkerProcess) -> None:
         """Take in all that a worker has sent."""
-        by_call: dict[Call, list[Result]] = {}
+        by_call: dict[PoolCall, list[Result]] = {}
         for line in worker.read():
             try:
                 message = message_from(line)
@@ -263,7 +233,7 @@ class Dispatcher:
                 worker.distrust()
                 break
             worker.since = time.monotonic()
-            if not isinstance(message, Answer):
+            if not isinstance(message, WorkerAnswer):
                 self._hear(worker, message)
                 continue
             if not worker.queue or message.number != worker.served:  # whose verdict is it? nobody's, rather than another item's
@@ -291,10 +261,9 @@ class Dispatcher:
             worker.failed = True
             self._fail(InputError(message["error"]))
 
-    def _deliver(self, call: Call, results: list[Result]) -> None:
+    def _deliver(self, call: PoolCall, results: list[Result]) -> None:
         if call.ended is None:
-            self._counts.verdicts.update(verdict.status for _, verdict, _ in results)
-            call.deliver(results)
+            call.arrived.put(results)
 
     def _judge(self, selector: selectors.BaseSelector, *, quiet: bool) -> None:
         """Dismiss the workers that are dead, that have served their time, or that have passed a deadline."""
@@ -310,12 +279,9 @@ class Dispatcher:
             elif late:
                 self._expire(worker, limit, selector)
             elif self._in_vain(worker):
-                self._counts.freed += 1
-                self._dismiss(worker, selector)
-                self._requeue(list(worker.queue))
+                self._free(worker, selector)
             elif (worker.heavy or worker.served >= self._limits.recycle_after) and not worker.queue:
-                self._counts.recycled += 1
-                self._dismiss(worker, selector)
+                self._recycle(worker, selector)
 
     def _weigh(self, worker: WorkerProcess) -> None:
         """Note whether its memory has grown too much: now and then while it works, and once when it has fallen idle."""
@@ -333,8 +299,14 @@ class Dispatcher:
         ended = worker.queue[0][0].call.ended
         return ended is not None and time.monotonic() - ended > _GRACE
 
+    def _free(self, worker: WorkerProcess, selector: selectors.BaseSelector) -> None:
+        self._dismiss(worker, selector)
+        self._requeue(list(worker.queue))
+
+    def _recycle(self, worker: WorkerProcess, selector: selectors.BaseSelector) -> None:
+        self._dismiss(worker, selector)
+
     def _bury(self, worker: WorkerProcess, selector: selectors.BaseSelector) -> None:
-        self._counts.died += 1
         how = self._dismiss(worker, selector)
         if worker.ready:
             self._blame(worker, Status.CRASH, f"worker died: {how}")
@@ -342,7 +314,6 @@ class Dispatcher:
             self._fail(InputError(f"a reward worker died while it loaded the rewards: {how}; its standard error may say more"))
 
     def _expire(self, worker: WorkerProcess, limit: float, selector: selectors.BaseSelector) -> None:
-        self._counts.killed += 1
         self._dismiss(worker, selector)
         if worker.ready:
             what = f"loading {worker.queue[0][0].problem.verifier} took" if worker.loading else "no verdict: the verifier took"
@@ -401,11 +372,11 @@ class Dispatcher:
         self._end({item.call for item in items if not item.done}, error)
         self._pending = deque(item for item in self._pending if item.call.ended is None)
 
-    def _end(self, calls: Iterable[Call], error: Exception) -> None:
+    def _end(self, calls: Iterable[PoolCall], error: Exception) -> None:
         for call in calls:
             if call.ended is None:
                 call.ended = time.monotonic()
-                call.deliver(error)
+                call.arrived.put(error)
 
 
 _dispatchers: "weakref.WeakSet[Dispatcher]" = weakref.WeakSet()

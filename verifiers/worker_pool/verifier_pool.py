@@ -2,7 +2,7 @@
 
 A verifier may hang in C, exhaust its stack or crash its interpreter, so it runs in a process of its own and a limit is enforced
 by killing that process (and its group) from outside. One thread owns the workers and their pipes; callers hand it items and
-receive verdicts, so any number of threads and event loops may use one pool.
+receive verdicts, so any number of threads may use one pool.
 
 Items are sent ahead of need, as many as a worker is expected to finish within a twentieth of a second, and a deadline counts
 from the arrival of the worker's previous verdict. Pipes are drained before a deadline is judged: a parent that was busy, or
@@ -11,7 +11,7 @@ is to blame; the others go to another worker. A verdict is delivered exactly onc
 may be *run* twice: a reward with side effects must bear that. Verdicts and items are numbered: a worker that answers what it was
 not asked, because a reward wrote to its pipe, counts as dead. A reward may fork; its child gives no verdicts.
 
-A call ends early when its stream is closed or its task is cancelled. What it has in the queues is dropped, nothing more of it is
+A call ends early when its stream is closed. What it has in the queues is dropped, nothing more of it is
 delivered, and a worker that is still at one of its items a quarter of a second later is killed, so that the next caller does not
 wait for what nobody wants. A verifier that hangs or dies on everything ends its calls too, with InputError, after `give_up_after`
 items for each worker: a training run would otherwise pay a deadline for every completion, and learn nothing from any.
@@ -24,22 +24,17 @@ interrupted: a call that ends early leaves its thread waiting for the next item,
 import math
 import sys
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.rewards.load_reward import spec_of
 from verifiers.verdict import Reward, Verdict
-from verifiers.worker_pool.dispatcher import Dispatcher, Limits
-from verifiers.worker_pool.pool_messages import Arrival, Call, Fed, Item, PoolStats, Result, to_bytes
-
-if TYPE_CHECKING:
-    import asyncio
+from verifiers.worker_pool.dispatcher import Dispatcher, PoolLimits
+from verifiers.worker_pool.pool_messages import Fed, Item, PoolCall, Result, to_bytes
 
 
 class VerifierPool:
@@ -81,7 +76,7 @@ class VerifierPool:
         self._window = 2 * workers * chunk
         specs = [reward if isinstance(reward, str) else spec_of(reward) for reward in _several(rewards)]
         setup = {"rewards": specs, "sys_path": [entry or str(Path.cwd()) for entry in sys.path], "memory_limit": memory_limit}
-        limits = Limits(workers, deadline, start_deadline, recycle_after, recycle_above, give_up_after, chunk)
+        limits = PoolLimits(workers, deadline, start_deadline, recycle_after, recycle_above, give_up_after, chunk)
         self._dispatcher = Dispatcher(to_bytes(setup) + b"\n", ", ".join(specs), limits)
 
     def __reduce__(self) -> NoReturn:
@@ -109,77 +104,37 @@ class VerifierPool:
         stream, and may block: what it gave before is judged meanwhile. If it raises, the verdicts of the items before come first
         and then its exception. Closing the stream cancels what is left.
         """
-        arrived: SimpleQueue[Arrival] = SimpleQueue()
-        call = Call(arrived.put)
+        call = PoolCall()
         window = threading.Semaphore(self._window)
-        intake = _Intake()
+        received, fed = 0, None
         self._dispatcher.open(call)
         try:
             self._start(call, items, window)
-            while intake.open:
-                for result in intake.take(arrived.get()):
+            while fed is None or received < fed.total:
+                arrival = call.arrived.get()
+                if isinstance(arrival, Exception):
+                    raise arrival
+                if isinstance(arrival, Fed):
+                    fed = arrival
+                    continue
+                received += len(arrival)
+                for result in arrival:
                     yield result
                     window.release()
-            intake.finish()
+            if fed.error is not None:
+                raise fed.error
         finally:
-            self._dispatcher.withdraw(call, finished=not intake.open)
+            self._dispatcher.withdraw(call, finished=fed is not None and received >= fed.total)
             window.release()
 
-    async def averify_many(self, items: Sequence[tuple[Problem, str]]) -> list[Verdict]:
-        """`verify_many` for an event loop, which goes on meanwhile. Cancelling the task cancels what is left."""
-        async with aclosing(self.astream(items)) as stream:
-            verdicts = {index: verdict async for index, verdict, _ in stream}
-        return [verdicts[index] for index in range(len(items))]
-
-    async def astream(self, items: Iterable[tuple[Problem, str]] | AsyncIterable[tuple[Problem, str]]) -> AsyncGenerator[Result, None]:
-        """`stream` for an event loop; the items may be an asynchronous iterator too, which is read by a task on the same loop.
-
-        Whoever leaves the `async for` early should hold the stream in `contextlib.aclosing`, or it ends only when it is collected.
-        """
-        import asyncio  # slow to import, and most callers have threads
-
-        loop = asyncio.get_running_loop()
-        arrived: asyncio.Queue[Arrival] = asyncio.Queue()
-
-        def deliver(arrival: Arrival) -> None:
-            with suppress(RuntimeError):  # the loop was closed under us: nobody waits any more
-                loop.call_soon_threadsafe(arrived.put_nowait, arrival)
-
-        call = Call(deliver)
-        intake = _Intake()
-        self._dispatcher.open(call)
-        feeding: asyncio.Task[None] | None = None
-        window = threading.Semaphore(self._window)
-        room = asyncio.Semaphore(self._window)
-        try:
-            if isinstance(items, AsyncIterable):
-                feeding = loop.create_task(self._afeed(call, items, room))
-            else:
-                self._start(call, items, window)
-            while intake.open:
-                for result in intake.take(await arrived.get()):
-                    yield result
-                    window.release()
-                    room.release()
-            intake.finish()
-        finally:
-            self._dispatcher.withdraw(call, finished=not intake.open)
-            window.release()
-            if feeding is not None:
-                feeding.cancel()
-
-    def stats(self) -> PoolStats:
-        """What it is doing and has done, for progress and logs; costs microseconds and may be called at any time, from any thread."""
-        return self._dispatcher.stats()
-
-    def _start(self, call: Call, items: Iterable[tuple[Problem, str]], window: threading.Semaphore) -> None:
+    def _start(self, call: PoolCall, items: Iterable[tuple[Problem, str]], window: threading.Semaphore) -> None:
         if isinstance(items, Sequence):
             self._dispatcher.submit([_item(call, n, problem, response) for n, (problem, response) in enumerate(items)])
-            call.deliver(Fed(len(items), None))
+            call.arrived.put(Fed(len(items), None))
         else:
             threading.Thread(target=self._feed, args=(call, iter(items), window), name="reckon-items", daemon=True).start()
 
-    def _feed(self, call: Call, items: Iterator[tuple[Problem, str]], window: threading.Semaphore) -> None:
+    def _feed(self, call: PoolCall, items: Iterator[tuple[Problem, str]], window: threading.Semaphore) -> None:
         count = 0
         try:
             for problem, response in items:
@@ -189,23 +144,9 @@ class VerifierPool:
                 self._dispatcher.submit([_item(call, count, problem, response)])
                 count += 1
         except BaseException as error:  # noqa: BLE001  # not swallowed: handed to the thread that reads the stream
-            call.deliver(Fed(count, error))
+            call.arrived.put(Fed(count, error))
         else:
-            call.deliver(Fed(count, None))
-
-    async def _afeed(self, call: Call, items: AsyncIterable[tuple[Problem, str]], room: "asyncio.Semaphore") -> None:
-        count = 0
-        try:
-            async for problem, response in items:
-                await room.acquire()
-                self._dispatcher.submit([_item(call, count, problem, response)])
-                count += 1
-        except BaseException as error:  # not swallowed: handed to the task that reads the stream
-            call.deliver(Fed(count, error))
-            if not isinstance(error, Exception):  # a cancelled task must end as one
-                raise
-        else:
-            call.deliver(Fed(count, None))
+            call.arrived.put(Fed(count, None))
 
 
 def _several(rewards: str | Reward | Sequence[str | Reward]) -> Sequence[str | Reward]:
@@ -216,34 +157,8 @@ def _several(rewards: str | Reward | Sequence[str | Reward]) -> Sequence[str | R
     raise InputError(f"rewards: give names such as 'math_answer' or 'FILE.py:FUNCTION', or functions, not {rewards!r:.60}")
 
 
-def _item(call: Call, index: int, problem: object, response: object) -> Item:
+def _item(call: PoolCall, index: int, problem: object, response: object) -> Item:
     """Refuses here, where the caller's mistake is the caller's alone, what no worker could take."""
     if not isinstance(problem, Problem) or not isinstance(response, str):
         raise InputError(f"item {index}: expected a Problem and a string, not {type(problem).__name__} and {type(response).__name__}")
     return Item(call, index, problem, response)
-
-
-class _Intake:
-    """How much of a call has arrived, and how much there is to come."""
-
-    def __init__(self) -> None:
-        self._received = 0
-        self._fed: Fed | None = None
-
-    @property
-    def open(self) -> bool:
-        return self._fed is None or self._received < self._fed.total
-
-    def take(self, arrival: Arrival) -> list[Result]:
-        if isinstance(arrival, Exception):
-            raise arrival
-        if isinstance(arrival, Fed):
-            self._fed = arrival
-            return []
-        self._received += len(arrival)
-        return arrival
-
-    def finish(self) -> None:
-        """Raise what the iterator of items raised, if it did."""
-        if self._fed is not None and self._fed.error is not None:
-            raise self._fed.error

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
+from tests.verifiers.worker_pool.ends_of_workers import queued, watch_ends
 from verifiers.input_error import InputError
 from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import Problem, make_problem
@@ -95,6 +96,7 @@ def alive(pid: int) -> bool:
 
 
 def test_the_next_caller_does_not_wait_for_a_cancelled_hang(pool: VerifierPool, tmp_path: Path) -> None:
+    ends = watch_ends(pool)
     stream = pool.stream([(ONE, "1"), *[(ONE, "sleep")] * 50, *[(ONE, f"mark {tmp_path / 'ran'}")] * 50])
     next(stream)
     time.sleep(0.2)  # both workers hang now
@@ -102,26 +104,26 @@ def test_the_next_caller_does_not_wait_for_a_cancelled_hang(pool: VerifierPool, 
     start = time.monotonic()
     assert right(pool.verify_many([(ONE, "1"), (ONE, "2")])) == [True, False]
     assert time.monotonic() - start < 4, "a grace and a worker's start, where the deadline is 10 s"
-    stats = pool.stats()
-    assert 1 <= stats.freed <= 2
-    assert stats.killed == stats.died == stats.queued == 0
-    assert sum(stats.verdicts.values()) == 5, "the two of the fixture, one before the cancellation, two after: none of the cancelled"
+    assert 1 <= ends["freed"] <= 2
+    assert ends["killed"] == ends["died"] == queued(pool) == 0
     assert not (tmp_path / "ran").exists(), "what was queued never ran"
 
 
 def test_a_cancelled_call_leaves_quick_workers_alone(pool: VerifierPool) -> None:
+    ends = watch_ends(pool)
     [before] = {verdict.score for verdict in pool.verify_many([(ONE, "pid")])}
     for _ in range(20):
         stream = pool.stream([(ONE, "1")] * 2000)
         next(stream)
         stream.close()
     assert right(pool.verify_many([(ONE, "1")] * 100)) == [True] * 100
-    assert pool.stats().freed == 0
+    assert ends["freed"] == 0
     assert before in {verdict.score for verdict in pool.verify_many([(ONE, "pid")] * 400)}
 
 
 def test_others_queued_behind_a_cancelled_hang_are_judged_and_blamed_for_nothing() -> None:
     with VerifierPool(["rewards.py:score"], workers=1) as pool:
+        ends = watch_ends(pool)
         pool.verify_many([(ONE, "1")] * 200)  # quick, so that many are sent ahead
         hang = pool.stream([(ONE, "1"), (ONE, "sleep")])
         next(hang)
@@ -131,22 +133,23 @@ def test_others_queued_behind_a_cancelled_hang_are_judged_and_blamed_for_nothing
             assert not other.done()
             hang.close()
             assert right(other.result(5)) == [True] * 50
-        assert pool.stats().freed == 1
+        assert ends["freed"] == 1
 
 
 def test_a_stream_that_is_garbage_is_cancelled(pool: VerifierPool) -> None:
+    ends = watch_ends(pool)
     stream = pool.stream([(ONE, "1"), *[(ONE, "sleep")] * 20])
     next(stream)
     cycle = [stream]
     cycle.append(cycle)  # type: ignore[arg-type]  # only the collector finds it
     del stream, cycle
     gc.collect()
-    until(lambda: pool.stats().freed == 2 and pool.stats().queued == 0)
+    until(lambda: ends["freed"] == 2 and queued(pool) == 0)
 
 
 def test_what_is_queued_is_dropped_at_once_and_the_iterator_left_alone(pool: VerifierPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("verifiers.worker_pool.dispatcher._GRACE", 1000.0)  # the workers stay where they are
-    taken = 0
+    ends, taken = watch_ends(pool), 0
 
     def items() -> Iterator[tuple[Problem, str]]:
         nonlocal taken
@@ -156,10 +159,10 @@ def test_what_is_queued_is_dropped_at_once_and_the_iterator_left_alone(pool: Ver
 
     stream = pool.stream(items())
     next(stream)
-    until(lambda: pool.stats().queued > 100)
+    until(lambda: queued(pool) > 100)
     stream.close()
-    until(lambda: pool.stats().queued == 0)
-    assert pool.stats().freed == 0
+    until(lambda: queued(pool) == 0)
+    assert ends["freed"] == 0
     until(lambda: not any(thread.name == "reckon-items" for thread in threading.enumerate()))
     assert taken < 1000
 
@@ -212,92 +215,6 @@ def test_an_iterator_that_leaves_by_systemexit_ends_its_stream(pool: VerifierPoo
         list(pool.stream(items()))
 
 
-# ---------------------------------------------------------------- event loops
-
-
-def test_the_event_loop_goes_on_while_verdicts_are_made(pool: VerifierPool) -> None:
-    async def main() -> tuple[list[Verdict], int]:
-        turns = 0
-
-        async def turn() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await asyncio.sleep(0.01)
-
-        turning = asyncio.create_task(turn())
-        verdicts = await pool.averify_many([(ONE, "pause 0.3"), (ONE, "1")] * 2)
-        turning.cancel()
-        return verdicts, turns
-
-    before = threading.active_count()
-    verdicts, turns = asyncio.run(main())
-    assert right(verdicts) == [False, True] * 2
-    assert turns > 5
-    assert threading.active_count() == before, "no thread for a list of items"
-
-
-def test_many_tasks_and_loops_share_a_pool(pool: VerifierPool) -> None:
-    async def main() -> list[list[Verdict]]:
-        calls = [pool.averify_many([(ONE, "1"), (ONE, str(n))] * 20) for n in range(30)]
-        return list(await asyncio.gather(*calls))
-
-    with ThreadPoolExecutor(3) as threads:
-        for future in [threads.submit(asyncio.run, main()) for _ in range(3)]:
-            assert [right(verdicts) for verdicts in future.result(20)] == [[True, n == 1] * 20 for n in range(30)]
-
-
-def test_an_asynchronous_iterator_is_read_in_bounds_and_its_error_comes_last() -> None:
-    taken = 0
-
-    async def items() -> AsyncIterator[tuple[Problem, str]]:
-        nonlocal taken
-        for _ in range(500):
-            taken += 1
-            yield ONE, "1"
-            await asyncio.sleep(0)
-        raise InputError("line 501: not JSON")
-
-    async def main(pool: VerifierPool) -> int:
-        count = 0
-        stream = pool.astream(items())
-        async with aclosing(stream):
-            with pytest.raises(InputError, match="line 501"):  # noqa: PT012  # the verdicts before it must come
-                async for _, verdict, _ in stream:
-                    if count == 0:
-                        await asyncio.sleep(0.3)
-                        assert taken <= 2 * 8 + 2
-                    count += verdict.status is Status.RIGHT
-        return count
-
-    with VerifierPool(["rewards.py:score"], workers=1, chunk=8) as pool:
-        assert asyncio.run(main(pool)) == 500
-
-
-def test_a_cancelled_task_frees_the_workers(pool: VerifierPool) -> None:
-    async def main() -> float:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(pool.averify_many([(ONE, "sleep")] * 30), 0.3)
-        start = time.monotonic()
-        assert right(await pool.averify_many([(ONE, "1")])) == [True]
-        return time.monotonic() - start
-
-    assert asyncio.run(main()) < 4
-    assert pool.stats().queued == 0
-    assert 1 <= pool.stats().freed <= 2
-
-
-def test_a_loop_that_was_closed_harms_nobody(pool: VerifierPool) -> None:
-    loop = asyncio.new_event_loop()
-    stream = pool.astream([(ONE, "pause 0.1")] * 8)
-    loop.run_until_complete(anext(stream))
-    loop.close()
-    time.sleep(0.5)  # verdicts arrive for a loop that is no more
-    assert right(pool.verify_many([(ONE, "1")])) == [True]
-    with pytest.raises(StopIteration):  # it ends without a loop
-        stream.aclose().send(None)
-
-
 # ---------------------------------------------------------------- a verifier that never gives a verdict
 
 
@@ -345,51 +262,38 @@ def test_a_dead_verifier_ends_only_the_calls_that_name_it() -> None:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
 def test_a_worker_that_has_grown_is_replaced_and_loses_nothing() -> None:
     with VerifierPool(["rewards.py:score"], workers=1, recycle_above=64 << 20) as pool:
+        ends = watch_ends(pool)
         [small] = pool.verify_many([(ONE, "pid")])
         pool.verify_many([(ONE, "grow 20")])
         time.sleep(0.3)
         assert pool.verify_many([(ONE, "pid")])[0].score == small.score, "not yet"
         verdicts = pool.verify_many([(ONE, "1"), *[(ONE, "grow 20")] * 12, *[(ONE, "1")] * 50])
         assert right(verdicts) == [True, *[False] * 12, *[True] * 50]
-        until(lambda: pool.stats().recycled > 0)  # an idle worker is looked at too
+        until(lambda: ends["recycled"] > 0)  # an idle worker is looked at too
         assert pool.verify_many([(ONE, "pid")])[0].score != small.score
-        assert 1 <= pool.stats().recycled <= 4
-        assert pool.stats().killed == pool.stats().died == 0
+        assert 1 <= ends["recycled"] <= 4
+        assert ends["killed"] == ends["died"] == 0
 
 
 def test_workers_grow_in_peace_where_that_is_asked_for() -> None:
     with VerifierPool(["rewards.py:score"], workers=1, recycle_above=None) as pool:
+        ends = watch_ends(pool)
         first, *_, last = pool.verify_many([(ONE, "pid"), *[(ONE, "grow 20")] * 8, (ONE, "pid")])
         assert first.score == last.score
-        assert pool.stats().recycled == 0
+        assert ends["recycled"] == 0
 
 
-# ---------------------------------------------------------------- counts
+# ---------------------------------------------------------------- how workers end
 
 
-def test_stats_count_what_happened() -> None:
+def test_a_worker_ends_for_one_reason() -> None:
     with VerifierPool(["rewards.py:score"], workers=1, deadline=0.5, recycle_after=10) as pool:
-        assert pool.stats().rate == 0.0
-        start = time.monotonic()
-        pool.verify_many([*[(ONE, "1")] * 10, *[(ONE, "2")] * 5, (ONE, "exit"), (ONE, "sleep"), (ONE, "late")])
-        wall = time.monotonic() - start
-        time.sleep(0.3)
-        stats = pool.stats()
-        assert {str(status): count for status, count in stats.verdicts.items() if count} == {
-            "right": 10,
-            "wrong": 5,
-            "timeout": 1,
-            "crash": 2,
-        }
-        assert (stats.recycled, stats.died, stats.killed, stats.freed) == (1, 1, 1, 0)
-        assert (stats.queued, stats.sent) == (0, 0)
-        assert 0.5 < stats.busy_seconds < wall + 0.2, "idle time does not count"
-        assert stats.rate == pytest.approx(18 / stats.busy_seconds)
-        stream = pool.stream([(ONE, "pause 0.3")] * 6)
-        next(stream)
-        now = pool.stats()
-        assert now.workers == 1
-        assert now.queued + now.sent == 5
+        ends = watch_ends(pool)
+        verdicts = pool.verify_many([*[(ONE, "1")] * 10, *[(ONE, "2")] * 5, (ONE, "exit"), (ONE, "sleep"), (ONE, "late")])
+        statuses = Counter(str(verdict.status) for verdict in verdicts)
+        assert statuses == {"right": 10, "wrong": 5, "timeout": 1, "crash": 2}
+        assert ends == {"recycled": 1, "died": 1, "killed": 1}
+        assert queued(pool) == 0
 
 
 # ---------------------------------------------------------------- other processes
@@ -405,6 +309,7 @@ def test_a_forked_child_is_refused_and_harms_nothing(pool: VerifierPool) -> None
             answers.put(str(error))
         pool.close()
 
+    ends = watch_ends(pool)
     context = multiprocessing.get_context("fork")
     answers = context.SimpleQueue()
     stream = pool.stream([(ONE, "pause 0.3")] * 4)
@@ -415,7 +320,7 @@ def test_a_forked_child_is_refused_and_harms_nothing(pool: VerifierPool) -> None
     assert process.exitcode == 0
     assert answers.get() == f"this pool belongs to process {os.getpid()}; a forked process must make its own VerifierPool"
     assert len(list(stream)) == 3, "the parent's call goes on"
-    assert pool.stats().died == 0
+    assert ends["died"] == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the lifeline is Linux's")
@@ -511,7 +416,7 @@ def test_a_ray_actor_has_a_pool_of_its_own(tmp_path: Path) -> None:
 
 def test_41_a_pool_judges_in_threads_and_loops_where_alarms_raise(pool: VerifierPool) -> None:
     def in_a_loop() -> list[Verdict]:
-        return asyncio.run(pool.averify_many([(ONE, "1"), (ONE, "2")] * 10))
+        return asyncio.run(asyncio.to_thread(pool.verify_many, [(ONE, "1"), (ONE, "2")] * 10))
 
     with ThreadPoolExecutor(8) as threads:
         futures = [threads.submit(in_a_loop) for _ in range(4)]

@@ -1,6 +1,5 @@
 """Verdicts belong to their items and mistakes to their callers, whatever a reward writes, forks, or is handed."""
 
-import asyncio
 import json
 import os
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.verifiers.worker_pool.ends_of_workers import watch_ends
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
 from verifiers.proofs.lean_repl import LeanRepl
@@ -94,11 +94,12 @@ def forged(number: int) -> str:
 def test_a_forked_child_that_exits_shifts_nobodys_verdict(function: str) -> None:
     numbers = [n / 100 for n in range(60)]
     with VerifierPool([f"rewards.py:{function}"], workers=1) as pool:
+        ends = watch_ends(pool)
         found = scores(pool, ["0.07", "fork", *map(str, numbers)])
         assert found == [0.07, 0.5, *numbers]
         time.sleep(0.3)
         assert scores(pool, ["0.7"]) == [0.7]
-        assert pool.stats().died == 0
+        assert ends["died"] == 0
 
 
 def test_a_forked_child_ends_with_the_status_of_a_script() -> None:
@@ -120,20 +121,21 @@ def test_a_reply_that_nobody_asked_for_costs_its_worker_and_shifts_no_verdict(li
     with VerifierPool(["rewards.py:score"], workers=1) as pool:
         items = [(ONE, str(number)) for number in numbers]
         items[4] = (ONE, f"write {line}")
-        start = time.monotonic()
+        start, ends = time.monotonic(), watch_ends(pool)
         verdicts = pool.verify_many(items)
         assert verdicts[4].status is Status.CRASH
         assert "did a reward write to its pipe?" in verdicts[4].detail
         assert [v.score for n, v in enumerate(verdicts) if n != 4] == [number for n, number in enumerate(numbers) if n != 4]
-        assert pool.stats().died == 1
+        assert ends["died"] == 1
         assert time.monotonic() - start < 5
 
 
 def test_a_reply_to_nothing_leaves_the_pool_alive() -> None:
     with VerifierPool(["rewards.py:score"], workers=1) as pool:
+        ends = watch_ends(pool)
         assert scores(pool, ["0.1", f"later {forged(2)}"]) == [0.1, 0.5]  # the number that comes next
         deadline = time.monotonic() + 5
-        while pool.stats().died == 0:
+        while ends["died"] == 0:
             assert time.monotonic() < deadline, "an answer out of nowhere was believed, or not seen"
             time.sleep(0.02)
         assert scores(pool, ["0.3", "0.4"]) == [0.3, 0.4]
@@ -169,29 +171,14 @@ class Moody:
 def test_a_bad_item_ends_its_own_call_and_no_other(item: tuple[Problem, str], text: str, kind: Any) -> None:
     numbers = [n / 100 for n in range(60)]
     with VerifierPool(["rewards.py:score"], workers=1) as pool, ThreadPoolExecutor(1) as threads:
+        ends = watch_ends(pool)
         other = threads.submit(scores, pool, list(map(str, numbers)))
         with pytest.raises(InputError, match=text):
             pool.verify_many(kind([(ONE, "1"), item, (ONE, "1")]))
         assert other.result(10) == numbers
         assert scores(pool, ["0.7"]) == [0.7]
-        assert pool.stats().died == 0
+        assert ends["died"] == 0
         assert any(thread.name == "reckon-verifiers" for thread in threading.enumerate())
-
-
-def test_an_event_loops_bad_item_is_its_own_too() -> None:
-    async def items() -> Any:
-        yield ONE, "1"
-        yield ONE, None
-
-    async def main(pool: VerifierPool) -> list[float | None]:
-        found = []
-        with pytest.raises(InputError, match="item 1: expected"):  # noqa: PT012  # the verdict before it must come
-            async for _, verdict, _ in pool.astream(items()):
-                found.append(verdict.score)
-        return found
-
-    with VerifierPool(["rewards.py:score"], workers=1) as pool:
-        assert asyncio.run(main(pool)) == [1.0]
 
 
 def test_what_a_worker_cannot_read_is_a_crash_and_costs_no_worker() -> None:
