@@ -25,7 +25,8 @@ from typing import Any
 
 from verifiers.problem import make_problem
 from verifiers.programs.python_tests import verify
-from verifiers.sandboxes.local_sandbox import Outcome, Sandbox
+from verifiers.sandboxes.local_sandbox import Sandbox
+from verifiers.sandboxes.running_program import Outcome
 
 BAR_WARM, BAR_FRESH = 200, 70
 TIME_LIMIT = 4.0

@@ -19,7 +19,8 @@ from rollout.tools.environment import Reply
 from verifiers.problem import Problem
 from verifiers.response_text.fenced_blocks import fence, fenced_blocks
 from verifiers.sandboxes.interpreter import Session
-from verifiers.sandboxes.local_sandbox import Outcome, Sandbox
+from verifiers.sandboxes.local_sandbox import Sandbox
+from verifiers.sandboxes.running_program import Outcome
 
 Style = Literal["fence", "tags"]
 STOPS: dict[Style, str] = {"fence": "\n```\n", "tags": "</python>"}

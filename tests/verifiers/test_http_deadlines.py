@@ -20,7 +20,7 @@ from verifiers.proofs.lean_transport import LeanFailure, LeanTimeout
 from verifiers.response_text import judge
 from verifiers.sandboxes import fusion_sandbox
 from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
-from verifiers.sandboxes.local_sandbox import Limits, Outcome
+from verifiers.sandboxes.running_program import Limits, Outcome
 from verifiers.verdict import Status
 
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from verifiers.sandboxes.local_sandbox import Limits, Outcome, Run
+from verifiers.sandboxes.running_program import Limits, Outcome, Run
 from verifiers.verdict import Status, Verdict, bad_gold
 
 Complaints = Generator[str, None, None]

@@ -31,7 +31,7 @@ from verifiers.programs.output_tests import (
 from verifiers.programs.programming_languages import LANGUAGES, PYTHON, Language, ToolMissingError, find_tool, prepare, tool_folders
 from verifiers.response_text.fenced_blocks import fenced_blocks, last_block
 from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
-from verifiers.sandboxes.local_sandbox import Outcome, Run
+from verifiers.sandboxes.running_program import Outcome, Run
 from verifiers.verdict import Status, Verdict, bad_gold, no_answer
 
 

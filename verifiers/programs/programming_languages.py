@@ -13,8 +13,9 @@ from glob import escape as glob_escape
 from glob import glob
 
 from verifiers.programs.output_tests import within
-from verifiers.sandboxes.local_sandbox import Command, Limits, Outcome, Run, Sandbox
+from verifiers.sandboxes.local_sandbox import Sandbox
 from verifiers.sandboxes.namespaces import readable_trees
+from verifiers.sandboxes.running_program import Command, Limits, Outcome, Run
 
 _COMPILER = Limits(wall=10.0, memory=2 << 30, file_size=64 << 20, output=32 << 20)
 # started by a shell, to which a file that cannot be executed is a failure of the program, not of the sandbox

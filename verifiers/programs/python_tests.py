@@ -61,7 +61,7 @@ from verifiers.programs.same_value import same_value
 from verifiers.programs.served_functions import Source, line, literal_calls, serve
 from verifiers.response_text.fenced_blocks import last_block
 from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
-from verifiers.sandboxes.local_sandbox import Outcome, Program, Run
+from verifiers.sandboxes.running_program import Outcome, Program, Run
 from verifiers.verdict import Verdict, bad_gold, no_answer
 
 _PYTHON = ("python", "py", "python3")

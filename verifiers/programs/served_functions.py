@@ -23,7 +23,8 @@ from verifiers.programs.judging_sandbox import SERVED
 from verifiers.programs.output_tests import SandboxFailedError, within
 from verifiers.programs.plain_data import NotPlainError, NotRecordError, check, encode, parse
 from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
-from verifiers.sandboxes.local_sandbox import Limits, Outcome, Run, Sandbox
+from verifiers.sandboxes.local_sandbox import Sandbox
+from verifiers.sandboxes.running_program import Limits, Outcome, Run
 
 _SHIPPED = ("in_sandbox_completion", "plain_data", "in_sandbox_functions")  # to a server, for each program
 _LONGEST_LINE = 8 << 20

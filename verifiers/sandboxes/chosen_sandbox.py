@@ -1,6 +1,6 @@
 """Which sandbox this process judges programs in: what the environment variable RECKON_SANDBOX says, `strict` if it is not set.
 
-    strict, bwrap, landlock, rlimits     on this machine (`local_sandbox.py`)
+    strict, landlock, rlimits            on this machine (`local_sandbox.py`)
     http://..., https://...              a server that speaks SandboxFusion's /run_code (`fusion_sandbox.py`)
 
 Made when first needed, kept for the life of the process, and made again after a fork.

@@ -4,7 +4,7 @@
                 forks, waits with a deadline, kills, and sends one report: how the program ended and what it used. It sees no
                 output and knows no tests
     program     process 1 of its namespace: limits, Landlock, seccomp, then the code, in this interpreter or in a fresh one, or a
-                command; at the level bwrap, always what `bwrap` starts
+                command
 
 The text of the program comes in a file of its own that the server does not read: no program finds its predecessor's in memory.
 A byte on the control socket while a program runs means that nobody wants its result any more, and it is killed. Everything
@@ -33,20 +33,17 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from verifiers.sandboxes import bubblewrap, landlock, namespaces, process_tree, system_call_filter
+from verifiers.sandboxes import landlock, namespaces, process_tree, system_call_filter
 
 _SAMPLE = 0.05  # seconds between looks at the memory of all processes of a program
 _STACK = 64 << 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PYTHON = ("-s", "-P", "-S", "-X", "utf8")
-_MODULES = "/reckon"  # where a wrapped interpreter finds ours; their own place may be hidden there, under /tmp
 _EXITS = "import builtins, sys; builtins.exit = builtins.quit = sys.exit; "  # as `site` has it, which is left out
-_ENTRY = f"{_EXITS}sys.path.insert(0, {_MODULES!r}); import {{entry}} as module; module.main()"
 _FRESH = (
     f"{_EXITS}sys.argv[:] = ['main.py']; __file__ = 'main.py'; del builtins, sys; "
     "exec(compile(open(__file__, 'rb').read(), __file__, 'exec'))"
 )
-_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -89,7 +86,6 @@ class _Host:
         self._proc = namespaces.open_proc()
         self._executable = os.path.realpath(sys.executable)
         self._paths = list(setup["paths"])
-        self._bwrap = bubblewrap.find() if self._level == "bwrap" else ""
         with open("/proc/self/statm") as file:
             self._mapped = int(file.read().split()[0]) * _PAGE
         self._trees = ["/"]
@@ -149,9 +145,6 @@ class _Host:
         told = os.read(trouble, 4096).decode(errors="replace")
         os.close(trouble)
         code = os.waitstatus_to_exitcode(status)
-        if self._bwrap and (told.startswith("{") or not told):  # bwrap's own words, which hold an exit code if it started the program
-            told = "" if reason or '"exit-code"' in told else "bwrap did not start the program"
-            code = 128 - code if code > 128 else code
         if told:
             return {"error": told}
         cpu = usage.ru_utime + usage.ru_stime
@@ -182,7 +175,7 @@ class _Host:
         """The program's process: lock the doors, then run it. Does not return."""
         code = 1
         limits, command = request["limits"], request["command"]
-        alone = command or request["fresh"] or self._bwrap  # in a process image of its own
+        alone = command or request["fresh"]  # in a process image of its own
         try:
             os.setsid()
             text = fcntl.fcntl(streams[3], fcntl.F_DUPFD_CLOEXEC, 64)  # out of the way of what comes next
@@ -200,8 +193,6 @@ class _Host:
             os.chdir(folder)
             _limit(limits, others, self._mapped + (command["spare_memory"] if command else 0))
             namespaces.drop_privileges()
-            if self._bwrap:
-                self._wrap(request)
             if alone:
                 _copy(4, command["file"] if command else "main.py")
             else:
@@ -211,7 +202,7 @@ class _Host:
                 landlock.restrict(self._trees, [folder, "/dev/null"])
                 (self._filter or system_call_filter.Filter(system_call_filter.build_filter(only_signal=os.getpid()))).install()
             if alone:
-                argv = self._argv(request)
+                argv = command["argv"] if command else [self._executable, *_PYTHON, "-c", _FRESH]
                 os.execve(argv[0], argv, self._environment(command, folder))
         except BaseException as error:  # noqa: BLE001  # told to the supervisor: nothing has run yet
             os.write(3, f"{type(error).__name__}: {error}".encode(errors="replace")[:4000] or b"?")
@@ -221,30 +212,6 @@ class _Host:
             code = _run(source, request["entry"])
         finally:
             os._exit(code)
-
-    def _wrap(self, request: dict[str, Any]) -> None:
-        """Become `bwrap`, which becomes the program. Raises OSError."""
-        filter_file = os.memfd_create("filter", 0)
-        os.write(filter_file, system_call_filter.build_filter())
-        os.lseek(filter_file, 0, os.SEEK_SET)
-        for descriptor in (3, 4, filter_file):
-            os.set_inheritable(descriptor, True)
-        command = request["command"]
-        modules = (_OWN, f"{_MODULES}/verifiers") if request["entry"] else None
-        size, name = request["limits"]["file_size"], command["file"] if command else "main.py"
-        argv = bubblewrap.arguments(
-            self._bwrap, self._paths, self._argv(request), modules=modules, program=(4, name), tmp_size=size,
-            filter_file=filter_file, status=3,
-        )  # fmt: skip
-        os.execve(argv[0], argv, self._environment(command, "/tmp"))
-
-    def _argv(self, request: dict[str, Any]) -> list[str]:
-        """What a program in a process image of its own is started as."""
-        if request["command"]:
-            return list(request["command"]["argv"])
-        if request["entry"]:
-            return [self._executable, *_PYTHON, "-c", _ENTRY.format(entry=request["entry"])]
-        return [self._executable, *_PYTHON, "-c", _FRESH]
 
     def _environment(self, command: dict[str, Any] | None, folder: str) -> dict[str, str]:
         if command:

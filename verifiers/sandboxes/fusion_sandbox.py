@@ -17,7 +17,8 @@ from typing import Any
 
 from verifiers.http_post import HttpFault, Trouble, ask, read_json
 from verifiers.input_error import InputError
-from verifiers.sandboxes.local_sandbox import Limits, Outcome, Run, probe
+from verifiers.sandboxes.local_sandbox import probe
+from verifiers.sandboxes.running_program import Limits, Outcome, Run
 
 LEVEL = "http"
 _KEPT = 1 << 20  # SandboxFusion cuts output there without a word

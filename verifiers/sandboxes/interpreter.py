@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from verifiers.sandboxes.chosen_sandbox import local_sandbox
-from verifiers.sandboxes.local_sandbox import Limits, Outcome, Sandbox
+from verifiers.sandboxes.local_sandbox import Sandbox
+from verifiers.sandboxes.running_program import Limits, Outcome
 
 SESSION = "verifiers.sandboxes.in_sandbox_session"
 _INSIST = 1.0  # seconds between the interrupt and the kill

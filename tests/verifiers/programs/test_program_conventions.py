@@ -10,7 +10,8 @@ from tests.verifiers.hostile_programs import FORMS, problem
 from verifiers.problem import make_problem
 from verifiers.programs import program_tests
 from verifiers.programs.python_tests import verify
-from verifiers.sandboxes.local_sandbox import Limits, Run, Sandbox, probe
+from verifiers.sandboxes.local_sandbox import Sandbox, probe
+from verifiers.sandboxes.running_program import Limits, Run
 from verifiers.verdict import Status, Verdict
 
 MISSING = probe("strict")
@@ -26,15 +27,9 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(params=["warm", "fresh", "bwrap"])
-def run(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Runner]:
-    if request.param != "bwrap":
-        yield lambda source, stdin=b"": sandbox.run(source, stdin, fresh=request.param == "fresh")
-        return
-    if missing := probe("bwrap"):
-        pytest.skip(f"no bwrap sandbox on this machine: {missing}")
-    with Sandbox("bwrap") as wrapped:
-        yield lambda source, stdin=b"": wrapped.run(source, stdin)
+@pytest.fixture(params=["warm", "fresh"])
+def run(request: pytest.FixtureRequest, sandbox: Sandbox) -> Runner:
+    return lambda source, stdin=b"": sandbox.run(source, stdin, fresh=request.param == "fresh")
 
 
 @pytest.mark.parametrize("name", ["exit", "quit"])

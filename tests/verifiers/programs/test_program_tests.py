@@ -14,7 +14,8 @@ from verifiers.programs import programming_languages
 from verifiers.programs.program_tests import verify
 from verifiers.programs.programming_languages import tool_folders
 from verifiers.response_text.fenced_blocks import fence, fenced_blocks, last_block
-from verifiers.sandboxes.local_sandbox import Outcome, Sandbox, probe
+from verifiers.sandboxes.local_sandbox import Sandbox, probe
+from verifiers.sandboxes.running_program import Outcome
 from verifiers.verdict import Status
 
 MISSING = probe("strict")

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from verifiers.sandboxes.interpreter import Session
-from verifiers.sandboxes.local_sandbox import Outcome, probe
+from verifiers.sandboxes.local_sandbox import probe
+from verifiers.sandboxes.running_program import Outcome
 
 MISSING = probe("strict")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"no strict sandbox on this machine: {MISSING}")

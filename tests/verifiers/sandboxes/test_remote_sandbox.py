@@ -20,7 +20,8 @@ from verifiers.programs.served_functions import literal_calls
 from verifiers.sandboxes import fusion_sandbox
 from verifiers.sandboxes.chosen_sandbox import chosen_sandbox
 from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
-from verifiers.sandboxes.local_sandbox import Limits, Outcome, Sandbox, probe
+from verifiers.sandboxes.local_sandbox import Sandbox, probe
+from verifiers.sandboxes.running_program import Limits, Outcome
 from verifiers.verdict import Status
 
 MISSING = probe("strict")
