@@ -3,7 +3,8 @@
 The deadline is a time of `time.monotonic`, and is asked for before every single wait: for the name, the connection, TLS, each piece of
 the headers, of however many `100 Continue`, of chunk sizes, trailers and body. So a server that drips keeps nobody longer than one
 that is silent. Each question is a connection of its own, and nothing that the server says makes this one ask somebody else: redirects
-are answers like others, and no key travels on. Left out: streaming, kept connections, compression.
+are answers like others, and no key travels on. `with_retries` asks again after what may pass. Left out: streaming (`stored_bytes.py` of
+the data pipeline reads archives), kept connections, compression.
 """
 
 import http.client
@@ -17,11 +18,11 @@ import threading
 import time
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 _PIECE = 1 << 16
@@ -52,7 +53,7 @@ class HttpFault(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What the server says, whatever its status: errors and redirects are answers."""
 
     status: int
@@ -66,6 +67,46 @@ class Answer:
         return 200 <= self.status < 300
 
 
+class LastTry(NamedTuple):
+    outcome: HttpAnswer | HttpFault
+    tries: int
+    out_of_time: bool
+    """Whether it would have been worth another try, for which there was no time."""
+
+
+def with_retries(
+    ask_once: Callable[[], HttpAnswer],
+    pauses: Iterable[float],
+    *,
+    may_pass: Callable[[HttpAnswer | HttpFault], bool],
+    until: float = math.inf,
+    wait: Callable[[float], None] = time.sleep,
+) -> LastTry:
+    """What comes of asking once, and again after each of `pauses` (seconds) while what came may pass and there is time `until` then.
+
+    A server's Retry-After makes a pause longer where `until` bounds it.
+    """
+    for tries, pause in enumerate((*pauses, math.inf), 1):
+        outcome: HttpAnswer | HttpFault
+        try:
+            outcome = ask_once()
+        except HttpFault as fault:
+            outcome = fault
+        if pause == math.inf or not may_pass(outcome):
+            break
+        if until < math.inf and isinstance(outcome, HttpAnswer):
+            pause = max(pause, outcome.retry_after)
+        if time.monotonic() + pause >= until:
+            return LastTry(outcome, tries, out_of_time=True)
+        wait(pause)
+    return LastTry(outcome, tries, out_of_time=False)
+
+
+def json_headers(key: str = "") -> dict[str, str]:
+    """Those of a question in JSON; `key` is sent as a bearer token."""
+    return {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+
+
 def ask(
     url: str,
     data: bytes | None,
@@ -77,7 +118,7 @@ def ask(
     error_seconds: float = 0.5,
     proxies: bool = True,
     holding: Callable[[socket.socket], AbstractContextManager[None]] = lambda connection: nullcontext(),
-) -> Answer:
+) -> HttpAnswer:
     """The answer to a POST of `data`, or to a GET without any. Raises HttpFault.
 
     `longest` bounds a good answer, in bytes; the text of an error is waited for `error_seconds` and not counted on. `proxies`: whether
@@ -183,7 +224,7 @@ def _exchange(
     headers: Mapping[str, str],
     longest: int,
     error_seconds: float,
-) -> Answer:
+) -> HttpAnswer:
     client = http.client.HTTPConnection(parts.hostname or "", _port(parts))
     client.sock = timed  # all of a socket that it uses
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -195,14 +236,14 @@ def _exchange(
     response = client.getresponse()
     retry = response.getheader("Retry-After") or ""
     wait = float(retry) if retry.isascii() and retry.isdigit() and len(retry) < 6 else 0.0
-    answer = Answer(response.status, b"", wait)
+    answer = HttpAnswer(response.status, b"", wait)
     if answer.good:
-        return Answer(response.status, _body(response, longest), wait)
+        return HttpAnswer(response.status, _body(response, longest), wait)
     timed.until = min(timed.until, time.monotonic() + error_seconds)
     pieces: list[bytes] = []
     with suppress(OSError, http.client.HTTPException, ValueError, HttpFault):
         _body(response, _ERROR_BYTES, pieces)
-    return Answer(response.status, b"".join(pieces)[:_ERROR_BYTES], wait)
+    return HttpAnswer(response.status, b"".join(pieces)[:_ERROR_BYTES], wait)
 
 
 def _body(response: http.client.HTTPResponse, longest: int, pieces: list[bytes] | None = None) -> bytes:

@@ -2,7 +2,9 @@
 
 A remote store answers 403 or 503 when it is asked too often and drops connections in the middle of a gigabyte. A read that fails is
 tried again from the byte where it stopped, after 1, 2, 4, ... seconds; an answer that does not come within `DEADLINE` seconds is a
-failure too. HTTP is spoken with the standard library, so that reading Common Crawl needs no further package; `s3://` and the others go
+failure too. HTTP is spoken with the standard library, so that reading Common Crawl needs no further package, and not by
+`verifiers/http_post.py`, which holds one short answer in memory by one deadline and follows no redirect: an archive is read for hours, a
+piece at a time, each with a deadline of its own, from whatever place its address leads to. `s3://` and the others go
 through fsspec, whose own file system (s3fs, gcsfs) must be installed and has its own time limits.
 
 Every failure that outlasts the attempts is an InputError. Left out: credentials (fsspec takes them from the environment) and caching.

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rollout.interruption import raise_if_interrupted
-from verifiers.http_post import Answer, HttpFault, Trouble, ask, read_json
+from verifiers.http_post import HttpAnswer, HttpFault, Trouble, ask, json_headers, read_json, with_retries
 from verifiers.input_error import InputError
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -86,7 +86,7 @@ class JsonServer:
             raise InputError(f"{url!r} is not the address of a server; give one such as http://127.0.0.1:8000")
         self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/').removesuffix('/v1')}"
         self.pauses = tuple(pauses)
-        self._headers = {"Content-Type": "application/json", "Connection": "close"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        self._headers = json_headers(key or "")
 
     def ask(
         self,
@@ -105,29 +105,33 @@ class JsonServer:
         `errors_pass`: whether a 5xx may be a passing one; where it says what is wrong with the question, retries only cost time.
         `answer`: False where what comes back is no JSON and nothing of use.
         """
-        calls = calls or Calls()
-        pauses = self.pauses if retry else ()
-        for attempt in range(len(pauses) + 1):
-            status, passing = None, True
-            try:
-                reply = self._once(path, body, timeout, calls, longest)
-                if reply.good:
-                    return read_json(reply.body) if reply.body and answer else None
-                status, passing = reply.status, reply.status == 429 or (reply.status >= 500 and errors_pass)
-                said = f"answered {path} with status {status}: {_message(reply.body)}"
-            except HttpFault as fault:
-                passing = fault.kind in (Trouble.UNREACHABLE, Trouble.NO_ANSWER)
-                said = {
-                    Trouble.LATE: f"did not answer {path} within {timeout:g} s",
-                    Trouble.UNREACHABLE: f"cannot be reached ({fault})",
-                    Trouble.TOO_LONG: f"answered {path} with more than {longest >> 20} MB",
-                    Trouble.NO_ANSWER: f"answered {path} with something that is not JSON",
-                }[fault.kind]
-            if not passing or attempt == len(pauses):
-                tries = f" ({attempt + 1} times)" if attempt else ""
-                raise ServerFault(f"{self.url} {said}{tries}", status=status)
-            calls.wait(pauses[attempt])
-        raise AssertionError("the loop returns or raises")
+        calls, value = calls or Calls(), None
+
+        def ask_once() -> HttpAnswer:
+            nonlocal value
+            reply = self._once(path, body, timeout, calls, longest)
+            value = read_json(reply.body) if reply.good and reply.body and answer else None
+            return reply
+
+        def may_pass(outcome: HttpAnswer | HttpFault) -> bool:
+            if isinstance(outcome, HttpFault):
+                return outcome.kind in (Trouble.UNREACHABLE, Trouble.NO_ANSWER)
+            return outcome.status == 429 or (outcome.status >= 500 and errors_pass)
+
+        outcome, tries, _ = with_retries(ask_once, self.pauses if retry else (), may_pass=may_pass, wait=calls.wait)
+        if isinstance(outcome, HttpFault):
+            said = {
+                Trouble.LATE: f"did not answer {path} within {timeout:g} s",
+                Trouble.UNREACHABLE: f"cannot be reached ({outcome})",
+                Trouble.TOO_LONG: f"answered {path} with more than {longest >> 20} MB",
+                Trouble.NO_ANSWER: f"answered {path} with something that is not JSON",
+            }[outcome.kind]
+        elif outcome.good:
+            return value
+        else:
+            said = f"answered {path} with status {outcome.status}: {_message(outcome.body)}"
+        often = f" ({tries} times)" if tries > 1 else ""
+        raise ServerFault(f"{self.url} {said}{often}", status=None if isinstance(outcome, HttpFault) else outcome.status)
 
     def ask_each(
         self, path: str, bodies: Sequence[Mapping[str, Any]], *, timeout: float, at_once: int, longest: Callable[[Any], int]
@@ -151,7 +155,7 @@ class JsonServer:
             calls.call_off()
             pool.shutdown(cancel_futures=True)
 
-    def _once(self, path: str, body: Mapping[str, Any] | None, timeout: float, calls: Calls, longest: int) -> Answer:
+    def _once(self, path: str, body: Mapping[str, Any] | None, timeout: float, calls: Calls, longest: int) -> HttpAnswer:
         data = None if body is None else json.dumps(body).encode()
         return ask(
             self.url + path, data, headers=self._headers, until=time.monotonic() + timeout, longest=longest, proxies=False,

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from rollout.engines.server_http import JsonServer, ServerFault
-from verifiers.http_post import Answer, HttpFault, Trouble, ask, read_json
+from verifiers.http_post import HttpAnswer, HttpFault, Trouble, ask, read_json
 from verifiers.problem import make_problem
 from verifiers.proofs.lean_kimina import LeanKimina
 from verifiers.proofs.lean_transport import LeanFailure, LeanTimeout
@@ -101,7 +101,7 @@ def serve() -> Iterator[Callable[..., Server]]:
         server.listener.close()
 
 
-def question(url: str, seconds: float = 0.7, **options: Any) -> Answer:
+def question(url: str, seconds: float = 0.7, **options: Any) -> HttpAnswer:
     """Asks with a deadline, and is there a second after it at the latest."""
     begin = time.monotonic()
     try:
@@ -219,7 +219,7 @@ def test_a_server_that_floods_breaks_off_or_says_what_is_no_http_is_one_exceptio
 )  # fmt: skip
 def test_a_body_is_read_as_its_headers_say_where_they_say_something(serve: Any, headers: bytes, body: bytes) -> None:
     server = serve(say(OK + headers + b"\r\n" + body))
-    assert question(server.url, 20.0) == Answer(200, b"abc")
+    assert question(server.url, 20.0) == HttpAnswer(200, b"abc")
     assert server.requests[0].startswith(b"POST / HTTP/1.1\r\n")
 
 

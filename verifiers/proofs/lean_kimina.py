@@ -13,7 +13,7 @@ import secrets
 import time
 from typing import Any
 
-from verifiers.http_post import HttpFault, Trouble, ask, read_json
+from verifiers.http_post import HttpAnswer, HttpFault, Trouble, ask, json_headers, read_json, with_retries
 from verifiers.input_error import InputError
 from verifiers.proofs.lean_transport import LeanFailure, LeanTimeout, Message, Reply, read_reply
 
@@ -29,7 +29,7 @@ class LeanKimina:
         if not url.startswith(("http://", "https://")):
             raise InputError(f"{url!r} is no URL of a Lean server; write http://HOST:PORT")
         self._url = url.rstrip("/") + "/api/check"
-        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
+        self._headers = json_headers(api_key)
         self._first_pause = first_pause
 
     def check(self, header: str, body: str, audit: str, deadline: float) -> Reply:
@@ -44,33 +44,36 @@ class LeanKimina:
 
     def _post(self, data: bytes, deadline: float) -> Any:
         """The JSON that the server answers with, asked again while it is busy and there is time."""
-        pause, trouble = self._first_pause, ""
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                wait = pause * (0.5 + random.random())
-                pause *= 2
-                if time.monotonic() + wait >= deadline:
-                    break
-                time.sleep(wait)
-            try:
-                answer = ask(self._url, data, headers=self._headers, until=deadline, longest=_LONGEST_REPLY)
-                if answer.good:
-                    return read_json(answer.body)
-            except HttpFault as fault:
-                if fault.kind is Trouble.LATE:
-                    raise LeanTimeout(f"the Lean server at {self._url} did not answer in time") from None
-                if fault.kind is Trouble.TOO_LONG:
-                    raise LeanFailure(f"the Lean server at {self._url} sends more than {_LONGEST_REPLY} bytes") from None
-                if fault.kind is Trouble.NO_ANSWER:
-                    raise LeanFailure(f"the Lean server at {self._url} does not answer in JSON: {fault}") from None
-                trouble = str(fault)
-                continue
-            trouble = f"HTTP {answer.status}"
-            if 300 <= answer.status < 400:
-                trouble += " (a redirect, which is not followed: the key is for this host; give the address that it names)"
-            if answer.status != 429 and answer.status < 500:
-                raise LeanFailure(f"the Lean server at {self._url} refuses the request: {trouble}")
-        raise LeanFailure(f"the Lean server at {self._url} does not serve: {trouble}")
+        pauses = [self._first_pause * 2**n * (0.5 + random.random()) for n in range(_ATTEMPTS - 1)]
+        answer = with_retries(
+            lambda: ask(self._url, data, headers=self._headers, until=deadline, longest=_LONGEST_REPLY),
+            pauses, may_pass=_may_pass, until=deadline,
+        ).outcome  # fmt: skip
+        try:
+            if isinstance(answer, HttpFault):
+                raise answer
+            if answer.good:
+                return read_json(answer.body)
+        except HttpFault as fault:
+            if fault.kind is Trouble.LATE:
+                raise LeanTimeout(f"the Lean server at {self._url} did not answer in time") from None
+            said = {
+                Trouble.TOO_LONG: f"sends more than {_LONGEST_REPLY} bytes",
+                Trouble.NO_ANSWER: f"does not answer in JSON: {fault}",
+                Trouble.UNREACHABLE: f"does not serve: {fault}",
+            }
+            raise LeanFailure(f"the Lean server at {self._url} {said[fault.kind]}") from None
+        trouble = f"HTTP {answer.status}"
+        if 300 <= answer.status < 400:
+            trouble += " (a redirect, which is not followed: the key is for this host; give the address that it names)"
+        does = "does not serve" if _may_pass(answer) else "refuses the request"
+        raise LeanFailure(f"the Lean server at {self._url} {does}: {trouble}")
+
+
+def _may_pass(outcome: HttpAnswer | HttpFault) -> bool:
+    if isinstance(outcome, HttpFault):
+        return outcome.kind is Trouble.UNREACHABLE
+    return outcome.status == 429 or outcome.status >= 500
 
 
 def read_answer(answer: Any, identifier: str) -> Reply:

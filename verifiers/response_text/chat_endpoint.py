@@ -12,7 +12,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from verifiers.http_post import HttpFault, Trouble, ask, read_json
+from verifiers.http_post import HttpAnswer, HttpFault, Trouble, ask, json_headers, read_json, with_retries
 from verifiers.input_error import InputError
 
 _LONGEST = 4 << 20  # bytes of a reply
@@ -58,34 +58,33 @@ def complete(endpoint: str, body: dict[str, Any], *, key: str, timeout: float, a
     An endpoint or a key that cannot be used is an InputError.
     """
     url, key = address(endpoint), usable_key(key)
-    end = time.monotonic() + timeout
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    end, headers = time.monotonic() + timeout, json_headers(key)
     data = json.dumps(body).encode("utf-8", "replace")  # ASCII: lone surrogates are escaped
-    for attempt in range(attempts):
-        pause = 0.5 * 2**attempt * random.uniform(0.8, 1.2)
-        try:
-            answer = ask(url, data, headers=headers, until=end, longest=_LONGEST)
-        except HttpFault as fault:
-            if fault.kind is Trouble.LATE:
-                raise EndpointTimeout(
-                    f"{url} did not answer within {timeout:g} s; raise timeout (and --deadline), or give it less to do"
-                ) from None
-            if fault.kind is Trouble.TOO_LONG:
-                raise EndpointFailure(f"{url} sent more than {_LONGEST >> 20} MB; is it a chat endpoint?") from None
-            trouble = f"cannot be reached ({fault!s:.100})"
-        else:
-            if answer.good:
-                return _object(url, answer.body)
-            if answer.status not in _RETRIED:
-                raise EndpointFailure(f"{url} answered {answer.status}: {_complaint(answer.body, key)!r:.200}; {_remedy(answer.status)}")
-            pause = max(pause, answer.retry_after)
-            trouble = f"answered {answer.status}"
-        if attempt + 1 == attempts:
-            break
-        if time.monotonic() + pause >= end:
-            raise EndpointTimeout(f"{url} {trouble}, and the {timeout:g} s for it are over; send fewer requests at once, or raise timeout")
-        time.sleep(pause)
-    raise EndpointFailure(f"{url} {trouble}, {attempts} times; is the server running, and the endpoint right?")
+    pauses = [0.5 * 2**n * random.uniform(0.8, 1.2) for n in range(attempts - 1)]
+    answer, tries, out_of_time = with_retries(
+        lambda: ask(url, data, headers=headers, until=end, longest=_LONGEST), pauses, may_pass=_may_pass, until=end
+    )
+    if isinstance(answer, HttpFault):
+        if answer.kind is Trouble.LATE:
+            raise EndpointTimeout(f"{url} did not answer within {timeout:g} s; raise timeout (and --deadline), or give it less to do")
+        if answer.kind is Trouble.TOO_LONG:
+            raise EndpointFailure(f"{url} sent more than {_LONGEST >> 20} MB; is it a chat endpoint?")
+        trouble = f"cannot be reached ({answer!s:.100})"
+    elif answer.good:
+        return _object(url, answer.body)
+    elif answer.status not in _RETRIED:
+        raise EndpointFailure(f"{url} answered {answer.status}: {_complaint(answer.body, key)!r:.200}; {_remedy(answer.status)}")
+    else:
+        trouble = f"answered {answer.status}"
+    if out_of_time:
+        raise EndpointTimeout(f"{url} {trouble}, and the {timeout:g} s for it are over; send fewer requests at once, or raise timeout")
+    raise EndpointFailure(f"{url} {trouble}, {tries} times; is the server running, and the endpoint right?")
+
+
+def _may_pass(outcome: HttpAnswer | HttpFault) -> bool:
+    if isinstance(outcome, HttpFault):
+        return outcome.kind in (Trouble.UNREACHABLE, Trouble.NO_ANSWER)
+    return outcome.status in _RETRIED
 
 
 def _complaint(said: bytes, key: str) -> str:

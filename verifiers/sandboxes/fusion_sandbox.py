@@ -10,12 +10,11 @@ Not covered: interactive programs (`Sandbox.start`), and output beyond the 1 MB 
 
 import base64
 import json
-import math
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from verifiers.http_post import HttpFault, Trouble, ask, read_json
+from verifiers.http_post import HttpAnswer, HttpFault, Trouble, ask, json_headers, read_json, with_retries
 from verifiers.input_error import InputError
 from verifiers.sandboxes.local_sandbox import probe
 from verifiers.sandboxes.running_program import Limits, Outcome, Run
@@ -27,13 +26,7 @@ _COMPILE = 20.0
 _GRACE = 10.0
 _PAUSES = (0.2, 0.8)  # seconds before the second and the third try
 _PASSING = {408, 425, 429, 500, 502, 503, 504}  # worth another try
-
-
 _FOREIGN = "the server's answer is not that of SandboxFusion's /run_code"
-
-
-class _RefusedError(Exception):
-    """The server answered with an error; the text is its HTTP status."""
 
 
 class RemoteSandbox:
@@ -75,38 +68,34 @@ class RemoteSandbox:
             "compile_timeout": _COMPILE, "run_timeout": limits.wall, "memory_limit_MB": (limits.memory + spare_memory) >> 20,
             "files": {name: base64.b64encode(data).decode() for name, data in (files or {}).items()}, "fetch_files": [],
         }  # fmt: skip
-        seconds = limits.wall + _GRACE + (0.0 if language == "python" else _COMPILE)
+        data = json.dumps(request).encode()
+        until = time.monotonic() + limits.wall + _GRACE + (0.0 if language == "python" else _COMPILE)
         try:
-            return _read(read_json(self._post(request, time.monotonic() + seconds)), limits, time.monotonic() - begin)
+            answer = with_retries(
+                lambda: ask(self._url, data, headers=json_headers(), until=until, longest=_LONGEST),
+                _PAUSES,
+                may_pass=_may_pass,
+                until=until,
+            ).outcome
+            if isinstance(answer, HttpFault):
+                raise answer
+            if not answer.good:
+                return _run(Outcome.SANDBOX_ERROR, f"the server answered with HTTP status {answer.status}")
+            return _read(read_json(answer.body), limits, time.monotonic() - begin)
         except HttpFault as fault:
             if fault.kind is Trouble.TOO_LONG:
                 return _run(Outcome.OUTPUT_LIMIT, f"more than {limits.output} bytes of output")
             said = _FOREIGN if fault.kind is Trouble.NO_ANSWER else f"the server cannot be reached: {fault}"
             return _run(Outcome.SANDBOX_ERROR, said)
-        except _RefusedError as error:
-            return _run(Outcome.SANDBOX_ERROR, f"the server answered with HTTP status {error}")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
             return _run(Outcome.SANDBOX_ERROR, _FOREIGN)
 
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _post(self, request: dict[str, Any], until: float) -> bytes:
-        """The server's answer, asked for again where the trouble may pass, until a time. Raises HttpFault and _RefusedError."""
-        data = json.dumps(request).encode()
-        headers = {"Content-Type": "application/json"}
-        for pause in (*_PAUSES, math.inf):
-            try:
-                answer = ask(self._url, data, headers=headers, until=until, longest=_LONGEST)
-                if answer.good:
-                    return answer.body
-                if answer.status not in _PASSING or pause == math.inf:
-                    raise _RefusedError(str(answer.status))
-            except HttpFault as fault:
-                if fault.kind is not Trouble.UNREACHABLE or pause == math.inf:
-                    raise
-            time.sleep(pause)
-        raise AssertionError("the last try returns or raises")
+
+def _may_pass(outcome: HttpAnswer | HttpFault) -> bool:
+    return outcome.kind is Trouble.UNREACHABLE if isinstance(outcome, HttpFault) else outcome.status in _PASSING
 
 
 def _read(reply: dict[str, Any], limits: Limits, wall: float) -> Run:
