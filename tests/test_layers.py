@@ -43,7 +43,7 @@ FRONTS = {"verifiers": "trl_reward sandbox interpreter"}
 ROOMS = {
     "verifiers": Room(
         "words that all share, files written whole, patterns compiled late, one HTTP client",
-        "atomic first_use http_post input_error package_root problem verdict",
+        "atomic_files first_use http_post input_error package_root problem verdict",
         "",
     ),
     "verifiers.mathematics.arithmetic": Room(
@@ -73,7 +73,7 @@ ROOMS = {
     ),
     "verifiers.sandboxes": Room(
         "walls around hostile code",
-        "chosen_sandbox fusion_sandbox interpreter local_sandbox namespaces",
+        "chosen_sandbox fusion_sandbox interpreter local_sandbox namespaces running_program",
         "",
     ),
     "verifiers.programs": Room(
