@@ -1,12 +1,12 @@
-"""Addresses: one spelling for those that lead to the same page, their host and domain, and lists of them.
+"""Addresses: one spelling for those that lead to the same page, their host, and lists of them.
 
 `normalise_url` decides what counts as the same page: the scheme (http and https), the host's case, `www.`, the default port, user and
 fragment, tracking and session parameters, the order of parameters, dot segments, a trailing slash and needless percent signs do not tell
 pages apart; the path's case and all other parameters do. The result is a key that still reads and works like an address. A fragment that
 begins with `!` is part of the page's name (old script-driven sites).
 
-Nothing here raises, whatever the text; addresses are cut at 8,192 characters. Left out: the public suffix list. `domain` knows the
-second-level suffixes of common use (co.uk, edu.au, ac.jp, ...) by rule and the large hosts of many people's pages by name.
+Nothing here raises, whatever the text; addresses are cut at 8,192 characters. Left out: which hosts belong to one owner (the public
+suffix list); a host is its own.
 """
 
 import re
@@ -28,34 +28,6 @@ _SESSION_IN_PATH = re.compile(r";(?:jsessionid|sessionid|phpsessid|sid)=[^/;?]{0
 _KEPT = "!$&'()*+,;=:@/~-._"
 _PORTS = {"http": "80", "https": "443", "ftp": "21"}
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\uffff\U00010000-\U0010ffff\"<>\\^`{|}]")
-_SECOND = frozenset(
-    (
-        "ac",
-        "co",
-        "com",
-        "edu",
-        "gov",
-        "govt",
-        "gob",
-        "gub",
-        "go",
-        "mil",
-        "net",
-        "ne",
-        "nom",
-        "or",
-        "org",
-        "sch",
-        "school",
-        "k12",
-        "res",
-        "info",
-    )
-)
-_SHARED = frozenset(
-    ("github.io", "gitlab.io", "blogspot.com", "wordpress.com", "tumblr.com", "livejournal.com", "netlify.app", "vercel.app", "pages.dev",
-     "herokuapp.com", "readthedocs.io", "neocities.org", "weebly.com", "substack.com", "appspot.com", "web.app", "typepad.com")
-)  # fmt: skip
 
 
 def normalise_url(url: str) -> str:
@@ -84,16 +56,6 @@ def host(url: str) -> str:
     """The host in lower case, without user, port and a dot at the end, with `www.`; "" where there is none."""
     found = _ADDRESS.fullmatch(_trimmed(url))
     return _host_and_port(found[2])[0] if found and found[2] else ""
-
-
-def domain(name: str) -> str:
-    """The part of a host that somebody registered: `a.b.example.co.uk` -> `example.co.uk`. An IP address is its own."""
-    if name.startswith("[") or name.replace(".", "").isdigit():
-        return name
-    labels = name.split(".")
-    last_two = ".".join(labels[-2:])
-    of_country = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND
-    return ".".join(labels[-3:]) if of_country or last_two in _SHARED else last_two
 
 
 class UrlList:

@@ -12,12 +12,12 @@ from typing import Any
 
 from data_pipeline.documents.addresses import host
 
-_COLUMNS = (
-    ("id", "string"), ("url", "string"), ("text", "string"), ("title", "string"), ("language", "string"), ("words", "int64"),
-    ("tokens", "int64"), ("formulas", "int64"), ("scores", "float64"), ("dropped", "string"), ("archive", "string"), ("offset", "int64"),
-    ("date", "string"),
-)  # fmt: skip
-_NESTED = ("formulas", "scores")
+COLUMNS = {
+    "id": "string", "url": "string", "text": "string", "title": "string", "language": "string", "words": "int64", "tokens": "int64",
+    "formulas": "int64", "scores": "float64", "dropped": "string", "archive": "string", "offset": "int64", "date": "string",
+}  # fmt: skip
+"""The columns of a shard, in order, with the type of their values; those of `NESTED` are lists of pairs of a name and such a value."""
+NESTED = ("formulas", "scores")
 _MEANING = {
     "id": "hash of where the page was found",
     "text": "Markdown, formulas as LaTeX between `$` or `$$`",
@@ -28,6 +28,10 @@ _MEANING = {
     "dropped": 'null, or why the document is not in the corpus (split "rejected" only)',
     "archive": "the archive that holds the page; `offset` is its place there and `date` when it was fetched",
 }
+_RIGHTS = (
+    "The text is other people's: each page keeps the licence and the rights of its authors. Nothing here grants any; "
+    "check what your use needs, and honour requests to remove pages (`url` and `archive` tell where each came from)."
+)
 
 
 @dataclass
@@ -68,7 +72,7 @@ def ranked(counts: Mapping[str, int], most: int | None = None) -> dict[str, int]
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most])
 
 
-def data_card(manifest: Mapping[str, Any], name: str, licence: str, splits: Sequence[str]) -> str:
+def data_card(manifest: Mapping[str, Any]) -> str:
     """README.md of a corpus from its manifest."""
     tokens = manifest["tokens"]
     counts = [
@@ -80,20 +84,16 @@ def data_card(manifest: Mapping[str, Any], name: str, licence: str, splits: Sequ
         ("hosts / archives", f"{manifest['hosts']['count']:,} / {manifest['archives']['count']:,}"),
         ("fetched", f"{manifest['dates'][0]} to {manifest['dates'][1]}" if manifest["dates"][0] else "unknown"),
     ]
-    rights = licence or (
-        "The text is other people's: each page keeps the licence and the rights of its authors. Nothing here grants any; "
-        "check what your use needs, and honour requests to remove pages (`url` and `archive` tell where each came from)."
-    )
     parts = [
-        _header(manifest["format"], splits, licence),
-        f"# {name}\n\nMade by `reckon mine`. `manifest.json` has the full figures and the SHA-256 of every shard.\n",
+        _header(manifest["format"]),
+        "# A mined corpus of mathematics\n\nMade by `reckon mine`. `manifest.json` has the full figures and the SHA-256 of every shard.\n",
         _table(("", ""), counts),
         "## Columns\n\n" + "\n".join(f"- `{column}`: {meaning}" for column, meaning in _MEANING.items()) + "\n",
         "## Sources\n\n" + _table(("host", "documents"), list(ranked(manifest["hosts"]["top"], 20).items())),
         "## Formulas\n\n" + _table(("family", "count"), list(manifest["formulas"].items())),
         "## Left out\n\n" + _table(("reason", "documents"), list(manifest["drops"].items())),
         "## Settings\n\n" + _table(("setting", "value"), [(key, f"`{value}`") for key, value in manifest["config"].items()]),
-        f"## Licence\n\n{rights}\n",
+        f"## Licence\n\n{_RIGHTS}\n",
     ]
     return "\n".join(parts)
 
@@ -110,17 +110,13 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())[:300]
 
 
-def _header(suffix: str, splits: Sequence[str], licence: str) -> str:
-    lines = ["---", "configs:", "- config_name: default", "  data_files:"]
-    for split in splits:
-        lines += [f"  - split: {'train' if split == 'part' else split}", f'    path: "{split}-*.{suffix}"']
+def _header(suffix: str) -> str:
+    lines = ["---", "configs:", "- config_name: default", "  data_files:", "  - split: train", f'    path: "part-*.{suffix}"']
     lines += ["dataset_info:", "  features:"]
-    for column, dtype in _COLUMNS:
+    for column, dtype in COLUMNS.items():
         lines += [f"  - name: {column}"]
-        if column in _NESTED:
+        if column in NESTED:
             lines += ["    list:", "    - name: name", "      dtype: string", "    - name: value", f"      dtype: {dtype}"]
         else:
             lines += [f"    dtype: {dtype}"]
-    lines += ["tags:", "- mathematics", "- web"]
-    lines += ["license: other"] if not licence else []
-    return "\n".join([*lines, "---", ""])
+    return "\n".join([*lines, "tags:", "- mathematics", "- web", "license: other", "---", ""])

@@ -10,8 +10,7 @@ stage by `drop_if`. Nothing here reads files (`archive_pages.py`, `document_file
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -91,19 +90,6 @@ def drop_if(rule: Rule) -> Stage:
             yield doc.drop(reason) if reason else doc
 
     return stage
-
-
-def pipeline(docs: Iterable[Doc], stages: Iterable[Stage]) -> Iterator[Doc]:
-    """The documents through all stages, one at a time."""
-    flow = iter(docs)
-    for stage in stages:
-        flow = stage(flow)
-    return flow
-
-
-def outcomes(docs: Iterable[Doc]) -> Counter[str]:
-    """How many were kept (under "kept") and how many were dropped for each reason."""
-    return Counter(doc.dropped or "kept" for doc in docs)
 
 
 def to_row(doc: Doc) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from data_pipeline.cleaning.decontamination import Benchmarks, Hit, decontaminat
 from data_pipeline.cleaning.math_quality import quality_rule
 from data_pipeline.cleaning.prose_language import keep_languages
 from data_pipeline.cleaning.repeated_lines import find_boilerplate, remove_boilerplate
+from data_pipeline.documents.corpus_shards import write_shards
 from data_pipeline.documents.document import Doc, Stage, drop_if, to_line
-from data_pipeline.documents.document_files import read_docs, write_lines, write_shards
+from data_pipeline.documents.document_files import read_docs, write_lines
 from data_pipeline.loop.mining_round import folder_of
 from data_pipeline.loop.page_pool import Pool
 from data_pipeline.loop.round_examples import Round
@@ -84,8 +85,7 @@ def write_corpus(pool: Pool, last: Round, settings: Settings, out: Path, watch: 
             write_lines(collection, (to_line(doc)[:-1] for doc in _collection(pool, last, out)))
             flow = measured(read_docs(collection), _stages(collection, settings, out, watch), records)
             flow = _watched(_with_rejects(flow, out / "rejected.jsonl.zst", settings.keep_rejects), watch)
-            form: Any = settings.format
-            write_shards(flow, out / "corpus", format=form, tokenizer=settings.tokenizer or None, config=_config(settings))
+            write_shards(flow, out / "corpus", suffix=settings.format, tokenizer=settings.tokenizer or None, config=_config(settings))
             whole.entered, whole.kept = records[0].entered, records[-1].kept
             whole.bytes_in, whole.bytes_out = records[0].bytes_in, records[-1].bytes_out
             for record in records:

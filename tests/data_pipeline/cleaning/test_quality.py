@@ -9,7 +9,7 @@ from data_pipeline.cleaning.math_quality import MATHEMATICS, REASONS, Quality, j
 from data_pipeline.cleaning.prose_language import identify_language, keep_languages, language_of
 from data_pipeline.cleaning.prose_mask import FORMULA, mask
 from data_pipeline.cleaning.published_rules import PAPERS, c4, fineweb, general, gopher_quality, gopher_repetition, repeated
-from data_pipeline.documents.document import Doc, Origin, drop_if, pipeline
+from data_pipeline.documents.document import Doc, Origin, drop_if
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
 
@@ -231,7 +231,7 @@ def test_the_rule_names_its_stage_and_only_known_reasons() -> None:
     for text in (PROSE, LECTURE, "{" * 50, "# " * 500, "a\n" * 500, PROSE * 50):
         reason = judge(text, Quality())
         assert reason is None or reason in REASONS
-    (found,) = pipeline([doc("short")], [drop_if(rule)])
+    (found,) = drop_if(rule)(iter([doc("short")]))
     assert found.dropped == "quality: too short"
 
 
@@ -249,7 +249,7 @@ def test_a_model_score_is_stored_and_held_to_its_threshold() -> None:
         return [float(len(text)) for text in texts]
 
     docs = [doc("aaaa"), doc("gone").drop("x: y"), doc("a"), doc("aaa")]
-    found = list(pipeline(docs, [score_with(scorer, name="length", least=2.0, batch=3)]))  # type: ignore[arg-type]
+    found = list(score_with(scorer, name="length", least=2.0, batch=3)(iter(docs)))  # type: ignore[arg-type]
     assert [d.dropped for d in found] == [None, "x: y", "quality: low score", None]
     assert [d.scores.get("length") for d in found] == [4.0, None, 1.0, 3.0]
     assert calls == [2, 1]
@@ -270,7 +270,7 @@ def test_formulas_do_not_hide_the_language() -> None:
 def test_mostly_formulas_have_no_language_and_are_kept() -> None:
     text = "Let $x$.\n\n" + "$$\\sum_{n} a_n x^n$$\n\n" * 30
     assert language_of(text) == ("", 0.0)
-    (kept,) = pipeline([doc(text)], [keep_languages(("en",))])
+    (kept,) = keep_languages(("en",))(iter([doc(text)]))
     assert (kept.dropped, kept.language, kept.scores["language"]) == (None, "", 0.0)
 
 
@@ -281,20 +281,20 @@ def test_a_long_document_is_looked_at_in_several_places() -> None:
 
 def test_languages_are_kept_and_dropped_with_reasons() -> None:
     docs = [doc(PROSE), doc(GERMAN * 3), doc(PROSE, dropped="x: y"), doc(PROSE, language="en", scores={"language": 0.3})]
-    found = list(pipeline(docs, [keep_languages(("en",))]))
+    found = list(keep_languages(("en",))(iter(docs)))
     assert [d.dropped for d in found] == [None, "language: other", "x: y", "language: unsure"]
     assert found[0].language == "en"
     assert found[2].language == ""
-    assert [d.dropped for d in pipeline([doc(GERMAN * 3)], [keep_languages(())])] == [None]
-    assert [d.dropped for d in pipeline([doc(GERMAN * 3)], [keep_languages(("de", "fr"))])] == [None]
+    assert [d.dropped for d in keep_languages(())(iter([doc(GERMAN * 3)]))] == [None]
+    assert [d.dropped for d in keep_languages(("de", "fr"))(iter([doc(GERMAN * 3)]))] == [None]
 
 
 @pytest.mark.parametrize("words", [6, 20, 40])
 def test_an_unsure_guess_of_the_wanted_language_is_kept_where_there_is_little_prose(words: int) -> None:
     text = "Let $x^2$ be.\n\n" + " ".join(PROSE.split()[:words])
     docs = [doc(text, language=code, scores={"language": 0.2}) for code in ("en", "de")]
-    assert [d.dropped for d in pipeline(docs, [keep_languages(("en",))])] == [None, "language: other"]
-    (long,) = pipeline([doc(PROSE * 5, language="en", scores={"language": 0.2})], [keep_languages(("en",))])
+    assert [d.dropped for d in keep_languages(("en",))(iter(docs))] == [None, "language: other"]
+    (long,) = keep_languages(("en",))(iter([doc(PROSE * 5, language="en", scores={"language": 0.2})]))
     assert long.dropped == "language: unsure"
 
 

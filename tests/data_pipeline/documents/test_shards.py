@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from data_pipeline.documents.document import Doc, Origin, to_line, to_row
-from data_pipeline.documents.document_files import open_lines, read_docs, write_lines, write_shards
+from data_pipeline.documents import corpus_shards
+from data_pipeline.documents.corpus_shards import write_shards
+from data_pipeline.documents.document import Doc, Origin, to_line
+from data_pipeline.documents.document_files import open_lines, read_docs, write_lines
 from verifiers.input_error import InputError
 
 
@@ -108,8 +110,9 @@ def test_foreign_rows_get_ids_of_their_place(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl", "jsonl.zst"])
-def test_a_corpus_is_whole_counted_and_the_same_every_time(tmp_path, suffix):
-    manifests = [write_shards(DOCS, tmp_path / name, format=suffix, shard_bytes=60, config={"seed": 3}) for name in ("one", "two")]
+def test_a_corpus_is_whole_counted_and_the_same_every_time(tmp_path, suffix, monkeypatch):
+    monkeypatch.setattr(corpus_shards, "SHARD_BYTES", 60)
+    manifests = [write_shards(DOCS, tmp_path / name, suffix=suffix, config={"seed": 3}) for name in ("one", "two")]
     files = {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()}
     assert files == {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()}
     assert list(read_docs(tmp_path / "one")) == KEPT
@@ -129,37 +132,34 @@ def test_a_corpus_is_whole_counted_and_the_same_every_time(tmp_path, suffix):
 def test_datasets_loads_the_folder_with_every_column(tmp_path, suffix, monkeypatch):
     datasets = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
-    write_shards(DOCS, tmp_path / "corpus", format=suffix, shard_bytes=60, keep_rejects=True)
+    monkeypatch.setattr(corpus_shards, "SHARD_BYTES", 60)
+    write_shards(DOCS, tmp_path / "corpus", suffix=suffix)
     loaded = datasets.load_dataset(str(tmp_path / "corpus"), cache_dir=str(tmp_path / "cache"))
-    assert {split: len(rows) for split, rows in loaded.items()} == {"train": 3, "rejected": 1}
+    assert {split: len(rows) for split, rows in loaded.items()} == {"train": 3}
     row = loaded["train"][2]
     assert (row["id"], row["title"], row["archive"], row["offset"]) == (DOCS[3].id, "Three", "a.warc.gz", 3)
     assert {pair["name"]: pair["value"] for pair in row["scores"]} == {"language": 0.9, "math": 0.25}
     assert loaded["train"][0]["formulas"] == []
-    assert loaded["rejected"][0]["dropped"] == "quality: too short"
 
 
-def test_rejects_are_documents_too(tmp_path):
-    write_shards(DOCS, tmp_path, keep_rejects=True)
-    assert sorted(to_row(doc)["id"] for doc in read_docs(tmp_path)) == [doc.id for doc in DOCS]
-    assert [doc.dropped for doc in read_docs(tmp_path / "rejected-00000.parquet")] == ["quality: too short"]
-
-
-def test_an_exception_leaves_no_manifest_and_no_half_shard(tmp_path):
+def test_an_exception_leaves_no_manifest_and_no_half_shard(tmp_path, monkeypatch):
     write_shards(DOCS, tmp_path / "corpus")
 
     def broken():
         yield from DOCS
         raise RuntimeError("power cut")
 
+    monkeypatch.setattr(corpus_shards, "SHARD_BYTES", 60)
     with pytest.raises(RuntimeError, match="power cut"):
-        write_shards(broken(), tmp_path / "corpus", shard_bytes=60)
+        write_shards(broken(), tmp_path / "corpus")
     assert not (tmp_path / "corpus" / "manifest.json").exists()
     assert not list((tmp_path / "corpus").glob(".tmp-*"))
 
 
-def test_shards_of_an_earlier_run_go_and_other_files_stay(tmp_path):
-    write_shards([make(number) for number in range(9)], tmp_path, shard_bytes=60)
+def test_shards_of_an_earlier_run_go_and_other_files_stay(tmp_path, monkeypatch):
+    with monkeypatch.context() as small:
+        small.setattr(corpus_shards, "SHARD_BYTES", 60)
+        write_shards([make(number) for number in range(9)], tmp_path)
     (tmp_path / "notes.md").write_text("mine")
     manifest = write_shards(DOCS, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"part-00000.parquet", "manifest.json", "README.md", "notes.md"}
@@ -174,7 +174,7 @@ def test_an_empty_corpus_has_a_shard_and_a_manifest(tmp_path):
 def test_half_surrogates_and_numbers_that_are_none_can_be_written(tmp_path):
     odd = make(7, text="broken \udc80 text\x00", scores={"math": float("nan")}, title="\ud800")
     for suffix in ("parquet", "jsonl"):
-        write_shards([odd], tmp_path / suffix, format=suffix)
+        write_shards([odd], tmp_path / suffix, suffix=suffix)
         (back,) = read_docs(tmp_path / suffix)
         assert (back.text, back.scores) == ("broken ? text\x00", {})
 
@@ -204,20 +204,18 @@ def test_a_tokenizer_that_cannot_be_loaded_is_one_line(tmp_path, content):
 
 
 def test_the_card_tells_sources_and_settings_without_being_broken_by_them(tmp_path):
-    docs = [make(1), Doc("5", "http://evil|host<b>.org/\n# Free", "text", Origin("w", 1, "2020"))]
-    write_shards(docs, tmp_path, config={"threshold": 0.75, "note": "a\n---\nb"}, drops={"duplicate: near": 12}, licence="ODC-BY")
+    docs = [make(1), make(2, dropped="duplicate: near"), Doc("5", "http://evil|host<b>.org/\n# Free", "text", Origin("w", 1, "2020"))]
+    write_shards(docs, tmp_path, config={"threshold": 0.75, "note": "a\n---\nb"})
     card = Path(tmp_path / "README.md").read_text()
     assert "| `threshold`" not in card
     assert "| threshold | `0.75` |" in card
-    assert "| duplicate: near | 12 |" in card
-    assert "ODC-BY" in card
+    assert "| duplicate: near | 1 |" in card
+    assert "keeps the licence and the rights of its authors" in card
     assert card.count("\n---\n") == 1
     assert "\n# Free" not in card
 
 
-def test_a_format_or_folder_that_cannot_be_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no format 'csv'"):
-        write_shards(DOCS, tmp_path, format="csv")
+def test_a_folder_that_cannot_be_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file"):
         write_shards(DOCS, tmp_path / "file")

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline.documents.document import Doc, Origin, to_line
-from data_pipeline.documents.document_files import write_shards
+from data_pipeline.documents.corpus_shards import write_shards
 from data_pipeline.loop import report_plots
 from data_pipeline.loop.run_report import write_report
 from verifiers.input_error import InputError
@@ -43,7 +43,7 @@ def make_run(out: Path, *, archive: str = "gone.warc.gz") -> Path:
             scores={"math": 0.9}),
         Doc("1" * 16, "https://a.org/2", "Nothing but words here", Origin(archive, 9), dropped="quality: too short"),
     ]  # fmt: skip
-    write_shards(docs, out / "corpus", format="parquet")
+    write_shards(docs, out / "corpus")
     (out / "rejected.jsonl").write_text(to_line(docs[1]))
     return out
 
