@@ -1,13 +1,11 @@
-r"""Named functions: their exact values where there is one, and their intervals (`interval_evaluation.py`) elsewhere.
+"""Named functions: `apply` gives a rational number wherever the rules below know one, and otherwise the call as an atom.
 
-`apply` gives a rational number wherever the rules below know one, and otherwise the call as an atom. Everything is bounded before it is
-computed. Over the complex numbers only exp, log, sin, cos, their quotients, abs and powers have intervals.
+Everything is bounded before it is computed. The values of such an atom at points are `exact_values.py`'s and `interval_evaluation.py`'s.
 """
 
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 from verifiers.mathematics.arithmetic.exact_sums import (
     MAX_BITS,
@@ -27,7 +25,6 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     sum_of,
     symbols,
 )  # fmt: skip
-from verifiers.mathematics.arithmetic.interval_evaluation import Evaluation, Interval, NoRow, Unclear, Undefined
 
 MAX_FACTORIAL = 400
 MAX_INTEGER = 10**60
@@ -200,181 +197,3 @@ def integer_function(head: str, values: list[int]) -> int:
 
 def _refuse() -> int:
     raise Unreadable
-
-
-# ---------------------------------------------------------------- intervals
-
-
-def _plain(op: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
-    return lambda ev, args: ev._op(op)(ev.argument(op, args[0]), ev.precision)
-
-
-def _quotient(top: str, bottom: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
-    def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-        x = ev.argument(bottom, args[0])
-        numerator = ev.number(1) if top == "1" else ev._op(top)(x, ev.precision)
-        denominator = ev._op(bottom)(x, ev.precision)
-        ev.refuse_zero(denominator)
-        return ev._op("div")(numerator, denominator, ev.precision)
-
-    return evaluate
-
-
-def _hyperbolic(head: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
-    def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-        plus, minus = ev.exp(ev.argument(head, args[0])), ev.exp(ev.sum(scale(args[0], Fraction(-1))))
-        sinh = ev._op("sub")(plus, minus, ev.precision)
-        cosh = ev._op("add")(plus, minus, ev.precision)
-        if head == "tanh":
-            return ev._op("div")(sinh, cosh, ev.precision)
-        return ev._op("mul")(sinh if head == "sinh" else cosh, ev.number(Fraction(1, 2)), ev.precision)
-
-    return evaluate
-
-
-def _arctan(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-    if ev.complex:
-        raise Undefined
-    return ev.lib.mpi_atan(ev.argument("arctan", args[0]), ev.precision)
-
-
-def _arcsin(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-    """arcsin x = arctan(x / sqrt(1 - x²)); ±pi/2 at ±1 exactly."""
-    if ev.complex:
-        raise Undefined
-    x = ev.argument("arcsin", args[0])
-    half_pi = ev.lib.mpi_shift(ev.lib.mpi_pi(ev.precision), -1)
-    if x == ev.number(1):
-        return half_pi
-    if x == ev.number(-1):
-        return ev.lib.mpi_neg(half_pi, ev.precision)
-    rest = ev.lib.mpi_sub(ev.number(1), ev.lib.mpi_square(x, ev.precision), ev.precision)
-    if rest[1][0] == 1:
-        raise Undefined
-    if rest[0][0] == 1 or ev.has_zero(rest):
-        raise Unclear
-    return ev.lib.mpi_atan(ev.lib.mpi_div(x, ev.lib.mpi_sqrt(rest, ev.precision), ev.precision), ev.precision)
-
-
-def _arccos(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-    half_pi = ev.lib.mpi_shift(ev.lib.mpi_pi(ev.precision), -1)
-    return ev.lib.mpi_sub(half_pi, _arcsin(ev, args), ev.precision)
-
-
-def _log(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-    value = ev.log(ev.argument("log", args[0]))
-    if ev.log_base == "e":
-        return value
-    return ev._op("div")(value, ev.log(ev.number(10)), ev.precision)
-
-
-def _pow(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-    """base^exponent: for an exponent that is an exact integer here by multiplication, otherwise exp(exponent log base)."""
-    base, exponent = ev.sum(args[0]), ev.argument("pow", args[1])
-    if (whole := _exact_integer(ev, exponent)) is not None:
-        return ev.power(base, Fraction(whole))
-    return ev.exp(ev._op("mul")(exponent, ev.log(base), ev.precision))
-
-
-def _exact_integer(ev: Evaluation, value: Interval) -> int | None:
-    from mpmath.libmp import to_int
-
-    real = value
-    if ev.complex:
-        real, imaginary = value
-        if imaginary != ev.lib.mpi_zero:
-            return None
-    low, high = real
-    if low != high or low[2] < 0 or not (low[1] or low == ev.lib.mpi_zero[0]) or low[2] > 16:
-        return None
-    return int(to_int(low))
-
-
-def _abs(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-    value = ev._op("abs")(ev.sum(args[0]), ev.precision)
-    return (value, ev.lib.mpi_zero) if ev.complex else value
-
-
-def _step(head: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
-    def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-        from mpmath.libmp import mpf_ceil, mpf_floor, mpf_sign
-
-        if ev.complex:
-            raise Undefined
-        low, high = ev.sum(args[0])
-        if head == "sgn":
-            a, b = mpf_sign(low), mpf_sign(high)
-            return ev.number(a) if a == b else _unclear()
-        rounding: Any = mpf_floor if head == "floor" else mpf_ceil
-        a, b = rounding(low), rounding(high)
-        if a != b and (exact := ev.exactly(args[0])) is not None:
-            return ev.number((math.floor if head == "floor" else math.ceil)(exact))
-        return (a, a) if a == b else _unclear()
-
-    return evaluate
-
-
-def _unclear() -> Interval:
-    raise Unclear
-
-
-def _combinatorial(head: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
-    def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-        found = [ev.sum(arg) for arg in args]
-        whole = [value for value in (_exact_integer(ev, value) for value in found) if value is not None]
-        if len(whole) != len(found):
-            exact = [ev.exactly(arg) for arg in args]
-            whole = [value.numerator for value in exact if value is not None and value.denominator == 1]
-        if len(whole) != len(found):
-            raise Unclear
-        try:
-            return ev.number(integer_function(head, whole))
-        except Unreadable:
-            raise Undefined from None
-
-    return evaluate
-
-
-def _extreme(head: str) -> Callable[[Evaluation, tuple[Expr, ...]], Interval]:
-    def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-        from mpmath.libmp import mpf_gt
-
-        if ev.complex:
-            raise Undefined
-        best = ev.sum(args[0])
-        for arg in args[1:]:
-            other = ev.sum(arg)
-            ends = [(b if mpf_gt(b, a) == (head == "max") else a) for a, b in zip(best, other, strict=True)]
-            best = (ends[0], ends[1])
-        return best
-
-    return evaluate
-
-
-def _cases(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-    """args: value, relation, left - right, three for each row; a relation is 0 for <, 1 for <=, 2 for =, 3 for otherwise, 4 for !=."""
-    if ev.complex:
-        raise Undefined
-    for value, relation, difference in zip(args[::3], args[1::3], args[2::3], strict=True):
-        kind = int(relation.rational or 0)
-        if kind == 3:
-            return ev.sum(value)
-        low, high = ev.sum(difference)
-        zero = not (low[1] or high[1])
-        if not zero and ev.has_zero((low, high)):
-            raise Unclear
-        if kind in ((1, 2) if zero else (0, 1, 4) if low[0] == 1 else (4,)):
-            return ev.sum(value)
-    raise NoRow
-
-
-EVALUATORS: dict[str, Callable[[Evaluation, tuple[Expr, ...]], Interval]] = {
-    "sum": lambda ev, args: ev.sum(args[0]), "pow": _pow, "sin": _plain("sin"), "cos": _plain("cos"), "tan": _quotient("sin", "cos"),
-    "cot": _quotient("cos", "sin"), "sec": _quotient("1", "cos"), "csc": _quotient("1", "sin"), "sinh": _hyperbolic("sinh"),
-    "cosh": _hyperbolic("cosh"), "tanh": _hyperbolic("tanh"), "arcsin": _arcsin, "arccos": _arccos, "arctan": _arctan, "log": _log,
-    "ln": lambda ev, args: ev.log(ev.argument("ln", args[0])),
-    "abs": _abs, "floor": _step("floor"), "ceil": _step("ceil"), "sgn": _step("sgn"),
-    "cases": _cases,
-} | {head: _combinatorial(head) for head in ("factorial", "binom", "gcd", "lcm", "mod")} | {
-    head: _extreme(head) for head in ("max", "min")
-}  # fmt: skip

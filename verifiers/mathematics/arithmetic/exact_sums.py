@@ -266,6 +266,16 @@ def symbols(value: Expr) -> set[str]:
     }
 
 
+def size_of(value: Expr) -> int:
+    """Atoms and terms, those inside calls too."""
+    total = 0
+    for monomial, _ in value.terms:
+        total += 1
+        for name, _ in monomial:
+            total += 1 + (sum(map(size_of, name.args)) if isinstance(name, Call) else 0)
+    return total
+
+
 def substitute(value: Expr, new: dict[str, Expr]) -> Expr:
     """The value with symbols replaced; calls are rebuilt, so their names stay canonical."""
     total = rational(0)

@@ -1,223 +1,140 @@
 """The value of an expression at one exact point, as an interval that certainly contains it, at a precision that the caller chooses.
 
-Over the reals, or over the complex numbers with principal values. `Evaluation.hidden` counts the bits that the expression can hide: by how
-much the terms of its sums differ in size, how far from 1 the arguments of its functions are. Two values that agree to fewer bits than
-that say nothing of a 10^-300 added somewhere inside.
+Over the reals, or over the complex numbers with principal values: there only exp, log, sin, cos, their quotients, abs and powers have
+intervals. `Evaluation.hidden` counts the bits that the expression can hide: by how much the terms of its sums differ in size, how far
+from 1 the arguments of its functions are. Two values that agree to fewer bits than that say nothing of a 10^-300 added somewhere inside.
 """
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
-from typing import Any
 
-from verifiers.mathematics.arithmetic.exact_sums import Call, Expr
+from verifiers.mathematics.arithmetic.exact_functions import integer_function
+from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable, scale
+from verifiers.mathematics.arithmetic.exact_values import NoRow, Point, Unclear, Undefined, value_at
+from verifiers.mathematics.arithmetic.intervals import Interval, arithmetic, is_beyond, real_sign
 
 MAX_HIDDEN = 5000  # bits; what hides more is not decided
 _LARGEST = 4000  # bits before the point of an intermediate value, and of an exponent's result
+_LARGEST_EXPONENT = 11  # bits before the point of what exp is taken of
 _SHORT = 32  # bits of a number that every precision shows
 _SATURATED = frozenset({"tanh", "coth", "sinh", "cosh"})  # whose distance from 1, or from each other, shrinks with e^-2x
-
-Interval = Any  # mpmath's (low, high), or a pair of them for a complex number
-
-
-Point = dict[str, Fraction]
-
-
-class NoEvidence(Exception):
-    """Agreement at points that can be afforded proves nothing."""
-
-
-class Undefined(Exception):
-    """The expression has no value at this point."""
-
-
-class NoRow(Undefined):
-    """No row of cases holds at this point: not a hole as in x/x, but something left out."""
-
-
-class Unclear(Undefined):
-    """Not decided at this precision, or too large to compute."""
 
 
 class Beyond(Unclear):
     """Too large at any precision."""
 
 
-def exponent_of(part: Interval) -> int:
-    return max((end[2] + end[3] for end in part if end[1]), default=0)
-
-
-def _digits(value: Fraction) -> int:
-    """The bits in which a number may differ from a simpler one, where they are many."""
-    size = max(value.numerator.bit_length(), value.denominator.bit_length())
-    return size if size > _SHORT else 0
-
-
-@lru_cache(maxsize=1)
-def library() -> Any:
-    from mpmath.libmp import libelefun, libmpi
-
-    for constant in (libelefun.mpf_pi, libelefun.mpf_ln2, libelefun.mpf_e):
-        constant(2000)
-    return libmpi
-
-
-@lru_cache(maxsize=4096)
-def _around(numerator: int, denominator: int, precision: int) -> Interval:
-    """The narrowest interval around a fraction."""
-    from mpmath.libmp import from_rational
-
-    return from_rational(numerator, denominator, precision, "f"), from_rational(numerator, denominator, precision, "c")
-
-
-def to_fraction(value: Interval) -> Fraction:
-    """The lower end of a real interval."""
-    sign, mantissa, exponent, _ = value[0]
-    size = Fraction(int(mantissa) << max(exponent, 0), 1 << max(-exponent, 0))
-    return -size if sign else size
-
-
 class Evaluation:
     """Intervals of sums at one point and precision."""
 
-    def __init__(self, point: dict[str, Fraction], precision: int, complex_: bool, log_base: str) -> None:
+    def __init__(self, point: Point, precision: int, complex_: bool, log_base: str) -> None:
         self.point = point
-        self.precision = precision
         self.complex = complex_
         self.log_base = log_base
-        self.lib = library()
+        self.arithmetic = arithmetic(precision, complex_)
         self.known: dict[str, Interval] = {}
         self.hidden = 0
 
-    def number(self, value: Fraction | int) -> Interval:
-        real = _around(value.numerator, value.denominator, self.precision)
-        return (real, self.lib.mpi_zero) if self.complex else real
-
-    def _op(self, name: str) -> Callable[..., Interval]:
-        found: Callable[..., Interval] = getattr(self.lib, ("mpci_" if self.complex else "mpi_") + name)
-        return found
-
-    def parts(self, value: Interval) -> tuple[Interval, ...]:
-        return tuple(value) if self.complex else (value,)
-
     def size(self, value: Interval) -> int | None:
         """The exponent of the largest part; None for what may be 0."""
-        return None if self.has_zero(value) else max(exponent_of(part) for part in self.parts(value))
+        return None if self.arithmetic.contains_zero(value) else self.arithmetic.size(value)
 
     def sum(self, value: Expr) -> Interval:
-        total = self.number(0)
-        smallest = largest = None
+        total = self.arithmetic.zero
+        sizes = []
         for monomial, coefficient in value.terms:
-            term = self.number(coefficient)
-            self.hidden += _digits(coefficient)
+            term = self.arithmetic.number(coefficient)
+            self.hidden += _long(coefficient)
             for name, exponent in monomial:
-                term = self._op("mul")(term, self.power(self.atom(name), exponent), self.precision)
+                term = self.arithmetic.multiply(term, self.power(self.atom(name), exponent))
             if len(value.terms) > 1 and (size := self.size(term)) is not None:
-                smallest = size if smallest is None else min(size, smallest)
-                largest = size if largest is None else max(size, largest)
-            total = self._op("add")(total, term, self.precision)
-        if smallest is not None and largest is not None:
-            self.hidden += largest - smallest
-        if len(value.terms) > 1 and self.has_zero(total) and (exact := self.exactly(value)) is not None:
-            total = self.number(exact)  # x - 7/3 at 7/3 is 0, not something around it
+                sizes.append(size)
+            total = self.arithmetic.add(total, term)
+        if sizes:
+            self.hidden += max(sizes) - min(sizes)
+        if len(value.terms) > 1 and self.arithmetic.contains_zero(total) and (exact := value_at(value, self.point)) is not None:
+            total = self.arithmetic.number(exact)  # x - 7/3 at 7/3 is 0, not something around it
         return self.bounded(total)
 
-    def exactly(self, value: Expr) -> Fraction | None:
-        """The value as a fraction, where it is known to be one."""
-        from verifiers.mathematics.arithmetic.exact_values import exact_value, prepared, short  # which imports this module
-
-        found = prepared(value)
-        try:
-            return None if found is None else Fraction(exact_value(found, {name: short(x) for name, x in self.point.items()}, {}))
-        except Undefined:
-            return None
-
     def bounded(self, value: Interval) -> Interval:
-        for part in self.parts(value):
-            for end in part:
-                if (not end[1] and end[2]) or (end[1] and end[2] + end[3] > _LARGEST):
-                    raise Unclear
+        if not self.arithmetic.is_bounded(value, _LARGEST):
+            raise Unclear
         return value
 
     def atom(self, name: str) -> Interval:
         if name not in self.known:
-            self.known[name] = self.bounded(self._atom(name))
+            self.known[name] = self.bounded(self._value_of_atom(name))
         return self.known[name]
 
-    def _atom(self, name: str) -> Interval:
+    def _value_of_atom(self, name: str) -> Interval:
+        numbers = self.arithmetic
         if isinstance(name, Call):
-            return self.call(name)
+            if name.head not in EVALUATORS:
+                raise Undefined
+            return EVALUATORS[name.head](self, name.args)
         if name.isdigit():
-            self.hidden += _digits(Fraction(int(name)))  # below a root: 4 + 10^-600
-            return self.number(int(name))
-        if name == "i":
-            return (self.lib.mpi_zero, self.lib.mpi_one)
-        if name == "e":
-            return self._op("exp")(self.number(1), self.precision)
-        if name in ("pi", "°"):
-            pi = self.lib.mpi_pi(self.precision)
-            pi = (pi, self.lib.mpi_zero) if self.complex else pi
-            return pi if name == "pi" else self._op("mul")(pi, self.number(Fraction(1, 180)), self.precision)
+            self.hidden += _long(Fraction(int(name)))  # below a root: 4 + 10^-600
+            return numbers.number(int(name))
+        match name:
+            case "i":
+                return numbers.i
+            case "e":
+                return numbers.exp(numbers.one)
+            case "pi":
+                return numbers.pi
+            case "°":
+                return numbers.multiply(numbers.pi, numbers.number(Fraction(1, 180)))
         if name not in self.point:
             raise Undefined
-        return self.number(self.point[name])
+        return numbers.number(self.point[name])
 
-    def has_zero(self, value: Interval) -> bool:
-        return all((low[0] == 1 or not low[1]) and (high[0] == 0 or not high[1]) for low, high in self.parts(value))
+    def divide(self, left: Interval, right: Interval) -> Interval:
+        self.refuse_zero(right)
+        return self.arithmetic.divide(left, right)
 
     def refuse_zero(self, value: Interval) -> None:
-        if self.has_zero(value):
-            raise Undefined if value == self.number(0) else Unclear
+        if self.arithmetic.contains_zero(value):
+            raise Undefined if value == self.arithmetic.zero else Unclear
 
     def power(self, base: Interval, exponent: Fraction) -> Interval:
         """base^exponent; over the reals a root of odd index of a negative number is the real one."""
-        p, q = exponent.numerator, exponent.denominator
+        numbers, (p, q) = self.arithmetic, exponent.as_integer_ratio()
+        if p == q == 1:
+            return base
         if p == 0:
-            return self.number(1)
+            return numbers.one
         if p < 0:
             self.refuse_zero(base)
-        elif q != 1 and self.has_zero(base):
-            if base == self.number(0):
+        elif q != 1 and numbers.contains_zero(base):
+            if base == numbers.zero:
                 return base
             raise Unclear
-        if abs(p) * max((exponent_of(part) for part in self.parts(base)), default=0) > 2 * _LARGEST * q:
+        if abs(p) * numbers.size(base) > 2 * _LARGEST * q:
             raise Unclear
         if q == 1:
-            if p < 0:
-                return self._op("div")(self.number(1), self.power(base, -exponent), self.precision)
-            return self._op("pow_int")(base, p, self.precision)
-        self.hidden += 2 * max(0, q.bit_length() - abs(p).bit_length()) + _digits(exponent)  # 2^(1/q) is close to 1
-        if self.complex:
-            return self.exp(self._op("mul")(self.log(base), self.number(exponent), self.precision))
-        if base[1][0] == 1:  # negative
+            return numbers.divide(numbers.one, self.power(base, -exponent)) if p < 0 else numbers.whole_power(base, p)
+        self.hidden += 2 * max(0, q.bit_length() - abs(p).bit_length()) + _long(exponent)  # 2^(1/q) is close to 1
+        if not self.complex and real_sign(base) < 0:
             if q % 2 == 0:
                 raise Undefined
-            root = self.power(self.lib.mpi_neg(base, self.precision), exponent)
-            return self.lib.mpi_neg(root, self.precision) if p % 2 else root
-        if q == 2:
-            return self.power(self.lib.mpi_sqrt(base, self.precision), Fraction(p))
-        return self.exp(self._op("mul")(self.log(base), self.number(exponent), self.precision))
+            root = self.power(numbers.real_negative(base), exponent)
+            return numbers.real_negative(root) if p % 2 else root
+        if q == 2 and not self.complex:
+            return self.power(numbers.real_sqrt(base), Fraction(p))
+        return self.exp(numbers.multiply(self.log(base), numbers.number(exponent)))
 
     def exp(self, value: Interval) -> Interval:
-        if max(exponent_of(part) for part in self.parts(value)) > 11:
-            ends = () if self.complex else value
-            raise Beyond if ends and all(end[1] and end[2] + end[3] > 11 for end in ends) and ends[0][0] == ends[1][0] else Unclear
-        return self._op("exp")(value, self.precision)
+        if self.arithmetic.size(value) > _LARGEST_EXPONENT:
+            raise Beyond if not self.complex and is_beyond(value, _LARGEST_EXPONENT) else Unclear
+        return self.arithmetic.exp(value)
 
     def log(self, value: Interval) -> Interval:
         self.refuse_zero(value)
-        if not self.complex and value[0][0] == 1:
+        if not self.complex and real_sign(value) < 0:
             raise Undefined
-        if self.complex and self.has_zero((self.lib.mpi_zero, value[1])) and value[0][0][0] == 1 and value[1] != self.lib.mpi_zero:
-            raise Unclear  # across the branch cut
-        return self._op("log")(value, self.precision)
-
-    def call(self, name: Call) -> Interval:
-        from verifiers.mathematics.arithmetic.exact_functions import EVALUATORS
-
-        if name.head not in EVALUATORS:
-            raise Undefined
-        return EVALUATORS[name.head](self, name.args)
+        if self.complex and self.arithmetic.crosses_the_cut(value):
+            raise Unclear
+        return self.arithmetic.log(value)
 
     def argument(self, head: str, value: Expr) -> Interval:
         """The argument of a function; how far it is from 1 can hide as much in the function's value."""
@@ -225,3 +142,162 @@ class Evaluation:
         if (size := self.size(found)) is not None:
             self.hidden += 2 * abs(size) + (3 << max(0, min(size, 11)) if head in _SATURATED else 0)
         return found
+
+
+def _long(value: Fraction) -> int:
+    """The bits in which a number may differ from a simpler one, where they are many."""
+    size = max(value.numerator.bit_length(), value.denominator.bit_length())
+    return size if size > _SHORT else 0
+
+
+# ---------------------------------------------------------------- functions
+
+_Evaluator = Callable[[Evaluation, tuple[Expr, ...]], Interval]
+
+
+def _trigonometric(top: str, bottom: str) -> _Evaluator:
+    """A quotient of "sin", "cos" and "1"."""
+
+    def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
+        x = ev.argument(top if bottom == "1" else bottom, args[0])
+        numbers = ev.arithmetic
+        values = {"sin": numbers.sin, "cos": numbers.cos}
+        numerator = numbers.one if top == "1" else values[top](x)
+        return numerator if bottom == "1" else ev.divide(numerator, values[bottom](x))
+
+    return evaluate
+
+
+def _hyperbolic(head: str) -> _Evaluator:
+    def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
+        numbers = ev.arithmetic
+        plus, minus = ev.exp(ev.argument(head, args[0])), ev.exp(ev.sum(scale(args[0], Fraction(-1))))
+        sinh, cosh = numbers.subtract(plus, minus), numbers.add(plus, minus)
+        if head == "tanh":
+            return numbers.divide(sinh, cosh)
+        return numbers.multiply(sinh if head == "sinh" else cosh, numbers.number(Fraction(1, 2)))
+
+    return evaluate
+
+
+def _over_the_reals(evaluate: _Evaluator) -> _Evaluator:
+    def refusing(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
+        if ev.complex:
+            raise Undefined
+        return evaluate(ev, args)
+
+    return refusing
+
+
+def _arcsin(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
+    """arcsin x = arctan(x / sqrt(1 - x²)); ±pi/2 at ±1 exactly."""
+    numbers = ev.arithmetic
+    x = ev.argument("arcsin", args[0])
+    if x in (numbers.one, numbers.number(-1)):
+        return numbers.multiply(x, _half_pi(ev))
+    rest = numbers.subtract(numbers.one, numbers.whole_power(x, 2))
+    if real_sign(rest) <= 0:
+        raise Undefined if real_sign(rest) < 0 else Unclear
+    return numbers.real_arctan(numbers.divide(x, numbers.real_sqrt(rest)))
+
+
+def _half_pi(ev: Evaluation) -> Interval:
+    return ev.arithmetic.multiply(ev.arithmetic.pi, ev.arithmetic.number(Fraction(1, 2)))
+
+
+def _log(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
+    value = ev.log(ev.argument("log", args[0]))
+    return value if ev.log_base == "e" else ev.arithmetic.divide(value, ev.log(ev.arithmetic.number(10)))
+
+
+def _pow(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
+    """base^exponent: for an exponent that is an exact integer here by multiplication, otherwise exp(exponent log base)."""
+    base, exponent = ev.sum(args[0]), ev.argument("pow", args[1])
+    if (whole := ev.arithmetic.exact_integer(exponent)) is not None:
+        return ev.power(base, Fraction(whole))
+    return ev.exp(ev.arithmetic.multiply(exponent, ev.log(base)))
+
+
+def _whole_part(head: str) -> _Evaluator:
+    def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
+        low, high = ev.arithmetic.rounded(ev.sum(args[0]), up=head == "ceil")
+        if low == high:
+            return low, high
+        if (exact := value_at(args[0], ev.point)) is None:
+            raise Unclear
+        return ev.arithmetic.number(-(-exact // 1) if head == "ceil" else exact // 1)
+
+    return evaluate
+
+
+def _sign(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
+    value = ev.sum(args[0])
+    if not real_sign(value) and value != ev.arithmetic.zero:
+        raise Unclear
+    return ev.arithmetic.number(real_sign(value))
+
+
+def _of_integers(head: str) -> _Evaluator:
+    def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
+        whole = [ev.arithmetic.exact_integer(ev.sum(arg)) for arg in args]
+        if None in whole:
+            exact = [value_at(arg, ev.point) for arg in args]
+            whole = [value.numerator if value is not None and value.denominator == 1 else None for value in exact]
+        integers = [value for value in whole if value is not None]
+        if len(integers) < len(args):
+            raise Unclear
+        try:
+            return ev.arithmetic.number(integer_function(head, integers))
+        except Unreadable:
+            raise Undefined from None
+
+    return evaluate
+
+
+def _smallest(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
+    numbers = ev.arithmetic
+    return numbers.real_negative(numbers.largest([numbers.real_negative(ev.sum(arg)) for arg in args]))
+
+
+def _cases(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
+    """args: value, relation, left - right, three for each row; a relation is 0 for <, 1 for <=, 2 for =, 3 for otherwise, 4 for !=."""
+    for value, relation, difference in zip(args[::3], args[1::3], args[2::3], strict=True):
+        kind = int(relation.rational or 0)
+        if kind == 3:
+            return ev.sum(value)
+        found = ev.sum(difference)
+        sign = real_sign(found)
+        if not sign and found != ev.arithmetic.zero:
+            raise Unclear
+        if kind in {0: (1, 2), -1: (0, 1, 4), 1: (4,)}[sign]:
+            return ev.sum(value)
+    raise NoRow
+
+
+EVALUATORS: dict[str, _Evaluator] = {
+    "sum": lambda ev, args: ev.sum(args[0]),
+    "pow": _pow,
+    "ln": lambda ev, args: ev.log(ev.argument("ln", args[0])),
+    "log": _log,
+    "abs": lambda ev, args: ev.arithmetic.absolute(ev.sum(args[0])),
+    "sin": _trigonometric("sin", "1"),
+    "cos": _trigonometric("cos", "1"),
+    "tan": _trigonometric("sin", "cos"),
+    "cot": _trigonometric("cos", "sin"),
+    "sec": _trigonometric("1", "cos"),
+    "csc": _trigonometric("1", "sin"),
+    **{head: _hyperbolic(head) for head in ("sinh", "cosh", "tanh")},
+    **{head: _of_integers(head) for head in ("factorial", "binom", "gcd", "lcm", "mod")},
+}
+_REAL: dict[str, _Evaluator] = {
+    "arcsin": _arcsin,
+    "arccos": lambda ev, args: ev.arithmetic.subtract(_half_pi(ev), _arcsin(ev, args)),
+    "arctan": lambda ev, args: ev.arithmetic.real_arctan(ev.argument("arctan", args[0])),
+    "floor": _whole_part("floor"),
+    "ceil": _whole_part("ceil"),
+    "sgn": _sign,
+    "max": lambda ev, args: ev.arithmetic.largest([ev.sum(arg) for arg in args]),
+    "min": _smallest,
+    "cases": _cases,
+}
+EVALUATORS |= {head: _over_the_reals(evaluate) for head, evaluate in _REAL.items()}

@@ -22,8 +22,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from verifiers.mathematics.arithmetic.exact_sums import Call, Expr
-from verifiers.mathematics.evidence.certified_comparison import size_of
+from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, size_of
 from verifiers.package_root import PACKAGE_ROOT
 from verifiers.verdict import Status, Undecided
 

@@ -20,7 +20,9 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     sum_of,
     symbols,
 )
-from verifiers.mathematics.arithmetic.interval_evaluation import Evaluation, Undefined, to_fraction
+from verifiers.mathematics.arithmetic.exact_values import Undefined
+from verifiers.mathematics.arithmetic.interval_evaluation import Evaluation
+from verifiers.mathematics.arithmetic.intervals import lower_end
 from verifiers.mathematics.arithmetic.polynomials import Quotient, TooLarge, plus, times
 
 _MOST_FORMULAS = 12  # of one argument
@@ -131,7 +133,7 @@ def constant(base: str, exponent: Fraction) -> Fraction:
     """The value of a constant atom under an exponent, to 150 bits."""
     try:
         evaluation = Evaluation({}, 150, False, "e")
-        return to_fraction(evaluation.power(evaluation.atom(base), exponent))
+        return lower_end(evaluation.power(evaluation.atom(base), exponent))
     except (Undefined, Unreadable):
         raise TooLarge from None
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import pairwise, product
 
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable, atom, atoms, rational, substitute, symbols
-from verifiers.mathematics.arithmetic.interval_evaluation import NoEvidence, Point
+from verifiers.mathematics.arithmetic.exact_values import Point
 from verifiers.mathematics.evidence.corners import Line
 from verifiers.mathematics.evidence.near_values import is_meromorphic
 
@@ -26,6 +26,10 @@ _MOST_DRAWN = 60  # of them, where intervals are needed
 _TRIES = 6  # for lines that need no more points than can be afforded
 _INTEGER_HEADS = frozenset({"factorial", "binom", "gcd", "lcm", "mod"})
 _SMALL = tuple(map(Fraction, ("-2", "2", "1/2", "3")))
+
+
+class NoEvidence(Exception):
+    """Agreement at points that can be afforded proves nothing."""
 
 
 @dataclass

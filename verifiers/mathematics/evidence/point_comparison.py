@@ -1,0 +1,361 @@
+"""Two expressions at points: until they differ at one, or all was seen that could tell them apart.
+
+A point is tried with fractions where both sides have nothing else, and otherwise with intervals, at a precision that shows what either may
+hide. Which points there are is `sample_points.py`'s business, what an agreement means `certified_comparison.py`'s.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable, atoms, rational, size_of, substitute, subtract, symbols
+from verifiers.mathematics.arithmetic.exact_values import NoRow, Point, Ratio, Unclear, Undefined, exact_value, known_at, prepared
+from verifiers.mathematics.arithmetic.interval_evaluation import EVALUATORS, MAX_HIDDEN, Beyond, Evaluation
+from verifiers.mathematics.arithmetic.intervals import LOCK, Interval, real_sign
+from verifiers.mathematics.evidence.canonical_calls import alike, normal, without_common
+from verifiers.mathematics.evidence.sample_points import NoEvidence, Sample
+
+_PRECISIONS = (100, 320, 1400)
+_MARGIN = 160  # bits at which two values agree, besides what they can hide
+_ENOUGH = 10  # points where both sides are defined
+_ENOUGH_ON_A_LINE = 3
+_FIRST = 4  # points that most pairs that differ do not survive
+_MOST_SCATTERED = 70
+_BUDGET = 400_000  # atoms and terms evaluated as fractions, about one microsecond each
+_INTERVAL = 12  # as many for one with intervals
+_STRICT_HEADS = frozenset({"abs", "cases", "floor", "ceil", "sgn", "max", "min"})
+
+
+class Different(Exception):
+    """The two sides differ at a point."""
+
+
+def agree(left: Expr, right: Expr) -> bool:
+    """Whether all evidence says that two expressions are equal, read in one of the ways that a logarithm without a base is."""
+    heads = _heads(left) | _heads(right)
+    if not heads <= EVALUATORS.keys():  # an integral: `algebra_system.py` may know
+        return False
+    natural = {"ln", "exp"} & heads or {"e"} & (atoms(left) | atoms(right))  # who writes ln means 10 by log
+    with LOCK:
+        return any(_agree_as_read(left, right, base) for base in (("e", "10") if "log" in heads and not natural else ("e",)))
+
+
+def _agree_as_read(left: Expr, right: Expr, log_base: str) -> bool:
+    if not symbols(left) | symbols(right):
+        try:
+            difference = subtract(left, right).rational
+        except Unreadable:
+            difference = None
+        return difference == 0 if difference is not None else Comparison(left, right, log_base).constants()
+    try:
+        left, right = normal(left), normal(right)
+        if left == right:
+            return True
+        difference = subtract(left, right).rational
+    except Unreadable:
+        return False
+    if difference is not None:
+        return difference == 0
+    comparison = Comparison(left, right, log_base)
+    if comparison.differs_early():
+        return False
+    opaque = alike(left, right)
+    if opaque is not None and (opaque[0] == opaque[1] or _agree_everywhere(Comparison(*opaque, log_base, complex_=comparison.complex))):
+        return True
+    if (rest := without_common(left, right)) is not None:
+        shorter = Comparison(*rest, log_base, complex_=comparison.complex)
+        try:
+            return shorter.everywhere()
+        except NoEvidence:
+            return False
+        except Different:  # perhaps only where what was left out has no value
+            if not comparison.says_nothing_at(shorter.point):
+                return False
+    return _agree_everywhere(comparison)
+
+
+def _agree_everywhere(comparison: "Comparison") -> bool:
+    try:
+        return comparison.everywhere()
+    except (Different, NoEvidence):
+        return False
+
+
+def sign_of_constant(value: Expr) -> int | None:
+    """-1, 0 or 1; None where that is not told."""
+    with LOCK:
+        for found in _ever_more_precise([value], False, "e"):
+            (number,) = found.values
+            if number is not None and (certain := real_sign(number)):
+                return certain
+            if found.shows_all:
+                return None if number is None else 0
+    return None
+
+
+def sign_of_factor(left: Expr, right: Expr) -> int:
+    """1 or -1 where left is a positive or negative constant times right, otherwise 0."""
+    with LOCK:
+        comparison = Comparison(left, right, "e", proportional=True)
+        if symbols(left) | symbols(right):
+            return comparison.factor if _agree_everywhere(comparison) else 0
+        try:
+            comparison.at({})
+        except Different:
+            return 0
+        return comparison.factor
+
+
+def _heads(value: Expr) -> set[str]:
+    return {name.head for name in atoms(value) if isinstance(name, Call)}
+
+
+class Evaluated:
+    """The intervals of expressions at one point, None for each that has none, and why; and the bits that all of them can hide."""
+
+    def __init__(self, sides: list[Expr], point: Point, precision: int, complex_: bool, log_base: str) -> None:
+        evaluation = Evaluation(point, precision, complex_, log_base)
+        self.arithmetic = evaluation.arithmetic
+        self.values: list[Interval | None] = []
+        self.reasons: list[Undefined] = []
+        self.hidden = 0
+        for side in sides:
+            try:
+                found = evaluation.sum(side)
+            except (Undefined, Unreadable) as error:
+                self.values.append(None)
+                self.reasons.append(error if isinstance(error, Undefined) else Undefined())
+            else:
+                self.values.append(found)
+                self.hidden += max(0, -(evaluation.size(found) or 0))
+        self.hidden += evaluation.hidden
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether the precision is enough for constants."""
+        return self.arithmetic.precision >= max(_PRECISIONS[-1], _precision_for(self.hidden))
+
+    def narrow(self) -> bool:
+        """Whether every interval is narrow enough to show what may be hidden."""
+        return all(value is not None and self.arithmetic.is_narrow(value, self.hidden + _MARGIN // 3) for value in self.values)
+
+    def for_reason(self, kind: type[Undefined]) -> bool:
+        return any(isinstance(reason, kind) for reason in self.reasons)
+
+
+def _ever_more_precise(sides: list[Expr], complex_: bool, log_base: str) -> Iterator[Evaluated]:
+    """Constants at higher and higher precisions, up to the highest that is tried."""
+    precision = _PRECISIONS[0]
+    while True:
+        found = Evaluated(sides, {}, precision, complex_, log_base)
+        yield found
+        if precision >= MAX_HIDDEN:
+            return
+        precision = next((p for p in _PRECISIONS if p > precision), min(_precision_for(found.hidden), MAX_HIDDEN))
+
+
+def _precision_for(hidden: int) -> int:
+    return hidden + 400 if hidden > 1000 else 0
+
+
+class Comparison:
+    """Two sides, evaluated at points until they differ or all was seen; with `proportional` up to a constant factor."""
+
+    def __init__(self, left: Expr, right: Expr, log_base: str, *, proportional: bool = False, complex_: bool = False) -> None:
+        self.sides = [left, right]
+        self.log_base = log_base
+        self.proportional = proportional
+        self.complex = complex_ or "i" in atoms(left) | atoms(right)
+        self.prepared = [found for found in map(prepared, self.sides) if found is not None]
+        self.exact = len(self.prepared) == 2
+        heads = _heads(left) | _heads(right)
+        self.strict = bool(_STRICT_HEADS & heads)
+        self.pointwise = bool({"cases", "sgn"} & heads)
+        """Whether the value at a corner may be another than on both sides of it."""
+        self.cost = 0
+        self.size = size_of(left) + size_of(right)
+        self.point: Point = {}
+        """The point last tried."""
+        self.precision = _PRECISIONS[0]
+        self.agreed: list[Point] = []
+        self.base: Point | None = None
+        self.base_values: dict[int, list[Interval | None]] = {}
+        """The intervals at the first point where both sides had a sign, by precision."""
+        self.factor = 0
+        self.left_out = False
+        """Whether some cases have no row for the point last tried."""
+
+    @cached_property
+    def sample(self) -> Sample:
+        left, right = self.sides
+        return Sample(left, right, sorted(symbols(left) | symbols(right)), thorough=self.exact)
+
+    def constants(self) -> bool:
+        """Whether two constants overlap, at a precision that shows what they may hide."""
+        for found in _ever_more_precise(self.sides, self.complex, self.log_base):
+            if not found.reasons and not found.arithmetic.overlap(*found.values):
+                return False
+            if found.shows_all:
+                return found.narrow()
+            if found.hidden > MAX_HIDDEN:
+                break
+        return False
+
+    def differs_early(self) -> bool:
+        """Whether one of the first points tells the sides apart."""
+        try:
+            for point in self.sample.scattered(_FIRST):
+                self.at(point)
+        except Different:
+            return True
+        return False
+
+    def says_nothing_at(self, point: Point) -> bool:
+        try:
+            return not self.at(point)
+        except (Different, NoEvidence):
+            return False
+
+    def everywhere(self) -> bool:
+        """Whether the sides agree wherever it may matter. Different where they do not, NoEvidence where that cannot be told."""
+        sample = self.sample
+        self._scattered()
+        if sample.meromorphic and not sample.whole:
+            return len(self.agreed) >= _ENOUGH
+        for point in sample.powers():
+            self.at(point)
+        seen: set[str] = set()
+        for name, stretches in sample.lines(self.agreed):
+            before = len(self.agreed)
+            for stretch in stretches:
+                if stretch.surd is not None:
+                    self._at_surd(*stretch.surd, stretch.points[0])
+                    continue
+                states = [self.at(point, isolated=stretch.isolated) for point in stretch.points]
+                if stretch.isolated and None in states and self.pointwise:
+                    raise NoEvidence  # a row of cases may be for this very point
+                if not stretch.isolated and None in states and not any(states):
+                    sample.unclear = True  # (-1/1000)^x far out: another line may say more
+                    break
+            if len(self.agreed) - before >= _ENOUGH_ON_A_LINE:
+                seen.add(name)
+        for point in sample.mixed():
+            self.at(point)
+        self._scattered()
+        return len(self.agreed) >= _ENOUGH and seen == set(sample.names)
+
+    def _scattered(self) -> None:
+        """Points of all scales, until enough of them have agreed."""
+        for point in self.sample.scattered(_MOST_SCATTERED):
+            if self.at(point) and len(self.agreed) >= _ENOUGH:
+                break
+
+    def at(self, point: Point, *, isolated: bool = False) -> bool | None:
+        """True where both sides have the same value, False where a point says nothing, None where it is not clear; Different otherwise."""
+        self.point = point
+        self.left_out = False
+        try:
+            found = self._by_quotients(point, isolated) if self.exact else self._by_intervals(point, isolated)
+        except Unclear:
+            found = self._by_intervals(point, isolated)
+        if found:
+            self.agreed.append(point)
+        return found
+
+    def _by_quotients(self, point: Point, isolated: bool) -> bool | None:
+        self._pays(self.size)
+        a, b = self._quotients(point)
+        if a is None or b is None:
+            return self._undefined(a is None and b is None, isolated)
+        if not self.proportional:
+            if a[0] * b[1] != b[0] * a[1]:
+                raise Different
+            return True
+        if self.base is None:
+            if (a[0] == 0) != (b[0] == 0):
+                raise Different
+            return self._is_base(point, (a[0] > 0) - (a[0] < 0), (b[0] > 0) - (b[0] < 0))
+        c, d = self._quotients(self.base)
+        if c is None or d is None or a[0] * d[0] * b[1] * c[1] != b[0] * c[0] * a[1] * d[1]:
+            raise Different
+        return True
+
+    def _quotients(self, point: Point) -> list[Ratio | None]:
+        known = known_at(point)
+        found: list[Ratio | None] = []
+        for side in self.prepared:
+            try:
+                found.append(exact_value(side, known))
+            except Unclear:
+                raise
+            except Undefined as error:
+                self.left_out |= isinstance(error, NoRow)
+                found.append(None)
+        return found
+
+    def _by_intervals(self, point: Point, isolated: bool) -> bool | None:
+        self._pays(_INTERVAL * self.size)
+        precision = self.precision
+        while True:
+            found = Evaluated(self.sides, point, precision, self.complex, self.log_base)
+            if found.for_reason(Beyond):
+                return None
+            self.left_out |= found.for_reason(NoRow)
+            if found.reasons and not found.for_reason(Unclear):
+                return self._undefined(len(found.reasons) == 2, isolated)
+            if not found.reasons:
+                equal = self._equal_intervals(found, point)
+                if not equal:
+                    return equal
+                if precision >= found.hidden + _MARGIN and found.narrow():
+                    if len(self.agreed) > 2:
+                        self.precision = min(precision, 320)
+                    return True
+            longer = max(found.hidden + _MARGIN + 32, precision + 100 if precision < 300 else 2 * precision)
+            if longer > MAX_HIDDEN or precision > 2 * (found.hidden + _PRECISIONS[1]):
+                return None
+            precision = longer
+
+    def _equal_intervals(self, found: Evaluated, point: Point) -> bool | None:
+        """Whether two values overlap, or are in the proportion of the first two found; None where that is not told."""
+        (a, b), numbers = found.values, found.arithmetic
+        if self.proportional:
+            if self.base is None:
+                return self._is_base(point, real_sign(a), real_sign(b))
+            if numbers.precision not in self.base_values:
+                at_base = Evaluated(self.sides, self.base, numbers.precision, self.complex, self.log_base)
+                self.base_values[numbers.precision] = at_base.values
+            c, d = self.base_values[numbers.precision]
+            if c is None or d is None:
+                return None
+            a, b = numbers.multiply(a, d), numbers.multiply(c, b)
+        if not numbers.overlap(a, b):
+            raise Different
+        return True
+
+    def _is_base(self, point: Point, left_sign: int, right_sign: int) -> bool | None:
+        """Whether a point can be the one whose proportion the others must have."""
+        if not left_sign or not right_sign:
+            return None
+        self.base, self.factor = point, left_sign * right_sign
+        return True
+
+    def _undefined(self, both: bool, isolated: bool) -> bool:
+        """A point where a side has no value says nothing, unless that itself is a difference."""
+        if not both and (self.left_out or (self.strict and not isolated and not self.sample.whole)):
+            raise Different
+        return False
+
+    def _at_surd(self, name: str, root: Expr, others: Point) -> None:
+        """At a corner that is no fraction, as a comparison of constants."""
+        new = {other: rational(value) for other, value in others.items()} | {name: root}
+        try:
+            sides = [substitute(side, new) for side in self.sides]
+        except Unreadable:
+            raise NoEvidence from None
+        if self.proportional or not (sides[0] == sides[1] or Comparison(sides[0], sides[1], self.log_base).constants()):
+            raise NoEvidence
+
+    def _pays(self, cost: int) -> None:
+        self.cost += cost
+        if self.cost > _BUDGET:
+            raise NoEvidence
