@@ -4,14 +4,11 @@ A problem is a value: its id is a hash of its content, so that the same question
 duplicate and the same evaluation item, whatever file it came from. Reading files is `problem_file.py`'s business.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Any, TypedDict
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
 class Message(TypedDict):
@@ -45,6 +42,18 @@ def make_problem(
 ) -> Problem:
     """A Problem whose id is computed from prompt, answer and verifier (not from `meta`)."""
     frozen = prompt if isinstance(prompt, str) else tuple(prompt)
-    content = _ENCODER.encode([frozen, answer, verifier])
-    digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-    return Problem(digest, frozen, answer, verifier, MappingProxyType(dict(meta or {})))
+    return Problem(_content_hash([frozen, answer, verifier]), frozen, answer, verifier, MappingProxyType(dict(meta or {})))
+
+
+def _content_hash(content: object) -> str:
+    import hashlib  # a verifier that is asked without problems needs neither
+
+    text: str = _encoder().encode(content)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+@cache
+def _encoder() -> Any:
+    import json
+
+    return json.JSONEncoder(ensure_ascii=False, sort_keys=True)

@@ -25,12 +25,11 @@ class Answer(NamedTuple):
 
 Extractor = Callable[[str], str | None]
 
-_BOX_PART = re.compile(r"\\{1,2}(?:boxed|fbox)\s{0,4}\{|\\boxed\s{1,4}([^\s\\{}$]{1,80})|\\.|[{}]", re.DOTALL | re.ASCII)
-_SENTENCE_END = re.compile(r"[.!?](?:[\s*]|$)|[。！？।]|\n")
-_NUMBER = re.compile(
-    r"(?:(?<![\w)\]}])[-−])?\$?(?<![A-Za-z\d])(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:,\d\d?(?=\s?\$(?!\s?\d))\s?\$)?)(?:\.\d+)?|\.\d+)"
-    r"(?:\s?/\s?\d+)?(?:\s?\\?%|\s(?:thousand|million|billion|trillion)\b)?",
-    re.ASCII,
+_BOX_PART = compiled(r"(?as)\\{1,2}(?:boxed|fbox)\s{0,4}\{|\\boxed\s{1,4}([^\s\\{}$]{1,80})|\\.|[{}]")
+_SENTENCE_END = compiled(r"[.!?](?:[\s*]|$)|[。！？।]|\n")
+_NUMBER = compiled(
+    r"(?a)(?:(?<![\w)\]}])[-−])?\$?(?<![A-Za-z\d])(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:,\d\d?(?=\s?\$(?!\s?\d))\s?\$)?)(?:\.\d+)?|\.\d+)"
+    r"(?:\s?/\s?\d+)?(?:\s?\\?%|\s(?:thousand|million|billion|trillion)\b)?"
 )
 _LOOK = 60  # characters around a number that say whether it is one
 _SINGLE_IS = compiled(r"(?as)([^\d=<>]{1,120}?) is (.+)")
@@ -66,10 +65,9 @@ _NAMED_BOXES = compiled(
     r"(?:\s|[$]|\\[()\[\];, !]|\\text\s?\{)*(?:[A-Za-z]{1,12}[ ]|\([a-z]\)[ ]){0,5}and[ }]{0,3}(?:\s|[$]|\\[()\[\];, !])*"
     r"(?:[A-Za-z](?:_\{?\w{1,3}\}?)?\s?=\s?)?"
 )
-_FORMULA = re.compile(
-    r"\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)|\$\$([^$]{1,400})\$\$"
-    r"|(?<![\\$\d])\$(?!\s)((?:[^$\\]|\\.){0,399}?(?:[^$\s\\]|\\.))\$(?![\d$])|\$(\s{0,4}\\[a-z](?:[^$\\]|\\.){0,399})\$",
-    re.DOTALL,
+_FORMULA = compiled(
+    r"(?s)\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)|\$\$([^$]{1,400})\$\$"
+    r"|(?<![\\$\d])\$(?!\s)((?:[^$\\]|\\.){0,399}?(?:[^$\s\\]|\\.))\$(?![\d$])|\$(\s{0,4}\\[a-z](?:[^$\\]|\\.){0,399})\$"
 )
 _BLOCK = compiled(r"(?s)\\\[(.{1,400}?)\\\]|\$\$([^$]{1,400})\$\$")
 _NOT_THE_OTHER = compiled(r"(?a)([^,;]{1,60}),\s(?:and\s)?not\s[^,;]{1,60}")

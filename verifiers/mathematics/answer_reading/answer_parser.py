@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise, repeat
 
+from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.calculus_parser import ALGEBRA, CalculusParser, needs_algebra
 from verifiers.mathematics.answer_reading.function_parser import MAX_ITEMS
 from verifiers.mathematics.answer_reading.latex_tokens import UNIT_VECTORS, normalise, tokenize
@@ -44,7 +45,7 @@ _MAX_COMPARED = 4000  # characters of a text that is too long to be read, and co
 
 _RELATIONS = ("=", "<", ">", "\\le", "\\ge", "\\ne", "≈", "≡")
 _NAME_ENDS = ("=", "∈", ":", "≈")
-_VALUE_AT = re.compile(r"[A-Za-w]\(\d+(?:,\d+)*\)")
+_VALUE_AT = compiled(r"[A-Za-w]\(\d+(?:,\d+)*\)")
 
 
 class _Parser(CalculusParser):

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
+from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.expression_parser import ExpressionParser
 from verifiers.mathematics.answer_reading.latex_tokens import Token, normalise, tokenize
 from verifiers.mathematics.answer_reading.values import Value, expression
@@ -28,7 +29,7 @@ _OPEN_OPERATORS = frozenset({"sum", "prod", "\\int", "\\iint", "\\iiint", "\\oin
 _CODED_INTEGRALS = frozenset({"int", "integrate", "Integral"})
 _ROUNDED = {"⌊": "⌋", "⌈": "⌉"}
 _LONGEST = 4000  # characters that are looked at: more than are read
-_HINT = re.compile(  # each alternative begins with a letter or sign of its own, for which the search looks first
+_HINT = compiled(  # each alternative begins with a letter or sign of its own, for which the search looks first
     r"sum|prod|int|Int|lim|gcd|lcm|mcm|max|Max|min|Min|mod|det|∑|∏|∫|∪|∩|⌊|⌈|d\s?[}^{]|matrix|array|cup|cap|union|floor|ceil"
 )
 

@@ -333,7 +333,7 @@ def _short_token(source: str, position: int) -> tuple[str, str]:
 _SIGNS = frozenset("+-*/=()[]{}|^_<>,;:!&%$'\"?#@`")
 _STOPS = frozenset("+-*/=()[]}|^<>;:!&%$'") | {""}
 _ALPHANUMERIC = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-_CALLED = re.compile(r"(?:\s|\\left|\\[bB]igg?l?)*[(\[]")
+_CALLED = compiled(r"(?:\s|\\left|\\[bB]igg?l?)*[(\[]")
 _ITEM_STARTS = ("(", "-", "\\frac", "\\dfrac", "\\tfrac", "\\sqrt", "\\pi", "\\left")
 
 

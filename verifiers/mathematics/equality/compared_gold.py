@@ -6,14 +6,15 @@ that is no mathematics what "the answer is" gives in it. Left out: whether the g
 
 import re
 
+from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.answer_in_words import read
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.response_text.answer_claims import cue_end
 from verifiers.response_text.final_answer import said_at, stated_gold, tidy
 
-_PLAIN = re.compile(r"[+-]?[\d,]{1,400}(?:\.\d{1,400})?", re.ASCII)
-_SAYS = re.compile(r"\d|^[A-Za-z]", re.ASCII)  # no digit, and no letter at the beginning, is read as nothing
+_PLAIN = compiled(r"(?a)[+-]?[\d,]{1,400}(?:\.\d{1,400})?")
+_SAYS = compiled(r"(?a)\d|^[A-Za-z]")  # no digit, and no letter at the beginning, is read as nothing
 _WORD = r"(?<!\\)\b[^\W\d_]{2,}"
 _SHORT = 100  # characters of a text that may well be an answer in words
 _FEW = 25  # words of such a text

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations
 
+from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.letter_domains import WHOLE_LETTERS
 from verifiers.mathematics.answer_reading.values import (
     Builder,
@@ -32,7 +33,7 @@ from verifiers.mathematics.equality.real_sets import is_set
 
 _CONSTANT_LETTERS = frozenset("ck")
 _MOST = 3
-_SURE = re.compile(r"[cC](?:_\d)?")
+_SURE = compiled(r"[cC](?:_\d)?")
 _POSSIBLE = frozenset({"A", "B"})
 
 

@@ -21,13 +21,14 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypedDict
 
+from verifiers.first_use import compiled
 from verifiers.input_error import InputError
 
 Percent = Literal["either", "strict"]
 Units = Literal["convert", "match", "ignore"]
 
 DEFAULT_TOLERANCE = "rounded:4"
-_NUMBER = re.compile(r"(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
+_NUMBER = compiled(r"(?ai)(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:e[+-]?\d{1,2})?")
 
 
 class PolicyOptions(TypedDict, total=False):

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.answer_in_words import choice, read, read_beside, same_option, with_decimals
 from verifiers.mathematics.answer_reading.calculus_parser import is_open_form, needs_algebra
 from verifiers.mathematics.answer_reading.matrix_arithmetic import as_written
@@ -50,7 +51,7 @@ from verifiers.mathematics.equality.statements import (
 from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
 from verifiers.verdict import Undecided
 
-_PLAIN = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?", re.ASCII)
+_PLAIN = compiled(r"(?a)[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?")
 _VARIABLES = frozenset("xtnmzsuyk")
 _EXTREMES = frozenset({"min", "max", "Min", "Max", "Minimum", "Maximum", "minimum", "maximum"})
 
