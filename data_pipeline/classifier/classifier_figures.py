@@ -1,7 +1,7 @@
 """How good is a classifier? Figures of scores against labels, in plain numbers that go into JSON, and as a table.
 
 `figures` measures one set of documents; a training always has two, documents like those it learnt from and documents of sources it never
-saw, and `table` prints them side by side, because the first alone says nothing about the web (MegaMath: above 90 hid 82).
+saw, and `figures_table` prints them side by side, because the first alone says nothing about the web (MegaMath: above 90 hid 82).
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,8 @@ BINS = 10
 THRESHOLD = 0.5
 
 
-def figures(
-    scores: Sequence[float], positive: Sequence[bool], sources: Sequence[str] = (), *, threshold: float = THRESHOLD
-) -> dict[str, Any]:
-    """Precision, recall, F1 and accuracy of "score > threshold", the threshold with the best F1, calibration by score, outcome by source.
+def figures(scores: Sequence[float], positive: Sequence[bool], sources: Sequence[str]) -> dict[str, Any]:
+    """Precision, recall, F1 and accuracy of "score > `THRESHOLD`", the threshold with the best F1, calibration by score, outcome by source.
 
     A ratio whose denominator is 0 is 0. `best_threshold` was chosen on these very documents: it is a hint, its F1 is an upper bound.
     """
@@ -25,16 +23,16 @@ def figures(
     return {
         "documents": len(values),
         "positive": int(truth.sum()),
-        "threshold": threshold,
-        **_rates(values > threshold, truth),
+        "threshold": THRESHOLD,
+        **_rates(values > THRESHOLD, truth),
         "best_threshold": best,
         "best_f1": _rates(values > best, truth)["f1"],
         "calibration": _calibration(values, truth),
-        "sources": _by_source(values > threshold, truth, np.asarray(sources, dtype=object)) if len(sources) else {},
+        "sources": _by_source(values > THRESHOLD, truth, np.asarray(sources, dtype=object)),
     }
 
 
-def table(report: dict[str, Any]) -> str:
+def figures_table(report: dict[str, Any]) -> str:
     """The report of a training as lines of text: in-domain and held-out sources side by side, then calibration of the latter."""
     names = [name for name in ("in_domain", "held_out_sources") if report.get(name)]
     lines = [f"{'':18}" + "".join(f"{name.replace('_', ' '):>20}" for name in names)]

@@ -59,8 +59,8 @@ _FILLER = frozenset(_LOREM.split())
 _FILLER_RUN = 8  # words in a row: by themselves many are words of other languages
 
 
-def normalise(text: str, max_words: int = MAX_WORDS) -> str:
-    """The text as the classifier reads it: words between single spaces, on one line, at most `max_words` of them."""
+def normalise(text: str) -> str:
+    """The text as the classifier reads it: words between single spaces, on one line, at most `MAX_WORDS` of them."""
     text = _without_code(text[:MAX_CHARACTERS])
     text = unicodedata.normalize("NFKC", _ADDRESS.sub(" ", "".join(_formulas_named(text))))
     found: list[str] = _WORD.findall(text)
@@ -73,9 +73,9 @@ def normalise(text: str, max_words: int = MAX_WORDS) -> str:
             counts[word] += 1
             if counts[word] <= REPEATS:
                 words.append(word)
-        if len(words) >= max_words:
+        if len(words) >= MAX_WORDS:
             break
-    return " ".join(words[:max_words])
+    return " ".join(words[:MAX_WORDS])
 
 
 @lru_cache(maxsize=100_000)

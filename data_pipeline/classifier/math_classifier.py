@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,14 +30,13 @@ from data_pipeline.classifier.classifier_figures import figures
 from data_pipeline.classifier.classifier_words import normalise
 from data_pipeline.classifier.fasttext_file import Projected, read_projected
 from data_pipeline.classifier.hashed_ngrams import Features
-from data_pipeline.classifier.training_examples import Example, Seed, balanced, check, read, split
+from data_pipeline.classifier.training_examples import Example, Examples, balanced_rows, read_texts, refuse_too_few, split_examples
 from data_pipeline.classifier.training_process import LABELS
 from verifiers.input_error import InputError
 from verifiers.package_root import PACKAGE_ROOT
 
-__all__ = ["LABELS", "PRESETS", "Classifier", "Example", "Training", "normalise", "one_line", "train", "train_files"]
+__all__ = ["LABELS", "PRESETS", "Classifier", "Example", "Training", "normalise", "train", "train_files"]
 
-_THREADS = 10  # fastText initialises a tenth of its matrix per thread
 _LEARNT, _FASTEST, _LONGEST = 5000, 0.5, 100  # learning rate x updates that suffice; the rate and the epochs of small seeds
 
 
@@ -50,8 +49,8 @@ class Training:
     epochs: int = 3
     bucket: int = 2_000_000
     seed: int = 0
-    threads: int = 0
-    """0 trains in one thread, the same bytes every time. 10 or more: the fastText library, faster on many cores, never twice the same."""
+    threads: int = field(default=0, init=False)
+    """What reports say: no threads of fastText's race, the same bytes every time."""
     per_source: int = 0
     """Most documents of one source and class; 0 is the larger of 100 and 2 % of all documents."""
     small_seeds: bool = True
@@ -66,11 +65,6 @@ class Training:
                 raise InputError(f"classifier: {name} is {getattr(self, name)}; at least {least} is needed")
         if not 0 < self.lr <= 10:
             raise InputError(f"classifier: lr is {self.lr}; a learning rate between 0 and 10 is needed")
-        if self.threads and self.threads < _THREADS:
-            raise InputError(
-                f"classifier: threads is {self.threads}; fastText leaves part of its matrix uninitialised below {_THREADS}:"
-                f" take {_THREADS} or more, or 0 for the repeatable trainer"
-            )
 
     def fitted(self, lines: int) -> "Training":
         """The settings for so many lines: unchanged where rate x updates is at least 5000 (17,000 documents by DeepSeekMath's settings).
@@ -101,7 +95,7 @@ def train(
     examples: Iterable[Example], model: Path, training: Training | Callable[[int], Training] | None = None, *,
     held_out: Collection[str] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Writes the model to `model` (whole or not at all) and returns the report, which is plain JSON (`classifier_figures.table` prints it).
+    """Writes the model to `model` (whole or not at all) and returns the report, which is plain JSON (`figures_table` prints it).
 
     `training`: the settings, or what gives them for so many usable documents. `held_out` names the sources to hold out; None chooses some
     by the seed, a twentieth of the documents or more; () holds out none.
@@ -109,19 +103,19 @@ def train(
     """
     model.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-", dir=model.parent) as folder, (Path(folder) / "all").open("w+b") as file:
-        seed = Seed.write(examples, file)
-        check(seed)
-        training = training(len(seed.positive)) if callable(training) else training or Training()
-        parts = split(seed, held_out, training.seed)
-        report: dict[str, Any] = {"training": asdict(training), **_counts(seed, parts)}
-        report["fitted"] = _fit(seed, parts["train"], model, training, Path(folder), file)
+        written = Examples.write(examples, file)
+        refuse_too_few(written)
+        training = training(len(written.positive)) if callable(training) else training or Training()
+        parts = split_examples(written, held_out, training.seed)
+        report: dict[str, Any] = {"training": asdict(training), **_counts(written, parts)}
+        report["fitted"] = _fit(written, parts["train"], model, training, Path(folder), file)
         classifier = Classifier.load(model)
         for name in ("in_domain", "held_out_sources"):
             rows = parts[name]
-            scores = [classifier.score_line(seed.line(file, row)) for row in rows]
-            report[name] = figures(scores, [seed.positive[row] for row in rows], [seed.sources[row] for row in rows]) if rows else None
-        if training.refit and len(parts["train"]) < len(seed.positive):
-            report["fitted"] = _fit(seed, range(len(seed.positive)), model, training, Path(folder), file)
+            scores = [classifier.score_line(written.line(file, row)) for row in rows]
+            report[name] = figures(scores, *written.labels_and_sources(rows)) if rows else None
+        if training.refit and len(parts["train"]) < len(written.positive):
+            report["fitted"] = _fit(written, range(len(written.positive)), model, training, Path(folder), file)
             report["note"] = "The model kept was then trained on all documents, the held-out ones too."
     return report
 
@@ -135,33 +129,29 @@ def train_files(
     fastText's format included (a leading `__label__x` is skipped; source = file name).
     """
     pairs = ((paths, positive) for paths, positive in ((positives, True), (negatives, False)))
-    examples = (Example(text, positive, source) for paths, positive in pairs for path in paths for text, source in read(path))
+    examples = (Example(text, positive, source) for paths, positive in pairs for path in paths for text, source in read_texts(path))
     return train(examples, model, training, held_out=held_out)
 
 
 class Classifier:
     """A model, ready to score. Load it before forking: workers share its memory, which is never written to."""
 
-    def __init__(self, model: Projected, columns: Sequence[int], normaliser: Callable[[str], str]) -> None:
+    def __init__(self, model: Projected) -> None:
         header = model.header
         self._features = Features(model.vocabulary, word_ngrams=header.word_ngrams, bucket=header.bucket)
-        self._rows, self._columns, self._normalise = model.rows, list(columns), normaliser
+        self._rows, self._mathematics = model.rows, model.labels.index(LABELS[1])
 
     @classmethod
-    def load(cls, path: Path, *, positive: Collection[str] = LABELS[1:], normaliser: Callable[[str], str] = normalise) -> "Classifier":
-        """`positive`: the labels whose probabilities add up to the score. Other people's models want `one_line`, or what they trained on.
-
-        InputError, one line, for a file that is missing, truncated, damaged or no such model.
-        """
+    def load(cls, path: Path) -> "Classifier":
+        """InputError, one line, for a file that is missing, truncated, damaged or no such model."""
         model = read_projected(Path(path))
-        columns = [column for column, label in enumerate(model.labels) if label in positive]
-        if not columns or len(columns) == len(model.labels):
+        if LABELS[1] not in model.labels:
             raise InputError(f"classifier {path}: its labels are {', '.join(model.labels[:8])}; say which of them mean mathematics")
-        return cls(model, columns, normaliser)
+        return cls(model)
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Probability of mathematics; 0 for a text without words."""
-        return [self.score_line(self._normalise(text)) for text in texts]
+        return [self.score_line(normalise(text)) for text in texts]
 
     def score_line(self, line: str) -> float:
         """The same for a text that is normalised already."""
@@ -170,32 +160,27 @@ class Classifier:
             return 0.0
         logits = self._rows[ids].mean(axis=0, dtype=np.float64)
         odds = np.exp(logits - logits.max())
-        return float(odds[self._columns].sum() / odds.sum())
+        return float(odds[self._mathematics] / odds.sum())
 
 
-def one_line(text: str) -> str:
-    """A text with its white space made single spaces: the normaliser for models trained on plain text."""
-    return " ".join(text.split())
-
-
-def _counts(seed: Seed, parts: dict[str, list[int]]) -> dict[str, Any]:
+def _counts(examples: Examples, parts: dict[str, list[int]]) -> dict[str, Any]:
     return {
         "documents": {
-            "math": sum(seed.positive), "other": len(seed.positive) - sum(seed.positive), "sources": len(set(seed.sources)),
-            "skipped": dict(sorted(seed.skipped.items())), **{name: len(rows) for name, rows in parts.items()},
+            "math": sum(examples.positive), "other": len(examples.positive) - sum(examples.positive), "sources": len(set(examples.sources)),
+            "skipped": dict(sorted(examples.skipped.items())), **{name: len(rows) for name, rows in parts.items()},
         },
-        "held_out": sorted({seed.sources[row] for row in parts["held_out_sources"]})[:1000],
+        "held_out": sorted({examples.sources[row] for row in parts["held_out_sources"]})[:1000],
     }  # fmt: skip
 
 
-def _fit(seed: Seed, rows: Sequence[int], model: Path, training: Training, folder: Path, file: BinaryIO) -> dict[str, Any]:
+def _fit(examples: Examples, rows: Sequence[int], model: Path, training: Training, folder: Path, file: BinaryIO) -> dict[str, Any]:
     """Trains on those rows, balanced, and says by which settings."""
-    chosen = balanced(seed, rows, per_source=training.per_source, number=training.seed)
+    chosen = balanced_rows(examples, rows, per_source=training.per_source, seed=training.seed)
     fitted = training.fitted(len(chosen))
     lines, job = folder / "lines", folder / "job.json"
     with lines.open("wb") as out:
         for row in chosen:
-            out.write(f"{LABELS[seed.positive[row]]} {seed.line(file, row)}\n".encode())
+            out.write(f"{LABELS[examples.positive[row]]} {examples.line(file, row)}\n".encode())
     job.write_text(json.dumps({**asdict(fitted), "lines": str(lines), "model": str(model.absolute())}))
     _run(job, model)
     return {"lines": len(chosen), "lr": fitted.lr, "epochs": fitted.epochs}

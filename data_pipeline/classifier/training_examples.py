@@ -1,7 +1,7 @@
 """Labelled examples on their way into a training: read, normalised, checked, held out, balanced.
 
-The lines lie in a file and only offsets, labels and sources in memory, so that a million documents fit. Every choice is made by the seed
-and the order of the examples, so that the same input gives the same training.
+The lines lie in a file and only offsets, labels and sources in memory, so that a million documents fit. Every choice is made by the random
+seed and the order of the examples, so that the same input gives the same training.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class Example(NamedTuple):
     """Site or collection: what is held out as a whole."""
 
 
-class Seed:
+class Examples:
     """Normalised examples: the lines in a file, the rest in memory, so that a million of them fit."""
 
     def __init__(self) -> None:
@@ -40,34 +40,38 @@ class Seed:
         self.skipped: Counter[str] = Counter()
 
     @classmethod
-    def write(cls, examples: Iterable[Example], file: BinaryIO) -> "Seed":
-        seed, names, seen = cls(), dict[str, str](), set[bytes]()
+    def write(cls, examples: Iterable[Example], file: BinaryIO) -> "Examples":
+        found, names, seen = cls(), dict[str, str](), set[bytes]()
         for example in examples:
             line = normalise(example.text)
             if line.count(" ") + 1 < SHORTEST:
-                seed.skipped["too short"] += 1
+                found.skipped["too short"] += 1
                 continue
             raw = line.encode("utf-8", "replace")
             digest = hashlib.blake2b(raw, digest_size=8).digest()
             if digest in seen:
-                seed.skipped["same words as another"] += 1
+                found.skipped["same words as another"] += 1
                 continue
             seen.add(digest)
-            seed.offsets.append(seed.offsets[-1] + file.write(raw))
-            seed.positive.append(example.positive)
-            seed.sources.append(names.setdefault(example.source, example.source))
-        return seed
+            found.offsets.append(found.offsets[-1] + file.write(raw))
+            found.positive.append(example.positive)
+            found.sources.append(names.setdefault(example.source, example.source))
+        return found
+
+    def labels_and_sources(self, rows: Sequence[int]) -> tuple[list[bool], list[str]]:
+        return [self.positive[row] for row in rows], [self.sources[row] for row in rows]
 
     def line(self, file: BinaryIO, row: int) -> str:
         file.seek(self.offsets[row])
         return file.read(self.offsets[row + 1] - self.offsets[row]).decode("utf-8")
 
 
-def check(seed: Seed) -> None:
-    math_pages = sum(seed.positive)
-    other = len(seed.positive) - math_pages
-    unusable = f" ({sum(seed.skipped.values())} more are too short or the same as another)" if seed.skipped else ""
-    if not seed.positive:
+def refuse_too_few(examples: Examples) -> None:
+    """Raises InputError for examples that nothing can be learnt from: none, of one class, or fewer than `FEWEST` of a class."""
+    math_pages = sum(examples.positive)
+    other = len(examples.positive) - math_pages
+    unusable = f" ({sum(examples.skipped.values())} more are too short or the same as another)" if examples.skipped else ""
+    if not examples.positive:
         raise InputError(f"classifier: the seed has no usable documents{unusable}; give it pages with mathematics and pages without")
     if min(math_pages, other) < FEWEST:
         raise InputError(
@@ -76,39 +80,39 @@ def check(seed: Seed) -> None:
         )
 
 
-def split(seed: Seed, held_out: Collection[str] | None, number: int) -> dict[str, list[int]]:
+def split_examples(examples: Examples, held_out: Collection[str] | None, seed: int) -> dict[str, list[int]]:
     """Row numbers: held-out sources, a random part of the others, and what is trained on. The last keeps `FEWEST` of each class."""
-    away = _choose_sources(seed, number) if held_out is None else set(held_out)
-    rest = [row for row, source in enumerate(seed.sources) if source not in away]
-    by_class = Counter(seed.positive[row] for row in rest)
+    away = _choose_sources(examples, seed) if held_out is None else set(held_out)
+    rest = [row for row, source in enumerate(examples.sources) if source not in away]
+    by_class = Counter(examples.positive[row] for row in rest)
     if min(by_class[True], by_class[False]) < FEWEST:
         raise InputError(
             f"classifier: without the held-out sources {by_class[True]} documents with mathematics and {by_class[False]} without are left;"
             f" it needs {FEWEST} of each: hold out fewer"
         )
-    generator, inside = random.Random(number), set[int]()
+    generator, inside = random.Random(seed), set[int]()
     for kind in (True, False):
-        mine = [row for row in rest if seed.positive[row] is kind]
+        mine = [row for row in rest if examples.positive[row] is kind]
         inside.update(generator.sample(mine, min(len(mine) - FEWEST, math.ceil(_IN_DOMAIN * len(mine)))))
     return {
-        "held_out_sources": [row for row, source in enumerate(seed.sources) if source in away],
+        "held_out_sources": [row for row, source in enumerate(examples.sources) if source in away],
         "in_domain": sorted(inside),
         "train": [row for row in rest if row not in inside],
     }
 
 
-def _choose_sources(seed: Seed, number: int) -> set[str]:
+def _choose_sources(examples: Examples, seed: int) -> set[str]:
     """Sources in random order until a twentieth of each class, or `FEWEST`, is held out.
 
-    Never so many that more than half of a class goes, or that fewer than `FEWEST` of it stay: a small seed holds out less, or nothing.
+    Never so many that more than half of a class goes, or that fewer than `FEWEST` of it stay: few examples hold out less, or nothing.
     """
     by_source: dict[str, Counter[bool]] = defaultdict(Counter)
-    for source, positive in zip(seed.sources, seed.positive, strict=True):
+    for source, positive in zip(examples.sources, examples.positive, strict=True):
         by_source[source][positive] += 1
-    totals, gone = Counter(seed.positive), Counter[bool]()
+    totals, gone = Counter(examples.positive), Counter[bool]()
     most = {kind: min(totals[kind] // 2, totals[kind] - FEWEST) for kind in (True, False)}
     order = sorted(by_source)
-    random.Random(number).shuffle(order)
+    random.Random(seed).shuffle(order)
     chosen: set[str] = set()
     for source in order:
         counts = by_source[source]
@@ -119,13 +123,13 @@ def _choose_sources(seed: Seed, number: int) -> set[str]:
     return chosen
 
 
-def balanced(seed: Seed, rows: Sequence[int], *, per_source: int, number: int) -> list[int]:
+def balanced_rows(examples: Examples, rows: Sequence[int], *, per_source: int, seed: int) -> list[int]:
     """The rows to train on: at most `per_source` of a source and class (0: 100, or 2 % of all), the smaller class repeated."""
-    generator = random.Random(number)
+    generator = random.Random(seed)
     most = per_source or max(100, len(rows) // 50)
     groups: dict[tuple[bool, str], list[int]] = defaultdict(list)
     for row in rows:
-        groups[seed.positive[row], seed.sources[row]].append(row)
+        groups[examples.positive[row], examples.sources[row]].append(row)
     classes: dict[bool, list[int]] = {True: [], False: []}
     for (positive, _), mine in groups.items():
         classes[positive] += mine if len(mine) <= most else generator.sample(mine, most)
@@ -135,7 +139,7 @@ def balanced(seed: Seed, rows: Sequence[int], *, per_source: int, number: int) -
     return sorted(row for mine in classes.values() for row in (mine * math.ceil(size / len(mine)))[:size])
 
 
-def read(path: Path) -> Iterator[tuple[str, str]]:
+def read_texts(path: Path) -> Iterator[tuple[str, str]]:
     """(text, source) of the kept documents of a file, or of the lines of a text."""
     if path.name.endswith(SUFFIXES):
         for doc in read_docs(Path(path)):

