@@ -138,7 +138,7 @@ ROOMS = {
     ),
     "data_pipeline.cleaning": Room(
         "what stays: copies, repeated lines, quality, language, benchmarks",
-        "decontamination duplicates math_quality prose_language repeated_lines",
+        "benchmark_index decontamination duplicates math_quality prose_language repeated_lines",
         ".documents verifiers.response_text",
     ),
     "data_pipeline.problems": Room(

@@ -28,7 +28,7 @@ from typing import Any
 from resiliparse.extract.html2text import extract_plain_text
 
 from benchmarks.parts import DATA
-from data_pipeline.cleaning.decontamination import Benchmarks, decontaminate_rows
+from data_pipeline.cleaning.benchmark_index import Benchmarks
 from data_pipeline.cleaning.duplicates import Dedup, dedup
 from data_pipeline.cleaning.minhash import Lsh, shingles, signature
 from data_pipeline.documents.document import Doc, Origin, to_line
@@ -248,7 +248,7 @@ def decontamination(texts: list[str]) -> dict[str, Any]:
     clean_pages = [text for text in texts if not shares(text)]
     clean_rows = [row for row in train if not shares(row["problem"])]
     hits = [hit for text in clean_pages for hit in benchmarks.hits(text)]
-    hits += [hit for _, found in decontaminate_rows(clean_rows, benchmarks, ["problem"]) for hit in found]
+    hits += [hit for row in clean_rows for hit in benchmarks.hits(row["problem"])]
     result |= {
         "clean_texts": len(clean_pages) + len(clean_rows),
         "clean_hits": len(hits),

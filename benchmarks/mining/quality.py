@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.mining.disputed_pages import why_disputed
 from benchmarks.parts import DATA
-from data_pipeline.cleaning.math_quality import Quality, judge
+from data_pipeline.cleaning.math_quality import judge
 from data_pipeline.cleaning.prose_language import language_of
 from data_pipeline.cleaning.published_rules import c4, fineweb, general, gopher_quality, gopher_repetition
 from data_pipeline.documents.document import Doc, Origin, Page
@@ -32,7 +32,7 @@ RULES: dict[str, Callable[[str], str | None]] = {
     "c4": c4,
     "fineweb": fineweb,
     "all general": general,
-    "maths-aware": lambda text: judge(text, Quality()),
+    "maths-aware": judge,
 }
 GROUPS = ("math", "math_plain", "technical", "web")
 BARS: dict[str, Callable[[float], bool]] = {

@@ -67,12 +67,12 @@ def _windows(pieces: Sequence[_Piece], usual: int) -> Iterator[Fragment]:
         length, telling = words[end] - words[start], language[end] > language[start]
         short = end - start <= _LONGEST and length < (usual if telling else _LONGEST)
         if short and length >= (LEAST_WORDS if telling else _BARE_WORDS):
-            fragment = _joined(pieces[start:end])
-            if _enough(fragment, telling):
+            fragment = _join_pieces(pieces[start:end])
+            if _is_telling(fragment, telling):
                 yield fragment
 
 
-def _joined(pieces: Sequence[_Piece]) -> Fragment:
+def _join_pieces(pieces: Sequence[_Piece]) -> Fragment:
     words: list[str] = []
     signs: list[str] = []
     pending = ""
@@ -85,7 +85,7 @@ def _joined(pieces: Sequence[_Piece]) -> Fragment:
     return Fragment(tuple(words), tuple(signs[1:]))
 
 
-def _enough(fragment: Fragment, telling: bool) -> bool:
+def _is_telling(fragment: Fragment, telling: bool) -> bool:
     """Whether it is no accident that a text has it: 1, 2, 3, 4... stand everywhere."""
     signs = [*filter(None, fragment.signs)]
     if telling:

@@ -37,6 +37,7 @@ import xxhash
 
 from data_pipeline.cleaning.minhash import U64, Lsh
 from data_pipeline.cleaning.near_pairs import I64, Ranking, SignatureFiles, near_pairs
+from data_pipeline.documents.addresses import normalise_url
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import open_lines, read_docs, write_lines
 from verifiers.input_error import InputError
@@ -136,23 +137,18 @@ def dedup(
     work: Path,
     settings: Dedup = Dedup(),
     *,
-    normalise: Callable[[str], str] | None = None,
     seen_pairs: Callable[[list[list[int]]], None] | None = None,
 ) -> Duplicates:
     """Find the copies among the documents of the inputs that are not dropped yet, and write `work/duplicates.jsonl`.
 
     A line is {"id", "reason", "of", "kept"}: `of` is the document that it is a copy of, `kept` the one that stays in the end (another,
-    where `of` is itself a copy by another criterion). normalise: `addresses.normalise_url` if not given. seen_pairs: gets the pairs of
-    near-duplicates that were found, as places of documents in the input, in several lists.
+    where `of` is itself a copy by another criterion). seen_pairs: gets the pairs of near-duplicates that were found, as places of
+    documents in the input, in several lists.
     """
-    if settings.by_url and normalise is None:
-        from data_pipeline.documents.addresses import normalise_url
-
-        normalise = normalise_url
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-dedup-", dir=work) as scratch:
         index = _Index(Path(scratch), settings)
-        index.read(_alive(inputs), normalise or (lambda url: url))
+        index.read(_alive(inputs))
         verdicts = _decide(index, settings, lambda: (doc.text for doc in _alive(inputs)), seen_pairs)
         write_lines(work / "duplicates.jsonl", (json.dumps(row, ensure_ascii=False) for row in index.lines(*verdicts)))
     return Duplicates(work / "duplicates.jsonl")
@@ -174,14 +170,14 @@ class _Index:
         self.folder, self.settings, self.count = folder, settings, 0
         self.signatures = SignatureFiles(folder, settings.lsh)
 
-    def read(self, docs: Iterator[Doc], normalise: Callable[[str], str]) -> None:
+    def read(self, docs: Iterator[Doc]) -> None:
         columns = {name: (self.folder / name).open("wb") for name in _COLUMNS}
         id_end = 0
         with (self.folder / "ids").open("wb") as ids:
             while batch := list(islice(docs, _BATCH)):
                 names = [doc.id.encode("utf-8", "replace") for doc in batch]
                 ids.write(b"".join(names))
-                rows = [_keys(doc, normalise) for doc in batch]
+                rows = [_keys(doc) for doc in batch]
                 for row, name in zip(rows, names, strict=True):
                     id_end += len(name)
                     row["id_end"] = id_end
@@ -222,10 +218,10 @@ class _Index:
                 yield {"id": name(rank), "reason": reason, "of": name(of[rank]), "kept": name(kept[rank])}
 
 
-def _keys(doc: Doc, normalise: Callable[[str], str]) -> dict[str, Any]:
+def _keys(doc: Doc) -> dict[str, Any]:
     digits = "".join(character for character in doc.origin.date if character in "0123456789")[:14]
     words = doc.text.lower().split()
-    url = normalise(doc.url) if doc.url else ""
+    url = normalise_url(doc.url) if doc.url else ""
     score = float(doc.scores.get("math", 0.0))
     return {
         "key": id_key(doc.id),

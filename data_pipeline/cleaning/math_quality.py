@@ -12,12 +12,12 @@ what a chat model says when it refuses. What is left out: whether the mathematic
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from data_pipeline.cleaning.prose_mask import FORMULA, Masked, mask
-from data_pipeline.cleaning.published_rules import PAPERS, Limits, fineweb, general, gopher_quality, gopher_repetition, lines_of
-from data_pipeline.documents.document import Doc, Rule, Stage
+from data_pipeline.cleaning.published_rules import PAPERS, fineweb, general, gopher_quality, gopher_repetition, lines_of
+from data_pipeline.documents.document import Doc, Stage
 
 MATHEMATICS = replace(
     PAPERS,
@@ -39,14 +39,6 @@ MATHEMATICS = replace(
 )
 """The papers' numbers with those that mathematics fails for what it is made of; arXiv ids are in `published_rules.py`."""
 
-REASONS = frozenset(
-    ["too short", "too long", "word length", "symbols", "bullets", "ellipses", "few letters", "no sentences", "repeated lines",
-     "repeated phrases", "curly bracket", "placeholder text", "few sentences", "short lines", "error page", "model refusal",
-     "mostly a table",
-     "mostly links"]
-)  # fmt: skip
-"""All that a rule can say; a dropped document has "quality: " before it."""
-
 _ERRORS = re.compile(
     r"\b(?:page (?:was )?not found|404 (?:not found|error)|error 404|access denied|403 forbidden|internal server error|"
     r"(?:enable|requires?|turn on) javascript|checking your browser|are you a robot|verify (?:that )?you are (?:a )?human|"
@@ -61,50 +53,32 @@ _REFUSALS = re.compile(
 _LATIN = re.compile(r"lorem ipsum", re.IGNORECASE)
 _FORMULA_WORD = 6  # characters of a formula that count as a word of a short text
 _EDGE = 600  # characters at either end of a text where a refusal stands
+_LINK_LINES = 0.95  # share of lines without a formula, a verb's room (4 words) or a full stop
 _SHORT = 1000  # characters that an error page may have
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """What is asked of a document."""
-
-    mathematics: Limits = MATHEMATICS
-    """For documents with formulas."""
-    others: Limits | None = PAPERS
-    """For documents without; None keeps them but for rubbish."""
-    min_formulas: int = 1
-    """From how many formulas on a document counts as one of mathematics."""
-    max_link_lines: float = 0.95
-    """Share of lines without a formula, a verb's room (4 words) or a full stop."""
+def quality_rule(doc: Doc) -> str | None:
+    """A rule for `drop_if`: "quality: " and why, or None."""
+    reason = judge(doc.text)
+    return f"quality: {reason}" if reason else None
 
 
-def quality_rule(settings: Quality | None = None) -> Rule:
-    """A rule for `drop_if`: "quality: " and one of `REASONS`, or None."""
-    chosen = settings or Quality()
-
-    def rule(doc: Doc) -> str | None:
-        reason = judge(doc.text, chosen)
-        return f"quality: {reason}" if reason else None
-
-    return rule
-
-
-def judge(text: str, settings: Quality) -> str | None:
-    """Why a text is not kept, one of `REASONS`; None where it is."""
-    masked = mask(text) if "$" in text else Masked(text, 0, 0, 0, text.count("\n|"))
+def judge(text: str) -> str | None:
+    """Why a text is not kept; None where it is."""
+    masked = mask(text) if "$" in text else Masked(text, 0, 0, text.count("\n|"))
     if reason := _rubbish(text, masked):
         return reason
-    if masked.formulas < settings.min_formulas:
-        return general(text, settings.others) if settings.others else None
-    limits, prose = settings.mathematics, masked.prose
-    limits = replace(limits, min_words=max(5, limits.min_words - masked.formula_characters // _FORMULA_WORD))
+    if not masked.formulas:
+        return general(text)
+    prose = masked.prose
+    limits = replace(MATHEMATICS, min_words=max(5, MATHEMATICS.min_words - masked.formula_characters // _FORMULA_WORD))
     if _unspaced(prose):  # Chinese, Japanese: the limits of words mean nothing
         limits = replace(limits, min_words=1, max_word_length=1e9, min_alphabetic=0.0)
     return (
         gopher_quality(prose, limits)
         or gopher_repetition(prose, limits, unlike=FORMULA)
         or fineweb(prose, limits, unlike=FORMULA)
-        or _links(prose, masked, settings.max_link_lines)
+        or _links(prose, masked)
     )
 
 
@@ -146,10 +120,10 @@ def _unspaced(prose: str) -> bool:
     return len(prose.encode("utf-8", "surrogatepass")) > 1.6 * len(prose)
 
 
-def _links(prose: str, masked: Masked, most: float) -> str | None:
+def _links(prose: str, masked: Masked) -> str | None:
     """Menus and indexes: line after line of a few words. Pages with as many formulas as lines are none."""
     lines = lines_of(prose)
     if len(lines) < 20 or masked.formulas * 5 > len(lines):
         return None
     bare = sum(len(line.split(None, 4)) <= 4 and not line.endswith((".", "!", "?", ":")) and FORMULA not in line for line in lines)
-    return "mostly links" if bare > most * len(lines) else None
+    return "mostly links" if bare > _LINK_LINES * len(lines) else None

@@ -21,6 +21,7 @@ _NO_WORD = re.compile(r"\b(?:formula|code|link)\b|\\[A-Za-z]+|\b\w{0,40}[\d_@]\w
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _MIN_BYTES = 40  # of letters, in UTF-8: six words of English, a sentence of a dozen signs of Chinese
 _LITTLE = 300  # below that a guess is right more often than it is sure: names, terms and formulas take up too much of it
+_SURE = 0.5
 _SAMPLES, _SAMPLE = 4, 1000
 _MAX_TEXT = 400_000
 
@@ -55,10 +56,10 @@ def _letters(prose: str, enough: int) -> int:
     return letters
 
 
-def keep_languages(codes: Sequence[str], least: float = 0.5) -> Stage:
+def keep_languages(codes: Sequence[str]) -> Stage:
     """A stage that identifies each document's language, where that is not done yet, and drops other languages than `codes`.
 
-    Reasons: "language: other" and "language: unsure" (the model is less sure of a wanted one than `least`). Documents without a language
+    Reasons: "language: other" and "language: unsure" (the model is less sure of a wanted one than `_SURE`). Documents without a language
     are kept, and so are those with a wanted one and little prose, of which nobody can be sure. No codes: all languages are kept, and none
     is refused for being unsure. Raises InputError for a code that the model lacks.
     """
@@ -74,7 +75,7 @@ def keep_languages(codes: Sequence[str], least: float = 0.5) -> Stage:
             if SCORE not in doc.scores:
                 doc = identify_language(doc)
             wanted = not codes or not doc.language or doc.language in codes
-            if not codes or not doc.language or (wanted and (doc.scores[SCORE] >= least or _holds_little_prose(doc.text))):
+            if not codes or not doc.language or (wanted and (doc.scores[SCORE] >= _SURE or _holds_little_prose(doc.text))):
                 yield doc
             else:
                 yield doc.drop("language: unsure" if wanted else "language: other")

@@ -30,18 +30,14 @@ class Masked(NamedTuple):
     prose: str
     formulas: int
     formula_characters: int
-    code_characters: int
-    """In fenced code."""
     rows: int
     """Rows of tables."""
 
 
 def mask(text: str) -> Masked:
     """A Markdown text as prose, and how much of what else was in it."""
-    length = len(text)
     if "```" in text or "~~~" in text:
         text = _FENCED.sub("", text)
-    code = length - len(text)
     formulas, characters = 0, 0
 
     def spell(match: re.Match[str]) -> str:
@@ -59,4 +55,4 @@ def mask(text: str) -> Masked:
     rows = 0
     if "|" in text:
         text, rows = _TABLE.subn("", text)
-    return Masked(_MARK.sub("", text).replace("**", ""), formulas, characters, code, rows)
+    return Masked(_MARK.sub("", text).replace("**", ""), formulas, characters, rows)

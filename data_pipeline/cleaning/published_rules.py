@@ -57,8 +57,6 @@ class Limits:
     """Characters within repeated 5- to 10-grams."""
     min_sentences: int = 5
     line_words: int = 3
-    curly_brackets: bool = False
-    """Whether C4 lets a page with { pass."""
     min_punctuated: float = 0.12
     """Share of lines that end with terminal punctuation (FineWeb)."""
     max_line_characters_repeated: float = 0.1
@@ -107,7 +105,7 @@ def gopher_repetition(text: str, limits: Limits = PAPERS, *, unlike: str = "") -
 
 
 def c4(text: str, limits: Limits = PAPERS) -> str | None:
-    if not limits.curly_brackets and "{" in text:
+    if "{" in text:
         return "curly bracket"
     lower = text.lower()
     if "lorem ipsum" in lower:

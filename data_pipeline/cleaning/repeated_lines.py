@@ -1,11 +1,11 @@
 """Lines that a site repeats on its pages: menus, footers, "Sign in to comment". Found by counting, removed from the documents.
 
-A line goes if it stands on at least `min_pages` pages of its host and on at least `share` of them. What looks repeated in mathematics but
+A line goes if it stands on at least `MIN_PAGES` pages of its host and on at least `SHARE` of them. What looks repeated in mathematics but
 is its structure stays whatever the counts:
 
 * headings, lines without a letter (`$$`, `---`, `1.`), all of a fenced code block;
 * short lines of structure: "Proof.", "Solution 3:", "Hint", "Theorem 1.2";
-* lines with formulas and rows of tables, unless they stand on nearly all pages (`formula_share`).
+* lines with formulas and rows of tables, unless they stand on nearly all pages (`FORMULA_SHARE`).
 
 Lines are compared without case and outer white space. Run it after `dedup`: copies of one page would make all its lines a template.
 Counting goes through files (17 bytes for each distinct line of a page), sorted a share at a time, so memory is bounded by 8 bytes a
@@ -16,7 +16,7 @@ in any order.
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -28,9 +28,9 @@ from data_pipeline.documents.addresses import host
 from data_pipeline.documents.document import Doc, Stage
 from data_pipeline.documents.document_files import read_docs
 from verifiers.atomic_files import atomic_path
-from verifiers.input_error import InputError
 
 U64 = npt.NDArray[np.uint64]
+MIN_PAGES, SHARE, FORMULA_SHARE = 5, 0.3, 0.9
 _PARTS = 256
 _BATCH = 500
 _RECORD = np.dtype([("line", "u8"), ("host", "u8"), ("careful", "?")])
@@ -41,28 +41,13 @@ _STRUCTURE = re.compile(
 _FENCE = ("```", "~~~")
 
 
-@dataclass(frozen=True, slots=True)
-class Repeated:
-    """When a line is boilerplate."""
-
-    min_pages: int = 5
-    share: float = 0.3
-    formula_share: float = 0.9
-    """The share for lines with formulas and rows of tables."""
-
-    def __post_init__(self) -> None:
-        if self.min_pages < 2 or not 0 < self.share <= 1 or not 0 < self.formula_share <= 1:
-            raise InputError(f"boilerplate: min_pages must be at least 2 and the shares in (0, 1]: {self}")
-
-
-def find_boilerplate(inputs: Sequence[Path], out: Path, settings: Repeated | None = None) -> U64:
+def find_boilerplate(inputs: Sequence[Path], out: Path) -> U64:
     """The keys of all boilerplate lines of the documents that are not dropped, sorted; also written to `out` (.npy)."""
-    settings = settings or Repeated()
     out.parent.mkdir(parents=True, exist_ok=True)
     docs = (doc for path in inputs for doc in read_docs(path) if doc.dropped is None)
     with tempfile.TemporaryDirectory(prefix=".tmp-lines-", dir=out.parent) as scratch:
         hosts, pages = _count_lines(docs, Path(scratch))
-        found = [_repeated(Path(scratch) / str(part), hosts, pages, settings) for part in range(_PARTS)]
+        found = [_repeated_keys(Path(scratch) / str(part), hosts, pages) for part in range(_PARTS)]
     keys = np.sort(np.concatenate(found))
     with atomic_path(out) as temporary, temporary.open("wb") as file:
         np.save(file, keys)
@@ -74,7 +59,7 @@ def remove_boilerplate(keys: U64) -> Stage:
 
     def stage(docs: Iterator[Doc]) -> Iterator[Doc]:
         for doc in docs:
-            text = doc.text if doc.dropped or not len(keys) else _without(doc, keys)
+            text = doc.text if doc.dropped or not len(keys) else _without_lines(doc, keys)
             if text is doc.text:
                 yield doc
             else:
@@ -84,7 +69,7 @@ def remove_boilerplate(keys: U64) -> Stage:
     return stage
 
 
-def _without(doc: Doc, keys: U64) -> str:
+def _without_lines(doc: Doc, keys: U64) -> str:
     places, records = _records(doc)
     at = np.minimum(np.searchsorted(keys, records["line"]), len(keys) - 1)
     gone = {places[index] for index in np.flatnonzero(keys[at] == records["line"]).tolist()}
@@ -101,7 +86,7 @@ def _records(doc: Doc) -> tuple[list[int], npt.NDArray[np.void]]:
     places, rows = [], []
     for place, line, careful in _lines(doc.text) if name else ():
         places.append(place)
-        rows.append((_hash(line) ^ _rotated(key), key, careful))
+        rows.append((_hash(line) ^ _swap_halves(key), key, careful))
     return places, np.array(rows, _RECORD)
 
 
@@ -126,7 +111,7 @@ def _count_lines(docs: Iterable[Doc], folder: Path) -> tuple[U64, npt.NDArray[np
     flow, hosts = iter(docs), [np.zeros(0, np.uint64)]
     while batch := list(islice(flow, _BATCH)):
         hosts.append(np.array([_hash(host(doc.url)) for doc in batch], np.uint64))
-        records = np.concatenate([_distinct(_records(doc)[1]) for doc in batch])
+        records = np.concatenate([_distinct_lines(_records(doc)[1]) for doc in batch])
         part_of = records["line"] >> np.uint64(56)
         for part in np.unique(part_of).tolist():
             files[part].write(records[part_of == part].tobytes())
@@ -135,17 +120,17 @@ def _count_lines(docs: Iterable[Doc], folder: Path) -> tuple[U64, npt.NDArray[np
     return np.unique(np.concatenate(hosts), return_counts=True)
 
 
-def _distinct(records: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+def _distinct_lines(records: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
     return records[np.unique(records["line"], return_index=True)[1]]
 
 
-def _repeated(path: Path, hosts: U64, pages: npt.NDArray[np.int64], settings: Repeated) -> U64:
+def _repeated_keys(path: Path, hosts: U64, pages: npt.NDArray[np.int64]) -> U64:
     records = np.fromfile(path, _RECORD)
     lines, at, counts = np.unique(records["line"], return_index=True, return_counts=True)
     careful = np.isin(lines, np.unique(records["line"][records["careful"]]))
     of_host = pages[np.searchsorted(hosts, records["host"][at])] if len(lines) else np.zeros(0)
-    share = np.where(careful, settings.formula_share, settings.share)
-    boilerplate: U64 = lines[(counts >= settings.min_pages) & (counts >= share * of_host)]
+    share = np.where(careful, FORMULA_SHARE, SHARE)
+    boilerplate: U64 = lines[(counts >= MIN_PAGES) & (counts >= share * of_host)]
     return boilerplate
 
 
@@ -153,6 +138,6 @@ def _hash(text: str) -> int:
     return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))
 
 
-def _rotated(value: int) -> int:
+def _swap_halves(value: int) -> int:
     """So that a line that is its host's name does not cancel it out."""
     return ((value << 32) | (value >> 32)) & 0xFFFFFFFFFFFFFFFF

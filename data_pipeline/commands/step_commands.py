@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.cleaning.decontamination import Benchmarks, decontaminate, decontaminate_rows, hit_rows, removal
+from data_pipeline.cleaning.benchmark_index import Benchmarks
+from data_pipeline.cleaning.decontamination import decontaminate, hit_rows, removal, row_hits
 from data_pipeline.cleaning.duplicates import dedup, drop_duplicates
 from data_pipeline.commands.command_options import Parser, add_fields, with_fields
 from data_pipeline.commands.run_progress import Progress
@@ -139,7 +140,6 @@ def decontaminate_files(arguments: Sequence[str]) -> int:
     settings = with_fields(Settings(), values)
     if not settings.benchmarks:
         raise InputError("no benchmarks; name their files with --benchmarks")
-    unit: Any = settings.unit
     benchmarks = Benchmarks.load([Path(name) for name in settings.benchmarks])
     watch = Progress()
     watch.note(benchmarks.summary())
@@ -150,7 +150,9 @@ def decontaminate_files(arguments: Sequence[str]) -> int:
         write_lines(out, _clean_rows(files, benchmarks, listed, counts))
     else:
         removed: Counter[str] = Counter()
-        stage = decontaminate(benchmarks, unit=unit, report=lambda doc, hits: listed.extend(hit_rows(doc.id, hits)), removed=removed)
+        stage = decontaminate(
+            benchmarks, unit=settings.unit, report=lambda doc, hits: listed.extend(hit_rows(doc.id, hits)), removed=removed
+        )
         write_lines(out, rows_of(counted(stage(doc for file in files for doc in read_docs(file)), counts, watch)))
     if values.hits:
         write_lines(values.hits, (json.dumps(row, ensure_ascii=False) for row in listed))
@@ -174,7 +176,7 @@ def _clean_rows(files: Sequence[Path], benchmarks: Benchmarks, listed: list[dict
                 raise InputError(f"{file}:{number}: not a line of JSON ({str(error)[:80]})") from error
             if not isinstance(row, dict):
                 raise InputError(f"{file}:{number}: not a JSON object")
-            hits = next(hits for _, hits in decontaminate_rows([row], benchmarks))
+            hits = row_hits(row, benchmarks)
             listed += hit_rows(str(row.get("id", f"{file}:{number}")), hits)
             counts["decontaminate: benchmark" if hits else "kept"] += 1
             if not hits:

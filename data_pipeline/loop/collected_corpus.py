@@ -18,7 +18,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import zstandard
 
-from data_pipeline.cleaning.decontamination import Benchmarks, Hit, decontaminate, hit_rows, removal
+from data_pipeline.cleaning.benchmark_index import Benchmarks, Hit
+from data_pipeline.cleaning.decontamination import decontaminate, hit_rows, removal
 from data_pipeline.cleaning.math_quality import quality_rule
 from data_pipeline.cleaning.prose_language import keep_languages
 from data_pipeline.cleaning.repeated_lines import find_boilerplate, remove_boilerplate
@@ -112,7 +113,7 @@ def _stages(collection: Path, settings: Settings, out: Path, watch: Watch) -> li
         ("boilerplate", remove_boilerplate(find_boilerplate([collection], out / "boilerplate.npy"))),
     ]
     if settings.quality:
-        stages.append(("quality", drop_if(quality_rule())))
+        stages.append(("quality", drop_if(quality_rule)))
     if settings.benchmarks:
         stages.append(("decontaminate", _decontamination(settings, out / "contamination.jsonl", watch)))
     return stages
@@ -130,10 +131,9 @@ def _decontamination(settings: Settings, path: Path, watch: Watch) -> Stage:
             def report(doc: Doc, hits: Sequence[Hit]) -> None:
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in hit_rows(doc.id, hits))
 
-            yield from decontaminate(benchmarks, unit=unit, report=report, removed=removed)(docs)
+            yield from decontaminate(benchmarks, unit=settings.unit, report=report, removed=removed)(docs)
         watch.note(removal(removed))
 
-    unit: Any = settings.unit
     return stage
 
 

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data_pipeline.cleaning.benchmark_index import Benchmarks, Hit
 from data_pipeline.cleaning.compared_words import DROPPED, raw_words, spell, spellings, words
-from data_pipeline.cleaning.decontamination import Benchmarks, Hit, decontaminate, decontaminate_rows, hit_rows
+from data_pipeline.cleaning.decontamination import decontaminate, hit_rows, row_hits
 from data_pipeline.documents.document import Doc, Origin
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
@@ -179,8 +180,6 @@ def test_stages_remove_paragraphs_or_documents_and_report():
     assert seen == [(dirty.text, 1), (PROBLEM, 1)]
     whole = list(decontaminate(BENCHMARKS, unit="document")(iter([dirty, clean])))
     assert [(doc.text, doc.dropped) for doc in whole] == [(dirty.text, "decontaminate: benchmark"), (BEFORE, None)]
-    with pytest.raises(InputError, match="no unit 'page'"):
-        decontaminate(BENCHMARKS, unit="page")
 
 
 @pytest.mark.parametrize(
@@ -196,17 +195,13 @@ def test_stages_remove_paragraphs_or_documents_and_report():
 )
 def test_rows_of_training_data_are_checked_in_all_their_texts(row):
     clean = {key: ("Nothing to see" if isinstance(value, str) else [{"role": "user", "content": "Nothing"}]) for key, value in row.items()}
-    (found, hits), (_, none) = decontaminate_rows([row, clean], BENCHMARKS)
-    assert found is row
-    assert [(hit.benchmark, hit.row) for hit in hits] == [("bakery.jsonl", 7)]
-    assert none == []
+    assert [(hit.benchmark, hit.row) for hit in row_hits(row, BENCHMARKS)] == [("bakery.jsonl", 7)]
+    assert row_hits(clean, BENCHMARKS) == []
 
 
 def test_a_row_without_text_is_refused():
     with pytest.raises(InputError, match="no text in any known column; it has id, label"):
-        list(decontaminate_rows([{"id": 3, "label": "x"}], BENCHMARKS))
-    with pytest.raises(InputError, match="no text in body"):
-        list(decontaminate_rows([{"problem": PROBLEM}], BENCHMARKS, ["body"]))
+        row_hits({"id": 3, "label": "x"}, BENCHMARKS)
 
 
 def test_benchmarks_are_read_from_json_lines_and_parquet(tmp_path):
@@ -215,7 +210,6 @@ def test_benchmarks_are_read_from_json_lines_and_parquet(tmp_path):
     loaded = Benchmarks.load([tmp_path])
     assert loaded.problems == 3
     assert [(hit.benchmark, hit.row) for hit in loaded.hits(f"{PROBLEM}\n\n{BEFORE}\n\n{AFTER}")] == [("a.jsonl", 2), ("b.parquet", 1)]
-    assert [hit.benchmark for hit in Benchmarks.load([tmp_path], solutions=True).hits(AFTER)] == ["b.parquet"]
 
 
 def test_benchmark_files_that_cannot_be_used_are_one_line(tmp_path):
@@ -233,17 +227,6 @@ def test_benchmark_files_that_cannot_be_used_are_one_line(tmp_path):
 
 def test_too_short_problems_are_counted():
     assert BENCHMARKS.too_short == 1
-
-
-def test_common_phrases_can_be_let_pass():
-    phrase = "Express your answer as a common fraction in lowest terms, please."
-    problems = [
-        ("b", row, f"Take the {name} of a circle with red dots on it. {phrase}") for row, name in enumerate(("area", "rim", "arc", "cut"))
-    ]
-    assert [hit.row for hit in Benchmarks(problems).hits(phrase)] == [0]
-    lenient = Benchmarks(problems, common=3)
-    assert lenient.hits(phrase) == []
-    assert [hit.row for hit in lenient.hits("the rim of a circle with red dots on it")] == [1]
 
 
 def test_hits_are_those_of_a_plain_search():

@@ -12,7 +12,7 @@ import pytest
 from data_pipeline.cleaning.duplicates import MEGAMATH, Dedup, Duplicates, dedup, drop_duplicates
 from data_pipeline.cleaning.minhash import Lsh, jaccard, shingles, signature, spread, word_hashes
 from data_pipeline.cleaning.near_pairs import bucket_pairs
-from data_pipeline.cleaning.repeated_lines import Repeated, find_boilerplate, remove_boilerplate
+from data_pipeline.cleaning.repeated_lines import find_boilerplate, remove_boilerplate
 from data_pipeline.documents.document import Doc, Origin, doc_id, to_line
 from data_pipeline.documents.document_files import open_lines, write_lines
 from verifiers.input_error import InputError
@@ -30,7 +30,7 @@ def run(docs, folder: Path, settings: Dedup = DEFAULT, files: int = 1) -> Duplic
     inputs = [folder / f"docs-{file}.jsonl.zst" for file in range(files)]
     for file, path in enumerate(inputs):
         write_lines(path, [to_line(doc).rstrip("\n") for doc in docs[file::files]])
-    return dedup(inputs, folder / "work", settings, normalise=lambda url: url.split("#")[0])
+    return dedup(inputs, folder / "work", settings)
 
 
 def rows(duplicates: Duplicates) -> list[dict[str, str]]:
@@ -260,9 +260,9 @@ def site(host: str, pages: int, text: str) -> list[Doc]:
     return [make(text.format(n=number, name=f"{host}{number}"), number, f"https://{host}/{number}") for number in range(pages)]
 
 
-def clean(docs, folder: Path, settings: Repeated | None = None) -> list[Doc]:
+def clean(docs, folder: Path) -> list[Doc]:
     write_lines(folder / "docs.jsonl", [to_line(doc).rstrip("\n") for doc in docs])
-    keys = find_boilerplate([folder / "docs.jsonl"], folder / "lines.npy", settings)
+    keys = find_boilerplate([folder / "docs.jsonl"], folder / "lines.npy")
     assert np.array_equal(keys, np.load(folder / "lines.npy"))
     return list(remove_boilerplate(keys)(iter(docs)))
 
@@ -301,8 +301,3 @@ def test_a_page_of_nothing_else_is_dropped_and_dropped_ones_do_not_count(tmp_pat
 def test_a_line_twice_on_one_page_counts_once(tmp_path):
     docs = site("a.org", 4, "again and again\nagain and again\n\nPage {n}.")
     assert clean(docs, tmp_path) == docs
-
-
-def test_thresholds_that_cannot_be_are_refused():
-    with pytest.raises(InputError, match="min_pages"):
-        Repeated(min_pages=1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from data_pipeline.cleaning.math_quality import MATHEMATICS, REASONS, Quality, judge, quality_rule, score_with
+from data_pipeline.cleaning.math_quality import MATHEMATICS, judge, quality_rule, score_with
 from data_pipeline.cleaning.prose_language import identify_language, keep_languages, language_of
 from data_pipeline.cleaning.prose_mask import FORMULA, mask
 from data_pipeline.cleaning.published_rules import PAPERS, c4, fineweb, general, gopher_quality, gopher_repetition, repeated
@@ -156,7 +156,6 @@ def test_code_tables_and_marks_stand_apart() -> None:
     )
     assert masked.prose.split() == ["Title", "item", "item", "quoted", "bold", "code"]
     assert masked.rows == 3
-    assert masked.code_characters > 20
 
 
 def test_masking_is_linear_on_hostile_text() -> None:
@@ -171,7 +170,7 @@ def test_masking_is_linear_on_hostile_text() -> None:
         "\n" * 200_000,
     ):
         took = stopwatch()
-        judge(text, Quality())
+        judge(text)
         assert took() < 2, text[:4]
 
 
@@ -179,22 +178,21 @@ def test_masking_is_linear_on_hostile_text() -> None:
 
 
 def test_a_lecture_is_kept_though_all_general_rules_refuse_it() -> None:
-    assert judge(LECTURE, Quality()) is None
+    assert judge(LECTURE) is None
     assert general(LECTURE) is not None
     assert c4(LECTURE) == "curly bracket"
 
 
 def test_without_formulas_the_general_rules_decide_unchanged() -> None:
     for text in (PROSE, PROSE + "{", "- a list\n" * 30, "short"):
-        assert judge(text, Quality()) == general(text)
-    assert judge("- a list of things\n" * 30, Quality(others=None)) is None
+        assert judge(text) == general(text)
 
 
 def test_formula_lines_and_their_labels_may_repeat_in_mathematics() -> None:
     asked = ("Compute the value of", "Find the derivative with respect to x of", "For which real numbers is this negative:")
     text = "\n\n".join(f"**Exercise.**\n\n{asked[i % 3]}\n\n$${i}^2 + x$$\n\n**Solution.**\n\n$x + {i * i}$." for i in range(12))
     assert general(text) is not None
-    assert judge(text, Quality()) is None
+    assert judge(text) is None
 
 
 @pytest.mark.parametrize(
@@ -212,26 +210,22 @@ def test_formula_lines_and_their_labels_may_repeat_in_mathematics() -> None:
     ],
 )
 def test_rubbish_is_dropped_with_its_reason(text: str, reason: str) -> None:
-    assert judge(text, Quality()) == reason
+    assert judge(text) == reason
 
 
 def test_a_page_that_speaks_of_errors_is_none() -> None:
-    assert judge(LECTURE + "\nA 404 error is the server's answer to a request for what is not there.", Quality()) is None
+    assert judge(LECTURE + "\nA 404 error is the server's answer to a request for what is not there.") is None
 
 
 def test_a_chinese_lecture_is_judged_without_counting_words() -> None:
     text = "设函数$f(x)=x^2+1$在区间$[0,1]$上连续,求证该函数在此区间上存在最大值和最小值。\n\n由连续函数的性质可知,结论成立。\n" * 1
-    assert judge(text, Quality()) is None
+    assert judge(text) is None
 
 
-def test_the_rule_names_its_stage_and_only_known_reasons() -> None:
-    rule = quality_rule()
-    assert rule(doc("short")) == "quality: too short"
-    assert rule(doc(LECTURE)) is None
-    for text in (PROSE, LECTURE, "{" * 50, "# " * 500, "a\n" * 500, PROSE * 50):
-        reason = judge(text, Quality())
-        assert reason is None or reason in REASONS
-    (found,) = drop_if(rule)(iter([doc("short")]))
+def test_the_rule_names_its_stage() -> None:
+    assert quality_rule(doc("short")) == "quality: too short"
+    assert quality_rule(doc(LECTURE)) is None
+    (found,) = drop_if(quality_rule)(iter([doc("short")]))
     assert found.dropped == "quality: too short"
 
 
@@ -319,7 +313,7 @@ def test_language_is_quick_on_hostile_text() -> None:
 
 def test_most_labelled_pages_of_mathematics_are_kept(data_dir: object, rendered_pages: Callable[[int], list[str]]) -> None:
     texts = rendered_pages(40)
-    assert sum(judge(text, Quality()) is None for text in texts) >= 0.8 * len(texts)
+    assert sum(judge(text) is None for text in texts) >= 0.8 * len(texts)
 
 
 @pytest.fixture
