@@ -1,7 +1,7 @@
 r"""Is a question with its solution a problem that a policy can be trained on? Each check that says no has a reason that is counted.
 
 Kept is a question that asks for one thing, stands alone, and whose answer was said outright: in a box, after "the answer is", as an entry
-of a list of answers, as what the last sentence of the solution concludes, or at the end of a table of steps (`worked_steps.py`). The
+of a list of answers, as what the last sentence of the solution concludes, or at the end of a table of steps (`answer_finding.py`). The
 answer must be mathematics that `math_answer` reads, and that verifier must find it in the solution itself, or find the last step right.
 Precision before recall: what is doubtful is dropped.
 
@@ -13,8 +13,8 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
+from data_pipeline.problems.answer_finding import last_step
 from data_pipeline.problems.problem_blocks import Candidate
-from data_pipeline.problems.worked_steps import last_step
 from verifiers.mathematics.answer_reading.answer_in_words import read
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.values import Named, Unparsed

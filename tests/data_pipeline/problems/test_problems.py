@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from data_pipeline.documents.document import Doc, Origin
+from data_pipeline.problems.answer_finding import last_step
 from data_pipeline.problems.problem_blocks import Candidate, blocks
 from data_pipeline.problems.problem_mining import Difficulty, filter_problems, problems_of, prompt_key, read_solve_rates, write_problems
 from data_pipeline.problems.question_checks import LETTER_REQUEST, REASONS, check
-from data_pipeline.problems.worked_steps import last_step
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
 from verifiers.mathematics.equality.math_answer import verify
