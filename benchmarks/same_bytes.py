@@ -33,9 +33,9 @@ class NotResult(NamedTuple):
 
 
 NOT_RESULTS = (
-    NotResult(r"verify/.*", r'"(?:seconds|verdicts_per_s)": [\d.]+', "durations, and a rate made of them"),
+    NotResult(r"verify/.*", r'"(?:seconds|verdicts_per_s)": [\d.e-]+', "durations, and a rate made of them"),
     NotResult(r"demo/stdout", r" +\d+\.\d(?=  |$)|\(\d+ s\)", "the column of seconds, and the seconds of the whole"),
-    NotResult(r"demo/mined/run/(?:steps/.*|funnel\.json)", r'"(?:training_)?seconds": [\d.]+', "durations"),
+    NotResult(r"demo/mined/run/(?:steps/.*|funnel\.json)", r'"(?:training_)?seconds": [\d.e-]+', "durations"),
     NotResult(r"demo/mined/run/report\.html", r"<h2>Cost of a billion pages</h2>.*?</table>", "durations, multiplied"),
     NotResult(r"demo/mined/run/extracted/.*\.json", r'"config": "[0-9a-f]{16}"', "a hash whose format was raised from 2 to 3"),
     NotResult(r"quickstart/metrics\.jsonl", r'"(?:time|speed)/[^"]*": [-\d.e+]+|"[^"]*seconds": [-\d.e+]+', "durations and rates"),

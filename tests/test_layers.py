@@ -143,7 +143,7 @@ ROOMS = {
     ),
     "data_pipeline.problems": Room(
         "question and answer pairs",
-        "problem_mining",
+        "problem_mining solve_rates",
         ".documents verifiers.mathematics.answer_reading verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
     ),
     "data_pipeline.loop": Room(

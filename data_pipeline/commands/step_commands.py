@@ -19,7 +19,8 @@ from data_pipeline.documents.document_files import document_files, open_lines, r
 from data_pipeline.loop.extracted_pages import duplicates_of, extracted_files
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.step_records import Watch
-from data_pipeline.problems.problem_mining import Difficulty, read_solve_rates, write_problems
+from data_pipeline.problems.problem_mining import write_problems
+from data_pipeline.problems.solve_rates import Difficulty, read_solve_rates
 from verifiers.input_error import InputError
 
 EXTRACTION = ("prefilter", "block", "allow", "page_seconds", "page_megabytes", "keep_rejects", "workers")

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,9 @@ import pytest
 from data_pipeline.documents.document import Doc, Origin
 from data_pipeline.problems.answer_finding import last_step
 from data_pipeline.problems.problem_blocks import Candidate, blocks
-from data_pipeline.problems.problem_mining import Difficulty, filter_problems, problems_of, prompt_key, read_solve_rates, write_problems
-from data_pipeline.problems.question_checks import LETTER_REQUEST, REASONS, check
+from data_pipeline.problems.problem_mining import problems_of, prompt_key, write_problems
+from data_pipeline.problems.question_checks import LETTER_REQUEST, checked_candidate
+from data_pipeline.problems.solve_rates import Difficulty, read_solve_rates
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
 from verifiers.mathematics.equality.math_answer import verify
@@ -289,7 +289,6 @@ def test_small_letters_are_options_where_the_answer_is_one() -> None:
 def test_questions_that_cannot_be_asked_alone_are_dropped(question: str, reason: str) -> None:
     solution = "Answer: $n^2 + 6$" if reason == "answer in prompt" else "Answer: $7$"
     assert ask(question, solution) == [reason]
-    assert reason in REASONS
 
 
 @pytest.mark.parametrize(
@@ -322,11 +321,11 @@ def test_text_without_the_structure_gives_nothing(text: str) -> None:
 
 
 def test_the_solution_must_hold_its_answer_by_the_verifiers_own_reading() -> None:
-    found = check(
+    found = checked_candidate(
         Candidate("exercise", "Find the sum of all the numbers.", "The answer is $5$. Wait, no: after a check we have $\\boxed{6}$.")
     )
     assert (found.dropped, found.answer) == (None, "6")
-    found = check(Candidate("exercise", "Find the sum of all the numbers.", "Then it is $5$ or, on Sundays, is $6$."))
+    found = checked_candidate(Candidate("exercise", "Find the sum of all the numbers.", "Then it is $5$ or, on Sundays, is $6$."))
     assert found.dropped is not None
 
 
@@ -404,8 +403,6 @@ def test_a_policys_solve_rate_chooses_problems(tmp_path: Path) -> None:
     assert [problem.id for problem in kept] == [middle.id, unrated.id]
     assert (kept[0].meta["solve_rate"], "solve_rate" in kept[1].meta) == (0.5, False)
     assert (counts["problems: too easy"], counts["problems: too hard"]) == (1, 1)
-    only = replace(chosen, keep_unrated=False)
-    assert [problem.id for problem in filter_problems([easy, middle, hard, unrated], only)] == [middle.id]
 
 
 @pytest.mark.parametrize(
