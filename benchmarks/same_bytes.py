@@ -79,7 +79,7 @@ def run(checkout: Path, place: Path, works: Iterable[str]) -> None:
     """All works of one checkout, in an empty folder. Raises CalledProcessError where one fails."""
     own = checkout / ".venv" / "bin" / "python"
     python = str(own) if own.is_file() else sys.executable
-    module = "recipes.commands.cli" if (checkout / "recipes" / "commands" / "cli.py").is_file() else "recipes.cli"
+    module = f"recipes.{'commands.' if (checkout / 'recipes' / 'commands').is_dir() else ''}cli"  # `reckon`, wherever it lies
     environment = os.environ | {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "140"}
 
     def reckon(work: str, *arguments: str) -> None:
