@@ -109,7 +109,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             problems, held_out = load_data(config)
             from recipes.setup import online  # torch and transformers: only once the cheap mistakes are ruled out
 
-            config = replace(config, dtype=_dtype(config))  # a run that is resumed elsewhere computes as it began
+            config = replace(config, dtype=_resolve_dtype(config))  # a run that is resumed elsewhere computes as it began
             algorithm = online.algorithm_of(config)
             lora = lora_of(config)
             chat, context = load_chat(config)
@@ -249,7 +249,7 @@ def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
     elif config.held_out:
         if config.held_out >= len(problems):
             raise InputError(f"--held-out {config.held_out}: there are only {len(problems)} problems; keep fewer for evaluation")
-        held_out = _drawn(problems, config)
+        held_out = _draw_held_out(problems, config)
     known = {problem.id for problem in held_out}
     kept = [problem for problem in problems if problem.id not in known]
     if not kept:
@@ -257,7 +257,7 @@ def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
     return kept, held_out
 
 
-def _drawn(problems: "Sequence[Problem]", config: Config) -> "list[Problem]":
+def _draw_held_out(problems: "Sequence[Problem]", config: Config) -> "list[Problem]":
     """So many, by the seed and each one's id alone: a file in the order of its difficulty or date has ends that are not like the rest."""
     if config.resume is not None and "held_out" not in stored_run(config.resume):
         return list(problems[-config.held_out :])  # a run that began when the last ones were kept goes on with them
@@ -301,7 +301,7 @@ def _with_good_golds(
     return kept, [problem for problem in held_out if problem.id not in rejected]
 
 
-def _dtype(config: Config) -> Any:
+def _resolve_dtype(config: Config) -> Any:
     import torch
 
     return ("bf16" if torch.cuda.is_available() else "fp32") if config.dtype == "auto" else config.dtype
@@ -329,7 +329,13 @@ def plan_facts(config: Config) -> Any:
     with verifier_pool(config, problems):  # loads the rewards and tries them
         pass
     return Facts(
-        load_shape(config), lora_of(config), _dtype(config), config.gradient_checkpointing, len(problems), prompt, config.max_sequences
+        load_shape(config),
+        lora_of(config),
+        _resolve_dtype(config),
+        config.gradient_checkpointing,
+        len(problems),
+        prompt,
+        config.max_sequences,
     )
 
 

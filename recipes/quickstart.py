@@ -87,7 +87,7 @@ def run(config: Config) -> int:
         with closing(make_engine(config, policy=policy, chat=chat, max_sequences=MAX_SEQUENCES, longest=longest)) as engine:
             outcome = online.train_online(
                 config, name="GRPO", run=folder, algorithm=algorithm, policy=policy, engine=engine, chat=chat, problems=problems,
-                verify=pool.verify_many, evaluate=lambda: _judged(held_out, engine, chat, config),
+                verify=pool.verify_many, evaluate=lambda: _held_out_accuracy(held_out, engine, chat, config),
             )  # fmt: skip
     print(online.summary(outcome, folder), file=sys.stderr)
     if outcome.stopped:
@@ -124,15 +124,15 @@ def plan_facts(config: Config) -> Any:
 
     problems, _ = load_data(config)
     chat = Chat(arithmetic.make_tokenizer())
-    shape = arithmetic.model_shape(len(chat.tokenizer), **_sizes(config))
+    shape = arithmetic.model_shape(len(chat.tokenizer), **_model_sizes(config))
     return Facts(shape, None, "fp32", False, len(problems), max(len(chat.render(problem)) for problem in problems), MAX_SEQUENCES)
 
 
-def _sizes(config: Config) -> dict[str, int]:
+def _model_sizes(config: Config) -> dict[str, int]:
     return {"hidden": config.hidden, "layers": config.layers, "context": 64 * config.digits}
 
 
-def _judged(problems: Sequence[Any], engine: Any, chat: Any, config: Config) -> Any:
+def _held_out_accuracy(problems: Sequence[Any], engine: Any, chat: Any, config: Config) -> Any:
     """Greedy accuracy by reasoning-gym's own scorer; a response without an answer tag is wrong."""
     from recipes.setup.arithmetic import judge
     from rl.loop.evaluate import evaluate
@@ -158,7 +158,7 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
     from verifiers.atomic_files import atomic_path
 
     reseed(config.seed, "model")
-    policy = Policy(arithmetic.make_model(len(chat.tokenizer), **_sizes(config)))
+    policy = Policy(arithmetic.make_model(len(chat.tokenizer), **_model_sizes(config)))
     engine = HFEngine(pad_id=chat.pad_id)
     coin = random.Random(derive_seed(config.seed, "styles"))
     styles = [arithmetic.worked_solution if coin.random() < config.worked_share else arithmetic.answer_at_once for _ in problems]

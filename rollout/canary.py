@@ -95,18 +95,18 @@ class Canary:
         if self._unchanged is None or self._unchanged[2] != theirs:
             self._unchanged = (version, mine, theirs)
         since, then, _ = self._unchanged
-        moved = max(abs(a - b) for a, b in _pairs(mine, then))
+        moved = max(abs(a - b) for a, b in _paired_scores(mine, then))
         if moved > self.bound.still:
             raise SamplerIsNotThePolicy(
                 f"the engine did not change: its scores are those of policy version {since} to the last bit, while the policy, now version "
                 f"{version}, moved by up to {moved:.1e}. An update or an adapter was not delivered, or was thrown away.\n"
-                + _table(self.sequences, mine, theirs)
+                + _difference_table(self.sequences, mine, theirs)
             )
-        gap = _gap(mine, theirs)
-        if not self._within(gap):
+        gap = _measure_gap(mine, theirs)
+        if not self._is_within_bound(gap):
             raise SamplerIsNotThePolicy(
-                f"after the sync to policy version {version} the engine's log-probabilities are not the policy's: {self._said(gap)}. "
-                "Some weights were not delivered, or the two compute different things.\n" + _table(self.sequences, mine, theirs)
+                f"after the sync to policy version {version} the engine's log-probabilities are not the policy's: {self._describe_gap(gap)}. "
+                "Some weights were not delivered, or the two compute different things.\n" + _difference_table(self.sequences, mine, theirs)
             )
         return gap
 
@@ -120,34 +120,36 @@ class Canary:
         stamps = {completion.policy_version for _, group in sampled for completion in group}
         if stamps - {version}:
             raise SamplerIsNotThePolicy(f"completions stamped {sorted(stamps - {version})} were returned for policy version {version}")
-        chosen = [(list(sampled[i][0]), sampled[i][1][0]) for i in _spread(len(sampled), first) if sampled[i][1]]
+        chosen = [(list(sampled[i][0]), sampled[i][1][0]) for i in _spread_places(len(sampled), first) if sampled[i][1]]
         sequences = [[*prompt, *completion.tokens] for prompt, completion in chosen]
         mine = _only_sampled(chosen, self.policy_score(sequences, temperature=temperature or 1.0))
         theirs = [[p for p, was in zip(c.logprobs, c.sampled, strict=True) if was] for _, c in chosen]
         if not any(theirs):
             return Gap(0.0, 0.0)
-        gap = _gap(mine, theirs)
-        if not self._within(gap):
+        gap = _measure_gap(mine, theirs)
+        if not self._is_within_bound(gap):
             raise SamplerIsNotThePolicy(
                 f"completions sampled at temperature {temperature:g} from policy version {version} carry log-probabilities that are "
-                f"not the policy's: {self._said(gap)}. {self._suspicion(chosen, sequences, theirs, temperature)}\n"
-                + _table(_only_sampled(chosen, sequences), mine, theirs)
+                f"not the policy's: {self._describe_gap(gap)}. {self._suspect_cause(chosen, sequences, theirs, temperature)}\n"
+                + _difference_table(_only_sampled(chosen, sequences), mine, theirs)
             )
         return gap
 
-    def _within(self, gap: Gap) -> bool:
+    def _is_within_bound(self, gap: Gap) -> bool:
         """A gap that is not a number is for the loop to judge: it says what to do about a policy that broke."""
         return not (gap.worst > self.bound.worst or gap.mean > self.bound.mean or gap.high > self.bound.high)
 
-    def _said(self, gap: Gap) -> str:
+    def _describe_gap(self, gap: Gap) -> str:
         if math.isfinite(self.bound.worst):
             allowed = f"where {self.bound.mean:g} and {self.bound.worst:g} are allowed"
             return f"they differ by {gap.mean:.1e} on average and {gap.worst:.1e} at worst, {allowed}"
         allowed = f"where {self.bound.mean:g} and {self.bound.high:g} are allowed"
         return f"they differ by {gap.mean:.1e} on average and, the worst in a hundred left out, by up to {gap.high:.1e}, {allowed}"
 
-    def _suspicion(self, chosen: "_Chosen", sequences: list[list[int]], theirs: list[list[float]], temperature: float) -> str:
-        if temperature not in (0.0, 1.0) and self._within(_gap(_only_sampled(chosen, self.policy_score(sequences)), theirs)):
+    def _suspect_cause(self, chosen: "_Chosen", sequences: list[list[int]], theirs: list[list[float]], temperature: float) -> str:
+        if temperature not in (0.0, 1.0) and self._is_within_bound(
+            _measure_gap(_only_sampled(chosen, self.policy_score(sequences)), theirs)
+        ):
             return f"They are the policy's at temperature 1: the temperature {temperature:g} is missing on the engine's side."
         return "They were sampled from other weights, or at another temperature."
 
@@ -162,20 +164,20 @@ def fixed_sequences(prompts: Sequence[Sequence[int]], vocabulary: int) -> list[l
     return [*own, [(place * place * 7919 + 31 * place) % vocabulary for place in range(length)]]
 
 
-def _pairs(mine: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Iterator[tuple[float, float]]:
+def _paired_scores(mine: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Iterator[tuple[float, float]]:
     for row, other in zip(mine, theirs, strict=True):
         yield from zip(row, other, strict=True)
 
 
-def _gap(mine: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Gap:
-    gaps = sorted(abs(a - b) for a, b in _pairs(mine, theirs))
+def _measure_gap(mine: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Gap:
+    gaps = sorted(abs(a - b) for a, b in _paired_scores(mine, theirs))
     if any(map(math.isnan, gaps)):
         return Gap(math.nan, math.nan, math.nan)
     kept = gaps[: len(gaps) - max(1, len(gaps) // 100)]
     return Gap(gaps[-1], sum(gaps) / len(gaps), kept[-1] if kept else 0.0)
 
 
-def _spread(count: int, first: int) -> list[int]:
+def _spread_places(count: int, first: int) -> list[int]:
     """A few places of `count`, evenly spread, shifted by `first` so that steps look at different ones."""
     some = min(count, SAMPLES)
     return [(first + place * count // some) % count for place in range(some)]
@@ -189,7 +191,7 @@ def _only_sampled(chosen: _Chosen, rows: Sequence[Sequence[float]]) -> list[list
     ]
 
 
-def _table(tokens: Sequence[Sequence[float]], mine: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> str:
+def _difference_table(tokens: Sequence[Sequence[float]], mine: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> str:
     """The places where they differ most."""
     rows = [
         (abs(a - b), sequence, place, int(token), a, b)

@@ -65,10 +65,10 @@ class Chat:
         """
         if not self.has_template:
             return
-        rendered_in_time([(f"problem {problem.id}", partial(self._turned, problem)) for problem in problems])
+        rendered_in_time([(f"problem {problem.id}", partial(self._render_prompt, problem)) for problem in problems])
         self._vetted = True
 
-    def _turned(self, problem: Problem) -> str:
+    def _render_prompt(self, problem: Problem) -> str:
         """The prompt as text, by the template."""
         turns = [Message(role="user", content=problem.prompt)] if isinstance(problem.prompt, str) else list(problem.prompt)
         if turns[-1]["role"] == "assistant":
@@ -77,9 +77,9 @@ class Chat:
             )
         if self.system_prompt and not any(turn["role"] == "system" for turn in turns[:1]):
             turns.insert(0, Message(role="system", content=self.system_prompt))
-        return self._templated(turns, f"problem {problem.id}")
+        return self._apply_template(turns, f"problem {problem.id}")
 
-    def _templated(self, turns: Sequence[Message], place: str) -> str:
+    def _apply_template(self, turns: Sequence[Message], place: str) -> str:
         from jinja2 import TemplateError
 
         try:
@@ -115,13 +115,13 @@ class Chat:
         if self.has_template:
             if not self._vetted:
                 self.vet([problem])
-            return self.encode(self._turned(problem) + self.prefill, special=False)
+            return self.encode(self._render_prompt(problem) + self.prefill, special=False)
         if not isinstance(problem.prompt, str):
             raise InputError(f"problem {problem.id} is a list of messages but the tokenizer has no chat template; give plain prompts")
         system = f"{self.system_prompt}\n\n" if self.system_prompt else ""
-        return self._begun(system + problem.prompt + self.prefill)
+        return self._encode_plain_prompt(system + problem.prompt + self.prefill)
 
-    def _begun(self, text: str) -> list[int]:
+    def _encode_plain_prompt(self, text: str) -> list[int]:
         """With what the tokenizer puts before a text (BOS) and without what it appends (EOS): the policy would go on after the end."""
         whole, plain = self.encode(text, special=True), self.encode(text)
         for start in range(len(whole) - len(plain) + 1):
@@ -182,7 +182,7 @@ class Chat:
         mine, yours = "first-mark", "second-mark"
         turns = [("user", "?"), ("assistant", mine), ("user", yours)]
         render = partial(
-            self._templated, [Message(role=role, content=content) for role, content in turns], "a user's turn after the model's"
+            self._apply_template, [Message(role=role, content=content) for role, content in turns], "a user's turn after the model's"
         )
         rendered_in_time([("a user's turn after the model's", render)])
         text = render()

@@ -44,7 +44,7 @@ def interruptible() -> Iterator[None]:
         yield
         return
     _state.installed, _state.asked, _state.seen, _state.whole, _state.number = True, None, False, 0, signal.SIGINT
-    before = {number: signal.signal(number, _hear) for number in SIGNALS}
+    before = {number: signal.signal(number, _handle_signal) for number in SIGNALS}
     try:
         yield
     finally:
@@ -53,7 +53,7 @@ def interruptible() -> Iterator[None]:
         _state.installed, _state.asked = False, None
 
 
-def _hear(number: int, frame: Any) -> None:
+def _handle_signal(number: int, frame: Any) -> None:
     now = time.monotonic()
     if _state.asked is None:
         _state.asked, _state.number = now, number

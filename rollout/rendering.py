@@ -32,7 +32,7 @@ def rendered_in_time(calls: Sequence[tuple[str, Callable[[], str]]]) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of threads; the child takes none of their locks
         child = os.fork()
     if not child:
-        _render(calls, inlet)
+        _render_in_child(calls, inlet)
     os.close(inlet)
     done, last, until = 0, b"", time.monotonic() + _WALL_SECONDS
     try:
@@ -56,7 +56,7 @@ def rendered_in_time(calls: Sequence[tuple[str, Callable[[], str]]]) -> None:
 _REMEDY = "mend the template in its tokenizer's folder, or do without it (--no-chat-template)"
 
 
-def _render(calls: Sequence[tuple[str, Callable[[], str]]], inlet: int) -> None:
+def _render_in_child(calls: Sequence[tuple[str, Callable[[], str]]], inlet: int) -> None:
     """In the child, which ends here."""
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGXCPU):

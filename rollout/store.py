@@ -43,7 +43,7 @@ SCHEMA = pa.schema(
 )
 
 
-def _text(value: str) -> str:
+def _as_utf8(value: str) -> str:
     return value.encode("utf-8", "replace").decode()  # a lone surrogate is no UTF-8; tokens keep the truth
 
 
@@ -58,8 +58,8 @@ class RolloutStore:
 
     def write(self, step: int, groups: Sequence[Group], *, cursor: int, replaced: Sequence[Group] = ()) -> None:
         """The groups that train, then those that dynamic sampling replaced (group < 0). `cursor`: position in the problem stream after."""
-        rows = [row for index, group in enumerate(groups) for row in _rows(step, index, group)]
-        rows += [row for index, group in enumerate(replaced) for row in _rows(step, -1 - index, group)]
+        rows = [row for index, group in enumerate(groups) for row in _rows_of_group(step, index, group)]
+        rows += [row for index, group in enumerate(replaced) for row in _rows_of_group(step, -1 - index, group)]
         table = pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata({"cursor": str(cursor)}))
         with atomic_path(self.path(step)) as temporary:
             pq.write_table(table, temporary, compression="zstd")
@@ -75,33 +75,33 @@ class RolloutStore:
         try:
             if not path.is_file():
                 raise ValueError("it is not a regular file")
-            return _read(path, problems)
+            return _read_rollout(path, problems)
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
             what = first_line(error)[:200]
             what = f"no column or problem {what}" if isinstance(error, KeyError) else what
             raise InputError(f"{path} is damaged or another run's: {what}; remove it, and the step is sampled again") from error
 
 
-def _read(path: Path, problems: Mapping[str, Problem]) -> tuple[list[Group], list[Group], int]:
+def _read_rollout(path: Path, problems: Mapping[str, Problem]) -> tuple[list[Group], list[Group], int]:
     table = pq.read_table(path)
     by_group: dict[int, list[dict[str, Any]]] = {}
     for row in table.to_pylist():
         by_group.setdefault(row["group"], []).append(row)
-    groups = [_group(by_group[index], problems) for index in sorted(i for i in by_group if i >= 0)]
-    replaced = [_group(by_group[index], problems) for index in sorted((i for i in by_group if i < 0), reverse=True)]
+    groups = [_group_of_rows(by_group[index], problems) for index in sorted(i for i in by_group if i >= 0)]
+    replaced = [_group_of_rows(by_group[index], problems) for index in sorted((i for i in by_group if i < 0), reverse=True)]
     if len({len(group.completions) for group in [*groups, *replaced]}) != 1 or not groups:
         raise ValueError("its groups are not whole")
     return groups, replaced, int((table.schema.metadata or {})[b"cursor"])
 
 
-def _rows(step: int, index: int, group: Group) -> list[dict[str, Any]]:
+def _rows_of_group(step: int, index: int, group: Group) -> list[dict[str, Any]]:
     return [
         {
             "step": step,
             "group": index,
             "problem_id": group.problem.id,
-            "problem": _text(group.problem.prompt if isinstance(group.problem.prompt, str) else json.dumps(group.problem.prompt)),
-            "answer": _text(group.problem.answer),
+            "problem": _as_utf8(group.problem.prompt if isinstance(group.problem.prompt, str) else json.dumps(group.problem.prompt)),
+            "answer": _as_utf8(group.problem.answer),
             "prompt": group.prompt,
             "tokens": completion.tokens,
             "logprobs": completion.logprobs,
@@ -109,18 +109,18 @@ def _rows(step: int, index: int, group: Group) -> list[dict[str, Any]]:
             "finish": completion.finish,
             "policy_version": completion.policy_version,
             "tool_errors": completion.tool_errors,
-            "response": _text(response),
+            "response": _as_utf8(response),
             "score": verdict.score,
             "status": verdict.status.value,
-            "detail": _text(verdict.detail),
-            "parts": [(_text(name), part) for name, part in verdict.parts.items()],
+            "detail": _as_utf8(verdict.detail),
+            "parts": [(_as_utf8(name), part) for name, part in verdict.parts.items()],
             "steps": [{"end": s.end, "score": s.score} for s in verdict.steps],
         }
         for completion, response, verdict in zip(group.completions, group.responses, group.verdicts, strict=True)
     ]
 
 
-def _group(rows: Sequence[dict[str, Any]], problems: Mapping[str, Problem]) -> Group:
+def _group_of_rows(rows: Sequence[dict[str, Any]], problems: Mapping[str, Problem]) -> Group:
     completions = [
         Completion(r["tokens"], r["logprobs"], r["sampled"], r["finish"], r["policy_version"], r.get("tool_errors", 0)) for r in rows
     ]

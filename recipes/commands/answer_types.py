@@ -48,10 +48,10 @@ def answer_type(problem: Problem) -> str:
     if isinstance(value, Unparsed):
         words = _TEXT_COMMAND.sub(" ", answer)
         return "text" if _WORD.search(words) and not _MATHEMATICS.search(words) else UNPARSED
-    return _kind(value)
+    return _kind_of_value(value)
 
 
-def _kind(value: Value) -> str:
+def _kind_of_value(value: Value) -> str:
     match value:
         case Expr():
             return _number_kind(value)
@@ -68,12 +68,12 @@ def _kind(value: Value) -> str:
         case Builder():
             return "set"
         case Named(value=inner):
-            kind = _kind(inner)
+            kind = _kind_of_value(inner)
             return kind if kind in ("interval", "set") else "equation"
         case Relation(ops=ops):
             return "equation" if set(ops) == {"="} else "congruence" if "≡" in ops else "inequality"
         case Family(value=inner) | Everywhere(value=inner):
-            return _kind(inner)
+            return _kind_of_value(inner)
     return "other"
 
 

@@ -104,21 +104,21 @@ def run(config: Config) -> int:
     """Print the report and write the files. Raises InputError for what cannot be read, before anything is written."""
     start = time.perf_counter()
     check_numbers(config)
-    folder = config.out or Path("audits") / _name(config)
+    folder = config.out or Path("audits") / _source_name(config)
     _check_writable(folder)
     with ExitStack() as stack:
         findings = stack.enter_context(FindingFiles())
-        rows, size = _source(config, stack)
+        rows, size = _open_source(config, stack)
         pool = stack.enter_context(VerifierPool(_judge_of_golds(config), workers=config.workers, deadline=config.deadline))
         census, tally = Census(), _Tally()
         repeats: list[Repeat] = []
         with progress(size) as show:
-            _judge(_Reader(config, rows, census, findings, repeats), pool, findings, tally, show)
-        _compare(repeats, pool, findings, verifier=_row_verifier(config))
+            _judge_rows(_Reader(config, rows, census, findings, repeats), pool, findings, tally, show)
+        _compare_repeats(repeats, pool, findings, verifier=_row_verifier(config))
         if not tally.rows:
             raise InputError(f"{config.data} holds no problem; it should have one JSON object a line")
-        result = _result(census, tally, findings, time.perf_counter() - start) | {"out": str(folder)}
-        _write(folder, result, findings, census)
+        result = _make_result(census, tally, findings, time.perf_counter() - start) | {"out": str(folder)}
+        _write_files(folder, result, findings, census)
     print_anywhere()
     print_report(config.data, result, findings)
     print("RESULT", json.dumps(result), flush=True)
@@ -180,7 +180,7 @@ class _Reader:
             _note_repeat(self._findings, repeat, same=repeat.same)
 
 
-def _judge(reader: _Reader, pool: VerifierPool, findings: FindingFiles, tally: _Tally, show: Callable[[int, int], None]) -> None:
+def _judge_rows(reader: _Reader, pool: VerifierPool, findings: FindingFiles, tally: _Tally, show: Callable[[int, int], None]) -> None:
     for index, verdict, seconds in pool.stream(reader.items()):
         row = reader.pending.pop(index)
         tally.types[row.kind, verdict.status is Status.RIGHT] += 1
@@ -191,7 +191,7 @@ def _judge(reader: _Reader, pool: VerifierPool, findings: FindingFiles, tally: _
     tally.rows = reader.rows
 
 
-def _compare(repeats: list[Repeat], pool: VerifierPool, findings: FindingFiles, *, verifier: str) -> None:
+def _compare_repeats(repeats: list[Repeat], pool: VerifierPool, findings: FindingFiles, *, verifier: str) -> None:
     """Whether math answers that are written differently are equal, in the order of the rows."""
     items = [(make_problem("", repeat.first, verifier=verifier), answer_as_response(repeat.answer, "math_answer")) for repeat in repeats]
     for repeat, verdict in zip(repeats, pool.verify_many(items), strict=True):
@@ -203,7 +203,7 @@ def _note_repeat(findings: FindingFiles, repeat: Repeat, *, same: bool) -> None:
     findings.add("near_duplicate" if same else "conflict", repeat.place, repeat.id, detail)
 
 
-def _result(census: Census, tally: _Tally, findings: FindingFiles, seconds: float) -> dict[str, Any]:
+def _make_result(census: Census, tally: _Tally, findings: FindingFiles, seconds: float) -> dict[str, Any]:
     kinds: Counter[str] = Counter()
     for (kind, _), count in tally.types.items():
         kinds[kind] += count
@@ -221,7 +221,7 @@ def _result(census: Census, tally: _Tally, findings: FindingFiles, seconds: floa
     }
 
 
-def _write(folder: Path, result: dict[str, Any], findings: FindingFiles, census: Census) -> None:
+def _write_files(folder: Path, result: dict[str, Any], findings: FindingFiles, census: Census) -> None:
     try:
         with atomic_path(folder / "audit.jsonl") as path:
             findings.write(path)
@@ -243,7 +243,7 @@ def _check_writable(folder: Path) -> None:
         raise InputError(f"{folder} cannot be written: {existing} {reason}; choose another --out")
 
 
-def _source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
+def _open_source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
     """The rows, and how much there is of them if their progress is worth showing (else 0)."""
     if config.data == "-" or is_file(config.data):
         file = open_rows(config.data)
@@ -265,7 +265,7 @@ def _judge_of_golds(config: Config) -> tuple[str, ...]:
     return tuple(gold_judges(config.verifier[:1])[:1]) or config.verifier
 
 
-def _name(config: Config) -> str:
+def _source_name(config: Config) -> str:
     if config.data == "-" or is_file(config.data):
         return "standard-input" if config.data == "-" else Path(config.data).stem
     place = Path(config.data)

@@ -69,14 +69,14 @@ def print_report(data: str, result: Mapping[str, Any], findings: FindingFiles) -
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     judged = ", ".join(f"{name} ({count:,})" for name, count in result["verifiers"].items())
     console.print(printable(f"{data}: {result['rows']:,} rows in {result['seconds']:.1f} s; verified by {judged or 'nothing'}"), "\n")
-    types = _table(Table, "answer type", ["rows", "verified", "failing"])
+    types = _make_table(Table, "answer type", ["rows", "verified", "failing"])
     for kind, count in result["types"].items():
         numbers = (count["verified"] + count["failing"], count["verified"], count["failing"])
         types.add_row(printable(kind), *(f"{n:,}" for n in numbers), style="red" if count["failing"] else None)
     console.print(types)
     console.print()
     names = ("min", "p50", "p90", "p99", "max")
-    lengths = _table(Table, "", list(names))
+    lengths = _make_table(Table, "", list(names))
     for title, key in (("characters of a prompt", "prompt_characters"), ("characters of an answer", "answer_characters"),
                        ("ms for a verdict", "verdict_ms")):  # fmt: skip
         if result[key]:
@@ -96,7 +96,7 @@ def print_report(data: str, result: Mapping[str, Any], findings: FindingFiles) -
     console.print(f"\nfindings and picture in {result['out']}")
 
 
-def _table(make: Any, first: str, columns: Sequence[str]) -> Any:
+def _make_table(make: Any, first: str, columns: Sequence[str]) -> Any:
     table = make(box=None, pad_edge=False, header_style="dim")
     table.add_column(first)
     for column in columns:
@@ -123,7 +123,7 @@ def draw(types: Mapping[str, Mapping[str, int]], prompt_lengths: Sequence[int]) 
     left.set_title("Gold answers by type")
     left.set_xlabel("rows")
     figure.legend(loc="outside lower left", ncols=2, frameon=False)
-    shown, clipped = _clipped(prompt_lengths)
+    shown, clipped = _clip_lengths(prompt_lengths)
     right.hist(shown, bins=50, color="#33658a")
     right.set_title("Prompt length")
     right.set_xlabel(f"characters (the last bar: {clipped:,} longer ones too)" if clipped else "characters")
@@ -135,7 +135,7 @@ def draw(types: Mapping[str, Mapping[str, int]], prompt_lengths: Sequence[int]) 
     return figure
 
 
-def _clipped(lengths: Sequence[int]) -> tuple[list[int], int]:
+def _clip_lengths(lengths: Sequence[int]) -> tuple[list[int], int]:
     """The lengths, those far beyond the 99th percentile cut, and how many these are: one long prompt must not hide the others."""
     if not lengths:
         return [], 0

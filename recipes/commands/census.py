@@ -53,9 +53,9 @@ class Census:
         self.prompt_lengths.append(len(prompt))
         self.answer_lengths.append(len(answer))
         self.verifiers[problem.verifier] += 1
-        kept = answer if len(answer) <= _LONGEST_ANSWER else f"{answer[:40]}... (hash {_digest(answer).hex()})"
+        kept = answer if len(answer) <= _LONGEST_ANSWER else f"{answer[:40]}... (hash {_hash_of(answer).hex()})"
         mine = f"{place}\t{problem.id}\t{kept}"
-        first = self._firsts.setdefault(_digest(normalised(prompt)), mine)
+        first = self._firsts.setdefault(_hash_of(normalised(prompt)), mine)
         if first is mine:
             return None
         earlier, identity, known = first.split("\t", 2)
@@ -67,11 +67,11 @@ class Census:
 
 def normalised(prompt: str) -> str:
     """The prompt as near duplicates share it."""
-    words = map(_bare, _FORMULA_SIGNS.sub(" ", prompt.casefold().translate(_QUOTES)).split())
+    words = map(_without_punctuation, _FORMULA_SIGNS.sub(" ", prompt.casefold().translate(_QUOTES)).split())
     return _AROUND_SIGNS.sub(r"\1", " ".join(word for word in words if word))
 
 
-def _bare(word: str) -> str:
+def _without_punctuation(word: str) -> str:
     """Without the punctuation behind it; but 5! is not 5."""
     word = word.rstrip(".,;:?")
     return word[:-1] if word.endswith("!") and word[-3:-1].isalpha() and len(word) > 2 else word
@@ -103,5 +103,5 @@ def quantiles(values: Sequence[float]) -> dict[str, float]:
     return {name: ordered[round(q * last)] for name, q in (("min", 0), ("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1)) if ordered}
 
 
-def _digest(text: str) -> bytes:
+def _hash_of(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()

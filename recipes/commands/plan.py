@@ -73,8 +73,8 @@ def plan(config: Options, facts: "Facts") -> str:
 def _memory_lines(memory: "Memory") -> list[str]:
     rows = [(field.name.replace("_", " "), getattr(memory, field.name)) for field in dataclasses.fields(memory)]
     rows.append(("peak", memory.peak))
-    return [f"{name:12} {_size(value):>10}" for name, value in rows]
+    return [f"{name:12} {_format_size(value):>10}" for name, value in rows]
 
 
-def _size(count: int) -> str:
+def _format_size(count: int) -> str:
     return f"{count / 2**30:.2f} GiB" if count >= 2**28 else f"{count / 2**20:.1f} MiB"

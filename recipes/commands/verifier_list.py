@@ -31,27 +31,27 @@ def command(arguments: Sequence[str]) -> int:
         return 0
     if arguments[0] not in own_names():
         raise InputError(f"no verifier is called {arguments[0]!r}; `reckon verifiers` lists them")
-    print(f"{signature(arguments[0])}\n\n{(_module(arguments[0]).__doc__ or '').strip()}")
+    print(f"{signature(arguments[0])}\n\n{(_verifier_module(arguments[0]).__doc__ or '').strip()}")
     return 0
 
 
 def listed() -> str:
     """Two lines for each: how it is written, and what it says."""
-    rows = {signature(name): (_module(name).__doc__ or "").strip().partition("\n")[0] for name in own_names()} | _OTHERS
+    rows = {signature(name): (_verifier_module(name).__doc__ or "").strip().partition("\n")[0] for name in own_names()} | _OTHERS
     return "\n".join(f"{written}\n    {line}" for written, line in rows.items())
 
 
 def signature(name: str) -> str:
     """A verifier with its parameters and their defaults, as a reward is written."""
-    parameters = [f"{key}={_written(default)}" for key, (_, default) in settable(_module(name).verify).items()]
+    parameters = [f"{key}={_default_text(default)}" for key, (_, default) in settable(_verifier_module(name).verify).items()]
     return f"{name}({', '.join(parameters)})" if parameters else name
 
 
-def _module(name: str) -> Any:
+def _verifier_module(name: str) -> Any:
     return importlib.import_module(own_modules()[name])
 
 
-def _written(default: object) -> str:
+def _default_text(default: object) -> str:
     if callable(default):
         return default.__module__.rpartition(".")[2]
     return str(default).lower() if isinstance(default, bool) or default is None else str(default)

@@ -101,13 +101,13 @@ def run(config: Config) -> int:
     print_anywhere()
     try:
         with ExitStack() as stack:
-            rows, size = _source(config, stack)
-            out = stack.enter_context(_output(config.out, config.file))
+            rows, size = _open_source(config, stack)
+            out = stack.enter_context(_open_output(config.out, config.file))
             workers = config.workers if config.file else 1
             pool = stack.enter_context(VerifierPool(specs, workers=workers, deadline=config.deadline))
             explainer = stack.enter_context(Explainer(specs, deadline=config.deadline)) if config.explain else None
             show = stack.enter_context(progress(size, seen=config.out is None and sys.stdout.isatty()))
-            result = _verify(rows, _Printer(out, explainer, as_json=config.out is not None), config, pool, show)
+            result = _print_verdicts(rows, _Printer(out, explainer, as_json=config.out is not None), config, pool, show)
         print("RESULT", json.dumps(result), flush=True)
     except BrokenPipeError:  # the reader (`head`) has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -119,7 +119,7 @@ def run(config: Config) -> int:
     return 0
 
 
-def _source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
+def _open_source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
     """The rows, and the size of a file whose progress can be shown without disturbing the verdicts (else 0)."""
     needs_gold = not config.verifier or reads_golds(config.verifier)
     if bool(config.file) is bool(config.pred) or (bool(config.gold) is not bool(config.pred) and (config.file or needs_gold)):
@@ -156,7 +156,7 @@ class _Printer:
         self._out.flush()
 
 
-def _verify(
+def _print_verdicts(
     source: Iterable[Row], print_verdict: _Printer, config: Config, pool: VerifierPool, show: Callable[[int, int], None]
 ) -> dict[str, Any]:
     start = time.perf_counter()
@@ -165,7 +165,7 @@ def _verify(
     room = threading.Semaphore(_ROWS_IN_FLIGHT)
     early: dict[int, tuple[Verdict, float]] = {}  # verdicts that wait for one of an earlier row
     printed = 0
-    for index, verdict, seconds in pool.stream(_items(source, config, rows, room)):
+    for index, verdict, seconds in pool.stream(_items_of_rows(source, config, rows, room)):
         early[index] = (verdict, seconds)
         while printed in early:
             ready, took = early.pop(printed)
@@ -184,16 +184,18 @@ def _verify(
     }
 
 
-def _items(source: Iterable[Row], config: Config, rows: deque[_Waiting], room: threading.Semaphore) -> Iterator[tuple[Problem, str]]:
+def _items_of_rows(
+    source: Iterable[Row], config: Config, rows: deque[_Waiting], room: threading.Semaphore
+) -> Iterator[tuple[Problem, str]]:
     """The rows as problems and responses; what their verdicts' lines need goes to `rows`. Runs in the pool's thread."""
     said: set[str] = set()
     for place, end, fields, line in source:
-        for note in _notes(fields, config) if config.verifier else ():
+        for note in _notes_on_row(fields, config) if config.verifier else ():
             if note not in said:
                 said.add(note)
                 print(f"note: {place} {note}", file=sys.stderr)
         try:
-            item = _item(fields, config)
+            item = _item_of_row(fields, config)
         except InputError as error:
             where = "standard input" if config.file == "-" else config.file
             raise InputError(f"{where}, {place}: {error}" if where else str(error)) from None
@@ -203,7 +205,7 @@ def _items(source: Iterable[Row], config: Config, rows: deque[_Waiting], room: t
         yield item
 
 
-def _notes(row: dict[str, Any], config: Config) -> Iterator[str]:
+def _notes_on_row(row: dict[str, Any], config: Config) -> Iterator[str]:
     """What is done to a row that its writer might not expect."""
     if row.get("verifier", config.verifier[0]) != config.verifier[0]:
         yield f"names the verifier {row['verifier']!r:.60}; --verifier judges it instead"
@@ -211,9 +213,9 @@ def _notes(row: dict[str, Any], config: Config) -> Iterator[str]:
         yield f"has no {config.gold_column!r}; the reward finds an empty answer (--gold-column says where it is)"
 
 
-def _item(row: dict[str, Any], config: Config) -> tuple[Problem, str]:
+def _item_of_row(row: dict[str, Any], config: Config) -> tuple[Problem, str]:
     own = row_verifier(row, default="math_answer", trusted=config.trust_data_verifiers) if not config.verifier else ""
-    verifier, compares = _traits(config.verifier or (own,))
+    verifier, compares = _reward_traits(config.verifier or (own,))
     gold = field_of(row, config.gold_column)
     said = field_of(row, config.response_column)
     unasked, unsaid = gold is ABSENT and compares, said is ABSENT and "pred" not in row
@@ -225,7 +227,7 @@ def _item(row: dict[str, Any], config: Config) -> tuple[Problem, str]:
         )
     asked = next((row[name] for name in ("problem", "prompt", "question") if name in row), "")
     meta = meta_of(row, config.gold_column, config.response_column, "problem", "pred")
-    answer = _gold(gold, config.gold_column, verbatim=verifier in CODE_VERIFIERS or (own != "" and "verifier" in row))
+    answer = _gold_text(gold, config.gold_column, verbatim=verifier in CODE_VERIFIERS or (own != "" and "verifier" in row))
     problem = make_problem(asked if isinstance(asked, str) else "", answer, verifier=own or verifier, meta=meta)
     if said is not ABSENT and said is not None:
         if not isinstance(said, str):
@@ -236,12 +238,12 @@ def _item(row: dict[str, Any], config: Config) -> tuple[Problem, str]:
 
 
 @lru_cache(maxsize=256)
-def _traits(specs: tuple[str, ...]) -> tuple[str, bool]:
+def _reward_traits(specs: tuple[str, ...]) -> tuple[str, bool]:
     """For whom a bare answer is dressed, and whether rewards compare with a gold answer."""
     return "math_answer" if judges_answers(specs) else specs[0], reads_golds(specs)
 
 
-def _gold(value: object, field: str, *, verbatim: bool) -> str:
+def _gold_text(value: object, field: str, *, verbatim: bool) -> str:
     """The gold answer, of a solution its end, as `problem_file.py` reads it; nothing for NaN and infinity, which are no answers."""
     if value is ABSENT or (isinstance(value, float) and not math.isfinite(value)):
         return ""
@@ -251,7 +253,7 @@ def _gold(value: object, field: str, *, verbatim: bool) -> str:
 
 
 @contextmanager
-def _output(path: Path | None, source: str) -> Iterator[TextIO]:
+def _open_output(path: Path | None, source: str) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return

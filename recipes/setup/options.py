@@ -162,7 +162,7 @@ def check_numbers(options: object) -> None:
     for name, (rule, holds) in RANGES.items():
         value = getattr(options, name, None)
         if value is not None and not (math.isfinite(value) and holds(value)):
-            raise InputError(f"{_flag(name)} must be {rule}, not {value}")
+            raise InputError(f"{flag_of(name)} must be {rule}, not {value}")
 
 
 def check_options(options: Options) -> None:
@@ -175,18 +175,18 @@ def check_options(options: Options) -> None:
         "correction": ("correction_level", "correction_low", "correction_high"),
     }.items():
         obeyed = bool(getattr(options, needed)) or (needed == "correction" and options.ahead > 0)
-        _refuse_ignored(options, obeyed, given, f"without {_flag(needed)}")
+        _refuse_ignored(options, obeyed, given, f"without {flag_of(needed)}")
     _refuse_ignored(options, options.reference == "ema", ("ema_decay",), "without --reference ema")
     _refuse_ignored(options, options.correction == "mask", ("correction_low",), "without --correction mask")
 
 
 def _refuse_ignored(options: Options, obeyed: bool, names: tuple[str, ...], when: str) -> None:
-    ignored = [_flag(name) for name in names if getattr(options, name) is not None]
+    ignored = [flag_of(name) for name in names if getattr(options, name) is not None]
     if ignored and not obeyed:
         raise InputError(f"{' and '.join(ignored)} would be ignored {when}; leave it out, or give that too")
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
@@ -204,8 +204,8 @@ def from_json(kind: type[Options], values: dict[str, Any], place: Path) -> Any:
     unknown = sorted(values.keys() - hints.keys())
     if unknown:
         raise InputError(f"--resume {place}: its config.json has options that this recipe does not: {', '.join(unknown)}")
-    restored = {key: _restored(value, hints[key]) for key, value in values.items()}
-    wrong = [key for key, value in restored.items() if not _fits(value, hints[key])]
+    restored = {key: _restore_value(value, hints[key]) for key, value in values.items()}
+    wrong = [key for key, value in restored.items() if not _fits_hint(value, hints[key])]
     if wrong:
         raise InputError(
             f"--resume {place}: its config.json gives {wrong[0]} as {values[wrong[0]]!r:.60}, which that option cannot be; restore the file"
@@ -213,23 +213,23 @@ def from_json(kind: type[Options], values: dict[str, Any], place: Path) -> Any:
     return kind(**restored)
 
 
-def _restored(value: Any, hint: Any) -> Any:
+def _restore_value(value: Any, hint: Any) -> Any:
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     if isinstance(value, str) and Path in kinds:
         return Path(value)
     return tuple(value) if isinstance(value, list) else value
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _fits_hint(value: Any, hint: Any) -> bool:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        return _fits(value, inner[0])
+        return _fits_hint(value, inner[0])
     if origin in (types.UnionType, typing.Union):
-        return any(_fits(value, each) for each in inner)
+        return any(_fits_hint(value, each) for each in inner)
     if origin is Literal:
         return value in inner
     if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(each, inner[0]) for each in value)
+        return isinstance(value, tuple) and all(_fits_hint(each, inner[0]) for each in value)
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, hint) and not (hint is int and isinstance(value, bool))
@@ -240,9 +240,9 @@ def resumed(options: Any) -> Any:
     if options.resume is None:
         return options
     path = options.resume
-    others = [f.name for f in dataclasses.fields(options) if f.name != "resume" and getattr(options, f.name) != _default(f)]
+    others = [f.name for f in dataclasses.fields(options) if f.name != "resume" and getattr(options, f.name) != _default_of(f)]
     if others:
-        raise InputError(f"--resume takes every option from {path}/config.json; leave out {', '.join(map(_flag, others))}")
+        raise InputError(f"--resume takes every option from {path}/config.json; leave out {', '.join(map(flag_of, others))}")
     stored = stored_run(path)["options"]
     return dataclasses.replace(from_json(type(options), stored, path), run=path, resume=path, overwrite=False)
 
@@ -266,5 +266,5 @@ def absolute(place: str) -> str:
     return str(Path(place).resolve()) if place and Path(place).exists() else place
 
 
-def _default(field: "dataclasses.Field[Any]") -> Any:
+def _default_of(field: "dataclasses.Field[Any]") -> Any:
     return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default

@@ -18,7 +18,7 @@ def reward_code(specs: Iterable[str]) -> dict[str, str]:
     marks: dict[str, str] = {}
     for spec in dict.fromkeys(specs):
         with suppress(InputError):  # loading it says what is wrong
-            marks |= {reward.name: _mark(reward.name) for reward in rewards_in(spec)}
+            marks |= {reward.name: _code_mark(reward.name) for reward in rewards_in(spec)}
     return marks
 
 
@@ -34,7 +34,7 @@ def changed(then: Mapping[str, str], now: Mapping[str, str]) -> str:
     )
 
 
-def _mark(name: str) -> str:
+def _code_mark(name: str) -> str:
     place, colon, _ = name.rpartition(":")
     if not colon:
         with suppress(importlib.metadata.PackageNotFoundError):

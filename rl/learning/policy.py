@@ -184,7 +184,7 @@ class Policy:
         stats = UpdateStats(lr=lr)
         weight = algorithm.weight(batch.mask)
         stats.effective_batch = int(((batch.advantage != 0) & batch.mask).any(1).sum())
-        plan = self._plan(batch, algorithm)
+        plan = self._plan_micro_batches(batch, algorithm)
         progress = in_progress()
         if progress:
             progress.total -= len(batch.tokens) - sum(map(len, plan))
@@ -204,7 +204,7 @@ class Policy:
                 self._step(stats, lr)
         return stats
 
-    def _plan(self, batch: Batch, algorithm: Algorithm) -> list[Int[Tensor, "M"]]:
+    def _plan_micro_batches(self, batch: Batch, algorithm: Algorithm) -> list[Int[Tensor, "M"]]:
         """The micro-batches of an update: rows that have something to teach, or all where other terms teach too."""
         taught = ((batch.advantage != 0) & batch.mask).any(1)
         rows = (taught if algorithm.zero_advantage_is_free else batch.mask.any(1)).nonzero().squeeze(1)
@@ -218,7 +218,7 @@ class Policy:
         logp = torch.zeros(batch.tokens.shape)
         self.model.train()  # as `update`
         with torch.no_grad():
-            for index in self._plan(batch, algorithm):
+            for index in self._plan_micro_batches(batch, algorithm):
                 raise_if_interrupted()
                 part = batch.rows(index).to(self.device)
                 logp[index, : part.tokens.shape[1]] = self._forward(part)[0].cpu()
@@ -261,7 +261,7 @@ class Policy:
         norm = nn.utils.get_total_norm(gradients)
         stats.grad_norm = float(norm)
         if not (math.isfinite(stats.loss) and math.isfinite(stats.grad_norm)):
-            self._skip(stats)  # before clipping, which would spread one tensor's nan over all
+            self._skip_step(stats)  # before clipping, which would spread one tensor's nan over all
             return
         nn.utils.clip_grads_with_norm_(self.trainable.values(), self.settings.max_grad_norm, norm)
         for group in self.optimizer.param_groups:
@@ -275,7 +275,7 @@ class Policy:
             for name, parameter in self.trainable.items():
                 self.shadow[name].lerp_(parameter.detach(), 1 - self.ema_decay)
 
-    def _skip(self, stats: UpdateStats) -> None:
+    def _skip_step(self, stats: UpdateStats) -> None:
         broken = [name for name, p in self.trainable.items() if p.grad is not None and not torch.isfinite(p.grad).all()]
         self.optimizer.zero_grad(set_to_none=True)
         stats.skipped = 1
@@ -363,7 +363,9 @@ def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:
         warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True`")  # that is refused below
         adapted = get_peft_model(
             model,  # type: ignore[arg-type]  # any PreTrainedModel
-            LoraConfig(r=lora.rank, lora_alpha=_whole(lora.alpha), target_modules=targets, use_dora=lora.dora, task_type="CAUSAL_LM"),
+            LoraConfig(
+                r=lora.rank, lora_alpha=_as_int_if_whole(lora.alpha), target_modules=targets, use_dora=lora.dora, task_type="CAUSAL_LM"
+            ),
         )
     if tied := sorted(shared & set(getattr(adapted.base_model, "targeted_module_names", ()))):
         raise InputError(
@@ -431,6 +433,6 @@ def _saveable(config: GenerationConfig) -> bool:
     return True
 
 
-def _whole(alpha: float) -> Any:
+def _as_int_if_whole(alpha: float) -> Any:
     """peft documents an int and computes with any number: whole ones stay ints in the saved adapter's config."""
     return int(alpha) if alpha == int(alpha) else alpha

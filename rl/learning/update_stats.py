@@ -46,10 +46,10 @@ class UpdateStats:
         self.sampler_kl += float((gap.exp() - gap - 1).sum())  # k3 of KL(sampler || trainer): never negative
         self.sampler_gap = max(self.sampler_gap, float(gap.abs().max()))
         if part.old_logp is not None:  # else every ratio is 1 and nothing can be clipped
-            self.clipped += int(_clipped(part, algorithm, logp, old).sum())
+            self.clipped += int(_clipped_tokens(part, algorithm, logp, old).sum())
 
 
-def _clipped(part: "Batch", algorithm: Algorithm, logp: Float[Tensor, "B T"], old: Float[Tensor, "B T"]) -> Tensor:
+def _clipped_tokens(part: "Batch", algorithm: Algorithm, logp: Float[Tensor, "B T"], old: Float[Tensor, "B T"]) -> Tensor:
     """Tokens whose advantage is not 0 but whose gradient is: what "clipped" means, for every loss alike."""
     leaf = logp.clone().requires_grad_()
     with torch.enable_grad():

@@ -18,15 +18,15 @@ class Course:
         self.begun = restored is not None
         """Whether what comes before the first step is done."""
         self._saved = self.position.step if restored else None
-        self._policy = self._stamp()
+        self._policy = self._policy_stamp()
 
-    def _stamp(self) -> tuple[int, int]:
+    def _policy_stamp(self) -> tuple[int, int]:
         """Changes whenever the policy does."""
         return self.policy.version, self.policy.skipped_in_a_row
 
     def reach(self, position: Position) -> None:
         """A step is whole: its numbers are stored."""
-        self.position, self.begun, self._policy = position, True, self._stamp()
+        self.position, self.begun, self._policy = position, True, self._policy_stamp()
 
     def save(self) -> None:
         """A checkpoint of the last whole step, where there is none yet. Rollouts of older weights must have settled."""
@@ -41,7 +41,7 @@ class Course:
         head = f"interrupted in {self.doing}"
         if not self.begun:
             return f"{head}: nothing was learnt yet, so only the run's options are kept"
-        if self._policy == self._stamp() and self.rollouts.settled:
+        if self._policy == self._policy_stamp() and self.rollouts.settled:
             self.save()
         self.rollouts.abandon()
         step = self.position.step

@@ -82,10 +82,10 @@ class Rollouts:
             rollout = self._coming[1].result()
             self._coming = None
             return rollout
-        stored = self._stored(step)
+        stored = self._read_stored(step)
         if stored and self.oldest and 0 <= self.policy.version - stored.version <= self.oldest:
             return stored  # begun by an earlier life of this run, from weights that are gone
-        clock = self._synced()
+        clock = self._sync_and_time()
         if stored and stored.version == self.policy.version:
             return stored
         return self._sample(step, cursor, clock)
@@ -94,8 +94,8 @@ class Rollouts:
         """Start on a step's rollout with the weights as they are now, and return at once."""
         future: Future[Rollout] = Future()
         self._coming = (step, future)
-        clock = self._synced()
-        stored = self._stored(step)
+        clock = self._sync_and_time()
+        stored = self._read_stored(step)
         if stored and stored.version == self.policy.version:
             future.set_result(stored)
             return
@@ -124,7 +124,7 @@ class Rollouts:
         if self._thread:
             self._thread.join(_ABANDONED)
 
-    def _stored(self, step: int) -> Rollout | None:
+    def _read_stored(self, step: int) -> Rollout | None:
         stored = self.run.rollouts.read(step, self.by_id)
         if stored is None:
             return None
@@ -133,7 +133,7 @@ class Rollouts:
             raise InputError(f"{self.run.rollouts.path(step)} is another model's: it has the token {last}; remove it, to sample it again")
         return Rollout(*stored)
 
-    def _synced(self) -> Clock:
+    def _sync_and_time(self) -> Clock:
         clock = Clock()
         clock("sync")
         self.sync()

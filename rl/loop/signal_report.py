@@ -21,7 +21,7 @@ def rollout_metrics(groups: Sequence[Group], replaced: Sequence[Group]) -> dict[
     verdicts = [verdict for group in sampled_groups for verdict in group.verdicts]
     scores = [verdict.score for verdict in verdicts if verdict.score is not None]
     statuses = Counter(verdict.status for verdict in verdicts)
-    kinds = Counter(map(_kind, groups))
+    kinds = Counter(map(_group_kind, groups))
     lengths = [sum(completion.sampled) for completion in completions]
     result = accuracy(sampled_groups)
     low, high = result.interval
@@ -66,7 +66,7 @@ def _tool_metrics(completions: Sequence[Completion]) -> dict[str, float]:
     }
 
 
-def _kind(group: Group) -> str:
+def _group_kind(group: Group) -> str:
     statuses = {verdict.status for verdict in group.verdicts if verdict.valid}
     if not statuses:
         return "no_verdict"

@@ -36,14 +36,14 @@ class Silence:
             return ""
         self.steps += 1
         for group in groups:
-            self._count(group)
+            self._count_group(group)
         if self.steps < self.patience:
             return ""
         text = self.reason()
         self.__init__(self.second_look, patience=LATER)  # type: ignore[misc]
         return text
 
-    def _count(self, group: Group) -> None:
+    def _count_group(self, group: Group) -> None:
         self.statuses.update(verdict.status for verdict in group.verdicts)
         self.cut += sum(completion.finish == "length" for completion in group.completions)
         statuses = {verdict.status is Status.RIGHT for verdict in group.verdicts if verdict.valid}
@@ -58,10 +58,10 @@ class Silence:
     def reason(self) -> str:
         """One line: why nothing was learnt in these steps, and what helps."""
         total = sum(self.statuses.values())
-        why = self._gate(total) or self._others(total)
+        why = self._gate_reason(total) or self._other_reason(total)
         return f"No group had a signal in the last {self.steps} steps, so nothing was learnt: {why}"
 
-    def _gate(self, total: int) -> str:
+    def _gate_reason(self, total: int) -> str:
         if 2 * len(self.refused) < total or not self.refused:
             return ""
         looked = self.refused[:_LOOKED_AT]
@@ -78,7 +78,7 @@ class Silence:
             "--system-prompt, give its beginning with --prefill, or leave the gate out"
         )
 
-    def _others(self, total: int) -> str:
+    def _other_reason(self, total: int) -> str:
         lost = {status.value: self.statuses[status] for status in (Status.TIMEOUT, Status.CRASH, Status.BAD_GOLD) if self.statuses[status]}
         right, silent = self.statuses[Status.RIGHT], self.statuses[Status.NO_ANSWER]
         if 2 * sum(lost.values()) >= total:

@@ -36,9 +36,9 @@ def write_report(run: RunFolder) -> Path:
     steps = [row["step"] for row in rows if run.rollouts.path(row["step"]).is_file()]
     parts = [
         f"<h1>{html.escape(run.path.name)}</h1><p>{rows[-1]['step']} steps</p>",
-        _numbers(rows),
-        '<div class="plots">' + "".join(_image(path) for path in plots) + "</div>",
-        *(_samples(run.rollouts.path(step), step) for step in dict.fromkeys(steps[:1] + steps[-1:])),
+        _number_table(rows),
+        '<div class="plots">' + "".join(_image_tag(path) for path in plots) + "</div>",
+        *(_sample_table(run.rollouts.path(step), step) for step in dict.fromkeys(steps[:1] + steps[-1:])),
         f"<h2>Configuration</h2><pre>{html.escape(read_file(run.path / 'config.json'))}</pre>",
     ]
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(run.path.name)}</title><style>{STYLE}</style>'
@@ -48,7 +48,7 @@ def write_report(run: RunFolder) -> Path:
     return path
 
 
-def _numbers(rows: Sequence[dict[str, Any]]) -> str:
+def _number_table(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["<tr><th>number<th>first<th>last</tr>"]
     for key in NUMBERS:
         held = [row[key] for row in rows if is_number(row.get(key))]
@@ -57,11 +57,11 @@ def _numbers(rows: Sequence[dict[str, Any]]) -> str:
     return "<table>" + "".join(lines) + "</table>"
 
 
-def _image(path: Path) -> str:
+def _image_tag(path: Path) -> str:
     return f'<img alt="{html.escape(path.stem)}" src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
 
 
-def _samples(path: Path, step: int) -> str:
+def _sample_table(path: Path, step: int) -> str:
     """The first completion of the first groups, as the verifier read them; or why the file cannot be read."""
     columns = ["group", "problem", "answer", "response", "score", "status", "detail"]
     heading = f"<h2>What the policy said, step {step}</h2>"

@@ -38,7 +38,7 @@ def plot_run(metrics_path: Path, folder: Path) -> list[Path]:
     return written
 
 
-def _series(rows: Rows, *keys: str) -> list[list[float]]:
+def _series_of(rows: Rows, *keys: str) -> list[list[float]]:
     """[steps, key 1, key 2, ...] over the rows that hold a number for all the keys (JSON's null is what was not finite)."""
     held = [row for row in rows if all(is_number(row.get(key)) for key in keys)]
     return [[row["step"] for row in held], *([row[key] for row in held] for key in keys)]
@@ -49,17 +49,17 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < sys.float_info.max
 
 
-def _label(name: str) -> str:
+def _plain_label(name: str) -> str:
     """A name for matplotlib to show as it is: not as a formula, which a pair of dollars would be, and without what no font has."""
     shown = "".join(character if character.isprintable() else "\ufffd" for character in name[:60]).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown  # it would leave out a label with an underscore in front
 
 
-def _accuracy(axes: Any, rows: Rows) -> None:
-    steps, value, low, high = _series(rows, "accuracy", "accuracy_low", "accuracy_high")
+def _draw_accuracy(axes: Any, rows: Rows) -> None:
+    steps, value, low, high = _series_of(rows, "accuracy", "accuracy_low", "accuracy_high")
     axes.plot(steps, value, color="#7a9cc6", linewidth=1, label="sampled, training problems")
     axes.fill_between(steps, low, high, color="#7a9cc6", alpha=0.2, linewidth=0)
-    steps, value, low, high = _series(rows, "eval/accuracy", "eval/low", "eval/high")
+    steps, value, low, high = _series_of(rows, "eval/accuracy", "eval/low", "eval/high")
     if steps:
         bars = [(v, a, b) for v, a, b in zip(value, low, high, strict=True)]
         errors = [[max(0.0, v - a) for v, a, _ in bars], [max(0.0, b - v) for v, _, b in bars]]  # by rounding a little below 0
@@ -68,33 +68,33 @@ def _accuracy(axes: Any, rows: Rows) -> None:
     axes.set_title("Accuracy")
 
 
-def _reward(axes: Any, rows: Rows) -> None:
-    steps, mean, spread = _series(rows, "reward", "reward_std")
+def _draw_reward(axes: Any, rows: Rows) -> None:
+    steps, mean, spread = _series_of(rows, "reward", "reward_std")
     axes.plot(steps, mean, color="#33658a", label="mean reward")
     low, high = ([m + sign * s for m, s in zip(mean, spread, strict=True)] for sign in (-1, 1))
     axes.fill_between(steps, low, high, color="#33658a", alpha=0.12, linewidth=0, label="± 1 standard deviation")
     for key in sorted({key for row in rows for key in row if key.startswith("reward/")}):
-        axes.plot(*_series(rows, key), linewidth=1, label=_label(key.removeprefix("reward/")))
+        axes.plot(*_series_of(rows, key), linewidth=1, label=_plain_label(key.removeprefix("reward/")))
     axes.set_title("Reward")
 
 
-def _length(axes: Any, rows: Rows) -> None:
-    axes.plot(*_series(rows, "length"), color="#33658a", label="mean")
-    axes.plot(*_series(rows, "length_max"), color="#33658a", linewidth=0.8, linestyle=":", label="longest")
+def _draw_length(axes: Any, rows: Rows) -> None:
+    axes.plot(*_series_of(rows, "length"), color="#33658a", label="mean")
+    axes.plot(*_series_of(rows, "length_max"), color="#33658a", linewidth=0.8, linestyle=":", label="longest")
     axes.set_title("Completion length (tokens)")
     axes.set_ylim(bottom=0)
 
 
-def _entropy(axes: Any, rows: Rows) -> None:
-    axes.plot(*_series(rows, "entropy"), color="#33658a", label="all sampled tokens (-log p)")
-    axes.plot(*_series(rows, "entropy_trained"), color="#86bbd8", linewidth=1, label="trained tokens (exact)")
+def _draw_entropy(axes: Any, rows: Rows) -> None:
+    axes.plot(*_series_of(rows, "entropy"), color="#33658a", label="all sampled tokens (-log p)")
+    axes.plot(*_series_of(rows, "entropy_trained"), color="#86bbd8", linewidth=1, label="trained tokens (exact)")
     axes.set_title("Entropy (nats per token)")
     axes.set_ylim(bottom=0)
 
 
-def _kl(axes: Any, rows: Rows) -> None:
+def _draw_kl(axes: Any, rows: Rows) -> None:
     for key, label, colour in (("kl_reference", "to the reference", "#33658a"), ("sampler_kl", "sampler to trainer", "#b5382a")):
-        steps, values = _series(rows, key)
+        steps, values = _series_of(rows, key)
         shown = [(step, value) for step, value in zip(steps, values, strict=True) if value > 0]  # 0 where no reference is used
         if shown:
             axes.plot(*zip(*shown, strict=True), color=colour, label=label)
@@ -103,14 +103,21 @@ def _kl(axes: Any, rows: Rows) -> None:
     axes.set_title("KL (nats per token)")
 
 
-def _groups(axes: Any, rows: Rows) -> None:
+def _draw_groups(axes: Any, rows: Rows) -> None:
     keys = {"groups_mixed": "mixed: these teach", "groups_all_right": "all right", "groups_all_wrong": "all wrong",
             "groups_equal": "equal scores", "groups_no_verdict": "no verdict"}  # fmt: skip
-    steps, *shares = _series(rows, *keys)
+    steps, *shares = _series_of(rows, *keys)
     axes.stackplot(steps, shares, labels=keys.values(), colors=["#86bbd8", "#9fc490", "#e0a899", "#cccccc", "#222222"])
     axes.set_ylim(0, 1)
     axes.margins(x=0)
     axes.set_title("Groups: those that teach, and the dead ones")
 
 
-_PLOTS = {"accuracy": _accuracy, "reward": _reward, "length": _length, "entropy": _entropy, "kl": _kl, "groups": _groups}
+_PLOTS = {
+    "accuracy": _draw_accuracy,
+    "reward": _draw_reward,
+    "length": _draw_length,
+    "entropy": _draw_entropy,
+    "kl": _draw_kl,
+    "groups": _draw_groups,
+}

@@ -176,7 +176,7 @@ class RunFolder:
 
     def write_manifest(self, *, status: str, **facts: Any) -> None:
         """What the run was made with and how it ended: status is "running", "interrupted" or "done"."""
-        packages = {name: _version(name) for name in ("reckon-rl", "torch", "transformers", "peft", "trl", "numpy")}
+        packages = {name: _package_version(name) for name in ("reckon-rl", "torch", "transformers", "peft", "trl", "numpy")}
         software = {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
         write_json(self.path / "manifest.json", {"status": status, "command": sys.argv, **software, **facts})
 
@@ -184,7 +184,7 @@ class RunFolder:
 
     def save(self, policy: Policy, position: Position) -> None:
         """A checkpoint, whole or not at all; older ones beyond `keep_checkpoints` go."""
-        path = self.checkpoints / _name(position.step)
+        path = self.checkpoints / _checkpoint_name(position.step)
         try:
             with atomic_path(path) as folder:
                 folder.mkdir()
@@ -194,7 +194,7 @@ class RunFolder:
             if shutil.disk_usage(self.path).free > policy.checkpoint_bytes():
                 raise
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
-        for old in self._saved()[: -self.keep_checkpoints]:
+        for old in self._saved_checkpoints()[: -self.keep_checkpoints]:
             shutil.rmtree(old)
 
     def restore(self, policy: Policy) -> Position | None:
@@ -204,11 +204,11 @@ class RunFolder:
         """
         for folder in (self.path, self.checkpoints, self.rollouts.folder):
             remove_leftovers(folder)
-        saved = self._saved()
+        saved = self._saved_checkpoints()
         if not saved:
             self.metrics_path.unlink(missing_ok=True)
             return None
-        position = self._load(policy, saved)
+        position = self._load_newest(policy, saved)
         lines = [line for line in read_lines(self.metrics_path) if line["step"] <= position.step]
         if [line["step"] for line in lines] != list(range(position.step + 1)):
             raise InputError(
@@ -219,7 +219,7 @@ class RunFolder:
             temporary.write_text("".join(_to_json(line) + "\n" for line in lines), encoding="utf-8")
         return position
 
-    def _load(self, policy: Policy, saved: list[Path]) -> Position:
+    def _load_newest(self, policy: Policy, saved: list[Path]) -> Position:
         """The newest checkpoint's. Raises InputError for a damaged one, whatever it holds."""
         newest = saved[-1]
         remedy = f"remove that folder to go on from {saved[-2].name}" if len(saved) > 1 else "restore it, or start a new run"
@@ -229,7 +229,9 @@ class RunFolder:
                     raise ValueError(f"{entry.name} is not a regular file")  # opening a pipe would wait for ever
             where = _read_object(newest / "position.json")
             position = Position(where["step"], where["cursor"])
-            if not all(isinstance(n, int) and n >= 0 for n in (position.step, position.cursor)) or newest.name != _name(position.step):
+            if not all(isinstance(n, int) and n >= 0 for n in (position.step, position.cursor)) or newest.name != _checkpoint_name(
+                position.step
+            ):
                 raise ValueError("position.json is another checkpoint's")
             policy.load(newest)
         except (MemoryError, torch.OutOfMemoryError):
@@ -241,12 +243,12 @@ class RunFolder:
             raise InputError(f"the checkpoint {newest} is damaged: {what}; {remedy}") from error
         return position
 
-    def _saved(self) -> list[Path]:
+    def _saved_checkpoints(self) -> list[Path]:
         """Each was whole when it got its name: one that lacks something now is damaged, and not to be passed over in silence."""
         return sorted(self.checkpoints.glob("step-*"))
 
 
-def _name(step: int) -> str:
+def _checkpoint_name(step: int) -> str:
     return f"step-{step:06d}"
 
 
@@ -260,7 +262,7 @@ def _read_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def _version(package: str) -> str:
+def _package_version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:

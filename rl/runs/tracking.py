@@ -65,11 +65,11 @@ class Tracker:
     def __init__(self, metrics_path: Path, *, steps: int, name: str = "run", tracker: TrackerName | None = None, config: Any = None):
         self.metrics_path, self.steps, self.name = metrics_path, steps, name
         self.console = Console(file=sys.stderr, highlight=False)
-        self.live = Live(get_renderable=self._view, console=self.console, refresh_per_second=4) if self.console.is_terminal else None
+        self.live = Live(get_renderable=self._live_view, console=self.console, refresh_per_second=4) if self.console.is_terminal else None
         self.screen = Screen(self.say, live=self.live is not None)
         self._open = ExitStack()
         self._step = 0
-        self.external = _external(tracker, name, metrics_path.parent, config or {}) if tracker else None
+        self.external = _start_external(tracker, name, metrics_path.parent, config or {}) if tracker else None
         self._begun: tuple[float, int] | None = None
         self._shown: dict[str, Any] = {}
 
@@ -100,13 +100,13 @@ class Tracker:
         else:
             shown = {**metrics} if step else {"eval/accuracy": metrics.get("eval/accuracy")}
             cells = [f"{label} {form.format(shown[key])}" for key, (label, form) in SHOWN.items() if shown.get(key) is not None]
-            self.console.print(f"{self.name} {step}/{self.steps}  " + "  ".join(cells) + f"  {self._pace(step)}", soft_wrap=True)
+            self.console.print(f"{self.name} {step}/{self.steps}  " + "  ".join(cells) + f"  {self._describe_pace(step)}", soft_wrap=True)
 
     def say(self, text: str) -> None:
         """A line for the reader, above the live table."""
         self.console.print(text, soft_wrap=True, markup=False)
 
-    def _pace(self, step: int) -> str:
+    def _describe_pace(self, step: int) -> str:
         since, first = self._begun or (time.monotonic(), step)
         if step == first:
             return ""
@@ -114,19 +114,19 @@ class Tracker:
         left = int(rate * (self.steps - step))
         return f"{rate:.2f} s/step, {left // 60}:{left % 60:02d} left"
 
-    def _view(self) -> Group:
+    def _live_view(self) -> Group:
         """What the live display shows, asked anew at each refresh."""
         progress = self.screen.progress
-        rows: list[Any] = [self._table(self._step)] if self._begun else []
+        rows: list[Any] = [self._number_table(self._step)] if self._begun else []
         return Group(*rows, *([Text(str(progress))] if progress else []))
 
-    def _table(self, step: int) -> Group:
+    def _number_table(self, step: int) -> Group:
         table = Table(box=None, padding=(0, 2), show_header=False)
         cells = [(label, form.format(self._shown[key])) for key, (label, form) in SHOWN.items() if self._shown.get(key) is not None]
         for start in range(0, len(cells), 4):
             table.add_row(*(f"[dim]{label}[/dim] [bold]{value}[/bold]" for label, value in cells[start : start + 4]))
         bar = Padding(ProgressBar(self.steps, step, width=60), 0)  # a bare bar does not end its line
-        return Group(f"{self.name}  step {step}/{self.steps}  {self._pace(step)}", bar, table)
+        return Group(f"{self.name}  step {step}/{self.steps}  {self._describe_pace(step)}", bar, table)
 
 
 def check_tracker(tracker: TrackerName | None) -> None:
@@ -135,7 +135,7 @@ def check_tracker(tracker: TrackerName | None) -> None:
         raise InputError(f"--track {tracker}: the package {tracker} is not installed; pip install {tracker}, or leave --track out")
 
 
-def _external(tracker: TrackerName, name: str, folder: Path, config: Any) -> Any:
+def _start_external(tracker: TrackerName, name: str, folder: Path, config: Any) -> Any:
     """accelerate's trackers: one interface to services that change theirs."""
     from accelerate import PartialState, tracking
 

@@ -100,7 +100,7 @@ class HFEngine:
         rows.sort(key=lambda row: len(row[1]))  # stable; rows of like length share a call and its padding
         groups: list[list[Completion]] = [[] for _ in prompts]
         with self._sampling_module() as module:
-            generator = torch.Generator(_device(module)).manual_seed(sampling.seed)
+            generator = torch.Generator(_device_of(module)).manual_seed(sampling.seed)
             watch = _Watch(len(rows), sampling)
             for start in range(0, len(rows), self.max_sequences):
                 part = rows[start : start + self.max_sequences]
@@ -115,7 +115,7 @@ class HFEngine:
         scores = []
         with self._sampling_module() as module, torch.no_grad():
             for sequence in sequences:  # one at a time: exact without padding, and canaries are few
-                tokens = torch.tensor([list(sequence)], device=_device(module))
+                tokens = torch.tensor([list(sequence)], device=_device_of(module))
                 logp = torch.log_softmax(module(tokens).logits.float() / (temperature or 1.0), dim=-1)
                 chosen = logp[:, :-1].gather(2, tokens[:, 1:, None]).squeeze(2)
                 scores.append([0.0, *chosen[0].tolist()])
@@ -153,8 +153,8 @@ class HFEngine:
         sampler = _Sampler(sampling.temperature, generator, watch.batch(len(prompts)))
         ends = _Ends(stop_test(sampling, self.decode), width, len(prompts))
         sequences = module.generate(
-            tokens.to(_device(module)),
-            attention_mask=mask.long().to(_device(module)),
+            tokens.to(_device_of(module)),
+            attention_mask=mask.long().to(_device_of(module)),
             logits_processor=LogitsProcessorList([sampler]),
             stopping_criteria=StoppingCriteriaList([ends] if sampling.stop_texts else []),
             generation_config=GenerationConfig(
@@ -167,7 +167,7 @@ class HFEngine:
         sampler.note(sequences[:, -1])
         chosen = sequences[:, width:].tolist()
         logprobs = torch.stack(sampler.chosen[: sequences.shape[1] - width], dim=1).tolist()
-        lengths = ends.lengths if sampling.stop_texts else [_stop(row, sampling.stop_ids) for row in chosen]
+        lengths = ends.lengths if sampling.stop_texts else [_length_to_stop(row, sampling.stop_ids) for row in chosen]
         return [self._completion(*row) for row in zip(chosen, logprobs, lengths, strict=True)]
 
     def _completion(self, tokens: list[int], logprobs: list[float], stop: int | None) -> Completion:
@@ -204,14 +204,14 @@ class _Watch:
         return watch
 
 
-def _stop(tokens: list[int], stop_ids: Sequence[int]) -> int | None:
+def _length_to_stop(tokens: list[int], stop_ids: Sequence[int]) -> int | None:
     """The number of tokens up to and with the first stop id."""
     return next((n for n, token in enumerate(tokens, 1) if token in stop_ids), None)
 
 
-def _device(module: nn.Module) -> torch.device:
+def _device_of(module: nn.Module) -> torch.device:
     return next(module.parameters()).device
 
 
 def _autocast(module: nn.Module, dtype: str | None) -> AbstractContextManager[Any]:
-    return torch.autocast(_device(module).type, getattr(torch, dtype)) if dtype else nullcontext()
+    return torch.autocast(_device_of(module).type, getattr(torch, dtype)) if dtype else nullcontext()

@@ -67,7 +67,7 @@ def full_tensors(module: nn.Module, dtype: torch.dtype, *, adapter: bool = True)
     base = base_model(module)
     tensors: dict[str, Tensor] = {}
     seen: set[int] = set()
-    for name, tensor in _walk(base, "", adapter):
+    for name, tensor in _walk_tensors(base, "", adapter):
         if id(tensor) not in seen:
             seen.add(id(tensor))
             tensors[name] = tensor
@@ -138,17 +138,17 @@ def size_of(module: nn.Module, dtype: torch.dtype) -> int:
     return sum(parameter.numel() for parameter in module.parameters()) * dtype.itemsize
 
 
-def _walk(module: Any, prefix: str, adapter: bool) -> Iterator[tuple[str, Tensor]]:
+def _walk_tensors(module: Any, prefix: str, adapter: bool) -> Iterator[tuple[str, Tensor]]:
     """Parameters and persistent buffers, each adapted layer as the plain layer that it stands for."""
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils import ModulesToSaveWrapper
 
     if isinstance(module, BaseTunerLayer):
-        plain = _merged(module) if adapter else module.get_base_layer()
-        yield from _walk(plain, prefix, adapter)
+        plain = _merged_layer(module) if adapter else module.get_base_layer()
+        yield from _walk_tensors(plain, prefix, adapter)
         return
     if isinstance(module, ModulesToSaveWrapper):
-        yield from _walk(module.modules_to_save[module.active_adapter] if adapter else module.original_module, prefix, adapter)
+        yield from _walk_tensors(module.modules_to_save[module.active_adapter] if adapter else module.original_module, prefix, adapter)
         return
     for name, parameter in module.named_parameters(recurse=False):
         yield prefix + name, parameter
@@ -156,10 +156,10 @@ def _walk(module: Any, prefix: str, adapter: bool) -> Iterator[tuple[str, Tensor
         if name not in module._non_persistent_buffers_set:
             yield prefix + name, buffer
     for name, child in module.named_children():
-        yield from _walk(child, f"{prefix}{name}.", adapter)
+        yield from _walk_tensors(child, f"{prefix}{name}.", adapter)
 
 
-def _merged(layer: Any) -> nn.Module:
+def _merged_layer(layer: Any) -> nn.Module:
     """The plain layer with the adapter in its weights, made on a copy."""
     duplicate = copy.deepcopy(layer)
     with torch.no_grad():

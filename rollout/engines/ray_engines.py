@@ -82,7 +82,7 @@ class RayEngines:
         if count < 1 or chunk < 1:
             raise InputError(f"{count} Ray engines with chunks of {chunk} prompts: both must be at least 1")
         self.chunk, self.timeout, self.max_deaths, self.tolerance = chunk, timeout, max_deaths, tolerance
-        self._started_ray = _connect(address)
+        self._started_ray = _connect_to_ray(address)
         have = ray.cluster_resources()
         gpus = (1 if have.get("GPU", 0) else 0) if gpus is None else gpus
         for kind, each in (("CPU", cpus), ("GPU", gpus)):
@@ -141,7 +141,7 @@ class RayEngines:
         self._require_weights()
         require_tokens(prompts)
         groups: list[list[Completion]] = [[] for _ in prompts]
-        waiting = deque(_chunks(prompts, self.chunk))
+        waiting = deque(_cut_into_chunks(prompts, self.chunk))
         running: dict[Any, tuple[int, tuple[int, list[int]]]] = {}
         idle = deque(range(len(self._actors)))
         deaths = 0
@@ -159,10 +159,10 @@ class RayEngines:
                         on_group(index, group)
             except RayActorError as error:
                 deaths += 1
-                self._replace(engine, deaths, error)
+                self._replace_actor(engine, deaths, error)
                 waiting.appendleft((number, members))
             except RayTaskError as error:
-                raise _cause(error) from error
+                raise _raised_by_engine(error) from error
             idle.append(engine)
         return groups
 
@@ -194,13 +194,13 @@ class RayEngines:
                 raise EngineLost(f"Ray engine {number} did not answer within {self.timeout:g} s; it may wait for resources") from None
             except RayActorError as error:
                 deaths += 1
-                self._replace(number, deaths, error)
+                self._replace_actor(number, deaths, error)
                 left[number] = call(self._actors[number])
             except RayTaskError as error:
-                raise _cause(error) from error
+                raise _raised_by_engine(error) from error
         return answers
 
-    def _replace(self, number: int, deaths: int, error: Exception) -> None:
+    def _replace_actor(self, number: int, deaths: int, error: Exception) -> None:
         """A new actor with the weights of the old one."""
         if deaths > self.max_deaths:
             raise EngineLost(
@@ -212,10 +212,10 @@ class RayEngines:
             for parcel, version in loads:
                 self.pids[number] = ray.get(self._actors[number].load.remote(parcel, version), timeout=self.timeout)
         except RayActorError as again:
-            self._replace(number, deaths + 1, again)
+            self._replace_actor(number, deaths + 1, again)
 
 
-def _connect(address: str | None) -> bool:
+def _connect_to_ray(address: str | None) -> bool:
     """Whether Ray was started here."""
     if ray.is_initialized():
         return False
@@ -231,7 +231,7 @@ def _connect(address: str | None) -> bool:
     return True
 
 
-def _chunks(prompts: Sequence[Sequence[int]], size: int) -> list[tuple[int, list[int]]]:
+def _cut_into_chunks(prompts: Sequence[Sequence[int]], size: int) -> list[tuple[int, list[int]]]:
     """(number, indices of its prompts), longest prompts first."""
     order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))  # stable
     return [(start // size, order[start : start + size]) for start in range(0, len(order), size)]
@@ -243,6 +243,6 @@ def _chunk_seed(seed: int, number: int) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def _cause(error: RayTaskError) -> Exception:
+def _raised_by_engine(error: RayTaskError) -> Exception:
     """What the engine raised, as it raised it."""
     return error.cause if isinstance(error.cause, Exception) else error

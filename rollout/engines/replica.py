@@ -36,22 +36,22 @@ def pack(weights: PolicyWeights, *, changes: bool = False) -> Parcel:
     """A copy of the policy as it is now; with `changes`, only of the parameters that train. Tied tensors travel once."""
     module: Any = weights.module
     if changes:
-        return Parcel({name: _copied(p) for name, p in module.named_parameters() if p.requires_grad}, weights.autocast)
+        return Parcel({name: _copy_to_cpu(p) for name, p in module.named_parameters() if p.requires_grad}, weights.autocast)
     with_adapter = hasattr(module, "peft_config")
     model = module.get_base_model() if with_adapter else module
     return Parcel(
-        {name: _copied(tensor) for name, tensor in _tensors(module).items()},
+        {name: _copy_to_cpu(tensor) for name, tensor in _state_tensors(module).items()},
         weights.autocast,
         model.config,
         module.peft_config[module.active_adapter] if with_adapter else None,
     )
 
 
-def _copied(tensor: Tensor) -> Tensor:
+def _copy_to_cpu(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", copy=True).contiguous()
 
 
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
+def _state_tensors(module: nn.Module) -> dict[str, Tensor]:
     """Parameters and the buffers that belong to the state (others, as rotary frequencies, follow from the config)."""
     state = module.state_dict(keep_vars=True)
     return {**dict(module.named_parameters()), **{name: buffer for name, buffer in module.named_buffers() if name in state}}
@@ -70,8 +70,8 @@ class Replica:
         if self.module is None:
             if parcel.config is None:
                 raise ValueError("the first parcel holds only changes; send a whole policy first")
-            self.module = _build(parcel).to(self.device)
-        own = _tensors(self.module)
+            self.module = _build_module(parcel).to(self.device)
+        own = _state_tensors(self.module)
         missing = own.keys() - parcel.tensors.keys() if parcel.config is not None else set()
         unknown = parcel.tensors.keys() - own.keys()
         if missing or unknown:
@@ -83,7 +83,7 @@ class Replica:
         return PolicyWeights(self.module, parcel.autocast)
 
 
-def _build(parcel: Parcel) -> nn.Module:
+def _build_module(parcel: Parcel) -> nn.Module:
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_config(parcel.config, attn_implementation=parcel.config._attn_implementation, trust_remote_code=False)

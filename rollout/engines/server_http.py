@@ -109,7 +109,7 @@ class JsonServer:
 
         def ask_once() -> HttpAnswer:
             nonlocal value
-            reply = self._once(path, body, timeout, calls, longest)
+            reply = self._post_once(path, body, timeout, calls, longest)
             value = read_json(reply.body) if reply.good and reply.body and answer else None
             return reply
 
@@ -129,7 +129,7 @@ class JsonServer:
         elif outcome.good:
             return value
         else:
-            said = f"answered {path} with status {outcome.status}: {_message(outcome.body)}"
+            said = f"answered {path} with status {outcome.status}: {_error_message(outcome.body)}"
         often = f" ({tries} times)" if tries > 1 else ""
         raise ServerFault(f"{self.url} {said}{often}", status=None if isinstance(outcome, HttpFault) else outcome.status)
 
@@ -155,7 +155,7 @@ class JsonServer:
             calls.call_off()
             pool.shutdown(cancel_futures=True)
 
-    def _once(self, path: str, body: Mapping[str, Any] | None, timeout: float, calls: Calls, longest: int) -> HttpAnswer:
+    def _post_once(self, path: str, body: Mapping[str, Any] | None, timeout: float, calls: Calls, longest: int) -> HttpAnswer:
         data = None if body is None else json.dumps(body).encode()
         return ask(
             self.url + path, data, headers=self._headers, until=time.monotonic() + timeout, longest=longest, proxies=False,
@@ -163,7 +163,7 @@ class JsonServer:
         )  # fmt: skip
 
 
-def _message(data: bytes) -> str:
+def _error_message(data: bytes) -> str:
     """What an error's body says, in one line."""
     try:
         text = str(read_json(data)["error"]["message"])

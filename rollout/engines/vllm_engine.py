@@ -101,17 +101,17 @@ class VLLMEngine:
         dtype = computing_dtype(weights)
         config = plain_adapter(weights.module)
         if self._llm is None:
-            moved = self._start(weights, dtype, config)
+            moved = self._start_llm(weights, dtype, config)
         else:
-            self._wake()
-            moved = 0 if config else self._reload(weights, dtype)
+            self._wake_up()
+            moved = 0 if config else self._reload_weights(weights, dtype)
         if config:
             moved += self._swap_adapter(weights, dtype, config)
         self._forget_prefixes()
         self._version = version
         return moved
 
-    def _start(self, weights: PolicyWeights, dtype: torch.dtype, config: Any | None) -> int:
+    def _start_llm(self, weights: PolicyWeights, dtype: torch.dtype, config: Any | None) -> int:
         """vLLM with the policy's full weights, an adapter left out. Returns the bytes handed over."""
         folder = handover_folder(size_of(weights.module, dtype))
         try:
@@ -119,13 +119,13 @@ class VLLMEngine:
             if self.tokenizer is not None:
                 self.tokenizer.save_pretrained(folder)
             with _kept_as_they_are():
-                self._llm = self._build(folder, dtype, config, weights.module)
-                self._probe()
+                self._llm = self._build_llm(folder, dtype, config, weights.module)
+                self._probe_kernels()
         finally:
             shutil.rmtree(folder)
         return moved
 
-    def _build(self, folder: Path, dtype: torch.dtype, config: Any | None, module: torch.nn.Module) -> Any:
+    def _build_llm(self, folder: Path, dtype: torch.dtype, config: Any | None, module: torch.nn.Module) -> Any:
         import vllm
 
         on_cpu = _on_cpu()
@@ -153,10 +153,10 @@ class VLLMEngine:
             self.close()
             raise _start_error(error) from error
 
-    def _probe(self) -> None:
+    def _probe_kernels(self) -> None:
         """Some shapes start and then fail in the first kernel (the CPU build has attention for heads of 32 and above)."""
         try:
-            self._ask([[0, 0]], [self._scoring(0)])
+            self._run_requests([[0, 0]], [self._scoring_parameters(0)])
         except RuntimeError as error:
             self.close()
             raise InputError(f"vLLM cannot run this model on this machine: {_first_line(error)}; use --engine hf") from error
@@ -187,7 +187,7 @@ class VLLMEngine:
         self._adapter = LoRARequest(name, number, str(self._adapter_folder))
         return moved
 
-    def _reload(self, weights: PolicyWeights, dtype: torch.dtype) -> int:
+    def _reload_weights(self, weights: PolicyWeights, dtype: torch.dtype) -> int:
         """Full weights in place. Workers in other processes read them from a folder; in this one they are handed over as they are."""
         if self._llm.llm_engine.vllm_config.lora_config is not None:
             raise InputError("this engine was started with a LoRA, and cannot take full weights now; start another engine")
@@ -223,7 +223,7 @@ class VLLMEngine:
         require_samplable(prompts, sampling)
         if sampling.stop_texts and self.tokenizer is None:
             raise ValueError(f"stop texts {sampling.stop_texts} need an engine that was made with `tokenizer`")
-        self._ready(prompts, sampling.max_tokens)
+        self._require_ready(prompts, sampling.max_tokens)
         # greedy completions of one prompt are one and the same
         copies = sampling.completions if sampling.temperature == 0 else 1
         groups: list[list[Completion]] = [[] for _ in prompts]
@@ -233,10 +233,10 @@ class VLLMEngine:
             if on_group:
                 on_group(index, groups[index])
 
-        self._ask(prompts, [self._parameters(sampling, index) for index in range(len(prompts))], finished)
+        self._run_requests(prompts, [self._sampling_parameters(sampling, index) for index in range(len(prompts))], finished)
         return groups
 
-    def _parameters(self, sampling: Sampling, index: int) -> Any:
+    def _sampling_parameters(self, sampling: Sampling, index: int) -> Any:
         from vllm import SamplingParams
 
         drawn = sampling.temperature > 0
@@ -262,18 +262,20 @@ class VLLMEngine:
 
     def score(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
         """At temperature 1, one request a sequence. At others one a token: vLLM applies the temperature only to what it samples."""
-        self._ready(sequences, 0)
+        self._require_ready(sequences, 0)
         if temperature in (0.0, 1.0):
             return self._score_at_one(sequences)
         pairs = [(sequence[:end], sequence[end]) for sequence in sequences for end in range(1, len(sequence))]
-        outputs = self._ask([prefix for prefix, _ in pairs], [self._scoring(token, temperature) for _, token in pairs])
+        outputs = self._run_requests([prefix for prefix, _ in pairs], [self._scoring_parameters(token, temperature) for _, token in pairs])
         found = iter([output.outputs[0].logprobs[0][token].logprob for output, (_, token) in zip(outputs, pairs, strict=True)])
         return [[0.0, *(next(found) for _ in sequence[1:])] for sequence in sequences]
 
     def _score_at_one(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """All but the last token as a prompt, so that a sequence as long as the context fits."""
         longer = [sequence for sequence in sequences if len(sequence) > 1]
-        outputs = iter(self._ask([sequence[:-1] for sequence in longer], [self._scoring(s[-1], prompt=True) for s in longer]))
+        outputs = iter(
+            self._run_requests([sequence[:-1] for sequence in longer], [self._scoring_parameters(s[-1], prompt=True) for s in longer])
+        )
         scores = []
         for sequence in sequences:
             row = [0.0]
@@ -284,7 +286,7 @@ class VLLMEngine:
             scores.append(row)
         return scores
 
-    def _scoring(self, token: int, temperature: float = 1.0, *, prompt: bool = False) -> Any:
+    def _scoring_parameters(self, token: int, temperature: float = 1.0, *, prompt: bool = False) -> Any:
         """One sampling step, for the log-probability of `token` in it; and of the prompt's tokens."""
         from vllm import SamplingParams
 
@@ -293,15 +295,15 @@ class VLLMEngine:
             prompt_logprobs=0 if prompt else None,
         )  # fmt: skip
 
-    def _ready(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
+    def _require_ready(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
         """Raises for what vLLM would cut short in silence."""
         if self._llm is None:
             raise ValueError("the engine has no weights yet; call load_policy first")
         limit = self._llm.llm_engine.vllm_config.model_config.max_model_len
         require_room(prompts, new_tokens, limit, "the engine's max_model_len", "raise max_model_len")
-        self._wake()
+        self._wake_up()
 
-    def _ask(
+    def _run_requests(
         self,
         prompts: Sequence[Sequence[int]],
         parameters: Sequence[Any],
@@ -342,7 +344,7 @@ class VLLMEngine:
         self._asleep = True
         return max(0, _free_memory() - before)
 
-    def _wake(self) -> None:
+    def _wake_up(self) -> None:
         if self._asleep:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()  # what the update left in the trainer's cache is the memory that was given back

@@ -81,28 +81,28 @@ class VLLMServer:
         self._vocabulary = 0
         self._served = "MODEL"
         self._dtype: str | None = None
-        self.version_of_vllm, self.model, self.max_model_len = self._look()
+        self.version_of_vllm, self.model, self.max_model_len = self._look_at_server()
 
-    def _look(self) -> tuple[str, str, int]:
+    def _look_at_server(self) -> tuple[str, str, int]:
         """The server's version, its model's name and context."""
         try:
             self._server.ask("/health", timeout=GLANCE_SECONDS, retry=False)
-            version = str(_item(self._server.ask("/version", timeout=GLANCE_SECONDS), "version"))
-            cards = _item(self._server.ask("/v1/models", timeout=GLANCE_SECONDS), "data")
+            version = str(_item_of(self._server.ask("/version", timeout=GLANCE_SECONDS), "version"))
+            cards = _item_of(self._server.ask("/v1/models", timeout=GLANCE_SECONDS), "data")
         except ServerFault as fault:
             if fault.status in (401, 403):
                 raise InputError(f"{fault}; set VLLM_API_KEY to the server's --api-key") from fault
             if fault.status in (404, 405):
-                raise InputError(f"{fault}; this is no vLLM server; {self._remedy()}") from fault
-            raise InputError(f"no vLLM server is ready there: {fault}; {self._remedy()}") from fault
+                raise InputError(f"{fault}; this is no vLLM server; {self._start_remedy()}") from fault
+            raise InputError(f"no vLLM server is ready there: {fault}; {self._start_remedy()}") from fault
         require_release(version, f"{self.url} is vLLM {version},", "the first that this engine works with; upgrade it")
         own = [card for card in cards or [] if isinstance(card, dict) and not card.get("parent")]
         if not own or not isinstance(own[0].get("max_model_len"), int):
-            raise InputError(f"{self.url} serves no model with a known context length; {self._remedy()}")
+            raise InputError(f"{self.url} serves no model with a known context length; {self._start_remedy()}")
         self._served = str(own[0].get("root") or own[0]["id"])
         return version, str(own[0]["id"]), int(own[0]["max_model_len"])
 
-    def _remedy(self, lora_rank: int | None = None) -> str:
+    def _start_remedy(self, lora_rank: int | None = None) -> str:
         return f"start it with: {server_line(self._served, port=self._server.port, lora_rank=lora_rank, dtype=self._dtype)}"
 
     # --- weights ---
@@ -139,7 +139,7 @@ class VLLMServer:
         return moved
 
     def _no_adapter(self, fault: ServerFault, rank: int, room: int) -> InputError:
-        start = self._remedy(rank)
+        start = self._start_remedy(rank)
         if fault.status == 404 and "No adapter found" not in str(fault):
             return InputError(f"{self.url} takes no adapters: VLLM_ALLOW_RUNTIME_LORA_UPDATING is not set there; {start}")
         if "max_lora_rank" in str(fault):
@@ -178,15 +178,15 @@ class VLLMServer:
         try:
             answer = self._server.ask("/collective_rpc", {"method": method, "kwargs": arguments}, timeout=self.timeout, errors_pass=False)
         except ServerFault as fault:
-            start = self._remedy()
+            start = self._start_remedy()
             if fault.status == 404:
                 raise InputError(f"{self.url} takes no weights: VLLM_SERVER_DEV_MODE is not set there; {start}") from fault
             if "has no attribute" in str(fault):
                 raise InputError(f"{self.url} takes no weights: it was started without --worker-extension-cls; {start}") from fault
             if "sees no weights" in str(fault):
                 raise InputError(f"{fault}; name a folder that both sides see as the shared folder") from fault
-            raise self._lost(fault) from fault
-        return list(_item(answer, "results"))
+            raise self._lost_server(fault) from fault
+        return list(_item_of(answer, "results"))
 
     def _new_folder(self, needed_bytes: int) -> Path:
         if self.shared_folder is None:
@@ -196,7 +196,7 @@ class VLLMServer:
     def _forget_prefixes(self) -> None:
         """Cached prefixes belong to the weights before. Blocks of a request that was called off may take a moment to be free."""
         for pause in (*self._server.pauses, None):
-            if _item(self._server.ask("/reset_prefix_cache", {}, timeout=GLANCE_SECONDS), "success", True) is not False:
+            if _item_of(self._server.ask("/reset_prefix_cache", {}, timeout=GLANCE_SECONDS), "success", True) is not False:
                 return
             if pause is not None:
                 time.sleep(pause)
@@ -207,12 +207,12 @@ class VLLMServer:
         self._dtype = str(dtype).removeprefix("torch.")
         try:
             question = {"method": "reckon_dtype", "kwargs": {}}
-            theirs = _item(self._server.ask("/collective_rpc", question, timeout=GLANCE_SECONDS, retry=False), "results")
+            theirs = _item_of(self._server.ask("/collective_rpc", question, timeout=GLANCE_SECONDS, retry=False), "results")
         except ServerFault:
             return  # adapters need neither that endpoint nor our class there; the canary compares all the same
         for found in theirs if isinstance(theirs, list) else []:
             if found not in (self._dtype, "float32"):
-                raise InputError(f"{self.url} computes in {found} and the policy in {self._dtype}; {self._remedy(lora_rank)}")
+                raise InputError(f"{self.url} computes in {found} and the policy in {self._dtype}; {self._start_remedy(lora_rank)}")
 
     def _check_temperature(self) -> None:
         """Raises for a server that reports log-probabilities at temperature 1 whatever it sampled at."""
@@ -223,19 +223,19 @@ class VLLMServer:
         if not uniform and all(abs(a - b) < 1e-6 for a, b in zip(warm, cold, strict=True)):
             raise InputError(
                 f"{self.url} reports log-probabilities that ignore the temperature: --logprobs-mode processed_logprobs is missing; "
-                f"{self._remedy()}"
+                f"{self._start_remedy()}"
             )
 
     # --- sampling ---
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
         require_samplable(prompts, sampling)
-        self._ready(prompts, sampling.max_tokens)
+        self._require_ready(prompts, sampling.max_tokens)
         if sampling.stop_texts:
             self._require_tokenizer()
         groups: list[list[Completion]] = [[] for _ in prompts]
-        bodies = [self._drawing(prompt, sampling, index) for index, prompt in enumerate(prompts)]
-        with contextlib.closing(self._answers(bodies)) as answers:
+        bodies = [self._sampling_body(prompt, sampling, index) for index, prompt in enumerate(prompts)]
+        with contextlib.closing(self._answered_requests(bodies)) as answers:
             for index, choices in answers:
                 # greedy completions of one prompt are one and the same
                 copies = sampling.completions if sampling.temperature == 0 else 1
@@ -245,9 +245,9 @@ class VLLMServer:
         self._require_stamp()
         return groups
 
-    def _drawing(self, prompt: Sequence[int], sampling: Sampling, index: int) -> dict[str, Any]:
+    def _sampling_body(self, prompt: Sequence[int], sampling: Sampling, index: int) -> dict[str, Any]:
         drawn = sampling.temperature > 0
-        body = self._body(prompt, temperature=sampling.temperature, logprobs=0) | {
+        body = self._request_body(prompt, temperature=sampling.temperature, logprobs=0) | {
             "n": sampling.completions if drawn else 1,
             "seed": request_seed(sampling.seed, index) if drawn else 0,
             "max_tokens": sampling.max_tokens,
@@ -256,12 +256,12 @@ class VLLMServer:
         # special tokens are text too, as everywhere in `Sampling.stop_texts`
         return body | ({"stop": list(sampling.stop_texts), "skip_special_tokens": False} if sampling.stop_texts else {})
 
-    def _body(self, prompt: Sequence[int], **fields: Any) -> dict[str, Any]:
+    def _request_body(self, prompt: Sequence[int], **fields: Any) -> dict[str, Any]:
         told = {"model": self._adapter or self.model, "prompt": list(prompt), "return_token_ids": True, "return_tokens_as_token_ids": True}
         return OWN_DEFAULTS | told | fields
 
     def _completion(self, choice: Mapping[str, Any], sampling: Sampling) -> Completion:
-        tokens, logprobs = choice["token_ids"], _item(choice.get("logprobs"), "token_logprobs")
+        tokens, logprobs = choice["token_ids"], _item_of(choice.get("logprobs"), "token_logprobs")
         if not isinstance(logprobs, list) or len(logprobs) != len(tokens) or not all(isinstance(each, int | float) for each in logprobs):
             raise self._too_old("the log-probability of each sampled token")
         if not all(map(math.isfinite, logprobs)) or not all(type(token) is int and 0 <= token < self._vocabulary for token in tokens):
@@ -279,53 +279,55 @@ class VLLMServer:
 
     def score(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
         """At temperature 1, one request a sequence. At others one a token: vLLM applies the temperature only to what it samples."""
-        self._ready(sequences, 0)
+        self._require_ready(sequences, 0)
         whole = temperature in (0.0, 1.0)
         scores = [[0.0] * len(sequence) for sequence in sequences]
         # the last token of a span as if sampled, so that a sequence as long as the context fits
         first = (lambda length: max(1, length - 1)) if whole else (lambda length: 1)
         spans = [(i, end) for i, sequence in enumerate(sequences) for end in range(first(len(sequence)), len(sequence))]
-        bodies = [self._scoring(sequences[i][:end], sequences[i][end], temperature or 1.0, whole) for i, end in spans]
-        with contextlib.closing(self._answers(bodies)) as answers:
+        bodies = [self._scoring_body(sequences[i][:end], sequences[i][end], temperature or 1.0, whole) for i, end in spans]
+        with contextlib.closing(self._answered_requests(bodies)) as answers:
             for number, (choice,) in answers:
                 i, end = spans[number]
-                scores[i][end] = self._reported(_item(_item(choice.get("logprobs"), "top_logprobs"), 0), f"token_id:{sequences[i][end]}")
+                scores[i][end] = self._reported_logprob(
+                    _item_of(_item_of(choice.get("logprobs"), "top_logprobs"), 0), f"token_id:{sequences[i][end]}"
+                )
                 for place in range(1, end if whole else 1):
-                    entry = _item(_item(_item(choice, "prompt_logprobs"), place), str(sequences[i][place]))
-                    scores[i][place] = self._reported(entry, "logprob")
+                    entry = _item_of(_item_of(_item_of(choice, "prompt_logprobs"), place), str(sequences[i][place]))
+                    scores[i][place] = self._reported_logprob(entry, "logprob")
         self._require_stamp()
         return scores
 
-    def _scoring(self, prefix: Sequence[int], token: int, temperature: float, whole: bool) -> dict[str, Any]:
+    def _scoring_body(self, prefix: Sequence[int], token: int, temperature: float, whole: bool) -> dict[str, Any]:
         """One sampling step, for the log-probability of `token` in it; and of the prefix's tokens."""
         chosen = {"max_tokens": 1, "seed": 0, "n": 1, "logprob_token_ids": [token]}
-        return self._body(prefix, temperature=temperature, logprobs=1, **chosen, **({"prompt_logprobs": 0} if whole else {}))
+        return self._request_body(prefix, temperature=temperature, logprobs=1, **chosen, **({"prompt_logprobs": 0} if whole else {}))
 
-    def _reported(self, entry: Any, name: str) -> float:
-        found = _item(entry, name)
+    def _reported_logprob(self, entry: Any, name: str) -> float:
+        found = _item_of(entry, name)
         if not isinstance(found, int | float) or math.isnan(found):
             raise self._too_old("log-probabilities of given tokens (logprob_token_ids, prompt_logprobs)")
         return float(found)
 
-    def _answers(self, bodies: Sequence[Mapping[str, Any]]) -> Generator[tuple[int, list[dict[str, Any]]], None, None]:
+    def _answered_requests(self, bodies: Sequence[Mapping[str, Any]]) -> Generator[tuple[int, list[dict[str, Any]]], None, None]:
         """(index, choices) of each request, as they come; each choice has its token ids."""
         try:
-            asking = self._server.ask_each(COMPLETIONS, bodies, timeout=self.timeout, at_once=self.at_once, longest=_longest)
+            asking = self._server.ask_each(COMPLETIONS, bodies, timeout=self.timeout, at_once=self.at_once, longest=_longest_answer)
             with contextlib.closing(asking) as answers:
                 for index, answer in answers:
-                    choices, asked = _item(answer, "choices"), bodies[index]["n"]
+                    choices, asked = _item_of(answer, "choices"), bodies[index]["n"]
                     if not isinstance(choices, list) or len(choices) != asked:
                         found = len(choices) if isinstance(choices, list) else "no"
                         raise InputError(
                             f"{self.url} (vLLM {self.version_of_vllm}) answered with {found} completions where {asked} were asked for"
                         )
-                    if not all(isinstance(_item(choice, "token_ids"), list) for choice in choices):
+                    if not all(isinstance(_item_of(choice, "token_ids"), list) for choice in choices):
                         raise self._too_old("token ids (return_token_ids)")
                     yield index, choices
         except ServerFault as fault:
-            raise self._lost(fault) from fault
+            raise self._lost_server(fault) from fault
 
-    def _ready(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
+    def _require_ready(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
         """Raises for what the server would refuse less clearly, or die of (a token that is not in the vocabulary)."""
         if self._version < 0:
             raise ValueError("the engine has no weights yet; call load_policy first")
@@ -351,14 +353,14 @@ class VLLMServer:
                 "server of its own, and continue this one with --resume"
             )
 
-    def _lost(self, fault: ServerFault) -> InputError:
+    def _lost_server(self, fault: ServerFault) -> InputError:
         if fault.status == 404:
             return InputError(
                 f"{fault}; the server was started again and lost policy version {self._version}; continue this run with --resume"
             )
         if fault.status is not None and fault.status < 500:
             return InputError(f"{fault}; the server does not take what this engine asks: is it vLLM {dotted(OLDEST)} or newer?")
-        return InputError(f"{fault}; see the server's log, start it again and continue this run with --resume; {self._remedy()}")
+        return InputError(f"{fault}; see the server's log, start it again and continue this run with --resume; {self._start_remedy()}")
 
     def _too_old(self, lacking: str) -> InputError:
         return InputError(f"{self.url} (vLLM {self.version_of_vllm}) does not report {lacking}; use vLLM {dotted(OLDEST)} or newer")
@@ -377,12 +379,12 @@ class VLLMServer:
         self._adapter_folder, self._version = None, -1
 
 
-def _longest(body: Mapping[str, Any]) -> int:
+def _longest_answer(body: Mapping[str, Any]) -> int:
     """Bytes that the answer to a request for tokens may have."""
     return LONGEST + TOKEN_BYTES * (len(body["prompt"]) + body["n"] * body["max_tokens"])
 
 
-def _item(value: Any, key: str | int, default: Any = None) -> Any:
+def _item_of(value: Any, key: str | int, default: Any = None) -> Any:
     """value[key] of an answer that may be anything."""
     if isinstance(value, dict):
         return value.get(key, default)

@@ -44,7 +44,7 @@ class Interpreter:
     def step(self, text: str) -> Reply | None:
         if STOPS[self.style] not in text:
             return None
-        program = _fenced(text) if self.style == "fence" else _tagged(text)
+        program = _last_fenced_program(text) if self.style == "fence" else _last_tagged_program(text)
         if program is None:
             return Reply()
         if self._session is None:
@@ -52,20 +52,20 @@ class Interpreter:
         answer = self._session.run(program, deadline=self.seconds)
         if answer.status is Outcome.SANDBOX_ERROR:
             raise RuntimeError(f"the sandbox failed: {answer.output}")
-        return Reply(self._shown(answer.output), error=answer.status is not Outcome.OK)
+        return Reply(self._format_output(answer.output), error=answer.status is not Outcome.OK)
 
     def close(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
 
-    def _shown(self, output: str) -> str:
+    def _format_output(self, output: str) -> str:
         if self.style == "fence":
             return fence("output", output) + "\n"
         return f"<output>{output.rstrip()}</output>"
 
 
-def _fenced(text: str) -> str | None:
+def _last_fenced_program(text: str) -> str | None:
     """The last block, if it is one of Python's."""
     language, program = "", None
     for language, program in fenced_blocks(text):  # noqa: B007  # the last one is wanted
@@ -73,7 +73,7 @@ def _fenced(text: str) -> str | None:
     return program if language in LANGUAGES else None
 
 
-def _tagged(text: str) -> str | None:
+def _last_tagged_program(text: str) -> str | None:
     before, _, _ = text.partition(STOPS["tags"])
     _, opened, program = before.rpartition("<python>")
     return program if opened else None

@@ -128,32 +128,32 @@ class ToolEngine:
             for group in sorted({episode.group for episode in episodes} - live - told):
                 told.add(group)
                 if on_group:
-                    on_group(group, self._group(episodes, group))
+                    on_group(group, self._completions_of_group(episodes, group))
 
         if progress := in_progress():
             progress.in_turns = True
         sampling = replace(sampling, completions=1, stop_texts=(*sampling.stop_texts, *self.stop_texts))
         try:
             clock("tools")
-            self._reset(episodes, problems, sampling.max_tokens)
+            self._begin_episodes(episodes, problems, sampling.max_tokens)
             calls = 0
             while live := [episode for episode in episodes if not episode.finish]:
                 clock("sample")
                 turned: list[_Episode] = []
                 for batch in _of_like_room(live, sampling.max_tokens):
-                    turned += self._speak(batch, replace(sampling, seed=_seed(sampling.seed, calls)))
+                    turned += self._sample_turns(batch, replace(sampling, seed=_seed_of_call(sampling.seed, calls)))
                     calls += 1
                 clock("tools")
-                self._reply(turned, sampling.max_tokens)
-                self._close([episode for episode in live if episode.finish])
+                self._ask_environments(turned, sampling.max_tokens)
+                self._close_all([episode for episode in live if episode.finish])
                 tell()
         finally:
-            self._close(episodes)
+            self._close_all(episodes)
         clock("sample")
         tell()
-        return [self._group(episodes, group) for group in range(len(problems))]
+        return [self._completions_of_group(episodes, group) for group in range(len(problems))]
 
-    def _speak(self, batch: Sequence[_Episode], sampling: Sampling) -> list[_Episode]:
+    def _sample_turns(self, batch: Sequence[_Episode], sampling: Sampling) -> list[_Episode]:
         """Let the policy go on in each. Returns those whose turn is over."""
         room = min(sampling.max_tokens - len(episode.tokens) for episode in batch)
         groups = self.engine.generate([[*e.prompt, *e.tokens] for e in batch], replace(sampling, max_tokens=room))
@@ -165,13 +165,13 @@ class ToolEngine:
             episode.sampled += said.sampled
             if said.finish == "abort":
                 episode.finish, episode.failure = "abort", "the engine gave up"
-            elif (goes_on and self._cut(episode, len(said.tokens), sampling)) or said.finish == "stop":
+            elif (goes_on and self._cut_at_stop_text(episode, len(said.tokens), sampling)) or said.finish == "stop":
                 turned.append(episode)
             elif len(episode.tokens) >= sampling.max_tokens:
                 episode.finish = "length"
         return turned
 
-    def _cut(self, episode: _Episode, new: int, sampling: Sampling) -> bool:
+    def _cut_at_stop_text(self, episode: _Episode, new: int, sampling: Sampling) -> bool:
         """Whether a stop text that began before the last `new` tokens, all that the engine saw, ends in them. The turn then ends there."""
         ended = stop_test(replace(sampling, stop_ids=()), self.chat.decode_all)
         longest = max((len(text.encode()) for text in sampling.stop_texts), default=0)
@@ -182,27 +182,27 @@ class ToolEngine:
                 return True
         return False
 
-    def _reset(self, episodes: Sequence[_Episode], problems: Sequence[Problem], limit: int) -> None:
+    def _begin_episodes(self, episodes: Sequence[_Episode], problems: Sequence[Problem], limit: int) -> None:
         def begin(episode: _Episode) -> Reply | None:
             environment = self.make_environment()
             if episode.finish:  # it took so long to make that the episode was given up
-                _close(environment)
+                _close_environment(environment)
                 return None
             episode.environment = environment
-            return _checked(environment.reset(problems[episode.group]))
+            return _require_reply(environment.reset(problems[episode.group]))
 
         openings = call_all([partial(begin, episode) for episode in episodes], deadline=self.deadline, at_once=self.at_once)
         for episode, opening in zip(episodes, openings, strict=True):
             if isinstance(opening, Failure):
                 episode.fail(opening.why)
             elif opening is not None:
-                self._take(episode, opening, limit, after_stop=False)
+                self._append_reply(episode, opening, limit, after_stop=False)
                 if episode.finish:
                     episode.fail("its opening leaves the policy nothing to say")
 
-    def _reply(self, turned: Sequence[_Episode], limit: int) -> None:
+    def _ask_environments(self, turned: Sequence[_Episode], limit: int) -> None:
         def step(environment: Environment, said: str) -> Reply | None:
-            return _checked(environment.step(said))
+            return _require_reply(environment.step(said))
 
         calls = []
         for episode in turned:
@@ -216,9 +216,9 @@ class ToolEngine:
             elif reply is None:
                 episode.finish = "stop"
             else:
-                self._take(episode, reply, limit, after_stop=after_stop)
+                self._append_reply(episode, reply, limit, after_stop=after_stop)
 
-    def _take(self, episode: _Episode, reply: Reply, limit: int, *, after_stop: bool) -> None:
+    def _append_reply(self, episode: _Episode, reply: Reply, limit: int, *, after_stop: bool) -> None:
         """Append a reply, or end the completion."""
         episode.errors += reply.error
         episode.reward += reply.reward or 0.0
@@ -228,7 +228,9 @@ class ToolEngine:
             episode.finish = "stop"
         if episode.finish:
             return
-        tokens = self._encode(_shortened(reply.text, self.max_reply), as_turn=after_stop or not self.stop_texts, after_stop=after_stop)
+        tokens = self._encode_reply(
+            _shorten_middle(reply.text, self.max_reply), as_turn=after_stop or not self.stop_texts, after_stop=after_stop
+        )
         opening = not episode.tokens
         if len(episode.tokens) + len(tokens) >= limit or (not opening and episode.replies >= self.max_turns):
             episode.finish = "length"
@@ -237,12 +239,12 @@ class ToolEngine:
         episode.give(tokens)
         episode.turn = len(episode.tokens)
 
-    def _encode(self, text: str, *, as_turn: bool, after_stop: bool) -> list[int]:
+    def _encode_reply(self, text: str, *, as_turn: bool, after_stop: bool) -> list[int]:
         if not text and not after_stop:
             return []
         return self.chat.user_turn(text, after_stop=after_stop) if as_turn else self.chat.encode_foreign(text)
 
-    def _group(self, episodes: Sequence[_Episode], group: int) -> list[Completion]:
+    def _completions_of_group(self, episodes: Sequence[_Episode], group: int) -> list[Completion]:
         return [self._completion(episode) for episode in episodes if episode.group == group]
 
     def _completion(self, e: _Episode) -> Completion:
@@ -250,32 +252,32 @@ class ToolEngine:
         verdict = Verdict(None, Status.CRASH, e.failure) if e.failure else as_verdict(e.reward) if self.scores else None
         return Completion(e.tokens, e.logprobs, e.sampled, e.finish, self._version, e.errors, verdict)
 
-    def _close(self, episodes: Sequence[_Episode]) -> None:
+    def _close_all(self, episodes: Sequence[_Episode]) -> None:
         """Each environment once, those too that hang in a call: it may be what they wait for."""
-        closes = [partial(_close, episode.environment) for episode in episodes if episode.environment is not None]
+        closes = [partial(_close_environment, episode.environment) for episode in episodes if episode.environment is not None]
         for episode in episodes:
             episode.environment = None
         call_all(closes, deadline=self.deadline, at_once=self.at_once)
 
 
-def _close(environment: Environment) -> None:
+def _close_environment(environment: Environment) -> None:
     close = getattr(environment, "close", None)
     if close is not None:
         close()
 
 
-def _checked(returned: Any) -> Reply | None:
+def _require_reply(returned: Any) -> Reply | None:
     """What an environment returned, in plain types. Asked within its call, so that whatever this raises is the environment's failure."""
     if returned is None:
         return None
     reply = Reply(returned) if isinstance(returned, str) else returned
     if not isinstance(reply, Reply) or not isinstance(reply.text, str):
         raise TypeError(f"it returned {reply!r:.80}; a reply is a text, a Reply or None")
-    reward = None if reply.reward is None else _number(reply.reward)
+    reward = None if reply.reward is None else _reward_number(reply.reward)
     return Reply(reply.text, error=bool(reply.error), done=bool(reply.done), reward=reward)
 
 
-def _number(reward: Any) -> float:
+def _reward_number(reward: Any) -> float:
     """As a float; numpy's and torch's scalars are numbers too, a text is none."""
     if isinstance(reward, (str, bytes, bytearray)):
         raise TypeError(f"its reward is {reward!r:.80}, which is no number")
@@ -297,13 +299,13 @@ def _of_like_room(live: Sequence[_Episode], limit: int) -> list[list[_Episode]]:
     return [batches[size] for size in sorted(batches, reverse=True)]
 
 
-def _shortened(text: str, limit: int) -> str:
+def _shorten_middle(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     half = limit // 2
     return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[len(text) - half :]}"
 
 
-def _seed(seed: int, call: int) -> int:
+def _seed_of_call(seed: int, call: int) -> int:
     """Another for each call of a play; the engine draws each completion of a call by its place in it."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/tools/{call}".encode(), digest_size=8).digest(), "big") >> 1

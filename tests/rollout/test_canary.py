@@ -284,7 +284,7 @@ def swapped_names(module: Any, dtype: Any, **options: Any) -> Any:
 
 
 def lost(patch: pytest.MonkeyPatch, engine: VLLMEngine) -> None:
-    patch.setattr(engine, "_reload", lambda *_: 0)
+    patch.setattr(engine, "_reload_weights", lambda *_: 0)
     patch.setattr(engine, "_swap_adapter", lambda *_: 0)
 
 
@@ -297,8 +297,8 @@ def swapped(patch: pytest.MonkeyPatch, engine: VLLMEngine) -> None:
 
 
 def at_temperature_1(patch: pytest.MonkeyPatch, engine: VLLMEngine) -> None:
-    honest = engine._parameters
-    patch.setattr(engine, "_parameters", lambda sampling, index: honest(replace(sampling, temperature=1.0), index))
+    honest = engine._sampling_parameters
+    patch.setattr(engine, "_sampling_parameters", lambda sampling, index: honest(replace(sampling, temperature=1.0), index))
 
 
 def without_adapter(patch: pytest.MonkeyPatch, engine: VLLMEngine) -> None:
