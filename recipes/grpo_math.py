@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
-from recipes.setup.options import Options, absolute, check_options, resumed, stored_run
+from recipes.setup.options import Options, absolute, check_options, flag_of, resumed, stored_run
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
 from verifiers.atomic_files import atomic_path
@@ -166,7 +166,7 @@ def resolve(config: Config) -> Config:
         raise InputError(f"--held-out must be 0 or more, not {config.held_out}")
     if config.held_out and config.eval_data:
         raise InputError("--held-out would be ignored with --eval-data; leave one of them out")
-    ignored = [f"--{name}" for name in ("subset", "split") if getattr(config, name) is not None]
+    ignored = [flag_of(name) for name in ("subset", "split") if getattr(config, name) is not None]
     if ignored and Path(config.data).is_file():
         raise InputError(f"{' and '.join(ignored)} would be ignored: {config.data} is a file, not a data set; leave it out")
     if odd := [p for p in Path(config.model).iterdir() if not (p.is_file() or p.is_dir())] if Path(config.model).is_dir() else []:
@@ -180,7 +180,7 @@ def lora_of(config: Config) -> "Lora | None":
     from rl.learning.policy import Lora
 
     if config.tune == "full":
-        ignored = [f"--{name.replace('_', '-')}" for name in LORA_ONLY if getattr(config, name) is not None]
+        ignored = [flag_of(name) for name in LORA_ONLY if getattr(config, name) is not None]
         if ignored:
             raise InputError(f"{' and '.join(ignored)} would be ignored with --tune full; leave it out, or use --tune lora")
         return None
@@ -235,17 +235,16 @@ def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
     """(training problems, held-out problems), disjoint. Raises InputError for what cannot be used."""
     from recipes.setup.problem_source import load_problems
 
-    mapping: dict[str, Any] = {
-        "prompt_column": config.prompt_column, "answer_column": config.answer_column,
-        "skip_bad_gold": config.skip_bad_gold, "trust_verifiers": config.trust_data_verifiers,
-        "drop_answer_turn": config.drop_answer_turn,
+    reading: dict[str, Any] = {
+        "prompt_field": config.prompt_column, "answer_field": config.answer_column, "skip_bad_gold": config.skip_bad_gold,
+        "trust_verifiers": config.trust_data_verifiers, "drop_answer_turn": config.drop_answer_turn,
     }  # fmt: skip
-    problems = load_problems(config.data, subset=config.subset, split=config.split or "train", limit=config.limit, **mapping)
+    problems = load_problems(config.data, subset=config.subset, split=config.split or "train", limit=config.limit, **reading)
     if problems.bad_gold or problems.duplicates:
         print(f"{config.data}: left out {problems.bad_gold} rows without a gold answer, {problems.duplicates} duplicates", file=sys.stderr)
     held_out: list[Problem] = []
     if config.eval_data:
-        held_out = load_problems(config.eval_data, **mapping)
+        held_out = load_problems(config.eval_data, **reading)
     elif config.held_out:
         if config.held_out >= len(problems):
             raise InputError(f"--held-out {config.held_out}: there are only {len(problems)} problems; keep fewer for evaluation")

@@ -105,8 +105,9 @@ class Canary:
         gap = _measure_gap(mine, theirs)
         if not self._is_within_bound(gap):
             raise SamplerIsNotThePolicy(
-                f"after the sync to policy version {version} the engine's log-probabilities are not the policy's: {self._describe_gap(gap)}. "
-                "Some weights were not delivered, or the two compute different things.\n" + _difference_table(self.sequences, mine, theirs)
+                f"after the sync to policy version {version} the engine's log-probabilities are not the policy's: {self._describe_gap(gap)}"
+                ". Some weights were not delivered, or the two compute different things.\n"
+                + _difference_table(self.sequences, mine, theirs)
             )
         return gap
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
+from recipes.setup.options import flag_of
 from rollout.interruption import exit_code
 from verifiers.input_error import InputError, nearest
 
@@ -48,7 +49,7 @@ def parse_options(config: Any, arguments: Sequence[str], *, name: str) -> Any:
 
 
 def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
-    options = {"--" + field.name.replace("_", "-"): field for field in dataclasses.fields(config)}
+    options = {flag_of(field.name): field for field in dataclasses.fields(config)}
     for negated in [f"--no-{option[2:]}" for option, field in options.items() if field.type in _FLAGS]:
         options[negated] = options[f"--{negated[5:]}"]
     for argument in arguments:
@@ -65,7 +66,7 @@ def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
 
 def _with_values(config: Any, arguments: Sequence[str]) -> Iterator[str]:
     """`--dora` as `--dora True`, and `--no-dora` as `--dora False`: a flag that is neither where it was not given."""
-    unset = {"--" + field.name.replace("_", "-") for field in dataclasses.fields(config) if field.type in (bool | None, "bool | None")}
+    unset = {flag_of(field.name) for field in dataclasses.fields(config) if field.type in (bool | None, "bool | None")}
     for argument, following in itertools.zip_longest(arguments, arguments[1:]):
         option = "--" + argument.removeprefix("--").removeprefix("no-").replace("_", "-")
         if option not in unset:

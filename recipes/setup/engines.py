@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from recipes.setup.options import Options
+from recipes.setup.options import Options, flag_of
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def with_engine(options: AnyOptions) -> AnyOptions:
         raise InputError("--engine ray: Ray is not installed; pip install ray, or use --engine hf")
     ignored = [name for name, engines in OBEYED_BY.items() if getattr(options, name) and options.engine not in engines]
     if ignored:
-        flags = " and ".join(f"--{name.replace('_', '-')}" for name in ignored)
+        flags = " and ".join(flag_of(name) for name in ignored)
         obeying = " or ".join(OBEYED_BY[ignored[0]])
         raise InputError(f"{flags} would be ignored with --engine {options.engine}; leave it out, or use --engine {obeying}")
     engine_options(options)

@@ -187,6 +187,7 @@ def _refuse_ignored(options: Options, obeyed: bool, names: tuple[str, ...], when
 
 
 def flag_of(name: str) -> str:
+    """An option as it is written on a command line."""
     return "--" + name.replace("_", "-")
 
 

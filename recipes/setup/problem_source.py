@@ -23,27 +23,15 @@ COMPRESSED: dict[str, Callable[[Path], Any]] = {
 }
 
 
-def load_problems(
-    data: str,
-    *,
-    subset: str | None = None,
-    split: str = "train",
-    prompt_column: str | None = None,
-    answer_column: str | None = None,
-    limit: int | None = None,
-    skip_bad_gold: bool = False,
-    trust_verifiers: bool = False,
-    drop_answer_turn: bool = False,
-) -> ProblemList:
-    """Problems of a file or of a data set's split. Raises InputError, which names the place, for anything unusable."""
-    mapping: dict[str, Any] = {
-        "prompt_field": prompt_column, "answer_field": answer_column, "limit": limit, "skip_bad_gold": skip_bad_gold,
-        "trust_verifiers": trust_verifiers, "drop_answer_turn": drop_answer_turn,
-    }  # fmt: skip
+def load_problems(data: str, *, subset: str | None = None, split: str = "train", **reading: Any) -> ProblemList:
+    """Problems of a file or of a data set's split. Raises InputError, which names the place, for anything unusable.
+
+    `reading`: how rows become problems, as `problems_of` takes it.
+    """
     if is_file(data):
-        return read_problems(Path(data), **mapping)
+        return read_problems(Path(data), **reading)
     source = data if Path(data).is_file() else f"data set {data}, split {split}"
-    return problems_of(data_set_rows(data, subset, split)[0], source=source, **mapping)
+    return problems_of(data_set_rows(data, subset, split)[0], source=source, **reading)
 
 
 def is_file(data: str) -> bool:

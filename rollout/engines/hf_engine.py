@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling, require_tokens
+from rollout.engines.policy_tensors import base_model
 from rollout.engines.replica import Replica, pack
 from rollout.interruption import raise_if_interrupted, uninterrupted
 from rollout.progress import in_progress
@@ -131,7 +132,7 @@ class HFEngine:
         if self._weights is None:
             raise ValueError("the engine has no weights yet; call load_policy first")
         module: Any = self._weights.module
-        model = module.get_base_model() if hasattr(module, "get_base_model") else module
+        model = base_model(module)
         was_training, defaults = module.training, model.generation_config
         module.eval()
         model.generation_config = GenerationConfig()

@@ -10,6 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -127,15 +128,22 @@ def save_adapter(module: nn.Module, folder: Path, dtype: torch.dtype) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
-def handover_folder(needed_bytes: int) -> Path:
-    """A new temporary folder: in memory where there is room for it, else on disk. The caller deletes it."""
+def handover_folder(needed_bytes: int, parent: Path | None = None) -> Path:
+    """A new temporary folder: in `parent`, or in memory where there is room for it, else on disk. The caller deletes it."""
+    if parent:
+        return Path(tempfile.mkdtemp(prefix="reckon-", dir=parent)).resolve()
     in_memory = MEMORY_FOLDER.is_dir() and shutil.disk_usage(MEMORY_FOLDER).free > 2 * needed_bytes
     return Path(tempfile.mkdtemp(prefix="reckon-", dir=MEMORY_FOLDER if in_memory else None))
 
 
-def size_of(module: nn.Module, dtype: torch.dtype) -> int:
-    """Bytes of all its weights in `dtype`."""
-    return sum(parameter.numel() for parameter in module.parameters()) * dtype.itemsize
+@contextmanager
+def handed_over(module: nn.Module, dtype: torch.dtype, *, adapter: bool = True, parent: Path | None = None) -> Iterator[tuple[Path, int]]:
+    """A folder as `save_model_folder` makes it, and the bytes written; both are gone after the block."""
+    folder = handover_folder(sum(parameter.numel() for parameter in module.parameters()) * dtype.itemsize, parent)
+    try:
+        yield folder, save_model_folder(module, folder, dtype, adapter=adapter)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _walk_tensors(module: Any, prefix: str, adapter: bool) -> Iterator[tuple[str, Tensor]]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rollout.engine import PolicyWeights
+from rollout.engines.policy_tensors import base_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,11 @@ def pack(weights: PolicyWeights, *, changes: bool = False) -> Parcel:
     module: Any = weights.module
     if changes:
         return Parcel({name: _copy_to_cpu(p) for name, p in module.named_parameters() if p.requires_grad}, weights.autocast)
-    with_adapter = hasattr(module, "peft_config")
-    model = module.get_base_model() if with_adapter else module
     return Parcel(
         {name: _copy_to_cpu(tensor) for name, tensor in _state_tensors(module).items()},
         weights.autocast,
-        model.config,
-        module.peft_config[module.active_adapter] if with_adapter else None,
+        base_model(module).config,
+        module.peft_config[module.active_adapter] if hasattr(module, "peft_config") else None,
     )
 
 

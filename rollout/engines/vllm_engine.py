@@ -33,11 +33,10 @@ from rollout.engines.policy_tensors import (
     adapted_modules,
     computing_dtype,
     full_tensors,
+    handed_over,
     handover_folder,
     plain_adapter,
     save_adapter,
-    save_model_folder,
-    size_of,
 )
 from rollout.engines.vllm_facts import lora_room, repack_tied_head, request_seed, require_release, require_room, require_samplable
 from verifiers.input_error import InputError
@@ -113,16 +112,12 @@ class VLLMEngine:
 
     def _start_llm(self, weights: PolicyWeights, dtype: torch.dtype, config: Any | None) -> int:
         """vLLM with the policy's full weights, an adapter left out. Returns the bytes handed over."""
-        folder = handover_folder(size_of(weights.module, dtype))
-        try:
-            moved = save_model_folder(weights.module, folder, dtype, adapter=config is None)
+        with handed_over(weights.module, dtype, adapter=config is None) as (folder, moved):
             if self.tokenizer is not None:
                 self.tokenizer.save_pretrained(folder)
             with _kept_as_they_are():
                 self._llm = self._build_llm(folder, dtype, config, weights.module)
                 self._probe_kernels()
-        finally:
-            shutil.rmtree(folder)
         return moved
 
     def _build_llm(self, folder: Path, dtype: torch.dtype, config: Any | None, module: torch.nn.Module) -> Any:
@@ -192,12 +187,8 @@ class VLLMEngine:
         if self._llm.llm_engine.vllm_config.lora_config is not None:
             raise InputError("this engine was started with a LoRA, and cannot take full weights now; start another engine")
         if self.options.get("tensor_parallel_size", 1) > 1:
-            folder = handover_folder(size_of(weights.module, dtype))
-            try:
-                moved = save_model_folder(weights.module, folder, dtype, adapter=True)
+            with handed_over(weights.module, dtype) as (folder, moved):
                 self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
-            finally:
-                shutil.rmtree(folder)
             return moved
         moved = 0
 

@@ -16,7 +16,6 @@ import contextlib
 import math
 import os
 import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
@@ -27,11 +26,10 @@ from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
 from rollout.engines.policy_tensors import (
     base_model,
     computing_dtype,
+    handed_over,
     handover_folder,
     plain_adapter,
     save_adapter,
-    save_model_folder,
-    size_of,
 )
 from rollout.engines.server_http import LONGEST, PAUSES, JsonServer, ServerFault
 from rollout.engines.vllm_command import server_line
@@ -121,7 +119,7 @@ class VLLMServer:
 
     def _send_adapter(self, weights: PolicyWeights, config: Any, version: int) -> int:
         room = lora_room(config.r)
-        parent = self._adapter_folder or self._new_folder(2**28)
+        parent = self._adapter_folder or handover_folder(2**28, self.shared_folder)
         self._adapter_folder = parent
         name = f"{self._owner}-v{version}-{uuid.uuid4().hex[:4]}"  # of its own, so that no cached prefix and no other policy is meant
         folder = parent / name
@@ -162,12 +160,8 @@ class VLLMServer:
     def _send_everything(self, weights: PolicyWeights, version: int) -> int:
         dtype = computing_dtype(weights)
         stamp = f"{self._owner}-v{version}-{uuid.uuid4().hex[:4]}"
-        folder = self._new_folder(size_of(weights.module, dtype))
-        try:
-            moved = save_model_folder(weights.module, folder, dtype, adapter=True)
+        with handed_over(weights.module, dtype, parent=self.shared_folder) as (folder, moved):
             self._in_workers("reckon_load", {"folder": str(folder), "stamp": stamp})
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         self._drop_adapter()
         self._stamp = stamp
         self._forget_prefixes()
@@ -187,11 +181,6 @@ class VLLMServer:
                 raise InputError(f"{fault}; name a folder that both sides see as the shared folder") from fault
             raise self._lost_server(fault) from fault
         return list(_item_of(answer, "results"))
-
-    def _new_folder(self, needed_bytes: int) -> Path:
-        if self.shared_folder is None:
-            return handover_folder(needed_bytes)
-        return Path(tempfile.mkdtemp(prefix="reckon-", dir=self.shared_folder)).resolve()
 
     def _forget_prefixes(self) -> None:
         """Cached prefixes belong to the weights before. Blocks of a request that was called off may take a moment to be free."""

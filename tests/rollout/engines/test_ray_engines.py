@@ -126,12 +126,12 @@ def test_two_engines_follow_the_policy(make_qwen2, engines, options):
 def test_the_number_of_engines_changes_no_sample(make_qwen2, engines):
     policy = policy_of(make_qwen2)
     found = []
-    for count in (1, 2, 3):
+    for count in (1, 3):
         many = engines(count=count)
         many.load_policy(policy.weights(), 0)
         found.append(many.generate(PROMPTS, SAMPLING))
         many.close()
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
     assert len({tuple(c.tokens) for group in found[0] for c in group}) > len(PROMPTS)  # chunks do not share a seed
 
 
@@ -196,7 +196,7 @@ def test_bad_settings_end_in_one_line(make_qwen2, engines):
     with pytest.raises(InputError, match="must be at least 1"):
         engines(count=0)
     with pytest.raises(ValueError, match="call load_policy first"):
-        engines(partial(FakeEngine, [[0.0]])).generate([[0]], Sampling(max_tokens=1))
+        engines(partial(FakeEngine, [[0.0]]), count=1).generate([[0]], Sampling(max_tokens=1))
 
 
 def test_grpo_math_samples_through_ray(model_folder, tmp_path, capsys):
