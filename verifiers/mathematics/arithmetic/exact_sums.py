@@ -6,7 +6,7 @@ is beyond a bound raises Unreadable, at once.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -73,6 +73,7 @@ def atom(name: str, exponent: Fraction = Fraction(1)) -> Expr:
 
 
 PI = atom("pi")
+_ONE = rational(1).terms
 
 
 def name_of(value: Expr) -> str:
@@ -86,9 +87,10 @@ def name_of(value: Expr) -> str:
 def sum_of(terms: Iterable[tuple[Monomial, Fraction]]) -> Expr:
     total: dict[Monomial, Fraction] = {}
     for monomial, coefficient in terms:
-        total[monomial] = total.get(monomial, Fraction(0)) + coefficient
+        before = total.get(monomial)
+        total[monomial] = coefficient if before is None else before + coefficient
     kept = tuple(sorted((m, c) for m, c in total.items() if c))
-    if len(kept) > MAX_TERMS or any(max(c.numerator.bit_length(), c.denominator.bit_length()) > MAX_BITS for _, c in kept):
+    if len(kept) > MAX_TERMS or any(_bits(c) > MAX_BITS for _, c in kept):
         raise Unreadable
     return Expr(kept)
 
@@ -98,12 +100,15 @@ def scale(value: Expr, factor: Fraction) -> Expr:
 
 
 def multiply(left: Expr, right: Expr) -> Expr:
+    for one, other in ((left, right), (right, left)):
+        if one.terms == _ONE and not any(name.isdigit() for monomial, _ in other.terms for name, _ in monomial):
+            return Expr(other.terms)
     products = []
     for m, c in left.terms:
         for n, d in right.terms:
             powers = dict(m)
             for atom, exponent in n:
-                powers[atom] = powers.get(atom, Fraction(0)) + exponent
+                powers[atom] = powers[atom] + exponent if atom in powers else exponent
             products.append(_term(c * d, powers))
     return sum_of(products)
 
@@ -278,19 +283,27 @@ def size_of(value: Expr) -> int:
 
 def substitute(value: Expr, new: dict[str, Expr]) -> Expr:
     """The value with symbols replaced; calls are rebuilt, so their names stay canonical."""
-    total = rational(0)
+
+    def base_of(name: str) -> Expr | None:
+        if name in new or not isinstance(name, Call):
+            return new.get(name)
+        return called(name.head, [substitute(arg, new) for arg in name.args])
+
+    return rebuilt(value, base_of)
+
+
+def called(head: str, args: list[Expr]) -> Expr:
+    """A call, where it is no sum or power that has a value of its own by now."""
+    return args[0] if head == "sum" else power(*args) if head == "pow" else call(head, *args)
+
+
+def rebuilt(value: Expr, base_of: Callable[[str], Expr | None]) -> Expr:
+    """The value with `base_of` its atoms in their place; an atom of which that is None stays."""
+    terms: list[tuple[Monomial, Fraction]] = []
     for monomial, coefficient in value.terms:
         term = rational(coefficient)
         for name, exponent in monomial:
-            base = new.get(name)
-            if base is None and isinstance(name, Call):
-                args = [substitute(arg, new) for arg in name.args]
-                if name.head == "sum":
-                    base = args[0]
-                elif name.head == "pow":
-                    base = power(args[0], args[1])
-                else:
-                    base = call(name.head, *args)
+            base = base_of(name)
             term = multiply(term, atom(name, exponent) if base is None else power(base, rational(exponent)))
-        total = add(total, term)
-    return total
+        terms += term.terms
+    return sum_of(terms)

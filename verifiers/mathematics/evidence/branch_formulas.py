@@ -15,6 +15,7 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     multiply,
     power,
     rational,
+    rebuilt,
     scale,
     subtract,
     sum_of,
@@ -167,22 +168,17 @@ def bases(value: Expr, name: str) -> set[str]:
 
 def in_one(value: Expr, only: str) -> Expr | None:
     """The value as a polynomial in one of its atoms, under the name of a dot."""
-    total = rational(0)
+
+    def dot_or_sum(name: str) -> Expr | None:
+        if name == only:
+            return atom("·")
+        if isinstance(name, Call) and name.head == "sum":
+            return atom(Call("sum", rebuilt(name.args[0], dot_or_sum)))
+        return None
+
     try:
-        for monomial, coefficient in value.terms:
-            term = rational(coefficient)
-            for base, exponent in monomial:
-                if base == only:
-                    term = multiply(term, atom("·", exponent))
-                elif isinstance(base, Call) and base.head == "sum":
-                    inner = in_one(base.args[0], only)
-                    if inner is None:
-                        return None
-                    term = multiply(term, atom(Call("sum", inner), exponent))
-                else:
-                    term = multiply(term, atom(base, exponent))
-            total = add(total, term)
-        formulas(total, "·")
+        found = rebuilt(value, dot_or_sum)
+        formulas(found, "·")
     except (NotAlgebraic, TooLarge, Unreadable):
         return None
-    return total
+    return found

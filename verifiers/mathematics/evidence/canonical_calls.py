@@ -16,9 +16,11 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     atom,
     atoms,
     call,
+    called,
     multiply,
     power,
     rational,
+    rebuilt,
     scale,
     subtract,
     sum_of,
@@ -31,39 +33,33 @@ def normal(value: Expr) -> Expr:
     """The value with its calls in their usual form; Unreadable beyond the bounds of a sum."""
     if not any(isinstance(name, Call) for name in atoms(value)):
         return value
-    total = rational(0)
-    for monomial, coefficient in value.terms:
-        term = rational(coefficient)
-        for name, exponent in monomial:
-            base = _normal_call(name) if isinstance(name, Call) else atom(name)
-            term = multiply(term, atom(name, exponent) if base == atom(name) else power(base, rational(exponent)))
-        total = add(total, term)
-    return total
+    return rebuilt(value, _usual_form)
 
 
-def _normal_call(name: Call) -> Expr:
+def _usual_form(name: str) -> Expr | None:
+    if not isinstance(name, Call):
+        return None
     args = [normal(arg) for arg in name.args]
     minus = Fraction(-1)
+    found: Expr
     match name.head:
-        case "sum":
-            return args[0]
-        case "pow":
-            return power(args[0], args[1])
+        case "sum" | "pow" | "cases":
+            found = called(name.head, args)
         case "ceil":
-            return scale(_floor(scale(args[0], minus)), minus)
+            found = scale(_floor(scale(args[0], minus)), minus)
         case "floor":
-            return _floor(args[0])
+            found = _floor(args[0])
         case "abs" if args[0].terms:
-            return _absolute(args[0])
+            found = _absolute(args[0])
         case "max":
-            return _largest(args)
+            found = _largest(args)
         case "min":
-            return scale(_largest([scale(arg, minus) for arg in args]), minus)
+            found = scale(_largest([scale(arg, minus) for arg in args]), minus)
         case "gcd" | "lcm":
-            return apply(name.head, *_distinct(args))
-        case "cases":
-            return call(name.head, *args)
-    return apply(name.head, *args)
+            found = apply(name.head, *_distinct(args))
+        case _:
+            found = apply(name.head, *args)
+    return None if found == atom(name) else found
 
 
 def _distinct(args: list[Expr]) -> list[Expr]:
@@ -128,22 +124,13 @@ def _not_rational(name: str, exponent: Fraction) -> bool:
 def alike(left: Expr, right: Expr) -> tuple[Expr, Expr] | None:
     """Both sides with a letter for each function with corners; None where they have none in common."""
     letters: dict[str, str] = {}
-    found = _lettered(left, letters), _lettered(right, letters)
+
+    def letter_or_call(name: str) -> Expr | None:
+        if not isinstance(name, Call):
+            return None
+        if name.head in _CORNERED:
+            return atom(letters.setdefault(name, f"·{len(letters)}"))
+        return called(name.head, [rebuilt(arg, letter_or_call) for arg in name.args])
+
+    found = rebuilt(left, letter_or_call), rebuilt(right, letter_or_call)
     return found if letters else None
-
-
-def _lettered(value: Expr, letters: dict[str, str]) -> Expr:
-    total = rational(0)
-    for monomial, coefficient in value.terms:
-        term = rational(coefficient)
-        for name, exponent in monomial:
-            base = atom(name)
-            if isinstance(name, Call):
-                if name.head in _CORNERED:
-                    base = atom(letters.setdefault(name, f"·{len(letters)}"))
-                else:
-                    args = [_lettered(arg, letters) for arg in name.args]
-                    base = args[0] if name.head == "sum" else power(*args) if name.head == "pow" else call(name.head, *args)
-            term = multiply(term, power(base, rational(exponent)))
-        total = add(total, term)
-    return total
