@@ -17,6 +17,8 @@ from typing import Any
 from mpmath.libmp import from_man_exp, from_rational, libelefun, libmpi, mpf_ceil, mpf_floor, mpf_gt, mpf_neg, to_int
 
 Interval = Any  # (low, high), each mpmath's (sign, mantissa, exponent, bits); or a pair of them for a complex number
+_Function = Callable[[Interval, int], Interval]
+"""Of an interval and a precision."""
 
 _GUARD = 24  # bits more to which functions are computed; how many of them may be wrong is half of it
 _MOST_KEPT = 2000  # bits of the constants that are computed beforehand
@@ -38,7 +40,7 @@ class IntervalArithmetic:
         self.add, self.subtract, self.multiply, self.divide, self.whole_power, self._absolute = (
             partial(getattr(libmpi, f"{kind}_{name}"), prec=precision) for name in ("add", "sub", "mul", "div", "pow_int", "abs")
         )
-        self._exp, self._log, self._sin, self._cos = (getattr(libmpi, f"{kind}_{name}") for name in ("exp", "log", "sin", "cos"))
+        self._exp, self._log, self._sin, self._cos = _COMPLEX_FUNCTIONS if complex_ else _REAL_FUNCTIONS
         self.real_negative, self.real_sqrt = (partial(function, prec=precision) for function in (libmpi.mpi_neg, libmpi.mpi_sqrt))
         self.zero, self.one = self.number(0), self.number(1)
         self.pi = self._of_real(libmpi.mpi_pi(precision))
@@ -70,9 +72,9 @@ class IntervalArithmetic:
         return self.one if value == self.zero else self._widened(self._cos, value)
 
     def real_arctan(self, value: Interval) -> Interval:
-        return self._widened(libmpi.mpi_atan, value)
+        return self._widened(_real_arctan, value)
 
-    def _widened(self, function: Callable[[Interval, int], Interval], value: Interval) -> Interval:
+    def _widened(self, function: _Function, value: Interval) -> Interval:
         found = function(value, self.precision + _GUARD)
         error = from_man_exp(1, self.size(found) - self.precision - _GUARD // 2)
         margin = (mpf_neg(error), error)
@@ -121,6 +123,38 @@ class IntervalArithmetic:
         if low != high or not 0 <= low[2] <= _LARGEST_INTEGER or imaginary not in ([], [libmpi.mpi_zero]):
             return None
         return int(to_int(low))
+
+
+def _by_ends(at_number: Callable[..., Any], on_interval: _Function) -> _Function:
+    """A real function, computed once where both ends are one number: what that may be wrong by is less than results are widened by."""
+
+    def evaluate(value: Interval, precision: int) -> Interval:
+        if value[0] != value[1]:
+            return on_interval(value, precision)
+        found = at_number(value[0], precision)
+        return found, found
+
+    return evaluate
+
+
+@lru_cache(maxsize=64)
+def _cos_and_sin(value: Interval, precision: int) -> tuple[Interval, Interval]:
+    """Both, as whoever asks for one mostly asks for the other."""
+    if value[0] != value[1]:
+        both: tuple[Interval, Interval] = libmpi.mpi_cos_sin(value, precision)
+        return both
+    cos, sin = libelefun.mpf_cos_sin(value[0], precision)
+    return (cos, cos), (sin, sin)
+
+
+_real_arctan = _by_ends(libelefun.mpf_atan, libmpi.mpi_atan)
+_COMPLEX_FUNCTIONS: tuple[_Function, ...] = (libmpi.mpci_exp, libmpi.mpci_log, libmpi.mpci_sin, libmpi.mpci_cos)
+_REAL_FUNCTIONS: tuple[_Function, ...] = (
+    _by_ends(libelefun.mpf_exp, libmpi.mpi_exp),
+    _by_ends(libelefun.mpf_log, libmpi.mpi_log),
+    lambda value, precision: _cos_and_sin(value, precision)[1],
+    lambda value, precision: _cos_and_sin(value, precision)[0],
+)
 
 
 @lru_cache(maxsize=32)

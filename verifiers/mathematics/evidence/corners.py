@@ -26,7 +26,8 @@ from verifiers.mathematics.arithmetic.exact_sums import (
 )
 from verifiers.mathematics.arithmetic.polynomials import Polynomial, TooLarge, plus, real_roots, times
 from verifiers.mathematics.evidence.branch_formulas import NotAlgebraic, bases, formulas, in_one, is_irrational, surd_roots, without_root
-from verifiers.mathematics.evidence.near_values import bisected, nearly, never_zero, value_range
+from verifiers.mathematics.evidence.known_signs import never_zero, value_range
+from verifiers.mathematics.evidence.near_values import bisected, nearly
 
 _GRID = sorted(
     {sign * value for sign in (1, -1) for value in (*(k / 3 + 1 / 7 for k in range(30)), *(1.07 * 2.0**k for k in range(-10, 22)))}

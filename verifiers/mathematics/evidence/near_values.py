@@ -1,79 +1,24 @@
-"""What an expression of one variable is nearly, in floats, and what its form says of its sign: to look for corners, never to decide."""
+"""An expression of one variable in floats: to look for corners, never to decide."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from fractions import Fraction
 
-from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, scale, symbols
+from verifiers.mathematics.arithmetic.exact_sums import Call, Expr
 
-_RANGES = {"sin": (-1, 1), "cos": (-1, 1), "tanh": (-1, 1), "abs": (0, None), "cosh": (1, None), "arccos": (0, None)}
+_Near = Callable[[float], float]
 
 
 class NotNear(Exception):
     """No float, or no real number."""
 
 
-_ENTIRE = frozenset({"sum", "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"})
-
-
-def is_meromorphic(value: Expr) -> bool:
-    """Whether the value has no corner, branch or jump anywhere: quotients of sums of powers of constants and trigonometric functions."""
-    for monomial, _ in value.terms:
-        for name, exponent in monomial:
-            if isinstance(name, Call):
-                known = name.head in _ENTIRE or (name.head == "pow" and positive(name.args[0]) and not symbols(name.args[0]))
-                if not known or exponent.denominator != 1 or not all(map(is_meromorphic, name.args)):
-                    return False
-            elif exponent.denominator != 1 and not (name.isdigit() or name in _CONSTANTS):
-                return False
-    return True
-
-
-def value_range(name: str) -> tuple[Fraction | None, Fraction | None]:
-    if isinstance(name, Call):
-        if name.head == "pow" and positive(name.args[0]):
-            return Fraction(0), None
-        if name.head in _RANGES:
-            low, high = _RANGES[name.head]
-            return Fraction(low), None if high is None else Fraction(high)
-    return None, None
-
-
-def positive(value: Expr) -> bool:
-    """Whether the value is certainly above 0 wherever it has one, by its form: a sum of what is never negative, one of it positive."""
-    return (
-        bool(value.terms)
-        and all(c > 0 and _sign_of(m) is not None for m, c in value.terms)
-        and any(_sign_of(m) == 1 for m, _ in value.terms)
-    )
-
-
-def never_zero(value: Expr) -> bool:
-    return positive(value) or positive(scale(value, Fraction(-1)))
-
-
-def _sign_of(monomial: Iterable[tuple[str, Fraction]]) -> int | None:
-    """1 for certainly positive, 0 for never negative, None where that is not known."""
-    result = 1
-    for name, exponent in monomial:
-        even = exponent.denominator == 1 and exponent.numerator % 2 == 0
-        if name.isdigit() or name in ("pi", "e", "°"):
-            continue
-        if isinstance(name, Call) and (
-            (name.head == "pow" and positive(name.args[0])) or name.head == "cosh" or (name.head == "sum" and positive(name.args[0]))
-        ):
-            continue
-        never = even or exponent.denominator % 2 == 0 or (isinstance(name, Call) and name.head in ("abs", "arccos"))
-        if not never:
-            return None
-        result = 1 if exponent < 0 and result else 0
-    return result
-
-
 def nearly(value: Expr, name: str) -> Callable[[float], float | None]:
+    in_floats = _of_sum(value, name)
+
     def function(x: float) -> float | None:
         try:
-            near = _near(value, name, x)
+            near = in_floats(x)
         except (ArithmeticError, ValueError, NotNear):
             return None
         return near if math.isfinite(near) else None
@@ -81,47 +26,75 @@ def nearly(value: Expr, name: str) -> Callable[[float], float | None]:
     return function
 
 
-def _near(value: Expr, name: str, x: float) -> float:
-    total = 0.0
-    for monomial, coefficient in value.terms:
-        term = float(coefficient)
-        for base, exponent in monomial:
-            if isinstance(base, Call):
-                inner = _near_call(base, name, x)
-            elif base == name:
-                inner = x
-            elif base.isdigit():
-                inner = float(int(base))
-            elif base in _CONSTANTS:
-                inner = _CONSTANTS[base]
-            else:
-                raise NotNear
-            if exponent.denominator == 1:
-                term *= inner**exponent.numerator
-            elif exponent.denominator % 2 or inner >= 0:
-                term *= math.copysign(abs(inner) ** float(exponent), inner if exponent.numerator % 2 else 1.0)
-            else:
-                raise NotNear
-        total += term
-    return total
+def _of_sum(value: Expr, name: str) -> _Near:
+    """Made once for all points, as fractions are slow to turn into floats."""
+    try:
+        terms = [(float(c), [_of_power(base, exponent, name) for base, exponent in monomial]) for monomial, c in value.terms]
+    except OverflowError:
+        return _refused
+
+    def near(x: float) -> float:
+        total = 0.0
+        for term, factors in terms:
+            for factor in factors:
+                term *= factor(x)
+            total += term
+        return total
+
+    return near
 
 
-def _near_call(base: Call, name: str, x: float) -> float:
+def _of_power(base: str, exponent: Fraction, name: str) -> _Near:
+    inner, (p, q) = _of_atom(base, name), exponent.as_integer_ratio()
+    if p == q == 1:
+        return inner
+    if q == 1:
+        return lambda x: float(inner(x) ** p)
+
+    def root(x: float) -> float:
+        found = inner(x)
+        if found < 0 and q % 2 == 0:
+            raise NotNear
+        return math.copysign(abs(found) ** (p / q), found if p % 2 else 1.0)
+
+    return root
+
+
+def _of_atom(base: str, name: str) -> _Near:
+    if isinstance(base, Call):
+        return _of_call(base, name)
+    if base == name:
+        return lambda x: x
+    if base.isdigit() or base in _CONSTANTS:
+        constant = float(int(base)) if base.isdigit() else _CONSTANTS[base]
+        return lambda _: constant
+    return _refused
+
+
+def _of_call(base: Call, name: str) -> _Near:
+    args = [_of_sum(arg, name) for arg in base.args]
     if base.head == "cases":
-        for value, relation, difference in zip(base.args[::3], base.args[1::3], base.args[2::3], strict=True):
-            kind, y = relation.rational, _near(difference, name, x)
-            if kind == 3 or (y < 0 and kind in (0, 1, 4)) or (y > 0 and kind == 4) or (y == 0 and kind in (1, 2)):
-                return _near(value, name, x)
-        raise NotNear
-    args = [_near(arg, name, x) for arg in base.args]
-    if base.head not in _FLOATS:
-        raise NotNear
-    return _FLOATS[base.head](*args)
+        kinds = [relation.rational for relation in base.args[1::3]]
+        return lambda x: _first_row(args[::3], kinds, args[2::3], x)
+    function = _FLOATS.get(base.head, _refused)
+    return args[0] if base.head == "sum" else lambda x: function(*[arg(x) for arg in args])
+
+
+def _first_row(values: list[_Near], kinds: list[Fraction | None], differences: list[_Near], x: float) -> float:
+    for value, kind, difference in zip(values, kinds, differences, strict=True):
+        y = difference(x)
+        if kind == 3 or (y < 0 and kind in (0, 1, 4)) or (y > 0 and kind == 4) or (y == 0 and kind in (1, 2)):
+            return value(x)
+    raise NotNear
+
+
+def _refused(*_: float) -> float:
+    raise NotNear
 
 
 _CONSTANTS = {"pi": math.pi, "e": math.e, "°": math.pi / 180}
 _FLOATS: dict[str, Callable[..., float]] = {
-    "sum": lambda x: x, "pow": math.pow, "sin": math.sin, "cos": math.cos, "tan": math.tan, "cot": lambda x: 1 / math.tan(x),
+    "pow": math.pow, "sin": math.sin, "cos": math.cos, "tan": math.tan, "cot": lambda x: 1 / math.tan(x),
     "sec": lambda x: 1 / math.cos(x), "csc": lambda x: 1 / math.sin(x), "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh,
     "arcsin": math.asin, "arccos": math.acos, "arctan": math.atan, "ln": math.log, "log": math.log, "abs": abs, "floor": math.floor,
     "ceil": math.ceil, "sgn": lambda x: (x > 0) - (x < 0), "max": max, "min": min,

@@ -17,7 +17,7 @@ from itertools import pairwise, product
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable, atom, atoms, rational, substitute, symbols
 from verifiers.mathematics.arithmetic.exact_values import Point
 from verifiers.mathematics.evidence.corners import Line
-from verifiers.mathematics.evidence.near_values import is_meromorphic
+from verifiers.mathematics.evidence.known_signs import is_meromorphic
 
 MAX_POINTS = 1600  # of a line
 _LINES = 3  # along each variable, the others differing
