@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from verifiers.input_error import InputError
+from verifiers.resource_limits import address_space, set_limit
 
 SECONDS = 10  # of processor time, for one prompt; real templates take a thousandth
 _WALL_SECONDS = 120.0  # without a word, on a machine that is busy with other things
@@ -61,14 +62,11 @@ def _render_in_child(calls: Sequence[tuple[str, Callable[[], str]]], inlet: int)
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGXCPU):
             signal.signal(number, signal.SIG_DFL)
-        with open("/proc/self/statm", encoding="ascii") as file:
-            size = int(file.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (size + _MEMORY, size + _MEMORY))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        set_limit("AS", address_space() + _MEMORY)
+        set_limit("CORE", 0)
         for _, call in calls:
             used = resource.getrusage(resource.RUSAGE_SELF)
-            limit, most = int(used.ru_utime + used.ru_stime) + 1 + SECONDS, resource.getrlimit(resource.RLIMIT_CPU)[1]
-            resource.setrlimit(resource.RLIMIT_CPU, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
+            set_limit("CPU", int(used.ru_utime + used.ru_stime) + 1 + SECONDS, for_good=False)
             length = 0
             try:
                 length = len(call())

@@ -43,7 +43,7 @@ FRONTS = {"verifiers": "trl_reward sandbox interpreter"}
 ROOMS = {
     "verifiers": Room(
         "words that all share, files written whole, patterns compiled late, one HTTP client",
-        "atomic_files first_use http_post input_error package_root problem verdict",
+        "atomic_files child_environment child_process first_use http_post input_error problem protocol_streams resource_limits verdict",
         "",
     ),
     "verifiers.mathematics.arithmetic": Room(

@@ -15,7 +15,6 @@ the true share of mathematics, by score, is in the report (`calibration`).
 
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -32,8 +31,8 @@ from data_pipeline.classifier.fasttext_file import Projected, read_projected
 from data_pipeline.classifier.hashed_ngrams import Features
 from data_pipeline.classifier.training_examples import Example, Examples, balanced_rows, read_texts, refuse_too_few, split_examples
 from data_pipeline.classifier.training_process import LABELS
+from verifiers.child_environment import child_environment
 from verifiers.input_error import InputError
-from verifiers.package_root import PACKAGE_ROOT
 
 __all__ = ["LABELS", "PRESETS", "Classifier", "Example", "Training", "normalise", "train", "train_files"]
 
@@ -188,8 +187,7 @@ def _fit(examples: Examples, rows: Sequence[int], model: Path, training: Trainin
 
 def _run(job: Path, model: Path) -> None:
     """The trainer in a fresh process, to which the current folder's files are no modules; numpy's threads would only be in the way."""
-    path = os.pathsep.join(filter(None, (PACKAGE_ROOT, os.environ.get("PYTHONPATH", ""))))
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = child_environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     command = [sys.executable, "-P", "-m", "data_pipeline.classifier.training_process", str(job)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode < 0 or "MemoryError" in done.stderr or "bad_alloc" in done.stderr:

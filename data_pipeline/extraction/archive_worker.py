@@ -12,7 +12,6 @@ most pages that ask for too much get a MemoryError, and the process lives on.
 import json
 import mmap
 import os
-import resource
 import struct
 import sys
 import time
@@ -29,6 +28,7 @@ from data_pipeline.documents.document import Doc, Page, doc_id, to_line
 from data_pipeline.extraction.page_prefilter import Prefilter, prefilter
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
+from verifiers.resource_limits import address_space, set_limit
 
 Task = Callable[[Page], Doc]
 _HEAD = struct.Struct("<dQII")  # start of the page or 0, beats, length and checksum of the snapshot
@@ -247,7 +247,4 @@ def _limit_memory(megabytes: int) -> None:
     """On top of what the process has now."""
     if sys.platform != "linux":
         return
-    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = held + megabytes * 1_000_000
-    resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    set_limit("AS", address_space() + megabytes * 1_000_000, for_good=False)

@@ -30,6 +30,7 @@ from data_pipeline.documents.document import Doc, Page
 from data_pipeline.extraction.archive_watcher import order_line
 from data_pipeline.extraction.archive_worker import Job
 from verifiers.atomic_files import remove_leftovers
+from verifiers.child_environment import child_environment
 from verifiers.input_error import InputError
 
 _EXTRACT = "data_pipeline.extraction.page_to_document:extract"
@@ -177,7 +178,7 @@ class _Base:
 
 
 def _run(jobs: list[Job], workers: int, task: str, lock: int, base: _Base) -> Iterator[Progress]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path), "OMP_NUM_THREADS": "1"}
+    environment = child_environment((entry or os.getcwd() for entry in sys.path), OMP_NUM_THREADS="1")
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "data_pipeline.extraction.archive_watcher"],
         stdin=subprocess.PIPE,

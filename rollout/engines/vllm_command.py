@@ -8,7 +8,7 @@ its wrapper of such a head cannot score prompts. A GPU does not need it.
 import shlex
 
 from rollout.engines.vllm_facts import lora_room
-from verifiers.package_root import PACKAGE_ROOT
+from verifiers.child_environment import PACKAGE_ROOT
 
 WORKER = "rollout.engines.vllm_worker.PolicyWorker"
 

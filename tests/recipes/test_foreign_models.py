@@ -17,8 +17,8 @@ from recipes.commands.cli import main
 from recipes.setup.problem_source import load_problems
 from rollout.chat import Chat, generation_stops, load_tokenizer
 from rollout.engine import Completion
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import make_problem
 from verifiers.rewards.problem_file import read_problems
 

@@ -19,8 +19,8 @@ from recipes.grpo_math import Config, _with_good_golds
 from recipes.setup.online import verifier_pool
 from recipes.setup.options import Options
 from rl.runs.run_folder import read_lines
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import make_problem
 
 ROOT = Path(PACKAGE_ROOT)

@@ -14,12 +14,12 @@ so that nothing of the program's runs in here. What a function does to its argum
 import builtins
 import importlib
 import json
-import os
 import sys
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 from verifiers.programs.plain_data import NotPlainError, decode, encode
+from verifiers.protocol_streams import take_streams, write_all
 
 _NEVER = (StopIteration, StopAsyncIteration)  # would end a `map` over the function early, and with it the test
 
@@ -38,18 +38,14 @@ class Cannot(BaseException):
 
 class _Link:
     def __init__(self) -> None:
-        self._inlet: BinaryIO = os.fdopen(os.dup(0), "rb")
-        self._outlet = os.dup(1)
-        os.dup2(2, 1)  # tests that print
+        self._inlet, self._outlet = take_streams()  # tests may print
         self.asked = 0
 
     def receive(self) -> dict[str, Any]:
         return dict(json.loads(self._inlet.readline()))
 
     def send(self, **message: Any) -> None:
-        data = memoryview(json.dumps(message).encode() + b"\n")
-        while data:
-            data = data[os.write(self._outlet, data) :]
+        write_all(self._outlet, json.dumps(message).encode() + b"\n")
 
 
 def main() -> None:

@@ -23,7 +23,6 @@ import itertools
 import json
 import math
 import operator
-import os
 import random
 import re
 import string
@@ -34,6 +33,7 @@ from typing import Any
 
 from verifiers.programs.in_sandbox_completion import complete
 from verifiers.programs.plain_data import NotPlainError, decode, encode
+from verifiers.protocol_streams import take_streams, write_all
 
 _MODULES = (bisect, collections, copy, functools, heapq, itertools, json, math, operator, random, re, string, sys, typing)
 _OPENED = (collections, functools, heapq, itertools, math, bisect, typing)  # of one name in two, the first is meant
@@ -41,12 +41,7 @@ _OPENED = (collections, functools, heapq, itertools, math, bisect, typing)  # of
 
 def main() -> None:
     """Load the program, then answer calls until there are no more."""
-    calls = os.fdopen(os.dup(0), "rb")
-    replies = os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)  # what the program prints is not an answer
+    calls, replies = take_streams()  # what the program prints is not an answer
     module = types.ModuleType("main")
     sys.modules["main"] = sys.modules["__main__"] = module  # dataclasses and pickle look for it
     _preset()
@@ -59,9 +54,7 @@ def main() -> None:
             reply = {"not_plain": str(error)}
         except BaseException as error:  # noqa: BLE001  # the program's, reported as what the call did
             reply = {"raised": [type(error).__name__, _text(error)]}
-        data = memoryview(json.dumps({"nonce": request["nonce"], **reply}).encode() + b"\n")
-        while data:
-            data = data[os.write(replies, data) :]
+        write_all(replies, json.dumps({"nonce": request["nonce"], **reply}).encode() + b"\n")
 
 
 def _preset() -> None:

@@ -26,7 +26,8 @@ from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
 from verifiers.sandboxes.local_sandbox import Sandbox
 from verifiers.sandboxes.running_program import Limits, Outcome, Run
 
-_SHIPPED = ("in_sandbox_completion", "plain_data", "in_sandbox_functions")  # to a server, for each program
+_SHIPPED = ("programs/in_sandbox_completion", "programs/plain_data", "programs/in_sandbox_functions", "protocol_streams")
+"""To a server, for each program."""
 _LONGEST_LINE = 8 << 20
 _MOST_REQUESTS = 200
 _TOO_OFTEN = "the tests call the program with computed arguments too often for a server over HTTP; run them with RECKON_SANDBOX=strict"
@@ -168,8 +169,8 @@ class RemoteServed:
 
 
 def _driver_files() -> dict[str, bytes]:
-    own = Path(__file__).parent
-    files = {f"verifiers/programs/{name}.py": (own / f"{name}.py").read_bytes() for name in _SHIPPED}
+    own = Path(__file__).parents[1]
+    files = {f"verifiers/{name}.py": (own / f"{name}.py").read_bytes() for name in _SHIPPED}
     return {"verifiers/__init__.py": b"\n", "verifiers/programs/__init__.py": b"\n"} | files
 
 

@@ -13,7 +13,6 @@ import json
 import os
 import select
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,26 +21,27 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from verifiers.child_environment import PACKAGE_ROOT
+from verifiers.child_process import ChildProcess, die_with, how_it_ended
 from verifiers.input_error import InputError
 from verifiers.proofs.lean_transport import LeanFailure, LeanTimeout, Reply, read_reply
+from verifiers.resource_limits import set_limit
 
 _LONGEST_REPLY = 16 << 20
 _MAX_HEADERS = 8  # of one process; each import of Mathlib keeps memory
 _FILE_SIZE = 64 << 20  # of any file that Lean writes, standard error among them
-_LAUNCH = """
-import fcntl, os, resource, signal, sys
-lifeline, memory, size = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
-resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-try:
-    os.execvp(sys.argv[4], sys.argv[4:])
-except OSError as error:
-    sys.exit(f"{sys.argv[4]}: {error.strerror}")
-"""  # the lifeline: the kernel kills the group when our end of that pipe closes, as in worker_main.py
+_LAUNCH = f"import sys; sys.path.insert(0, {PACKAGE_ROOT!r}); from verifiers.proofs.lean_repl import become; become(*sys.argv[1:])"
+
+
+def become(lifeline: str, memory: str, *command: str) -> None:
+    """Turn this process, which was started for it, into the REPL, under its limits; it ends when our end of the lifeline closes."""
+    die_with(int(lifeline))
+    for name, value in (("AS", int(memory)), ("FSIZE", _FILE_SIZE), ("CORE", 0)):
+        set_limit(name, value)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        sys.exit(f"{command[0]}: {error.strerror}")
 
 
 class LeanRepl:
@@ -107,22 +107,13 @@ class _Process:
         self._newest = -1
         self._buffer = bytearray()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed by kill
-        lifeline, self._lifeline = os.pipe()
-        launch = [sys.executable, "-I", "-S", "-c", _LAUNCH, str(lifeline), str(memory), str(_FILE_SIZE), *command]
-        options: dict[str, Any] = {"pass_fds": [lifeline], "start_new_session": True, "bufsize": 0}
+        start = [sys.executable, "-I", "-S", "-c", _LAUNCH]
         try:
-            self._process = subprocess.Popen(launch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, **options)
+            self._child = ChildProcess(lambda lifeline: [*start, str(lifeline), str(memory), *command], stderr=self._stderr)
         except (OSError, ValueError) as error:  # no such program; a null byte in the command
-            os.close(self._lifeline)
             self._stderr.close()
             raise LeanFailure(f"the Lean REPL cannot be started: {error}") from None
-        finally:
-            os.close(lifeline)
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._inlet, self._outlet = self._process.stdin.fileno(), self._process.stdout.fileno()
-        os.set_blocking(self._inlet, False)
-        os.set_blocking(self._outlet, False)
+        self._process, self._inlet, self._outlet = self._child.process, self._child.inlet, self._child.outlet
 
     def check(self, header: str, body: str, audit: str, deadline: float) -> Reply:
         self.served += 1
@@ -210,17 +201,10 @@ class _Process:
         size = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, size - 300))
         last = self._stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
-        names = {member.value: member.name for member in signal.Signals}
-        how = "closed its output" if code is None else f"signal {names.get(-code, -code)}" if code < 0 else f"exit code {code}"
+        how = "closed its output" if code is None else how_it_ended(code)
         return f"the Lean REPL died: {how}" + (f" ({last})" if last else "")
 
     def kill(self) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._child.kill_group()
         self._process.wait()
-        os.close(self._lifeline)
         self._stderr.close()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            with suppress(BrokenPipeError):
-                pipe.close()

@@ -36,8 +36,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError, nearest
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import Problem
 from verifiers.rewards.reward_text import Spec, bind, inner, parse, split_weight
 from verifiers.verdict import Verdict, Verifier, as_verdict

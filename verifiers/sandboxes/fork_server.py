@@ -21,7 +21,6 @@ import importlib
 import json
 import os
 import platform
-import resource
 import select
 import shutil
 import signal
@@ -33,11 +32,11 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from verifiers.resource_limits import address_space, set_limit
 from verifiers.sandboxes import landlock, namespaces, process_tree, system_call_filter
 
 _SAMPLE = 0.05  # seconds between looks at the memory of all processes of a program
 _STACK = 64 << 20
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _PYTHON = ("-s", "-P", "-S", "-X", "utf8")
 _EXITS = "import builtins, sys; builtins.exit = builtins.quit = sys.exit; "  # as `site` has it, which is left out
 _FRESH = (
@@ -86,8 +85,7 @@ class _Host:
         self._proc = namespaces.open_proc()
         self._executable = os.path.realpath(sys.executable)
         self._paths = list(setup["paths"])
-        with open("/proc/self/statm") as file:
-            self._mapped = int(file.read().split()[0]) * _PAGE
+        self._mapped = address_space()
         self._trees = ["/"]
         if self._level in ("strict", "landlock") and not landlock.version():
             raise OSError("Landlock is absent or turned off in this kernel")
@@ -261,12 +259,7 @@ def _limit(limits: dict[str, Any], others: int, mapped: int) -> None:
         "SIGPENDING": 256,
     }  # fmt: skip
     for name, value in wanted.items():
-        number = getattr(resource, f"RLIMIT_{name}", None)
-        if number is None:
-            continue
-        _, ceiling = resource.getrlimit(number)
-        value = value if ceiling == resource.RLIM_INFINITY else min(value, ceiling)
-        resource.setrlimit(number, (value, value))
+        set_limit(name, value)
 
 
 def _save(source: str) -> None:

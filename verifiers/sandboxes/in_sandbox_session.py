@@ -19,6 +19,8 @@ import traceback
 import types
 from typing import Any
 
+from verifiers.protocol_streams import take_streams, write_all
+
 _CELL = "<cell {}>"
 
 
@@ -28,12 +30,7 @@ class Interrupt(BaseException):
 
 def main() -> None:
     """Answer until there is nothing more to run."""
-    requests = os.fdopen(os.dup(0), "rb")
-    replies = os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
+    requests, replies = take_streams()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that both streams come in the order of writing
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
@@ -47,7 +44,7 @@ def main() -> None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(BaseException):  # the code may have put anything in its place
                 stream.flush()
-        os.write(replies, json.dumps({"nonce": request["nonce"], "ended": ended}).encode() + b"\n")
+        write_all(replies, json.dumps({"nonce": request["nonce"], "ended": ended}).encode() + b"\n")
 
 
 def _usable(stream: Any, descriptor: int) -> Any:

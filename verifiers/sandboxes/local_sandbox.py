@@ -39,8 +39,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Literal
 
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.sandboxes.running_program import Command, Limits, Program, Run
 
 Level = Literal["strict", "landlock", "rlimits"]

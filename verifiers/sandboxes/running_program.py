@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from verifiers.child_process import how_it_ended
 from verifiers.input_error import InputError
 
 _GRACE = 5.0  # seconds past the deadline after which the supervisor itself is given up
@@ -274,6 +275,5 @@ def _outcome(reply: dict[str, Any], excess: bool, stderr: str, limits: Limits) -
     if code and last.startswith("MemoryError"):
         return Outcome.MEMORY, f"more than {limits.memory >> 20} MB"
     if code:
-        names = {member.value: member.name for member in signal.Signals}
-        return Outcome.RUNTIME_ERROR, last[:300] or (f"signal {names.get(-code, -code)}" if code < 0 else f"exit code {code}")
+        return Outcome.RUNTIME_ERROR, last[:300] or how_it_ended(code)
     return Outcome.OK, ""

@@ -16,11 +16,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from verifiers.child_environment import child_environment
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict
 from verifiers.worker_pool.pool_messages import Item, PoolCall, Result, WorkerAnswer, message_from, problem_to_bytes, to_bytes
-from verifiers.worker_pool.worker_process import AHEAD, WorkerProcess, environment
+from verifiers.worker_pool.worker_process import AHEAD, WorkerProcess
 
 _SLOW = 0.25  # seconds after which what is queued behind an item is offered to idle workers
 _GRACE = 0.25  # seconds that an item of a call that has ended may go on running; less than a worker's start is worth
@@ -49,7 +50,7 @@ class Dispatcher:
         self._setup, self._rewards, self._limits = setup, rewards, limits
         # Replacements must find what the first worker found, wherever the caller has moved since.
         self._folder = os.getcwd()
-        self._environment = environment()
+        self._environment = {"PYTHONHASHSEED": "0"} | child_environment()  # so that a verdict does not depend on the worker
         self._process = os.getpid()
         self._lock = threading.RLock()  # re-entrant: a forgotten stream may be finalised, and withdraw, in the middle of anything
         self._inbox: list[Item] = []

@@ -23,8 +23,11 @@ import traceback
 from contextlib import suppress
 from typing import Any, BinaryIO
 
+from verifiers.child_process import die_with
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
+from verifiers.protocol_streams import take_streams, write_all
+from verifiers.resource_limits import set_limit
 from verifiers.rewards.load_reward import WrongReturnError, compose_rewards, load, where_raised
 from verifiers.verdict import Status, Verdict, Verifier
 from verifiers.worker_pool.pool_messages import LONGEST_LINE
@@ -37,35 +40,13 @@ _JSON = json.JSONEncoder(ensure_ascii=False)  # once, not for every verdict
 
 def main() -> None:
     """Serve until the parent closes the pipe, or dies."""
-    requests = os.fdopen(os.dup(0), "rb")
-    replies = os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
+    requests, replies = take_streams()
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # it is a TextIOWrapper
-    _die_with_parent(int(sys.argv[1]))
+    lifeline = int(sys.argv[1])
+    os.set_inheritable(lifeline, False)
+    die_with(lifeline)
     serve(requests, replies)
     os._exit(0)  # threads that a reward left behind must not keep the process
-
-
-def _die_with_parent(lifeline: int) -> None:
-    """Have the kernel kill this process group when the last write end of the pipe `lifeline` closes, whatever runs then.
-
-    PR_SET_PDEATHSIG would not do: it fires when the *thread* that started the process ends. Where a pipe cannot signal (not
-    Linux), a worker still ends when it next reads its input.
-    """
-    os.set_inheritable(lifeline, False)
-    if sys.platform == "linux":
-        import fcntl
-        import signal
-
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
-        with suppress(BlockingIOError):
-            if os.read(lifeline, 1) == b"":  # it closed before the signal was arranged
-                os._exit(0)
 
 
 def serve(requests: BinaryIO, replies: int) -> None:
@@ -76,9 +57,7 @@ def serve(requests: BinaryIO, replies: int) -> None:
     setup = json.loads(first)
     sys.path.extend(entry for entry in setup["sys_path"] if entry not in sys.path)
     if setup["memory_limit"] is not None:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (setup["memory_limit"], setup["memory_limit"]))
+        set_limit("AS", setup["memory_limit"])
     try:
         composed = compose_rewards(setup["rewards"]) if setup["rewards"] else None
     except InputError as error:
@@ -187,9 +166,7 @@ def _send(replies: int, message: dict[str, Any], instead: dict[str, Any] | None 
     line = _JSON.encode(message).encode("utf-8", "surrogatepass") + b"\n"
     if len(line) > LONGEST_LINE and instead is not None:
         line = _JSON.encode(instead).encode("utf-8", "surrogatepass") + b"\n"
-    left = memoryview(line)
-    while left:
-        left = left[os.write(replies, left) :]
+    write_all(replies, line)
 
 
 if __name__ == "__main__":

@@ -13,39 +13,19 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 
-from verifiers.package_root import PACKAGE_ROOT
+from verifiers.child_process import ChildProcess, how_it_ended
 from verifiers.worker_pool.pool_messages import LONGEST_LINE, Item
 
 AHEAD = 0.05  # seconds of work that a worker is given in advance
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class WorkerProcess:
+class WorkerProcess(ChildProcess):
     """One worker process, started by the constructor, which raises OSError where that is impossible."""
 
     def __init__(self, setup: bytes, folder: str, environment: Mapping[str, str]) -> None:
-        lifeline, self._lifeline = os.pipe()
-        try:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "verifiers.worker_pool.worker_main", str(lifeline)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,
-                cwd=folder,
-                env=environment,
-                start_new_session=True,  # a group to kill, and no Ctrl-C from the terminal
-                pass_fds=(lifeline,),
-            )
-        except BaseException:
-            os.close(self._lifeline)
-            raise
-        finally:
-            os.close(lifeline)
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.inlet, self.outlet = self.process.stdin.fileno(), self.process.stdout.fileno()
-        os.set_blocking(self.inlet, False)
-        os.set_blocking(self.outlet, False)
+        command = [sys.executable, "-P", "-m", "verifiers.worker_pool.worker_main"]
+        super().__init__(lambda lifeline: [*command, str(lifeline)], cwd=folder, env=environment)
         self.ready = False
         self.loading = False
         self.failed = False
@@ -141,28 +121,9 @@ class WorkerProcess:
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=1.0 if self.closed and not self._garbled else 0.0)  # give the exit code of a dying one time to appear
         code = self.process.returncode
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.let_go()
+        self.kill_group()
         if self._garbled:
             return "it sent what answers nothing that it was asked (did a reward write to its pipe?)"
         if code is None:
             return "it closed its pipe to the parent"
-        if code >= 0:
-            return f"exit code {code}"
-        names = {member.value: member.name for member in signal.Signals}
-        return f"signal {names.get(-code, -code)}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
-
-    def let_go(self) -> None:
-        """Close our ends of its pipes. A forked child must, or the worker would outlive the parent that it belongs to."""
-        os.close(self._lifeline)
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
-            with suppress(BrokenPipeError):
-                pipe.close()
-
-
-def environment() -> dict[str, str]:
-    """This process's, with our own packages importable, and string hashes fixed so that a verdict does not depend on the worker."""
-    paths = [PACKAGE_ROOT, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {"PYTHONHASHSEED": "0", **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        return how_it_ended(code) + (" (out of memory?)" if code == -signal.SIGKILL else "")

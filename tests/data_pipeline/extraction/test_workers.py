@@ -16,8 +16,8 @@ import zstandard
 from data_pipeline.documents.document import Doc, Page
 from data_pipeline.extraction.extract_archives import Extraction, Progress, archive_key, extract_archives
 from tests.data_pipeline.tasks import echo
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
-from verifiers.package_root import PACKAGE_ROOT
 
 ROOT = Path(PACKAGE_ROOT)
 QUICK = Extraction(page_seconds=0.5, page_megabytes=300)

@@ -16,8 +16,8 @@ from recipes.commands.audit_report import KINDS, draw
 from recipes.commands.census import Census, given_away, normalised, quantiles
 from recipes.commands.cli import main
 from tests.clock import stopwatch
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import make_problem
 
 ROOT = Path(PACKAGE_ROOT)

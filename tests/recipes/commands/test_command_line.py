@@ -14,7 +14,7 @@ import pytest
 from recipes import grpo_math
 from recipes.commands.cli import main
 from recipes.setup.command_line import parse_options
-from verifiers.package_root import PACKAGE_ROOT
+from verifiers.child_environment import PACKAGE_ROOT
 
 ROWS = [{"gold": "1/2", "pred": "0.5"}, {"gold": "3", "response": "the answer is 4"}]
 

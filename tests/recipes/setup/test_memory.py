@@ -11,7 +11,7 @@ import torch
 from recipes.setup.memory import micro_batch_tokens
 from recipes.setup.options import Options
 from rl.objectives.batch import micro_batches
-from verifiers.package_root import PACKAGE_ROOT
+from verifiers.child_environment import PACKAGE_ROOT
 
 ROOT = Path(PACKAGE_ROOT)
 

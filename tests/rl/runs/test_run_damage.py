@@ -21,8 +21,8 @@ from recipes.commands.cli import main
 from recipes.setup.options import from_json, stored_run
 from recipes.setup.reward_code import changed, reward_code
 from rl.runs.run_folder import Position, RunFolder, append_line, read_lines
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import make_problem
 
 ROOT = Path(PACKAGE_ROOT)

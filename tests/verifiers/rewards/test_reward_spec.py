@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import make_problem
 from verifiers.rewards.load_reward import compose_rewards, load, own_names, short_name
 from verifiers.rewards.reward_text import Spec, parse, split_weight

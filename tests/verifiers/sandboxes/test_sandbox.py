@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.sandboxes import namespaces, process_tree
 from verifiers.sandboxes.local_sandbox import Sandbox, probe
 from verifiers.sandboxes.running_program import Command, Limits, Outcome, Run

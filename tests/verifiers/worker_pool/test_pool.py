@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict
 from verifiers.worker_pool.gold_check import try_gold

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from tests.verifiers.worker_pool.ends_of_workers import queued, watch_ends
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict
 from verifiers.worker_pool.verifier_pool import VerifierPool

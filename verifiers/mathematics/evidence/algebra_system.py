@@ -22,8 +22,8 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from verifiers.child_environment import PACKAGE_ROOT, child_environment
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, size_of
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.verdict import Status, Undecided
 
 DEADLINE = 2.0  # seconds of one request, from its turn
@@ -105,11 +105,7 @@ class Simplifier:
 
     def _start(self) -> None:
         command = [sys.executable, "-P", "-m", "verifiers.mathematics.evidence.algebra_worker"]
-        environment = {
-            "PYTHONPATH": os.pathsep.join([PACKAGE_ROOT, *filter(None, sys.path)]),
-            "PYTHONHASHSEED": "0",
-            "OMP_NUM_THREADS": "1",
-        }
+        environment = child_environment(sys.path, inherit=False, PYTHONHASHSEED="0", OMP_NUM_THREADS="1")
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             command,

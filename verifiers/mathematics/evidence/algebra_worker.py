@@ -16,12 +16,14 @@ one that is certainly not 0, with sympy's algorithms and their errors. Two sides
 
 import json
 import os
-import resource
 import select
 import signal
 import sys
 from fractions import Fraction
 from typing import Any, NoReturn
+
+from verifiers.protocol_streams import take_streams, write_all
+from verifiers.resource_limits import set_limit
 
 MEMORY = 1 << 30  # bytes of address space of a child, sympy's own included
 MAX_REQUEST = 100_000  # bytes
@@ -152,10 +154,9 @@ def _contains_any(tree: Any) -> bool:
 
 def main() -> None:
     """Answer until the parent closes the pipe or dies."""
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    requests, replies = take_streams()
     sys.set_int_max_str_digits(0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    set_limit("CORE", 0)
     import sympy
 
     _warm(sympy)
@@ -194,7 +195,7 @@ def _compute(sympy: Any, request: dict[str, Any], outlet: int) -> NoReturn:
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, request["seconds"] + 1)  # should the parent die first
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        set_limit("AS", MEMORY)
         try:
             found = decide(sympy, request["left"], request["right"])
         except _Unknown:
@@ -204,9 +205,8 @@ def _compute(sympy: Any, request: dict[str, Any], outlet: int) -> NoReturn:
         os._exit(0)
 
 
-def _send(replies: Any, message: dict[str, Any]) -> None:
-    replies.write(json.dumps(message).encode() + b"\n")
-    replies.flush()
+def _send(replies: int, message: dict[str, Any]) -> None:
+    write_all(replies, json.dumps(message).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.clock import stopwatch
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.mathematics.arithmetic.exact_sums import rational
 from verifiers.mathematics.equality.math_answer import equivalent, verify
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import Problem, make_problem
 from verifiers.response_text import exact
 from verifiers.verdict import Status

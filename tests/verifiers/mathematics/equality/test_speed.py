@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.mathematics.answer_reading import latex_tokens
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.latex_tokens import tokenize
 from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.mathematics.equality.compared_gold import says_nothing
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.response_text import final_answer
 from verifiers.response_text.final_answer import extract_answer
 from verifiers.verdict import quoted

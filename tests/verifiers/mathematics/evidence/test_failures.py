@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.hostile_answers import PAYLOADS
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.mathematics.equality.math_answer import equivalent, verify
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import make_problem
 from verifiers.response_text.final_answer import extract_answer
 from verifiers.verdict import Status

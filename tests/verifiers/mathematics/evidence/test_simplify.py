@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.calculus_parser import is_open_form, needs_algebra
 from verifiers.mathematics.answer_reading.values import Unparsed
@@ -18,7 +19,6 @@ from verifiers.mathematics.arithmetic.exact_sums import Expr
 from verifiers.mathematics.equality.math_answer import equivalent, explain, verify
 from verifiers.mathematics.evidence import algebra_system, algebra_worker
 from verifiers.mathematics.evidence.algebra_system import Simplifier, same_by_algebra, tree_of
-from verifiers.package_root import PACKAGE_ROOT
 from verifiers.problem import make_problem
 from verifiers.verdict import Status, Undecided, Verdict
 
