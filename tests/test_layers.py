@@ -325,6 +325,15 @@ def test_arrows_point_one_way():
     assert cycles({room: frozenset(arrows_of(room)) for room in ROOMS}) in ([], [frozenset({"recipes", "recipes.commands"})])
 
 
+def test_what_runs_in_a_sandbox_needs_the_standard_library_alone():
+    """It is imported behind the walls, or sent to a server that has nothing of ours."""
+    own = {name for name in modules() if name.rpartition(".")[2].startswith("in_sandbox_")}
+    own |= {"verifiers.programs.plain_data", "verifiers.protocol_streams"}
+    for name in own:
+        assert imports()[name] <= own, path_of(name)
+        assert imported(ast.walk(modules()[name])) <= {"verifiers", *sys.stdlib_module_names}, path_of(name)
+
+
 def test_no_cycle_between_files():
     found = {frozenset(name.rpartition(".")[2] for name in cycle) for cycle in cycles(imports())}
     assert found <= CYCLES_LEFT

@@ -1,6 +1,6 @@
 """A child's end of a protocol of lines: standard input and output, which are moved out of the way of the code that runs there.
 
-What that code reads, prints or closes then cannot disturb the protocol by accident; by intent it can. This goes into sandboxes together with
+What that code reads, prints or closes then cannot disturb the protocol by accident; by intent it can. This goes into sandboxes with
 what speaks there, and needs nothing but the standard library.
 """
 

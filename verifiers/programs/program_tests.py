@@ -17,18 +17,9 @@ from functools import partial
 
 from verifiers.problem import Problem
 from verifiers.programs.judging_sandbox import judging_sandbox
-from verifiers.programs.output_tests import (
-    RUN_SECONDS,
-    BadTestsError,
-    Budget,
-    Complaints,
-    SandboxFailedError,
-    judge_outputs,
-    read_pairs,
-    tally,
-    text,
-)
+from verifiers.programs.output_tests import Complaints, judge_outputs, read_pairs, tally, text
 from verifiers.programs.programming_languages import LANGUAGES, PYTHON, Language, ToolMissingError, find_tool, prepare, tool_folders
+from verifiers.programs.test_budget import RUN_SECONDS, UNREADABLE, BadTestsError, Budget, SandboxFailedError
 from verifiers.response_text.fenced_blocks import fenced_blocks, last_block
 from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
 from verifiers.sandboxes.running_program import Outcome, Run
@@ -48,7 +39,7 @@ def verify(problem: Problem, response: str) -> Verdict:
         cases = [(text(given), text(wanted)) for given, wanted in pairs]
         budget = Budget.read(problem.meta)
         budget.check_count(len(cases), RUN_SECONDS)
-    except (BadTestsError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except UNREADABLE as error:
         return bad_gold(f"no tests that can be run: {error}")
     program = _extract(response, language)
     if not program.strip():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from glob import escape as glob_escape
 from glob import glob
 
-from verifiers.programs.output_tests import within
+from verifiers.programs.test_budget import within
 from verifiers.sandboxes.local_sandbox import Sandbox
 from verifiers.sandboxes.namespaces import readable_trees
 from verifiers.sandboxes.running_program import Command, Limits, Outcome, Run

@@ -41,30 +41,17 @@ from typing import Any
 from verifiers.problem import Problem
 from verifiers.programs.in_sandbox_completion import parse, stub
 from verifiers.programs.judging_sandbox import CHECK, assert_sandbox, judging_sandbox
-from verifiers.programs.output_tests import (
-    RUN_SECONDS,
-    BadTestsError,
-    Budget,
-    Complaints,
-    SandboxFailedError,
-    function_name,
-    judge_outputs,
-    read_pairs,
-    shown,
-    tally,
-    text,
-    within,
-)
+from verifiers.programs.output_tests import Complaints, function_name, judge_outputs, read_pairs, tally, text
 from verifiers.programs.plain_data import NotPlainError, beginning, encode
 from verifiers.programs.programming_languages import LANGUAGES, PYTHON
 from verifiers.programs.same_value import same_value
 from verifiers.programs.served_functions import Source, line, literal_calls, serve
+from verifiers.programs.test_budget import RUN_SECONDS, UNREADABLE, BadTestsError, Budget, SandboxFailedError, shown, within
 from verifiers.response_text.fenced_blocks import last_block
 from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
 from verifiers.sandboxes.running_program import Outcome, Program, Run
 from verifiers.verdict import Verdict, bad_gold, no_answer
 
-_PYTHON = ("python", "py", "python3")
 _CALL_SECONDS = 0.0002  # what a call, or an assert, takes at the least
 _READ_AT_ONCE = 1 << 16  # bytes of a value; what is made of so few takes no time worth measuring
 
@@ -94,17 +81,7 @@ def verify(problem: Problem, response: str) -> Verdict:
             return bad_gold(f"its language is {language!r}; the verifier for it is program_tests")
         tests, budget = _read_tests(problem), Budget.read(problem.meta)
         budget.check_count(max(len(tests.cases), len(tests.sources)), RUN_SECONDS if tests.kind == "stdin" else _CALL_SECONDS)
-    except (
-        BadTestsError,
-        SyntaxError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-        MemoryError,
-    ) as error:
+    except UNREADABLE as error:
         return bad_gold(f"no tests that can be run: {error}")
     program = extract_program(response)
     if not program.strip():
@@ -117,7 +94,7 @@ def verify(problem: Problem, response: str) -> Verdict:
 
 def extract_program(response: str) -> str:
     """The last fenced block that says it is Python; else the last that says nothing; else the whole response."""
-    block = last_block(response, _PYTHON)
+    block = last_block(response, PYTHON.tags)
     return (response if block is None else block).removeprefix("\ufeff")
 
 
@@ -226,19 +203,11 @@ def _judge_calls(source: Source, tests: _Tests, budget: Budget, deadline: float)
             elif "lost" in reply:
                 yield str(reply["lost"])
             elif not same_value(reply["value"], wanted, budget.tolerance):
-                yield f"returned {beginning(reply['value'])}, expected {_shown(wanted)}"
+                yield f"returned {beginning(reply['value'])}, expected {shown(wanted, 100)}"
             else:
                 yield ""
     finally:
         served.end()
-
-
-def _shown(value: Any) -> str:
-    """The beginning of an expected value, for a complaint."""
-    try:
-        return f"{value!r:.100}"
-    except (ValueError, RecursionError, MemoryError):  # an integer of more digits than Python will write
-        return "a value too long to show"
 
 
 def _judge_asserts(source: Source, tests: _Tests, budget: Budget, deadline: float) -> Complaints:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from verifiers.programs.judging_sandbox import SERVED
-from verifiers.programs.output_tests import SandboxFailedError, within
 from verifiers.programs.plain_data import NotPlainError, NotRecordError, check, encode, parse
+from verifiers.programs.test_budget import SandboxFailedError, within
 from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
 from verifiers.sandboxes.local_sandbox import Sandbox
 from verifiers.sandboxes.running_program import Limits, Outcome, Run
