@@ -116,7 +116,7 @@ def environment_of(config: Config) -> tuple[Callable[[], Any], tuple[str, ...], 
 
 
 def _class_of(place: str) -> Any:
-    from verifiers.rewards.load_reward import import_file
+    from verifiers.rewards.named_functions import import_file
 
     file, _, name = place.rpartition(":")
     kind = getattr(import_file(Path(file), "an environment is FILE.py:CLASS"), name, None)

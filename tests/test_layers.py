@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import verifiers
-from verifiers.rewards.load_reward import own_modules
+from verifiers.rewards.named_functions import own_modules
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
-from verifiers.rewards.load_reward import as_verifier, compose_rewards, rewards_in, short_name
+from verifiers.rewards.load_reward import compose_rewards, rewards_in
 from verifiers.rewards.problem_file import row_reader
+from verifiers.rewards.reward_kinds import as_verifier
+from verifiers.rewards.reward_text import short_name
 from verifiers.verdict import Reward, Verdict, Verifier, bad_gold
 from verifiers.worker_pool.verifier_pool import VerifierPool
 

@@ -23,7 +23,7 @@ from verifiers.mathematics.answer_reading.values import (
 )
 from verifiers.mathematics.arithmetic.exact_sums import Expr, atoms, symbols
 from verifiers.problem import Problem
-from verifiers.rewards.load_reward import short_name
+from verifiers.rewards.reward_text import short_name
 
 UNPARSED = "unparsed"
 

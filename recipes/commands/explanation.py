@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from verifiers.problem import Problem
-from verifiers.rewards.load_reward import own_modules, own_source, own_verifiers, rewards_in
+from verifiers.rewards.load_reward import own_verifiers, rewards_in
+from verifiers.rewards.named_functions import own_modules, own_source
 from verifiers.verdict import Verdict, quoted
 from verifiers.worker_pool.verifier_pool import VerifierPool
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from verifiers.input_error import InputError
-from verifiers.rewards.load_reward import own_modules, own_names
+from verifiers.rewards.named_functions import own_modules, own_names
 from verifiers.rewards.reward_text import settable
 
 _OTHERS = {

@@ -26,7 +26,8 @@ from verifiers.input_error import InputError, near_place, nearest
 from verifiers.problem import Message, Problem, make_problem
 from verifiers.response_text.fenced_blocks import fence, fenced_blocks
 from verifiers.response_text.final_answer import Answer, extract_answer, stated_gold, tidy
-from verifiers.rewards.load_reward import own_names, own_verifiers
+from verifiers.rewards.load_reward import own_verifiers
+from verifiers.rewards.named_functions import own_names
 
 _PROMPT_FIELDS = ("prompt", "question", "problem")
 _ANSWER_FIELDS = ("answer", "gold", "solution", "reward_model.ground_truth")

@@ -82,6 +82,12 @@ def parse(text: str, depth: int = 0) -> Spec:
     return Spec(text[:opening].strip(), tuple(parts), tuple(parameters))
 
 
+def short_name(spec: str) -> str:
+    """The function's name, or the module's where no function is named; without parameters and weight."""
+    name = parse(split_weight(spec)[0]).name
+    return name.rpartition(":")[2] or name
+
+
 def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec], Verifier]) -> dict[str, Any]:
     """The spec's parts and parameters as keyword arguments of `function`, converted; `load` makes a verifier of a part.
 

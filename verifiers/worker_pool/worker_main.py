@@ -28,7 +28,9 @@ from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.protocol_streams import take_streams, write_all
 from verifiers.resource_limits import set_limit
-from verifiers.rewards.load_reward import WrongReturnError, compose_rewards, load, where_raised
+from verifiers.rewards.load_reward import compose_rewards, load
+from verifiers.rewards.named_functions import where_raised
+from verifiers.rewards.reward_kinds import WrongReturnError
 from verifiers.verdict import Status, Verdict, Verifier
 from verifiers.worker_pool.pool_messages import LONGEST_LINE
 

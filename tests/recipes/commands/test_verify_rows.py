@@ -9,7 +9,8 @@ import pytest
 from recipes.commands.cli import main
 from recipes.commands.verify import Config, run
 from verifiers.input_error import InputError
-from verifiers.rewards.load_reward import own_names, reads_golds
+from verifiers.rewards.load_reward import reads_golds
+from verifiers.rewards.named_functions import own_names
 
 SOLUTION = "We factor the left side and see that every root of it lies on the unit circle, as its coefficients are palindromic and real. "
 

@@ -9,7 +9,8 @@ import pytest
 
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
-from verifiers.rewards.load_reward import WrongReturnError, as_verifier, compose_rewards, load
+from verifiers.rewards.load_reward import compose_rewards, load
+from verifiers.rewards.reward_kinds import WrongReturnError, as_verifier
 from verifiers.verdict import Status, Verdict
 
 REWARDS = """

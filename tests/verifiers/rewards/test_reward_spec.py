@@ -7,8 +7,9 @@ import pytest
 from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
-from verifiers.rewards.load_reward import compose_rewards, load, own_names, short_name
-from verifiers.rewards.reward_text import Spec, parse, split_weight
+from verifiers.rewards.load_reward import compose_rewards, load
+from verifiers.rewards.named_functions import own_names
+from verifiers.rewards.reward_text import Spec, parse, short_name, split_weight
 
 ONE = make_problem("?", "1")
 HALF = make_problem("?", "1/2")
