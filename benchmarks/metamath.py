@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from verifiers.proofs.metamath_database import COMMENT, Database, Frame, load
 from verifiers.proofs.metamath_proof import theorem_problem, verify
-from verifiers.rewards.problem_file import gold_response
+from verifiers.rewards.gold_answers import gold_response
 from verifiers.verdict import Status
 
 _THEOREM = re.compile(r"(?<!\S)(\S+)\s+\$p\s[^$]*\$=\s([^$]*)\$\.")

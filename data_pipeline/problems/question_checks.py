@@ -20,7 +20,7 @@ from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.values import Named, Unparsed
 from verifiers.mathematics.equality.math_answer import verify
 from verifiers.problem import make_problem
-from verifiers.rewards.problem_file import answer_as_response
+from verifiers.rewards.gold_answers import answer_as_response
 from verifiers.verdict import Status
 
 LETTER_REQUEST = "Answer with the letter of the correct option."

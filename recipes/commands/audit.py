@@ -43,9 +43,10 @@ from recipes.setup.problem_source import data_set_rows, is_file
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
+from verifiers.rewards.gold_answers import answer_as_response, gold_response
 from verifiers.rewards.load_reward import load
 from verifiers.rewards.named_functions import own_names
-from verifiers.rewards.problem_file import answer_as_response, gold_response, row_reader
+from verifiers.rewards.problem_file import row_reader
 from verifiers.verdict import Status
 from verifiers.worker_pool.gold_check import gold_judges
 from verifiers.worker_pool.verifier_pool import VerifierPool

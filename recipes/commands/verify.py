@@ -42,8 +42,9 @@ from recipes.setup.problem_source import data_set_rows, is_packed
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
 from verifiers.response_text.final_answer import stated_gold
+from verifiers.rewards.gold_answers import CODE_VERIFIERS, answer_as_response, answer_text
 from verifiers.rewards.load_reward import reads_golds
-from verifiers.rewards.problem_file import ABSENT, CODE_VERIFIERS, answer_as_response, answer_text, field_of, meta_of, row_verifier
+from verifiers.rewards.problem_file import ABSENT, field_of, meta_of, row_verifier
 from verifiers.verdict import JUDGED, Status, Verdict
 from verifiers.worker_pool.verifier_pool import VerifierPool
 

@@ -31,8 +31,8 @@ from rollout.player import Verify
 from rollout.progress import watched
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
+from verifiers.rewards.gold_answers import gold_response
 from verifiers.rewards.load_reward import rewards_in
-from verifiers.rewards.problem_file import gold_response
 from verifiers.rewards.reward_text import parse, split_weight
 from verifiers.verdict import Status, as_verdict
 from verifiers.worker_pool.gold_check import try_gold

@@ -14,28 +14,20 @@ that a gold answer was taken from. A gold answer is not judged here: `worker_poo
 """
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, near_place, nearest
 from verifiers.problem import Message, Problem, make_problem
-from verifiers.response_text.fenced_blocks import fence, fenced_blocks
-from verifiers.response_text.final_answer import Answer, extract_answer, stated_gold, tidy
-from verifiers.rewards.load_reward import own_verifiers
+from verifiers.rewards.gold_answers import CODE_VERIFIERS, PROGRAM_FIELDS, BadGoldError, answer_text, gold_in
 from verifiers.rewards.named_functions import own_names
 
 _PROMPT_FIELDS = ("prompt", "question", "problem")
 _ANSWER_FIELDS = ("answer", "gold", "solution", "reward_model.ground_truth")
 _MODELS_ROLES = ("assistant", "model", "gpt", "bot", "ai", "chatbot")
-_EXACT_FLOATS = 1 << 53
-CODE_VERIFIERS = ("python_tests", "program_tests")
-_NOT_PLAIN = frozenset("\\{}<≈$")  # what may end a box early, or is tidied
-_PROGRAM_FIELDS = ("canonical_solution", "code", "solutions", "solution")
 
 
 class ProblemList(list[Problem]):
@@ -47,20 +39,20 @@ class ProblemList(list[Problem]):
     """Rows without a usable gold answer; more than 0 only if these were to be skipped."""
 
 
-def read_problems(
-    path: Path,
-    *,
-    verifier: str = "math_answer",
-    prompt_field: str | None = None,
-    answer_field: str | None = None,
-    limit: int | None = None,
-    skip_bad_gold: bool = False,
-    trust_verifiers: bool = False,
-    drop_answer_turn: bool = False,
-) -> ProblemList:
+class Reading(TypedDict, total=False):
+    """How a row becomes a problem; `read_problems` says what it means."""
+
+    verifier: str
+    prompt_field: str | None
+    answer_field: str | None
+    trust_verifiers: bool
+    drop_answer_turn: bool
+
+
+def read_problems(path: Path, *, limit: int | None = None, skip_bad_gold: bool = False, **reading: Unpack[Reading]) -> ProblemList:
     """The problems of a JSONL file, in order and without duplicates, at most `limit` of them.
 
-    `verifier` is for rows that name none. `prompt_field` and `answer_field` say where to look instead of the recognised names.
+    `verifier` ("math_answer") is for rows that name none. `prompt_field` and `answer_field` say where to look instead of the usual names.
     Raises InputError, with file and line, for a file that cannot be read, a row that is no object or lacks a field, a file
     without problems, and rows without a usable gold answer: all of these are counted and the first ones named, or, with
     `skip_bad_gold`, they are left out and counted in `.bad_gold`. A row may name one of our own verifiers; one that names code
@@ -69,26 +61,19 @@ def read_problems(
     turn, whose text is the gold answer only where the answer's field is the prompt's.
     """
     rows = ((f"line {number}", row) for number, row in _rows(path))
-    return problems_of(
-        rows, source=str(path), verifier=verifier, prompt_field=prompt_field, answer_field=answer_field, limit=limit,
-        skip_bad_gold=skip_bad_gold, trust_verifiers=trust_verifiers, drop_answer_turn=drop_answer_turn,
-    )  # fmt: skip
+    return problems_of(rows, source=str(path), limit=limit, skip_bad_gold=skip_bad_gold, **reading)
 
 
 def problems_of(
     rows: Iterable[tuple[str, dict[str, Any]]],
     *,
     source: str,
-    verifier: str = "math_answer",
-    prompt_field: str | None = None,
-    answer_field: str | None = None,
     limit: int | None = None,
     skip_bad_gold: bool = False,
-    trust_verifiers: bool = False,
-    drop_answer_turn: bool = False,
+    **reading: Unpack[Reading],
 ) -> ProblemList:
     """The problems of (place, row) pairs, by the rules of `read_problems`; `source` and the place name a bad row."""
-    mapping = _Mapping(verifier, prompt_field, answer_field, trust_verifiers, drop_answer_turn)
+    mapping = _Mapping(**reading)
     problems = ProblemList()
     seen: set[str] = set()
     bad: list[str] = []
@@ -99,7 +84,7 @@ def problems_of(
         count += 1
         try:
             problem = mapping.problem(row)
-        except _BadGoldError as error:
+        except BadGoldError as error:
             bad.append(f"{place} ({error})")
         except InputError as error:
             raise InputError(f"{source}, {place}: {error}") from None
@@ -121,19 +106,17 @@ def problems_of(
     return problems
 
 
-def row_reader(
-    *, verifier: str = "math_answer", prompt_field: str | None = None, answer_field: str | None = None, trust_verifiers: bool = False
-) -> Callable[[dict[str, Any]], Problem | str]:
+def row_reader(**reading: Unpack[Reading]) -> Callable[[dict[str, Any]], Problem | str]:
     """How `read_problems` reads one row: a function to its problem, or to the reason why it has no usable gold answer.
 
     The function raises InputError for a row that is no problem for another reason.
     """
-    mapping = _Mapping(verifier, prompt_field, answer_field, trust_verifiers)
+    mapping = _Mapping(**reading)
 
     def read(row: dict[str, Any]) -> Problem | str:
         try:
             return mapping.problem(row)
-        except _BadGoldError as error:
+        except BadGoldError as error:
             return str(error)
 
     return read
@@ -154,61 +137,14 @@ def problem_line(problem: Problem) -> str:
     return json.dumps(row)
 
 
-def answer_as_response(answer: str, verifier: str, *, as_it_stands: bool = False) -> str:
-    """A response whose final answer is `answer`: boxed where `math_answer` looks for a box, be it inside; plain for all other verifiers.
-
-    `as_it_stands`: in answer tags where a box could not hold it (a brace or a backslash too many). A gold is not spared that: a policy,
-    which answers in a box, could not give it.
-    """
-    if "math_answer" not in own_verifiers([verifier]):
-        return answer
-    in_box = f"\\boxed{{{answer}}}"
-    if _NOT_PLAIN.isdisjoint(answer):
-        return in_box
-    return in_box if not as_it_stands or extract_answer(in_box) == Answer(tidy(answer.strip()), "boxed") else f"<answer>{answer}</answer>"
-
-
-def gold_response(problem: Problem) -> str:
-    """The response that the problem's own verifier must accept.
-
-    `meta["gold_response"]` if there is one, for verifiers whose answer is no response (a pattern, a statement to prove); a block
-    with the reference solution for problems of code; else `answer_as_response`.
-    """
-    given = problem.meta.get("gold_response")
-    if isinstance(given, str):
-        return given
-    if problem.verifier in CODE_VERIFIERS:
-        program = _reference(problem)
-        return fence(str(problem.meta.get("language") or "python"), program) if program.strip() else ""
-    return answer_as_response(problem.answer, problem.verifier)
-
-
-def _reference(problem: Problem) -> str:
-    """The program that a problem of code comes with; "" if it has none. Of several, the first."""
-    for value in (*(problem.meta.get(name) for name in _PROGRAM_FIELDS), problem.answer):
-        if isinstance(value, str) and value.lstrip().startswith("["):  # APPS has the list as JSON text
-            with suppress(ValueError, RecursionError):
-                value = json.loads(value)
-        if isinstance(value, list) and value:
-            value = value[0]
-        if isinstance(value, str) and value.strip() not in ("", "-"):
-            blocks = list(fenced_blocks(value))
-            return blocks[-1][1] if blocks else value
-    return ""
-
-
-class _BadGoldError(InputError):
-    """The row is well formed but has no usable gold answer."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Mapping:
     """How a row becomes a problem."""
 
-    verifier: str
-    prompt_field: str | None
-    answer_field: str | None
-    trust_verifiers: bool
+    verifier: str = "math_answer"
+    prompt_field: str | None = None
+    answer_field: str | None = None
+    trust_verifiers: bool = False
     drop_answer_turn: bool = False
 
     def problem(self, row: dict[str, Any]) -> Problem:
@@ -221,17 +157,17 @@ class _Mapping:
         prompt, said = self._prompt(row, prompt_field)
         answer = said if answer_field == prompt_field and said is not None else answer_text(field_of(row, answer_field), answer_field)
         if "verifier" not in row:  # else the row is in our form already
-            gold = _gold(answer, required=answer_field == "solution" and self.answer_field is None)
+            gold = gold_in(answer, required=answer_field == "solution" and self.answer_field is None)
             if gold != answer.strip():
                 meta.setdefault("solution", answer)
             answer = gold
         if not answer.strip():
-            raise _BadGoldError(f"{answer_field!r} is empty")
+            raise BadGoldError(f"{answer_field!r} is empty")
         return make_problem(prompt, answer, verifier=verifier, meta=meta)
 
     def _code_problem(self, row: dict[str, Any], prompt_field: str) -> Problem:
         """A program is not searched for an answer, and a row without one is a problem too."""
-        known = [name for name in (*_ANSWER_FIELDS, *_PROGRAM_FIELDS) if isinstance(field_of(row, name), str)]
+        known = [name for name in (*_ANSWER_FIELDS, *PROGRAM_FIELDS) if isinstance(field_of(row, name), str)]
         answer_field = self._field(row, self.answer_field, (), "answer") if self.answer_field else next(iter(known), "")
         answer = answer_text(field_of(row, answer_field), answer_field) if answer_field else ""
         meta = meta_of(row, prompt_field, answer_field)
@@ -331,24 +267,6 @@ def parse_row(line: str, where: str) -> dict[str, Any]:
     return row
 
 
-def answer_text(value: object, field: str) -> str:
-    """An answer as text; data sets also give numbers, and null for none. Raises InputError for anything else, NaN and infinity among it.
-
-    A number that is no integer is taken to 15 digits, behind which stands the noise of computing with floats: 72.60000000000001 is 72.6.
-    """
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise _BadGoldError(f"{field!r} is {value}, which is no answer")
-        return repr(value) if value.is_integer() and abs(value) < _EXACT_FLOATS else min(repr(value), f"{value:.15g}", key=len)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise InputError(f"{field!r} is {value!r:.60} ({type(value).__name__}); an answer is a string or a number")
-
-
 def _prompt(value: object, field: str) -> str | list[Message]:
     if isinstance(value, str) and value.strip():
         return value
@@ -361,11 +279,3 @@ def _prompt(value: object, field: str) -> str | list[Message]:
 
 def _is_message(value: object) -> bool:
     return isinstance(value, dict) and isinstance(value.get("role"), str) and isinstance(value.get("content"), str)
-
-
-def _gold(text: str, *, required: bool) -> str:
-    """The gold answer in a text: after its last ####, or in its last box, or, unless one of these is `required`, all of it."""
-    stated = stated_gold(text)
-    if stated is None and required and text.strip():
-        raise _BadGoldError("'solution' has no \\boxed{} answer")
-    return text.strip() if stated is None else stated

@@ -27,6 +27,7 @@ _KEYWORD = re.compile(r"([A-Za-z_]\w{0,80})\s*=\s*", re.ASCII)
 _CALL = re.compile(r"[\w.:/-]+\(")
 _MOST = 4000  # characters of a spec
 _DEEPEST = 8
+_LONGEST_INTEGER = 30  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,19 +228,15 @@ _NAMES: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "
 
 def _as(kind: type, text: str) -> Any:
     """Raises ValueError if `text` does not denote a value of the kind."""
-    if kind is type(None):
-        if text.lower() != "none":
-            raise ValueError
+    low = text.lower()
+    if kind is type(None) and low == "none":
         return None
-    if kind is bool:
-        return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else _refuse()
-    if kind is int:
-        return int(text) if len(text) < 30 else _refuse()
-    if kind is float:
-        number = float(text)
-        return number if math.isfinite(number) else _refuse()
-    return text
-
-
-def _refuse() -> Any:
+    if kind is bool and low in ("true", "false"):
+        return low == "true"
+    if kind is int and len(text) < _LONGEST_INTEGER:
+        return int(text)
+    if kind is float and math.isfinite(number := float(text)):
+        return number
+    if kind is str:
+        return text
     raise ValueError

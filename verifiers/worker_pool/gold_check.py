@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
+from verifiers.rewards.gold_answers import gold_response
 from verifiers.rewards.load_reward import rewards_in
-from verifiers.rewards.problem_file import gold_response
 from verifiers.verdict import Status, Verdict, as_verdict
 from verifiers.worker_pool.verifier_pool import VerifierPool
 

@@ -15,7 +15,8 @@ from data_pipeline.problems.solve_rates import Difficulty, read_solve_rates
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
 from verifiers.mathematics.equality.math_answer import verify
-from verifiers.rewards.problem_file import gold_response, read_problems
+from verifiers.rewards.gold_answers import gold_response
+from verifiers.rewards.problem_file import read_problems
 from verifiers.verdict import Status
 
 

@@ -9,7 +9,8 @@ import pytest
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
 from verifiers.response_text.final_answer import extract_answer, tidy
-from verifiers.rewards.problem_file import answer_as_response, gold_response, read_problems, write_problems
+from verifiers.rewards.gold_answers import answer_as_response, gold_response
+from verifiers.rewards.problem_file import read_problems, write_problems
 from verifiers.sandboxes.local_sandbox import probe
 from verifiers.verdict import Status
 from verifiers.worker_pool.gold_check import audit_golds, try_gold
