@@ -21,8 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from verifiers.problem import Problem, make_problem
 from verifiers.proofs.metamath_database import COMMENT, Database, Frame, load
-from verifiers.proofs.metamath_proof import theorem_problem, verify
+from verifiers.proofs.metamath_proof import verify
 from verifiers.rewards.gold_answers import gold_response
 from verifiers.verdict import Status
 
@@ -269,6 +270,22 @@ def metamath_verdicts(database: Path, labels: list[str]) -> dict[str, bool]:
     unproved = re.search(r"were not proved: ([\w., -]*)", words)
     refused = {*named, *(unproved[1].replace(",", " ").split() if unproved else ())}
     return {label: label not in refused for label in labels}
+
+
+def theorem_problem(database: Path, theorem: str) -> Problem:
+    """The problem of proving a theorem of a database, with the database's own proof as its answer.
+
+    The prompt states the theorem, its hypotheses and `$d` conditions. Raises InputError for what cannot be read.
+    """
+    loaded = load(database)
+    goal = loaded.goal(theorem)
+    essential = [f"{h.label} $e {h.typecode}{h.body} $." for h in goal.mandatory if not h.variable]
+    apart = [f"$d {a} {b} $." for a, b in sorted(goal.disjoint) if a < b]
+    lines = [*apart, *essential, f"{theorem} $p {goal.typecode}{goal.body} $= ? $."]
+    task = f"Prove this Metamath theorem with what stands before it in {database.name}. End with its proof, between $= and $."
+    prompt = f"{task}\n\n" + "\n".join(lines)
+    meta = {"database": str(database), "theorem": theorem}
+    return make_problem(prompt, " ".join(loaded.proof(theorem).split()), verifier="metamath_proof", meta=meta)
 
 
 def main() -> int:

@@ -282,7 +282,7 @@ def ask_judge(url: str) -> Any:
 
 def ask_lean(url: str) -> Any:
     with pytest.raises((LeanTimeout, LeanFailure)) as caught:
-        LeanKimina(url, api_key="secret", first_pause=5.0).check("", "x", "#print axioms x", time.monotonic() + 0.7)
+        LeanKimina(url, api_key="secret", first_pause=5.0).elaborate("", "x", "#print axioms x", time.monotonic() + 0.7)
     return caught.type
 
 

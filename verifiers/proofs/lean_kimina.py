@@ -32,7 +32,7 @@ class LeanKimina:
         self._headers = json_headers(api_key)
         self._first_pause = first_pause
 
-    def check(self, header: str, body: str, audit: str, deadline: float) -> Reply:
+    def elaborate(self, header: str, body: str, audit: str, deadline: float) -> Reply:
         column = 100 + secrets.randbelow(900)
         code = f"{header}\n{body}\n{' ' * column}{audit}\n"
         identifier = secrets.token_hex(8)

@@ -35,17 +35,16 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from verifiers.input_error import InputError
-from verifiers.problem import Problem, make_problem
+from verifiers.problem import Problem
 from verifiers.proofs.lean_kimina import LeanKimina
 from verifiers.proofs.lean_repl import LeanRepl
 from verifiers.proofs.lean_replay import LeanReplay
-from verifiers.proofs.lean_screen import COMMANDS, HASH_COMMANDS, MAX_PROOF, ScreenError, screen, tokens
-from verifiers.proofs.lean_settings import Token
+from verifiers.proofs.lean_statement import attach, read_statement
+from verifiers.proofs.lean_tokens import ScreenError
 from verifiers.proofs.lean_transport import LeanFailure, LeanMissing, LeanTimeout, Message, Reply, Transport
 from verifiers.response_text.fenced_blocks import fenced_blocks
 from verifiers.response_text.final_answer import tagged
@@ -59,28 +58,12 @@ REMEDY = (
     "Lean server's address; metamath_proof works without either"
 )
 
-_IMPORT = re.compile(r"[ \t]*import[ \t][^\n]*|[ \t]*(?:--[^\n]*)?")
 _SORRY_WARNING = re.compile(r"declaration uses ['`]sorry['`]")
 _AXIOMS = re.compile(r"'([^\n]{1,400})' (?:(does not depend on any axioms)|depends on axioms:\s*\[([^\[\]]*)\])\s*")
 _LEAN = {"lean", "lean4"}
 
 _lock = threading.Lock()
 _transports: dict[tuple[Any, ...], Transport] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A problem's theorem, in the parts that are sent and compared."""
-
-    header: str
-    """The import lines, which transports keep a warm Lean for."""
-    rest: str
-    """Everything else up to and with `:=`."""
-    name: str
-    theorem: tuple[str, ...]
-    """The tokens from `theorem` to `:=`."""
-    tactics: bool
-    """Whether `by` follows, so that the proof may be bare tactics."""
 
 
 def verify(problem: Problem, response: str) -> Verdict:
@@ -101,7 +84,7 @@ def verify(problem: Problem, response: str) -> Verdict:
     except ScreenError as error:
         return wrong(f"not sent to Lean: {error}")
     try:
-        reply = transport().check(statement.header, body, f"#print axioms {statement.name}", time.monotonic() + limit)
+        reply = transport().elaborate(statement.header, body, f"#print axioms {statement.name}", time.monotonic() + limit)
         return judge(reply, statement.name, allowed)
     except LeanTimeout as error:
         return Verdict(None, Status.TIMEOUT, f"{error} ({limit:g} s)")
@@ -109,14 +92,6 @@ def verify(problem: Problem, response: str) -> Verdict:
         return Verdict(None, Status.CRASH, str(error))
     except InputError as error:
         return Verdict(None, Status.CRASH, str(error))
-
-
-def theorem_problem(statement: str, proof: str, *, prompt: str = "", **meta: Any) -> Problem:
-    """The problem of proving a Lean theorem, with a known proof as its answer. Raises InputError for a statement that is none."""
-    read_statement(statement)
-    task = "Prove this Lean 4 theorem. End with the proof, and nothing else, in a ```lean block; sorry and new axioms do not count."
-    text = prompt or f"{task}\n\n```lean\n{statement.rstrip()}\n```"
-    return make_problem(text, proof, verifier="lean_proof", meta={"statement": statement, **meta})
 
 
 def transport() -> Transport:
@@ -141,19 +116,6 @@ def transport() -> Transport:
         return _transports[key]
 
 
-def check_available(header: str = "", *, limit: float = 120.0) -> None:
-    """Raises InputError, in one line with what to do, unless Lean answers here and proves `True` after the imports in `header`."""
-    try:
-        reply = transport().check(
-            header, "theorem reckon_probe : True :=\n  trivial\n", "#print axioms reckon_probe", time.monotonic() + limit
-        )
-    except (LeanFailure, LeanTimeout) as error:
-        raise InputError(str(error)) from None
-    verdict = judge(reply, "reckon_probe", USUAL_AXIOMS)
-    if verdict.status is not Status.RIGHT:
-        raise InputError(f"Lean does not prove True here: {verdict.detail}")
-
-
 def check() -> None:
     """Raises InputError where it can be seen without starting Lean or asking a server that there is none to ask."""
     try:
@@ -165,45 +127,6 @@ def check() -> None:
         raise InputError(f"RECKON_LEAN_REPL: there is no program {command[0]!r} to start; give the whole path, or install it")
 
 
-# ---------------------------------------------------------------- what is to be proved
-
-
-def read_statement(text: object) -> Statement:
-    """The parts of a problem's statement. Raises InputError in one line."""
-    if not isinstance(text, str) or not text.strip():
-        raise InputError('meta has no "statement": give imports and a theorem that ends with := or := by')
-    text = text.replace("\r\n", "\n").rstrip()
-    try:
-        read = tokens(re.sub(r"/-[-!]", "/- ", text))  # doc comments are a problem's right
-    except ScreenError as error:
-        raise InputError(f'"statement" in meta cannot be read: {error}') from None
-    while read and read[-1].text == "sorry":
-        read.pop()
-    tactics = bool(read) and read[-1].text == "by"
-    if tactics:
-        read.pop()
-    starts = [index for index, token in enumerate(read) if token.kind == "word" and token.text in ("theorem", "lemma")]
-    if not starts or read[-1].text != ":=" or len(read) < starts[-1] + 4:
-        raise InputError('"statement" in meta must end with a theorem and := or := by')
-    theorem = read[starts[-1] :]
-    if theorem[1].kind != "word":
-        raise InputError('the theorem in "statement" in meta must have a name')
-    header, rest = split_header(text[: theorem[-1].end])
-    return Statement(header, rest, theorem[1].text, tuple(token.text for token in theorem), tactics)
-
-
-def split_header(text: str) -> tuple[str, str]:
-    """The import lines at the beginning, and the rest. Blank lines and line comments between imports go with them."""
-    lines = text.split("\n")
-    last = 0
-    for index, line in enumerate(lines):
-        if not _IMPORT.fullmatch(line):
-            break
-        if line.lstrip().startswith("import"):
-            last = index + 1
-    return "\n".join(line for line in lines[:last] if "import" in line), "\n".join(lines[last:]).lstrip("\n")
-
-
 def _settings(meta: Mapping[str, Any]) -> tuple[frozenset[str], float]:
     axioms, limit = meta.get("axioms", USUAL_AXIOMS), meta.get("time_limit", TIME_LIMIT)
     if not isinstance(axioms, list | tuple | frozenset) or not all(isinstance(name, str) for name in axioms):
@@ -211,9 +134,6 @@ def _settings(meta: Mapping[str, Any]) -> tuple[frozenset[str], float]:
     if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < 1e6:
         raise InputError('"time_limit" in meta must be a number of seconds')
     return frozenset(axioms), float(limit)
-
-
-# ---------------------------------------------------------------- what the response adds
 
 
 def extract_block(response: str) -> str:
@@ -226,74 +146,6 @@ def extract_block(response: str) -> str:
                 return code
     found = tagged(text)
     return text if found is None else found
-
-
-def attach(statement: Statement, block: str) -> str:
-    """The problem's theorem with the proof in `block`: the text that is sent behind the imports.
-
-    Columns matter in Lean, so the lines of the proof keep theirs: the first one too, by spaces in place of what stood before it.
-    Bare tactics are indented. Raises ScreenError for what is refused.
-    """
-    if len(block) > MAX_PROOF:
-        raise ScreenError(f"{len(block)} characters, more than {MAX_PROOF}")
-    begin = _proof_begin(statement, block)
-    proof = (_without_tail(block[begin:]) if begin else block).rstrip()
-    start = len(proof) - len(proof.lstrip(" \n"))
-    begin, proof = begin + start, proof[start:]
-    screen(proof)
-    read = tokens(proof)
-    if not read:
-        raise ScreenError("there is no proof, only comments")
-    column = begin - (block.rfind("\n", 0, begin) + 1)
-    if statement.tactics and read[0].text != "by":
-        lines = (" " * column + proof).split("\n")
-        return f"{statement.rest} by\n" + "".join(f"  {line}".rstrip() + "\n" for line in lines)
-    return f"{statement.rest}\n{' ' * max(1, column)}{proof}\n"
-
-
-def _proof_begin(statement: Statement, block: str) -> int:
-    """Where in a block the proof begins: behind a `:=` at its start, or behind the restated theorem. Raises ScreenError."""
-    try:
-        read = tokens(block)
-    except ScreenError:
-        # a doc comment before the restated theorem is read over; all else comes up again when the proof is screened
-        read = tokens(re.sub(r"/-[-!]", "/- ", block))
-    if read and read[0].text == ":=":
-        return read[0].end
-    declared = [index for index, token in enumerate(read) if _declares(token)]
-    if not declared:
-        return 0
-    length = len(statement.theorem)
-    for index in declared:
-        if tuple(token.text for token in read[index : index + length]) == statement.theorem:
-            return read[index + length - 1].end
-    token = read[declared[0]]
-    if any(read[index].text in ("theorem", "lemma", "example") for index in declared):
-        raise ScreenError(f"it states another theorem than {statement.name}: a restatement must be the problem's, token by token")
-    raise ScreenError(f"{token.text} is not allowed in a proof")
-
-
-def _without_tail(proof: str) -> str:
-    """The proof up to a `#check`, `#print` or `end Name` at the beginning of a line, as often follows a restated theorem.
-
-    Such a word there ends the declaration, whatever comes after it, and Lean is never sent what is cut off.
-    """
-    try:
-        read = tokens(proof)
-    except ScreenError:  # says it again, with the line, when the proof is screened
-        return proof
-    for token in read[1:]:
-        command = (token.kind == "word" and token.text == "end") or (token.kind == "hash" and token.text[1:] in HASH_COMMANDS)
-        if command and proof[token.begin - 1] == "\n":
-            return proof[: token.begin]
-    return proof
-
-
-def _declares(token: Token) -> bool:
-    return token.kind == "word" and token.text in COMMANDS
-
-
-# ---------------------------------------------------------------- what Lean says of it
 
 
 def judge(reply: Reply, name: str, allowed: frozenset[str]) -> Verdict:

@@ -71,7 +71,7 @@ class LeanRepl:
         for process in idle:
             process.kill()
 
-    def check(self, header: str, body: str, audit: str, deadline: float) -> Reply:
+    def elaborate(self, header: str, body: str, audit: str, deadline: float) -> Reply:
         if not self._free.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise LeanTimeout("no Lean process became free in time")
         try:
@@ -87,7 +87,7 @@ class LeanRepl:
     def _ask(self, process: "_Process", header: str, body: str, audit: str, deadline: float) -> Reply:
         fit = False
         try:
-            reply = process.check(header, body, audit, deadline)
+            reply = process.elaborate(header, body, audit, deadline)
             fit = process.served < self._recycle_after and len(process.headers) <= _MAX_HEADERS
             return reply
         finally:
@@ -115,7 +115,7 @@ class _Process:
             raise LeanFailure(f"the Lean REPL cannot be started: {error}") from None
         self._process, self._inlet, self._outlet = self._child.process, self._child.inlet, self._child.outlet
 
-    def check(self, header: str, body: str, audit: str, deadline: float) -> Reply:
+    def elaborate(self, header: str, body: str, audit: str, deadline: float) -> Reply:
         self.served += 1
         environment = self._import(header, deadline) if header.strip() else None
         made, reply = self._command(body, environment, deadline)

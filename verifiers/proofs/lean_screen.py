@@ -17,10 +17,9 @@ it lists decide (`lean_proof.py`). Left out: notation that the problem's own pre
 import re
 from collections.abc import Sequence
 
-from verifiers.proofs.lean_settings import Token, computed_setting
+from verifiers.proofs.lean_settings import computed_setting
+from verifiers.proofs.lean_tokens import APART, LeanToken, ScreenError, at_line, read_tokens
 
-MAX_PROOF = 200_000
-"""Characters of a proof."""
 MAX_HEARTBEATS = 1_000_000
 """The most that `set_option maxHeartbeats` in a proof may ask for; 0, which is without limit, is refused."""
 _MAX_OPTIONS = {"maxHeartbeats": MAX_HEARTBEATS, "synthInstance.maxHeartbeats": MAX_HEARTBEATS, "maxRecDepth": 100_000}
@@ -60,77 +59,13 @@ _NAMES = UNPROVED | COMPILED | ELABORATOR  # refused in any part of a dotted nam
 _WHOLE = COMMANDS | {"#" + word for word in HASH_COMMANDS}
 _IN_NUMBERS = tuple(sorted(_NAMES | COMMANDS))
 
-# Lean's own letters of names, not Python's: not λ, Π, Σ, ᶜ, and subscripts only behind the first letter.
-_FIRST = (
-    r"A-Za-z_\u0391-\u039f\u03a1\u03a2\u03a4-\u03a9\u03b1-\u03ba\u03bc-\u03c9\u03ca-\u03fb\u1f00-\u1ffe\u2100-\u214f\U0001d49c-\U0001d59f"
-)
-_PART = rf"(?:[{_FIRST}][{_FIRST}\d'!?\u2080-\u2089\u2090-\u209c\u1d62-\u1d6a]*|«[^«»\n]*»)"
-_TOKEN = re.compile(
-    rf"""(?P<space>[ \n]+) | (?P<line>--[^\n]*) | (?P<block>/-)
-    | (?P<raw>r(?P<hashes>\#{{0,32}})") | (?P<string>"(?:[^"\\]|\\(?:x[0-9a-fA-F]{{2}}|u[0-9a-fA-F]{{4}}|[\\"'nrt]))*(?P<closed>")?)
-    | (?P<word>{_PART}(?:\.{_PART})*)
-    | (?P<number>[0-9]\w*(?:\.(?:[0-9]|[eE][0-9])\w*)?)
-    | (?P<prime>''|(?:⁻¹|[∑∏∐⋃⋂⨆⨅])')
-    | (?P<char>'(?:[^'\\\n]|\\(?:x[0-9a-fA-F]{{2}}|u[0-9a-fA-F]{{4}}|[\\"'nrt]))')
-    | (?P<hash>\#[A-Za-z_]+[!?]?) | (?P<symbol>:=|.)""".replace(r"\w", "[0-9A-Za-z_]").replace(r"\d", "0-9"),
-    re.VERBOSE | re.DOTALL,
-)
-_LATER_LETTER = re.compile(r"[À-ÖØ-öø-ſⱼ](?![ \n()\[\]{}⟨⟩,;·]|\Z)")  # a letter of names in newer versions of Lean only
-_BLOCK_EDGE = re.compile(r"/-|-/")
-_CONTROL = re.compile(r"[^\n\x20-\x7e\x80-\U0010ffff]|[\u2028\u2029\ud800-\udfff]")
-_QUOTE_BEHIND = re.compile(r"'(?:[^\\\n]'|\\)")  # the prime of an operator that might begin a character
 _SWALLOWED = re.compile(r"[A-Z]?MOD|_+|[A-Za-z]")  # how an operator can go on in letters: ⊤_, →o, [MOD
 _BROKEN_OFF = re.compile(r"(?<=[^\x00-\x7f»])[A-Za-z_][A-Za-z_0-9'!?]*")  # what follows a letter outside ASCII
-_APART = frozenset([*"()[]{}⟨⟩,;·", ":="])  # what may stand right before a comment or a quote: no longer token begins so
-
-
-class ScreenError(Exception):
-    """What is refused, and on which line."""
-
-
-def tokens(text: str) -> list[Token]:
-    """The tokens of Lean text without comments and spaces. Raises ScreenError where it cannot be read with certainty.
-
-    Operators come as single characters, `:=` excepted. Linear in the length of the text.
-    """
-    if len(text) > MAX_PROOF:
-        raise ScreenError(f"{len(text)} characters, more than {MAX_PROOF}")
-    if bad := _CONTROL.search(text):
-        raise ScreenError(_at(text, bad.start(), f"the character {bad[0]!r}, which Lean does not read"))
-    found: list[Token] = []
-    place = 0
-    while place < len(text):
-        match = _TOKEN.match(text, place)
-        assert match is not None  # the last alternative takes any character
-        kind, end = str(match.lastgroup), match.end()
-        before = found[-1] if found else None
-        glued = before is not None and before.end == place and before.kind in ("symbol", "hash") and before.text not in _APART
-        if (kind in ("line", "block", "char", "raw") and glued) or (
-            kind in ("char", "raw", "string") and before is not None and before.end == place and before.kind == "number"
-        ):
-            raise ScreenError(_at(text, place, f"{match[0][:3]!r} right behind an operator or a number, which can be read in two ways"))
-        if kind == "block":
-            end = _block_end(text, place)
-        elif kind == "raw":
-            end = _raw_end(text, match)
-            kind = "string"
-        elif kind == "string":
-            _check_string(text, match)
-        elif kind == "prime" and _QUOTE_BEHIND.match(text, end - 1):
-            raise ScreenError(_at(text, place, "a ' that may belong to an operator or begin a character"))
-        elif kind == "symbol" and _LATER_LETTER.match(text, place):
-            raise ScreenError(_at(text, place, f"{match[0]} within a word, which versions of Lean read in two ways"))
-        elif kind == "symbol" and match[0] in "'«»`":
-            raise ScreenError(_at(text, place, f"a {match[0]} that belongs to no name or character"))
-        if kind not in ("space", "line", "block"):
-            found.append(Token(text[place:end], "symbol" if kind == "prime" else kind, place, end))
-        place = end
-    return found
 
 
 def screen(proof: str) -> None:
     """Raises ScreenError, naming line and word, if the proof holds anything that it may not."""
-    read = tokens(proof)
+    read = read_tokens(proof)
     for index, token in enumerate(read):
         word = _refused(token) or _behind_operator(read, index)
         if token.text in ("open", "set_option"):
@@ -144,12 +79,12 @@ def screen(proof: str) -> None:
         elif token.text == "native" and token.kind == "word":
             word = "native"  # decide +native, and (config := {native := true})
         if word:
-            raise ScreenError(_at(proof, token.begin, f"{word} is not allowed in a proof"))
+            raise ScreenError(at_line(proof, token.begin, f"{word} is not allowed in a proof"))
     if setting := computed_setting(proof, read):
-        raise ScreenError(_at(proof, setting.begin, f"({setting.text} := ...) with a value that may be code is not allowed in a proof"))
+        raise ScreenError(at_line(proof, setting.begin, f"({setting.text} := ...) with a value that may be code is not allowed in a proof"))
 
 
-def _refused(token: Token) -> str:
+def _refused(token: LeanToken) -> str:
     """The refused word that a token is or holds, or ""."""
     if token.kind == "hash":
         return token.text if token.text in _WHOLE else ""
@@ -164,12 +99,12 @@ def _refused(token: Token) -> str:
     return next((part for part in token.text.replace("«", "").replace("»", "").split(".") if part in _NAMES), "")
 
 
-def _behind_operator(read: Sequence[Token], index: int) -> str:
+def _behind_operator(read: Sequence[LeanToken], index: int) -> str:
     """The refused word that is left of a word if the operator right before it is a longer one: `→orun_cmd` may be `→o run_cmd`."""
     token, before = read[index], read[index - 1] if index else None
     if token.kind != "word" or before is None or before.end != token.begin or before.kind != "symbol" or before.text == "←":
         return ""
-    if before.text in _APART and before.text != "[":
+    if before.text in APART and before.text != "[":
         return ""
     first = token.text.split(".")[0]
     swallowed = _SWALLOWED.match(first)
@@ -177,7 +112,7 @@ def _behind_operator(read: Sequence[Token], index: int) -> str:
     return next((rest for rest in rests if rest in _NAMES or rest in COMMANDS), "")
 
 
-def _not_local(read: Sequence[Token], index: int) -> str:
+def _not_local(read: Sequence[LeanToken], index: int) -> str:
     """What is wrong with an `open` or a `set_option`: it must end in `in`, and the option must be harmless."""
     keyword = read[index].text
     rest = [token.text for token in read[index + 1 : index + 40]]
@@ -194,34 +129,3 @@ def _not_local(read: Sequence[Token], index: int) -> str:
 
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][\w.']*|[()]")
-
-
-def _block_end(text: str, begin: int) -> int:
-    """Where the comment that begins here ends; comments nest."""
-    if text[begin + 2 : begin + 3] in ("-", "!"):
-        raise ScreenError(_at(text, begin, f"{text[begin : begin + 3]} begins a doc comment, which belongs to a declaration"))
-    depth = 1
-    for edge in _BLOCK_EDGE.finditer(text, begin + 2):
-        depth += 1 if edge[0] == "/-" else -1
-        if depth == 0:
-            return edge.end()
-    raise ScreenError(_at(text, begin, "a comment that does not end"))
-
-
-def _raw_end(text: str, match: re.Match[str]) -> int:
-    close = '"' + match["hashes"]
-    end = text.find(close, match.end())
-    if end < 0:
-        raise ScreenError(_at(text, match.start(), "a string that does not end"))
-    return end + len(close)
-
-
-def _check_string(text: str, match: re.Match[str]) -> None:
-    if not match["closed"]:
-        raise ScreenError(_at(text, match.start(), "a string that does not end, or with an escape that Lean does not know"))
-    if "{" in match[0]:
-        raise ScreenError(_at(text, match.start(), "a string with {, which may be interpolated code"))
-
-
-def _at(text: str, place: int, what: str) -> str:
-    return f"line {text.count(chr(10), 0, place) + 1}: {what}"

@@ -10,7 +10,8 @@ Errs to the side of refusal: `try foo (n := k + 1)` and `a + foo (n := k + 1)` a
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+
+from verifiers.proofs.lean_tokens import LeanToken
 
 NEVER_COMPUTED = frozenset({"config", "simp_config", "discharger", "preprocessors", "oracle"})
 _TACTIC_BLOCKS = frozenset({"disch", "norm"})
@@ -28,15 +29,7 @@ _TERM_SYMBOLS = frozenset(":=≠≤≥<∣/^*∧∨→↔←▸∘∈∉⊆≡�
 _TAKES_ARGUMENT = frozenset({"pos", "neg", "some"})
 
 
-class Token(NamedTuple):
-    text: str
-    kind: str
-    """word, number, string, char, hash or symbol."""
-    begin: int
-    end: int
-
-
-def computed_setting(text: str, read: Sequence[Token]) -> Token | None:
+def computed_setting(text: str, read: Sequence[LeanToken]) -> LeanToken | None:
     """The name of the first setting, in the order of the text, whose value may be code; None if there is none."""
     opener: dict[int, int] = {}  # of a closing bracket
     around: list[int] = []  # the bracket that is open around each token, or -1
@@ -58,7 +51,7 @@ def computed_setting(text: str, read: Sequence[Token]) -> Token | None:
     return None
 
 
-def _plain(read: Sequence[Token], begin: int) -> bool:
+def _plain(read: Sequence[LeanToken], begin: int) -> bool:
     """Whether the value that begins here, up to its closing parenthesis, is made of literals and names without application."""
     depth = 0
     for index in range(begin, min(begin + _MAX_TOKENS, len(read) - 1)):
@@ -82,7 +75,7 @@ def _plain(read: Sequence[Token], begin: int) -> bool:
     return read[-1].text == ")" and len(read) - begin <= _MAX_TOKENS and depth == 0  # the proof's last token is not in the loop
 
 
-def _in_term(text: str, read: Sequence[Token], index: int, opener: Mapping[int, int], around: Sequence[int]) -> bool:
+def _in_term(text: str, read: Sequence[LeanToken], index: int, opener: Mapping[int, int], around: Sequence[int]) -> bool:
     """Whether the parenthesis at index is an argument in a term: read backwards over what it is applied to."""
     place, head, need_head = index, False, True
     for _ in range(_MAX_TOKENS):
@@ -114,7 +107,7 @@ def _in_term(text: str, read: Sequence[Token], index: int, opener: Mapping[int, 
     return False
 
 
-def _begins_term(read: Sequence[Token], place: int, around: Sequence[int], same_line: bool) -> bool:
+def _begins_term(read: Sequence[LeanToken], place: int, around: Sequence[int], same_line: bool) -> bool:
     """Whether what follows this token can only be a term."""
     token, before = read[place], read[place - 1] if place else None
     if token.kind == "word":
@@ -131,7 +124,7 @@ def _begins_term(read: Sequence[Token], place: int, around: Sequence[int], same_
     return token.text in ("⟨", ":=") or (token.text in _TERM_SYMBOLS and same_line)
 
 
-def _is_function(read: Sequence[Token], place: int) -> bool:
+def _is_function(read: Sequence[LeanToken], place: int) -> bool:
     """Whether the `=>` behind this token is that of a `fun`, with names and no more between."""
     while place >= 0 and read[place].kind == "word" and read[place].text not in _NO_TERM:
         if read[place].text == "fun":

@@ -40,9 +40,9 @@ class Reply:
 
 
 class Transport(Protocol):
-    """Any number of threads may call `check` at once."""
+    """Any number of threads may call `elaborate` at once."""
 
-    def check(self, header: str, body: str, audit: str, deadline: float) -> Reply:
+    def elaborate(self, header: str, body: str, audit: str, deadline: float) -> Reply:
         """Lean's reply to a file of `header` (imports only), `body` and the command `audit`, which is one line.
 
         `deadline` is a time of `time.monotonic`. Raises LeanTimeout and LeanFailure.

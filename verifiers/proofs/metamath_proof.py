@@ -12,7 +12,7 @@ A problem says in `meta` what is to be proved:
     {"database": "set.mm", "statement": "|- ( x = y -> y = x )", "hypotheses": {"h1": "|- ..."}, "disjoint": ["x y z"],
      "before": "equcom"}                                    a statement of one's own; all but the statement may be left out
 
-and its `answer` is a proof that is known, so that it can be audited like any other gold; `theorem_problem` makes such problems.
+and its `answer` is a proof that is known, so that it can be audited like any other gold.
 `"dummies_distinct": true` spares a proof the `$d` conditions of variables that the theorem does not mention. That is sound, for
 they are nowhere in the result, and it is the rule for a statement, which has no place to declare them; for a theorem of the
 database the rule is the database's own `$d`, as for the `metamath` program.
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from verifiers.input_error import InputError
-from verifiers.problem import Problem, make_problem
+from verifiers.problem import Problem
 from verifiers.proofs.metamath_database import COMMENT, LABEL, Database, Frame, Goal, Hypothesis, Template, load
 from verifiers.response_text.fenced_blocks import fenced_blocks
 from verifiers.response_text.final_answer import tagged
@@ -69,22 +69,6 @@ def verify(problem: Problem, response: str) -> Verdict:
     except ProofError as error:
         return wrong(str(error))
     return right(f"{goal.label}: proved in {steps} steps")
-
-
-def theorem_problem(database: Path, theorem: str) -> Problem:
-    """The problem of proving a theorem of a database, with the database's own proof as its answer.
-
-    The prompt states the theorem, its hypotheses and `$d` conditions. Raises InputError for what cannot be read.
-    """
-    loaded = load(database)
-    goal = loaded.goal(theorem)
-    essential = [f"{h.label} $e {h.typecode}{h.body} $." for h in goal.mandatory if not h.variable]
-    apart = [f"$d {a} {b} $." for a, b in sorted(goal.disjoint) if a < b]
-    lines = [*apart, *essential, f"{theorem} $p {goal.typecode}{goal.body} $= ? $."]
-    task = f"Prove this Metamath theorem with what stands before it in {database.name}. End with its proof, between $= and $."
-    prompt = f"{task}\n\n" + "\n".join(lines)
-    meta = {"database": str(database), "theorem": theorem}
-    return make_problem(prompt, " ".join(loaded.proof(theorem).split()), verifier="metamath_proof", meta=meta)
 
 
 def _goal(meta: Mapping[str, Any]) -> tuple[Database, Goal]:

@@ -5,7 +5,8 @@ from contextlib import suppress
 import pytest
 
 from tests.clock import stopwatch
-from verifiers.proofs.lean_screen import ScreenError, screen, tokens
+from verifiers.proofs.lean_screen import screen
+from verifiers.proofs.lean_tokens import ScreenError, read_tokens
 
 REFUSED = {
     "sorry": "by sorry",
@@ -203,7 +204,7 @@ def test_a_refusal_names_the_line_and_the_word():
 
 def test_tokens_stand_where_they_say():
     text = "theorem a.b (x : ℕ) : x = 1 := /- c -/ by simp"
-    read = tokens(text)
+    read = read_tokens(text)
     assert [token.text for token in read] == ["theorem", "a.b", "(", "x", ":", "ℕ", ")", ":", "x", "=", "1", ":=", "by", "simp"]
     assert all(text[token.begin : token.end] == token.text for token in read)
 

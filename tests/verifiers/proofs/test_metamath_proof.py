@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.metamath import theorem_problem
 from tests.clock import processor_time
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
 from verifiers.proofs.metamath_database import Database, load
-from verifiers.proofs.metamath_proof import extract_proof, theorem_problem, verify
+from verifiers.proofs.metamath_proof import extract_proof, verify
 from verifiers.rewards.gold_answers import gold_response
 from verifiers.verdict import Status, Verdict
 from verifiers.worker_pool.verifier_pool import VerifierPool
