@@ -53,14 +53,14 @@ def main() -> None:
     link = _Link()
     task = link.receive()
     for index, test in enumerate(task["tests"]):
-        names = _names(task, link)
+        names = _names_of_tests(task, link)
         passed, detail, asked = False, "", link.asked
         try:
             _set_up(task["setup"], names)
-            names |= {name: _asks(name, link) for name in task["names"]}  # the setup may hold a stub of that name
-            _run(test, names)
+            names |= {name: _calling(name, link) for name in task["names"]}  # the setup may hold a stub of that name
+            _run_tests(test, names)
             if task["check"]:
-                names[task["check"]](_asks(task["names"][0], link))
+                names[task["check"]](_calling(task["names"][0], link))
             passed = True
         except Cannot as error:
             link.send(test=index, cannot=str(error)[:300])
@@ -83,7 +83,7 @@ def _text(error: BaseException) -> str:
         return "a message that cannot be shown"
 
 
-def _names(task: dict[str, Any], link: _Link) -> dict[str, Any]:
+def _names_of_tests(task: dict[str, Any], link: _Link) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
     for name in task["modules"]:
         names[name] = importlib.import_module(name)
@@ -92,16 +92,16 @@ def _names(task: dict[str, Any], link: _Link) -> dict[str, Any]:
 
 def _set_up(source: str, names: dict[str, Any]) -> None:
     try:
-        _run(source, names)
+        _run_tests(source, names)
     except BaseException as error:  # noqa: BLE001  # the problem's own
         raise Cannot(f"the setup of the tests raised {type(error).__name__}: {error}") from None
 
 
-def _run(source: str, names: dict[str, Any]) -> None:
+def _run_tests(source: str, names: dict[str, Any]) -> None:
     exec(compile(source, "tests.py", "exec"), names)  # noqa: S102  # the problem's tests, inside a sandbox
 
 
-def _asks(name: str, link: _Link) -> Callable[..., Any]:
+def _calling(name: str, link: _Link) -> Callable[..., Any]:
     def candidate(*args: Any, **kwargs: Any) -> Any:
         try:
             request = {"call": name, "args": encode(list(args)), "kwargs": encode(kwargs)}

@@ -13,15 +13,15 @@ def complete(prompt: str, program: str, name: str) -> str:
 
     A prompt that is no Python, but a task in words, is left out; a header without a docstring gets a body where it needs one.
     """
-    tree = parse(program)
+    tree = parse_python(program)
     defines = tree is not None and any(isinstance(node, ast.FunctionDef) and node.name == name for node in tree.body)
     if tree is not None and defines:
-        head, rest = _split(program, tree)
+        head, rest = _after_future_imports(program, tree)
         return f"{head}\n{stub(prompt)}\n\n{rest}"
-    return program if parse(prompt) is None and parse(prompt + program) is None else prompt + program
+    return program if parse_python(prompt) is None and parse_python(prompt + program) is None else prompt + program
 
 
-def _split(program: str, tree: ast.Module) -> tuple[str, str]:
+def _after_future_imports(program: str, tree: ast.Module) -> tuple[str, str]:
     """A program after its last `from __future__ import`, before which nothing else may come."""
     future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
     if not future:
@@ -35,10 +35,10 @@ def _split(program: str, tree: ast.Module) -> tuple[str, str]:
 
 def stub(prompt: str) -> str:
     """What of HumanEval's prompt the tests may need: imports and helpers, and a function without a body."""
-    return next((code for code in (prompt, prompt + "    pass\n") if parse(code) is not None), "")
+    return next((code for code in (prompt, prompt + "    pass\n") if parse_python(code) is not None), "")
 
 
-def parse(code: str) -> ast.Module | None:
+def parse_python(code: str) -> ast.Module | None:
     """The tree of a text that is Python; None for any other."""
     try:
         return ast.parse(code)

@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _preset() -> None:
-    """Put the usual names where a program's own come first, and where `_find` does not take them for functions of the program."""
+    """Put the usual names where a program's own come first, and where `_find_function` does not take them for functions of the program."""
     names = {module.__name__: module for module in _MODULES}
     for module in _OPENED:
         for name in getattr(module, "__all__", dir(module)):
@@ -75,11 +75,11 @@ def _serve(request: dict[str, Any], names: dict[str, Any]) -> Any:
             source = complete(request["prompt"], source, request["function"])
         exec(compile(source, "main.py", "exec"), names)  # noqa: S102  # inside the sandbox
         return None
-    function = _find(request["name"], names)
+    function = _find_function(request["name"], names)
     return encode(function(*decode(request["args"]), **decode(request["kwargs"])))
 
 
-def _find(name: str, names: dict[str, Any]) -> Any:
+def _find_function(name: str, names: dict[str, Any]) -> Any:
     """The function of that name, or the method of a class `Solution`, as some sites have it."""
     if name not in names and "Solution" in names:
         return getattr(names["Solution"](), name)

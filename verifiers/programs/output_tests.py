@@ -54,7 +54,7 @@ def function_name(meta: Mapping[str, Any], key: str) -> str:
     return name
 
 
-def text(value: object) -> str:
+def as_text(value: object) -> str:
     """Standard input or output as text; some data sets have a list of lines."""
     if isinstance(value, list) and all(isinstance(line, str | int | float) for line in value):
         return "\n".join(map(str, value))
@@ -99,7 +99,7 @@ def _same_number(a: str, b: str, tolerance: float) -> bool:
     if all(integers):
         return integers[0] == integers[1]
     x, y = _number(a), _number(b)
-    return math.isfinite(x) and math.isfinite(y) and close(x, y, tolerance)
+    return math.isfinite(x) and math.isfinite(y) and nearly_equal(x, y, tolerance)
 
 
 def _integer(word: str) -> str:
@@ -118,7 +118,7 @@ def _number(word: str) -> float:
         return math.nan
 
 
-def close(a: float, b: float, tolerance: float) -> bool:
+def nearly_equal(a: float, b: float, tolerance: float) -> bool:
     """Whether two numbers differ by no more than the tolerance, relative or absolute. Two integers must be equal."""
     if isinstance(a, int) and isinstance(b, int):
         return a == b

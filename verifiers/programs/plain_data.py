@@ -55,7 +55,7 @@ def encode(value: Any) -> Any:
     raise NotPlainError(kind.__name__)
 
 
-def parse(text: bytes) -> Any:
+def parse_json(text: bytes) -> Any:
     """JSON that a program sent, whose bytes somebody has counted. Raises NotRecordError for what is none, or is nested too deeply."""
     try:
         return json.loads(text)
@@ -63,7 +63,7 @@ def parse(text: bytes) -> Any:
         raise NotRecordError(f"{type(error).__name__}: {error}"[:200]) from None
 
 
-def check(data: Any) -> None:
+def check_plain(data: Any) -> None:
     """Raises NotRecordError unless this is JSON as `encode` writes it, within bounds.
 
     Nothing is made of it: a set or dict of keys that were chosen to collide takes the square of their number.
@@ -104,7 +104,7 @@ def _is_float(data: Any) -> bool:
 
 
 def beginning(data: Any) -> str:
-    """The beginning of a value that passed `check`, as Python writes it, for a message; made of no more than is shown."""
+    """The beginning of a value that passed `check_plain`, as Python writes it, for a message; made of no more than is shown."""
     text = ""
     waiting: list[Any] = [data]
     while waiting and len(text) <= _SHOWN:
@@ -148,7 +148,7 @@ def _listed(begin: str, items: list[Any], end: str) -> list[Any]:
 def decode(data: Any) -> Any:
     """The value that JSON stands for. Raises ValueError, TypeError, KeyError or RecursionError for what `encode` does not write.
 
-    For what is trusted or, in a process that may be killed, for what passed `check`: see there.
+    For what is trusted or, in a process that may be killed, for what passed `check_plain`: see there.
     """
     if isinstance(data, list):
         return [decode(item) for item in data]

@@ -17,7 +17,7 @@ from functools import partial
 
 from verifiers.problem import Problem
 from verifiers.programs.judging_sandbox import judging_sandbox
-from verifiers.programs.output_tests import Complaints, judge_outputs, read_pairs, tally, text
+from verifiers.programs.output_tests import Complaints, as_text, judge_outputs, read_pairs, tally
 from verifiers.programs.programming_languages import LANGUAGES, PYTHON, Language, ToolMissingError, find_tool, prepare, tool_folders
 from verifiers.programs.test_budget import RUN_SECONDS, UNREADABLE, BadTestsError, Budget, SandboxFailedError
 from verifiers.response_text.fenced_blocks import fenced_blocks, last_block
@@ -36,7 +36,7 @@ def verify(problem: Problem, response: str) -> Verdict:
         name, pairs = read_pairs(problem.meta)
         if name:
             raise BadTestsError("tests that call a function are for python_tests")
-        cases = [(text(given), text(wanted)) for given, wanted in pairs]
+        cases = [(as_text(given), as_text(wanted)) for given, wanted in pairs]
         budget = Budget.read(problem.meta)
         budget.check_count(len(cases), RUN_SECONDS)
     except UNREADABLE as error:

@@ -39,13 +39,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from verifiers.problem import Problem
-from verifiers.programs.in_sandbox_completion import parse, stub
+from verifiers.programs.in_sandbox_completion import parse_python, stub
 from verifiers.programs.judging_sandbox import CHECK, assert_sandbox, judging_sandbox
-from verifiers.programs.output_tests import Complaints, function_name, judge_outputs, read_pairs, tally, text
+from verifiers.programs.output_tests import Complaints, as_text, function_name, judge_outputs, read_pairs, tally
 from verifiers.programs.plain_data import NotPlainError, beginning, encode
 from verifiers.programs.programming_languages import LANGUAGES, PYTHON
 from verifiers.programs.same_value import same_value
-from verifiers.programs.served_functions import Source, line, literal_calls, serve
+from verifiers.programs.served_functions import Source, json_line, literal_calls, serve
 from verifiers.programs.test_budget import RUN_SECONDS, UNREADABLE, BadTestsError, Budget, SandboxFailedError, shown, within
 from verifiers.response_text.fenced_blocks import last_block
 from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
@@ -113,7 +113,7 @@ def _read_tests(problem: Problem) -> _Tests:
         return _assert_tests(meta)
     name, pairs = read_pairs(meta)
     if not name:
-        return _Tests("stdin", tuple((text(given), text(wanted)) for given, wanted in pairs))
+        return _Tests("stdin", tuple((as_text(given), as_text(wanted)) for given, wanted in pairs))
     if any(not isinstance(arguments, list) for arguments, _ in pairs):
         raise BadTestsError("the input of a call must be a list of arguments")
     return _Tests("call", tuple(pairs), (name,))
@@ -176,7 +176,7 @@ def _texts_of(meta: Mapping[str, Any], name: str) -> list[str]:
 def _prompt(problem: Problem) -> str:
     """HumanEval's prompt; "" for one that is a task in words, which even a single word is that parses as Python."""
     prompt = problem.meta.get("prompt", problem.prompt)
-    tree = parse(prompt) if isinstance(prompt, str) else None
+    tree = parse_python(prompt) if isinstance(prompt, str) else None
     words = tree is not None and all(isinstance(node, ast.Expr) for node in tree.body)
     return prompt if isinstance(prompt, str) and not words else ""
 
@@ -222,7 +222,7 @@ def _judge_asserts(source: Source, tests: _Tests, budget: Budget, deadline: floa
         checker = here.start("", entry=CHECK, limits=within(limits, deadline, extra=1.0))
         try:
             task = {"setup": tests.setup, "tests": tests.sources, "check": check, "names": tests.names, "modules": tests.modules}
-            checker.write(line(task))
+            checker.write(json_line(task))
             spoilt = ""
             while (said := checker.read_line()) is not None:
                 message = json.loads(said)
@@ -249,11 +249,11 @@ def _judge_asserts(source: Source, tests: _Tests, budget: Budget, deadline: floa
 
 def _hand_on(reply: Mapping[str, Any], checker: Program, until: float) -> str:
     """Give a reply to the tests. What they cannot read in the time of one test is the program's fault: a complaint, else ""."""
-    data = line(reply)
+    data = json_line(reply)
     if len(data) <= _READ_AT_ONCE:
         checker.write(data)
         return ""
-    checker.write(line({**reply, "tell": True}))
+    checker.write(json_line({**reply, "tell": True}))
     try:
         checker.read_line(until)  # that it has been read; where the tests have ended, their next line tells
     except TimeoutError:

@@ -8,14 +8,14 @@ in; True is not 1; a key is spelled as in JSON, so that 1 and "1" are the same k
 import json
 from typing import Any
 
-from verifiers.programs.output_tests import close
+from verifiers.programs.output_tests import nearly_equal
 from verifiers.programs.plain_data import decode
 
 _NONE = object()
 
 
 def same_value(data: Any, wanted: Any, tolerance: float) -> bool:
-    """Equality of data that passed `plain_data.check` with a value. Numbers may differ by the tolerance, unless both are integers."""
+    """Equality of data that passed `plain_data.check_plain` with a value. Numbers may differ by the tolerance, unless both are integers."""
     waiting = [(data, wanted)]
     while waiting:
         got, expected = waiting.pop()
@@ -99,5 +99,5 @@ def _same_scalar(kind: str, content: Any, data: Any, expected: Any, tolerance: f
     if isinstance(got, bool) or isinstance(expected, bool):
         return got is expected
     if isinstance(got, int | float) and isinstance(expected, int | float):
-        return got == expected or (bool(tolerance) and close(got, expected, tolerance))
+        return got == expected or (bool(tolerance) and nearly_equal(got, expected, tolerance))
     return type(got) is type(expected) and bool(got == expected)

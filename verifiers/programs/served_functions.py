@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from verifiers.programs.judging_sandbox import SERVED
-from verifiers.programs.plain_data import NotPlainError, NotRecordError, check, encode, parse
+from verifiers.programs.plain_data import NotPlainError, NotRecordError, check_plain, encode, parse_json
 from verifiers.programs.test_budget import SandboxFailedError, within
 from verifiers.sandboxes.fusion_sandbox import RemoteSandbox
 from verifiers.sandboxes.local_sandbox import Sandbox
@@ -33,7 +33,7 @@ _MOST_REQUESTS = 200
 _TOO_OFTEN = "the tests call the program with computed arguments too often for a server over HTTP; run them with RECKON_SANDBOX=strict"
 _DRIVER = f"import os, sys\nsys.path.insert(0, os.getcwd())\nimport {SERVED} as served\nserved.main()\n"
 
-Call = tuple[str, Any, Any]
+FunctionCall = tuple[str, Any, Any]
 """A name, and the arguments as `encode` writes them: a list and a dict."""
 
 
@@ -52,7 +52,7 @@ class Served(Protocol):
     def call(self, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
         """{"value": data}, {"raised": [type, message]}, or {"lost": why} where there is nothing that can be used.
 
-        The data have passed `plain_data.check`: they are of the shape that `encode` writes and of bounded size, and no more is known.
+        The data have passed `check_plain`: they are of the shape that `encode` writes and of bounded size, and no more is known.
         """
 
     def next_test(self) -> None:
@@ -62,11 +62,13 @@ class Served(Protocol):
         """No more calls."""
 
 
-def line(message: object) -> bytes:
+def json_line(message: object) -> bytes:
     return json.dumps(message).encode() + b"\n"
 
 
-def serve(sandbox: Sandbox | RemoteSandbox, source: Source, limits: Limits, deadline: float, expected: Sequence[Call] = ()) -> Served:
+def serve(
+    sandbox: Sandbox | RemoteSandbox, source: Source, limits: Limits, deadline: float, expected: Sequence[FunctionCall] = ()
+) -> Served:
     """A program, started. `expected` are calls that will probably be made, in that order. Raises SandboxFailedError."""
     if isinstance(sandbox, RemoteSandbox):
         return RemoteServed(sandbox, source, limits, deadline, expected)
@@ -82,7 +84,7 @@ class LocalServed:
         self._program = sandbox.start("", entry=SERVED, limits=limits)
         self._ended = False
         self.next_test()
-        self._lost = _trouble(self._ask(source.request()))
+        self._lost = _why_not_loaded(self._ask(source.request()))
         self.next_test()
 
     def next_test(self) -> None:
@@ -98,16 +100,16 @@ class LocalServed:
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         nonce = secrets.token_hex(16)
-        self._program.write(line({"nonce": nonce, **request}))
+        self._program.write(json_line({"nonce": nonce, **request}))
         try:
             answer = self._program.read_line(until=self._until)
         except TimeoutError:
             self.end()
             return {"lost": f"{Outcome.TIMEOUT}: not done after {self._each:g} s"}
         if answer is not None:
-            return _read(answer, nonce)
+            return _read_reply(answer, nonce)
         self._ended = True
-        return {"lost": _why(self._program.finish())}
+        return {"lost": _why_ended(self._program.finish())}
 
     def end(self) -> None:
         if not self._ended:
@@ -119,9 +121,9 @@ class LocalServed:
 class RemoteServed:
     """A program at a server, started anew for each batch of calls."""
 
-    def __init__(self, sandbox: RemoteSandbox, source: Source, limits: Limits, deadline: float, expected: Sequence[Call]) -> None:
+    def __init__(self, sandbox: RemoteSandbox, source: Source, limits: Limits, deadline: float, expected: Sequence[FunctionCall]) -> None:
         self._sandbox, self._source, self._limits, self._deadline = sandbox, source, limits, deadline
-        self._made: list[Call] = []
+        self._made: list[FunctionCall] = []
         self._asked = list(expected)
         self._requests = 0
         self._lost = ""
@@ -136,7 +138,7 @@ class RemoteServed:
             self._replies = self._ask_all(self._asked)
         return {"lost": self._lost} if self._lost else self._replies[index]
 
-    def _ask_all(self, calls: Sequence[Call]) -> list[dict[str, Any]]:
+    def _ask_all(self, calls: Sequence[FunctionCall]) -> list[dict[str, Any]]:
         """A reply for each call. Sets `_lost` where the program does not even load."""
         self._requests += 1
         left = self._deadline - time.monotonic()
@@ -145,20 +147,20 @@ class RemoteServed:
             raise SandboxFailedError(_TOO_OFTEN)
         requests = [self._source.request(), *({"name": name, "args": args, "kwargs": kwargs} for name, args, kwargs in calls)]
         nonces = [secrets.token_hex(16) for _ in requests]
-        stdin = b"".join(line({"nonce": nonce, **request}) for nonce, request in zip(nonces, requests, strict=True))
+        stdin = b"".join(json_line({"nonce": nonce, **request}) for nonce, request in zip(nonces, requests, strict=True))
         run = self._sandbox.run(_DRIVER, stdin, limits=within(self._limits, self._deadline), files=_driver_files())
         if run.status is Outcome.SANDBOX_ERROR:
             raise SandboxFailedError(run.detail)
         if run.status is Outcome.TIMEOUT and again and left < self._limits.wall:
             raise SandboxFailedError(_TOO_OFTEN)
         answers = run.stdout.split(b"\n")[:-1]
-        replies = [_read(answer, nonce) for answer, nonce in zip(answers, nonces, strict=False)]
+        replies = [_read_reply(answer, nonce) for answer, nonce in zip(answers, nonces, strict=False)]
         for index, reply in enumerate(replies):
             if "lost" in reply and not reply.pop("goes_on", False):
                 del replies[index + 1 :]
                 break
-        replies += [replies[-1] if replies and "lost" in replies[-1] else {"lost": _why(run)}] * (len(requests) - len(replies))
-        self._lost = _trouble(replies[0])
+        replies += [replies[-1] if replies and "lost" in replies[-1] else {"lost": _why_ended(run)}] * (len(requests) - len(replies))
+        self._lost = _why_not_loaded(replies[0])
         return replies[1:]
 
     def next_test(self) -> None:
@@ -174,30 +176,30 @@ def _driver_files() -> dict[str, bytes]:
     return {"verifiers/__init__.py": b"\n", "verifiers/programs/__init__.py": b"\n"} | files
 
 
-def _trouble(reply: dict[str, Any]) -> str:
+def _why_not_loaded(reply: dict[str, Any]) -> str:
     """Why a program did not load, from the reply to it; "" if it did."""
     if "value" in reply:
         return ""
     return "the program raised {}: {}".format(*reply["raised"]) if "raised" in reply else str(reply["lost"])
 
 
-def _why(run: Run) -> str:
+def _why_ended(run: Run) -> str:
     """Why a program is gone. Raises SandboxFailedError where it is not the program's doing."""
     if run.status is Outcome.SANDBOX_ERROR:
         raise SandboxFailedError(run.detail)
     return f"{run.status}: {run.detail}" if run.detail else "the program ended before the call returned"
 
 
-def _read(answer: bytes, nonce: str) -> dict[str, Any]:
+def _read_reply(answer: bytes, nonce: str) -> dict[str, Any]:
     """The reply on a line. What `in_sandbox_functions.py` does not write is lost; a value that is not plain data too, but the program
     goes on.
     """
     try:
-        reply = parse(answer)
+        reply = parse_json(answer)
         if not secrets.compare_digest(reply["nonce"].encode(), nonce.encode()):
             raise ValueError("another nonce")
         if "value" in reply:
-            check(reply["value"])
+            check_plain(reply["value"])
             return {"value": reply["value"]}
         if "not_plain" in reply:
             return {"lost": f"returned a {str(reply['not_plain'])[:60]}, which is not plain data", "goes_on": True}
@@ -209,7 +211,7 @@ def _read(answer: bytes, nonce: str) -> dict[str, Any]:
         return {"lost": "the program sent something that is no record"}
 
 
-def literal_calls(sources: Sequence[str], names: Sequence[str], alias: str = "") -> list[Call]:
+def literal_calls(sources: Sequence[str], names: Sequence[str], alias: str = "") -> list[FunctionCall]:
     """The calls of `names` with constant arguments in the tests' text, in its order: what they will make if they run straight through.
 
     With `alias`, the first of `names` is called by whatever name the function of that name gives its first parameter.

@@ -40,7 +40,7 @@ class LeanKimina:
         limit = max(1, math.floor(left - min(_SLACK, left / 4)))
         request = {"snippets": [{"id": identifier, "code": code}], "timeout": limit, "debug": False, "reuse": True, "infotree": None}
         answer = self._post(json.dumps(request).encode(), deadline)
-        return apart(read_answer(answer, identifier), column)
+        return set_audit_apart(read_answer(answer, identifier), column)
 
     def _post(self, data: bytes, deadline: float) -> Any:
         """The JSON that the server answers with, asked again while it is busy and there is time."""
@@ -91,7 +91,7 @@ def read_answer(answer: Any, identifier: str) -> Reply:
     return read_reply(result.get("response"))
 
 
-def apart(reply: Reply, column: int) -> Reply:
+def set_audit_apart(reply: Reply, column: int) -> Reply:
     """The reply with what was said at the audit's column, below every other message, set apart."""
     last = max((message.line for message in reply.messages), default=0)
     audit = tuple(message for message in reply.messages if _is_audit(message, last, column))

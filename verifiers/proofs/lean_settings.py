@@ -44,14 +44,14 @@ def computed_setting(text: str, read: Sequence[LeanToken]) -> LeanToken | None:
         if read[index].text != "(" or read[index + 1].kind != "word" or read[index + 2].text != ":=":
             continue
         name = read[index + 1].text.replace("«", "").replace("»", "")
-        if name in _TACTIC_BLOCKS or _plain(read, index + 3):
+        if name in _TACTIC_BLOCKS or _is_plain_value(read, index + 3):
             continue
         if name in NEVER_COMPUTED or not _in_term(text, read, index, opener, around):
             return read[index + 1]
     return None
 
 
-def _plain(read: Sequence[LeanToken], begin: int) -> bool:
+def _is_plain_value(read: Sequence[LeanToken], begin: int) -> bool:
     """Whether the value that begins here, up to its closing parenthesis, is made of literals and names without application."""
     depth = 0
     for index in range(begin, min(begin + _MAX_TOKENS, len(read) - 1)):

@@ -118,11 +118,11 @@ def verify(
 
 def _judged(judge: _Judge, problem: Problem, said: str, *, control: bool) -> Verdict:
     try:
-        if control and _ask(judge, problem, "").score >= judge.threshold:
+        if control and _ask_judge(judge, problem, "").score >= judge.threshold:
             return Verdict(
                 None, Status.CRASH, f"the judge {judge.model} accepts a blank response too; mend the rubric or take another judge"
             )
-        opinion = _ask(judge, problem, said)
+        opinion = _ask_judge(judge, problem, said)
     except EndpointTimeout as error:
         return Verdict(None, Status.TIMEOUT, str(error))
     except EndpointFailure as error:
@@ -139,7 +139,7 @@ def _judged(judge: _Judge, problem: Problem, said: str, *, control: bool) -> Ver
     return Verdict(opinion.score, Status.RIGHT if opinion.score >= judge.threshold else Status.WRONG, detail, parts)
 
 
-def _ask(judge: _Judge, problem: Problem, said: str) -> _Opinion:
+def _ask_judge(judge: _Judge, problem: Problem, said: str) -> _Opinion:
     body: dict[str, Any] = {"model": judge.model, "messages": messages(problem, said, judge.rubric, judge.mode), "temperature": 0}
     if judge.mode == "logprobs":
         body |= {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
@@ -154,7 +154,7 @@ def _ask(judge: _Judge, problem: Problem, said: str) -> _Opinion:
         content = choice["message"]["content"]
     except (KeyError, IndexError, TypeError, ValueError):
         raise _Unreadable(f"the reply has no {'logprobs' if judge.mode == 'logprobs' else 'content'}: {_start(reply)}") from None
-    quotes, score = _read(content)
+    quotes, score = _read_opinion(content)
     return _Opinion(score, quotes, usage)
 
 
@@ -180,7 +180,7 @@ def messages(problem: Problem, said: str, rubric: str, mode: str) -> list[dict[s
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]
 
 
-def _read(content: object) -> tuple[tuple[str, ...], float]:
+def _read_opinion(content: object) -> tuple[tuple[str, ...], float]:
     """The quote, in both readings, and the score in a judge's reply: one JSON object, perhaps after a thought, perhaps in a code fence.
 
     Judges copy LaTeX without escaping it. A backslash that starts no escape of JSON is one of the text; one that does may be either

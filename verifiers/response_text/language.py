@@ -74,7 +74,7 @@ def verify(problem: Problem, response: str, *, target: str = "prompt", least: fl
     if target != "prompt" and not re.fullmatch("[a-z]{2,3}", target):
         raise InputError(f"language: target {target!r:.20} is no language code such as en, zh or de, nor prompt")
     thought, closed, rest = response.rpartition("</think>")
-    pieces = cut(thought if closed else rest)
+    pieces = pieces_of(thought if closed else rest)
     total = sum(piece.words for piece in pieces)
     if not total:
         return no_answer("no words besides formulas, code and numbers")
@@ -89,7 +89,7 @@ def verify(problem: Problem, response: str, *, target: str = "prompt", least: fl
 
 def _asked(prompt: str) -> str:
     """The language of a prompt, however short, or "" if it has no words. A response must not get to choose it."""
-    pieces = cut(prompt)
+    pieces = pieces_of(prompt)
     if not pieces:
         return ""
     if language := dominant(pieces):
@@ -114,7 +114,7 @@ def dominant(pieces: list[Piece]) -> str:
     return counts.most_common(1)[0][0] if counts else ""
 
 
-def cut(text: str) -> list[Piece]:
+def pieces_of(text: str) -> list[Piece]:
     """The pieces of a text, without formulas, code, tags, links and numbers."""
     pieces: list[Piece] = []
     kept, scripts = "", frozenset[str]()

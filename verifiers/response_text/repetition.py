@@ -24,7 +24,7 @@ def verify(problem: Problem, response: str, *, n: int = 20, allowed: float = 0.1
     """The score above. Right means that at most the share `allowed` of the n-grams are repeats; `problem` is not looked at."""
     if n < 1 or not 0 <= allowed <= 1:
         raise InputError(f"repetition: n must be at least 1 and allowed from 0 to 1, not {n} and {allowed}")
-    total, distinct = count(response, n)
+    total, distinct = count_ngrams(response, n)
     repeated = 1 - distinct / total if total else 0.0
     return Verdict(
         -repeated if repeated else 0.0,
@@ -33,7 +33,7 @@ def verify(problem: Problem, response: str, *, n: int = 20, allowed: float = 0.1
     )
 
 
-def count(text: str, n: int) -> tuple[int, int]:
+def count_ngrams(text: str, n: int) -> tuple[int, int]:
     """The n-grams of a text, and how many different ones, by a rolling hash of 61 bits."""
     codes: dict[str, int] = {}
     units = [codes.setdefault(unit, len(codes) + 1) for unit in _units(text)]

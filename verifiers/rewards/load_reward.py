@@ -35,11 +35,11 @@ def _load(spec: Spec) -> Verifier:
         return _composed(spec)
     function = find_function(spec.name)
     parameters = bind(function, spec, _load)
-    _check(function, spec.name, parameters)
+    _check_parameters(function, spec.name, parameters)
     return as_verifier(partial(function, **parameters) if parameters else function, spec.name)
 
 
-def _check(function: Callable[..., Any], name: str, parameters: Mapping[str, Any]) -> None:
+def _check_parameters(function: Callable[..., Any], name: str, parameters: Mapping[str, Any]) -> None:
     """Let one of our verifiers object to its parameters, and to a service that is missing, now and not at every response.
 
     Its module may define `check`, which is called with all parameters of `verify`, those left at their defaults included.

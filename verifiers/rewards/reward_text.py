@@ -118,7 +118,7 @@ def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec], Verifi
         if _takes_verifier(hint):
             values[name] = load(parse(text, 1))
         else:
-            values[name] = _value(text, hint, default, f"reward {spec.name}: {name}")
+            values[name] = _read_value(text, hint, default, f"reward {spec.name}: {name}")
     return values
 
 
@@ -198,7 +198,7 @@ def _takes_verifier(hint: Any) -> bool:
     return hint == Verifier or Verifier in typing.get_args(hint)
 
 
-def _value(text: str, hint: Any, default: Any, where: str) -> Any:
+def _read_value(text: str, hint: Any, default: Any, where: str) -> Any:
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
     bare = text[1:-1] if quoted else text
     if hint is inspect.Parameter.empty or hint is Any:
@@ -214,7 +214,7 @@ def _value(text: str, hint: Any, default: Any, where: str) -> Any:
     for kind in (type(None), bool, int, float, str):
         if kind in kinds:
             try:
-                return _as(kind, bare)
+                return _read_as(kind, bare)
             except ValueError:
                 continue
     wanted = [_NAMES[kind] for kind in kinds if kind in _NAMES]
@@ -226,7 +226,7 @@ def _value(text: str, hint: Any, default: Any, where: str) -> Any:
 _NAMES: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "none"}
 
 
-def _as(kind: type, text: str) -> Any:
+def _read_as(kind: type, text: str) -> Any:
     """Raises ValueError if `text` does not denote a value of the kind."""
     low = text.lower()
     if kind is type(None) and low == "none":

@@ -56,9 +56,9 @@ def main(control: int, setup: dict[str, Any]) -> None:
         if setup["level"] == "strict":
             host.go_under()
     except (OSError, ImportError) as error:
-        _send(link, {"error": str(error)})
+        _send_report(link, {"error": str(error)})
         return
-    _send(link, {})
+    _send_report(link, {})
     gc.collect()
     gc.freeze()
     while True:
@@ -74,7 +74,7 @@ def main(control: int, setup: dict[str, Any]) -> None:
             report = host.see_through(link, request, streams)
         except OSError as error:
             report = {"error": str(error)}
-        _send(link, report)
+        _send_report(link, report)
 
 
 class _Host:
@@ -189,10 +189,10 @@ class _Host:
                     namespaces.present_stdin(stdin)
                 del stdin  # its memory is not the program's
             os.chdir(folder)
-            _limit(limits, others, self._mapped + (command["spare_memory"] if command else 0))
+            _set_limits(limits, others, self._mapped + (command["spare_memory"] if command else 0))
             namespaces.drop_privileges()
             if alone:
-                _copy(4, command["file"] if command else "main.py")
+                _write_executable(4, command["file"] if command else "main.py")
             else:
                 source = _read_all(4).decode("utf-8", "surrogatepass")
                 os.close(4)
@@ -207,7 +207,7 @@ class _Host:
             os._exit(1)
         os.close(3)
         try:
-            code = _run(source, request["entry"])
+            code = _run_python(source, request["entry"])
         finally:
             os._exit(code)
 
@@ -222,13 +222,13 @@ def _read_all(descriptor: int) -> bytes:
         return file.read()
 
 
-def _copy(descriptor: int, name: str) -> None:
+def _write_executable(descriptor: int, name: str) -> None:
     """What a descriptor holds, as a file in this folder that may be executed."""
     with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700), "wb") as file:
         file.write(_read_all(descriptor))
 
 
-def _send(link: socket.socket, message: dict[str, Any]) -> None:
+def _send_report(link: socket.socket, message: dict[str, Any]) -> None:
     with contextlib.suppress(ConnectionError):  # the parent has gone, and the next read will say so
         link.sendall(json.dumps(message).encode() + b"\n")
 
@@ -248,7 +248,7 @@ def _read_request(link: socket.socket) -> dict[str, Any] | None:
     return dict(json.loads(data.decode("utf-8", "surrogatepass")))
 
 
-def _limit(limits: dict[str, Any], others: int, mapped: int) -> None:
+def _set_limits(limits: dict[str, Any], others: int, mapped: int) -> None:
     """The kernel's own limits, which children inherit and nobody here can raise again.
 
     `others` threads of this user and `mapped` bytes of this interpreter are there before the program is.
@@ -262,12 +262,12 @@ def _limit(limits: dict[str, Any], others: int, mapped: int) -> None:
         set_limit(name, value)
 
 
-def _save(source: str) -> None:
+def _save_source(source: str) -> None:
     with open("main.py", "w", encoding="utf-8", errors="surrogatepass") as file:
         file.write(source)
 
 
-def _run(source: str, entry: str) -> int:
+def _run_python(source: str, entry: str) -> int:
     """Run the program, or the `main` of a module, as if this interpreter had been started with it. Returns its exit code."""
     os.environ.clear()
     gc.enable()
@@ -304,7 +304,7 @@ def _exit_code(end: SystemExit) -> int:
 
 def _print_error(error: BaseException, source: str) -> None:
     with contextlib.suppress(OSError, ValueError):
-        _save(source)  # so that the traceback can quote it
+        _save_source(source)  # so that the traceback can quote it
     trace = error.__traceback__
     error.__traceback__ = trace.tb_next if trace else None  # the first frame is ours
     sys.excepthook(type(error), error, error.__traceback__)

@@ -62,7 +62,7 @@ class RemoteSandbox:
         try:
             source.encode()
         except UnicodeEncodeError as error:  # a fault of the program's, which must not become the server's
-            return _run(Outcome.RUNTIME_ERROR, f"the program is not UTF-8 text: {error.reason}")
+            return _make_run(Outcome.RUNTIME_ERROR, f"the program is not UTF-8 text: {error.reason}")
         request = {
             "code": source, "language": language, "stdin": stdin.decode("utf-8", "replace"),
             "compile_timeout": _COMPILE, "run_timeout": limits.wall, "memory_limit_MB": (limits.memory + spare_memory) >> 20,
@@ -80,15 +80,15 @@ class RemoteSandbox:
             if isinstance(answer, HttpFault):
                 raise answer
             if not answer.good:
-                return _run(Outcome.SANDBOX_ERROR, f"the server answered with HTTP status {answer.status}")
-            return _read(read_json(answer.body), limits, time.monotonic() - begin)
+                return _make_run(Outcome.SANDBOX_ERROR, f"the server answered with HTTP status {answer.status}")
+            return _read_run(read_json(answer.body), limits, time.monotonic() - begin)
         except HttpFault as fault:
             if fault.kind is Trouble.TOO_LONG:
-                return _run(Outcome.OUTPUT_LIMIT, f"more than {limits.output} bytes of output")
+                return _make_run(Outcome.OUTPUT_LIMIT, f"more than {limits.output} bytes of output")
             said = _FOREIGN if fault.kind is Trouble.NO_ANSWER else f"the server cannot be reached: {fault}"
-            return _run(Outcome.SANDBOX_ERROR, said)
+            return _make_run(Outcome.SANDBOX_ERROR, said)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
-            return _run(Outcome.SANDBOX_ERROR, _FOREIGN)
+            return _make_run(Outcome.SANDBOX_ERROR, _FOREIGN)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -98,14 +98,14 @@ def _may_pass(outcome: HttpAnswer | HttpFault) -> bool:
     return outcome.kind is Trouble.UNREACHABLE if isinstance(outcome, HttpFault) else outcome.status in _PASSING
 
 
-def _read(reply: dict[str, Any], limits: Limits, wall: float) -> Run:
+def _read_run(reply: dict[str, Any], limits: Limits, wall: float) -> Run:
     """The run that an answer tells of. Raises for an answer that is none."""
     if reply["status"] not in ("Success", "Failed"):
-        return _run(Outcome.SANDBOX_ERROR, f"{reply['status']}: {reply.get('message') or ''}"[:300], wall=wall)
+        return _make_run(Outcome.SANDBOX_ERROR, f"{reply['status']}: {reply.get('message') or ''}"[:300], wall=wall)
     compiled, result = reply.get("compile_result"), reply.get("run_result") or {}
     if compiled and not result:
         detail = "took too long" if compiled["status"] == "TimeLimitExceeded" else (compiled.get("stderr") or "").strip()[:300]
-        return _run(Outcome.RUNTIME_ERROR, f"does not compile: {detail}", wall=wall)
+        return _make_run(Outcome.RUNTIME_ERROR, f"does not compile: {detail}", wall=wall)
     stdout = (result.get("stdout") or "").encode("utf-8", "surrogatepass")
     stderr = result.get("stderr") or ""
     code = result.get("return_code")
@@ -123,8 +123,8 @@ def _read(reply: dict[str, Any], limits: Limits, wall: float) -> Run:
             status, detail = Outcome.RUNTIME_ERROR, last or f"exit code {code}"
         case _:
             status, detail = Outcome.SANDBOX_ERROR, f"{result['status']}: {last}"
-    return _run(status, detail, stdout[: limits.output], stderr, wall=float(result.get("execution_time") or wall), code=code)
+    return _make_run(status, detail, stdout[: limits.output], stderr, wall=float(result.get("execution_time") or wall), code=code)
 
 
-def _run(status: Outcome, detail: str, stdout: bytes = b"", stderr: str = "", *, wall: float = 0.0, code: int | None = None) -> Run:
+def _make_run(status: Outcome, detail: str, stdout: bytes = b"", stderr: str = "", *, wall: float = 0.0, code: int | None = None) -> Run:
     return Run(status, stdout, stderr, detail, wall=wall, cpu=0.0, peak_rss=0, level=LEVEL, exit_code=code)

@@ -40,7 +40,7 @@ def main() -> None:
     for count, line in enumerate(requests, 1):
         request = json.loads(line)
         sys.stdout, sys.stderr = streams = tuple(map(_usable, streams, (1, 2)))
-        ended = _run(request["code"], _CELL.format(count), vars(module), request["seconds"])
+        ended = _run_cell(request["code"], _CELL.format(count), vars(module), request["seconds"])
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(BaseException):  # the code may have put anything in its place
                 stream.flush()
@@ -61,7 +61,7 @@ def _interrupt(number: int, frame: Any) -> None:
     raise Interrupt
 
 
-def _run(code: str, name: str, names: dict[str, Any], seconds: float) -> str:
+def _run_cell(code: str, name: str, names: dict[str, Any], seconds: float) -> str:
     linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)  # so that a traceback can quote it
     try:
         try:

@@ -33,7 +33,7 @@ _STATUS = {"ok": Outcome.OK, "error": Outcome.RUNTIME_ERROR, "timeout": Outcome.
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CellResult:
     """What came of one piece of code. `status` is ok, runtime_error (an exception), timeout, or why the session ended."""
 
     output: str
@@ -71,11 +71,11 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def run(self, code: str, deadline: float = 10.0) -> Answer:
+    def run(self, code: str, deadline: float = 10.0) -> CellResult:
         """Run code for at most `deadline` seconds, and a second more if it does not heed the interrupt. Never raises for what it does."""
         begin = time.monotonic()
         if self._ended:
-            return Answer(self._ended, self._outcome, alive=False, seconds=0.0)
+            return CellResult(self._ended, self._outcome, alive=False, seconds=0.0)
         nonce = secrets.token_hex(16)
         self._program.write(json.dumps({"nonce": nonce, "code": code, "seconds": max(0.001, deadline)}).encode() + b"\n")
         try:
@@ -88,7 +88,7 @@ class Session:
         if status is None:
             return self._end(begin, Outcome.RUNTIME_ERROR, "something else than the interpreter answered")
         note = f"[stopped: not done after {deadline:g} s]\n" if status is Outcome.TIMEOUT else ""
-        return Answer(self._shorten(self._program.take_errors()) + note, status, alive=True, seconds=time.monotonic() - begin)
+        return CellResult(self._shorten(self._program.take_errors()) + note, status, alive=True, seconds=time.monotonic() - begin)
 
     def close(self) -> None:
         """End the interpreter and all its processes. Closing twice is harmless."""
@@ -98,7 +98,7 @@ class Session:
             self._program.finish()
         self._ended = self._ended or "[the session is closed]\n"
 
-    def _end(self, begin: float, status: Outcome | None = None, why: str = "") -> Answer:
+    def _end(self, begin: float, status: Outcome | None = None, why: str = "") -> CellResult:
         """The last answer of a session: what it printed, and why there is no more."""
         self._program.stop()
         output = self._shorten(self._program.take_errors())
@@ -110,7 +110,7 @@ class Session:
                 status = Outcome.RUNTIME_ERROR
             output += self._shorten(run.stderr.encode())
         self._outcome, self._ended = status, f"[the session has ended: {why}]\n"
-        return Answer(output + self._ended, status, alive=False, seconds=time.monotonic() - begin)
+        return CellResult(output + self._ended, status, alive=False, seconds=time.monotonic() - begin)
 
     def _shorten(self, output: bytes) -> str:
         text = output.decode("utf-8", "replace").replace(_LIBRARY, "<library>")

@@ -36,12 +36,12 @@ def restrict(read: Iterable[str], write: Iterable[str]) -> None:
     handled = (1 << _FS_BITS.get(known, 16)) - 1
     attributes = struct.pack("=QQQ", handled, _TCP if known >= 4 else 0, _SCOPES if known >= SIGNALS_SINCE else 0)
     size = 24 if known >= SIGNALS_SINCE else 16 if known >= 4 else 8
-    rules = _check(_LIBC.syscall(_CREATE, attributes[:size], ctypes.c_size_t(size), 0))
+    rules = _raise_for(_LIBC.syscall(_CREATE, attributes[:size], ctypes.c_size_t(size), 0))
     for path in read:
         _allow(rules, path, _READ)
     for path in write:
         _allow(rules, path, handled & ~_IOCTL_DEVICE)
-    _check(_LIBC.syscall(_RESTRICT, rules, 0))
+    _raise_for(_LIBC.syscall(_RESTRICT, rules, 0))
     os.close(rules)
 
 
@@ -52,11 +52,11 @@ def _allow(rules: int, path: str, rights: int) -> None:
         return
     if not os.path.isdir(path):
         rights &= _FILE_RIGHTS
-    _check(_LIBC.syscall(_ADD_RULE, rules, 1, struct.pack("=Qi", rights, tree), 0))
+    _raise_for(_LIBC.syscall(_ADD_RULE, rules, 1, struct.pack("=Qi", rights, tree), 0))
     os.close(tree)
 
 
-def _check(result: int) -> int:
+def _raise_for(result: int) -> int:
     if result < 0:
         raise OSError(ctypes.get_errno(), f"Landlock: {os.strerror(ctypes.get_errno())}")
     return result

@@ -71,7 +71,7 @@ def resident(proc: int) -> int:
     return private + max(shared, sum(mapped.values()))
 
 
-def _read(proc: int, path: str) -> bytes:
+def _read_proc(proc: int, path: str) -> bytes:
     """A file of /proc; empty if its process has ended."""
     pieces = []
     with contextlib.suppress(OSError):
@@ -95,7 +95,7 @@ def _threads(proc: int, pid: str) -> list[str]:
 
 
 def _children(proc: int, pid: str, threads: list[str]) -> list[str]:
-    return [child.decode() for thread in threads for child in _read(proc, f"{pid}/task/{thread}/children").split()]
+    return [child.decode() for thread in threads for child in _read_proc(proc, f"{pid}/task/{thread}/children").split()]
 
 
 @functools.cache
@@ -117,7 +117,7 @@ def _by_parents(proc: int, own: str) -> Iterator[str]:
         os.close(folder)
     children: dict[str, list[str]] = {}
     for pid in pids:
-        fields = _read(proc, f"{pid}/stat").rpartition(b")")[2].split()  # after the name, which may hold anything
+        fields = _read_proc(proc, f"{pid}/stat").rpartition(b")")[2].split()  # after the name, which may hold anything
         if len(fields) > 1:
             children.setdefault(fields[1].decode(), []).append(pid)
     waiting = children.get(own, [])
@@ -129,7 +129,7 @@ def _by_parents(proc: int, own: str) -> Iterator[str]:
 def _resident(proc: int, pid: str, threads: list[str]) -> tuple[int, int]:
     """Bytes of memory of its own, and of memory shared with others. Of a process whose first thread has ended, another one tells."""
     for thread in threads:
-        if sizes := dict(_SIZE.findall(_read(proc, f"{pid}/task/{thread}/status"))):
+        if sizes := dict(_SIZE.findall(_read_proc(proc, f"{pid}/task/{thread}/status"))):
             return int(sizes.get(b"Anon", 0)) << 10, int(sizes.get(b"Shmem", 0)) << 10
     return 0, 0
 
@@ -137,7 +137,7 @@ def _resident(proc: int, pid: str, threads: list[str]) -> tuple[int, int]:
 def _shared_mappings(proc: int, pid: str, threads: list[str]) -> Iterator[tuple[bytes, int]]:
     """(its device and inode, bytes from its beginning) of each mapping without a name that children may share."""
     for thread in threads:
-        if maps := _read(proc, f"{pid}/task/{thread}/maps"):
+        if maps := _read_proc(proc, f"{pid}/task/{thread}/maps"):
             for begin, end, offset, device, inode in _SHARED.findall(maps):
                 yield device + b" " + inode, int(offset, 16) + int(end, 16) - int(begin, 16)
             return

@@ -63,18 +63,18 @@ def serve(requests: BinaryIO, replies: int) -> None:
     try:
         composed = compose_rewards(setup["rewards"]) if setup["rewards"] else None
     except InputError as error:
-        _send(replies, {"error": str(error)})
+        _send_message(replies, {"error": str(error)})
         return
     except BaseException as error:  # noqa: BLE001  # the user's module ran, and may raise anything
-        _send(replies, {"error": f"{', '.join(setup['rewards'])} cannot be imported: {_describe(error)}"})
+        _send_message(replies, {"error": f"{', '.join(setup['rewards'])} cannot be imported: {_describe(error)}"})
         return
-    _send(replies, {"ready": True})
+    _send_message(replies, {"ready": True})
     verify = composed or _NamedVerifiers(replies)
     for line in requests:
         number, _, request = line.partition(b" ")
         answer = _answer(request, verify)
         answer["item"] = int(number)
-        _send(
+        _send_message(
             replies, answer, instead={**_no_verdict("its parts and steps are too many"), "seconds": answer["seconds"], "item": int(number)}
         )
 
@@ -89,11 +89,11 @@ class _NamedVerifiers:
     def __call__(self, problem: Problem, response: str) -> Verdict:
         verify = self._known.get(problem.verifier)
         if verify is None:
-            _send(self._replies, {"loading": True})
+            _send_message(self._replies, {"loading": True})
             try:
                 verify = self._known[problem.verifier] = load(problem.verifier)
             finally:
-                _send(self._replies, {"loading": False})
+                _send_message(self._replies, {"loading": False})
             _reseed(problem, response)  # the import may have drawn
         return verify(problem, response)
 
@@ -106,7 +106,7 @@ def _answer(request: bytes, verify: Verifier) -> dict[str, Any]:
         problem, response = _problem(item["problem"]), item["response"]
         _reseed(problem, response)
         start = time.perf_counter()  # the seconds are the verifier's own
-        return {**_plain(verify(problem, response)), "seconds": time.perf_counter() - start}
+        return {**_as_json(verify(problem, response)), "seconds": time.perf_counter() - start}
     except BaseException as error:  # noqa: BLE001  # the one boundary; time-outs of some libraries are no Exception
         _end_if_forked(error)
         detail = str(error) if isinstance(error, WrongReturnError | InputError) else _describe(error)
@@ -114,10 +114,10 @@ def _answer(request: bytes, verify: Verifier) -> dict[str, Any]:
 
 
 def _no_verdict(detail: str) -> dict[str, Any]:
-    return _plain(Verdict(None, Status.CRASH, detail))
+    return _as_json(Verdict(None, Status.CRASH, detail))
 
 
-def _plain(verdict: Verdict) -> dict[str, Any]:
+def _as_json(verdict: Verdict) -> dict[str, Any]:
     detail = str(verdict.detail)
     more = len(detail) - LONGEST_DETAIL
     return {
@@ -162,7 +162,7 @@ def _end_if_forked(error: BaseException | None) -> None:
     os._exit(status & 0xFF)
 
 
-def _send(replies: int, message: dict[str, Any], instead: dict[str, Any] | None = None) -> None:
+def _send_message(replies: int, message: dict[str, Any], instead: dict[str, Any] | None = None) -> None:
     """`instead` is sent where the message is longer than the parent reads."""
     _end_if_forked(sys.exception())
     line = _JSON.encode(message).encode("utf-8", "surrogatepass") + b"\n"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.verifiers.hostile_programs import problem
-from verifiers.programs.output_tests import close, same_text
+from verifiers.programs.output_tests import nearly_equal, same_text
 from verifiers.programs.python_tests import verify
 from verifiers.sandboxes.local_sandbox import probe
 from verifiers.verdict import Status
@@ -44,10 +44,10 @@ def test_a_tolerance_is_for_finite_numbers_of_which_one_is_no_integer(got: str, 
 
 
 def test_values_beyond_every_float_are_not_close():
-    assert not close(10**400, 1.0, 0.5)
-    assert not close(float("inf"), 10**400, 0.5)
-    assert not close(1_000_000_000, 1_000_000_007, 1e-6)
-    assert close(7, 7.0000001, 1e-6)
+    assert not nearly_equal(10**400, 1.0, 0.5)
+    assert not nearly_equal(float("inf"), 10**400, 0.5)
+    assert not nearly_equal(1_000_000_000, 1_000_000_007, 1e-6)
+    assert nearly_equal(7, 7.0000001, 1e-6)
 
 
 def outcome(value: str, wanted: object, **options: Any) -> tuple[float | None, Status]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.clock import processor_time
 from tests.verifiers.hostile_programs import FORMS, SERVED, problem
-from verifiers.programs.plain_data import DEEPEST, NotRecordError, beginning, check, decode, encode, parse
+from verifiers.programs.plain_data import DEEPEST, NotRecordError, beginning, check_plain, decode, encode, parse_json
 from verifiers.programs.python_tests import verify
 from verifiers.programs.same_value import same_value
 from verifiers.sandboxes.local_sandbox import probe
@@ -145,8 +145,8 @@ VALUES: list[Any] = [
 
 @pytest.mark.parametrize("value", VALUES)
 def test_what_encode_writes_passes_and_equals_itself_alone(value: Any):
-    data = parse(json.dumps(encode(value)).encode())
-    check(data)
+    data = parse_json(json.dumps(encode(value)).encode())
+    check_plain(data)
     assert decode(data) == value
     jsonable = not isinstance(value, dict) or all(isinstance(key, str) for key in value)  # keys of a test are text
     nested_sets = isinstance(value, frozenset)
@@ -192,7 +192,7 @@ def test_records_that_name_one_key_or_item_twice_equal_nothing():
 def test_keys_of_one_hash_take_linear_time_outside_the_sandbox(make: Callable[[int], Any]):
     data = make(80_000)
     with processor_time() as took:
-        check(data)
+        check_plain(data)
         assert not same_value(data, {str(k): 0 for k in range(80_000)}, 0.0)
         assert not same_value(data, set(range(80_000)), 0.0)
         assert len(beginning(data)) <= 100
@@ -203,11 +203,11 @@ def test_what_is_nested_too_deeply_or_holds_too_much_is_no_record():
     deep: Any = 4
     for _ in range(DEEPEST - 1):
         deep = [deep]
-    check(deep)
+    check_plain(deep)
     assert beginning(deep).startswith("[[[[")
     for data in ([deep], [[deep]], [0] * (1 << 21)):
         with pytest.raises(NotRecordError, match=r"deeply|many"):
-            check(data)
+            check_plain(data)
 
 
 @pytest.mark.parametrize(

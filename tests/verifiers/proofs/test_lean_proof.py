@@ -18,7 +18,7 @@ import pytest
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
-from verifiers.proofs.lean_kimina import LeanKimina, apart, read_answer
+from verifiers.proofs.lean_kimina import LeanKimina, read_answer, set_audit_apart
 from verifiers.proofs.lean_proof import USUAL_AXIOMS, extract_block, judge, read_axioms, transport, verify
 from verifiers.proofs.lean_repl import LeanRepl
 from verifiers.proofs.lean_replay import LeanReplay, recording_name
@@ -347,9 +347,9 @@ def test_an_answer_that_is_not_the_list_of_axioms_gives_no_verdict(audit):
 def test_the_audit_is_known_by_its_place_and_not_by_its_words():
     lie = Message("info", 3, 4, "'two' does not depend on any axioms")
     truth = Message("info", 9, 123, "'two' depends on axioms: [sorryAx]")
-    assert apart(Reply((lie, truth), 0), 123).audit == (truth,)
-    assert apart(Reply((lie,), 0), 123).audit == ()
-    assert apart(Reply((lie._replace(column=123), truth), 0), 123).audit == (truth,)
+    assert set_audit_apart(Reply((lie, truth), 0), 123).audit == (truth,)
+    assert set_audit_apart(Reply((lie,), 0), 123).audit == ()
+    assert set_audit_apart(Reply((lie._replace(column=123), truth), 0), 123).audit == (truth,)
 
 
 # ---------------------------------------------------------------- the REPL

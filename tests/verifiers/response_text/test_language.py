@@ -8,7 +8,7 @@ import pytest
 
 from tests.clock import stopwatch
 from verifiers.problem import make_problem
-from verifiers.response_text.language import cut, verify
+from verifiers.response_text.language import pieces_of, verify
 from verifiers.verdict import Status
 
 ENGLISH = make_problem("What is the sum of the first ten numbers?", "55")
@@ -73,7 +73,7 @@ def test_no_words_are_no_answer_and_not_a_full_mark(response: str) -> None:
     ],
 )
 def test_languages_are_told_apart(code: str, text: str) -> None:
-    assert {piece.language for piece in cut(text)} == {code}
+    assert {piece.language for piece in pieces_of(text)} == {code}
 
 
 @pytest.mark.parametrize(

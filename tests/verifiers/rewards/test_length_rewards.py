@@ -128,7 +128,7 @@ def test_length_rewards_pass_on_that_there_is_no_verdict() -> None:
     ],
 )
 def test_repetition_by_hand(text: str, n: int, total: int, distinct: int) -> None:
-    assert repetition.count(text, n) == (total, distinct)
+    assert repetition.count_ngrams(text, n) == (total, distinct)
     score = repetition.verify(ONE, text, n=n).score
     assert score == pytest.approx(distinct / total - 1 if total else 0.0)
 
@@ -141,7 +141,7 @@ def test_the_rolling_hash_counts_as_a_set_of_tuples_does() -> None:
         words = [draw.choice("abc") for _ in range(draw.randrange(60))]
         n = draw.randrange(1, 6)
         grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
-        assert repetition.count(" ".join(words), n) == (len(grams), len(set(grams)))
+        assert repetition.count_ngrams(" ".join(words), n) == (len(grams), len(set(grams)))
 
 
 def test_solutions_people_wrote_do_not_count_as_loops(data_dir: Path) -> None:
