@@ -88,7 +88,7 @@ ROOMS = {
     ),
     "verifiers.rewards": Room(
         "names and rows to verifiers and problems",
-        "load_reward problem_file reward_text",
+        "gold_answers load_reward named_functions problem_file reward_kinds reward_text",
         ".mathematics.equality .response_text",
     ),
     "verifiers.worker_pool": Room(

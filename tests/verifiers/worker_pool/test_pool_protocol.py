@@ -208,8 +208,7 @@ def test_workers_that_cannot_be_started_leave_no_descriptors(monkeypatch: pytest
         with pytest.raises(LeanFailure, match="cannot be started"):
             LeanRepl("a\0b").elaborate("", "", "", time.monotonic() + 5.0)
     monkeypatch.setattr(local_sandbox, "_BOOT", "{root}{control}{setup}\0")
-    isolated = object.__new__(local_sandbox.Sandbox)
-    isolated.level, isolated._setup, isolated._lock, isolated._idle, isolated._closed = "strict", {}, threading.Lock(), [], False
+    isolated = local_sandbox._Programs("strict")
     for _ in range(5):
         with pytest.raises(ValueError, match="null byte"):
             isolated.start("")
