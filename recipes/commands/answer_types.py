@@ -13,11 +13,16 @@ from verifiers.mathematics.answer_reading.values import (
     Builder,
     Everywhere,
     Family,
-    Group,
+    FiniteSet,
+    Listing,
+    Matrix,
     Named,
+    NumberSet,
     Quantity,
+    Ratio,
     Relation,
     SetOf,
+    Tuple,
     Unparsed,
     Value,
 )
@@ -32,7 +37,6 @@ _PLAIN = re.compile(r"-?\d{1,400}(?:\.\d{1,400})?", re.ASCII)
 _TEXT_COMMAND = re.compile(r"\\(?:text(?:bf|it|rm)?|mbox|mathrm|mathbf)(?![A-Za-z])")
 _WORD = re.compile(r"[^\W\d_]{2}")
 _MATHEMATICS = re.compile(r"[\\^_=<>$]")
-_LIST_KINDS = {"\\{": "set", "set": "set", "": "list", ":": "ratio", "matrix": "matrix"}
 
 
 def answer_type(problem: Problem) -> str:
@@ -57,15 +61,19 @@ def _kind_of_value(value: Value) -> str:
             return _number_kind(value)
         case Quantity(unit=unit):
             return "percent" if unit == "%" else "quantity"
-        case Group(opening="(" | "[", closing=closing, items=items):
-            mixed = value.opening == "[" or closing == "]"
+        case Tuple(items=items, brackets=brackets):
+            mixed = brackets != "()"
             endless = any("∞" in atoms(item) for item in items if isinstance(item, Expr))
             return "interval" if len(items) == 2 and (mixed or endless) else "tuple"
-        case Group(opening=opening, closing=closing):
-            return "inequality" if closing in ("or", "and") else _LIST_KINDS.get(opening, "other")
+        case Listing(joint=joint):
+            return "inequality" if joint else "list"
+        case Ratio():
+            return "ratio"
+        case Matrix():
+            return "matrix"
         case SetOf():
             return "interval"
-        case Builder():
+        case FiniteSet() | NumberSet() | Builder():
             return "set"
         case Named(value=inner):
             kind = _kind_of_value(inner)

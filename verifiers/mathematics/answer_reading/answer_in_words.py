@@ -25,7 +25,20 @@ from verifiers.mathematics.answer_reading.number_words import number_in_words
 from verifiers.mathematics.answer_reading.quantity_names import is_the_answer, is_the_solution, is_unsafe, letter_named, names_a_quantity
 from verifiers.mathematics.answer_reading.short_phrases import meant, parity
 from verifiers.mathematics.answer_reading.units import lone_unit
-from verifiers.mathematics.answer_reading.values import EMPTY_SET, Group, Named, Quantity, Relation, SetOf, Unparsed, Value, bare_symbol
+from verifiers.mathematics.answer_reading.values import (
+    EMPTY_SET,
+    FiniteSet,
+    Listing,
+    Named,
+    NumberSet,
+    Quantity,
+    Ratio,
+    Relation,
+    SetOf,
+    Unparsed,
+    Value,
+    bare_symbol,
+)
 from verifiers.mathematics.arithmetic.exact_sums import Expr, rational, symbols
 
 _CHOICE = compiled(r"(?s)(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?(?:\(([A-Z])\)|([A-Z])[).:])((?:[\s}\\].*)?)")
@@ -69,8 +82,8 @@ _KINDS = {
 }  # fmt: skip
 _KNOWN_SETS: dict[str, Value] = {
     **dict.fromkeys(("empty set", "the empty set"), EMPTY_SET),
-    **dict.fromkeys(("the real numbers", "real numbers", "the set of real numbers", "the set of all real numbers"), Group("set", "R", ())),
-    **dict.fromkeys(("integers", "the integers", "the set of integers", "the set of all integers"), Group("set", "Z", ())),
+    **dict.fromkeys(("the real numbers", "real numbers", "the set of real numbers", "the set of all real numbers"), NumberSet("R")),
+    **dict.fromkeys(("integers", "the integers", "the set of integers", "the set of all integers"), NumberSet("Z")),
 }
 _SYNONYMS = {
     "dne": "does not exist", "not defined": "undefined", "infinitely many": "infinite", "infinitely many solutions": "infinite",
@@ -119,15 +132,15 @@ def read_beside(text: str, value: Value, other: Value, *, is_gold: bool = False)
     """5 m as a quantity where the other answer is a number or a quantity; beside 5 m or 3m + 2m it is a product. So with 20:34 beside a
     time of day, 3,5 beside a number (a gold 3,5 stays two numbers), and (1)(2) beside a list."""
     match value, other:
-        case Group(opening=":"), Unparsed(tokens=words) if words.startswith("time "):
+        case Ratio(), Unparsed(tokens=words) if words.startswith("time "):
             time = clock(text, sure=False)
             return Unparsed(f"time {time}") if time else value
-        case (Group(opening=""), Expr()) if (digits := circled(text)) is not None and parse(digits) == other:
+        case Listing(), Expr() if (digits := circled(text)) is not None and parse(digits) == other:
             return other
-        case (Group(opening="") | Unparsed(), Expr() | Quantity()) if "," in text:
+        case Listing() | Unparsed(), Expr() | Quantity() if "," in text:
             decimal = with_decimal_comma(text, sure=is_gold)
             return value if decimal is None else parse(decimal)
-        case Expr(), Group(opening="") if text.startswith("(") and (listed := labels(text)) is not None:
+        case Expr(), Listing() if text.startswith("(") and (listed := labels(text)) is not None:
             return parse(listed)
         case Expr(), Expr() | Quantity() if symbols(value):
             constant = isinstance(other, Quantity) or not symbols(other)
@@ -171,7 +184,7 @@ def _read_words(text: str, value: Unparsed) -> Value:
     if (found := _word_set(lower)) is not None:
         return found
     if (of := parity(plain)) is not None:
-        return Named(of[0], Group("set", f"{of[1]} Z", ()))
+        return Named(of[0], NumberSet(f"{of[1]} Z"))
     number = number_in_words(words)
     if number is not None:
         return rational(number)
@@ -197,7 +210,7 @@ def _word_set(words: str) -> Value | None:
     if not kind or (kind == "Z" and not words.startswith(("all", "every", "any", "each")) and not words.split()[-1].endswith("s")):
         return None
     name = kind + sign
-    return Group("set", f"{parity} {name}".strip(), ())
+    return NumberSet(f"{parity} {name}".strip())
 
 
 def _restricted(plain: str) -> Value | None:
@@ -208,9 +221,7 @@ def _restricted(plain: str) -> Value | None:
     match = _EXCEPT.fullmatch(lowered)
     if match:
         whole, left_out = _word_set(match[1].lower()), parse(rf"\{{{match[2]}\}}".replace(" and ", ", "))
-        return (
-            SetOf("∖", whole, left_out) if isinstance(whole, Group) and isinstance(left_out, Group) and left_out.opening == "\\{" else None
-        )
+        return SetOf("∖", whole, left_out) if whole is not None and isinstance(left_out, FiniteSet) else None
     match = _SUCH_NUMBERS.fullmatch(lowered) or _SUCH.fullmatch(lowered)
     if match is None:
         return None

@@ -23,22 +23,26 @@ from verifiers.mathematics.answer_reading.values import (
     Builder,
     Everywhere,
     Family,
+    FiniteSet,
     Group,
+    Listing,
     Named,
+    NumberSet,
     Quantity,
+    Ratio,
     Relation,
     SetOf,
+    Tuple,
     Unparsed,
     Value,
     as_set,
     bare_symbol,
     expression,
+    is_alike,
 )
 from verifiers.mathematics.arithmetic.exact_sums import CONSTANTS, Call, Expr, Monomial, Unreadable, rational, sum_of, symbols
 from verifiers.mathematics.evidence.certified_comparison import same
 from verifiers.mathematics.evidence.rounding import is_approximated, is_rounding
-
-__all__ = ["MAX_LENGTH", "Group", "Named", "Quantity", "Unparsed", "Value", "parse"]
 
 MAX_LENGTH = 1000  # characters of one answer
 _MAX_COMPARED = 4000  # characters of a text that is too long to be read, and compared as its tokens
@@ -78,7 +82,7 @@ class _Parser(CalculusParser):
         if len(items) == 1 or (joints == {"or"} and all(_says_again(item, items[0]) for item in items)):
             return items[0]
         word = joints.pop() if len(joints) == 1 and any(isinstance(item, Relation) for item in items) else ""
-        return Group("", word, tuple(items))
+        return Listing(tuple(items), word)
 
     def _skip_words(self) -> None:
         if self._peek().kind in ("text", "word") and self._peek().text.lower() in ("only", "only if", "just"):
@@ -173,7 +177,7 @@ class _Parser(CalculusParser):
             return Named(name, last)  # S = ab = 12
         names = [name, *(bare_symbol(side) if isinstance(side, Expr) else "" for side in sides[:-1])]
         if len(names) > 1 and all(_is_letter(part) for part in names) and len(set(names)) == len(names) and _is_constant(sides[-1]):
-            return Group("", "", tuple(Named(part, sides[-1]) for part in names))  # a = b = c = 1
+            return Listing(tuple(Named(part, sides[-1]) for part in names))  # a = b = c = 1
         if len(sides) == 2 and not name and (exact := _rounded_side(*sides)) is not None:
             return exact
         if len(sides) == 2 and not name and not (_is_constant(sides[0]) and _is_constant(sides[1])):
@@ -203,7 +207,7 @@ class _Parser(CalculusParser):
         if not 2 <= len(sides) <= MAX_ITEMS:
             raise Unreadable
         found = tuple(Relation((sides[0], residue, modulus), ("≡",)) for residue in sides[1:])
-        return found[0] if len(found) == 1 else Group("", "or", found)
+        return found[0] if len(found) == 1 else Listing(found, "or")
 
     def _leading_name(self) -> str:
         """The name before "=", "∈" or ":": a symbol or a word, f(x), f'(x), P(X = 2), dy/dx, or a tuple of symbols."""
@@ -265,7 +269,7 @@ class _Parser(CalculusParser):
         r"""term ((∪ | ∩ | \setminus) term)* | term (":" term)+"""
         start = self.at
         value = self._quantity()
-        while self._next_op("∪", "∩", "∖") or (self._next_op("-") and isinstance(value, Group | SetOf | Builder)):
+        while self._next_op("∪", "∩", "∖") or (self._next_op("-") and isinstance(value, Group | NumberSet | SetOf | Builder)):
             op = self._peek().text
             value = as_set(value) if self._in_braces(start) else value  # {1} between sets is one
             self.at += 1
@@ -281,7 +285,7 @@ class _Parser(CalculusParser):
                 parts.append(self._quantity())
                 if len(parts) > MAX_ITEMS or parts[-1] == rational(0):
                     raise Unreadable
-            return Group(":", "", tuple(parts))
+            return Ratio(tuple(parts))
         return value
 
     def _group(self, opening: str) -> Value:
@@ -329,7 +333,7 @@ def _nested(items: list[Value], breaks: dict[str, list[int]]) -> list[Value]:
     strong = ";" if ";" in breaks else "or" if "or" in breaks and named else ""
     ends = ends or (breaks[strong] if strong and {",", "and"} & breaks.keys() else [])
     chunks = [tuple(items[start:end]) for start, end in pairwise([0, *ends, len(items)])] if ends else []
-    return [chunk[0] if len(chunk) == 1 else Group("", "", chunk) for chunk in chunks] if chunks else items
+    return [chunk[0] if len(chunk) == 1 else Listing(chunk) for chunk in chunks] if chunks else items
 
 
 def _repeats(names: list[str], ends: list[int]) -> bool:
@@ -351,19 +355,19 @@ def _as_vector(value: Value) -> Value:
             return value
         parts[along[0]].append((tuple(part for part in monomial if part[0] != along[0]), coefficient))
     used = UNIT_VECTORS if parts[UNIT_VECTORS[2]] else UNIT_VECTORS[:2]
-    return Group("(", ")", tuple(sum_of(parts[name]) for name in used))
+    return Tuple(tuple(sum_of(parts[name]) for name in used))
 
 
 def _with_parameters(value: Value, said: Parameters) -> Value:
     """The value, and which of its letters stand for anything of which kind; k in Z at the end of a list says the same."""
-    if isinstance(value, Group) and value.opening == "" and len(value.items) > 1:
+    if isinstance(value, Listing) and len(value.items) > 1:
         last = value.items[-1]
-        if isinstance(last, Named) and isinstance(last.value, Group) and last.value.opening == "set" and len(last.name) == 1:
+        if isinstance(last, Named) and isinstance(last.value, NumberSet) and len(last.name) == 1:
             rest, names = value.items[:-1], [*said.names, last.name]
             while len(rest) > 1 and isinstance(rest[-1], Expr) and len(name := bare_symbol(rest[-1])) == 1:  # a, b in R
                 rest, names = rest[:-1], [*names, name]
-            found = Parameters(tuple(names), (*said.domains, of_set(last.value.closing)))
-            return _with_parameters(rest[0] if len(rest) == 1 else Group("", value.closing, rest), found)
+            found = Parameters(tuple(names), (*said.domains, of_set(last.value.name)))
+            return _with_parameters(rest[0] if len(rest) == 1 else replace(value, items=rest), found)
     return Family(tuple(sorted(set(said.names))), value, said.domains) if said.names or said.domains else value
 
 
@@ -405,15 +409,15 @@ def _has_other_letters(value: Value, name: str) -> bool:
 
 
 def _has_no_letters(value: Value) -> bool:
-    return all(map(_has_no_letters, value.items)) if isinstance(value, Group) else _is_constant(value)
+    return all(map(_has_no_letters, value.items)) if isinstance(value, Group) else isinstance(value, NumberSet) or _is_constant(value)
 
 
 def _same_constant(left: Value, right: Value) -> bool:
     match left, right:
         case Expr(), Expr():
             return same(left, right) and not (symbols(left) | symbols(right))
-        case Group(), Group() if (left.opening, left.closing, len(left.items)) == (right.opening, right.closing, len(right.items)):
-            if left.opening != "\\{":
+        case Group(), Group() if is_alike(left, right) and len(left.items) == len(right.items):
+            if not isinstance(left, FiniteSet):
                 return all(map(_same_constant, left.items, right.items))
             rest = list(right.items)
             for item in left.items:

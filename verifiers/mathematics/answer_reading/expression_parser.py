@@ -10,21 +10,23 @@ from functools import reduce
 
 from verifiers.mathematics.answer_reading.function_parser import CLOSING, MAX_DEPTH, MAX_ITEMS, FunctionReader
 from verifiers.mathematics.answer_reading.latex_tokens import Token, in_base, numeral
-from verifiers.mathematics.answer_reading.matrix_arithmetic import by_rows, determinant, is_matrix, plus, times, to_power, transposed
+from verifiers.mathematics.answer_reading.matrix_arithmetic import by_rows, determinant, matrix, plus, times, to_power, transposed
 from verifiers.mathematics.answer_reading.token_cursor import CURRENCIES, MAX_WORK, UNIT_WORDS, is_lone_product, letters_in
 from verifiers.mathematics.answer_reading.units import read_unit
 from verifiers.mathematics.answer_reading.values import (
     EMPTY_SET,
-    Group,
+    FiniteSet,
+    Matrix,
     Named,
+    NumberSet,
     Quantity,
     Relation,
+    Tuple,
     Value,
     as_set,
     bare_symbol,
     expression,
     finite,
-    is_listed_set,
 )
 from verifiers.mathematics.arithmetic.exact_functions import apply
 from verifiers.mathematics.arithmetic.exact_sums import (
@@ -104,7 +106,7 @@ class ExpressionParser(FunctionReader):
 
     def _sum(self) -> Value:
         value = self._product()
-        while (isinstance(value, Expr) or is_matrix(value)) and self._next_op("+", "-", "±", "∓"):
+        while isinstance(value, Expr | Matrix) and self._next_op("+", "-", "±", "∓"):
             sign, term = self._sign(), self._product()
             if isinstance(value, Expr) and isinstance(term, Expr):
                 value = sum_of([*finite(value).terms, *scale(finite(term), sign).terms])
@@ -121,7 +123,7 @@ class ExpressionParser(FunctionReader):
                 sign *= self._sign()
         value = self._factor()
         if sign == -1:
-            value = self._times(rational(-1), value) if is_matrix(value) else scale(expression(value), sign)
+            value = self._times(rational(-1), value) if isinstance(value, Matrix) else scale(expression(value), sign)
         while True:
             if self._take("*"):
                 value = self._times(value, self._signed_factor())
@@ -135,7 +137,7 @@ class ExpressionParser(FunctionReader):
                 return value
 
     def _times(self, left: Value, right: Value) -> Value:
-        if is_matrix(left) or is_matrix(right):
+        if isinstance(left, Matrix) or isinstance(right, Matrix):
             self._works(MAX_WORK // 16)
             return times(left, right)
         self._works(len(finite(left).terms) * len(finite(right).terms))
@@ -173,15 +175,15 @@ class ExpressionParser(FunctionReader):
 
     def _powered(self, base: Value) -> Value:
         sign = self._sign() if self._next_op("+", "-") else Fraction(1)
-        if is_matrix(base):
+        if isinstance(base, Matrix):
             self._works(MAX_WORK // 4)
             if sign == 1 and (length := self._transpose_mark()):
                 self.at += length
                 return transposed(base)
             return to_power(base, scale(self._argument(), sign))
-        if isinstance(base, Group) and base.opening + base.closing in ("()", "[]") and sign == 1 and (length := self._transpose_mark()):
+        if isinstance(base, Tuple) and base.brackets in ("()", "[]") and sign == 1 and (length := self._transpose_mark()):
             self.at += length  # (1, 2)^T, a column
-            return Group("(", ")", base.items)
+            return Tuple(base.items)
         return power(finite(base), scale(self._argument(), sign))
 
     def _argument(self, longest: int = MAX_DIGITS) -> Expr:
@@ -226,7 +228,7 @@ class ExpressionParser(FunctionReader):
                 raise Unreadable
             return Quantity(rational(value), f"base {int(base)}")
         if kind == "set":
-            return Group("set", text, ())
+            return NumberSet(text)
         if kind == "func":
             return self._function(text)
         if kind == "op" and text == "mod" and self._next_op("("):  # mod(17, 5), as programs write it
@@ -393,12 +395,14 @@ class ExpressionParser(FunctionReader):
         closing = self._expect(*CLOSING[opening])
         if opening + closing == "[]" and 1 < len(ends) < len(items):  # [1,2;3,4], as programs write matrices
             return by_rows(items, [*ends, len(items)])
-        if opening == "\\{" and len(items) == 1 and self.tokens[self.at - 2].text == "}" and is_listed_set(items[0]):
+        if opening == "\\{" and len(items) == 1 and self.tokens[self.at - 2].text == "}" and isinstance(items[0], FiniteSet):
             return items[0]  # \{{1,2}\}: TeX does not print the braces inside
-        if opening == "\\{" or (len(items) > 1 and opening != "{"):
-            return Group("(" if opening == "]" else opening, ")" if closing == "[" else closing, tuple(items))
+        if opening == "\\{":
+            return FiniteSet(tuple(items))
+        if len(items) > 1 and opening == "{":
+            return FiniteSet(tuple(as_set(item) if i in braced else item for i, item in enumerate(items)))
         if len(items) > 1:
-            return Group("\\{", "\\}", tuple(as_set(item) if i in braced else item for i, item in enumerate(items)))
+            return Tuple(tuple(items), "(" if opening == "]" else opening, ")" if closing == "[" else closing)
         if len(items) != 1 or opening + closing not in ("()", "[]", "{}"):  # (1,2[ has two items
             raise Unreadable
         return items[0]
@@ -425,7 +429,7 @@ class ExpressionParser(FunctionReader):
         self.forks, self.sign = outer
         return items
 
-    def _matrix(self) -> Group:
+    def _matrix(self) -> Matrix:
         rows = [[self._item()]]
         while not self._peek().text.startswith("\\end"):
             if self._take("&"):
@@ -433,7 +437,7 @@ class ExpressionParser(FunctionReader):
             elif self._expect("\\\\") and not self._peek().text.startswith("\\end"):
                 rows.append([self._item()])
         self.at += 1
-        return Group("matrix", "", tuple(Group("row", "", tuple(row)) for row in rows))
+        return matrix(rows)
 
     def _square_root(self) -> Expr:
         index = Fraction(2)

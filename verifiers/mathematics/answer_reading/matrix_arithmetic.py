@@ -4,11 +4,11 @@ Entries are exact sums, so nothing is rounded; sizes and powers are bounded, and
 what it was written as: a matrix of one column or one row. Left out: ranks, eigenvalues, inverses beyond three rows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 
-from verifiers.mathematics.answer_reading.values import Group, Value
+from verifiers.mathematics.answer_reading.values import Group, Matrix, Row, Tuple, Value
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, add, divide, multiply, rational, scale, subtract
 
 MAX_SIDE = 6
@@ -18,12 +18,8 @@ _MAX_DETERMINANT = 4
 Rows = list[list[Expr]]
 
 
-def is_matrix(value: Value) -> bool:
-    return isinstance(value, Group) and value.opening == "matrix"
-
-
 def _rows(value: Value) -> Rows:
-    if not isinstance(value, Group) or value.opening != "matrix":
+    if not isinstance(value, Matrix):
         raise Unreadable
     rows: Rows = []
     for row in value.items:
@@ -36,48 +32,50 @@ def _rows(value: Value) -> Rows:
     return rows
 
 
-def _matrix(rows: Rows) -> Group:
-    return Group("matrix", "", tuple(Group("row", "", tuple(row)) for row in rows))
+def matrix(rows: Iterable[Iterable[Value]]) -> Matrix:
+    return Matrix(tuple(Row(tuple(row)) for row in rows))
 
 
-def by_rows(items: Sequence[Value], ends: Sequence[int]) -> Group:
+def by_rows(items: Sequence[Value], ends: Sequence[int]) -> Matrix:
     """A matrix from all its entries, and where its rows begin and end."""
     if len({end - start for start, end in pairwise(ends)}) != 1:
         raise Unreadable
-    return Group("matrix", "", tuple(Group("row", "", tuple(items[start:end])) for start, end in pairwise(ends)))
+    return matrix(items[start:end] for start, end in pairwise(ends))
 
 
 def as_written(value: Group, like: Group) -> Group:
     """A matrix of one column or one row as the tuple or list that is compared with it; [[1,2],[3,4]] as a matrix; all else as it is."""
     rows = [row.items for row in value.items if isinstance(row, Group)]
-    if value.opening == "matrix":
-        flat = len(rows) == 1 or all(len(row) == 1 for row in rows)
-        brackets = like if like.opening + like.closing == "[]" else Group("(", ")", ())
-        return Group(brackets.opening, brackets.closing, tuple(item for row in rows for item in row)) if flat else value
-    nested = value.opening + value.closing == "[]" and len(rows) == len(value.items)
-    if nested and all(isinstance(row, Group) and row.opening + row.closing == "[]" for row in value.items):
-        return Group("matrix", "", tuple(Group("row", "", row) for row in rows))
-    return value
+    if isinstance(value, Matrix):
+        if len(rows) > 1 and any(len(row) > 1 for row in rows):
+            return value
+        items = tuple(item for row in rows for item in row)
+        return Tuple(items, "[", "]") if _is_square(like) else Tuple(items)
+    return matrix(rows) if _is_square(value) and all(map(_is_square, value.items)) else value
 
 
-def _mapped(value: Value, change: Callable[[Expr], Expr]) -> Group:
-    return _matrix([[change(entry) for entry in row] for row in _rows(value)])
+def _is_square(value: Value) -> bool:
+    return isinstance(value, Tuple) and value.brackets == "[]"
 
 
-def plus(left: Value, right: Value, sign: Fraction) -> Group:
+def _mapped(value: Value, change: Callable[[Expr], Expr]) -> Matrix:
+    return matrix([[change(entry) for entry in row] for row in _rows(value)])
+
+
+def plus(left: Value, right: Value, sign: Fraction) -> Matrix:
     a, b = _rows(left), _rows(right)
     if len(a) != len(b) or len(a[0]) != len(b[0]):
         raise Unreadable
-    return _matrix([[add(x, scale(y, sign)) for x, y in zip(r, s, strict=True)] for r, s in zip(a, b, strict=True)])
+    return matrix([[add(x, scale(y, sign)) for x, y in zip(r, s, strict=True)] for r, s in zip(a, b, strict=True)])
 
 
-def times(left: Value, right: Value) -> Group:
+def times(left: Value, right: Value) -> Matrix:
     """A product of which at least one factor is a matrix."""
     if isinstance(left, Expr):
         return _mapped(right, lambda entry: multiply(left, entry))
     if isinstance(right, Expr):
         return _mapped(left, lambda entry: multiply(entry, right))
-    return _matrix(_product(_rows(left), _rows(right)))
+    return matrix(_product(_rows(left), _rows(right)))
 
 
 def _product(a: Rows, b: Rows) -> Rows:
@@ -93,11 +91,11 @@ def _dot(left: list[Expr], right: list[Expr]) -> Expr:
     return total
 
 
-def transposed(value: Value) -> Group:
-    return _matrix([list(column) for column in zip(*_rows(value), strict=True)])
+def transposed(value: Value) -> Matrix:
+    return matrix([list(column) for column in zip(*_rows(value), strict=True)])
 
 
-def to_power(value: Value, exponent: Expr) -> Group:
+def to_power(value: Value, exponent: Expr) -> Matrix:
     rows, n = _rows(value), exponent.rational
     if n is None or n.denominator != 1 or len(rows) != len(rows[0]) or not -1 <= n <= MAX_POWER:
         raise Unreadable
@@ -106,7 +104,7 @@ def to_power(value: Value, exponent: Expr) -> Group:
     result: Rows = [[rational(int(i == j)) for j in range(len(rows))] for i in range(len(rows))]
     for _ in range(n.numerator):
         result = _product(result, rows)
-    return _matrix(result)
+    return matrix(result)
 
 
 def determinant(value: Value) -> Expr:
@@ -130,7 +128,7 @@ def _minor(rows: Rows, i: int, j: int) -> Rows:
     return [[entry for column, entry in enumerate(row) if column != j] for k, row in enumerate(rows) if k != i]
 
 
-def _inverse(rows: Rows) -> Group:
+def _inverse(rows: Rows) -> Matrix:
     """By cofactors; the determinant must be a number that is not 0."""
     if not 2 <= len(rows) <= 3:
         raise Unreadable
@@ -138,4 +136,4 @@ def _inverse(rows: Rows) -> Group:
     if whole.rational in (None, 0):
         raise Unreadable
     size = range(len(rows))
-    return _matrix([[divide(scale(_determinant(_minor(rows, j, i)), Fraction((-1) ** (i + j))), whole) for j in size] for i in size])
+    return matrix([[divide(scale(_determinant(_minor(rows, j, i)), Fraction((-1) ** (i + j))), whole) for j in size] for i in size])

@@ -1,6 +1,6 @@
-"""What an answer can be once it has been read: the values that `answer_parser.py` makes and `math_answer.py` compares."""
+"""What an answer can be once it has been read: the values that `answer_parser.py` makes and `same_answer.py` compares."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable
 
@@ -15,14 +15,56 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Group:
-    """Items between brackets that decide what it is: "(", "[" tuple or interval; "{" set; "" bare list; ":" ratio; "matrix", "row".
+    """Several values as one. Its kind, one of the classes below, says what they are to each other."""
 
-    The closing of a bare list of relations is the word between them: "or", "and".
-    """
-
-    opening: str
-    closing: str
     items: "tuple[Value, ...]"
+
+
+@dataclass(frozen=True)
+class Listing(Group):
+    """1, 2: several answers, in no order."""
+
+    joint: str = ""
+    """The word between relations: "or", "and"."""
+
+
+@dataclass(frozen=True)
+class FiniteSet(Group):
+    """{1, 2}: in no order, and each once."""
+
+
+@dataclass(frozen=True)
+class Tuple(Group):
+    """(1, 2) and [1, 2): in order. Two items may be the ends of an interval: the brackets alone do not say."""
+
+    opening: str = "("
+    closing: str = ")"
+
+    @property
+    def brackets(self) -> str:
+        return self.opening + self.closing
+
+
+@dataclass(frozen=True)
+class Ratio(Group):
+    """1:2"""
+
+
+@dataclass(frozen=True)
+class Row(Group):
+    """The entries of one row of a matrix."""
+
+
+@dataclass(frozen=True)
+class Matrix(Group):
+    """Rows, which may differ in length: `matrix_arithmetic.py` computes only with those that do not."""
+
+
+@dataclass(frozen=True)
+class NumberSet:
+    """A set of numbers by its name: "R", "Z+", "odd Z"."""
+
+    name: str
 
 
 @dataclass(frozen=True)
@@ -84,18 +126,33 @@ class Unparsed:
     tokens: str
 
 
-Value = Expr | Quantity | Group | Named | Relation | SetOf | Builder | Everywhere | Family | Unparsed
+Value = Expr | Quantity | Group | NumberSet | Named | Relation | SetOf | Builder | Everywhere | Family | Unparsed
 
-EMPTY_SET = Group("\\{", "\\}", ())
+EMPTY_SET = FiniteSet(())
 
 
 def as_set(value: Value) -> Value:
     """An expression as the set of it."""
-    return Group("\\{", "\\}", (value,)) if isinstance(value, Expr) else value
+    return FiniteSet((value,)) if isinstance(value, Expr) else value
 
 
-def is_listed_set(value: Value) -> bool:
-    return isinstance(value, Group) and value.opening == "\\{"
+def is_alike(left: Group, right: Group) -> bool:
+    """Whether two groups are of one kind, with the same brackets or word between their items."""
+    return replace(left, items=()) == replace(right, items=())
+
+
+def parts(value: Value) -> "tuple[Value, ...]":
+    """What a value is made of."""
+    match value:
+        case Group(items=items) | Relation(sides=items):
+            return items
+        case Quantity(number=inner) | Named(value=inner) | Family(value=inner):
+            return (inner,)
+        case SetOf(left=first, right=second) | Everywhere(condition=first, value=second):
+            return first, second
+        case Builder(head=head, conditions=conditions):
+            return (head, *conditions)
+    return ()
 
 
 def expression(value: Value) -> Expr:

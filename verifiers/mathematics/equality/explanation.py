@@ -18,11 +18,18 @@ from verifiers.mathematics.answer_reading.values import (
     Builder,
     Everywhere,
     Family,
+    FiniteSet,
     Group,
+    Listing,
+    Matrix,
     Named,
+    NumberSet,
     Quantity,
+    Ratio,
     Relation,
+    Row,
     SetOf,
+    Tuple,
     Unparsed,
     Value,
 )
@@ -49,6 +56,7 @@ _WHY_NOT = {
     "beyond a bound": "a value is too large to compute",
     "exact rational": "the two numbers differ",
 }
+_KINDS = {Listing: "list", Tuple: "tuple or interval", FiniteSet: "set", Ratio: "ratio", Matrix: "matrix", Row: "row"}
 _LONGEST = 160
 
 
@@ -95,9 +103,10 @@ def described(value: Value) -> str:
             return f"{described(number)} with unit {unit!r}"
         case Named(name=name, value=inner):
             return f"{name} = {described(inner)}"
-        case Group(opening=opening, closing=closing, items=items):
-            kinds = {"": "list", "(": "tuple or interval", "[": "interval", "\\{": "set", ":": "ratio", "matrix": "matrix", "row": "row"}
-            kind = f"set of numbers {closing}" if opening == "set" else kinds.get(opening, opening)
+        case NumberSet(name=name):
+            return f"set of numbers {name}"
+        case Group(items=items):
+            kind = "interval" if isinstance(value, Tuple) and value.opening == "[" else _KINDS[type(value)]
             return f"{kind}: " + "; ".join(map(described, items)) if items else kind
         case Relation(sides=sides, ops=ops):
             return "statement " + " ".join(part for pair in zip(map(described, sides), (*ops, ""), strict=False) for part in pair).strip()

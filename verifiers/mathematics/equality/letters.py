@@ -27,6 +27,7 @@ from verifiers.mathematics.answer_reading.values import (
     Relation,
     SetOf,
     Value,
+    parts,
 )
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Monomial, atom, atoms, substitute, symbols
 from verifiers.mathematics.equality.real_sets import is_set
@@ -38,20 +39,7 @@ _POSSIBLE = frozenset({"A", "B"})
 
 
 def letters(value: Value) -> set[str]:
-    match value:
-        case Expr():
-            return symbols(value)
-        case Quantity(number=number):
-            return symbols(number)
-        case Group(items=items) | Relation(sides=items):
-            return set().union(*map(letters, items)) if items else set()
-        case Named(value=inner) | Family(value=inner):
-            return letters(inner)
-        case SetOf(left=a, right=b) | Everywhere(condition=a, value=b):
-            return letters(a) | letters(b)
-        case Builder(head=head, conditions=conditions):
-            return letters(head).union(*map(letters, conditions))
-    return set()
+    return symbols(value) if isinstance(value, Expr) else set().union(*map(letters, parts(value)))
 
 
 def renamed(value: Value, old: str, new: str) -> Value:
@@ -61,38 +49,31 @@ def renamed(value: Value, old: str, new: str) -> Value:
     match value:
         case Expr():
             return substitute(value, {old: atom(new)})
-        case Quantity(number=number, unit=unit):
-            return Quantity(substitute(number, {old: atom(new)}), unit)
-        case Group(opening=opening, closing=closing, items=items):
-            return Group(opening, closing, tuple(map(change, items)))
-        case Relation(sides=sides, ops=ops):
-            return Relation(tuple(map(change, sides)), ops)
+        case Quantity(number=number):
+            return replace(value, number=substitute(number, {old: atom(new)}))
+        case Group(items=items):
+            return replace(value, items=tuple(map(change, items)))
+        case Relation(sides=sides):
+            return replace(value, sides=tuple(map(change, sides)))
         case Named(name=name, value=inner):
             return replace(value, name=new if name == old else name.replace(f"({old})", f"({new})"), value=change(inner))
-        case SetOf(op=op, left=a, right=b):
-            return SetOf(op, change(a), change(b))
+        case SetOf(left=left, right=right):
+            return replace(value, left=change(left), right=change(right))
         case Builder(head=head, conditions=conditions):
             return Builder(change(head), tuple(map(change, conditions)))
-        case Family(names=names, value=inner, domains=domains):
-            return Family(names, change(inner), domains)
-        case Everywhere(condition=a, value=b):
-            return Everywhere(change(a), change(b))
+        case Family(value=inner):
+            return replace(value, value=change(inner))
+        case Everywhere(condition=condition, value=inner):
+            return Everywhere(change(condition), change(inner))
     return value
 
 
 def _has_pi(value: Value) -> bool:
-    match value:
-        case Expr():
-            return "pi" in atoms(value)
-        case Quantity(number=number, unit=unit):
-            return unit == "°" or "pi" in atoms(number)
-        case Group(items=items):
-            return any(map(_has_pi, items))
-        case Named(value=inner) | Family(value=inner):
-            return _has_pi(inner)
-        case SetOf(left=a, right=b):
-            return _has_pi(a) or _has_pi(b)
-    return False
+    if isinstance(value, Expr):
+        return "pi" in atoms(value)
+    if isinstance(value, Relation | Builder | Everywhere):
+        return False
+    return (isinstance(value, Quantity) and value.unit == "°") or any(map(_has_pi, parts(value)))
 
 
 def one_letter_apart(left: Value, right: Value) -> tuple[str, str] | None:

@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cmp_to_key
 
-from verifiers.mathematics.answer_reading.values import Builder, Group, Named, Relation, SetOf, Value, bare_symbol
+from verifiers.mathematics.answer_reading.values import (
+    Builder,
+    FiniteSet,
+    Listing,
+    Named,
+    NumberSet,
+    Relation,
+    SetOf,
+    Tuple,
+    Value,
+    bare_symbol,
+)
 from verifiers.mathematics.arithmetic.exact_sums import (
     Call,
     Expr,
@@ -31,12 +42,6 @@ from verifiers.mathematics.evidence.certified_comparison import difference_sign,
 
 INFINITY = atom("∞")
 MINUS_INFINITY = scale(INFINITY, Fraction(-1))
-_NUMBER_SETS = {
-    "R": (MINUS_INFINITY, INFINITY),
-    "R+": (rational(0), INFINITY),
-    "R>": (rational(0), INFINITY),
-    "R-": (MINUS_INFINITY, rational(0)),
-}
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,16 @@ class RealSet:
     variable: str = ""
 
 
-_CLOSED_AT_ZERO = {"R>=": Piece(rational(0), INFINITY, True, False)}
 _TURNED = {"<": ">", "\\le": "\\ge", ">": "<", "\\ge": "\\le", "=": "=", "\\ne": "\\ne"}
 LINE = Piece(MINUS_INFINITY, INFINITY, False, False)
+_POSITIVE = Piece(rational(0), INFINITY, False, False)
+_NUMBER_SETS = {
+    "R": LINE,
+    "R+": _POSITIVE,
+    "R>": _POSITIVE,
+    "R>=": Piece(rational(0), INFINITY, True, False),
+    "R-": Piece(MINUS_INFINITY, rational(0), False, False),
+}
 
 
 def is_set(value: Value) -> bool:
@@ -63,20 +75,16 @@ def is_set(value: Value) -> bool:
     match value:
         case Relation(ops=ops):
             return "=" not in ops and "≡" not in ops
-        case SetOf() | Builder() | Group(opening="set"):
+        case SetOf() | Builder() | NumberSet() | FiniteSet(items=()):
             return True
-        case Group(opening="", closing="or" | "and"):
-            return True
-        case Group(opening=""):
-            return _excludes(value)
-        case Group(opening="\\{", items=()):
-            return True
+        case Listing(joint=joint):
+            return bool(joint) or _excludes(value)
         case Named(value=inner):
             return is_set(inner)
     return False
 
 
-def _excludes(value: Group) -> bool:
+def _excludes(value: Listing) -> bool:
     r"""x \\ne 1, x \\ne 2: all of it holds."""
     return len(value.items) > 1 and all(isinstance(item, Relation) and item.ops == ("\\ne",) for item in value.items)
 
@@ -107,21 +115,14 @@ def _same_piece(a: Piece, b: Piece) -> bool:
 
 def _read(value: Value) -> RealSet:
     match value:
-        case Group(opening="set", closing=name) if name in _NUMBER_SETS:
-            low, high = _NUMBER_SETS[name]
-            return RealSet((Piece(low, high, False, False),))
-        case Group(opening="set", closing=name) if name in _CLOSED_AT_ZERO:
-            return RealSet((_CLOSED_AT_ZERO[name],))
-        case Group(opening="", items=items) if _excludes(value):
-            return _together([_read(item) for item in items], union=False)
-        case Group(opening="\\{", items=items):
+        case NumberSet(name=name) if name in _NUMBER_SETS:
+            return RealSet((_NUMBER_SETS[name],))
+        case FiniteSet(items=items):
             return RealSet(_union([Piece(_real(item), _real(item), True, True) for item in items]))
-        case Group(opening="(" | "[", items=(low_, high_)):
-            return RealSet((_interval(_real(low_), _real(high_), value.opening == "[", value.closing == "]"),))
-        case Group(opening="", closing="or", items=items):
-            return _together([_read(item) for item in items], union=True)
-        case Group(opening="", closing="and", items=items):
-            return _together([_read(item) for item in items], union=False)
+        case Tuple(items=(low, high), opening=opening, closing=closing):
+            return RealSet((_interval(_real(low), _real(high), opening == "[", closing == "]"),))
+        case Listing(items=items, joint=joint) if joint or _excludes(value):
+            return _together([_read(item) for item in items], union=joint == "or" and not _excludes(value))
         case Relation():
             return _solve(value)
         case Named(name=name, value=Expr() as point):

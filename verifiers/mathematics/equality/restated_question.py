@@ -9,7 +9,7 @@ x + y = 5 + y is about x.
 
 from fractions import Fraction
 
-from verifiers.mathematics.answer_reading.values import Builder, Family, Group, Named, Relation, SetOf, Value, bare_symbol
+from verifiers.mathematics.answer_reading.values import Everywhere, Named, Relation, Value, bare_symbol, parts
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable, subtract, symbols
 
 
@@ -36,17 +36,11 @@ def is_unsolved(value: Value) -> bool:
             if len(found) < len(sides) or "≡" in ops or len(_letters(found)) != 1:
                 return False
             return ops == ("=",) or not all(_is_alone(side, in_chain=len(sides) == 3) for side in found)
-        case Group(items=items):
-            return any(map(is_unsolved, items))
         case Named(name=name, value=Expr() as side) if symbols(side) == {name}:  # x = 5 - x
             return True
-        case Named(value=inner) | Family(value=inner):
-            return is_unsolved(inner)
-        case SetOf(left=left, right=right):
-            return is_unsolved(left) or is_unsolved(right)
-        case Builder(head=head, conditions=conditions):
-            return is_unsolved(head) or any(map(is_unsolved, conditions))
-    return False
+        case Everywhere():
+            return False
+    return any(map(is_unsolved, parts(value)))
 
 
 def _letters(sides: list[Expr]) -> set[str]:

@@ -18,14 +18,20 @@ from verifiers.mathematics.answer_reading.values import (
     Builder,
     Everywhere,
     Family,
+    FiniteSet,
     Group,
+    Listing,
+    Matrix,
     Named,
     Quantity,
+    Ratio,
     Relation,
     SetOf,
+    Tuple,
     Unparsed,
     Value,
     bare_symbol,
+    is_alike,
 )
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, divide, multiply
 from verifiers.mathematics.equality.letters import compatible, one_letter_apart, renamed, undeclared, under_other_names
@@ -150,7 +156,7 @@ def _same(left: Value, right: Value, policy: Policy) -> bool:
     if letters:
         right = renamed(right, letters[1], letters[0])
     left, right = _only_number(left, right, policy), _only_number(right, left, policy)
-    if isinstance(left, Expr | Quantity) and isinstance(right, Group) and right.opening == "" and _is_chain(right.items):
+    if isinstance(left, Expr | Quantity) and isinstance(right, Listing) and _is_chain(right.items):
         right = _unnamed(right.items[0])  # x = y = 5 says more than 5, and is no gold for it
     return _same_value(left, right, policy) or any(_same_value(left, other, policy) for other in under_other_names(left, right))
 
@@ -181,9 +187,9 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
             return same_number(with_unit(left), with_unit(right), policy)
         case Group(), Group():
             return _same_group(left, right, policy) and policy.note("structure", left, right)
-        case Group(opening=":", items=(Expr() as a, Expr() as b)), Expr():
+        case Ratio(items=(Expr() as a, Expr() as b)), Expr():
             return same_amount(divide(a, b), right, policy)
-        case Expr(), Group(opening=":", items=(Expr() as a, Expr() as b)):
+        case Expr(), Ratio(items=(Expr() as a, Expr() as b)):
             return same_amount(left, divide(a, b), policy)
         case Everywhere(), Everywhere():
             return _same_value(left.condition, right.condition, policy) and _same_value(left.value, right.value, policy)
@@ -219,15 +225,12 @@ def _same_set(left: Value, right: Value, policy: Policy) -> bool:
             return left_.op == right_.op and _same_value(left_.left, right_.left, policy) and _same_value(left_.right, right_.right, policy)
         case Builder() as left_, Builder() as right_:
             if letters := one_letter_apart(Family(tuple(sorted(letters_of(left_.head))), left_), right_):
-                right_ = _renamed_builder(right_, *letters)
+                return _same_set(left_, renamed(right_, letters[1], letters[0]), policy)
             return _same_value(left_.head, right_.head, policy) and _matched(left_.conditions, right_.conditions, policy)
         case Group() as left_, Group() as right_:
-            return (left_.opening, left_.closing) == (right_.opening, right_.closing) and _matched(left_.items, right_.items, policy)
-    return False
-
-
-def _renamed_builder(builder: Builder, new: str, old: str) -> Builder:
-    return Builder(renamed(builder.head, old, new), tuple(renamed(condition, old, new) for condition in builder.conditions))
+            return is_alike(left_, right_) and _matched(left_.items, right_.items, policy)
+        case left_, right_:
+            return left_ == right_
 
 
 def _same_statement(left: Value, right: Value) -> bool | None:
@@ -251,19 +254,19 @@ def _gives_either(left: Value, right: Value) -> bool:
 
 def _same_order(chain: Value, listed: Value) -> bool:
     """b < a < d as the list b, a, d: letters in ascending order."""
-    if not (isinstance(chain, Relation) and isinstance(listed, Group) and listed.opening == "" and set(chain.ops) == {"<"}):
+    if not (isinstance(chain, Relation) and isinstance(listed, Listing) and set(chain.ops) == {"<"}):
         return False
     return len(chain.sides) > 2 and chain.sides == listed.items and all(isinstance(s, Expr) and bare_symbol(s) for s in chain.sides)
 
 
 def _by_name(value: Value, other: Value) -> Value:
     """(x, y) = (1, 2) as the list x = 1, y = 2 beside a list with names."""
-    if not (isinstance(value, Named) and isinstance(value.value, Group) and isinstance(other, Group) and other.opening == ""):
+    if not (isinstance(value, Named) and isinstance(value.value, Group) and isinstance(other, Listing)):
         return value
     names, items = value.name[1:-1].split(","), value.value.items
     if value.name[0] != "(" or len(names) != len(items) or not all(isinstance(item, Named) for item in other.items):
         return value
-    return Group("", "", tuple(Named(name, item) for name, item in zip(names, items, strict=True)))
+    return Listing(tuple(Named(name, item) for name, item in zip(names, items, strict=True)))
 
 
 def _unnamed(value: Value) -> Value:
@@ -274,28 +277,27 @@ def _unnamed(value: Value) -> Value:
 
 
 def _same_group(left: Group, right: Group, policy: Policy) -> bool:
-    if "matrix" in (left.opening, right.opening) and left.opening != right.opening:
+    if isinstance(left, Matrix) != isinstance(right, Matrix):
         left, right = as_written(left, right), as_written(right, left)
-    sets = [group.opening == "\\{" for group in (left, right)]
+    sets = [isinstance(group, FiniteSet) for group in (left, right)]
     if all(sets) or (any(sets) and len(left.items) != len(right.items)):
         left, right = _without_repeats(left, policy), _without_repeats(right, policy)
     if len(left.items) != len(right.items):
         return False
-    if left.opening == right.opening == ":":
+    if isinstance(left, Ratio) and isinstance(right, Ratio):
         return _proportional(left, right)
     left, right = _without_extremes(left), _without_extremes(right)
-    if {left.opening, right.opening} == {"", "("}:
+    if any(isinstance(group, Tuple) and group.opening == "(" for group in (left, right)):
         left, right = as_tuple(left), as_tuple(right)
-    unordered = {"", "\\{"}
-    if left.opening in unordered and right.opening in unordered:
+    if isinstance(left, Listing | FiniteSet) and isinstance(right, Listing | FiniteSet):
         if _have_nouns(left, right) or _have_nouns(right, left):
             return all(_same_value(a, b, policy) for a, b in zip(left.items, right.items, strict=True))
         names = [{root_name(item) for item in group.items if isinstance(item, Named)} for group in (left, right)]
         if all(names) or max(len(found) for found in names) < 2:
             return _matched(left.items, right.items, policy)
-        if "\\{" in (left.opening, right.opening):  # x = 1, y = 2 is no set
+        if any(sets):  # x = 1, y = 2 is no set
             return False
-    elif (left.opening, left.closing) != (right.opening, right.closing):
+    elif not is_alike(left, right):
         return False
     return all(_same_value(a, b, policy) for a, b in zip(left.items, right.items, strict=True))
 
@@ -303,16 +305,16 @@ def _same_group(left: Group, right: Group, policy: Policy) -> bool:
 def _without_repeats(group: Group, policy: Policy) -> Group:
     """A set has no element twice; every other structure stays as it is."""
     kept: list[Value] = []
-    for item in group.items if group.opening == "\\{" else ():
+    for item in group.items if isinstance(group, FiniteSet) else ():
         if not any(_same_value(item, other, policy) for other in kept):
             kept.append(item)
-    return Group(group.opening, group.closing, tuple(kept)) if kept else group
+    return replace(group, items=tuple(kept)) if kept else group
 
 
 def _only_number(value: Value, other: Value, policy: Policy) -> Value:
     """The 5 of {5} and of "x in {5}" beside an answer that is a number; the point of {(1, 2)}."""
     inner = _unnamed(value)
-    if not isinstance(inner, Group) or inner.opening != "\\{" or not _is_point(_unnamed(other)):
+    if not isinstance(inner, FiniteSet) or not _is_point(_unnamed(other)):
         return value
     items = _without_repeats(inner, policy).items
     if len(items) != 1 or not _is_point(items[0]) or letters_of(items[0]):
@@ -321,7 +323,7 @@ def _only_number(value: Value, other: Value, policy: Policy) -> Value:
 
 
 def _is_point(value: Value) -> bool:
-    return isinstance(value, Expr | Quantity) or (isinstance(value, Group) and (value.opening, value.closing) == ("(", ")"))
+    return isinstance(value, Expr | Quantity) or (isinstance(value, Tuple) and value.brackets == "()")
 
 
 def _is_chain(items: tuple[Value, ...]) -> bool:
@@ -341,7 +343,7 @@ def _without_extremes(group: Group) -> Group:
     """Minimum: 1, maximum: 3 says no more than 1, 3: the numbers show which is which."""
     names = [item.name for item in group.items if isinstance(item, Named) and item.name in _EXTREMES]
     if len(group.items) == len(names) == 2 and {name[:3].lower() for name in names} == {"min", "max"}:
-        return Group(group.opening, group.closing, tuple(_unnamed(item) for item in group.items))
+        return replace(group, items=tuple(_unnamed(item) for item in group.items))
     return group
 
 

@@ -5,15 +5,19 @@ the expression lacks (xy = 6 and 6/x). An inequality is the same up to a positiv
 """
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 
-from verifiers.mathematics.answer_reading.matrix_arithmetic import is_matrix
 from verifiers.mathematics.answer_reading.values import (
     Group,
+    Listing,
+    Matrix,
     Named,
     Quantity,
+    Ratio,
     Relation,
+    Tuple,
     Unparsed,
     Value,
     bare_symbol,
@@ -52,7 +56,7 @@ def equation(value: Value) -> Expr | None:
             left = reduce(multiply, map(atom, name))
         case Named(name=name, value=Expr() as right) if re.fullmatch(_VALUE, name):
             left = atom(name)
-        case Relation(sides=(Group(opening=":", items=(Expr() as a, Expr() as b)), Group(opening=":", items=(Expr() as c, Expr() as d)))):
+        case Relation(sides=(Ratio(items=(Expr() as a, Expr() as b)), Ratio(items=(Expr() as c, Expr() as d)))):
             try:
                 left, right = divide(a, b), divide(c, d)
             except Unreadable:
@@ -77,11 +81,11 @@ def named_quantity(value: Value) -> Value | None:
             pass
         case _:
             return None
-    if isinstance(left, Group) and left.opening == ":":
-        ratio = isinstance(right, Group) and right.opening == ":" and len(right.items) == len(left.items)
+    if isinstance(left, Ratio):
+        ratio = isinstance(right, Ratio) and len(right.items) == len(left.items)
         bare = all(isinstance(item, Expr) and bare_symbol(item) for item in left.items)
         return right if (ratio and bare) or all(isinstance(item, Expr) and _is_measure(item) for item in left.items) else None
-    constant = (isinstance(right, Expr | Quantity) or is_matrix(right)) and not letters(right)
+    constant = isinstance(right, Expr | Quantity | Matrix) and not letters(right)
     return right if constant and isinstance(left, Expr) and _is_measure(left) else None
 
 
@@ -108,29 +112,34 @@ def as_tuple(group: Group) -> Group:
     """x = 1, y = 2 as (1, 2): values of different single letters, in the order of the alphabet."""
     items = [item for item in group.items if isinstance(item, Named)]
     names = [item.name for item in items]
-    if group.opening or len(items) != len(group.items) or len(set(names)) != len(names) or any(len(n.partition("_")[0]) > 1 for n in names):
+    if (
+        not isinstance(group, Listing)
+        or len(items) != len(group.items)
+        or len(set(names)) != len(names)
+        or any(len(n.partition("_")[0]) > 1 for n in names)
+    ):
         return group
-    return Group("(", ")", tuple(item.value for item in sorted(items, key=lambda item: item.name)))
+    return Tuple(tuple(item.value for item in sorted(items, key=lambda item: item.name)))
 
 
 def is_interval_beside_points(left: Value, right: Value) -> bool:
     r"""x \in [2,3] or x \in (2,3) beside a vector or a list: an interval is neither, though their brackets and numbers may be the same."""
     for one, other in ((left, right), (right, left)):
         shape = other.value if isinstance(other, Named) else other
-        if isinstance(shape, Group) and shape.opening in ("", "matrix") and isinstance(one, Named) and one.member:
-            return isinstance(one.value, Group) and one.value.opening in ("(", "[")
+        if isinstance(shape, Listing | Matrix) and isinstance(one, Named) and one.member:
+            return isinstance(one.value, Tuple)
     return False
 
 
 def in_order_of(left: Named, right: Named) -> Named:
     """(y, x) = (2, 1) as (x, y) = (1, 2), where the other side names the same letters in that order."""
     names, others = (side.name[1:-1].split(",") if side.name.startswith("(") else [] for side in (left, right))
-    if names == others or sorted(names) != sorted(others) or len(set(names)) != len(names) or not isinstance(right.value, Group):
+    if names == others or sorted(names) != sorted(others) or len(set(names)) != len(names) or not isinstance(right.value, Tuple):
         return right
-    group = right.value
-    if len(group.items) != len(names) or group.opening != "(":
+    pair = right.value
+    if len(pair.items) != len(names) or pair.opening != "(":
         return right
-    return Named(left.name, Group(group.opening, group.closing, tuple(group.items[others.index(name)] for name in names)))
+    return Named(left.name, replace(pair, items=tuple(pair.items[others.index(name)] for name in names)))
 
 
 def is_shuffled(left: Value, right: Value) -> bool:

@@ -7,7 +7,8 @@ from fractions import Fraction
 import pytest
 
 from tests.clock import stopwatch
-from verifiers.mathematics.answer_reading.answer_parser import Group, Named, Quantity, Unparsed, parse
+from verifiers.mathematics.answer_reading.answer_parser import parse
+from verifiers.mathematics.answer_reading.values import FiniteSet, Listing, Matrix, Named, Quantity, Row, Tuple, Unparsed
 from verifiers.mathematics.arithmetic.exact_sums import Expr, rational
 
 HALF = Fraction(1, 2)
@@ -110,25 +111,25 @@ def test_equal_values_have_equal_trees(left: str, right: str) -> None:
 
 def test_structures() -> None:
     one, two = rational(1), rational(2)
-    assert parse("(1,2)") == Group("(", ")", (one, two))
-    assert parse("[1,2)") == Group("[", ")", (one, two))
-    assert parse("1, 2") == parse("1 and 2") == parse(r"1, \text{and } 2") == Group("", "", (one, two))
-    assert parse(r"\{1,2\}") == Group("\\{", "\\}", (one, two))
-    assert parse(r"1\pm1") == Group("", "", (two, rational(0)))
+    assert parse("(1,2)") == Tuple((one, two))
+    assert parse("[1,2)") == Tuple((one, two), "[", ")")
+    assert parse("1, 2") == parse("1 and 2") == parse(r"1, \text{and } 2") == Listing((one, two))
+    assert parse(r"\{1,2\}") == FiniteSet((one, two))
+    assert parse(r"1\pm1") == Listing((two, rational(0)))
     assert parse("x=2") == parse("2=x") == Named("x", two)
     assert parse("f(x) = 2") == Named("f(x)", two)
-    assert parse(r"x \in (1,2)") == Named("x", Group("(", ")", (one, two)))
+    assert parse(r"x \in (1,2)") == Named("x", Tuple((one, two)))
     assert parse(r"2\text{ cm}^2") == parse("2 cm^2") == Quantity(two, "cm^2")
     assert parse(r"2^\circ") == parse("2°") == Quantity(two, "°")
     assert parse(r"2\%") == Quantity(two, "%")
     assert parse(r"\$2") == parse("$2") == Quantity(two, "$")
-    assert parse(r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}") == Group("matrix", "", (Group("row", "", (one,)), Group("row", "", (two,))))
+    assert parse(r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}") == Matrix((Row((one,)), Row((two,))))
 
 
 def test_a_comma_in_brackets_separates_and_outside_groups_thousands() -> None:
-    assert parse("(1,234)") == Group("(", ")", (rational(1), rational(234)))
+    assert parse("(1,234)") == Tuple((rational(1), rational(234)))
     assert parse("1,234") == rational(1234)
-    assert parse("0,123") == Group("", "", (rational(0), rational(123)))
+    assert parse("0,123") == Listing((rational(0), rational(123)))
 
 
 @pytest.mark.parametrize(
