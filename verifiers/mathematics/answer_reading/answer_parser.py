@@ -15,10 +15,12 @@ from functools import lru_cache
 from itertools import pairwise, repeat
 
 from verifiers.first_use import compiled
-from verifiers.mathematics.answer_reading.calculus_parser import ALGEBRA, CalculusParser, needs_algebra
+from verifiers.mathematics.answer_reading.calculus_parser import CalculusParser
 from verifiers.mathematics.answer_reading.function_parser import MAX_ITEMS
 from verifiers.mathematics.answer_reading.latex_tokens import UNIT_VECTORS, normalise, tokenize
 from verifiers.mathematics.answer_reading.letter_domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, in_words, of_set
+from verifiers.mathematics.answer_reading.open_form import ALGEBRA, needs_algebra
+from verifiers.mathematics.answer_reading.token_cursor import nesting
 from verifiers.mathematics.answer_reading.values import (
     Builder,
     Everywhere,
@@ -295,7 +297,7 @@ class _Parser(CalculusParser):
         r"""Whether a bar, or a colon behind one symbol, stands in these braces outside further brackets: {x | ...}, {x : ...}."""
         depth, bars, ahead = 0, 0, 0
         while (token := self._peek(ahead)).kind != "end" and depth >= 0:
-            depth += (token.text in ("(", "[", "{", "\\{")) - (token.text in (")", "]", "}", "\\}"))
+            depth += nesting(token)
             bars += token.text == "|" and depth == 0
             if token.text == ":" and depth == 0:
                 return True

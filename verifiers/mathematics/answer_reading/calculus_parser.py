@@ -1,115 +1,28 @@
 r"""Integrals, limits, derivatives and sums with symbolic bounds: read into calls that only an algebra system can decide.
 
-They become calls with heads of `ALGEBRA`, of which the certified evaluator knows nothing. A bound variable is the atom #0, #1, ... by how
+They become calls with heads of `open_form.ALGEBRA`, unknown to the certified evaluator. A bound variable is the atom #0, #1, ... by how
 deep its operator stands, so that it is no symbol and its letter does not matter. An integrand ends with its differential, which may stand
 in a numerator; an integral without bounds stands for all its antiderivatives. Left out: multiple integral signs, partial derivatives,
 derivatives of unknown functions, and index sets other than a first and a last integer.
-
-`is_open_form` is the other half of the subject: whether an answer contains such an operation, or another that may only restate a question.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
 
 from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.expression_parser import ExpressionParser
-from verifiers.mathematics.answer_reading.latex_tokens import Token, normalise, tokenize
+from verifiers.mathematics.answer_reading.latex_tokens import Token
+from verifiers.mathematics.answer_reading.token_cursor import nesting
 from verifiers.mathematics.answer_reading.values import Value, expression
-from verifiers.mathematics.arithmetic.exact_sums import CONSTANTS, Expr, Unreadable, add, atom, atoms, call, multiply, rational, sum_of
-from verifiers.mathematics.arithmetic.exact_sums import Call as FunctionCall
-
-ALGEBRA = frozenset({"integral", "antiderivative", "limit", "derivative", "series", "product"})
+from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, add, atom, atoms, call, multiply, rational, sum_of
 
 MAX_LISTED = 400  # terms of a sum that are added up one by one; more of them are left to algebra
-MAX_ORDER = 9  # of a derivative
-_ARROWS = ("→", "\\rightarrow", "\\longrightarrow")
-_OPEN_OPERATORS = frozenset({"sum", "prod", "\\int", "\\iint", "\\iiint", "\\oint", "\\lim", "∏", "∑", "∫", "∩"})
-_CODED_INTEGRALS = frozenset({"int", "integrate", "Integral"})
-_ROUNDED = {"⌊": "⌋", "⌈": "⌉"}
-_LONGEST = 4000  # characters that are looked at: more than are read
-_HINT = compiled(  # each alternative begins with a letter or sign of its own, for which the search looks first
-    r"sum|prod|int|Int|lim|gcd|lcm|mcm|max|Max|min|Min|mod|det|∑|∏|∫|∪|∩|⌊|⌈|d\s?[}^{]|matrix|array|cup|cap|union|floor|ceil"
+_LONGEST_HEAD = 15  # tokens of {d^{2}}{d x^{2}}
+_DERIVATIVE = compiled(  # of texts of tokens, one a line
+    r"(?:\{ d \}|d|\{ d \^ (?:\{ ([1-9]) \}|([1-9])) \}) \{ (?:d([A-Za-z])|d (.+)) (?:\^ (?:\{ ([1-9]) \}|([1-9])) )?\}".replace(" ", "\n")
 )
-
-
-def needs_algebra(value: Expr) -> bool:
-    return any(isinstance(name, FunctionCall) and name.head in ALGEBRA for name in atoms(value))
-
-
-def is_open_form(text: str) -> bool:
-    """Whether an answer contains a sum, product, gcd, extreme, remainder, integral, limit or derivative (a modulus is no remainder); a
-    determinant, a power or product of matrices, an intersection, a union of lists of elements, or a rounded constant."""
-    plain = text if text.isascii() else unicodedata.normalize("NFKC", text[:_LONGEST])
-    return bool(_HINT.search(plain)) and _has_open_form(text)
-
-
-@lru_cache(maxsize=1024)
-def _has_open_form(text: str) -> bool:
-    tokens = tokenize(normalise(text[:_LONGEST]))
-    congruence = any(token.text == "≡" for token in tokens)
-    tokens = tokens if congruence else _results(tokens)
-    for at, (kind, name, _) in enumerate(tokens):
-        following = tokens[at + 1].text if at + 1 < len(tokens) else ""
-        if kind == "op" and (name in _OPEN_OPERATORS or (name == "mod" and not congruence)):
-            return True
-        if kind == "func" and (name in ("gcd", "lcm", "det") or (name in ("max", "min") and following in ("(", "{", "\\{", "[", "_"))):
-            return True
-        if kind == "word" and name in _CODED_INTEGRALS and following == "(":
-            return True
-        if name == "frac" and _derivative_head(tokens, at + 1) is not None:
-            return True
-        if kind == "matrix" and (name.endswith("{vmatrix}") or (name == "\\end{pmatrix}" and _computes_on(tokens, at + 1))):
-            return True
-        if kind == "op" and name == "∪" and at and tokens[at - 1].text in ("\\}", "}") and following in ("\\{", "{"):
-            return True
-        if kind == "op" and name in _ROUNDED and _is_constant(tokens, at + 1, _ROUNDED[name]):
-            return True
-    return False
-
-
-def _results(tokens: list[Token]) -> list[Token]:
-    r"""The tokens without what an "=" outside brackets goes on from: 6 of \gcd(12,18) = 6, the maximum of 4 = \max(3,4)."""
-    kept: list[Token] = []
-    start = depth = 0
-    for at, token in enumerate(tokens):
-        opening = token.text in ("(", "[", "{", "\\{") or token.text.startswith("\\begin")
-        closing = token.text in (")", "]", "}", "\\}") or token.text.startswith("\\end")
-        depth = max(0, depth + opening - closing)
-        if depth == 0 and token.text in ("=", ",", ";", "and", "or"):
-            named = (
-                at + 2 == len(tokens) and tokens[-1].kind in ("sym", "word") and tokens[-1].text not in CONSTANTS
-            )  # \max(a,b) = M names the maximum
-            kept += tokens[start : at + 1] if named or token.text != "=" else []
-            start = at + 1
-    return kept + tokens[start:]
-
-
-def _computes_on(tokens: list[Token], at: int) -> bool:
-    r"""Whether a matrix goes on as a power or product with another matrix or a number; ^T only sets a column as a row."""
-    cursor = ExpressionParser(tokens)
-    cursor.at = at
-    while cursor._next_op(")"):
-        cursor.at += 1
-    if cursor._take("^"):
-        return not cursor._transpose_mark()
-    while cursor._next_op("*", "("):
-        cursor.at += 1
-    token = cursor._peek()
-    return token.kind in ("num", "mixed") or token.text.startswith("\\begin")
-
-
-def _is_constant(tokens: list[Token], at: int, closing: str) -> bool:
-    """Whether no letter but those of constants stands up to the closing bracket."""
-    while at < len(tokens) and tokens[at].text != closing:
-        if tokens[at].kind in ("word", "text") or (tokens[at].kind == "sym" and tokens[at].text not in CONSTANTS):
-            return False
-        at += 1
-    return True
-
-
-# ---------------------------------------------------------------- tokens
+_ARROWS = ("→", "\\rightarrow", "\\longrightarrow")
+CODED_INTEGRALS = frozenset({"int", "integrate", "Integral"})
 
 
 def mark_integrals(tokens: list[Token]) -> list[Token]:
@@ -121,7 +34,7 @@ def mark_integrals(tokens: list[Token]) -> list[Token]:
     at = 0
     while at < len(tokens):
         kind, text, spaced = tokens[at]
-        if text == "frac" and (head := _derivative_head(tokens, at + 1)) is not None:
+        if text == "frac" and (head := derivative_head(tokens, at + 1)) is not None:
             found += tokens[at : head[2]]
             at = head[2]
             continue
@@ -150,35 +63,18 @@ def _differential(kind: str, text: str, following: Token) -> tuple[str, str, int
     return "", "", 0
 
 
-def _derivative_head(tokens: list[Token], at: int) -> tuple[int, str, int] | None:
-    r"""Order, variable and next position, where \frac{d^n}{dx^n} goes on at `at`."""
-    texts = [token.text for token in tokens[at : at + 16]]
-    order, used = 1, 0
-    if texts[:3] == ["{", "d", "}"]:
-        used = 3
-    elif texts[:2] == ["d", "{"]:
-        used = 1
-    elif texts[:3] == ["{", "d", "^"] and texts[4:5] == ["}"] and texts[3].isdigit():
-        order, used = int(texts[3]), 5
-    elif texts[:4] == ["{", "d", "^", "{"] and texts[5:7] == ["}", "}"] and texts[4].isdigit():
-        order, used = int(texts[4]), 7
-    rest = texts[used:]
-    if not used or not 1 <= order <= MAX_ORDER or rest[:1] != ["{"]:
+def derivative_head(tokens: list[Token], at: int) -> tuple[int, str, int] | None:
+    r"""Order, variable and next position, where a fraction goes on at `at` as \frac{d^n}{dx^n} does."""
+    if not any(token.text == "d" for token in tokens[at : at + 2]):
         return None
-    if len(rest) > 1 and re.fullmatch("d[A-Za-z]", rest[1]):
-        variable, used, rest = rest[1][1], used + 2, rest[2:]
-    elif rest[1:2] == ["d"] and len(rest) > 2 and tokens[at + used + 2].kind == "sym":
-        variable, used, rest = rest[2], used + 3, rest[3:]
-    else:
+    match = _DERIVATIVE.match("\n".join(token.text for token in tokens[at : at + _LONGEST_HEAD]))
+    if match is None:
         return None
-    written = {1: [["}"]]}.get(order, []) or [["^", str(order), "}"], ["^", "{", str(order), "}", "}"]]
-    for end in written:
-        if rest[: len(end)] == end:
-            return order, variable, at + used + len(end)
-    return None
-
-
-# ---------------------------------------------------------------- grammar
+    order, below = int(match[1] or match[2] or 1), int(match[5] or match[6] or 1)
+    at_variable = at + match.string.count("\n", 0, match.start(4))
+    if order != below or (match[4] and tokens[at_variable].kind != "sym"):
+        return None
+    return order, match[3] or match[4], at + match[0].count("\n") + 1
 
 
 class CalculusParser(ExpressionParser):
@@ -199,7 +95,7 @@ class CalculusParser(ExpressionParser):
         if kind == "int":
             self.at += 1
             return self._integral(text)
-        if kind == "word" and text in _CODED_INTEGRALS and self._peek(1).text == "(":
+        if kind == "word" and text in CODED_INTEGRALS and self._peek(1).text == "(":
             return self._coded_integral()
         if kind == "diff":
             return self._differential()
@@ -209,7 +105,7 @@ class CalculusParser(ExpressionParser):
         if kind == "op" and text in ("sum", "prod"):
             return self._series(text)
         if kind == "op" and text == "frac":
-            if (head := _derivative_head(self.tokens, self.at + 1)) is not None:
+            if (head := derivative_head(self.tokens, self.at + 1)) is not None:
                 return self._derivative(*head)
             self._refuse_quotient_of_differentials()
         return super()._read_primary()
@@ -255,34 +151,31 @@ class CalculusParser(ExpressionParser):
         return call("antiderivative", body, atom(variable))
 
     def _coded_integral(self) -> Expr:
-        """int(f(x), (x, a, b)) and int(f(x), x), as algebra systems write them."""
+        """int(f(x), (x, a, b)) and int(f(x), x), as algebra systems write them: the variable stands behind the body that it is bound in."""
         self.at += 2
-        ahead = depth = 0
-        while depth or self._peek(ahead).text != ",":
-            depth += (self._peek(ahead).text in ("(", "[", "{")) - (self._peek(ahead).text in (")", "]", "}"))
-            if depth < 0 or self._peek(ahead).kind == "end":
+        comma = depth = 0
+        while depth or self._peek(comma).text != ",":
+            depth += nesting(self._peek(comma))
+            if depth < 0 or self._peek(comma).kind == "end":
                 raise Unreadable
-            ahead += 1
-        bounded = self._peek(ahead + 1).text == "("
-        variable = self._peek(ahead + 1 + bounded)
+            comma += 1
+        bounded = self._peek(comma + 1).text == "("
+        variable = self._peek(comma + 1 + bounded)
         if variable.kind != "sym" or variable.text in self.bound:
             raise Unreadable
-        if bounded:
-            body, bound = self._within(variable.text, self._sum)
-            self.at += 3  # the comma, the bracket, the variable
-            self._expect(",")
-            low = self._limit_in_code()
-            self._expect(",")
-            found = call("integral", body, bound, low, self._limit_in_code())
+        body, bound = self._within(variable.text, self._sum) if bounded else (expression(self._sum()), atom(variable.text))
+        self._expect(",")
+        self.at += 1 + bounded  # the variable, and the bracket before it
+        if not bounded:
             self._expect(")")
-        else:
-            found = call("antiderivative", expression(self._sum()), atom(variable.text))
-            self.at += 2
+            return call("antiderivative", body, bound)
+        limits: list[Expr] = []
+        while len(limits) < 2:
+            self._expect(",")
+            limits.append(atom("∞") if self._take("∞") else expression(self._sum()))
         self._expect(")")
-        return found
-
-    def _limit_in_code(self) -> Expr:
-        return atom("∞") if self._take("∞") else expression(self._sum())
+        self._expect(")")
+        return call("integral", body, bound, *limits)
 
     def _limit_of_integration(self) -> Expr:
         if self._next_op("+", "-"):

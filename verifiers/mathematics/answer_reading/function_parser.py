@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 
 from verifiers.mathematics.answer_reading.matrix_arithmetic import determinant
-from verifiers.mathematics.answer_reading.token_cursor import TokenCursor
+from verifiers.mathematics.answer_reading.token_cursor import TokenCursor, nesting
 from verifiers.mathematics.answer_reading.values import Value, bare_symbol, expression
 from verifiers.mathematics.arithmetic.exact_functions import ARITY, INVERSE, VARIADIC, apply, log_to_base
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, atom, name_of, power, rational, symbols
@@ -61,7 +61,7 @@ class FunctionReader(TokenCursor, ABC):
             return False
         depth = ahead = 1
         while depth and (token := self._peek(ahead + 1)).kind != "end":
-            depth += (token.text in ("(", "[", "{", "\\{")) - (token.text in (")", "]", "}", "\\}"))
+            depth += nesting(token)
             ahead += 1
         return not depth and self._peek(ahead + 1).text == "}"
 

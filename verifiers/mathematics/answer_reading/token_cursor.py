@@ -46,6 +46,12 @@ _NO_UNIT = frozenset((
 ))  # fmt: skip
 CURRENCIES = ("$", "€", "£", "¥", "¢", "₹")
 _END = Token("end", "", False)
+_NESTING = {"(": 1, "[": 1, "{": 1, "\\{": 1, ")": -1, "]": -1, "}": -1, "\\}": -1}
+
+
+def nesting(token: Token) -> int:
+    """1 for a token that opens a bracket, -1 for one that closes it."""
+    return _NESTING.get(token.text, 0)
 
 
 def letters_in(word: str) -> list[str]:
@@ -235,7 +241,7 @@ class TokenCursor:
             token = self._peek(ahead)
             if token.kind == "end" or (depth == 0 and token.text in _LISTING) or token.text in _SETS:
                 return False
-            depth += (token.text in ("(", "[", "{", "\\{")) - (token.text in (")", "]", "}", "\\}"))
+            depth += nesting(token)
             if depth < 0:
                 return False
             inner |= token.text in ("(", "[")

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.answer_in_words import choice, read, read_beside, same_option, with_decimals
-from verifiers.mathematics.answer_reading.calculus_parser import is_open_form, needs_algebra
 from verifiers.mathematics.answer_reading.matrix_arithmetic import as_written
+from verifiers.mathematics.answer_reading.open_form import is_open_form, needs_algebra
 from verifiers.mathematics.answer_reading.short_phrases import is_word, pieces, same_undelimited, same_word_list, stands_alone
 from verifiers.mathematics.answer_reading.units import read_unit
 from verifiers.mathematics.answer_reading.values import (

@@ -5,7 +5,7 @@ A number with a unit beside one without is the number; two units of one dimensio
 
 from fractions import Fraction
 
-from verifiers.mathematics.answer_reading.calculus_parser import needs_algebra
+from verifiers.mathematics.answer_reading.open_form import needs_algebra
 from verifiers.mathematics.answer_reading.units import Dimension, read_unit
 from verifiers.mathematics.answer_reading.values import Quantity
 from verifiers.mathematics.arithmetic.exact_sums import PI, Expr, multiply, scale

@@ -13,7 +13,7 @@ import pytest
 
 from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.mathematics.answer_reading.answer_parser import parse
-from verifiers.mathematics.answer_reading.calculus_parser import is_open_form, needs_algebra
+from verifiers.mathematics.answer_reading.open_form import is_open_form, needs_algebra
 from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.mathematics.arithmetic.exact_sums import Expr
 from verifiers.mathematics.equality.math_answer import equivalent, explain, verify
