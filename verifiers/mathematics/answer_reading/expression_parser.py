@@ -11,10 +11,11 @@ from functools import reduce
 from verifiers.mathematics.answer_reading.function_parser import CLOSING, MAX_DEPTH, MAX_ITEMS, FunctionReader
 from verifiers.mathematics.answer_reading.latex_tokens import Token, in_base, numeral
 from verifiers.mathematics.answer_reading.matrix_arithmetic import by_rows, determinant, matrix, plus, times, to_power, transposed
-from verifiers.mathematics.answer_reading.token_cursor import CURRENCIES, MAX_WORK, UNIT_WORDS, is_lone_product, letters_in
-from verifiers.mathematics.answer_reading.units import read_unit
+from verifiers.mathematics.answer_reading.token_cursor import MAX_WORK, is_lone_product, letters_in
+from verifiers.mathematics.answer_reading.units import CURRENCIES, UNIT_WORDS, read_unit
 from verifiers.mathematics.answer_reading.values import (
     EMPTY_SET,
+    FLIPPED,
     FiniteSet,
     Matrix,
     Named,
@@ -56,7 +57,6 @@ _CONDITION_WORDS = frozenset({"if", "for", "when", "where"})
 _OTHERWISE = frozenset({"otherwise", "else", "if otherwise"})
 _DIVISIBLE = ((("time", 1),), (("length", 1),), (("mass", 1),), (("money", 1),), (("volume", 1),))
 _RELATION_KIND = {"<": 0, "\\le": 1, "=": 2, "\\ne": 4}
-_FLIPPED = {">": "<", "\\ge": "\\le"}
 
 
 class ExpressionParser(FunctionReader):
@@ -339,8 +339,8 @@ class ExpressionParser(FunctionReader):
             raise Unreadable
         kinds, differences = [], []
         for left, op, right in zip(relation.sides, relation.ops, relation.sides[1:], strict=False):
-            if op in _FLIPPED:
-                left, op, right = right, _FLIPPED[op], left
+            if op in (">", "\\ge"):
+                left, op, right = right, FLIPPED[op], left
             if op not in _RELATION_KIND:
                 raise Unreadable
             kinds.append(_RELATION_KIND[op])

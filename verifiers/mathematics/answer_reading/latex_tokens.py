@@ -10,7 +10,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from verifiers.first_use import compiled
-from verifiers.mathematics.answer_reading.units import spelled
+from verifiers.mathematics.answer_reading.number_words import ONES
+from verifiers.mathematics.answer_reading.units import CURRENCY_CODES, spelled
 from verifiers.mathematics.arithmetic.function_names import function_named
 
 
@@ -146,7 +147,7 @@ def _subscripts(source: str) -> str:
     source = source.replace("plus_minus", r"\pm ").replace("minus_plus", r"\mp ")
     if "^" in source:
         source = re.sub(_RAISED, r"\1_\3^\2", source)
-    source = re.sub(_BASE_IN_WORDS, lambda m: f"_{{{2 + (*_BASES, '', '', '', 'sixteen').index(m[1])}}}", source)
+    source = re.sub(_BASE_IN_WORDS, lambda m: f"_{{{ONES[m[1]]}}}", source)
     return re.sub(_IN_BASE, _based, source)
 
 
@@ -155,8 +156,8 @@ _IN_BASE = (
     rf"\(?(\d{{0,60}})\\(?:text|mathrm|mathit|texttt|mathtt)\s?\{{\s?([0-9A-Za-z]{{1,60}})\s?\}}(\d{{0,60}})\)?{_BASE}"
     rf"|\((\d[0-9A-Z]{{0,60}})\){_BASE}|(?<![A-Za-z\d\\_.,}}])([A-F][0-9A-F]{{1,60}}){_BASE}"
 )
-_BASES = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_BASE_IN_WORDS = rf"(?<=[\dA-F)}}])_\s?\{{\s?(?:\\text\s?\{{)?\s?({'|'.join(_BASES)}|sixteen)\s?\}}{{1,2}}"
+_BASES = (*list(ONES)[2:13], "sixteen")
+_BASE_IN_WORDS = rf"(?<=[\dA-F)}}])_\s?\{{\s?(?:\\text\s?\{{)?\s?({'|'.join(_BASES)})\s?\}}{{1,2}}"
 
 
 def _based(match: re.Match[str]) -> str:
@@ -175,9 +176,7 @@ def _listed(match: re.Match[str]) -> str:
 
 
 _CIRCLED = r"[①-⑳❶-❿➀-➓⑴-⒇](?:[\s、，,和及与]*[①-⑳❶-❿➀-➓⑴-⒇])*"
-_CURRENCY_CODES = {"usd": r"\$", "eur": "€", "gbp": "£", "jpy": "¥", "rmb": "¥", "cny": "¥", "inr": "₹", "rs": "₹"}
-_CODE_NAMES = ("USD", "EUR", "GBP", "JPY", "RMB", "CNY", "INR", "Rs")
-_CODES = r"(?:(?<![A-Za-z\\{])|\\(?:text|mathrm)\s?\{\s?)(USD|EUR|GBP|JPY|RMB|CNY|INR|Rs\.?)\s?\}?\s?(?=\d)"
+_CODES = rf"(?:(?<![A-Za-z\\{{])|\\(?:text|mathrm)\s?\{{\s?)({'|'.join(CURRENCY_CODES)})(?:(?<=Rs)\.)?\s?\}}?\s?(?=\d)"
 
 
 def _plain_forms(source: str) -> str:
@@ -196,10 +195,10 @@ def _plain_forms(source: str) -> str:
     if "_" in source:
         source = re.sub(r"(?<=[A-Za-z])_\s?\{\s*\\(?:(max|min|sup|inf)\s*|(?:text|mathrm|rm)\s*\{\s*([A-Za-z0-9]{1,12})\s*\}\s*)\}",
                         lambda m: f"_{{{m[1] or m[2]}}}", source)  # fmt: skip
-    if "$" in source or (any(code in source for code in _CODE_NAMES) and re.search(_CODES, source)):
+    if "$" in source or (any(code in source for code in CURRENCY_CODES) and re.search(_CODES, source)):
         source = re.sub(r"(?<![A-Za-z\\])US\s?(?=\\?\$\s?\d)", "", source)
         source = re.sub(r"(?<![A-Za-z\\])(CA|AU|HK|NZ|SG)\s?\\?\$\s?(\d[\d,]{0,20}(?:\.\d{1,9})?)", r"\2\\text{ \1D}", source)
-        source = re.sub(_CODES, lambda m: _CURRENCY_CODES[m[1].rstrip(".").lower()], source)
+        source = re.sub(_CODES, lambda m: CURRENCY_CODES[m[1]], source)
     if "U" in source:
         source = re.sub(r"(?<=[\])}])\s?U\s?(?=[\[(\\{])", r"\\cup ", source)
     if "°" in source:

@@ -5,9 +5,9 @@ from fractions import Fraction
 _BELOW_TWENTY = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 )
-_ONES = {word: n for n, word in enumerate(_BELOW_TWENTY.split())}
+ONES = {word: n for n, word in enumerate(_BELOW_TWENTY.split())}
 _TENS = {word: 10 * n for n, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)}
-_SCALES = {"thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7, "billion": 10**9, "trillion": 10**12}
+SCALES = {"thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7, "billion": 10**9, "trillion": 10**12}
 _IRREGULAR = {"first": "one", "second": "two", "third": "three", "fifth": "five", "eighth": "eight", "ninth": "nine", "twelfth": "twelve"}
 _PARTS = {
     "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5, "fifths": 5,
@@ -50,14 +50,14 @@ def _fraction(parts: list[str]) -> Fraction | None:
 def _cardinal(parts: list[str]) -> int | None:
     total, part, seen, scale = 0, 0, "", 10**15
     for word in ["one", *parts[1:]] if parts[:1] == ["a"] and parts[1:2] != [] else parts:
-        if word in _ONES and seen in ("", "tens" if 0 < _ONES[word] < 10 else "", "hundred", "scale"):
-            part, seen = part + _ONES[word], "ones"
+        if word in ONES and seen in ("", "tens" if 0 < ONES[word] < 10 else "", "hundred", "scale"):
+            part, seen = part + ONES[word], "ones"
         elif word in _TENS and seen in ("", "hundred", "scale"):
             part, seen = part + _TENS[word], "tens"
         elif word == "hundred" and seen == "ones" and 0 < part < 10:
             part, seen = part * 100, "hundred"
-        elif word in _SCALES and part and _SCALES[word] < scale:
-            scale = _SCALES[word]
+        elif word in SCALES and part and SCALES[word] < scale:
+            scale = SCALES[word]
             total, part, seen = total + part * scale, 0, "scale"
         elif word != "and" or seen not in ("hundred", "scale"):
             return None
@@ -75,7 +75,7 @@ def _ordinal(parts: list[str]) -> Fraction | None:
         word = last[:-2]
     else:
         return None
-    if word not in _ONES and word not in _TENS:
+    if word not in ONES and word not in _TENS:
         return None
     cardinal = _cardinal([*parts[:-1], word])
     return None if cardinal is None else Fraction(cardinal)

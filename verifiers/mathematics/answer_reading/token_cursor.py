@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 
 from verifiers.mathematics.answer_reading.latex_tokens import Token
-from verifiers.mathematics.answer_reading.units import is_glued
+from verifiers.mathematics.answer_reading.units import CURRENCIES, SURE_UNITS, UNIT_WORDS, is_glued
 from verifiers.mathematics.arithmetic.exact_sums import CONSTANTS, Expr, Unreadable
 
 MAX_WORK = 1000  # products of two monomials in one answer
@@ -25,12 +25,6 @@ _SHORT_WORDS = frozenset((
     "no", "on", "so", "is", "it", "if", "in", "of", "to", "do", "go", "up", "us", "we", "he", "me", "my", "by", "be", "at", "as", "an",
     "am", "pm", "ok", "or", "ox", "dm", "cl", "dl", "hm", "ha", "ex", "hi",
 ))  # fmt: skip
-UNIT_WORDS = frozenset((
-    "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",
-    "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm", "per", "sq",
-    "atm", "Pa", "kPa", "kWh", "ohm", "ohms", "USD", "EUR", "GBP", "INR", "RMB", "yen",
-))  # fmt: skip
-_SURE_UNITS = frozenset({"cm", "mm", "km", "kg", "ft", "lb", "lbs", "oz", "hr", "hrs", "sec", "mph", "kPa", "kWh", "kHz", "MHz"})
 _NO_UNIT = frozenset((
     "for", "where", "with", "if", "when", "or", "and", "not", "only", "but", "such", "that", "otherwise", "else", "squared", "cubed",
     "factorial",
@@ -44,7 +38,6 @@ _NO_UNIT = frozenset((
     "reciprocal", "repeating", "recurring",
     "score", "gross", "grand", "quarter", "quarters", "fourth", "third", "fifth", "sixth", "eighth", "tenth",
 ))  # fmt: skip
-CURRENCIES = ("$", "€", "£", "¥", "¢", "₹")
 _END = Token("end", "", False)
 _NESTING = {"(": 1, "[": 1, "{": 1, "\\{": 1, ")": -1, "]": -1, "}": -1, "\\}": -1}
 
@@ -160,7 +153,7 @@ class TokenCursor:
         if kind == "word" and bracketed:
             inside = self.tokens[self.at - 1].text != "("
             short = (len(text) > 1 and inside) or (len(text) == 3 and len(self._peek(1).text) > 3)
-            return len(text) > 3 or short or (text in _SURE_UNITS and self.tokens[self.at - 1].spaced)
+            return len(text) > 3 or short or (text in SURE_UNITS and self.tokens[self.at - 1].spaced)
         return kind == "text" or (kind == "word" and (text in UNIT_WORDS or (spaced and len(text) > 3)))
 
     def _unit_power(self) -> str:

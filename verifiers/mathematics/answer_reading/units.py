@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from verifiers.first_use import compiled
+from verifiers.mathematics.answer_reading.number_words import SCALES
 
 _TABLE: dict[str, tuple[str, Fraction]] = {}
 
@@ -51,11 +52,17 @@ _CHINESE = {
     "张": "张", "件": "件", "棵": "棵", "页": "页", "支": "支",
 }  # fmt: skip
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
-MULTIPLIERS = {
-    "dozen": 12, "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7, "billion": 10**9, "trillion": 10**12,
-    "tens": 10,
-}  # fmt: skip
-MULTIPLIERS |= {f"{name}s": size for name, size in MULTIPLIERS.items() if name != "tens"}
+_COUNTS = {"dozen": 12, "hundred": 100} | SCALES
+MULTIPLIERS = {"tens": 10} | _COUNTS | {f"{name}s": size for name, size in _COUNTS.items()}
+
+UNIT_WORDS = frozenset((
+    "cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "mi", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph", "day", "Day", "yr", "yrs",
+    "Hz", "kHz", "MHz", "kW", "mol", "rad", "deg", "pct", "kJ", "cal", "eV", "nm", "per", "sq",
+    "atm", "Pa", "kPa", "kWh", "ohm", "ohms", "USD", "EUR", "GBP", "INR", "RMB", "yen",
+))  # fmt: skip
+SURE_UNITS = frozenset({"cm", "mm", "km", "kg", "ft", "lb", "lbs", "oz", "hr", "hrs", "sec", "mph", "kPa", "kWh", "kHz", "MHz"})
+CURRENCIES = ("$", "€", "£", "¥", "¢", "₹")
+CURRENCY_CODES = {"USD": r"\$", "EUR": "€", "GBP": "£", "JPY": "¥", "RMB": "¥", "CNY": "¥", "INR": "₹", "Rs": "₹"}
 
 Dimension = tuple[tuple[str, int], ...]
 

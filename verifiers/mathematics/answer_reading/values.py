@@ -128,6 +128,7 @@ class Unparsed:
 
 Value = Expr | Quantity | Group | NumberSet | Named | Relation | SetOf | Builder | Everywhere | Family | Unparsed
 
+FLIPPED = {"<": ">", "\\le": "\\ge", ">": "<", "\\ge": "\\le", "=": "=", "\\ne": "\\ne"}  # the relation with its sides exchanged
 EMPTY_SET = FiniteSet(())
 
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import cmp_to_key
 
 from verifiers.mathematics.answer_reading.values import (
+    FLIPPED,
     Builder,
     FiniteSet,
     Listing,
@@ -58,7 +59,7 @@ class RealSet:
     variable: str = ""
 
 
-_TURNED = {"<": ">", "\\le": "\\ge", ">": "<", "\\ge": "\\le", "=": "=", "\\ne": "\\ne"}
+_OPPOSITE = {">": "\\le", "\\ge": "<", "\\ne": "="}
 LINE = Piece(MINUS_INFINITY, INFINITY, False, False)
 _POSITIVE = Piece(rational(0), INFINITY, False, False)
 _NUMBER_SETS = {
@@ -231,7 +232,7 @@ def _link(left: Expr, op: str, right: Expr, name: str) -> tuple[Piece, ...]:
     if op in ("=", "\\ne"):
         point = (Piece(bound, bound, True, True),)
         return point if op == "=" else (Piece(MINUS_INFINITY, bound, False, False), Piece(bound, INFINITY, False, False))
-    if op not in _TURNED:
+    if op not in FLIPPED:
         raise Unreadable
     closed = op in ("\\le", "\\ge")
     below = (direction == 1) == (op in ("<", "\\le"))
@@ -240,58 +241,42 @@ def _link(left: Expr, op: str, right: Expr, name: str) -> tuple[Piece, ...]:
 
 def _bent(difference: Expr, op: str, name: str) -> tuple[Piece, ...]:
     """Where difference op 0, for a difference a|L| + b with L linear, or a polynomial of second degree with known coefficients."""
-    calls = [inner for monomial, _ in difference.terms for inner, _ in monomial if isinstance(inner, Call) and name in symbols(atom(inner))]
-    if len(set(calls)) == 1 and calls[0].head == "abs":
-        factor, rest = linear(difference, calls[0])
-        if (direction := sign(factor)) in (None, 0) or name in symbols(rest):
+    if op in _OPPOSITE:
+        return _complement(_bent(difference, _OPPOSITE[op], name))
+    calls = {inner for monomial, _ in difference.terms for inner, _ in monomial if isinstance(inner, Call) and name in symbols(atom(inner))}
+    absolute = calls.pop() if len(calls) == 1 else None
+    if absolute is not None and absolute.head == "abs":
+        leading, rest = linear(difference, absolute)
+        if name in symbols(rest):
             raise Unreadable
-        bound = scale(divide(rest, factor), Fraction(-1))
-        op = op if direction == 1 else _TURNED[op]
-        inner = calls[0].args[0]
-        above, below = _link(inner, op, bound, name), _link(inner, _TURNED[op], scale(bound, Fraction(-1)), name)
-        if op in ("<", "\\le"):
-            return tuple(piece for a in above for b in below for piece in _meet(a, b))
-        return _by_size(bound, op, above, below)
-    a, b, c = _coefficients(difference, name)
-    if (direction := sign(a)) in (None, 0):
-        raise Unreadable
-    op = op if direction == 1 else _TURNED[op]
-    discriminant = subtract(multiply(b, b), scale(multiply(a, c), Fraction(4)))
-    size = sign(discriminant)
-    if size is None:
-        raise Unreadable
-    if size < 0:
-        return (LINE,) if op in (">", "\\ge", "\\ne") else ()
-    root, middle, width = power(discriminant, rational(Fraction(1, 2))), scale(b, Fraction(-1)), scale(a, Fraction(direction * 2))
-    middle = scale(middle, Fraction(direction))
+    else:
+        absolute = None
+        leading, b, c = _coefficients(difference, name)
+    if (direction := _sign(leading)) <= 0:
+        if not direction:
+            raise Unreadable
+        return _bent(scale(difference, Fraction(-1)), FLIPPED[op], name)
+    if absolute is not None:
+        bound = scale(divide(rest, leading), Fraction(-1))
+        inner, below = absolute.args[0], scale(bound, Fraction(-1))
+        if op == "=":
+            return _union([*_link(inner, "=", bound, name), *_link(inner, "=", below, name)]) if _sign(bound) >= 0 else ()
+        ends = _link(inner, op, bound, name), _link(inner, FLIPPED[op], below, name)
+        return tuple(piece for high in ends[0] for low in ends[1] for piece in _meet(high, low))
+    discriminant = subtract(multiply(b, b), scale(multiply(leading, c), Fraction(4)))
+    if (size := _sign(discriminant)) < 0:
+        return ()
+    root, middle, width = power(discriminant, rational(Fraction(1, 2))), scale(b, Fraction(-1)), scale(leading, Fraction(2))
     low, high = divide(subtract(middle, root), width), divide(add(middle, root), width)
-    closed = op in ("\\le", "\\ge", "=")
-    if op in ("<", "\\le"):
-        return (Piece(low, high, closed, closed),) if size or closed else ()
     if op == "=":
-        return (Piece(low, low, True, True), Piece(high, high, True, True)) if size else (Piece(low, low, True, True),)
-    if op == "\\ne":
-        return tuple(_union_of_gaps(low, high, size))
-    return _union([Piece(MINUS_INFINITY, low, False, closed), Piece(high, INFINITY, closed, False)])
+        return tuple(Piece(point, point, True, True) for point in ((low, high) if size else (low,)))
+    return (Piece(low, high, op == "\\le", op == "\\le"),) if size or op == "\\le" else ()
 
 
-def _by_size(bound: Expr, op: str, above: tuple[Piece, ...], below: tuple[Piece, ...]) -> tuple[Piece, ...]:
-    """|L| > bound, >= or = or \\ne it: both sides of it, everything where the bound is negative."""
-    size = sign(bound)
-    if size is None:
+def _sign(value: Expr) -> int:
+    if (found := sign(value)) is None:
         raise Unreadable
-    if op == "=":
-        return _union([*above, *below]) if size >= 0 else ()
-    if size < 0:
-        return (LINE,)
-    if op == "\\ne":
-        return tuple(piece for a in above for b in below for piece in _meet(a, b))
-    return _union([*above, *below])
-
-
-def _union_of_gaps(low: Expr, high: Expr, size: int) -> list[Piece]:
-    outer = [Piece(MINUS_INFINITY, low, False, False), Piece(high, INFINITY, False, False)]
-    return [outer[0], Piece(low, high, False, False), outer[1]] if size else outer
+    return found
 
 
 def _coefficients(value: Expr, name: str) -> tuple[Expr, Expr, Expr]:

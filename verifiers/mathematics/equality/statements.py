@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import reduce
 
 from verifiers.mathematics.answer_reading.values import (
+    FLIPPED,
     Group,
     Listing,
     Matrix,
@@ -39,7 +40,6 @@ from verifiers.mathematics.equality.letters import letters
 from verifiers.mathematics.equality.real_sets import linear
 from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
 
-_FLIPPED = {">": "<", "\\ge": "\\le", "<": ">", "\\le": "\\ge", "\\ne": "\\ne", "=": "="}
 _ANGLE_LETTERS = frozenset({"alpha", "beta", "gamma", "theta", "phi", "varphi"})
 _VALUE = r"[A-Za-z](?:_\w+)?\(.*\)"  # f(x), f(2)
 _FIGURES = ("angle:", "triangle:", "widehat:", "overarc:", "overline:")
@@ -215,16 +215,16 @@ def same_relation(left: Relation, right: Relation) -> bool:
     if left.ops == ("≡",) or right.ops == ("≡",):
         return left.ops == right.ops and _same_congruence(left, right)
     if left.ops != right.ops or not _sidewise(left, right):
-        right = Relation(right.sides[::-1], tuple(_FLIPPED.get(op, op) for op in right.ops[::-1]))
-    if left.ops != right.ops:
-        return _mirrored(left, right)
+        right = _turned_round(right)
+    if left.ops != right.ops:  # one link whose direction differs because both sides were multiplied by -1
+        right = _turned_round(right)
+        return left.ops == right.ops and _scaled(left, right)
     return _sidewise(left, right) or _scaled(left, right)
 
 
-def _mirrored(left: Relation, right: Relation) -> bool:
-    """One link whose direction differs because both sides were multiplied by -1; the other order of sides was tried before."""
-    right = Relation(right.sides[::-1], tuple(_FLIPPED.get(op, op) for op in right.ops[::-1]))
-    return left.ops == right.ops and _scaled(left, right)
+def _turned_round(relation: Relation) -> Relation:
+    """3 > x as x < 3"""
+    return Relation(relation.sides[::-1], tuple(FLIPPED.get(op, op) for op in relation.ops[::-1]))
 
 
 def _sidewise(left: Relation, right: Relation) -> bool:
