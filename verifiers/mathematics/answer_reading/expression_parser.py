@@ -46,7 +46,7 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     subtract,
     sum_of,
     symbols,
-)  # fmt: skip
+)
 
 MAX_DIGITS = 400  # of one number as written
 MAX_STEPS = 2000  # primaries read in one answer, those of a sum's terms counted each time

@@ -17,18 +17,7 @@ from itertools import permutations
 
 from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.letter_domains import WHOLE_LETTERS
-from verifiers.mathematics.answer_reading.values import (
-    Builder,
-    Everywhere,
-    Family,
-    Group,
-    Named,
-    Quantity,
-    Relation,
-    SetOf,
-    Value,
-    parts,
-)
+from verifiers.mathematics.answer_reading.values import Builder, Everywhere, Family, Group, Named, Quantity, Relation, SetOf, Value, parts
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Monomial, atom, atoms, substitute, symbols
 from verifiers.mathematics.equality.real_sets import is_set
 

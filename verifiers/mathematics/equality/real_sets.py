@@ -38,7 +38,7 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     subtract,
     sum_of,
     symbols,
-)  # fmt: skip
+)
 from verifiers.mathematics.evidence.certified_comparison import difference_sign, same, sign
 
 INFINITY = atom("∞")
