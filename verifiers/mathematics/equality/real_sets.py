@@ -5,6 +5,7 @@ such a set, and for inequalities other than of a linear or quadratic polynomial 
 A pair (a,b) is an open interval only beside something that can be nothing but a set.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cmp_to_key
@@ -45,12 +46,24 @@ INFINITY = atom("∞")
 MINUS_INFINITY = scale(INFINITY, Fraction(-1))
 
 
+Cut = tuple[Expr, bool]
+"""A place between numbers: just before this one, or (True) just behind it."""
+
+
 @dataclass(frozen=True)
 class Piece:
     low: Expr
     high: Expr
     low_closed: bool
     high_closed: bool
+
+    @property
+    def start(self) -> Cut:
+        return self.low, not self.low_closed
+
+    @property
+    def end(self) -> Cut:
+        return self.high, self.high_closed
 
 
 @dataclass(frozen=True)
@@ -323,53 +336,43 @@ def _together(sets: list[RealSet], *, union: bool) -> RealSet:
     return RealSet(_union(pieces), names.pop() if names else "")
 
 
+def _cut_order(left: Cut, right: Cut) -> int:
+    return _known(left[0], right[0]) or left[1] - right[1]
+
+
+def _between(start: Cut, end: Cut) -> Piece:
+    return Piece(start[0], end[0], not start[1], end[1])
+
+
 def _meet(a: Piece, b: Piece) -> list[Piece]:
-    order = _known(a.low, b.low)
-    low, low_closed = (a.low, a.low_closed) if order > 0 else (b.low, b.low_closed)
-    if order == 0:
-        low_closed = a.low_closed and b.low_closed
-    order = _known(a.high, b.high)
-    high, high_closed = (a.high, a.high_closed) if order < 0 else (b.high, b.high_closed)
-    if order == 0:
-        high_closed = a.high_closed and b.high_closed
-    size = _known(low, high)
-    return [Piece(low, high, low_closed, high_closed)] if size < 0 or (size == 0 and low_closed and high_closed) else []
+    start = a.start if _cut_order(a.start, b.start) > 0 else b.start
+    end = a.end if _cut_order(a.end, b.end) < 0 else b.end
+    return [_between(start, end)] if _cut_order(start, end) < 0 else []
 
 
-def _by_low(a: Piece, b: Piece) -> int:
-    return _known(a.low, b.low)
+def _by_start(a: Piece, b: Piece) -> int:
+    return _cut_order(a.start, b.start)
 
 
-def _union(pieces: list[Piece]) -> tuple[Piece, ...]:
+def _union(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     """Sorted, and what touches is one. Pieces whose ends have variables stay as they are."""
-    if any(symbols(end) for piece in pieces for end in (piece.low, piece.high)):
+    if any(map(_has_variables, pieces)):
         return tuple(pieces)
     found: list[Piece] = []
-    for piece in sorted(pieces, key=cmp_to_key(_by_low)):
-        last = found[-1] if found else None
-        if last is not None:
-            gap = _known(last.high, piece.low)
-            if gap > 0 or (gap == 0 and (last.high_closed or piece.low_closed)):
-                longer = _known(last.high, piece.high)
-                high, closed = (last.high, last.high_closed) if longer > 0 else (piece.high, piece.high_closed)
-                if longer == 0:
-                    closed = last.high_closed or piece.high_closed
-                same_start = _known(last.low, piece.low) == 0
-                found[-1] = Piece(last.low, high, last.low_closed or (same_start and piece.low_closed), closed)
-                continue
-        found.append(piece)
+    for piece in sorted(pieces, key=cmp_to_key(_by_start)):
+        if found and _cut_order(piece.start, (last := found[-1]).end) <= 0:
+            found[-1] = _between(last.start, last.end if _cut_order(last.end, piece.end) > 0 else piece.end)
+        else:
+            found.append(piece)
     return tuple(found)
 
 
 def _complement(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
-    gaps, low, closed = [], MINUS_INFINITY, False
-    for piece in pieces:
-        if any(symbols(end) for end in (piece.low, piece.high)):
-            raise Unreadable
-        order = _known(low, piece.low)
-        if order < 0 or (order == 0 and closed and not piece.low_closed):
-            gaps.append(Piece(low, piece.low, closed, not piece.low_closed and piece.low != MINUS_INFINITY))
-        low, closed = piece.high, not piece.high_closed
-    if low != INFINITY:
-        gaps.append(Piece(low, INFINITY, closed, False))
-    return tuple(gaps)
+    if any(map(_has_variables, pieces)):
+        raise Unreadable
+    cuts = [LINE.start, *(cut for piece in pieces for cut in (piece.start, piece.end)), LINE.end]
+    return tuple(_between(start, end) for start, end in zip(cuts[::2], cuts[1::2], strict=True) if _cut_order(start, end) < 0)
+
+
+def _has_variables(piece: Piece) -> bool:
+    return bool(symbols(piece.low) or symbols(piece.high))
