@@ -58,7 +58,7 @@ ROOMS = {
     ),
     "verifiers.mathematics.answer_reading": Room(
         "the text of an answer to values",
-        "answer_in_words answer_parser letter_domains matrix_arithmetic open_form quantity_names short_phrases units values",
+        "answer_in_words answer_parser letter_domains matrix_arithmetic open_form short_phrases units values",
         ".mathematics.arithmetic .mathematics.evidence",
     ),
     "verifiers.response_text": Room(

@@ -10,7 +10,7 @@ import re
 from functools import cache
 
 from verifiers.first_use import compiled
-from verifiers.mathematics.answer_reading.quantity_names import is_derived
+from verifiers.mathematics.answer_reading.short_phrases import is_derived
 
 # --- where a sentence says "answer" ---
 

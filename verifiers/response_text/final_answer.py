@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from verifiers.first_use import compiled
-from verifiers.mathematics.answer_reading.quantity_names import is_derived, is_unsafe, names_a_quantity
+from verifiers.mathematics.answer_reading.short_phrases import is_derived, is_unsafe, names_a_quantity
 from verifiers.response_text.answer_claims import claimed_choice, cue_end, leading_choice, retraction, value_in_sentence
 
 

@@ -22,8 +22,15 @@ from verifiers.mathematics.answer_reading.answer_layout import (
 )
 from verifiers.mathematics.answer_reading.answer_parser import MAX_LENGTH, parse
 from verifiers.mathematics.answer_reading.number_words import number_in_words
-from verifiers.mathematics.answer_reading.quantity_names import is_the_answer, is_the_solution, is_unsafe, letter_named, names_a_quantity
-from verifiers.mathematics.answer_reading.short_phrases import meant, parity
+from verifiers.mathematics.answer_reading.short_phrases import (
+    is_the_answer,
+    is_the_solution,
+    is_unsafe,
+    letter_named,
+    meant,
+    names_a_quantity,
+    parity,
+)
 from verifiers.mathematics.answer_reading.units import lone_unit
 from verifiers.mathematics.answer_reading.values import (
     EMPTY_SET,

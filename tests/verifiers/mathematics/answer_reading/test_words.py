@@ -3,7 +3,7 @@ r"""Answers in words, by hand: which sentences name a value, which words are uni
 import pytest
 
 from tests.clock import stopwatch
-from verifiers.mathematics.answer_reading.quantity_names import names_a_quantity
+from verifiers.mathematics.answer_reading.short_phrases import names_a_quantity
 from verifiers.mathematics.equality.math_answer import equivalent
 from verifiers.response_text.final_answer import extract_answer
 
