@@ -6,9 +6,11 @@ ends. A child has the user's rights: this is no sandbox.
 
 import fcntl
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -42,6 +44,44 @@ class ChildProcess:
         self.inlet, self.outlet = self.process.stdin.fileno(), self.process.stdout.fileno()
         os.set_blocking(self.inlet, False)
         os.set_blocking(self.outlet, False)
+        self._arrived = bytearray()
+
+    def exchange(self, data: bytes, *, end: bytes, until: float, longest: int) -> bytes:
+        """Send `data` and wait for what comes up to `end`. Raises TimeoutError, EOFError (there will be no more) and OverflowError."""
+        outgoing, searched = memoryview(data), 0
+        while (found := self._arrived.find(end, searched)) < 0:
+            searched = max(0, len(self._arrived) - len(end) + 1)
+            if len(self._arrived) > longest:
+                raise OverflowError(f"longer than {longest} bytes")
+            poll = select.poll()
+            poll.register(self.outlet, select.POLLIN)
+            if outgoing:
+                poll.register(self.inlet, select.POLLOUT)
+            left = until - time.monotonic()
+            events = dict(poll.poll(1000 * left) if left > 0 else [])
+            if not events:
+                raise TimeoutError
+            if self.inlet in events:
+                try:
+                    outgoing = outgoing[os.write(self.inlet, outgoing[: 1 << 16]) :]
+                except BrokenPipeError:
+                    outgoing = memoryview(b"")  # how it ended is seen where it is read from
+            if self.outlet in events:
+                piece = os.read(self.outlet, 1 << 16)
+                if not piece:
+                    raise EOFError
+                self._arrived += piece
+        answer = bytes(self._arrived[:found])
+        del self._arrived[: found + len(end)]
+        return answer
+
+    def take_unasked(self) -> bytes:
+        """What it has said meanwhile, of which the end counts when the next answer does not come."""
+        data = bytes(self._arrived)
+        self._arrived.clear()
+        with suppress(BlockingIOError):
+            data += os.read(self.outlet, 1 << 16)
+        return data
 
     def kill_group(self) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -11,7 +11,6 @@ it runs with the user's rights, so what keeps a proof from running code is `lean
 
 import json
 import os
-import select
 import shlex
 import subprocess
 import sys
@@ -105,7 +104,6 @@ class _Process:
         self.served = 0
         self.headers: dict[str, int] = {}
         self._newest = -1
-        self._buffer = bytearray()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed by kill
         start = [sys.executable, "-I", "-S", "-c", _LAUNCH]
         try:
@@ -113,7 +111,6 @@ class _Process:
         except (OSError, ValueError) as error:  # no such program; a null byte in the command
             self._stderr.close()
             raise LeanFailure(f"the Lean REPL cannot be started: {error}") from None
-        self._process, self._inlet, self._outlet = self._child.process, self._child.inlet, self._child.outlet
 
     def elaborate(self, header: str, body: str, audit: str, deadline: float) -> Reply:
         self.served += 1
@@ -145,59 +142,30 @@ class _Process:
 
     def _exchange(self, data: bytes, deadline: float) -> dict[str, Any]:
         """Send a request and read the JSON object up to the blank line that ends it."""
-        if self._buffer.strip() or self._arrived():
+        if self._child.take_unasked().strip():
             raise LeanFailure("the REPL said something that it was not asked")
-        self._buffer.clear()
-        outgoing = memoryview(data)
-        searched = 0
-        while (end := self._buffer.find(b"\n\n", searched)) < 0:  # JSON has no line break within a text
-            searched = max(0, len(self._buffer) - 1)
-            if len(self._buffer) > _LONGEST_REPLY:
-                raise LeanFailure(f"the REPL's reply is longer than {_LONGEST_REPLY} bytes")
-            outgoing = self._step(outgoing, deadline)
-        text = bytes(self._buffer[:end])
-        del self._buffer[:end]
+        text = b""
         try:
+            while not text.strip():  # JSON has no line break within a text
+                text = self._child.exchange(data, end=b"\n\n", until=deadline, longest=_LONGEST_REPLY)
+                data = b""
             response = json.loads(text)
+        except TimeoutError:
+            raise LeanTimeout("Lean was not done in time") from None
+        except EOFError:
+            raise LeanFailure(self._how_it_ended()) from None
+        except OverflowError as error:
+            raise LeanFailure(f"the REPL's reply is {error}") from None
         except (ValueError, RecursionError):
             raise LeanFailure(f"the REPL's reply is not JSON: {text[:80]!r}") from None
         if not isinstance(response, dict):
             raise LeanFailure(f"the REPL's reply is {response!r:.80}, not an object")
         return response
 
-    def _step(self, outgoing: memoryview, deadline: float) -> memoryview:
-        """Wait until something can be read or written, and do it. Returns what is still to be written."""
-        poll = select.poll()
-        poll.register(self._outlet, select.POLLIN)
-        if outgoing:
-            poll.register(self._inlet, select.POLLOUT)
-        left = deadline - time.monotonic()
-        events = dict(poll.poll(1000 * left) if left > 0 else [])
-        if not events:
-            raise LeanTimeout("Lean was not done in time")
-        if self._inlet in events:
-            with suppress(BlockingIOError):
-                try:
-                    outgoing = outgoing[os.write(self._inlet, outgoing[: 1 << 16]) :]
-                except BrokenPipeError:
-                    outgoing = memoryview(b"")  # how it ended is seen where it is read from
-        if self._outlet in events:
-            data = os.read(self._outlet, 1 << 16)
-            if not data:
-                raise LeanFailure(self._how_it_ended())
-            self._buffer += data if self._buffer else data.lstrip()
-        return outgoing
-
-    def _arrived(self) -> bool:
-        """Whether there is something to read that nobody asked for; the end counts when the answer does not come."""
-        with suppress(BlockingIOError):
-            return bool(os.read(self._outlet, 1 << 16).strip())
-        return False
-
     def _how_it_ended(self) -> str:
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=1.0)
-        code = self._process.returncode
+            self._child.process.wait(timeout=1.0)
+        code = self._child.process.returncode
         size = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, size - 300))
         last = self._stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
@@ -206,5 +174,5 @@ class _Process:
 
     def kill(self) -> None:
         self._child.kill_group()
-        self._process.wait()
+        self._child.process.wait()
         self._stderr.close()

@@ -12,23 +12,23 @@ Left out: a guarantee. sympy's rules are trusted where they end in 0.
 import atexit
 import json
 import os
-import select
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 from verifiers.child_environment import PACKAGE_ROOT, child_environment
+from verifiers.child_process import ChildProcess
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, size_of
 from verifiers.verdict import Status, Undecided
 
 DEADLINE = 2.0  # seconds of one request, from its turn
 START_DEADLINE = 60.0  # seconds to import sympy on a busy machine
 GRACE = 1.0  # seconds after which a worker that is silent past the deadline is killed itself
+_LONGEST_REPLY = 1 << 16
 MAX_SIZE = 200  # atoms and terms of both sides together
 
 
@@ -62,18 +62,21 @@ class Simplifier:
     def _forget(self) -> None:
         """In a child of fork(): the worker and the state of the lock are the parent's."""
         self._lock = threading.Lock()
-        self._not_ours = getattr(self, "process", None)  # kept, as its finaliser would wait for what is no child of ours
-        self.process: subprocess.Popen[bytes] | None = None
-        self._ready = False
-        self._buffer = b""
+        self._not_ours = getattr(self, "_child", None)  # kept, as its finaliser would wait for what is no child of ours
+        self._child: ChildProcess | None = None
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes] | None":
+        return self._child.process if self._child else None
 
     def ask(self, left: list[Any], right: list[Any]) -> bool | None:
         """True, False, or None where algebra does not know; Undecided at the deadline and where the process or its request died."""
         with self._lock:
             for _ in range(2):  # a worker that somebody killed since the last request is replaced
-                self._started()
+                child = self._started()
                 end = time.monotonic() + self.deadline + GRACE
-                reply = self._request({"left": left, "right": right, "seconds": self.deadline}, end)
+                request = json.dumps({"left": left, "right": right, "seconds": self.deadline})
+                reply = _reply(child, request.encode() + b"\n", end)
                 if reply is not None:
                     if failed := reply.get("failed"):
                         raise _failure(failed == "timeout", "it took too long" if failed == "timeout" else "the request crashed")
@@ -88,87 +91,43 @@ class Simplifier:
         with self._lock:
             self._end()
 
-    def _started(self) -> None:
-        if self.process is None or self.process.poll() is not None:
-            self._end()
-            try:
-                self._start()
-            except OSError as error:
-                raise _failure(False, f"its process cannot be started: {error}") from None
-        if not self._ready:
-            end = time.monotonic() + START_DEADLINE
-            self._ready = self._read(end) is not None
-            if not self._ready:
-                self._end()
-                late = time.monotonic() >= end
-                raise _failure(late, f"it did not start within {START_DEADLINE:g} s" if late else "it could not be started")
-
-    def _start(self) -> None:
+    def _started(self) -> ChildProcess:
+        if self._child is not None and self._child.process.poll() is None:
+            return self._child
+        self._end()
         command = [sys.executable, "-P", "-m", "verifiers.mathematics.evidence.algebra_worker"]
         environment = child_environment(sys.path, inherit=False, PYTHONHASHSEED="0", OMP_NUM_THREADS="1")
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(
-            command,
-            stdin=pipe,
-            stdout=pipe,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            env=environment,
-            cwd=PACKAGE_ROOT,
-            start_new_session=True,
-        )
-        self._ready, self._buffer = False, b""
+        try:
+            self._child = ChildProcess(
+                lambda lifeline: [*command, str(lifeline)], stderr=subprocess.DEVNULL, env=environment, cwd=PACKAGE_ROOT
+            )
+        except OSError as error:
+            raise _failure(False, f"its process cannot be started: {error}") from None
+        end = time.monotonic() + START_DEADLINE
+        if _reply(self._child, b"", end) is None:
+            self._end()
+            late = time.monotonic() >= end
+            raise _failure(late, f"it did not start within {START_DEADLINE:g} s" if late else "it could not be started")
+        return self._child
 
     def _end(self) -> None:
-        process, self.process, self._ready = self.process, None, False
-        if process is None:
-            return
-        with suppress(ProcessLookupError):
-            process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill_group()
+            child.process.wait()
 
-    def _request(self, message: dict[str, Any], end: float) -> dict[str, Any] | None:
-        assert self.process is not None
-        assert self.process.stdin is not None
-        try:
-            rest = memoryview(json.dumps(message).encode() + b"\n")
-            while rest:  # a request fits the pipe of a worker that reads; one that does not read is killed
-                if not _ready(self.process.stdin.fileno(), select.POLLOUT, end):
-                    return None
-                rest = rest[os.write(self.process.stdin.fileno(), rest[:4096]) :]
-        except OSError:
-            return None
-        return self._read(end)
 
-    def _read(self, end: float) -> dict[str, Any] | None:
-        """The next line of the worker; None at the deadline and where the worker has ended."""
-        assert self.process is not None
-        assert self.process.stdout is not None
-        descriptor = self.process.stdout.fileno()
-        while b"\n" not in self._buffer:
-            if not _ready(descriptor, select.POLLIN, end):
-                return None
-            data = os.read(descriptor, 65536)
-            if not data:
-                return None
-            self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        found: dict[str, Any] = json.loads(line)
-        return found
+def _reply(child: ChildProcess, data: bytes, end: float) -> dict[str, Any] | None:
+    """The next line of the worker; None at the deadline and where the worker has ended."""
+    try:
+        found: dict[str, Any] = json.loads(child.exchange(data, end=b"\n", until=end, longest=_LONGEST_REPLY))
+    except (TimeoutError, EOFError, OSError):
+        return None
+    return found
 
 
 def _failure(late: bool, reason: str) -> Undecided:
     return Undecided(Status.TIMEOUT if late else Status.CRASH, f"the algebra system has not decided: {reason}")
-
-
-def _ready(descriptor: int, event: int, end: float) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, event)
-    return bool(poll.poll(1000 * max(0.0, end - time.monotonic())))
 
 
 WORKER = Simplifier()

@@ -22,6 +22,7 @@ import sys
 from fractions import Fraction
 from typing import Any, NoReturn
 
+from verifiers.child_process import die_with
 from verifiers.protocol_streams import take_streams, write_all
 from verifiers.resource_limits import set_limit
 
@@ -155,6 +156,7 @@ def _contains_any(tree: Any) -> bool:
 def main() -> None:
     """Answer until the parent closes the pipe or dies."""
     requests, replies = take_streams()
+    die_with(int(sys.argv[1]))
     sys.set_int_max_str_digits(0)
     set_limit("CORE", 0)
     import sympy
