@@ -31,8 +31,8 @@ from benchmarks.parts import DATA
 from data_pipeline.cleaning.benchmark_index import Benchmarks
 from data_pipeline.cleaning.duplicates import Dedup, dedup
 from data_pipeline.cleaning.minhash import Lsh, shingles, signature
-from data_pipeline.documents.document import Doc, Origin, to_line
-from data_pipeline.documents.document_files import open_lines, write_lines
+from data_pipeline.documents.document import Doc, Origin
+from data_pipeline.documents.document_files import open_lines, write_docs
 
 BENCHMARKS = ("gsm8k_test", "math500", "math_test", "aime24", "amc23", "minerva_math")
 BARS: dict[str, Callable[[Any], bool]] = {
@@ -118,7 +118,7 @@ def near_duplicates(texts: list[str], settings: Dedup) -> dict[str, Any]:
     docs = [Doc(f"{number:016x}", "", text, Origin("a", number)) for number, text in enumerate(corpus)]
     with tempfile.TemporaryDirectory() as scratch:
         source, work = Path(scratch) / "docs.jsonl", Path(scratch) / "work"
-        write_lines(source, (to_line(doc).rstrip("\n") for doc in docs))
+        write_docs(source, docs)
         start = time.process_time()
         found: set[tuple[int, int]] = set()
         duplicates = dedup([source], work, settings, seen_pairs=lambda pairs: found.update((min(p), max(p)) for p in pairs))

@@ -39,7 +39,7 @@ from data_pipeline.cleaning.minhash import U64, Lsh
 from data_pipeline.cleaning.near_pairs import I64, Ranking, SignatureFiles, near_pairs
 from data_pipeline.documents.addresses import normalise_url
 from data_pipeline.documents.document import Doc
-from data_pipeline.documents.document_files import open_lines, read_docs, write_lines
+from data_pipeline.documents.document_files import open_lines, read_files, write_lines
 from verifiers.input_error import InputError
 
 Codes = npt.NDArray[np.uint8]
@@ -160,7 +160,7 @@ def id_key(doc_id: str) -> int:
 
 
 def _alive(inputs: Sequence[Path]) -> Iterator[Doc]:
-    return (doc for path in inputs for doc in read_docs(path) if doc.dropped is None)
+    return (doc for doc in read_files(inputs) if doc.dropped is None)
 
 
 class _Index:

@@ -26,7 +26,7 @@ import xxhash
 
 from data_pipeline.documents.addresses import host
 from data_pipeline.documents.document import Doc, Stage
-from data_pipeline.documents.document_files import read_docs
+from data_pipeline.documents.document_files import read_files
 from verifiers.atomic_files import atomic_path
 
 U64 = npt.NDArray[np.uint64]
@@ -44,7 +44,7 @@ _FENCE = ("```", "~~~")
 def find_boilerplate(inputs: Sequence[Path], out: Path) -> U64:
     """The keys of all boilerplate lines of the documents that are not dropped, sorted; also written to `out` (.npy)."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    docs = (doc for path in inputs for doc in read_docs(path) if doc.dropped is None)
+    docs = (doc for doc in read_files(inputs) if doc.dropped is None)
     with tempfile.TemporaryDirectory(prefix=".tmp-lines-", dir=out.parent) as scratch:
         hosts, pages = _count_lines(docs, Path(scratch))
         found = [_repeated_keys(Path(scratch) / str(part), hosts, pages) for part in range(_PARTS)]

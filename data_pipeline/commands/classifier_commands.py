@@ -11,13 +11,13 @@ from data_pipeline.classifier.classifier_figures import figures_table
 from data_pipeline.classifier.math_classifier import Classifier, train_files, training_for
 from data_pipeline.classifier.parallel_scoring import score_texts
 from data_pipeline.commands.command_options import Parser, add_fields, with_fields
-from data_pipeline.commands.run_progress import Progress
-from data_pipeline.commands.step_commands import alone, counted, input_docs, output_file, rows_of, summary
+from data_pipeline.commands.step_commands import alone, input_docs, output_file, summary
+from data_pipeline.commands.terminal_output import Progress
 from data_pipeline.documents.document import Doc
-from data_pipeline.documents.document_files import SUFFIXES, document_files, read_docs, write_lines
+from data_pipeline.documents.document_files import SUFFIXES, document_files, read_files, write_docs
 from data_pipeline.loop.extracted_pages import extracted_files, processes
 from data_pipeline.loop.run_settings import Settings
-from data_pipeline.loop.step_records import Watch, write_json
+from data_pipeline.loop.step_records import Watch, watched, write_json
 from verifiers.input_error import InputError
 
 
@@ -97,8 +97,8 @@ def score(arguments: Sequence[str]) -> int:
     watch.begin("score")
     counts: Counter[str] = Counter()
     threshold = values.threshold
-    flow = scored((doc for file in files for doc in read_docs(file)), classifier, threshold, processes(settings))
-    write_lines(out, rows_of(counted(flow, counts, watch)))
+    flow = scored(read_files(files), classifier, threshold, processes(settings))
+    write_docs(out, watched(flow, counts, watch))
     watch.note(summary("score", counts, out))
     return 0
 

@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 
 from data_pipeline.cleaning.duplicates import Duplicates
 from data_pipeline.commands.command_options import Parser
-from data_pipeline.commands.run_tables import funnel_table, round_figures, rounds_table, table
+from data_pipeline.commands.terminal_output import aligned_table, funnel_table, rounds_table
 from data_pipeline.documents.addresses import host, normalise_url
 from data_pipeline.documents.document import Doc, to_row
-from data_pipeline.documents.document_files import document_files, read_docs
+from data_pipeline.documents.document_files import document_files, read_docs, read_files
 from data_pipeline.loop.extracted_pages import damage_lines, finished
 from data_pipeline.loop.run_report import write_report
-from data_pipeline.loop.step_records import rows, write_funnel
+from data_pipeline.loop.step_records import round_figures, rows, write_funnel
 from verifiers.input_error import InputError
 
 SHOWN = 12  # hosts, reasons and families of a table
@@ -51,7 +51,7 @@ def stats(arguments: Sequence[str]) -> int:
         damaged: dict[str, dict[str, int]] = next((row["damaged"] for row in found["steps"] if row.get("damaged")), {})
         lines = [*funnel_table(path), "", *rounds_table(path), *([""] if damaged else []), *damage_lines(damaged)]
     else:
-        found = document_stats(doc for file in document_files(path) for doc in read_docs(file))
+        found = document_stats(read_files(document_files(path)))
         lines = _stats_lines(found)
     print(json.dumps(found, ensure_ascii=False) if values.json else "\n".join(lines))
     return 0
@@ -97,7 +97,7 @@ def _stats_lines(found: dict[str, Any]) -> list[str]:
         entries = list(found[name].items())
         if entries:
             body = [[key, f"{count:,}", ""] for key, count in entries[:SHOWN]]
-            lines += ["", *table([name, "count", ""], body)]
+            lines += ["", *aligned_table([name, "count", ""], body)]
             lines += [f"... {len(entries) - SHOWN} more"] if len(entries) > SHOWN else []
     return lines
 
@@ -125,13 +125,11 @@ def find(files: Sequence[Path], name: str) -> Doc:
     wanted = normalise_url(name) if "://" in name else ""
     near: Doc | None = None
     count = 0
-    for file in files:
-        for doc in read_docs(file):
-            count += 1
-            if name in (doc.id, doc.url) or count == number:
-                return doc
-            if near is None and wanted and normalise_url(doc.url) == wanted:
-                near = doc
+    for count, doc in enumerate(read_files(files), start=1):
+        if name in (doc.id, doc.url) or count == number:
+            return doc
+        if near is None and wanted and normalise_url(doc.url) == wanted:
+            near = doc
     if near is None:
         raise InputError(f"no document {name!r} among the {count:,} there; give an id, a URL or a number from 1 to {count:,}")
     return near

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_pipeline.commands.command_options import Parser, add_fields, with_fields
-from data_pipeline.commands.demo_run import demo_settings
-from data_pipeline.commands.run_progress import Progress
-from data_pipeline.commands.run_tables import funnel_table, rounds_table
+from data_pipeline.commands.demo_pages import SEED_HOST
+from data_pipeline.commands.demo_web import BENCHMARK, write_web
+from data_pipeline.commands.terminal_output import Progress, funnel_table, rounds_table
 from data_pipeline.loop.mining_run import Outcome, mine
 from data_pipeline.loop.run_report import write_report
 from data_pipeline.loop.run_settings import Configured, Settings, read_config
@@ -75,7 +75,9 @@ def demo(arguments: Sequence[str]) -> int:
     )
     out = parser.read(arguments).out
     _clear(out)
-    settings, inputs = demo_settings(out / "web")
+    inputs = [str(archive) for archive in write_web(out / "web")]
+    benchmark = str(out / "web" / BENCHMARK)
+    settings = Settings(seed_domains=(SEED_HOST,), preset="small", rounds=2, stop_overlap=1.0, benchmarks=(benchmark,))
     (out / "run").mkdir()
     print(f"a made-up web of {len(inputs)} archives: {out / 'web'}; the seed is one site of it, {settings.seed_domains[0]}")
     return _mine(settings, inputs, out / "run")

@@ -4,21 +4,21 @@ import fcntl
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.cleaning.benchmark_index import Benchmarks
+from data_pipeline.cleaning.benchmark_index import Benchmarks, Hit
 from data_pipeline.cleaning.decontamination import decontaminate, hit_rows, removal, row_hits
 from data_pipeline.cleaning.duplicates import dedup, drop_duplicates
 from data_pipeline.commands.command_options import Parser, add_fields, with_fields
-from data_pipeline.commands.run_progress import Progress
-from data_pipeline.documents.document import Doc, to_line
-from data_pipeline.documents.document_files import document_files, open_lines, read_docs, write_lines
+from data_pipeline.commands.terminal_output import Progress
+from data_pipeline.documents.document import Doc
+from data_pipeline.documents.document_files import document_files, open_lines, read_files, write_docs, write_lines
 from data_pipeline.loop.extracted_pages import duplicates_of, extracted_files
 from data_pipeline.loop.run_settings import Settings
-from data_pipeline.loop.step_records import Watch
+from data_pipeline.loop.step_records import SILENT, watched
 from data_pipeline.problems.problem_mining import write_problems
 from data_pipeline.problems.solve_rates import Difficulty, read_solve_rates
 from verifiers.input_error import InputError
@@ -53,19 +53,6 @@ def summary(name: str, counts: Counter[str], out: Path) -> str:
     return f"{name}: {counts.total():,} {unit}, {counts['kept']:,} kept{f' ({dropped})' if dropped else ''}: {out}"
 
 
-def counted(docs: Iterable[Doc], counts: Counter[str], watch: Watch) -> Iterator[Doc]:
-    size = 0
-    for doc in docs:
-        counts[doc.dropped or "kept"] += 1
-        size += len(doc.text)
-        watch.advance(counts.total(), size=size, outcomes=counts)
-        yield doc
-
-
-def rows_of(docs: Iterable[Doc]) -> Iterator[str]:
-    return (to_line(doc)[:-1] for doc in docs)
-
-
 def extract(arguments: Sequence[str]) -> int:
     parser = Parser("extract", "Pages to text with every formula as LaTeX: one JSON object a page, kept or not, with the reason.")
     parser.add_argument(
@@ -86,7 +73,7 @@ def extract(arguments: Sequence[str]) -> int:
             if not any(parts.glob("*.jsonl.zst")):  # nothing to go on from
                 shutil.rmtree(parts)
             raise
-        write_lines(out, rows_of(counted((doc for file in files for doc in read_docs(file)), counts, Watch())))
+        write_docs(out, watched(read_files(files), counts, SILENT))
         shutil.rmtree(parts)
     watch.note(summary("extract", counts, out))
     return 0
@@ -120,8 +107,8 @@ def dedup_files(arguments: Sequence[str]) -> int:
     try:
         found = dedup(files, work, duplicates_of(settings))
         counts: Counter[str] = Counter()
-        flow = counted(drop_duplicates((doc for file in files for doc in read_docs(file)), found), counts, watch)
-        write_lines(out, rows_of(doc for doc in flow if doc.dropped is None or not values.drop))
+        flow = watched(drop_duplicates(read_files(files), found), counts, watch)
+        write_docs(out, (doc for doc in flow if doc.dropped is None or not values.drop))
     finally:
         shutil.rmtree(work, ignore_errors=True)
     watch.note(summary("dedup", counts, out))
@@ -151,10 +138,12 @@ def decontaminate_files(arguments: Sequence[str]) -> int:
         write_lines(out, _clean_rows(files, benchmarks, listed, counts))
     else:
         removed: Counter[str] = Counter()
-        stage = decontaminate(
-            benchmarks, unit=settings.unit, report=lambda doc, hits: listed.extend(hit_rows(doc.id, hits)), removed=removed
-        )
-        write_lines(out, rows_of(counted(stage(doc for file in files for doc in read_docs(file)), counts, watch)))
+
+        def report(doc: Doc, hits: Sequence[Hit]) -> None:
+            listed.extend(hit_rows(doc.id, hits))
+
+        stage = decontaminate(benchmarks, unit=settings.unit, report=report, removed=removed)
+        write_docs(out, watched(stage(read_files(files)), counts, watch))
     if values.hits:
         write_lines(values.hits, (json.dumps(row, ensure_ascii=False) for row in listed))
     watch.note(summary("decontaminate", counts, out))
@@ -207,7 +196,7 @@ def problems(arguments: Sequence[str]) -> int:
     watch = Progress()
     watch.begin("problems")
     seen: Counter[str] = Counter()
-    flow = counted((doc for file in files for doc in read_docs(file)), seen, watch)
+    flow = watched(read_files(files), seen, watch)
     counts = write_problems(flow, out, benchmarks, difficulty=difficulty)
     dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common() if reason not in ("found", "kept"))
     watch.note(f"problems: {counts['found']:,} found, {counts['kept']:,} kept ({dropped or 'none dropped'}): {out}")

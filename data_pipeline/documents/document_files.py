@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from data_pipeline.documents.document import Doc, Origin, doc_id, from_row
+from data_pipeline.documents.document import Doc, Origin, doc_id, from_row, to_line
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
@@ -52,6 +53,21 @@ def read_docs(path: Path) -> Iterator[Doc]:
     for file in document_files(Path(path)):
         for number, row in read_rows(file):
             yield _doc_of(row, file, number)
+
+
+def read_files(files: Iterable[Path]) -> Iterator[Doc]:
+    """The documents of some files, one file after the other."""
+    return (doc for file in files for doc in read_docs(file))
+
+
+def docs_at(files: Iterable[Path], places: Iterable[int]) -> Iterator[Doc]:
+    """The documents at some places, ascending, counted from 0 through the lines of all files; the lines between are not looked into."""
+    lines = ((file, number, line) for file in files for number, line in enumerate(open_lines(file), start=1))
+    passed = 0
+    for place in places:
+        file, number, line = next(islice(lines, place - passed, None))
+        passed = place + 1
+        yield _doc_of(_json_row(line, file, number), file, number)
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -113,15 +129,18 @@ def _zstd_chunks(path: Path) -> Iterator[bytes]:
 
 def _json_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(open_lines(file), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{file}:{number}: not a line of JSON ({error}); truncated?") from None
-        if not isinstance(row, dict):
-            raise InputError(f"{file}:{number}: a JSON object is needed, not {type(row).__name__}")
-        yield number, row
+        if line.strip():
+            yield number, _json_row(line, file, number)
+
+
+def _json_row(line: str, file: Path, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file}:{number}: not a line of JSON ({error}); truncated?") from None
+    if not isinstance(row, dict):
+        raise InputError(f"{file}:{number}: a JSON object is needed, not {type(row).__name__}")
+    return row
 
 
 def _parquet_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -178,6 +197,11 @@ def write_lines(path: Path, lines: Iterable[str]) -> int:
             stream.write(line.encode("utf-8", "replace") + b"\n")
             count += 1
     return count
+
+
+def write_docs(path: Path, docs: Iterable[Doc]) -> None:
+    """The documents as lines of JSON, compressed as the file's name says, atomically."""
+    write_lines(path, (to_line(doc)[:-1] for doc in docs))
 
 
 def open_bytes(file: Path, name: str, stack: ExitStack) -> IO[bytes]:

@@ -1,10 +1,9 @@
 """What becomes of a collection: language, boilerplate, quality, decontamination, shards; and the problems in it.
 
 The collection is written down with its scores (`collected.jsonl.zst`), its domains' lines are counted, and it is streamed through the
-stages once. Language comes first, because the
-later rules are written for languages they know; boilerplate before quality, because a menu should not spoil a page; decontamination last,
-on the text as it will be published. Every collected page has an outcome: kept pages are in `corpus/`, all others in `rejected.jsonl.zst`
-with their reason (and, with `keep_rejects`, their text).
+stages once. Language comes first, because the later rules are written for languages they know; boilerplate before quality, because a menu
+should not spoil a page; decontamination last, on the text as it will be published. Every collected page has an outcome: kept pages are in
+`corpus/`, all others in `rejected.jsonl.zst` with their reason (and, with `keep_rejects`, their text).
 """
 
 import json
@@ -25,12 +24,11 @@ from data_pipeline.cleaning.prose_language import keep_languages
 from data_pipeline.cleaning.repeated_lines import find_boilerplate, remove_boilerplate
 from data_pipeline.documents.corpus_shards import write_shards
 from data_pipeline.documents.document import Doc, Stage, drop_if, to_line
-from data_pipeline.documents.document_files import read_docs, write_lines
-from data_pipeline.loop.mining_round import folder_of
-from data_pipeline.loop.page_pool import Pool
+from data_pipeline.documents.document_files import read_docs, write_docs
+from data_pipeline.loop.page_pool import PagePool
 from data_pipeline.loop.round_examples import Round
 from data_pipeline.loop.run_settings import Settings, to_mapping
-from data_pipeline.loop.step_records import Record, Watch, is_done, recorded, step_file, write_json
+from data_pipeline.loop.step_records import Record, Watch, is_done, recorded, round_folder, step_file, watched, write_json
 from data_pipeline.problems.problem_mining import write_problems
 from verifiers.atomic_files import atomic_path
 
@@ -76,16 +74,16 @@ def measured(docs: Iterator[Doc], stages: Iterable[tuple[str, Stage]], records: 
         records.append(record)
 
 
-def write_corpus(pool: Pool, last: Round, settings: Settings, out: Path, watch: Watch) -> int:
+def write_corpus(pool: PagePool, last: Round, settings: Settings, out: Path, watch: Watch) -> int:
     """`corpus/` and `rejected.jsonl.zst`, unless they are there; how many documents are kept."""
     if not is_done(out, "corpus"):
         records: list[Record] = []
         with recorded(out, "corpus") as whole:
             watch.begin("corpus", int(last.collected.sum()))
             collection = out / COLLECTION
-            write_lines(collection, (to_line(doc)[:-1] for doc in _collection(pool, last, out)))
+            write_docs(collection, _collection(pool, last, out))
             flow = measured(read_docs(collection), _stages(collection, settings, out, watch), records)
-            flow = _watched(_with_rejects(flow, out / "rejected.jsonl.zst", settings.keep_rejects), watch)
+            flow = watched(_with_rejects(flow, out / "rejected.jsonl.zst", settings.keep_rejects), Counter(), watch)
             write_shards(flow, out / "corpus", suffix=settings.format, tokenizer=settings.tokenizer or None, config=_config(settings))
             whole.entered, whole.kept = records[0].entered, records[-1].kept
             whole.bytes_in, whole.bytes_out = records[0].bytes_in, records[-1].bytes_out
@@ -100,9 +98,9 @@ def _config(settings: Settings) -> dict[str, Any]:
     return {name: value for name, value in to_mapping(settings).items() if name != "workers"}
 
 
-def _collection(pool: Pool, last: Round, out: Path) -> Iterator[Doc]:
+def _collection(pool: PagePool, last: Round, out: Path) -> Iterator[Doc]:
     """The collected pages with their score."""
-    scores = pq.read_table(folder_of(out, last.number) / "scores.parquet", columns=["score"])["score"].to_numpy()
+    scores = pq.read_table(round_folder(out, last.number) / "scores.parquet", columns=["score"])["score"].to_numpy()
     for row, doc in pool.docs(last.collected):
         yield doc.score("math", round(float(scores[row]), 6))
 
@@ -146,18 +144,8 @@ def _with_rejects(docs: Iterator[Doc], path: Path, texts: bool) -> Iterator[Doc]
             yield doc
 
 
-def _watched(docs: Iterator[Doc], watch: Watch) -> Iterator[Doc]:
-    counts: Counter[str] = Counter()
-    size = 0
-    for doc in docs:
-        counts[doc.dropped or "kept"] += 1
-        size += len(doc.text)
-        watch.advance(counts.total(), size=size, outcomes=counts)
-        yield doc
-
-
 def write_problem_file(settings: Settings, out: Path, watch: Watch) -> int:
-    """`problem_mining.jsonl`, unless it is there or not wanted; how many problems it holds."""
+    """`problems.jsonl`, unless it is there or not wanted; how many problems it holds."""
     if not settings.problems:
         return 0
     if not is_done(out, "problems"):

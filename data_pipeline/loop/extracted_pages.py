@@ -1,19 +1,18 @@
 """The first two steps of a run: the cached extraction of all pages, and the copies among them."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from data_pipeline.archives.named_inputs import expand
 from data_pipeline.cleaning.duplicates import MEGAMATH, Dedup, Duplicates, dedup
-from data_pipeline.documents.document_files import read_docs
 from data_pipeline.extraction.extract_archives import archive_key, extract_archives
 from data_pipeline.loop.run_settings import Settings
-from data_pipeline.loop.step_records import Record, Watch, is_done, recorded
+from data_pipeline.loop.step_records import Record, Watch, is_done, read_json, recorded
 
 SOUND = ("pages", "skipped: ")
 """How the counts of records begin that nothing is wrong with."""
@@ -40,9 +39,7 @@ def find_duplicates(files: Sequence[Path], out: Path, settings: Settings, watch:
     with recorded(out, "duplicates") as record:
         found = dedup(files, out, duplicates_of(settings))
         record.dropped = {reason: count for reason, count in found.counts().items() if count}
-        for file in files:
-            for doc in read_docs(file):
-                record.entered += doc.dropped is None
+        record.entered = sum(_marker_of(file)["outcomes"].get("kept", 0) for file in files)
         record.kept = record.entered - len(found)
     return found
 
@@ -60,7 +57,7 @@ def extracted_files(inputs: Sequence[str], folder: Path, settings: Settings, wat
     with recorded(out, "extract") if out is not None else nullcontext(Record("seed")) as record:
         for progress in extract_archives(sources, folder, settings, workers=processes(settings)):
             watch.advance(progress.pages, size=progress.bytes, outcomes=progress.outcomes, share=progress.share)
-        markers = [json.loads(path.read_text()) for path in _markers(sources, folder)]
+        markers = [read_json(path) for path in _markers(sources, folder)]
         _count(markers, record)
         record.details["processes"] = min(processes(settings), len(sources))
     for line in damage_lines(damages(markers)):
@@ -101,6 +98,11 @@ def damage_lines(damaged: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 def _documents(marker: Path) -> Path:
     return marker.with_name(marker.name.removesuffix(".json") + ".jsonl.zst")
+
+
+def _marker_of(documents: Path) -> dict[str, Any]:
+    """What extraction counted in an archive whose documents lie there."""
+    return read_json(documents.with_name(documents.name.removesuffix(".jsonl.zst") + ".json"))
 
 
 def _markers(sources: Sequence[str], folder: Path) -> list[Path]:

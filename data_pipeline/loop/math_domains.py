@@ -26,6 +26,8 @@ DEPTH = 6  # path segments looked at: deeper folders hold too few pages to judge
 EXAMPLES = 3
 TELLING = 8  # pages of which a mathematical folder would hardly ever show so few
 PARAMETERS = 8  # query parameters looked at
+BOARDS = frozenset({"f", "fid", "forum", "forumid", "board", "cat", "category", "c", "section", "tag"})
+"""Query parameters that name the part of a site."""
 
 
 class Visit(NamedTuple):
@@ -65,7 +67,7 @@ class Pattern:
         return self.collected / self.pages if self.pages else 0.0
 
 
-def shares(visits: Iterable[Visit], *, more_than: float = 0.10, least_pages: int = 3) -> list[Domain]:
+def domain_shares(visits: Iterable[Visit], *, more_than: float = 0.10, least_pages: int = 3) -> list[Domain]:
     """Every domain with its share of collected pages; most collected pages first, then by name."""
     pages: dict[str, int] = defaultdict(int)
     collected: dict[str, int] = defaultdict(int)
@@ -106,7 +108,7 @@ def propose_patterns(
         if visit.host in wanted:
             node = trees[visit.host]
             node.add(visit)
-            for step in steps(visit.url):
+            for step in path_steps(visit.url):
                 node = node.children.setdefault(step, _Node())
                 node.add(visit)
     return [pattern for host in sorted(trees) for pattern in _descend(host, "/", trees[host], share, pages, least_share)]
@@ -120,7 +122,7 @@ def _descend(host: str, path: str, node: _Node, share: float, pages: int, least_
     below: list[Pattern] = []
     if not taken:
         for name, child in sorted(node.children.items()):
-            below += _descend(host, _join(path, name), child, share, pages, least_share)
+            below += _descend(host, _join_step(path, name), child, share, pages, least_share)
     if taken or (not any(found.accept for found in below) and node.collected > least_share * node.pages):
         yield Pattern(host, path, node.pages, node.collected, taken, tuple(node.examples))
     else:
@@ -132,11 +134,11 @@ def _is_mixed(node: _Node, least_share: float) -> bool:
     return any(child.pages >= TELLING and child.collected <= least_share * child.pages for child in node.children.values())
 
 
-def _join(path: str, name: str) -> str:
+def _join_step(path: str, name: str) -> str:
     return path.rstrip("/") + name
 
 
-def steps(url: str) -> Iterator[str]:
+def path_steps(url: str) -> Iterator[str]:
     """The path of a URL as the steps of the tree: "/questions/", "/12/", "/why"; a page's query parameter is its last step."""
     try:
         parts = urlsplit(url)
@@ -162,23 +164,16 @@ def _board(query: str) -> str:
     return ""
 
 
-BOARDS = frozenset({"f", "fid", "forum", "forumid", "board", "cat", "category", "c", "section", "tag"})
-
-
-def matches(pattern: Pattern, host: str, url: str) -> bool:
-    return host == pattern.host and any(path == pattern.path for path in paths(url))
-
-
-def paths(url: str) -> Iterator[str]:
+def pattern_paths(url: str) -> Iterator[str]:
     """Every pattern path that covers a URL, from "/" down."""
     path = "/"
     yield path
-    for step in steps(url):
-        path = _join(path, step)
+    for step in path_steps(url):
+        path = _join_step(path, step)
         yield path
 
 
-def accepted(patterns: Iterable[Pattern]) -> Mapping[str, frozenset[str]]:
+def accepted_paths(patterns: Iterable[Pattern]) -> Mapping[str, frozenset[str]]:
     """The accepted paths by host: what `covers` looks a page up in."""
     found: dict[str, set[str]] = defaultdict(set)
     for pattern in patterns:
@@ -190,14 +185,12 @@ def accepted(patterns: Iterable[Pattern]) -> Mapping[str, frozenset[str]]:
 def covers(places: Mapping[str, frozenset[str]], host: str, url: str) -> bool:
     """Whether a page lies under an accepted pattern."""
     under = places.get(host)
-    return under is not None and any(path in under for path in paths(url))
+    return under is not None and any(path in under for path in pattern_paths(url))
 
 
 def write_patterns(patterns: Sequence[Pattern], path: Path) -> None:
     """`patterns.json`, one pattern a line, so that a person can edit `accept` and a diff shows it."""
-    lines = [json.dumps({**asdict(pattern), "share": round(pattern.share, 4)}, ensure_ascii=False) for pattern in patterns]
-    with atomic_path(path) as temporary:
-        temporary.write_text('{"patterns": [' + ",".join("\n" + line for line in lines) + "\n]}\n", encoding="utf-8")
+    _write_list("patterns", patterns, path)
 
 
 def read_patterns(path: Path) -> list[Pattern]:
@@ -218,10 +211,14 @@ def _pattern(row: Mapping[str, Any]) -> Pattern:
 
 
 def write_domains(domains: Sequence[Domain], path: Path) -> None:
-    """`math_domains.json`, one domain a line."""
-    lines = [json.dumps({**asdict(domain), "share": round(domain.share, 4)}, ensure_ascii=False) for domain in domains]
+    """`domains.json`, one domain a line."""
+    _write_list("domains", domains, path)
+
+
+def _write_list(name: str, entries: Sequence[Pattern | Domain], path: Path) -> None:
+    lines = [json.dumps({**asdict(entry), "share": round(entry.share, 4)}, ensure_ascii=False) for entry in entries]
     with atomic_path(path) as temporary:
-        temporary.write_text('{"domains": [' + ",".join("\n" + line for line in lines) + "\n]}\n", encoding="utf-8")
+        temporary.write_text(f'{{"{name}": [' + ",".join("\n" + line for line in lines) + "\n]}\n", encoding="utf-8")
 
 
 def read_domains(path: Path) -> list[Domain]:

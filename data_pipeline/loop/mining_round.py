@@ -3,15 +3,13 @@
 The user's own seed pages are collected whatever their score. Pages that patterns brought in are not: they train, and then they must score.
 Where the user gave neither a budget nor a threshold, the held-out pages decide it (`calibrated`).
 
-A round's folder: `model.bin`, `training.json`, `scores.parquet`, `math_domains.json`, `patterns.json`, and `figures.json`, written last.
+A round's folder: `model.bin`, `training.json`, `scores.parquet`, `domains.json`, `patterns.json`, and `figures.json`, written last.
 Nothing in it depends on time, place or the number of workers.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,13 +19,13 @@ from numpy.typing import NDArray
 from data_pipeline.classifier.math_classifier import Classifier, Example, train, training_for
 from data_pipeline.classifier.parallel_scoring import score_texts
 from data_pipeline.documents.addresses import host
-from data_pipeline.loop import math_domains as places
+from data_pipeline.loop import math_domains
 from data_pipeline.loop.extracted_pages import processes
-from data_pipeline.loop.page_pool import Mask, Pool
+from data_pipeline.loop.page_pool import Mask, PagePool
 from data_pipeline.loop.round_examples import Round, Sample, draw_sample
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.seed_pages import Seed
-from data_pipeline.loop.step_records import Record, Watch, write_json
+from data_pipeline.loop.step_records import Record, Watch, round_folder, write_json
 from verifiers.atomic_files import atomic_path, remove_leftovers
 from verifiers.input_error import InputError
 
@@ -35,21 +33,17 @@ Scores = NDArray[np.float32]
 TELLING = 100  # held-out pages of a kind without which the threshold stays
 
 
-def folder_of(out: Path, number: int) -> Path:
-    return out / f"round-{number:02d}"
-
-
-def first(pool: Pool, seed: Seed) -> Round:
+def before_all_rounds(pool: PagePool, seed: Seed) -> Round:
     """What stands before the first round: the user's seed, nothing collected."""
     given = seed.pages_of(pool)
     nothing = np.zeros(len(pool), np.bool_)
     return Round(0, nothing, given, frozenset())
 
 
-def run_round(pool: Pool, seed: Seed, before: Round, settings: Settings, out: Path, watch: Watch, record: Record) -> Round:
+def run_round(pool: PagePool, seed: Seed, before: Round, settings: Settings, out: Path, watch: Watch, record: Record) -> Round:
     """The round after `before`, from wherever an earlier attempt stopped. `record` learns how long the training took."""
     number = before.number + 1
-    folder = folder_of(out, number)
+    folder = round_folder(out, number)
     sample = draw_sample(pool, seed, before, settings)
     folder.mkdir(exist_ok=True)
     remove_leftovers(folder)  # of a training that was killed
@@ -60,8 +54,8 @@ def run_round(pool: Pool, seed: Seed, before: Round, settings: Settings, out: Pa
     threshold, collected = collect(pool, scores, seed.pages_of(pool), sample, settings)
     _write_scores(pool, scores, collected, before.seed, folder / "scores.parquet")
     domains, patterns = _look(pool, collected, settings)
-    places.write_domains(domains, folder / "domains.json")
-    places.write_patterns(patterns, folder / "patterns.json")
+    math_domains.write_domains(domains, folder / "domains.json")
+    math_domains.write_patterns(patterns, folder / "patterns.json")
     overlap = float((collected & before.collected).sum() / max(1, collected.sum()))
     figures = {
         "round": number, "positives": len(sample.good) + seed.count, "negatives": len(sample.bad), "held_out": int(sample.held.sum()),
@@ -75,30 +69,25 @@ def run_round(pool: Pool, seed: Seed, before: Round, settings: Settings, out: Pa
     return load_round(pool, out, number)
 
 
-def load_round(pool: Pool, out: Path, number: int) -> Round:
+def load_round(pool: PagePool, out: Path, number: int) -> Round:
     """A finished round from its folder, with the patterns as a person may have edited them since. Raises InputError for a damaged one."""
-    folder = folder_of(out, number)
+    folder = round_folder(out, number)
     table = pq.read_table(folder / "scores.parquet", columns=["collected", "seed"])
     if len(table) != len(pool):
         raise InputError(
             f"{folder}: scores of {len(table)} pages for a pool of {len(pool)}; take another --out, or delete the round's folder"
         )
     collected, seed = (table[name].to_numpy().astype(np.bool_) for name in ("collected", "seed"))
-    accepted = places.accepted(places.read_patterns(folder / "patterns.json"))
-    under = np.array([places.covers(accepted, host, url) for host, url in zip(pool.hosts, pool.urls, strict=True)], np.bool_)
-    mathematical = frozenset(found.host for found in places.read_domains(folder / "domains.json") if found.mathematical)
+    under_patterns = math_domains.accepted_paths(math_domains.read_patterns(folder / "patterns.json"))
+    under = np.array([math_domains.covers(under_patterns, host, url) for host, url in zip(pool.hosts, pool.urls, strict=True)], np.bool_)
+    mathematical = frozenset(found.host for found in math_domains.read_domains(folder / "domains.json") if found.mathematical)
     return Round(number, collected, seed | under, mathematical)
-
-
-def read_figures(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "figures.json").read_text())
-    return found
 
 
 # The steps ------------------------------------------------------------------------------------------------------------------------------
 
 
-def _model(pool: Pool, seed: Seed, sample: Sample, settings: Settings, folder: Path, watch: Watch) -> Path:
+def _model(pool: PagePool, seed: Seed, sample: Sample, settings: Settings, folder: Path, watch: Watch) -> Path:
     """The round's classifier; the first round may start from the user's."""
     if sample.number == 1 and seed.model is not None:
         return seed.model
@@ -110,7 +99,7 @@ def _model(pool: Pool, seed: Seed, sample: Sample, settings: Settings, folder: P
     return model
 
 
-def _examples(pool: Pool, seed: Seed, sample: Sample) -> Iterator[Example]:
+def _examples(pool: PagePool, seed: Seed, sample: Sample) -> Iterator[Example]:
     for doc in seed.docs():
         yield Example(doc.text, True, host(doc.url) or doc.origin.archive)
     good = np.zeros(len(pool), np.bool_)
@@ -121,7 +110,7 @@ def _examples(pool: Pool, seed: Seed, sample: Sample) -> Iterator[Example]:
         yield Example(doc.text, bool(good[row]), pool.hosts[row])
 
 
-def _scores(pool: Pool, model: Path, settings: Settings, watch: Watch) -> Scores:
+def _scores(pool: PagePool, model: Path, settings: Settings, watch: Watch) -> Scores:
     """The probability of mathematics of every page, rounded to what a float holds in text too."""
     found = np.zeros(len(pool), np.float32)
     watch.begin("scoring", len(pool))
@@ -140,7 +129,7 @@ def _scores(pool: Pool, model: Path, settings: Settings, watch: Watch) -> Scores
     return np.round(found, 6)
 
 
-def collect(pool: Pool, scores: Scores, given: Mask, sample: Sample, settings: Settings) -> tuple[float, Mask]:
+def collect(pool: PagePool, scores: Scores, given: Mask, sample: Sample, settings: Settings) -> tuple[float, Mask]:
     """The threshold and the collected pages: the given ones, and the best others up to the budget or down to the threshold."""
     collected = given.copy()
     if settings.budget:
@@ -170,7 +159,7 @@ def calibrated(scores: Scores, sample: Sample) -> float:
     return float(best[np.argmin(np.abs(best - 0.5))])
 
 
-def check_budget(pool: Pool, settings: Settings) -> None:
+def check_budget(pool: PagePool, settings: Settings) -> None:
     """Raises InputError for a budget that would collect everything."""
     whole = int(pool.tokens.sum())
     if settings.budget > whole:
@@ -180,21 +169,21 @@ def check_budget(pool: Pool, settings: Settings) -> None:
         )
 
 
-def _look(pool: Pool, collected: Mask, settings: Settings) -> tuple[list[places.Domain], list[places.Pattern]]:
+def _look(pool: PagePool, collected: Mask, settings: Settings) -> tuple[list[math_domains.Domain], list[math_domains.Pattern]]:
     """The domains and the proposed patterns."""
 
-    def visits() -> Iterator[places.Visit]:
+    def visits() -> Iterator[math_domains.Visit]:
         for name, url, taken in zip(pool.hosts, pool.urls, collected.tolist(), strict=True):
-            yield places.Visit(name, url, taken)
+            yield math_domains.Visit(name, url, taken)
 
-    found = places.shares(visits(), more_than=settings.domain_share, least_pages=settings.domain_pages)
-    patterns = places.propose_patterns(
+    found = math_domains.domain_shares(visits(), more_than=settings.domain_share, least_pages=settings.domain_pages)
+    patterns = math_domains.propose_patterns(
         visits(), found, share=settings.pattern_share, pages=settings.pattern_pages, least_share=settings.domain_share
     )  # fmt: skip
     return found, patterns
 
 
-def _write_scores(pool: Pool, scores: Scores, collected: Mask, seed: Mask, path: Path) -> None:
+def _write_scores(pool: PagePool, scores: Scores, collected: Mask, seed: Mask, path: Path) -> None:
     table = pa.table({
         "id": [pool.id_of(row) for row in range(len(pool))], "url": list(pool.urls), "host": list(pool.hosts), "score": scores,
         "collected": collected, "seed": seed,

@@ -24,11 +24,11 @@ from typing import Any
 
 from data_pipeline.loop import collected_corpus, mining_round
 from data_pipeline.loop.extracted_pages import extracted_files, find_duplicates
-from data_pipeline.loop.page_pool import Pool, build_pool
+from data_pipeline.loop.page_pool import PagePool, build_pool
 from data_pipeline.loop.round_examples import Round
 from data_pipeline.loop.run_settings import STEPS, Settings, differences, to_mapping
 from data_pipeline.loop.seed_pages import Seed, read_seed, refuse_too_small, sort_seed
-from data_pipeline.loop.step_records import SILENT, Watch, is_done, recorded, write_funnel, write_json
+from data_pipeline.loop.step_records import SILENT, Watch, is_done, read_json, recorded, round_folder, write_funnel, write_json
 from verifiers.atomic_files import remove_leftovers
 from verifiers.input_error import InputError
 
@@ -63,7 +63,7 @@ def mine(settings: Settings, inputs: Sequence[str], out: Path, *, watch: Watch =
         if idle := seed.idle_hosts(pool):
             watch.note(f"of the seed's hosts, the inputs hold no page of {', '.join(idle)}")
         last = _rounds(pool, seed, settings, out, watch, review)
-        waits = mining_round.folder_of(out, last.number) / "patterns.json"
+        waits = round_folder(out, last.number) / "patterns.json"
         write_funnel(out)
         if review and not _ended(last, settings, out):
             return Outcome(out, last.number, len(pool), int(last.collected.sum()), 0, 0, waits)
@@ -73,24 +73,24 @@ def mine(settings: Settings, inputs: Sequence[str], out: Path, *, watch: Watch =
     return Outcome(out, last.number, len(pool), int(last.collected.sum()), kept, problems, None)
 
 
-def _check(pool: Pool, settings: Settings) -> None:
+def _check(pool: PagePool, settings: Settings) -> None:
     if not len(pool):
         raise InputError("the inputs hold no page that extraction keeps; `reckon mine stats OUT` shows the reasons")
     mining_round.check_budget(pool, settings)
 
 
-def _rounds(pool: Pool, seed: Seed, settings: Settings, out: Path, watch: Watch, review: bool) -> Round:
+def _rounds(pool: PagePool, seed: Seed, settings: Settings, out: Path, watch: Watch, review: bool) -> Round:
     """All rounds that are left; with `review`, one."""
-    current = mining_round.first(pool, seed)
+    current = mining_round.before_all_rounds(pool, seed)
     while not _ended(current, settings, out):
         number = current.number + 1
         name = f"round-{number:02d}"
-        if not (mining_round.folder_of(out, number) / "figures.json").is_file():
+        if not (round_folder(out, number) / "figures.json").is_file():
             with recorded(out, name) as record:
                 current = mining_round.run_round(pool, seed, current, settings, out, watch, record)
                 record.entered, record.kept = len(pool), int(current.collected.sum())
                 record.dropped = {"round: not collected": record.entered - record.kept}
-            watch.note(_sentence(mining_round.read_figures(mining_round.folder_of(out, number))))
+            watch.note(_sentence(read_json(round_folder(out, number) / "figures.json")))
             if review:
                 return current
         else:
@@ -102,7 +102,7 @@ def _ended(current: Round, settings: Settings, out: Path) -> bool:
     """Whether this is the last round."""
     if current.number == 0:
         return False
-    return current.number >= settings.rounds or bool(mining_round.read_figures(mining_round.folder_of(out, current.number))["settled"])
+    return current.number >= settings.rounds or bool(read_json(round_folder(out, current.number) / "figures.json")["settled"])
 
 
 def _sentence(figures: dict[str, Any]) -> str:

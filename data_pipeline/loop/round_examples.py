@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_pipeline.loop.page_pool import Mask, Pool, Rows, draw, lot
+from data_pipeline.loop.page_pool import Mask, PagePool, Rows, draw, lot
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.seed_pages import Seed
 from verifiers.input_error import InputError
@@ -50,10 +50,10 @@ class Round:
     """Hosts of mathematical domains."""
 
 
-def draw_sample(pool: Pool, seed: Seed, before: Round, settings: Settings) -> Sample:
+def draw_sample(pool: PagePool, seed: Seed, before: Round, settings: Settings) -> Sample:
     """Raises InputError for a seed of one class: nothing known to be mathematics, or nothing else."""
     number = before.number + 1
-    good = draw(pool, np.flatnonzero(before.seed), settings.seed_pages, seed=settings.random_seed, purpose=f"positives {number}")
+    good = draw(pool, np.flatnonzero(before.seed), settings.seed_pages, random_seed=settings.random_seed, purpose=f"positives {number}")
     known = len(good) + seed.count
     if known < LEAST and not (number == 1 and seed.model):
         named = ", ".join([*settings.seed, *settings.seed_domains][:3])
@@ -66,7 +66,7 @@ def draw_sample(pool: Pool, seed: Seed, before: Round, settings: Settings) -> Sa
     return Sample(number, good, bad, held)
 
 
-def _negatives(pool: Pool, before: Round, settings: Settings, wanted: int) -> Rows:
+def _negatives(pool: PagePool, before: Round, settings: Settings, wanted: int) -> Rows:
     """Random pages of those least likely to be mathematics, at most half of them."""
     related = np.array([host in before.mathematical for host in pool.hosts], np.bool_)
     possible = ~before.seed
@@ -80,4 +80,4 @@ def _negatives(pool: Pool, before: Round, settings: Settings, wanted: int) -> Ro
             "mathematics from; add other pages"
         )
     most = max(LEAST, len(rows) // 2)
-    return draw(pool, rows, min(wanted, most), seed=settings.random_seed, purpose=f"negatives {before.number + 1}")
+    return draw(pool, rows, min(wanted, most), random_seed=settings.random_seed, purpose=f"negatives {before.number + 1}")

@@ -1,4 +1,4 @@
-"""A mining run as one page: `run_report.html`, with the funnel, the rounds, what was found, sample pages before and after, and what it
+"""A mining run as one page: `report.html`, with the funnel, the rounds, what was found, sample pages before and after, and what it
 cost.
 
 Everything is read from the run's own files, so it can be drawn again at any time (`reckon mine report OUT`), of an unfinished run too:
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import read_docs
 from data_pipeline.loop import report_plots as plots
-from data_pipeline.loop.step_records import CORPUS_STAGES, told_once
+from data_pipeline.loop.step_records import CORPUS_STAGES, read_json, round_figures, round_folder, told_once
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
@@ -43,10 +43,10 @@ HAYSTACK = 2_000_000
 
 def write_report(out: Path) -> Path:
     """Draw the plots of the run in `out` and write report.html beside them; its path. Raises InputError where no step is finished."""
-    steps = _json(out / "funnel.json").get("steps", [])
+    steps = read_json(out / "funnel.json").get("steps", [])
     if not steps:
         raise InputError(f"{out}: holds no funnel.json with a finished step; nothing to report yet")
-    figures = [_json(path) for path in sorted(out.glob("round-*/figures.json"))]
+    figures = round_figures(out)
     docs = list(islice(_corpus(out), SAMPLED))
     pictures = list(_draw(out, steps, figures, docs))
     parts = [
@@ -58,23 +58,12 @@ def write_report(out: Path) -> Path:
         _cost(steps),
         _kept(docs),
         _rejected(out),
-        f"<h2>Configuration</h2><pre>{html.escape(json.dumps(_json(out / 'config.json'), indent=1, ensure_ascii=False))}</pre>",
+        f"<h2>Configuration</h2><pre>{html.escape(json.dumps(read_json(out / 'config.json'), indent=1, ensure_ascii=False))}</pre>",
     ]
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(out.resolve().name)}</title><style>{STYLE}</style>'
     with atomic_path(out / "report.html") as temporary:
         temporary.write_text(head + "\n".join(parts) + "</html>\n", encoding="utf-8", errors="replace")
     return out / "report.html"
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """The object of a file; {} where there is none yet. Raises InputError for one that is damaged."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise InputError(f"{path}: damaged ({error}); delete it and run the step again") from error
-    return found if isinstance(found, dict) else {}
 
 
 def _corpus(out: Path) -> Iterator[Doc]:
@@ -96,19 +85,15 @@ def _draw(out: Path, steps: Sequence[Mapping[str, Any]], figures: Sequence[Mappi
     if not figures:
         return
     yield plots.rounds(figures, folder / "rounds.png")
-    tables = {row["round"]: pq.read_table(_round(out, row) / "scores.parquet", columns=["score", "collected"]) for row in figures}
-    yield plots.scores(
-        {number: (table["score"].to_numpy(), table["collected"].to_numpy().astype(np.bool_)) for number, table in tables.items()},
-        folder / "scores.png",
-    )
-    yield plots.domains(_json(_round(out, figures[-1]) / "domains.json").get("domains", []), folder / "domains.png")
-    bins = (_json(_round(out, figures[-1]) / "training.json").get("held_out_sources") or {}).get("calibration")
+    scores = {}
+    for row in figures:
+        table = pq.read_table(round_folder(out, row["round"]) / "scores.parquet", columns=["score", "collected"])
+        scores[row["round"]] = table["score"].to_numpy(), table["collected"].to_numpy().astype(np.bool_)
+    yield plots.scores(scores, folder / "scores.png")
+    yield plots.domains(read_json(round_folder(out, figures[-1]["round"]) / "domains.json").get("domains", []), folder / "domains.png")
+    bins = (read_json(round_folder(out, figures[-1]["round"]) / "training.json").get("held_out_sources") or {}).get("calibration")
     if bins:
         yield plots.calibration(bins, folder / "calibration.png")
-
-
-def _round(out: Path, figures: Mapping[str, Any]) -> Path:
-    return out / f"round-{figures['round']:02d}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -145,7 +130,7 @@ def _domains(out: Path, figures: Sequence[Mapping[str, Any]]) -> str:
     if not figures:
         return ""
     rows = sorted(
-        _json(_round(out, figures[-1]) / "domains.json").get("domains", []),
+        read_json(round_folder(out, figures[-1]["round"]) / "domains.json").get("domains", []),
         key=lambda row: (-row["collected"], -row["pages"], row["host"] or ""),
     )[: plots.MOST_BARS]
     body = [

@@ -15,9 +15,9 @@ import numpy as np
 from data_pipeline.classifier.classifier_words import normalise
 from data_pipeline.classifier.training_examples import FEWEST, SHORTEST
 from data_pipeline.documents.addresses import host, normalise_url
-from data_pipeline.documents.document import Doc, to_line
-from data_pipeline.documents.document_files import SUFFIXES, read_docs, write_lines
-from data_pipeline.loop.page_pool import Mask, Pool, lot
+from data_pipeline.documents.document import Doc
+from data_pipeline.documents.document_files import SUFFIXES, read_docs, read_files, write_docs
+from data_pipeline.loop.page_pool import Mask, PagePool, lot
 from data_pipeline.loop.run_settings import Settings
 from verifiers.input_error import InputError
 
@@ -38,7 +38,7 @@ class Seed:
     def docs(self) -> Iterator[Doc]:
         return read_docs(self.documents) if self.documents else iter(())
 
-    def pages_of(self, pool: Pool) -> Mask:
+    def pages_of(self, pool: PagePool) -> Mask:
         """The pages of the pool that the seed names."""
         given = [
             name in self.hosts or (bool(self.urls) and normalise_url(url) in self.urls)
@@ -46,7 +46,7 @@ class Seed:
         ]
         return np.array(given, np.bool_)
 
-    def idle_hosts(self, pool: Pool) -> list[str]:
+    def idle_hosts(self, pool: PagePool) -> list[str]:
         """The hosts that no page of the pool is from, each with the pool's nearest one where one is near."""
         known = set(pool.hosts)
         return [f"{name}{_nearest(name, known)}" for name in sorted(self.hosts - known)]
@@ -122,12 +122,11 @@ def host_names(names: Sequence[str]) -> frozenset[str]:
 def seed_documents(files: Sequence[Path]) -> Iterator[Doc]:
     """The kept documents with text, each text once."""
     seen: set[int] = set()
-    for file in files:
-        for doc in read_docs(file):
-            key = lot(doc.text, 0, "text")
-            if doc.dropped is None and doc.text.strip() and key not in seen:
-                seen.add(key)
-                yield doc
+    for doc in read_files(files):
+        key = lot(doc.text, 0, "text")
+        if doc.dropped is None and doc.text.strip() and key not in seen:
+            seen.add(key)
+            yield doc
 
 
 def read_seed(settings: Settings, out: Path, extracted: Sequence[Path]) -> Seed:
@@ -136,7 +135,7 @@ def read_seed(settings: Settings, out: Path, extracted: Sequence[Path]) -> Seed:
     files = [*documents, *extracted]
     kept = out / NAME
     if files and not kept.is_file():
-        write_lines(kept, (to_line(doc)[:-1] for doc in seed_documents(files)))
+        write_docs(kept, seed_documents(files))
     urls = set(read_urls(lists))
     count = 0
     if files:

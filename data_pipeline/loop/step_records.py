@@ -8,13 +8,15 @@ like them it holds durations; no other file of a run does.
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_pipeline.documents.document import Doc
 from verifiers.atomic_files import atomic_path
+from verifiers.input_error import InputError
 
 
 class Watch:
@@ -31,6 +33,16 @@ class Watch:
 
 
 SILENT = Watch()
+
+
+def watched(docs: Iterable[Doc], counts: Counter[str], watch: Watch) -> Iterator[Doc]:
+    """The documents, told to `watch` as they pass; `counts` has those kept and those dropped by reason."""
+    size = 0
+    for doc in docs:
+        counts[doc.dropped or "kept"] += 1
+        size += len(doc.text)
+        watch.advance(counts.total(), size=size, outcomes=counts)
+        yield doc
 
 
 @dataclass(slots=True)
@@ -58,6 +70,17 @@ class Record:
 def write_json(path: Path, value: Any) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object of a file; {} where there is none yet. Raises InputError for one that is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(f"{path}: damaged ({error}); delete it and run the step again") from error
+    return found if isinstance(found, dict) else {}
 
 
 def step_file(out: Path, step: str) -> Path:
@@ -109,6 +132,15 @@ ORDER = ("extract", "duplicates", "round", *CORPUS_STAGES, "corpus", "problems")
 def _rank(step: str) -> tuple[int, str]:
     name = step.split("-", 1)[0]
     return (ORDER.index(name) if name in ORDER else len(ORDER), step)
+
+
+def round_folder(out: Path, number: int) -> Path:
+    return out / f"round-{number:02d}"
+
+
+def round_figures(out: Path) -> list[dict[str, Any]]:
+    """What the finished rounds came to, in order."""
+    return [read_json(path) for path in sorted(out.glob("round-*/figures.json"))]
 
 
 def write_funnel(out: Path) -> None:

@@ -17,7 +17,7 @@ import zstandard
 from data_pipeline.archives.indexed_pages import Row, read_records, requests
 from data_pipeline.archives.named_inputs import expand
 from data_pipeline.classifier.math_classifier import PRESETS, Training, train, training_for
-from data_pipeline.classifier.training_examples import FEWEST, Example, Seed, split
+from data_pipeline.classifier.training_examples import FEWEST, Example, Examples, split_examples
 from data_pipeline.commands import mine_command
 from data_pipeline.documents.document import Doc, Origin, to_line
 from data_pipeline.extraction import archive_watcher
@@ -222,12 +222,12 @@ def test_the_runs_folder_may_stand_in_the_configuration(tmp_path: Path, capsys: 
 def test_small_seeds_hold_out_what_they_can_spare(tmp_path: Path, count: int) -> None:
     examples = [Example(text(words, k), words is MATHEMATICS, f"{words[0]}{k}") for words in (MATHEMATICS, OTHER) for k in range(count)]
     with (tmp_path / "lines").open("w+b") as file:
-        seed = Seed.write(examples, file)
-    assert sum(seed.positive) == count
-    parts = split(seed, None, 0)
-    left = Counter(seed.positive[row] for row in parts["train"])
+        written = Examples.write(examples, file)
+    assert sum(written.positive) == count
+    parts = split_examples(written, None, 0)
+    left = Counter(written.positive[row] for row in parts["train"])
     assert min(left[True], left[False]) >= FEWEST
-    held = Counter(seed.positive[row] for row in parts["held_out_sources"])
+    held = Counter(written.positive[row] for row in parts["held_out_sources"])
     assert held[True] == held[False] == min(count - FEWEST, FEWEST)
 
 

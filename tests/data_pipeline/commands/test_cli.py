@@ -14,8 +14,7 @@ import pytest
 from data_pipeline.commands import mine_command
 from data_pipeline.commands.demo_pages import SEED_HOST
 from data_pipeline.commands.demo_web import BENCHMARK, web, write_web
-from data_pipeline.commands.run_progress import Progress
-from data_pipeline.commands.run_tables import table
+from data_pipeline.commands.terminal_output import Progress, aligned_table
 from data_pipeline.loop.run_settings import CHOICES, Settings, fields, from_mapping, read_config, to_mapping
 from tests.data_pipeline import stand_ins as mining_stand_ins
 from verifiers.input_error import InputError
@@ -92,7 +91,7 @@ def test_extract_keeps_the_order_of_its_inputs_and_forgets_those_of_an_earlier_a
     for name in "cab":
         (tmp_path / f"{name}.html").write_text(PAGE)
     named = [str(tmp_path / f"{name}.html") for name in "cab"]
-    monkeypatch.setattr("data_pipeline.commands.step_commands.write_lines", _interrupt)
+    monkeypatch.setattr("data_pipeline.commands.step_commands.write_docs", _interrupt)
     assert mine_command.main(["extract", *named, "--out", str(tmp_path / "out.jsonl")]) == 130
     assert not (tmp_path / "out.jsonl").exists()
     monkeypatch.undo()
@@ -369,7 +368,7 @@ def test_a_log_gets_a_line_only_now_and_then():
 
 
 def test_tables_are_aligned():
-    assert table(["a", "n", "why"], [["x", "1", "because"], ["long", "22", ""]]) == [
+    assert aligned_table(["a", "n", "why"], [["x", "1", "because"], ["long", "22", ""]]) == [
         "a      n  why",
         "----  --  -------",
         "x      1  because",

@@ -7,13 +7,13 @@ import pytest
 from data_pipeline.loop.math_domains import (
     Pattern,
     Visit,
-    accepted,
+    accepted_paths,
     covers,
-    paths,
+    domain_shares,
+    pattern_paths,
     propose_patterns,
     read_domains,
     read_patterns,
-    shares,
     write_domains,
     write_patterns,
 )
@@ -27,7 +27,7 @@ def site(host: str, folder: str, pages: int, collected: int) -> list[Visit]:
 
 def test_a_domain_needs_more_than_its_share_and_enough_pages():
     visits = site("tenth.org", "/", 10, 1) + site("more.org", "/", 10, 2) + site("tiny.org", "/", 2, 2) + site("none.org", "/", 50, 0)
-    found = {domain.host: domain for domain in shares(visits)}
+    found = {domain.host: domain for domain in domain_shares(visits)}
     assert {host: domain.mathematical for host, domain in found.items()} == {
         "tenth.org": False, "more.org": True, "tiny.org": False, "none.org": False,
     }  # fmt: skip
@@ -36,58 +36,58 @@ def test_a_domain_needs_more_than_its_share_and_enough_pages():
 
 def test_domains_come_most_collected_first_and_in_one_order_whatever_the_order_of_the_pages():
     visits = site("b.org", "/", 5, 3) + site("a.org", "/", 5, 3) + site("c.org", "/", 5, 4)
-    assert [domain.host for domain in shares(visits)] == ["c.org", "a.org", "b.org"]
-    assert shares(visits) == shares(list(reversed(visits)))
+    assert [domain.host for domain in domain_shares(visits)] == ["c.org", "a.org", "b.org"]
+    assert domain_shares(visits) == domain_shares(list(reversed(visits)))
 
 
 def test_a_page_without_a_host_makes_no_mathematical_domain():
-    assert not shares([Visit("", "x", True)] * 5)[0].mathematical
+    assert not domain_shares([Visit("", "x", True)] * 5)[0].mathematical
 
 
 def test_the_highest_folder_that_was_mostly_collected_is_taken():
     visits = site("ask.org", "/questions/", 10, 8) + site("ask.org", "/users/", 30, 0)
-    patterns = propose_patterns(visits, shares(visits))
+    patterns = propose_patterns(visits, domain_shares(visits))
     assert [(p.path, p.pages, p.collected, p.accept) for p in patterns] == [("/questions/", 10, 8, True)]
     assert patterns[0].examples == ("https://ask.org/questions/8", "https://ask.org/questions/9")
 
 
 def test_a_whole_domain_is_one_pattern():
     visits = site("math.org", "/a/", 10, 8) + site("math.org", "/b/", 10, 5)
-    assert [(p.path, p.accept) for p in propose_patterns(visits, shares(visits))] == [("/", True)]
+    assert [(p.path, p.accept) for p in propose_patterns(visits, domain_shares(visits))] == [("/", True)]
 
 
 def test_a_folder_about_something_else_is_left_out_even_where_the_domain_was_mostly_collected():
     visits = site("ask.org", "/questions/", 30, 28) + site("ask.org", "/users/", 10, 1) + site("ask.org", "/help/", 3, 0)
-    assert [(p.path, p.accept) for p in propose_patterns(visits, shares(visits))] == [("/questions/", True)]
+    assert [(p.path, p.accept) for p in propose_patterns(visits, domain_shares(visits))] == [("/questions/", True)]
 
 
 def test_what_is_below_the_bar_is_proposed_but_not_accepted():
     visits = site("mixed.org", "/", 10, 3)
-    assert [(p.path, p.share, p.accept) for p in propose_patterns(visits, shares(visits))] == [("/", 0.3, False)]
+    assert [(p.path, p.share, p.accept) for p in propose_patterns(visits, domain_shares(visits))] == [("/", 0.3, False)]
 
 
 def test_patterns_of_domains_that_are_not_mathematical_are_not_proposed():
     visits = site("news.org", "/science/", 3, 3) + site("news.org", "/", 97, 0)
-    assert propose_patterns(visits, shares(visits)) == []
+    assert propose_patterns(visits, domain_shares(visits)) == []
 
 
 def test_a_pattern_needs_support():
     visits = site("ask.org", "/questions/", 2, 2) + site("ask.org", "/users/", 8, 0)
-    assert [p.path for p in propose_patterns(visits, shares(visits), pages=3)] == ["/"]
-    assert not any(p.accept for p in propose_patterns(visits, shares(visits), pages=3))
+    assert [p.path for p in propose_patterns(visits, domain_shares(visits), pages=3)] == ["/"]
+    assert not any(p.accept for p in propose_patterns(visits, domain_shares(visits), pages=3))
 
 
 def test_the_board_of_a_forum_is_a_pattern():
     visits = [Visit("forum.org", f"https://forum.org/viewtopic.php?t={n}&f={n % 4}", n % 4 == 2) for n in range(40)]
-    patterns = propose_patterns(visits, shares(visits))
+    patterns = propose_patterns(visits, domain_shares(visits))
     assert [(p.path, p.collected, p.accept) for p in patterns] == [("/viewtopic.php?f=2", 10, True)]
-    places = accepted(patterns)
+    places = accepted_paths(patterns)
     assert covers(places, "forum.org", "https://forum.org/viewtopic.php?f=2&t=99")
     assert not covers(places, "forum.org", "https://forum.org/viewtopic.php?f=3&t=99")
 
 
 def test_a_pattern_covers_whole_path_segments_of_its_own_host_only():
-    places = accepted([Pattern("ask.org", "/questions/", 5, 5, True), Pattern("ask.org", "/users/", 5, 5, False)])
+    places = accepted_paths([Pattern("ask.org", "/questions/", 5, 5, True), Pattern("ask.org", "/users/", 5, 5, False)])
     assert covers(places, "ask.org", "https://ask.org/questions/1/why")
     assert not covers(places, "ask.org", "https://ask.org/questions-of-style/1")
     assert not covers(places, "ask.org", "https://ask.org/users/1")
@@ -95,18 +95,18 @@ def test_a_pattern_covers_whole_path_segments_of_its_own_host_only():
 
 
 def test_the_paths_of_a_url_by_hand():
-    assert list(paths("https://a.org")) == ["/"]
-    assert list(paths("https://a.org/wiki/Group")) == ["/", "/wiki/", "/wiki/Group"]
-    assert list(paths("https://a.org/x/y/?cat=3")) == ["/", "/x/", "/x/y/"]
-    assert list(paths("https://a.org/p.php?x=1&cat=3")) == ["/", "/p.php", "/p.php?cat=3"]
-    assert list(paths("https://[bad/x")) == ["/"]
+    assert list(pattern_paths("https://a.org")) == ["/"]
+    assert list(pattern_paths("https://a.org/wiki/Group")) == ["/", "/wiki/", "/wiki/Group"]
+    assert list(pattern_paths("https://a.org/x/y/?cat=3")) == ["/", "/x/", "/x/y/"]
+    assert list(pattern_paths("https://a.org/p.php?x=1&cat=3")) == ["/", "/p.php", "/p.php?cat=3"]
+    assert list(pattern_paths("https://[bad/x")) == ["/"]
 
 
 def test_hostile_urls_cost_little():
     took = stopwatch()
     deep = "https://a.org/" + "x/" * 500_000 + "?" + "f=&" * 500_000
     visits = [Visit("a.org", deep + str(n), True) for n in range(5)]
-    assert [p.path for p in propose_patterns(visits, shares(visits))] == ["/"]
+    assert [p.path for p in propose_patterns(visits, domain_shares(visits))] == ["/"]
     assert took() < 2.0
 
 
@@ -118,7 +118,7 @@ def test_a_persons_verdict_on_patterns_is_read_back(tmp_path):
     rows["patterns"][1]["accept"] = True
     rows["patterns"].append({"host": "c.org", "path": "/notes/", "accept": True})
     file.write_text(json.dumps(rows))
-    assert set(accepted(read_patterns(file))) == {"a.org", "b.org", "c.org"}
+    assert set(accepted_paths(read_patterns(file))) == {"a.org", "b.org", "c.org"}
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"patterns": [{}]}', '{"patterns": [{"host": "a", "path": "/", "accept": "yes"}]}',
@@ -132,6 +132,6 @@ def test_a_damaged_patterns_file_is_one_line(tmp_path, text):
 
 
 def test_domains_are_read_back(tmp_path):
-    found = shares(site("a.org", "/", 5, 3) + site("b.org", "/", 5, 0))
+    found = domain_shares(site("a.org", "/", 5, 3) + site("b.org", "/", 5, 0))
     write_domains(found, tmp_path / "domains.json")
     assert read_domains(tmp_path / "domains.json") == found

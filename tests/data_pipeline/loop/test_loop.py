@@ -18,7 +18,7 @@ from data_pipeline.loop import collected_corpus, mining_round
 from data_pipeline.loop.collected_corpus import measured
 from data_pipeline.loop.mining_round import collect
 from data_pipeline.loop.mining_run import mine
-from data_pipeline.loop.page_pool import Pool, draw
+from data_pipeline.loop.page_pool import PagePool, draw
 from data_pipeline.loop.round_examples import Sample
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.step_records import Record, recorded
@@ -285,9 +285,11 @@ def test_a_folder_of_something_else_is_refused(archives, tmp_path):
 # The arithmetic -------------------------------------------------------------------------------------------------------------------------
 
 
-def pool_of(tokens: list[int]) -> Pool:
+def pool_of(tokens: list[int]) -> PagePool:
     count = len(tokens)
-    return Pool((), np.arange(count, dtype=np.uint64), ["u"] * count, ["h"] * count, np.array(tokens), np.zeros(count, np.bool_))
+    return PagePool(
+        (), np.arange(count), np.arange(count, dtype=np.uint64), ["u"] * count, ["h"] * count, np.array(tokens), np.zeros(count, np.bool_)
+    )
 
 
 NO_SAMPLE = Sample(1, np.array([], np.int64), np.array([], np.int64), np.zeros(4, np.bool_))
@@ -309,11 +311,11 @@ def test_the_users_own_pages_are_collected_first_whatever_their_score():
 
 def test_random_pages_do_not_depend_on_the_other_pages():
     rows = np.arange(100)
-    chosen = draw(pool_of([1] * 100), rows, 10, seed=0, purpose="x")
+    chosen = draw(pool_of([1] * 100), rows, 10, random_seed=0, purpose="x")
     assert len(chosen) == 10
-    left = draw(pool_of([1] * 100), rows[rows != chosen[0]], 9, seed=0, purpose="x")
+    left = draw(pool_of([1] * 100), rows[rows != chosen[0]], 9, random_seed=0, purpose="x")
     assert set(left) == set(chosen[1:])
-    assert set(draw(pool_of([1] * 100), rows, 10, seed=1, purpose="x")) != set(chosen)
+    assert set(draw(pool_of([1] * 100), rows, 10, random_seed=1, purpose="x")) != set(chosen)
 
 
 def test_a_stage_is_charged_with_what_it_drops_and_no_other():
