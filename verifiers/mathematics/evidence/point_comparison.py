@@ -7,8 +7,19 @@ hide. Which points there are is `sample_points.py`'s business, what an agreement
 from collections.abc import Iterator
 from functools import cached_property
 
-from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable, atoms, rational, size_of, substitute, subtract, symbols
-from verifiers.mathematics.arithmetic.exact_values import NoRow, Point, Ratio, Unclear, Undefined, exact_value, known_at, prepared
+from verifiers.mathematics.arithmetic.exact_sums import (
+    Call,
+    Expr,
+    Unreadable,
+    atoms,
+    multiply,
+    rational,
+    size_of,
+    substitute,
+    subtract,
+    symbols,
+)
+from verifiers.mathematics.arithmetic.exact_values import NoRow, Point, Unclear, Undefined, exact_value, known_at, prepared
 from verifiers.mathematics.arithmetic.interval_evaluation import EVALUATORS, MAX_HIDDEN, Beyond, Evaluation
 from verifiers.mathematics.arithmetic.intervals import LOCK, Interval, real_sign
 from verifiers.mathematics.evidence.canonical_calls import alike, normal, without_common
@@ -93,16 +104,19 @@ def sign_of_constant(value: Expr) -> int | None:
 
 
 def sign_of_factor(left: Expr, right: Expr) -> int:
-    """1 or -1 where left is a positive or negative constant times right, otherwise 0."""
-    with LOCK:
-        comparison = Comparison(left, right, "e", proportional=True)
-        if symbols(left) | symbols(right):
-            return comparison.factor if _agree_everywhere(comparison) else 0
+    """1 or -1 where left is a positive or negative constant times right, otherwise 0: the constant is that of one point."""
+    names = sorted(symbols(left) | symbols(right))
+    for point in Sample(left, right, names).scattered(_MOST_SCATTERED if names else 1):
+        new = {name: rational(value) for name, value in point.items()}
         try:
-            comparison.at({})
-        except Different:
-            return 0
-        return comparison.factor
+            here = substitute(left, new), substitute(right, new)
+            signs = sign_of_constant(here[0]) or 0, sign_of_constant(here[1]) or 0
+            if 0 not in signs:
+                crosswise = multiply(left, here[1]), multiply(right, here[0])
+                return signs[0] * signs[1] if crosswise[0] == crosswise[1] or agree(*crosswise) else 0
+        except Unreadable:
+            continue
+    return 0
 
 
 def _heads(value: Expr) -> set[str]:
@@ -158,12 +172,11 @@ def _precision_for(hidden: int) -> int:
 
 
 class Comparison:
-    """Two sides, evaluated at points until they differ or all was seen; with `proportional` up to a constant factor."""
+    """Two sides, evaluated at points until they differ or all was seen."""
 
-    def __init__(self, left: Expr, right: Expr, log_base: str, *, proportional: bool = False, complex_: bool = False) -> None:
+    def __init__(self, left: Expr, right: Expr, log_base: str, *, complex_: bool = False) -> None:
         self.sides = [left, right]
         self.log_base = log_base
-        self.proportional = proportional
         self.complex = complex_ or "i" in atoms(left) | atoms(right)
         self.prepared = [found for found in map(prepared, self.sides) if found is not None]
         self.exact = len(self.prepared) == 2
@@ -177,10 +190,6 @@ class Comparison:
         """The point last tried."""
         self.precision = _PRECISIONS[0]
         self.agreed: list[Point] = []
-        self.base: Point | None = None
-        self.base_values: dict[int, list[Interval | None]] = {}
-        """The intervals at the first point where both sides had a sign, by precision."""
-        self.factor = 0
         self.left_out = False
         """Whether some cases have no row for the point last tried."""
 
@@ -263,34 +272,20 @@ class Comparison:
 
     def _by_quotients(self, point: Point, isolated: bool) -> bool | None:
         self._pays(self.size)
-        a, b = self._quotients(point)
-        if a is None or b is None:
-            return self._undefined(a is None and b is None, isolated)
-        if not self.proportional:
-            if a[0] * b[1] != b[0] * a[1]:
-                raise Different
-            return True
-        if self.base is None:
-            if (a[0] == 0) != (b[0] == 0):
-                raise Different
-            return self._is_base(point, (a[0] > 0) - (a[0] < 0), (b[0] > 0) - (b[0] < 0))
-        c, d = self._quotients(self.base)
-        if c is None or d is None or a[0] * d[0] * b[1] * c[1] != b[0] * c[0] * a[1] * d[1]:
-            raise Different
-        return True
-
-    def _quotients(self, point: Point) -> list[Ratio | None]:
-        known = known_at(point)
-        found: list[Ratio | None] = []
+        known, values = known_at(point), []
         for side in self.prepared:
             try:
-                found.append(exact_value(side, known))
+                values.append(exact_value(side, known))
             except Unclear:
                 raise
             except Undefined as error:
                 self.left_out |= isinstance(error, NoRow)
-                found.append(None)
-        return found
+        if len(values) < 2:
+            return self._undefined(not values, isolated)
+        (a, b), (c, d) = values
+        if a * d != c * b:
+            raise Different
+        return True
 
     def _by_intervals(self, point: Point, isolated: bool) -> bool | None:
         self._pays(_INTERVAL * self.size)
@@ -303,9 +298,8 @@ class Comparison:
             if found.reasons and not found.for_reason(Unclear):
                 return self._undefined(len(found.reasons) == 2, isolated)
             if not found.reasons:
-                equal = self._equal_intervals(found, point)
-                if not equal:
-                    return equal
+                if not found.arithmetic.overlap(*found.values):
+                    raise Different
                 if precision >= found.hidden + _MARGIN and found.narrow():
                     if len(self.agreed) > 2:
                         self.precision = min(precision, 320)
@@ -314,30 +308,6 @@ class Comparison:
             if longer > MAX_HIDDEN or precision > 2 * (found.hidden + _PRECISIONS[1]):
                 return None
             precision = longer
-
-    def _equal_intervals(self, found: Evaluated, point: Point) -> bool | None:
-        """Whether two values overlap, or are in the proportion of the first two found; None where that is not told."""
-        (a, b), numbers = found.values, found.arithmetic
-        if self.proportional:
-            if self.base is None:
-                return self._is_base(point, real_sign(a), real_sign(b))
-            if numbers.precision not in self.base_values:
-                at_base = Evaluated(self.sides, self.base, numbers.precision, self.complex, self.log_base)
-                self.base_values[numbers.precision] = at_base.values
-            c, d = self.base_values[numbers.precision]
-            if c is None or d is None:
-                return None
-            a, b = numbers.multiply(a, d), numbers.multiply(c, b)
-        if not numbers.overlap(a, b):
-            raise Different
-        return True
-
-    def _is_base(self, point: Point, left_sign: int, right_sign: int) -> bool | None:
-        """Whether a point can be the one whose proportion the others must have."""
-        if not left_sign or not right_sign:
-            return None
-        self.base, self.factor = point, left_sign * right_sign
-        return True
 
     def _undefined(self, both: bool, isolated: bool) -> bool:
         """A point where a side has no value says nothing, unless that itself is a difference."""
@@ -352,7 +322,7 @@ class Comparison:
             sides = [substitute(side, new) for side in self.sides]
         except Unreadable:
             raise NoEvidence from None
-        if self.proportional or not (sides[0] == sides[1] or Comparison(sides[0], sides[1], self.log_base).constants()):
+        if not (sides[0] == sides[1] or Comparison(sides[0], sides[1], self.log_base).constants()):
             raise NoEvidence
 
     def _pays(self, cost: int) -> None:
