@@ -5,7 +5,6 @@ hide. Which points there are is `sample_points.py`'s business, what an agreement
 """
 
 from collections.abc import Iterator
-from functools import cached_property
 
 from verifiers.mathematics.arithmetic.exact_sums import (
     Call,
@@ -23,7 +22,7 @@ from verifiers.mathematics.arithmetic.exact_values import NoRow, Point, Unclear,
 from verifiers.mathematics.arithmetic.interval_evaluation import EVALUATORS, MAX_HIDDEN, Beyond, Evaluation
 from verifiers.mathematics.arithmetic.intervals import LOCK, Interval, real_sign
 from verifiers.mathematics.evidence.canonical_calls import alike, normal, without_common
-from verifiers.mathematics.evidence.sample_points import NoEvidence, Sample
+from verifiers.mathematics.evidence.sample_points import NoEvidence, Sample, whole_variables
 
 _PRECISIONS = (100, 320, 1400)
 _MARGIN = 160  # bits at which two values agree, besides what they can hide
@@ -184,6 +183,7 @@ class Comparison:
         self.strict = bool(_STRICT_HEADS & heads)
         self.pointwise = bool({"cases", "sgn"} & heads)
         """Whether the value at a corner may be another than on both sides of it."""
+        self.whole = whole_variables(left) | whole_variables(right)
         self.cost = 0
         self.size = size_of(left) + size_of(right)
         self.point: Point = {}
@@ -193,8 +193,7 @@ class Comparison:
         self.left_out = False
         """Whether some cases have no row for the point last tried."""
 
-    @cached_property
-    def sample(self) -> Sample:
+    def _sample(self) -> Sample:
         left, right = self.sides
         return Sample(left, right, sorted(symbols(left) | symbols(right)), thorough=self.exact)
 
@@ -212,7 +211,7 @@ class Comparison:
     def differs_early(self) -> bool:
         """Whether one of the first points tells the sides apart."""
         try:
-            for point in self.sample.scattered(_FIRST):
+            for point in self._sample().scattered(_FIRST):
                 self.at(point)
         except Different:
             return True
@@ -226,9 +225,10 @@ class Comparison:
 
     def everywhere(self) -> bool:
         """Whether the sides agree wherever it may matter. Different where they do not, NoEvidence where that cannot be told."""
-        sample = self.sample
-        self._scattered()
-        if sample.meromorphic and not sample.whole:
+        sample = self._sample()
+        self.agreed.clear()
+        self._scattered(sample)
+        if sample.meromorphic and not self.whole:
             return len(self.agreed) >= _ENOUGH
         for point in sample.powers():
             self.at(point)
@@ -249,12 +249,12 @@ class Comparison:
                 seen.add(name)
         for point in sample.mixed():
             self.at(point)
-        self._scattered()
+        self._scattered(sample)
         return len(self.agreed) >= _ENOUGH and seen == set(sample.names)
 
-    def _scattered(self) -> None:
+    def _scattered(self, sample: Sample) -> None:
         """Points of all scales, until enough of them have agreed."""
-        for point in self.sample.scattered(_MOST_SCATTERED):
+        for point in sample.scattered(_MOST_SCATTERED):
             if self.at(point) and len(self.agreed) >= _ENOUGH:
                 break
 
@@ -311,7 +311,7 @@ class Comparison:
 
     def _undefined(self, both: bool, isolated: bool) -> bool:
         """A point where a side has no value says nothing, unless that itself is a difference."""
-        if not both and (self.left_out or (self.strict and not isolated and not self.sample.whole)):
+        if not both and (self.left_out or (self.strict and not isolated and not self.whole)):
             raise Different
         return False
 
