@@ -11,7 +11,7 @@ from contextlib import suppress
 from verifiers.mathematics.answer_reading.matrix_arithmetic import determinant
 from verifiers.mathematics.answer_reading.token_cursor import TokenCursor, nesting
 from verifiers.mathematics.answer_reading.values import Value, bare_symbol, expression
-from verifiers.mathematics.arithmetic.exact_functions import ARITY, INVERSE, VARIADIC, apply, log_to_base
+from verifiers.mathematics.arithmetic.exact_functions import INVERSE, OF_TWO, VARIADIC, apply, log_to_base
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, atom, name_of, power, rational, symbols
 
 MAX_DEPTH = 30  # nested brackets and arguments: under ten Python frames each
@@ -109,7 +109,7 @@ class FunctionReader(TokenCursor, ABC):
             if base is not None or exponent is not None:
                 raise Unreadable
             return apply(name, *self._arguments())
-        if ARITY.get(name) == 2:
+        if name in OF_TWO:
             values = self._arguments()
             if base is not None or exponent is not None or len(values) != 2:
                 raise Unreadable

@@ -29,12 +29,7 @@ from verifiers.mathematics.arithmetic.exact_sums import (
 MAX_FACTORIAL = 400
 MAX_INTEGER = 10**60
 
-ARITY = {
-    "sin": 1, "cos": 1, "tan": 1, "cot": 1, "sec": 1, "csc": 1, "arcsin": 1, "arccos": 1, "arctan": 1, "sinh": 1, "cosh": 1, "tanh": 1,
-    "log": 1, "ln": 1, "exp": 1, "sgn": 1, "abs": 1, "floor": 1, "ceil": 1, "factorial": 1, "binom": 2, "mod": 2, "pow": 2, "cbrt": 1,
-    "cis": 1, "re": 1, "im": 1, "sinc": 1, "sech": 1, "csch": 1, "coth": 1, "arccot": 1, "arcsec": 1, "arccsc": 1, "arcsinh": 1,
-    "arccosh": 1, "arctanh": 1, "arccoth": 1, "arcsech": 1, "arccsch": 1,
-}  # fmt: skip
+OF_TWO = frozenset({"binom", "mod", "pow"})
 VARIADIC = frozenset({"gcd", "lcm", "max", "min"})
 INVERSE = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "sech", "csch")}
 

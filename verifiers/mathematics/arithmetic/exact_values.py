@@ -1,6 +1,6 @@
 """The value of an expression at a rational point as a quotient of integers, where it has one: no interval, no precision.
 
-For polynomials, quotients, whole powers, and the functions that have corners or are about integers. `prepared` says beforehand whether an
+For polynomials, quotients, whole powers, and the functions that have corners or are about integers. `is_exact` says beforehand whether an
 expression is made of these alone; `exact_value` raises Undefined where there is no value, and Unclear where it is not rational or too
 large. Quotients are kept as pairs and rarely reduced: Fraction would spend most of the time on greatest common divisors.
 """
@@ -8,7 +8,6 @@ large. Quotients are kept as pairs and rarely reduced: Fraction would spend most
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple
 
 from verifiers.mathematics.arithmetic.exact_functions import integer_function
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable
@@ -35,36 +34,15 @@ class Unclear(Undefined):
     """Not decided at this precision, or too large to compute."""
 
 
-class Factor(NamedTuple):
-    name: str
-    exponent: int
-    head: str
-    """Empty for a symbol."""
-    args: "tuple[Prepared, ...]"
+def is_exact(value: Expr) -> bool:
+    """Whether the expression is for `exact_value`: every atom is a symbol or one of the functions here, and none under a root."""
+    return all(exponent.denominator == 1 and _is_exact_atom(name) for monomial, _ in value.terms for name, exponent in monomial)
 
 
-Prepared = tuple[tuple[Ratio, tuple[Factor, ...]], ...]
-
-
-def prepared(value: Expr) -> Prepared | None:
-    """The expression for `exact_value`; None where an atom is no symbol and none of the functions here, or under a root."""
-    terms: list[tuple[Ratio, tuple[Factor, ...]]] = []
-    for monomial, coefficient in value.terms:
-        factors: list[Factor] = []
-        for name, exponent in monomial:
-            if exponent.denominator != 1 or name in _NOT_EXACT or name.isdigit():
-                return None
-            args: list[Prepared] = []
-            if isinstance(name, Call):
-                if name.head not in _HEADS:
-                    return None
-                for arg in name.args:
-                    if (inner := prepared(arg)) is None:
-                        return None
-                    args.append(inner)
-            factors.append(Factor(name, exponent.numerator, name.head if isinstance(name, Call) else "", tuple(args)))
-        terms.append((coefficient.as_integer_ratio(), tuple(factors)))
-    return tuple(terms)
+def _is_exact_atom(name: str) -> bool:
+    if isinstance(name, Call):
+        return name.head in _HEADS and all(map(is_exact, name.args))
+    return name not in _NOT_EXACT and not name.isdigit()
 
 
 def known_at(point: Point) -> dict[str, Ratio]:
@@ -74,25 +52,25 @@ def known_at(point: Point) -> dict[str, Ratio]:
 
 def value_at(value: Expr, point: Point) -> Fraction | None:
     """The value as a fraction, where it is known to be one."""
-    found = prepared(value)
     try:
-        return None if found is None else Fraction(*exact_value(found, known_at(point)))
+        return Fraction(*exact_value(value, known_at(point))) if is_exact(value) else None
     except Undefined:
         return None
 
 
-def exact_value(value: Prepared, known: dict[str, Ratio]) -> Ratio:
+def exact_value(value: Expr, known: dict[str, Ratio]) -> Ratio:
     """The value where the variables have the values in `known`, to which those of the calls are added."""
     top, bottom = 0, 1
-    for (numerator, denominator), factors in value:
-        for name, exponent, head, args in factors:
+    for monomial, coefficient in value.terms:
+        numerator, denominator = coefficient.numerator, coefficient.denominator
+        for name, exponent in monomial:
             found = known.get(name)
             if found is None:
-                if not head:
+                if not isinstance(name, Call):
                     raise Undefined
-                found = known[name] = _call(head, args, known)
-            if exponent != 1:
-                found = _power(found, exponent)
+                found = known[name] = _call(name.head, name.args, known)
+            if (power := exponent.numerator) != 1:
+                found = _power(found, power)
             numerator *= found[0]
             denominator *= found[1]
         if denominator == bottom:
@@ -129,7 +107,7 @@ _SIMPLE: dict[str, Callable[[int, int], Ratio]] = {
 }
 
 
-def _call(head: str, args: tuple[Prepared, ...], known: dict[str, Ratio]) -> Ratio:
+def _call(head: str, args: tuple[Expr, ...], known: dict[str, Ratio]) -> Ratio:
     if head == "cases":
         return _cases(args, known)
     values = [exact_value(arg, known) for arg in args]
@@ -158,9 +136,9 @@ def _extreme(values: list[Ratio], *, sign: int) -> Ratio:
     return best
 
 
-def _cases(args: tuple[Prepared, ...], known: dict[str, Ratio]) -> Ratio:
+def _cases(args: tuple[Expr, ...], known: dict[str, Ratio]) -> Ratio:
     for value, relation, difference in zip(args[::3], args[1::3], args[2::3], strict=True):
-        kind = relation[0][0][0] if relation else 0
+        kind = relation.rational
         if kind == 3:
             return exact_value(value, known)
         x, _ = exact_value(difference, known)

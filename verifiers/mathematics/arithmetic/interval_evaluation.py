@@ -274,30 +274,17 @@ def _cases(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
     raise NoRow
 
 
-EVALUATORS: dict[str, _Evaluator] = {
-    "sum": lambda ev, args: ev.sum(args[0]),
-    "pow": _pow,
-    "ln": lambda ev, args: ev.log(ev.argument("ln", args[0])),
-    "log": _log,
-    "abs": lambda ev, args: ev.arithmetic.absolute(ev.sum(args[0])),
-    "sin": _trigonometric("sin", "1"),
-    "cos": _trigonometric("cos", "1"),
-    "tan": _trigonometric("sin", "cos"),
-    "cot": _trigonometric("cos", "sin"),
-    "sec": _trigonometric("1", "cos"),
-    "csc": _trigonometric("1", "sin"),
-    **{head: _hyperbolic(head) for head in ("sinh", "cosh", "tanh")},
-    **{head: _of_integers(head) for head in ("factorial", "binom", "gcd", "lcm", "mod")},
-}
 _REAL: dict[str, _Evaluator] = {
-    "arcsin": _arcsin,
-    "arccos": lambda ev, args: ev.arithmetic.subtract(_half_pi(ev), _arcsin(ev, args)),
+    "arcsin": _arcsin, "arccos": lambda ev, args: ev.arithmetic.subtract(_half_pi(ev), _arcsin(ev, args)),
     "arctan": lambda ev, args: ev.arithmetic.real_arctan(ev.argument("arctan", args[0])),
-    "floor": _whole_part("floor"),
-    "ceil": _whole_part("ceil"),
-    "sgn": _sign,
+    "floor": _whole_part("floor"), "ceil": _whole_part("ceil"), "sgn": _sign, "cases": _cases, "min": _smallest,
     "max": lambda ev, args: ev.arithmetic.largest([ev.sum(arg) for arg in args]),
-    "min": _smallest,
-    "cases": _cases,
-}
-EVALUATORS |= {head: _over_the_reals(evaluate) for head, evaluate in _REAL.items()}
+}  # fmt: skip
+EVALUATORS: dict[str, _Evaluator] = {
+    "sum": lambda ev, args: ev.sum(args[0]), "pow": _pow, "ln": lambda ev, args: ev.log(ev.argument("ln", args[0])), "log": _log,
+    "abs": lambda ev, args: ev.arithmetic.absolute(ev.sum(args[0])), "sin": _trigonometric("sin", "1"), "cos": _trigonometric("cos", "1"),
+    "tan": _trigonometric("sin", "cos"), "cot": _trigonometric("cos", "sin"), "sec": _trigonometric("1", "cos"),
+    "csc": _trigonometric("1", "sin"),
+} | {head: _hyperbolic(head) for head in ("sinh", "cosh", "tanh")} | {
+    head: _of_integers(head) for head in ("factorial", "binom", "gcd", "lcm", "mod")
+} | {head: _over_the_reals(evaluate) for head, evaluate in _REAL.items()}  # fmt: skip

@@ -18,7 +18,7 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     subtract,
     symbols,
 )
-from verifiers.mathematics.arithmetic.exact_values import NoRow, Point, Unclear, Undefined, exact_value, known_at, prepared
+from verifiers.mathematics.arithmetic.exact_values import NoRow, Point, Unclear, Undefined, exact_value, is_exact, known_at
 from verifiers.mathematics.arithmetic.interval_evaluation import EVALUATORS, MAX_HIDDEN, Beyond, Evaluation
 from verifiers.mathematics.arithmetic.intervals import LOCK, Interval, real_sign
 from verifiers.mathematics.evidence.canonical_calls import alike, normal, without_common
@@ -177,8 +177,7 @@ class Comparison:
         self.sides = [left, right]
         self.log_base = log_base
         self.complex = complex_ or "i" in atoms(left) | atoms(right)
-        self.prepared = [found for found in map(prepared, self.sides) if found is not None]
-        self.exact = len(self.prepared) == 2
+        self.exact = is_exact(left) and is_exact(right)
         heads = _heads(left) | _heads(right)
         self.strict = bool(_STRICT_HEADS & heads)
         self.pointwise = bool({"cases", "sgn"} & heads)
@@ -273,7 +272,7 @@ class Comparison:
     def _by_quotients(self, point: Point, isolated: bool) -> bool | None:
         self._pays(self.size)
         known, values = known_at(point), []
-        for side in self.prepared:
+        for side in self.sides:
             try:
                 values.append(exact_value(side, known))
             except Unclear:
