@@ -18,7 +18,7 @@ import threading
 import time
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -78,13 +78,14 @@ def with_retries(
     ask_once: Callable[[], HttpAnswer],
     pauses: Iterable[float],
     *,
-    may_pass: Callable[[HttpAnswer | HttpFault], bool],
+    statuses: Container[int],
+    faults: Container[Trouble] = (Trouble.UNREACHABLE,),
     until: float = math.inf,
     wait: Callable[[float], None] = time.sleep,
 ) -> LastTry:
     """What comes of asking once, and again after each of `pauses` (seconds) while what came may pass and there is time `until` then.
 
-    A server's Retry-After makes a pause longer where `until` bounds it.
+    What may pass are answers of these `statuses`, and these `faults`. A server's Retry-After makes a pause longer where `until` bounds it.
     """
     for tries, pause in enumerate((*pauses, math.inf), 1):
         outcome: HttpAnswer | HttpFault
@@ -92,7 +93,8 @@ def with_retries(
             outcome = ask_once()
         except HttpFault as fault:
             outcome = fault
-        if pause == math.inf or not may_pass(outcome):
+        may_pass = outcome.kind in faults if isinstance(outcome, HttpFault) else outcome.status in statuses
+        if pause == math.inf or not may_pass:
             break
         if until < math.inf and isinstance(outcome, HttpAnswer):
             pause = max(pause, outcome.retry_after)

@@ -113,12 +113,9 @@ class JsonServer:
             value = read_json(reply.body) if reply.good and reply.body and answer else None
             return reply
 
-        def may_pass(outcome: HttpAnswer | HttpFault) -> bool:
-            if isinstance(outcome, HttpFault):
-                return outcome.kind in (Trouble.UNREACHABLE, Trouble.NO_ANSWER)
-            return outcome.status == 429 or (outcome.status >= 500 and errors_pass)
-
-        outcome, tries, _ = with_retries(ask_once, self.pauses if retry else (), may_pass=may_pass, wait=calls.wait)
+        passing = {429, *range(500, 600)} if errors_pass else {429}
+        faults = (Trouble.UNREACHABLE, Trouble.NO_ANSWER)
+        outcome, tries, _ = with_retries(ask_once, self.pauses if retry else (), statuses=passing, faults=faults, wait=calls.wait)
         if isinstance(outcome, HttpFault):
             said = {
                 Trouble.LATE: f"did not answer {path} within {timeout:g} s",

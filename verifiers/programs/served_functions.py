@@ -17,7 +17,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from verifiers.programs.judging_sandbox import SERVED
 from verifiers.programs.plain_data import NotPlainError, NotRecordError, check_plain, encode, parse_json
@@ -48,31 +48,8 @@ class Source(NamedTuple):
         return {"program": self.program, "prompt": self.prompt, "function": self.function}
 
 
-class Served(Protocol):
-    def call(self, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
-        """{"value": data}, {"raised": [type, message]}, or {"lost": why} where there is nothing that can be used.
-
-        The data have passed `check_plain`: they are of the shape that `encode` writes and of bounded size, and no more is known.
-        """
-
-    def next_test(self) -> None:
-        """The calls that follow belong to another test, which has the time of one to itself."""
-
-    def end(self) -> None:
-        """No more calls."""
-
-
 def json_line(message: object) -> bytes:
     return json.dumps(message).encode() + b"\n"
-
-
-def serve(
-    sandbox: Sandbox | RemoteSandbox, source: Source, limits: Limits, deadline: float, expected: Sequence[FunctionCall] = ()
-) -> Served:
-    """A program, started. `expected` are calls that will probably be made, in that order. Raises SandboxFailedError."""
-    if isinstance(sandbox, RemoteSandbox):
-        return RemoteServed(sandbox, source, limits, deadline, expected)
-    return LocalServed(sandbox, source, limits, deadline)
 
 
 class LocalServed:
@@ -88,9 +65,14 @@ class LocalServed:
         self.next_test()
 
     def next_test(self) -> None:
+        """The calls that follow belong to another test, which has the time of one to itself."""
         self._until = time.monotonic() + self._each
 
     def call(self, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
+        """{"value": data}, {"raised": [type, message]}, or {"lost": why} where there is nothing that can be used.
+
+        The data have passed `check_plain`: they are of the shape that `encode` writes and of bounded size, and no more is known.
+        """
         if self._lost:
             return {"lost": self._lost}
         reply = self._ask({"name": name, "args": args, "kwargs": kwargs})
@@ -119,7 +101,7 @@ class LocalServed:
 
 
 class RemoteServed:
-    """A program at a server, started anew for each batch of calls."""
+    """The same for a program at a server, started anew for each batch of calls."""
 
     def __init__(self, sandbox: RemoteSandbox, source: Source, limits: Limits, deadline: float, expected: Sequence[FunctionCall]) -> None:
         self._sandbox, self._source, self._limits, self._deadline = sandbox, source, limits, deadline
@@ -168,6 +150,15 @@ class RemoteServed:
 
     def end(self) -> None:
         """Nothing runs."""
+
+
+def serve(
+    sandbox: Sandbox | RemoteSandbox, source: Source, limits: Limits, deadline: float, expected: Sequence[FunctionCall] = ()
+) -> LocalServed | RemoteServed:
+    """A program, started. `expected` are calls that will probably be made, in that order. Raises SandboxFailedError."""
+    if isinstance(sandbox, RemoteSandbox):
+        return RemoteServed(sandbox, source, limits, deadline, expected)
+    return LocalServed(sandbox, source, limits, deadline)
 
 
 def _driver_files() -> dict[str, bytes]:

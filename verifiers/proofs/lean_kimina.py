@@ -13,11 +13,12 @@ import secrets
 import time
 from typing import Any
 
-from verifiers.http_post import HttpAnswer, HttpFault, Trouble, ask, json_headers, read_json, with_retries
+from verifiers.http_post import HttpFault, Trouble, ask, json_headers, read_json, with_retries
 from verifiers.input_error import InputError
 from verifiers.proofs.lean_transport import LeanFailure, LeanTimeout, Message, Reply, read_reply
 
 _ATTEMPTS = 6
+_BUSY = {429, *range(500, 600)}
 _LONGEST_REPLY = 16 << 20
 _SLACK = 5.0  # seconds that the server's own limit ends before ours, so that it is the server that says "timed out"
 
@@ -47,7 +48,7 @@ class LeanKimina:
         pauses = [self._first_pause * 2**n * (0.5 + random.random()) for n in range(_ATTEMPTS - 1)]
         answer = with_retries(
             lambda: ask(self._url, data, headers=self._headers, until=deadline, longest=_LONGEST_REPLY),
-            pauses, may_pass=_may_pass, until=deadline,
+            pauses, statuses=_BUSY, until=deadline,
         ).outcome  # fmt: skip
         try:
             if isinstance(answer, HttpFault):
@@ -66,14 +67,8 @@ class LeanKimina:
         trouble = f"HTTP {answer.status}"
         if 300 <= answer.status < 400:
             trouble += " (a redirect, which is not followed: the key is for this host; give the address that it names)"
-        does = "does not serve" if _may_pass(answer) else "refuses the request"
+        does = "does not serve" if answer.status in _BUSY else "refuses the request"
         raise LeanFailure(f"the Lean server at {self._url} {does}: {trouble}")
-
-
-def _may_pass(outcome: HttpAnswer | HttpFault) -> bool:
-    if isinstance(outcome, HttpFault):
-        return outcome.kind is Trouble.UNREACHABLE
-    return outcome.status == 429 or outcome.status >= 500
 
 
 def read_answer(answer: Any, identifier: str) -> Reply:

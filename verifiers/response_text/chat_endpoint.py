@@ -12,7 +12,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from verifiers.http_post import HttpAnswer, HttpFault, Trouble, ask, json_headers, read_json, with_retries
+from verifiers.http_post import HttpFault, Trouble, ask, json_headers, read_json, with_retries
 from verifiers.input_error import InputError
 
 _LONGEST = 4 << 20  # bytes of a reply
@@ -62,8 +62,9 @@ def complete(endpoint: str, body: dict[str, Any], *, key: str, timeout: float, a
     data = json.dumps(body).encode("utf-8", "replace")  # ASCII: lone surrogates are escaped
     pauses = [0.5 * 2**n * random.uniform(0.8, 1.2) for n in range(attempts - 1)]
     answer, tries, out_of_time = with_retries(
-        lambda: ask(url, data, headers=headers, until=end, longest=_LONGEST), pauses, may_pass=_may_pass, until=end
-    )
+        lambda: ask(url, data, headers=headers, until=end, longest=_LONGEST),
+        pauses, statuses=_RETRIED, faults=(Trouble.UNREACHABLE, Trouble.NO_ANSWER), until=end,
+    )  # fmt: skip
     if isinstance(answer, HttpFault):
         if answer.kind is Trouble.LATE:
             raise EndpointTimeout(f"{url} did not answer within {timeout:g} s; raise timeout (and --deadline), or give it less to do")
@@ -79,12 +80,6 @@ def complete(endpoint: str, body: dict[str, Any], *, key: str, timeout: float, a
     if out_of_time:
         raise EndpointTimeout(f"{url} {trouble}, and the {timeout:g} s for it are over; send fewer requests at once, or raise timeout")
     raise EndpointFailure(f"{url} {trouble}, {tries} times; is the server running, and the endpoint right?")
-
-
-def _may_pass(outcome: HttpAnswer | HttpFault) -> bool:
-    if isinstance(outcome, HttpFault):
-        return outcome.kind in (Trouble.UNREACHABLE, Trouble.NO_ANSWER)
-    return outcome.status in _RETRIED
 
 
 def _complaint(said: bytes, key: str) -> str:

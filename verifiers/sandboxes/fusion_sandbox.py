@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from verifiers.http_post import HttpAnswer, HttpFault, Trouble, ask, json_headers, read_json, with_retries
+from verifiers.http_post import HttpFault, Trouble, ask, json_headers, read_json, with_retries
 from verifiers.input_error import InputError
 from verifiers.sandboxes.local_sandbox import probe
 from verifiers.sandboxes.running_program import Limits, Outcome, Run
@@ -74,7 +74,7 @@ class RemoteSandbox:
             answer = with_retries(
                 lambda: ask(self._url, data, headers=json_headers(), until=until, longest=_LONGEST),
                 _PAUSES,
-                may_pass=_may_pass,
+                statuses=_PASSING,
                 until=until,
             ).outcome
             if isinstance(answer, HttpFault):
@@ -92,10 +92,6 @@ class RemoteSandbox:
 
     def close(self) -> None:
         """Nothing is held open."""
-
-
-def _may_pass(outcome: HttpAnswer | HttpFault) -> bool:
-    return outcome.kind is Trouble.UNREACHABLE if isinstance(outcome, HttpFault) else outcome.status in _PASSING
 
 
 def _read_run(reply: dict[str, Any], limits: Limits, wall: float) -> Run:
