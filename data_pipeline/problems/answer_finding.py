@@ -12,7 +12,7 @@ table of something else or the check of an answer gives none. Whether the answer
 import re
 
 from data_pipeline.problems.problem_blocks import Candidate
-from verifiers.mathematics.answer_reading.answer_in_words import read
+from verifiers.mathematics.answer_reading.answer_in_words import read_answer
 from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.mathematics.equality.math_answer import equivalent
 from verifiers.response_text.final_answer import boxed, hashes, phrase
@@ -90,7 +90,7 @@ def stated_answer(candidate: Candidate) -> str | None:
     if re.search(r"\banswer\b", solution[-2000:], re.IGNORECASE) and (found := phrase(solution)) is not None and found.strip():
         return found
     entry = candidate.listed and len(solution) <= LONGEST_ANSWER and "\n" not in solution
-    return solution if entry and not isinstance(read(_bare_answer(solution)), Unparsed) else _conclusion(solution)
+    return solution if entry and not isinstance(read_answer(_bare_answer(solution)), Unparsed) else _conclusion(solution)
 
 
 def _conclusion(solution: str) -> str | None:

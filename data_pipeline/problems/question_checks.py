@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from data_pipeline.problems.answer_finding import LONE_LETTER, LONGEST_ANSWER, chosen_letter, last_step, stated_answer, tidied_answer
 from data_pipeline.problems.problem_blocks import Candidate
-from verifiers.mathematics.answer_reading.answer_in_words import read
+from verifiers.mathematics.answer_reading.answer_in_words import read_answer
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.values import Named, Unparsed
 from verifiers.mathematics.equality.math_answer import verify
@@ -148,7 +148,7 @@ def _bad_answer(answer: str) -> str | None:
         return "answer is a guess"
     if ";" in answer.replace("\\;", ""):
         return "several answers"
-    value = read(answer)
+    value = read_answer(answer)
     if isinstance(value, Named):
         value = value.value
     return "answer is prose" if isinstance(value, Unparsed) or isinstance(parse(answer), Unparsed) else None

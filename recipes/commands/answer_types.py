@@ -8,7 +8,7 @@ capital letter up to J a choice. For verifiers other than `math_answer` the type
 import re
 
 from recipes.commands.explanation import judges_answers
-from verifiers.mathematics.answer_reading.answer_in_words import read
+from verifiers.mathematics.answer_reading.answer_in_words import read_answer
 from verifiers.mathematics.answer_reading.values import (
     Builder,
     Everywhere,
@@ -48,7 +48,7 @@ def answer_type(problem: Problem) -> str:
         return "choice"
     if _PLAIN.fullmatch(answer):  # most golds, and a tenth of the time
         return "decimal" if "." in answer else "integer"
-    value = read(answer)
+    value = read_answer(answer)
     if isinstance(value, Unparsed):
         words = _TEXT_COMMAND.sub(" ", answer)
         return "text" if _WORD.search(words) and not _MATHEMATICS.search(words) else UNPARSED

@@ -11,10 +11,10 @@ from functools import lru_cache
 
 from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.answer_layout import (
-    circled,
-    clock,
-    labels,
+    circled_digits,
+    clock_time,
     lines_of,
+    numbered_labels,
     plain_layout,
     time_of_day,
     with_decimal_comma,
@@ -27,7 +27,7 @@ from verifiers.mathematics.answer_reading.short_phrases import (
     is_the_solution,
     is_unsafe,
     letter_named,
-    meant,
+    meaning_of,
     names_a_quantity,
     parity,
 )
@@ -98,26 +98,26 @@ _SYNONYMS = {
 }  # fmt: skip
 
 
-def read(text: str) -> Value:
+def read_answer(text: str) -> Value:
     """The parsed value; words, where it is not mathematics, as `Unparsed` words; a number word as its number."""
     if len(text) > MAX_LENGTH:
         return parse(text)
     begins = text[:1].isalnum() or text.startswith("\\t")
-    if ((begins and " " in text) or ":" in text) and (moment := _moment(text)) is not None:
+    if ((begins and " " in text) or ":" in text) and (moment := _time_or_date(text)) is not None:
         return moment
     text = plain_layout(text)
-    if "\n" in text and (listed := _lines(text)) is not None:
+    if "\n" in text and (listed := _list_of_lines(text)) is not None:
         return listed
     value = parse(text)
     if isinstance(value, Unparsed) and (only := _ONLY.fullmatch(text)):
         value = parse(text := only[1])
     if isinstance(value, Expr) and bare_symbol(value).startswith("overline:"):
-        return read(bare_symbol(value).removeprefix("overline:"))  # a segment is named with or without its line
+        return read_answer(bare_symbol(value).removeprefix("overline:"))  # a segment is named with or without its line
     return _read_words(text, value) if isinstance(value, Unparsed) else value
 
 
 @lru_cache(maxsize=4096)
-def _moment(text: str) -> Unparsed | None:
+def _time_or_date(text: str) -> Unparsed | None:
     """A time of day as of 24 hours, a date as month, day and year."""
     plain = re.sub(r"(?<!\\)\\[,;! ]|[~$]", " ", _WRAPPER.sub(r" \1", text))
     plain = " ".join(plain.strip(" .").lower().split()).replace(" :", ":").replace("{:}", ":")
@@ -127,7 +127,7 @@ def _moment(text: str) -> Unparsed | None:
             return None
         return Unparsed("time " + time_of_day(hour % 12 + 12 * (found[5] == "p"), minute, second))
     digits = _OF_THE_CLOCK.sub("", plain)
-    if ":" in plain and (time := clock(digits, sure=digits == plain)):
+    if ":" in plain and (time := clock_time(digits, sure=digits == plain)):
         return Unparsed(f"time {time}")
     date = _DATE.fullmatch(_ORDINAL_ENDS.sub("", plain))
     if date:
@@ -140,14 +140,14 @@ def read_beside(text: str, value: Value, other: Value, *, is_gold: bool = False)
     time of day, 3,5 beside a number (a gold 3,5 stays two numbers), and (1)(2) beside a list."""
     match value, other:
         case Ratio(), Unparsed(tokens=words) if words.startswith("time "):
-            time = clock(text, sure=False)
+            time = clock_time(text, sure=False)
             return Unparsed(f"time {time}") if time else value
-        case Listing(), Expr() if (digits := circled(text)) is not None and parse(digits) == other:
+        case Listing(), Expr() if (digits := circled_digits(text)) is not None and parse(digits) == other:
             return other
         case Listing() | Unparsed(), Expr() | Quantity() if "," in text:
             decimal = with_decimal_comma(text, sure=is_gold)
             return value if decimal is None else parse(decimal)
-        case Expr(), Listing() if text.startswith("(") and (listed := labels(text)) is not None:
+        case Expr(), Listing() if text.startswith("(") and (listed := numbered_labels(text)) is not None:
             return parse(listed)
         case Expr(), Expr() | Quantity() if symbols(value):
             constant = isinstance(other, Quantity) or not symbols(other)
@@ -165,7 +165,7 @@ def with_decimals(text: str, value: Value) -> Value:
 
 
 @lru_cache(maxsize=1024)
-def _lines(text: str) -> Value | None:
+def _list_of_lines(text: str) -> Value | None:
     """Lines of one value each as a list: at once where they are blank lines apart, else where the text cannot be read as one."""
     lines = lines_of(text)
     apart = re.search(r"\n\s*\n", text) or all(_ASSIGNED.match(line) for line in lines)
@@ -182,7 +182,7 @@ def _read_words(text: str, value: Unparsed) -> Value:
         plain = without_gaps(plain)
     if not re.search(r"[^\W\d_]{2}", plain):
         return value
-    if (found := _restricted(plain)) is not None or (found := _sentence(plain)) is not None:
+    if (found := _set_with_condition(plain)) is not None or (found := _value_of_sentence(plain)) is not None:
         return found
     if re.search(r"[\\^_=<>{}$]", plain):
         return value
@@ -195,7 +195,7 @@ def _read_words(text: str, value: Unparsed) -> Value:
     number = number_in_words(words)
     if number is not None:
         return rational(number)
-    found_words = meant(lower)
+    found_words = meaning_of(lower)
     words = words if found_words == lower else found_words
     return Unparsed(_SYNONYMS.get(words.lower(), words.lower() if words.lower() in ("yes", "no", "true", "false") else words))
 
@@ -220,7 +220,7 @@ def _word_set(words: str) -> Value | None:
     return NumberSet(f"{parity} {name}".strip())
 
 
-def _restricted(plain: str) -> Value | None:
+def _set_with_condition(plain: str) -> Value | None:
     r"""All real numbers except 1; all real x such that x > 1."""
     lowered = plain[:1].lower() + plain[1:]
     if not lowered.startswith(("all ", "every ", "any ")):
@@ -238,7 +238,7 @@ def _restricted(plain: str) -> Value | None:
     return condition if isinstance(condition, Relation) else None
 
 
-def _sentence(plain: str) -> Value | None:
+def _value_of_sentence(plain: str) -> Value | None:
     """The value of a sentence, with the words before its verb as its name; in "there are 5 ways" nothing is named."""
     lowered = plain if plain[1:2] == " " else plain[:1].lower() + plain[1:]
     if closing := _CLOSING.fullmatch(plain):
@@ -291,8 +291,8 @@ def choice(text: str, *, lower: bool = False) -> tuple[str, str]:
 def same_option(left: str, right: str) -> bool:
     """Whether two quoted options are the same text, but for what sets it, the case of its words and the stop at its end."""
     a, b = (" ".join(re.sub(r"\$|(?<!\\)\\[,;:! ]|~", " ", _WRAPPER.sub(r"\1", text)).strip(" .;").split()) for text in (left, right))
-    return a == b or re.sub(r"[A-Za-z]{2,}", _lowered, a) == re.sub(r"[A-Za-z]{2,}", _lowered, b)
+    return a == b or re.sub(r"[A-Za-z]{2,}", _lower_unless_capitals, a) == re.sub(r"[A-Za-z]{2,}", _lower_unless_capitals, b)
 
 
-def _lowered(match: re.Match[str]) -> str:
+def _lower_unless_capitals(match: re.Match[str]) -> str:
     return match[0] if match[0].isupper() else match[0].lower()

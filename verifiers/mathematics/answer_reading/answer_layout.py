@@ -35,7 +35,7 @@ _MAX_LINES = 30
 def plain_layout(text: str) -> str:
     r"""Remarks such as "(about 18.9 cards)" as \approx 18.9, "0.1666 repeating" as 0.1\overline{6}; most texts have none of them."""
     if "repeating" in text or "recurring" in text:
-        text = _REPEATING.sub(_repeating, text)
+        text = _REPEATING.sub(_with_bar, text)
     if "about" in text or "appro" in text or "roughly" in text or "≈" in text or "simeq" in text:
         start = _REMARK_START.search(text)
         if start and start.start():
@@ -45,7 +45,7 @@ def plain_layout(text: str) -> str:
     return text
 
 
-def _repeating(match: re.Match[str]) -> str:
+def _with_bar(match: re.Match[str]) -> str:
     """The block is the digit at the end that is written at least twice, the only one, or all of a long one; else it is not known."""
     whole, digits = match[1] or "0", match[2]
     if len(digits) == 1 or digits.endswith(digits[-1] * 2):
@@ -71,7 +71,7 @@ def lines_of(text: str) -> list[str]:
     return lines
 
 
-def clock(text: str, *, sure: bool) -> str:
+def clock_time(text: str, *, sure: bool) -> str:
     """The time of day that digits with colons say, as HH:MM or HH:MM:SS; "" for none. `sure` asks for a sign that they are no ratio."""
     match = _CLOCK.fullmatch(text.replace("{:}", ":").replace("\\!", "").replace(" ", "").strip("$."))
     if match is None or int(match[1]) > 23 or int(match[2]) > 59 or int(match[3] or 0) > 59:
@@ -94,13 +94,13 @@ def with_decimal_comma(text: str, *, sure: bool) -> str | None:
     return re.sub(r"[^\d+-]", "", match[1]) + "." + match[2] + match[3]
 
 
-def circled(text: str) -> str | None:
+def circled_digits(text: str) -> str | None:
     """The number 12 that ①② is beside a number; None for anything else than digits in circles without a gap."""
     digits = [unicodedata.normalize("NFKC", sign) for sign in text.strip(" $.")] if not text.isascii() else []
     return "".join(digits) if digits and all("①" <= sign <= "⑨" for sign in text.strip(" $.")) else None
 
 
-def labels(text: str) -> str | None:
+def numbered_labels(text: str) -> str | None:
     """(1)(2)(4), the numbers of statements, as a list of them."""
     return ", ".join(re.findall(r"\d+", text)) if re.fullmatch(r"(?:\(\d{1,2}\)\s*){2,12}", text.strip(" $."), re.ASCII) else None
 

@@ -18,7 +18,7 @@ from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.calculus_parser import CalculusParser
 from verifiers.mathematics.answer_reading.function_parser import MAX_ITEMS
 from verifiers.mathematics.answer_reading.latex_tokens import UNIT_VECTORS, normalise, tokenize
-from verifiers.mathematics.answer_reading.letter_domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, in_words, of_set
+from verifiers.mathematics.answer_reading.letter_domains import TAIL_WORDS, WHOLE_LETTERS, Parameters, domain_of_set, domains_in_words
 from verifiers.mathematics.answer_reading.open_form import ALGEBRA, needs_algebra
 from verifiers.mathematics.answer_reading.token_cursor import nesting
 from verifiers.mathematics.answer_reading.values import (
@@ -37,9 +37,9 @@ from verifiers.mathematics.answer_reading.values import (
     Tuple,
     Unparsed,
     Value,
+    as_expression,
     as_set,
     bare_symbol,
-    expression,
     is_alike,
 )
 from verifiers.mathematics.arithmetic.exact_sums import CONSTANTS, Call, Expr, Monomial, Unreadable, rational, sum_of, symbols
@@ -62,12 +62,12 @@ class _Parser(CalculusParser):
         joints: set[str] = set()
         breaks: dict[str, list[int]] = {}
         while True:
-            items += map(_as_vector, self._forked())
+            items += map(_as_vector, self._item_of_both_signs())
             if len(items) > MAX_ITEMS:
                 raise Unreadable
-            parameters = self._tail()
+            parameters = self._parameters_behind()
             if self.at == len(self.tokens):
-                return _with_parameters(self._joined(_nested(items, breaks), joints), parameters or Parameters())
+                return _with_parameters(self._as_listing(_with_lists_inside(items, breaks), joints), parameters or Parameters())
             comma, mark = self._peek().text, self._take(",", ";")
             word = self._peek().text
             if self._take("and", "or"):
@@ -75,10 +75,10 @@ class _Parser(CalculusParser):
             elif not mark:
                 raise Unreadable
             breaks.setdefault(word if word in ("and", "or") else comma, []).append(len(items))
-            if (parameters := self._tail()) and self.at == len(self.tokens):
-                return _with_parameters(self._joined(_nested(items, breaks), joints), parameters)
+            if (parameters := self._parameters_behind()) and self.at == len(self.tokens):
+                return _with_parameters(self._as_listing(_with_lists_inside(items, breaks), joints), parameters)
 
-    def _joined(self, items: list[Value], joints: set[str]) -> Value:
+    def _as_listing(self, items: list[Value], joints: set[str]) -> Value:
         if isinstance(items[0], Everywhere) and len(items) == 2:
             return Everywhere(items[0].condition, items[1])
         if len(items) == 1 or (joints == {"or"} and all(_says_again(item, items[0]) for item in items)):
@@ -90,7 +90,7 @@ class _Parser(CalculusParser):
         if self._peek().kind in ("text", "word") and self._peek().text.lower() in ("only", "only if", "just"):
             self.at += 1
 
-    def _tail(self) -> Parameters | None:
+    def _parameters_behind(self) -> Parameters | None:
         r"""What "for all integers k", "where k is an integer", "(k \in \mathbb Z)" or \forall k say of letters, up to the end."""
         start = self.at
         ahead = self._peek(self._next_op("("))
@@ -109,14 +109,14 @@ class _Parser(CalculusParser):
                 said.append("")
                 sets += self._from_zero_or_one(text)
             elif kind == "set":
-                sets.append(of_set(text))
+                sets.append(domain_of_set(text))
             elif kind in ("text", "word", "op") and (text in ("(", ")", ",", "∈", "∀", "-") or set(words) <= TAIL_WORDS):
                 said += words
             else:
                 self.at = start
                 return None
             self.at += 1
-        return Parameters(tuple(names), (*in_words(said), *sets))
+        return Parameters(tuple(names), (*domains_in_words(said), *sets))
 
     def _from_zero_or_one(self, name: str) -> list[str]:
         r"""n \ge 0 and n \ge 1 behind "for all": no more than where a sequence starts."""
@@ -173,7 +173,7 @@ class _Parser(CalculusParser):
             return Named(name, first) if name else first
         last = sides[-1]
         if isinstance(last, Expr) and not needs_algebra(last) and all(_is_operation(s) or _same_constant(s, last) for s in sides[:-1]):
-            claim = Relation((*filter(needs_algebra, map(expression, sides)), last), ("=",) * sum(map(_is_operation, sides)))
+            claim = Relation((*filter(needs_algebra, map(as_expression, sides)), last), ("=",) * sum(map(_is_operation, sides)))
             return Named(name, claim) if name else claim  # \int_0^1 x dx = 1/2
         if name and _is_letter(name) and _is_constant(last) and all(map(_has_other_letters, sides[:-1], repeat(name))):
             return Named(name, last)  # S = ab = 12
@@ -216,7 +216,7 @@ class _Parser(CalculusParser):
         kind, text, _ = self._peek()
         ahead = 1 if kind in ("sym", "word", "text") or (kind == "func" and text in ("min", "max")) else 0
         if ahead:
-            ahead = self._applied(ahead)
+            ahead = self._length_with_arguments(ahead)
             if kind == "text" and text.endswith(":") and ahead == 1 and self._peek(1).kind in ("num", "mixed", "repeating"):
                 self.at += 1  # \text{Area: } 12
                 return text.rstrip(": ")
@@ -239,7 +239,7 @@ class _Parser(CalculusParser):
             return name
         return ""
 
-    def _applied(self, ahead: int) -> int:
+    def _length_with_arguments(self, ahead: int) -> int:
         """How many tokens a name is with its primes, its ^{-1} and its arguments in brackets."""
         while self._peek(ahead).text == "'":
             ahead += 1
@@ -319,16 +319,16 @@ class _Parser(CalculusParser):
         return Builder(head, tuple(conditions))
 
 
-def _nested(items: list[Value], breaks: dict[str, list[int]]) -> list[Value]:
+def _with_lists_inside(items: list[Value], breaks: dict[str, list[int]]) -> list[Value]:
     """x = 1, y = 2; x = 3, y = 4 as two lists: a semicolon, or an "or" between names, parts what commas and "and" join. So does every sign
     that parts groups of the same names; x = 1, x = 2 or x = 3 is one list."""
     names = [item.name for item in items if isinstance(item, Named)]
     named = len(names) == len(items)
     ends: list[int] = []
     if named and len(set(names)) < len(names):
-        ends = next((found for found in (breaks.get(sign, []) for sign in (";", "or", "and")) if _repeats(names, found)), [])
+        ends = next((found for found in (breaks.get(sign, []) for sign in (";", "or", "and")) if _same_names_each_time(names, found)), [])
         period = len(set(names))
-        if not ends and _repeats(names, every := list(range(period, len(names), period))):
+        if not ends and _same_names_each_time(names, every := list(range(period, len(names), period))):
             ends = every
         if not ends and period == 1:
             return items
@@ -338,7 +338,7 @@ def _nested(items: list[Value], breaks: dict[str, list[int]]) -> list[Value]:
     return [chunk[0] if len(chunk) == 1 else Listing(chunk) for chunk in chunks] if chunks else items
 
 
-def _repeats(names: list[str], ends: list[int]) -> bool:
+def _same_names_each_time(names: list[str], ends: list[int]) -> bool:
     """Whether the names between these ends are the same, and several, each time."""
     chunks = [sorted(names[start:end]) for start, end in pairwise([0, *ends, len(names)])]
     return len(chunks) > 1 and len(chunks[0]) > 1 and len(set(chunks[0])) == len(chunks[0]) and all(chunk == chunks[0] for chunk in chunks)
@@ -368,7 +368,7 @@ def _with_parameters(value: Value, said: Parameters) -> Value:
             rest, names = value.items[:-1], [*said.names, last.name]
             while len(rest) > 1 and isinstance(rest[-1], Expr) and len(name := bare_symbol(rest[-1])) == 1:  # a, b in R
                 rest, names = rest[:-1], [*names, name]
-            found = Parameters(tuple(names), (*said.domains, of_set(last.value.name)))
+            found = Parameters(tuple(names), (*said.domains, domain_of_set(last.value.name)))
             return _with_parameters(rest[0] if len(rest) == 1 else replace(value, items=rest), found)
     return Family(tuple(sorted(set(said.names))), value, said.domains) if said.names or said.domains else value
 
@@ -381,7 +381,7 @@ def _rounded_side(left: Value, right: Value) -> Value | None:
     """The exact side of 23^{1.5} = 110.304, if the other is its rounding to four digits or more."""
     for exact, decimal in ((left, right), (right, left)):
         both = isinstance(exact, Expr) and isinstance(decimal, Expr) and decimal.decimals >= 2 and not exact.decimals
-        if both and is_rounding(expression(decimal), expression(exact), digits=4):
+        if both and is_rounding(as_expression(decimal), as_expression(exact), digits=4):
             return exact
     return None
 

@@ -13,7 +13,7 @@ from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.expression_parser import ExpressionParser
 from verifiers.mathematics.answer_reading.latex_tokens import Token
 from verifiers.mathematics.answer_reading.token_cursor import nesting
-from verifiers.mathematics.answer_reading.values import Value, expression
+from verifiers.mathematics.answer_reading.values import Value, as_expression
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, add, atom, atoms, call, multiply, rational, sum_of
 
 MAX_LISTED = 400  # terms of a sum that are added up one by one; more of them are left to algebra
@@ -122,12 +122,12 @@ class CalculusParser(ExpressionParser):
         self.at += 1
         return atom(self.differentials[-1][1])
 
-    def _within(self, variable: str, read: Callable[[], Value]) -> tuple[Expr, Expr]:
+    def _read_with_bound(self, variable: str, read: Callable[[], Value]) -> tuple[Expr, Expr]:
         """A body read with its variable bound, and the atom that the variable is in it."""
         outer, bound = self.bound, atom(f"#{self.level}")
         self.bound = outer | {variable: bound}
         self.level += 1
-        body = expression(read())
+        body = as_expression(read())
         self.level -= 1
         self.bound = outer
         return body, bound
@@ -141,7 +141,7 @@ class CalculusParser(ExpressionParser):
                 high = self._limit_of_integration()
         self.differentials.append((variable, f"#d{self.level}"))
         if low is not None and high is not None:
-            body, bound = self._within(variable, self._integrand)
+            body, bound = self._read_with_bound(variable, self._integrand)
             self.differentials.pop()
             return call("integral", body, bound, low, high)
         if low is not None or high is not None or variable in self.bound:
@@ -163,7 +163,7 @@ class CalculusParser(ExpressionParser):
         variable = self._peek(comma + 1 + bounded)
         if variable.kind != "sym" or variable.text in self.bound:
             raise Unreadable
-        body, bound = self._within(variable.text, self._sum) if bounded else (expression(self._sum()), atom(variable.text))
+        body, bound = self._read_with_bound(variable.text, self._sum) if bounded else (as_expression(self._sum()), atom(variable.text))
         self._expect(",")
         self.at += 1 + bounded  # the variable, and the bracket before it
         if not bounded:
@@ -172,7 +172,7 @@ class CalculusParser(ExpressionParser):
         limits: list[Expr] = []
         while len(limits) < 2:
             self._expect(",")
-            limits.append(atom("∞") if self._take("∞") else expression(self._sum()))
+            limits.append(atom("∞") if self._take("∞") else as_expression(self._sum()))
         self._expect(")")
         self._expect(")")
         return call("integral", body, bound, *limits)
@@ -182,14 +182,14 @@ class CalculusParser(ExpressionParser):
             raise Unreadable
         if self._take("∞"):
             return atom("∞")
-        return expression(self._primary()) if self._next_op("{") else self._argument()
+        return as_expression(self._primary()) if self._next_op("{") else self._argument()
 
     def _integrand(self) -> Expr:
         """Products up to and with the one that holds the differential, which is then taken out."""
         dx = self.differentials[-1][1]
         total = rational(0)
         while True:
-            part = expression(self._product())
+            part = as_expression(self._product())
             if dx in atoms(part):
                 break
             total = add(total, part)
@@ -212,15 +212,15 @@ class CalculusParser(ExpressionParser):
             raise Unreadable
         ends = ([text for text in ("+", "-") if [self._peek(1).text, self._peek(2).text] == ["^", text]] or [""])[0]
         if ends:
-            target, side = expression(self._primary()), ends
+            target, side = as_expression(self._primary()), ends
             self.at += 2
         else:
-            target, side = expression(self._quantity()), ""
+            target, side = as_expression(self._quantity()), ""
             if self._next_op("^") and self._peek(1).text in ("+", "-"):
                 side = self._peek(1).text
                 self.at += 2
         self._expect("}")
-        body, bound = self._within(variable.text, self._product)
+        body, bound = self._read_with_bound(variable.text, self._product)
         return call("limit", body, bound, target, rational({"+": 1, "-": -1, "": 0}[side]))
 
     def _series(self, name: str) -> Value:
@@ -232,7 +232,7 @@ class CalculusParser(ExpressionParser):
         index = self._peek()
         self.at += 1
         self._expect("=")
-        low = expression(self._quantity())
+        low = as_expression(self._quantity())
         self._expect("}")
         self._expect("^")
         high = self._limit_of_integration()
@@ -243,18 +243,18 @@ class CalculusParser(ExpressionParser):
             return super()._read_primary()
         if index.kind != "sym" or (first is not None and first.denominator != 1) or (last is not None and last.denominator != 1):
             raise Unreadable
-        body, bound = self._within(index.text, self._product)
+        body, bound = self._read_with_bound(index.text, self._product)
         return call("series" if name == "sum" else "product", body, bound, low, high)
 
     def _derivative(self, order: int, variable: str, body: int) -> Expr:
         self.at = body
         if variable in self.bound:
             raise Unreadable
-        value = expression(self._primary()) if self._next_op("(", "[", "\\{") else expression(self._factors())
+        value = as_expression(self._primary()) if self._next_op("(", "[", "\\{") else as_expression(self._factors())
         return call("derivative", value, atom(variable), rational(order))
 
     def _factors(self) -> Expr:
-        value = expression(self._factor())
+        value = as_expression(self._factor())
         while self._at_factor():
-            value = multiply(value, expression(self._factor()))
+            value = multiply(value, as_expression(self._factor()))
         return value

@@ -24,10 +24,10 @@ from verifiers.mathematics.answer_reading.values import (
     Relation,
     Tuple,
     Value,
+    as_expression,
     as_set,
     bare_symbol,
-    expression,
-    finite,
+    finite_expression,
 )
 from verifiers.mathematics.arithmetic.exact_functions import apply
 from verifiers.mathematics.arithmetic.exact_sums import (
@@ -90,7 +90,7 @@ class ExpressionParser(FunctionReader):
         size, dimension = read_unit(whole.unit)
         start = self.at
         self._take("and")
-        number = expression(self._primary())
+        number = as_expression(self._primary())
         unit = self._unit()
         part, same_kind = read_unit(unit)
         if (
@@ -109,7 +109,7 @@ class ExpressionParser(FunctionReader):
         while isinstance(value, Expr | Matrix) and self._next_op("+", "-", "±", "∓"):
             sign, term = self._sign(), self._product()
             if isinstance(value, Expr) and isinstance(term, Expr):
-                value = sum_of([*finite(value).terms, *scale(finite(term), sign).terms])
+                value = sum_of([*finite_expression(value).terms, *scale(finite_expression(term), sign).terms])
             else:
                 value = plus(value, term, sign)
         return value
@@ -123,14 +123,14 @@ class ExpressionParser(FunctionReader):
                 sign *= self._sign()
         value = self._factor()
         if sign == -1:
-            value = self._times(rational(-1), value) if isinstance(value, Matrix) else scale(expression(value), sign)
+            value = self._times(rational(-1), value) if isinstance(value, Matrix) else scale(as_expression(value), sign)
         while True:
             if self._take("*"):
                 value = self._times(value, self._signed_factor())
             elif self._take("/"):
-                value = self._times(value, power(expression(self._divisor()), rational(-1)))
+                value = self._times(value, power(as_expression(self._divisor()), rational(-1)))
             elif not self.congruence and self._take("mod"):
-                value = apply("mod", expression(value), expression(self._factor()))
+                value = apply("mod", as_expression(value), as_expression(self._factor()))
             elif self._at_factor():
                 value = self._times(value, self._factor())
             else:
@@ -138,10 +138,10 @@ class ExpressionParser(FunctionReader):
 
     def _times(self, left: Value, right: Value) -> Value:
         if isinstance(left, Matrix) or isinstance(right, Matrix):
-            self._works(MAX_WORK // 16)
+            self._count_work(MAX_WORK // 16)
             return times(left, right)
-        self._works(len(finite(left).terms) * len(finite(right).terms))
-        return multiply(expression(left), expression(right))
+        self._count_work(len(finite_expression(left).terms) * len(finite_expression(right).terms))
+        return multiply(as_expression(left), as_expression(right))
 
     def _divisor(self) -> Value:
         """What follows a slash. 1/2x and a/bc are (1/2)x or 1/(2x), as the reader likes."""
@@ -163,20 +163,20 @@ class ExpressionParser(FunctionReader):
         value = self._primary()
         while self._next_op("°", "!", "^"):
             if self._take("°"):
-                value = multiply(expression(value), atom("°"))
+                value = multiply(as_expression(value), atom("°"))
             elif self._take("!"):
                 double = self._next_op("!") and not self._peek().spaced and self._take("!")
-                value = apply("factorial2" if double else "factorial", expression(value))
+                value = apply("factorial2" if double else "factorial", as_expression(value))
             elif self._take("^"):
-                value = self._powered(value)
+                value = self._raised_to_power(value)
                 if self._next_op("^"):  # TeX refuses a double superscript, and readers disagree on it
                     raise Unreadable
         return value
 
-    def _powered(self, base: Value) -> Value:
+    def _raised_to_power(self, base: Value) -> Value:
         sign = self._sign() if self._next_op("+", "-") else Fraction(1)
         if isinstance(base, Matrix):
-            self._works(MAX_WORK // 4)
+            self._count_work(MAX_WORK // 4)
             if sign == 1 and (length := self._transpose_mark()):
                 self.at += length
                 return transposed(base)
@@ -184,14 +184,14 @@ class ExpressionParser(FunctionReader):
         if isinstance(base, Tuple) and base.brackets in ("()", "[]") and sign == 1 and (length := self._transpose_mark()):
             self.at += length  # (1, 2)^T, a column
             return Tuple(base.items)
-        return power(finite(base), scale(self._argument(), sign))
+        return power(finite_expression(base), scale(self._argument(), sign))
 
     def _argument(self, longest: int = MAX_DIGITS) -> Expr:
         """What follows a command: a braced item, or one primary; a number of at most `longest` digits."""
         kind, text, _ = self._peek()
         if kind == "mixed" or (kind == "num" and len(text) > longest):
             raise Unreadable
-        return finite(self._primary())
+        return finite_expression(self._primary())
 
     def _primary(self) -> Value:
         """All recursion passes through here, where its depth is counted."""
@@ -236,7 +236,7 @@ class ExpressionParser(FunctionReader):
         if kind == "matrix" and text.startswith("\\begin"):
             return self._cases() if "cases" in text else determinant(self._matrix()) if "vmatrix" in text else self._matrix()
         if kind == "op" and text in ("(", "[", "\\{", "{", "]"):
-            return self._grouped() if text == "\\{" and self._only_groups() else self._group(text)
+            return self._group_in_braces() if text == "\\{" and self._is_grouping_brace() else self._group(text)
         if kind == "op" and text in _COMMANDS:
             return _COMMANDS[text](self)
         raise Unreadable
@@ -265,29 +265,29 @@ class ExpressionParser(FunctionReader):
 
     def _absolute(self) -> Expr:
         self.bars += 1
-        value = expression(self._sum())
+        value = as_expression(self._sum())
         self._expect("|")
         self.bars -= 1
         return apply("abs", value)
 
     def _rounded_down(self) -> Expr:
-        value = expression(self._sum())
+        value = as_expression(self._sum())
         self._expect("⌋")
         return apply("floor", value)
 
     def _rounded_up(self) -> Expr:
-        value = expression(self._sum())
+        value = as_expression(self._sum())
         self._expect("⌉")
         return apply("ceil", value)
 
-    def _repeated(self, join: Callable[[Expr, Expr], Expr], empty: int) -> Expr:
+    def _add_up(self, join: Callable[[Expr, Expr], Expr], empty: int) -> Expr:
         """A sum or product from an integer to an integer, its body read once for each."""
         self._expect("_")
         self._expect("{")
         index = self._peek()
         self.at += 1
         self._expect("=")
-        low = expression(self._sum()).rational
+        low = as_expression(self._sum()).rational
         self._expect("}")
         self._expect("^")
         high = self._argument().rational
@@ -298,7 +298,7 @@ class ExpressionParser(FunctionReader):
         for value in range(int(low), int(high) + 1):
             self.bound[index.text], self.at = rational(value), body
             self.steps += 2
-            total = join(total, expression(self._product()))
+            total = join(total, as_expression(self._product()))
             end = self.at
         if end == body:
             raise Unreadable
@@ -309,7 +309,7 @@ class ExpressionParser(FunctionReader):
         """Rows of value, condition; as the arguments of one call (`exact_functions.py`)."""
         arguments: list[Expr] = []
         while not self._peek().text.startswith("\\end"):
-            value = expression(self._quantity())
+            value = as_expression(self._quantity())
             if not (self._take("&") | self._take(",") | self._take("&")):
                 raise Unreadable
             text = self._peek().text
@@ -344,7 +344,7 @@ class ExpressionParser(FunctionReader):
             if op not in _RELATION_KIND:
                 raise Unreadable
             kinds.append(_RELATION_KIND[op])
-            differences.append(subtract(expression(left), expression(right)))
+            differences.append(subtract(as_expression(left), as_expression(right)))
         if len(kinds) == 1:
             return [rational(kinds[0]), differences[0]]
         if max(kinds) > 1:
@@ -353,15 +353,15 @@ class ExpressionParser(FunctionReader):
             return [rational(kinds[0]), apply("max", *differences)]
         return [rational(2), apply("max", *(_falsity(kind, difference) for kind, difference in zip(kinds, differences, strict=True)))]
 
-    def _only_groups(self) -> bool:
+    def _is_grouping_brace(self) -> bool:
         r"""Whether the \{ just read is one of a product or an integrand, and not of a set."""
         self.at -= 1
-        groups = self._groups()
+        groups = self._is_grouping()
         in_product = self.at > 0 and (bool(self.differentials) or self._at_factor())
         self.at += 1
-        return groups and (in_product or self._multiplied())
+        return groups and (in_product or self._factor_follows_brace())
 
-    def _multiplied(self) -> bool:
+    def _factor_follows_brace(self) -> bool:
         """Whether a factor or a power follows the closing brace."""
         start = self.at
         while self._peek().text != "\\}":
@@ -371,7 +371,7 @@ class ExpressionParser(FunctionReader):
         self.at = start
         return found
 
-    def _grouped(self) -> Value:
+    def _group_in_braces(self) -> Value:
         value = self._sum()
         self._expect("\\}")
         return value
@@ -383,7 +383,7 @@ class ExpressionParser(FunctionReader):
         braced: list[int] = []  # items in braces of their own: {{1},{2}}
         while not self._next_op(*_ENDS[opening]):
             start = self.at
-            items += self._forked() if opening == "\\{" else [self._item()]
+            items += self._item_of_both_signs() if opening == "\\{" else [self._item()]
             if opening == "{" and self._in_braces(start):
                 braced.append(len(items) - 1)
             if len(items) > MAX_ITEMS:
@@ -416,7 +416,7 @@ class ExpressionParser(FunctionReader):
                 return at == self.at - 1 and at > start
         return False
 
-    def _forked(self) -> list[Value]:
+    def _item_of_both_signs(self) -> list[Value]:
         """An item; two, if it has a plus-minus sign."""
         start, outer = self.at, (self.forks, self.sign)
         self.forks, self.sign = "", 1
@@ -442,7 +442,7 @@ class ExpressionParser(FunctionReader):
     def _square_root(self) -> Expr:
         index = Fraction(2)
         if self._take("["):
-            written = expression(self._item())
+            written = as_expression(self._item())
             self._expect("]")
             if bare_symbol(written):
                 return power(self._argument(), power(written, rational(-1)))
@@ -473,6 +473,6 @@ def _conjugate(parser: ExpressionParser) -> Expr:
 _COMMANDS: dict[str, Callable[[ExpressionParser], Value]] = {
     "frac": ExpressionParser._fraction, "binom": ExpressionParser._binomial, "sqrt": ExpressionParser._square_root,
     "|": ExpressionParser._absolute, "⌊": ExpressionParser._rounded_down, "⌈": ExpressionParser._rounded_up,
-    "sum": lambda parser: parser._repeated(add, 0), "prod": lambda parser: parser._repeated(multiply, 1),
+    "sum": lambda parser: parser._add_up(add, 0), "prod": lambda parser: parser._add_up(multiply, 1),
     "\\emptyset": lambda parser: EMPTY_SET, "\\overline": _conjugate, "\\bar": _conjugate,
 }  # fmt: skip

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from verifiers.mathematics.answer_reading.matrix_arithmetic import determinant
 from verifiers.mathematics.answer_reading.token_cursor import TokenCursor, nesting
-from verifiers.mathematics.answer_reading.values import Value, bare_symbol, expression
+from verifiers.mathematics.answer_reading.values import Value, as_expression, bare_symbol
 from verifiers.mathematics.arithmetic.exact_functions import INVERSE, OF_TWO, VARIADIC, apply, log_to_base
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, atom, name_of, power, rational, symbols
 
@@ -51,7 +51,7 @@ class FunctionReader(TokenCursor, ABC):
         r"""One expression in brackets of any kind; \sin\{x\} has no set in it."""
         if not self._take("\\{"):
             return self._group_expression(self._peek().text)
-        value = expression(self._sum())
+        value = as_expression(self._sum())
         self._expect("\\}")
         return value
 
@@ -91,7 +91,7 @@ class FunctionReader(TokenCursor, ABC):
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise Unreadable
-        value = expression(self._group(opening))
+        value = as_expression(self._group(opening))
         self.depth -= 1
         return value
 
@@ -145,7 +145,7 @@ class FunctionReader(TokenCursor, ABC):
         opening = self._expect("(", "\\{", "[")
         items: list[Expr] = []
         while not items or self._take(","):
-            items.append(expression(self._sum()))
+            items.append(as_expression(self._sum()))
             if len(items) > MAX_ITEMS:
                 raise Unreadable
         self._expect(*CLOSING[opening])
@@ -164,11 +164,11 @@ class FunctionReader(TokenCursor, ABC):
             if self._next_op("!", "°"):  # a power is the value's: sin(x)^2 is (sin x)^2
                 raise Unreadable
         else:
-            value = expression(self._factor())
+            value = as_expression(self._factor())
             while self._at_factor() and self._peek().kind != "func" and not (self._next_op("(") and symbols(value)):
                 if self._peek().kind == "num" or self._at_another_letter():  # \sin x 2^n, \sin x y
                     raise Unreadable
-                value = expression(self._times(value, self._factor()))
+                value = as_expression(self._times(value, self._factor()))
             if self._next_op("/") and self._peek(1).kind != "func":
                 raise Unreadable
         self.depth -= 1

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from verifiers.first_use import compiled
 from verifiers.mathematics.answer_reading.number_words import ONES
-from verifiers.mathematics.answer_reading.units import CURRENCY_CODES, spelled
+from verifiers.mathematics.answer_reading.units import CURRENCY_CODES, spell_compound_units
 from verifiers.mathematics.arithmetic.function_names import function_named
 
 
@@ -111,7 +111,7 @@ def normalise(source: str) -> str:
     """Delimiters of mathematics, unicode signs, plain-text operators and TeX's brace-less arguments, all as plain LaTeX."""
     if not source.isascii():
         if re.search(_CIRCLED, source):
-            source = re.sub(_CIRCLED, _listed, source)
+            source = re.sub(_CIRCLED, _circled_numbers, source)
         source = re.sub(r"[⁰¹²³⁴-⁹⁻ⁿ]+", lambda m: "^{" + m[0].translate(_SUPERSCRIPTS) + "}", source)
         source = re.sub(r"[₀-₉ₙ]+", lambda m: "_{" + m[0].translate(_SUBSCRIPTS) + "}", source)
         source = re.sub(r"[¼-¾⅐-⅞]", _vulgar_fraction, source)
@@ -130,11 +130,11 @@ def normalise(source: str) -> str:
     if any(ending in source for ending in ("th", "st", "nd", "rd")):
         source = re.sub(r"(?<=\d)\s?(?:\^\s?\{?\s?\\(?:text|mathrm)\s?\{\s?(?:st|nd|rd|th)\s?\}\s?\}?|(?:st|nd|rd|th)\b)", " ", source)
     if "_" in source:
-        source = _subscripts(source)
-    source = _plain_forms(source.replace("...", r"\ldots "))
+        source = _normalise_subscripts(source)
+    source = _normalise_plain_forms(source.replace("...", r"\ldots "))
     if "." in source:
         source = re.sub(r"\.(?=\s*(?:\\right)?\s*[\])])", "", source)  # punctuation that slipped inside the brackets
-    source = spelled(source.rstrip(" ."))
+    source = spell_compound_units(source.rstrip(" ."))
     while source and (source[-1] in ".,; \\" or source.endswith("\\!")):
         source = source[: -2 if source[-2:-1] == "\\" else -1]
     if source.endswith("}") and not source.endswith("\\}") and source.count("}") - source.count("{") == 1:
@@ -142,13 +142,13 @@ def normalise(source: str) -> str:
     return source.strip()
 
 
-def _subscripts(source: str) -> str:
+def _normalise_subscripts(source: str) -> str:
     r"""Subscripts before superscripts, as in x_i^2 for x^2_i; numbers to a base as digits_base; plus_minus as programs write it."""
     source = source.replace("plus_minus", r"\pm ").replace("minus_plus", r"\mp ")
     if "^" in source:
         source = re.sub(_RAISED, r"\1_\3^\2", source)
     source = re.sub(_BASE_IN_WORDS, lambda m: f"_{{{ONES[m[1]]}}}", source)
-    return re.sub(_IN_BASE, _based, source)
+    return re.sub(_IN_BASE, _digits_in_base, source)
 
 
 _BASE = r"_\s?(?:\{\s?(\d{1,2})\s?\}|(\d{1,2}))(?![\w^])"
@@ -160,7 +160,7 @@ _BASES = (*list(ONES)[2:13], "sixteen")
 _BASE_IN_WORDS = rf"(?<=[\dA-F)}}])_\s?\{{\s?(?:\\text\s?\{{)?\s?({'|'.join(_BASES)})\s?\}}{{1,2}}"
 
 
-def _based(match: re.Match[str]) -> str:
+def _digits_in_base(match: re.Match[str]) -> str:
     r"""\text{A3}_{16} as 0A3_{16}, where these are digits of that base."""
     *parts, base = (part for part in match.groups() if part)
     digits = "".join(parts)
@@ -170,7 +170,7 @@ def _based(match: re.Match[str]) -> str:
     return f" 0{digits.upper()}_{{{base}}}" if known else match[0]
 
 
-def _listed(match: re.Match[str]) -> str:
+def _circled_numbers(match: re.Match[str]) -> str:
     """①③④, the numbers of statements, as 1, 3, 4."""
     return ", ".join(str(int(unicodedata.numeric(sign))) for sign in match[0] if sign.isnumeric())
 
@@ -179,7 +179,7 @@ _CIRCLED = r"[①-⑳❶-❿➀-➓⑴-⒇](?:[\s、，,和及与]*[①-⑳❶-�
 _CODES = rf"(?:(?<![A-Za-z\\{{])|\\(?:text|mathrm)\s?\{{\s?)({'|'.join(CURRENCY_CODES)})(?:(?<=Rs)\.)?\s?\}}?\s?(?=\d)"
 
 
-def _plain_forms(source: str) -> str:
+def _normalise_plain_forms(source: str) -> str:
     """Emphasis, ** for a power, 3x10^8, prices with a decimal comma, U between intervals; ≈ or = before everything."""
     if "*" in source:
         source = re.sub(r"^\*\*([^*]{1,200})\*\*$", r"\1", source.strip()).replace("**", "^")
@@ -215,7 +215,7 @@ def _normalise_commands(source: str) -> str:
     if "\\\\" in source and all(len(run) % 2 == 0 for run in re.findall(r"\\+(?=[A-Za-z])", source) or [""]):
         source = source.replace("\\\\", "\\")  # written by a program that escaped them all
     if r"\begin" in source:
-        source = _arrays(source)
+        source = _arrays_as_matrices(source)
     elif "\\\\" in source:
         source = re.sub(r"\\\\(?=[A-Za-z])", r"\\", source)  # outside a matrix a line break before a letter is an escape too many
     if "\\(" in source or "\\[" in source or "\\)" in source or "\\]" in source:
@@ -246,7 +246,7 @@ def _normalise_commands(source: str) -> str:
         source = re.sub(rf"^{part}\\choose(?![a-z]){part}$", r"\\binom{\1}{\2}", source)
     if r"\angle" in source or r"\triangle" in source:
         source = re.sub(r"(?:(?<![A-Za-z])m\s?)?\\angle", r"\\angle", re.sub(r"_\s*\{\s*\\triangle\s*([A-Z]{1,4})\s*\}", r"_{\1}", source))
-    source = _unwrapped(source)
+    source = _without_wrappers(source)
     return re.sub(r"(\\log\s*_)\s*(\d)", r"\1{\2}", source) if r"\log" in source else source
 
 
@@ -256,7 +256,7 @@ _LEFT = r"(?:\\left\s*|\\[bB]igg?l?\s*)?"
 _RIGHT = r"(?:\\right\s*|\\[bB]igg?r?\s*)?"
 
 
-def _arrays(source: str) -> str:
+def _arrays_as_matrices(source: str) -> str:
     r"""Arrays and matrices in brackets as pmatrix, in bars as vmatrix, behind a brace as cases; after \left, \bigl or nothing."""
     if "array" in source or "smallmatrix" in source or "aligned" in source:
         source = re.sub(rf"{_LEFT}[\[(]\s*{_ARRAY}\s*{_RIGHT}[\])]", r"\\begin{pmatrix}\1\\end{pmatrix}", source)
@@ -267,7 +267,7 @@ def _arrays(source: str) -> str:
     return re.sub(r"(\\(?:begin|end)\s*)\{d?([Bbpv]?)(?:small)?(matrix|cases)\*?\}", _environment, source)
 
 
-def _unwrapped(source: str) -> str:
+def _without_wrappers(source: str) -> str:
     r"""Numbers and capitals that stand in \text{...} or under other emphasis, without it; \color{red} and \mathrm{m\,s^{-1}} plain."""
     if r"\color" in source or r"\textcolor" in source:
         source = re.sub(r"\\(?:text)?color\s*\{[a-zA-Z]{1,20}\}", "", source)
@@ -344,7 +344,7 @@ def _is_item_end(token: Token) -> bool:
 def _token(kind: str, text: str, spaced: bool, *, called: bool) -> Token:
     name = text
     if kind in ("corners", "accent"):
-        return _named(text, spaced)
+        return _accented_token(text, spaced)
     if kind == "text":
         name = " ".join(text[text.index("{") + 1 : -1].split())
         if re.fullmatch(r"\(?([A-Z])\)?|[ei]", name) or (len(name) == 1 and text.startswith(("\\mathbf", "\\bold", "\\mathit"))):
@@ -364,7 +364,7 @@ def _token(kind: str, text: str, spaced: bool, *, called: bool) -> Token:
         return Token("sym", _symbol_name(text), spaced)
     if kind in ("text", "word") and name in ("and", "or", "mod"):
         return Token("op", name, spaced)
-    if kind in ("op", "text", "word") and len(name) > 1 and (function := function_named(name, _way(kind, text), called=called)):
+    if kind in ("op", "text", "word") and len(name) > 1 and (function := function_named(name, _way_of_writing(kind, text), called=called)):
         return Token("func", function, spaced)
     if kind == "set":
         name = "".join(c for c in text.replace("\\ge", ">=").replace("Bbb", "") if c in "RZNQC+-*><=")
@@ -383,14 +383,14 @@ def _symbol_name(text: str) -> str:
     return f"{base}_{index}" if index.isalnum() else f"{base}_{{{index}}}"
 
 
-def _way(kind: str, text: str) -> str:
+def _way_of_writing(kind: str, text: str) -> str:
     """How a name is written, for `function_named`."""
     if kind == "text":
         return "operator" if text.startswith(("\\operatorname", "\\mathrm")) else "text"
     return "command" if kind == "op" else kind
 
 
-def _named(text: str, spaced: bool) -> Token:
+def _accented_token(text: str, spaced: bool) -> Token:
     r"""A letter under an accent, and the points of a segment, angle or arc, as one symbol; bold or hatted i, j, k are unit vectors."""
     command = text[1 : re.search(r"[\s{]", text).start()]  # type: ignore[union-attr]
     letters = re.sub(r"[\s{}]|\\|math", "", text[1 + len(command) :])
@@ -421,7 +421,7 @@ def numeral(text: str) -> tuple[Fraction, int] | None:
             return None
         return (whole[0] + Fraction(top, bottom) if 0 < top < bottom else whole[0] * Fraction(top, bottom)), 0
     if "dots" in text:
-        return _continued(text[: text.index("\\")].rstrip())
+        return _repeating_decimal(text[: text.index("\\")].rstrip())
     plain, bar, block = text.partition("\\overline") if "\\overline" in text else text.partition("\\bar")
     digits = "".join(c for c in plain if c.isdigit() or c in ".eE+-")
     if bar:
@@ -443,7 +443,7 @@ def in_base(digits: str, base: int) -> int | None:
     return value
 
 
-def _continued(digits: str) -> tuple[Fraction, int] | None:
+def _repeating_decimal(digits: str) -> tuple[Fraction, int] | None:
     """0.333... and 0.1666... and 0.142857142857...: the shortest block written at the end three times, or twice if it has two digits."""
     whole, _, decimals = digits.partition(".")
     for length in range(1, len(decimals) // 2 + 1):

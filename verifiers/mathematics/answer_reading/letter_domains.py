@@ -27,7 +27,7 @@ class Parameters:
     domains: tuple[str, ...] = ()
 
 
-def in_words(words: Iterable[str]) -> tuple[str, ...]:
+def domains_in_words(words: Iterable[str]) -> tuple[str, ...]:
     """The domains that the words of a tail state, in their order."""
     found: list[str] = []
     sign, negated, kind = "", False, ""
@@ -51,6 +51,6 @@ def in_words(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def of_set(name: str) -> str:
+def domain_of_set(name: str) -> str:
     r"""The domain that the name of a number set is: \mathbb{R}_{>0} is "R+"."""
     return name.replace(">", "+") if name.endswith(">") else name

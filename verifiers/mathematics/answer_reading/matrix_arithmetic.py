@@ -58,7 +58,7 @@ def _is_square(value: Value) -> bool:
     return isinstance(value, Tuple) and value.brackets == "[]"
 
 
-def _mapped(value: Value, change: Callable[[Expr], Expr]) -> Matrix:
+def _each_entry(value: Value, change: Callable[[Expr], Expr]) -> Matrix:
     return matrix([[change(entry) for entry in row] for row in _rows(value)])
 
 
@@ -72,9 +72,9 @@ def plus(left: Value, right: Value, sign: Fraction) -> Matrix:
 def times(left: Value, right: Value) -> Matrix:
     """A product of which at least one factor is a matrix."""
     if isinstance(left, Expr):
-        return _mapped(right, lambda entry: multiply(left, entry))
+        return _each_entry(right, lambda entry: multiply(left, entry))
     if isinstance(right, Expr):
-        return _mapped(left, lambda entry: multiply(entry, right))
+        return _each_entry(left, lambda entry: multiply(entry, right))
     return matrix(_product(_rows(left), _rows(right)))
 
 

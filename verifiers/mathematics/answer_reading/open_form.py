@@ -37,7 +37,7 @@ def is_open_form(text: str) -> bool:
 def _has_open_form(text: str) -> bool:
     tokens = tokenize(normalise(text[:_LONGEST]))
     congruence = any(token.text == "≡" for token in tokens)
-    tokens = tokens if congruence else _results(tokens)
+    tokens = tokens if congruence else _without_questions(tokens)
     return any(_is_operation(tokens, at, congruence) for at in range(len(tokens)))
 
 
@@ -62,7 +62,7 @@ def _is_operation(tokens: list[Token], at: int, congruence: bool) -> bool:
     return False
 
 
-def _results(tokens: list[Token]) -> list[Token]:
+def _without_questions(tokens: list[Token]) -> list[Token]:
     r"""What stands behind the last "=" of each part: 6 of \gcd(12,18) = 6. All of \max(a,b) = M, where a letter only names the maximum."""
     kept: list[Token] = []
     start = depth = 0

@@ -118,7 +118,7 @@ def parity(words: str) -> tuple[str, str] | None:
     return None if match is None else (match[2] or match[3], (match[1] or match[4]).lower())
 
 
-def meant(words: str) -> str:
+def meaning_of(words: str) -> str:
     """The words that a short sentence means; the words themselves where it is none."""
     if words in _MEANS:
         return _MEANS[words]
@@ -137,17 +137,17 @@ def meant(words: str) -> str:
 
 def same_undelimited(left: str, right: str) -> bool:
     """Whether two texts are one but for the dollar signs around formulas, which get lost in a box, and white space that does not count."""
-    return _undelimited(left) == _undelimited(right)
+    return _without_dollars(left) == _without_dollars(right)
 
 
-def _undelimited(text: str) -> str:
+def _without_dollars(text: str) -> str:
     text = _DOLLARS.sub(lambda signs: " " if signs[1] else "", text)
     return " ".join(_PUNCTUATION.sub(r"\1", text).split()).rstrip(". ")
 
 
 def same_word_list(left: str, right: str) -> bool:
     """Ann, Bob and Carl; I and III: the same items, in the same order unless "and" says that there is none."""
-    (a, joined), (b, joined_too) = _items(left), _items(right)
+    (a, joined), (b, joined_too) = _word_list(left), _word_list(right)
     return len(a) > 1 and (sorted(a) == sorted(b) if joined or joined_too else a == b)
 
 
@@ -162,11 +162,11 @@ def pieces(text: str) -> list[str]:
         if is_word(part):
             found.append(part if part.isupper() else part.lower())
         else:
-            found += [formula for formula in (cut.strip(" .") for cut in _parts(part)) if formula]
+            found += [formula for formula in (cut.strip(" .") for cut in _cut_at_commas(part)) if formula]
     return [] if any(part in _FUNCTION_WORDS for part in found) else found
 
 
-def _parts(text: str) -> list[str]:
+def _cut_at_commas(text: str) -> list[str]:
     """Cut at the commas, semicolons and colons outside brackets."""
     parts, start, depth = [], 0, 0
     for at, sign in enumerate(text):
@@ -186,7 +186,7 @@ def is_word(piece: str) -> bool:
     return _WORD.fullmatch(piece) is not None
 
 
-def _items(text: str) -> tuple[list[str], bool]:
+def _word_list(text: str) -> tuple[list[str], bool]:
     """The items of a list of words, none where this is no such list, and whether "and" joins it."""
     if len(text) > 300:
         return [], False

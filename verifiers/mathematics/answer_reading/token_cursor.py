@@ -88,7 +88,7 @@ class TokenCursor:
         at = self.at + ahead
         return self.tokens[at] if at < len(self.tokens) else _END
 
-    def _skip(self) -> bool:
+    def _advance(self) -> bool:
         self.at += 1
         return True
 
@@ -112,11 +112,11 @@ class TokenCursor:
     def _unit(self) -> str:
         words: list[str] = []
         while True:
-            if self._take("%") or (self._peek().text in ("pct", "percent", "percentage") and self._skip()):
+            if self._take("%") or (self._peek().text in ("pct", "percent", "percentage") and self._advance()):
                 words.append("%")
             elif words and self._take("^"):
                 words[-1] += f"^{self._unit_power()}"
-            elif self._next_op("(") and (noun := self._bracketed()):
+            elif self._next_op("(") and (noun := self._words_in_brackets()):
                 words.append(" ".join(noun))
                 self.at += len(noun) + 2
             elif self._at_unit_word() or (words and self._next_op("/", *CURRENCIES)) or self._next_op(*CURRENCIES):
@@ -125,7 +125,7 @@ class TokenCursor:
             else:
                 return " ".join(words)
 
-    def _bracketed(self) -> list[str]:
+    def _words_in_brackets(self) -> list[str]:
         """The words between the brackets that begin here, as in 9 (apples); none for anything else, such as (of 10), (mod 7) or (mg)."""
         start, words = self.at, list[str]()
         if self._peek(1).kind not in ("word", "text"):
@@ -171,7 +171,7 @@ class TokenCursor:
         self.forks += text if text in ("±", "∓") else ""
         return Fraction({"+": 1, "-": -1, "±": self.sign, "∓": -self.sign}[text])
 
-    def _works(self, amount: int) -> None:
+    def _count_work(self, amount: int) -> None:
         self.work += amount
         if self.work > MAX_WORK:
             raise Unreadable
@@ -202,12 +202,12 @@ class TokenCursor:
         if text == "|":
             return not self.bars or (self.nested and self._peek(1).kind in ("sym", "num"))
         if text == "(":
-            return not (self._peek(1).text in ("mod", "pmod") or self._bracketed())
+            return not (self._peek(1).text in ("mod", "pmod") or self._words_in_brackets())
         if text in ("[", "\\{"):
             before = self.tokens[self.at - 1]
             if before.kind == "sym":  # n[n+1]; f[x] is another thing
-                return text == "[" and self._holds_a_sum() and self._groups()
-            return (before.kind == "num" or before.text in (")", "]", "}", "\\}", "!", "*", "/")) and self._groups()
+                return text == "[" and self._holds_a_sum() and self._is_grouping()
+            return (before.kind == "num" or before.text in (")", "]", "}", "\\}", "!", "*", "/")) and self._is_grouping()
         return text in _OPENERS
 
     def _numbers_an_item(self, word: str) -> bool:
@@ -223,7 +223,7 @@ class TokenCursor:
             ahead += 1
         return False
 
-    def _groups(self) -> bool:
+    def _is_grouping(self) -> bool:
         r"""Whether the bracket or brace here only groups, as in [1+2][3-4] and 2\{3[x-(y+1)]+2\}.
 
         [x] and \{x\} may be the whole and the fractional part of x, and a list or set has commas.

@@ -15,36 +15,36 @@ from verifiers.mathematics.answer_reading.number_words import SCALES
 _TABLE: dict[str, tuple[str, Fraction]] = {}
 
 
-def _add(dimension: str, *units: tuple[str, str | int]) -> None:
+def _add_units(dimension: str, *units: tuple[str, str | int]) -> None:
     for names, factor in units:
         for name in names.split():
             _TABLE[name] = (dimension, Fraction(factor))
 
 
-_add("length", ("m meter metre", 1), ("cm centimeter centimetre", "0.01"), ("mm millimeter millimetre", "0.001"))
-_add("length", ("km kilometer kilometre", 1000), ("nm nanometer", "1e-9"), ("inch inche in", "0.0254"), ("ft foot feet", "0.3048"))
-_add("length", ("um micrometer micrometre micron", "1e-6"))
-_add("length", ("yd yard", "0.9144"), ("mi mile", "1609.344"))
-_add("mass", ("kg kilogram", 1), ("g gram", "0.001"), ("mg milligram", "0.000001"))
-_add("mass", ("lb pound", "0.45359237"), ("oz ounce", "0.028349523125"))
-_add("time", ("s sec second", 1), ("min minute", 60), ("h hr hour", 3600), ("day", 86400), ("week", 604800))
-_add("months", ("month", 1), ("yr year", 12))
-_add("money", ("$ dollar usd", 1), ("¢ cent", "0.01"))
-_add("euro", ("€ euro eur", 1))
-_add("sterling", ("£ gbp", 1))
-_add("yen", ("¥ yen rmb", 1))
-_add("rupee", ("₹ rupee rs inr", 1))
-_add("volume", ("l liter litre", 1), ("ml milliliter millilitre", "0.001"))
-_add("force", ("n newton", 1))
-_add("energy", ("j joule", 1), ("kj kilojoule", 1000))
-_add("power", ("w watt", 1), ("kw kilowatt", 1000))
-_add("voltage", ("v volt", 1))
-_add("current", ("a ampere amp", 1))
-_add("frequency", ("hz hertz", 1), ("khz", 1000), ("mhz", 10**6))
-_add("celsius", ("°c celsius", 1))
-_add("fahrenheit", ("°f fahrenheit", 1))
-_add("angle", ("° degree deg", 1))
-_add("percent", ("% percent percentage pct", 1))
+_add_units("length", ("m meter metre", 1), ("cm centimeter centimetre", "0.01"), ("mm millimeter millimetre", "0.001"))
+_add_units("length", ("km kilometer kilometre", 1000), ("nm nanometer", "1e-9"), ("inch inche in", "0.0254"), ("ft foot feet", "0.3048"))
+_add_units("length", ("um micrometer micrometre micron", "1e-6"))
+_add_units("length", ("yd yard", "0.9144"), ("mi mile", "1609.344"))
+_add_units("mass", ("kg kilogram", 1), ("g gram", "0.001"), ("mg milligram", "0.000001"))
+_add_units("mass", ("lb pound", "0.45359237"), ("oz ounce", "0.028349523125"))
+_add_units("time", ("s sec second", 1), ("min minute", 60), ("h hr hour", 3600), ("day", 86400), ("week", 604800))
+_add_units("months", ("month", 1), ("yr year", 12))
+_add_units("money", ("$ dollar usd", 1), ("¢ cent", "0.01"))
+_add_units("euro", ("€ euro eur", 1))
+_add_units("sterling", ("£ gbp", 1))
+_add_units("yen", ("¥ yen rmb", 1))
+_add_units("rupee", ("₹ rupee rs inr", 1))
+_add_units("volume", ("l liter litre", 1), ("ml milliliter millilitre", "0.001"))
+_add_units("force", ("n newton", 1))
+_add_units("energy", ("j joule", 1), ("kj kilojoule", 1000))
+_add_units("power", ("w watt", 1), ("kw kilowatt", 1000))
+_add_units("voltage", ("v volt", 1))
+_add_units("current", ("a ampere amp", 1))
+_add_units("frequency", ("hz hertz", 1), ("khz", 1000), ("mhz", 10**6))
+_add_units("celsius", ("°c celsius", 1))
+_add_units("fahrenheit", ("°f fahrenheit", 1))
+_add_units("angle", ("° degree deg", 1))
+_add_units("percent", ("% percent percentage pct", 1))
 _ALIASES = {"mph": "mile/hour", "rad": "radian", "people": "person", "men": "man", "women": "woman", "children": "child", "ω": "ohm"}
 _CHINESE = {
     "千米": "km", "厘米": "cm", "毫米": "mm", "米": "m", "千克": "kg", "克": "g", "小时": "h", "分钟": "min", "天": "day", "岁": "year",
@@ -89,7 +89,7 @@ _STUCK_LETTER = compiled(rf"(?a)([-+\d.,/ ]*\d)([mshgLNJWVAK])({_POWER}(?:/{_SYM
 _LONE_LETTER = compiled(rf"(?a)([-+\d.,/ ]+)(?:\s|\\[,;: ]|~)+([mshgLNJWVAK])({_POWER})")
 
 
-def spelled(source: str) -> str:
+def spell_compound_units(source: str) -> str:
     r"""The symbols of a compound unit as \text, so that they are no variables: "10 m/s", "\frac{\mathrm{m}}{\mathrm{s}}", "m\,s^{-1}"."""
     if "rm" in source or "text" in source:
         for _ in range(4):
@@ -106,14 +106,14 @@ def spelled(source: str) -> str:
         source = re.sub(r"\b(sq|cu)\.\s?(?=[a-z])", r"\1 ", source)
         source = re.sub(r"\bper (second|sec|minute|hour|foot|meter|metre) squared\b", r"per \1^2", source)
     if "(" in source:
-        source = _BRACKETED.sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
+        source = _BRACKETED.sub(lambda m: rf"\text{{ {_plain_symbols(m[1])}}}", source)
     if not source.isascii():
         source = _IN_CHINESE.sub(lambda m: rf"\text{{ {_CHINESE[m[1]]}}}", source)
     if "/" in source:
-        source = _GLUED.sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
+        source = _GLUED.sub(lambda m: rf"\text{{ {_plain_symbols(m[1])}}}", source)
     if source.rstrip()[-1:] not in _COMPOUND_ENDS or not ("\\" in source or "~" in source or len(source.split(None, 1)) > 1):
         return source
-    return _COMPOUND.sub(lambda m: rf"\text{{ {_plain(m[1])}}}", source)
+    return _COMPOUND.sub(lambda m: rf"\text{{ {_plain_symbols(m[1])}}}", source)
 
 
 def lone_unit(text: str, *, glued: bool = False) -> str | None:
@@ -122,10 +122,10 @@ def lone_unit(text: str, *, glued: bool = False) -> str | None:
     match = None if "$" in text or "\\(" in text else _LONE_LETTER.fullmatch(plain)
     if match is None and glued:
         match = _STUCK_LETTER.fullmatch(plain)
-    return None if match is None else rf"{match[1]}\text{{ {match[2]}{_plain(match[3])}}}"
+    return None if match is None else rf"{match[1]}\text{{ {match[2]}{_plain_symbols(match[3])}}}"
 
 
-def _plain(symbols: str) -> str:
+def _plain_symbols(symbols: str) -> str:
     return re.sub(r"\s?\^\s?|[{}]", lambda m: "^" if "^" in m[0] else "", re.sub(r"\\cdot|\\,|\*", " ", symbols))
 
 
@@ -145,7 +145,7 @@ def read_unit(text: str) -> tuple[Fraction, Dimension]:
         elif word not in ("units", "unit", "of"):
             name, _, exponent = word.partition("^")
             n = direction * times * (int(exponent) if re.fullmatch(r"-?\d", exponent) else 1)
-            dimension, size = _known(name)
+            dimension, size = _dimension_and_size(name)
             if dimension != "money" or not powers.get("money"):  # \$5 \text{ dollars}
                 powers[dimension] = powers.get(dimension, 0) + n
                 factor *= size**n
@@ -159,7 +159,7 @@ _FUNCTION = r"sin|cos|tan|cot|sec|csc|log|exp|sqrt|ln|pi"
 def is_glued(word: str) -> bool:
     """Whether a word right behind a number (10weeks, 12apples) is a unit and no product of letters or functions (2abcd, 3sinx): one of the
     table, or a plural with vowels and consonants that is not in the order of the alphabet."""
-    if _known(word.lower())[0] != word.lower().removesuffix("s") or word in MULTIPLIERS:
+    if _dimension_and_size(word.lower())[0] != word.lower().removesuffix("s") or word in MULTIPLIERS:
         return True
     if word in _ALIASES:
         return True  # 6people
@@ -170,6 +170,6 @@ def is_glued(word: str) -> bool:
     )
 
 
-def _known(name: str) -> tuple[str, Fraction]:
+def _dimension_and_size(name: str) -> tuple[str, Fraction]:
     single = name[:-1] if len(name) > 2 and name.endswith("s") and not name.endswith("ss") else name
     return _TABLE.get(name) or _TABLE.get(single) or (single, Fraction(1))

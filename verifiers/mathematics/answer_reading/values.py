@@ -156,16 +156,16 @@ def parts(value: Value) -> "tuple[Value, ...]":
     return ()
 
 
-def expression(value: Value) -> Expr:
+def as_expression(value: Value) -> Expr:
     """The value, if one can compute with it; else raises Unreadable."""
     if not isinstance(value, Expr):
         raise Unreadable
     return value
 
 
-def finite(value: Value) -> Expr:
+def finite_expression(value: Value) -> Expr:
     """What may be computed with: infinity over infinity is nothing."""
-    found = expression(value)
+    found = as_expression(value)
     if any(name == "∞" for monomial, _ in found.terms for name, _ in monomial):
         raise Unreadable
     return found

@@ -24,7 +24,7 @@ def same_when_cleared(left: Expr, right: Expr) -> bool:
     try:
         if proportional(left, right):
             return True
-        (a, below), (b, beneath) = _cleared(left), _cleared(right)
+        (a, below), (b, beneath) = _without_denominators(left), _without_denominators(right)
         if not (below or beneath) or not proportional(a, b):
             return False
         return all(_coprime(numerator, d) for numerator, found in ((a, below), (b, beneath)) for d in found)
@@ -57,7 +57,7 @@ def _varies(name: str) -> bool:
     return bool(symbols(atom(name)))
 
 
-def _cleared(value: Expr) -> tuple[Expr, list[Expr]]:
+def _without_denominators(value: Expr) -> tuple[Expr, list[Expr]]:
     """The numerator, and the denominators that it was multiplied by."""
     below: list[Expr] = []
     while (found := _denominator(value)) is not None:
@@ -69,7 +69,7 @@ def _cleared(value: Expr) -> tuple[Expr, list[Expr]]:
             powers = dict(monomial)
             rest = powers.pop(name, Fraction(0)) + exponent
             term = sum_of([(tuple(powers.items()), coefficient)])
-            total = add(total, multiply(term, _expanded(base, rest)))
+            total = add(total, multiply(term, _expanded_power(base, rest)))
         value = total
         if len(below) > _MAX_CLEARED:
             raise Unreadable
@@ -93,7 +93,7 @@ def _is_polynomial(value: Expr) -> bool:
     return all(_varies(name) and not isinstance(name, Call) and e.denominator == 1 and e > 0 for m, _ in value.terms for name, e in m)
 
 
-def _expanded(base: Expr, exponent: Fraction) -> Expr:
+def _expanded_power(base: Expr, exponent: Fraction) -> Expr:
     if exponent > _MAX_DEGREE or exponent.denominator != 1:
         raise Unreadable
     result = rational(1)

@@ -7,7 +7,7 @@ that is no mathematics what "the answer is" gives in it. Left out: whether the g
 import re
 
 from verifiers.first_use import compiled
-from verifiers.mathematics.answer_reading.answer_in_words import read
+from verifiers.mathematics.answer_reading.answer_in_words import read_answer
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.response_text.answer_claims import cue_end
@@ -35,7 +35,7 @@ def gold_answer(text: str) -> str:
 
 def is_solution(gold: str) -> bool:
     """Whether a gold is a text that no short answer could equal."""
-    return len(gold) > _SHORT and len(re.findall(_WORD, gold)) > _FEW and isinstance(read(gold), Unparsed)
+    return len(gold) > _SHORT and len(re.findall(_WORD, gold)) > _FEW and isinstance(read_answer(gold), Unparsed)
 
 
 def says_nothing(gold: str) -> bool:

@@ -13,7 +13,7 @@ highest that any of its items needed; for two answers that differ it says on whi
 
 from dataclasses import replace
 
-from verifiers.mathematics.answer_reading.answer_in_words import read
+from verifiers.mathematics.answer_reading.answer_in_words import read_answer
 from verifiers.mathematics.answer_reading.values import (
     Builder,
     Everywhere,
@@ -60,18 +60,18 @@ _KINDS = {Listing: "list", Tuple: "tuple or interval", FiniteSet: "set", Ratio: 
 _LONGEST = 160
 
 
-def reasons(verdict: Verdict, gold: str, answer: Answer | None, policy: Policy) -> str:
+def explanation_of(verdict: Verdict, gold: str, answer: Answer | None, policy: Policy) -> str:
     """The lines for a verdict on a gold answer and what was extracted from the response."""
     lines = [("extracted", "nothing" if answer is None else repr(answer.text))]
     if answer is not None:
         lines.append(("place", answer.place))
-    lines.append(("gold", described(read(gold)) if gold else "nothing"))
+    lines.append(("gold", as_text(read_answer(gold)) if gold else "nothing"))
     if answer is None or not verdict.valid:
         lines.append(("reason", verdict.detail))
     else:
         step, reason = _reason(gold, answer.text, policy)
-        lines += [("answer", described(read(answer.text))), ("step", step), ("reason", reason)]
-    return "\n".join(f"{key}: {_short(value)}" for key, value in lines)
+        lines += [("answer", as_text(read_answer(answer.text))), ("step", step), ("reason", reason)]
+    return "\n".join(f"{key}: {_shortened(value)}" for key, value in lines)
 
 
 def _reason(gold: str, answer: str, policy: Policy) -> tuple[str, str]:
@@ -80,56 +80,56 @@ def _reason(gold: str, answer: str, policy: Policy) -> tuple[str, str]:
     if same:
         step = step or max((noted.name for noted in trace), key=LADDER.index, default="structure")
         return step, _WHY[step]
-    unread = [name for name, text in (("gold", gold), ("answer", answer)) if isinstance(read(text), Unparsed)]
+    unread = [name for name, text in (("gold", gold), ("answer", answer)) if isinstance(read_answer(text), Unparsed)]
     if step == "" and unread:
         return "structure", f"the {' and the '.join(unread)} could not be read as mathematics, and the words differ"
     return step or "structure", _WHY_NOT.get(step, "no step of the ladder says that the two values are the same")
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
-def described(value: Value) -> str:
+def as_text(value: Value) -> str:
     """What an answer was read as."""
     match value:
         case Unparsed(tokens=tokens):
             return f"words {tokens!r}" if tokens else "nothing"
         case Expr():
             exact = value.rational
-            return f"number {exact}" if exact is not None else f"expression {_sum(value)}"
+            return f"number {exact}" if exact is not None else f"expression {_text_of_sum(value)}"
         case Quantity(number=number, unit=unit):
-            return f"{described(number)} with unit {unit!r}"
+            return f"{as_text(number)} with unit {unit!r}"
         case Named(name=name, value=inner):
-            return f"{name} = {described(inner)}"
+            return f"{name} = {as_text(inner)}"
         case NumberSet(name=name):
             return f"set of numbers {name}"
         case Group(items=items):
             kind = "interval" if isinstance(value, Tuple) and value.opening == "[" else _KINDS[type(value)]
-            return f"{kind}: " + "; ".join(map(described, items)) if items else kind
+            return f"{kind}: " + "; ".join(map(as_text, items)) if items else kind
         case Relation(sides=sides, ops=ops):
-            return "statement " + " ".join(part for pair in zip(map(described, sides), (*ops, ""), strict=False) for part in pair).strip()
+            return "statement " + " ".join(part for pair in zip(map(as_text, sides), (*ops, ""), strict=False) for part in pair).strip()
         case SetOf(op=op, left=left, right=right):
-            return f"({described(left)}) {op} ({described(right)})"
+            return f"({as_text(left)}) {op} ({as_text(right)})"
         case Builder(head=head, conditions=conditions):
-            return f"all {described(head)} with " + "; ".join(map(described, conditions))
+            return f"all {as_text(head)} with " + "; ".join(map(as_text, conditions))
         case Everywhere(condition=condition, value=inner):
-            return f"for all {described(condition)}: {described(inner)}"
+            return f"for all {as_text(condition)}: {as_text(inner)}"
         case Family(names=names, value=inner):
-            return f"for any {', '.join(names)}: {described(inner)}"
+            return f"for any {', '.join(names)}: {as_text(inner)}"
 
 
-def _sum(value: Expr) -> str:
+def _text_of_sum(value: Expr) -> str:
     terms = []
     for monomial, coefficient in value.terms:
         powers = [
-            _atom(name) + (f"^{exponent}" if exponent.denominator == 1 else f"^({exponent})") * (exponent != 1)
+            _text_of_atom(name) + (f"^{exponent}" if exponent.denominator == 1 else f"^({exponent})") * (exponent != 1)
             for name, exponent in monomial
         ]
         terms.append("*".join(([] if coefficient == 1 and powers else [str(coefficient)]) + powers))
     return " + ".join(terms) or "0"
 
 
-def _atom(name: str) -> str:
-    return f"{name.head}({', '.join(map(_sum, name.args))})" if isinstance(name, Call) else name
+def _text_of_atom(name: str) -> str:
+    return f"{name.head}({', '.join(map(_text_of_sum, name.args))})" if isinstance(name, Call) else name

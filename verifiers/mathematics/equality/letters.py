@@ -27,13 +27,13 @@ _SURE = compiled(r"[cC](?:_\d)?")
 _POSSIBLE = frozenset({"A", "B"})
 
 
-def letters(value: Value) -> set[str]:
-    return symbols(value) if isinstance(value, Expr) else set().union(*map(letters, parts(value)))
+def letters_of(value: Value) -> set[str]:
+    return symbols(value) if isinstance(value, Expr) else set().union(*map(letters_of, parts(value)))
 
 
-def renamed(value: Value, old: str, new: str) -> Value:
+def rename_letter(value: Value, old: str, new: str) -> Value:
     def change(inner: Value) -> Value:
-        return renamed(inner, old, new)
+        return rename_letter(inner, old, new)
 
     match value:
         case Expr():
@@ -68,13 +68,13 @@ def _has_pi(value: Value) -> bool:
 def one_letter_apart(left: Value, right: Value) -> tuple[str, str] | None:
     """The two letters, where the sides differ in one that stands for anything: declared so, or k and n beside pi, or constants c and C."""
     declared = {name for side in (left, right) if isinstance(side, Family) for name in side.names}
-    only_left, only_right = letters(left) - letters(right), letters(right) - letters(left)
+    only_left, only_right = letters_of(left) - letters_of(right), letters_of(right) - letters_of(left)
     if len(only_left) != 1 or len(only_right) != 1:
         return None
     (a,), (b,) = only_left, only_right
     if {a, b} & declared or ({a, b} <= WHOLE_LETTERS and _has_pi(left) and _has_pi(right)):
         return a, b
-    if a.lower() == b.lower() and a.lower() in _CONSTANT_LETTERS and (letters(left) & letters(right)):
+    if a.lower() == b.lower() and a.lower() in _CONSTANT_LETTERS and (letters_of(left) & letters_of(right)):
         return a, b
     return None
 
@@ -82,11 +82,13 @@ def one_letter_apart(left: Value, right: Value) -> tuple[str, str] | None:
 # Domains
 
 
-def compatible(left: Value, right: Value) -> bool:
+def compatible_domains(left: Value, right: Value) -> bool:
     """Whether two answers may be the same as far as the domains of their letters go."""
     a, b = _domains(left), _domains(right)
     if a and b:
-        return len(a) == len(b) and all(any(_same(x, y) for y in b) for x in a) and all(any(_same(x, y) for x in a) for y in b)
+        return (
+            len(a) == len(b) and all(any(_same_domain(x, y) for y in b) for x in a) and all(any(_same_domain(x, y) for x in a) for y in b)
+        )
     if not (a or b):
         return True
     stated, (family, other) = a or b, (left, right) if a else (right, left)
@@ -109,14 +111,14 @@ def undeclared(left: Value, right: Value) -> bool:
 def _letters_in(value: Value) -> set[str]:
     """The letters of a value, and those of what it names: x of f(x) = 0."""
     names = [item.name for item in (value, *(value.items if isinstance(value, Group) else ())) if isinstance(item, Named)]
-    return letters(value) | set(re.findall(r"[A-Za-z]+(?:_\w+)?", " ".join(names)))
+    return letters_of(value) | set(re.findall(r"[A-Za-z]+(?:_\w+)?", " ".join(names)))
 
 
 def _domains(value: Value) -> tuple[str, ...]:
     return tuple(sorted(set(value.domains))) if isinstance(value, Family) else ()
 
 
-def _same(left: str, right: str) -> bool:
+def _same_domain(left: str, right: str) -> bool:
     r"""The same domain; \mathbb{N} may or may not have 0 in it, and a sign alone says nothing of the kind."""
     if left == right:
         return True
@@ -137,7 +139,7 @@ def _describes_numbers(value: Value, names: tuple[str, ...]) -> bool:
 
 def _is_of_integers(value: Value) -> bool:
     """n >= 3 is about integers by its letter."""
-    return isinstance(value, Relation) and bool(letters(value)) and letters(value) <= WHOLE_LETTERS
+    return isinstance(value, Relation) and bool(letters_of(value)) and letters_of(value) <= WHOLE_LETTERS
 
 
 # Constants of integration
@@ -146,7 +148,7 @@ def _is_of_integers(value: Value) -> bool:
 def under_other_names(left: Value, right: Value) -> Iterator[Value]:
     """The right side with its constants named as the left's, in every order that may be."""
     a, b = _constants(left), _constants(right)
-    if not a or len(a) != len(b) or len(a) > _MOST or letters(left) - a != letters(right) - b or not letters(left) - a:
+    if not a or len(a) != len(b) or len(a) > _MOST or letters_of(left) - a != letters_of(right) - b or not letters_of(left) - a:
         return
     swapped = a == b and len(a) > 1 and all("_" in name for name in a)
     if not (swapped or (not a & b and any(all(map(_SURE.fullmatch, names)) for names in (a, b)))):
@@ -156,14 +158,14 @@ def under_other_names(left: Value, right: Value) -> Iterator[Value]:
     for order in permutations(sorted(a)):
         found = right
         for place, name in enumerate(sorted(b)):
-            found = renamed(found, name, f"#c{place}")
+            found = rename_letter(found, name, f"#c{place}")
         for place, name in enumerate(order):
-            found = renamed(found, f"#c{place}", name)
+            found = rename_letter(found, f"#c{place}", name)
         yield found
 
 
 def _constants(value: Value) -> set[str]:
-    return {name for name in letters(value) if name in _POSSIBLE or _SURE.fullmatch(name)}
+    return {name for name in letters_of(value) if name in _POSSIBLE or _SURE.fullmatch(name)}
 
 
 def _only_multiplies(value: Value, names: set[str]) -> bool:

@@ -70,12 +70,12 @@ def explain(
     open_thought: bool = False,
 ) -> Verdict:
     """The verdict of `verify`; its detail has one line each for what was extracted, how both sides were read, and what decided."""
-    from verifiers.mathematics.equality.explanation import reasons
+    from verifiers.mathematics.equality.explanation import explanation_of
 
     policy = make_policy(percent, tolerance, units, require_closed_form)
     verdict = _judge(problem, response, policy, open_thought)
     answer = extract_answer(response, open_thought=open_thought)
-    return replace(verdict, detail=reasons(verdict, gold_answer(problem.answer), answer, policy))
+    return replace(verdict, detail=explanation_of(verdict, gold_answer(problem.answer), answer, policy))
 
 
 def equivalent(gold: str, answer: str, **policy: Unpack[PolicyOptions]) -> bool:

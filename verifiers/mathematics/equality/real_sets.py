@@ -92,20 +92,20 @@ def is_set(value: Value) -> bool:
         case SetOf() | Builder() | NumberSet() | FiniteSet(items=()):
             return True
         case Listing(joint=joint):
-            return bool(joint) or _excludes(value)
+            return bool(joint) or _is_exclusion(value)
         case Named(value=inner):
             return is_set(inner)
     return False
 
 
-def _excludes(value: Listing) -> bool:
+def _is_exclusion(value: Listing) -> bool:
     r"""x \\ne 1, x \\ne 2: all of it holds."""
     return len(value.items) > 1 and all(isinstance(item, Relation) and item.ops == ("\\ne",) for item in value.items)
 
 
 def real_set(value: Value) -> RealSet | None:
     try:
-        return _read(value)
+        return _to_real_set(value)
     except Unreadable:
         return None
 
@@ -127,33 +127,33 @@ def _same_piece(a: Piece, b: Piece) -> bool:
     return closed and same(a.low, b.low) and same(a.high, b.high)
 
 
-def _read(value: Value) -> RealSet:
+def _to_real_set(value: Value) -> RealSet:
     match value:
         case NumberSet(name=name) if name in _NUMBER_SETS:
             return RealSet((_NUMBER_SETS[name],))
         case FiniteSet(items=items):
-            return RealSet(_union([Piece(_real(item), _real(item), True, True) for item in items]))
+            return RealSet(_union([Piece(_real_number(item), _real_number(item), True, True) for item in items]))
         case Tuple(items=(low, high), opening=opening, closing=closing):
-            return RealSet((_interval(_real(low), _real(high), opening == "[", closing == "]"),))
-        case Listing(items=items, joint=joint) if joint or _excludes(value):
-            return _together([_read(item) for item in items], union=joint == "or" and not _excludes(value))
+            return RealSet((_interval(_real_number(low), _real_number(high), opening == "[", closing == "]"),))
+        case Listing(items=items, joint=joint) if joint or _is_exclusion(value):
+            return _combine([_to_real_set(item) for item in items], union=joint == "or" and not _is_exclusion(value))
         case Relation():
-            return _solve(value)
+            return _solve_relation(value)
         case Named(name=name, value=Expr() as point):
             return RealSet((Piece(point, point, True, True),), name)
         case Named(name=name, value=inner):
-            return RealSet(_read(inner).pieces, name)
+            return RealSet(_to_real_set(inner).pieces, name)
         case SetOf(op=op, left=left, right=right):
             if op == "∪":
-                return _together([_read(part) for part in _parts(value)], union=True)
-            a, b = _read(left), _read(right)
-            return _together([a, b if op == "∩" else RealSet(_complement(b.pieces), b.variable)], union=False)
+                return _combine([_to_real_set(part) for part in _parts_of_union(value)], union=True)
+            a, b = _to_real_set(left), _to_real_set(right)
+            return _combine([a, b if op == "∩" else RealSet(_complement(b.pieces), b.variable)], union=False)
         case Builder(head=head, conditions=conditions):
-            return _built(head, conditions)
+            return _set_of_builder(head, conditions)
     raise Unreadable
 
 
-def _parts(value: Value) -> list[Value]:
+def _parts_of_union(value: Value) -> list[Value]:
     """What a chain of unions joins, so that it is sorted once."""
     parts: list[Value] = []
     while isinstance(value, SetOf) and value.op == "∪":
@@ -162,22 +162,22 @@ def _parts(value: Value) -> list[Value]:
     return [value, *reversed(parts)]
 
 
-def _real(value: Value) -> Expr:
+def _real_number(value: Value) -> Expr:
     if not isinstance(value, Expr) or "i" in atoms(value):
         raise Unreadable
     return value
 
 
-def _built(head: Value, conditions: tuple[Value, ...]) -> RealSet:
-    sets = [_read(condition) for condition in conditions]
+def _set_of_builder(head: Value, conditions: tuple[Value, ...]) -> RealSet:
+    sets = [_to_real_set(condition) for condition in conditions]
     if isinstance(head, Named):
-        sets.append(_read(head))
+        sets.append(_to_real_set(head))
         name = head.name
     else:
-        name = bare_symbol(_real(head))
+        name = bare_symbol(_real_number(head))
     if any(found.variable != name for found in sets):
         raise Unreadable
-    return RealSet(_together(sets, union=False).pieces)
+    return RealSet(_combine(sets, union=False).pieces)
 
 
 def _interval(low: Expr, high: Expr, low_closed: bool, high_closed: bool) -> Piece:
@@ -199,7 +199,7 @@ def _compare(a: Expr, b: Expr) -> int | None:
     return difference_sign(a, b)
 
 
-def _known(a: Expr, b: Expr) -> int:
+def _sure_order(a: Expr, b: Expr) -> int:
     if (order := _compare(a, b)) is None:
         raise Unreadable
     return order
@@ -208,9 +208,9 @@ def _known(a: Expr, b: Expr) -> int:
 # ---------------------------------------------------------------- inequalities
 
 
-def _solve(relation: Relation) -> RealSet:
+def _solve_relation(relation: Relation) -> RealSet:
     """The numbers for which every link of a chain holds; linear in its one variable, or with that variable alone on its sides."""
-    sides = [_real(side) for side in relation.sides]
+    sides = [_real_number(side) for side in relation.sides]
     names = set().union(*(symbols(side) for side in sides))
     if len(names) > 1:
         alone = {bare_symbol(side) for side in sides} & names
@@ -219,25 +219,25 @@ def _solve(relation: Relation) -> RealSet:
     if len(names) != 1:
         raise Unreadable
     name = names.pop()
-    links = [_link(a, op, b, name) for a, op, b in zip(sides, relation.ops, sides[1:], strict=False)]
+    links = [_solve_link(a, op, b, name) for a, op, b in zip(sides, relation.ops, sides[1:], strict=False)]
     if len(links) == 2 and all(len(link) == 1 for link in links):
         low = next((link[0] for link in links if link[0].high == INFINITY), None)
         high = next((link[0] for link in links if link[0].low == MINUS_INFINITY), None)
         if low and high and low is not high:
             return RealSet((_interval(low.low, high.high, low.low_closed, high.high_closed),), name)
-    return _together([RealSet(link, name) for link in links], union=False)
+    return _combine([RealSet(link, name) for link in links], union=False)
 
 
-def _link(left: Expr, op: str, right: Expr, name: str) -> tuple[Piece, ...]:
+def _solve_link(left: Expr, op: str, right: Expr, name: str) -> tuple[Piece, ...]:
     if INFINITY in (left, right) or MINUS_INFINITY in (left, right):
         if (left == MINUS_INFINITY or right == INFINITY) and op in ("<", "\\le"):
             return (LINE,)
         raise Unreadable
     difference = subtract(left, right)
     try:
-        slope, rest = linear(difference, name)
+        slope, rest = linear_parts(difference, name)
     except Unreadable:
-        return _bent(difference, op, name)
+        return _solve_bent(difference, op, name)
     direction = sign(slope)
     if not direction:
         raise Unreadable
@@ -252,14 +252,14 @@ def _link(left: Expr, op: str, right: Expr, name: str) -> tuple[Piece, ...]:
     return (Piece(MINUS_INFINITY, bound, False, closed) if below else Piece(bound, INFINITY, closed, False),)
 
 
-def _bent(difference: Expr, op: str, name: str) -> tuple[Piece, ...]:
+def _solve_bent(difference: Expr, op: str, name: str) -> tuple[Piece, ...]:
     """Where difference op 0, for a difference a|L| + b with L linear, or a polynomial of second degree with known coefficients."""
     if op in _OPPOSITE:
-        return _complement(_bent(difference, _OPPOSITE[op], name))
+        return _complement(_solve_bent(difference, _OPPOSITE[op], name))
     calls = {inner for monomial, _ in difference.terms for inner, _ in monomial if isinstance(inner, Call) and name in symbols(atom(inner))}
     absolute = calls.pop() if len(calls) == 1 else None
     if absolute is not None and absolute.head == "abs":
-        leading, rest = linear(difference, absolute)
+        leading, rest = linear_parts(difference, absolute)
         if name in symbols(rest):
             raise Unreadable
     else:
@@ -268,14 +268,14 @@ def _bent(difference: Expr, op: str, name: str) -> tuple[Piece, ...]:
     if (direction := _sign(leading)) <= 0:
         if not direction:
             raise Unreadable
-        return _bent(scale(difference, Fraction(-1)), FLIPPED[op], name)
+        return _solve_bent(scale(difference, Fraction(-1)), FLIPPED[op], name)
     if absolute is not None:
         bound = scale(divide(rest, leading), Fraction(-1))
         inner, below = absolute.args[0], scale(bound, Fraction(-1))
         if op == "=":
-            return _union([*_link(inner, "=", bound, name), *_link(inner, "=", below, name)]) if _sign(bound) >= 0 else ()
-        ends = _link(inner, op, bound, name), _link(inner, FLIPPED[op], below, name)
-        return tuple(piece for high in ends[0] for low in ends[1] for piece in _meet(high, low))
+            return _union([*_solve_link(inner, "=", bound, name), *_solve_link(inner, "=", below, name)]) if _sign(bound) >= 0 else ()
+        ends = _solve_link(inner, op, bound, name), _solve_link(inner, FLIPPED[op], below, name)
+        return tuple(piece for high in ends[0] for low in ends[1] for piece in _intersection(high, low))
     discriminant = subtract(multiply(b, b), scale(multiply(leading, c), Fraction(4)))
     if (size := _sign(discriminant)) < 0:
         return ()
@@ -307,7 +307,7 @@ def _coefficients(value: Expr, name: str) -> tuple[Expr, Expr, Expr]:
     return a, b, c
 
 
-def linear(value: Expr, name: str) -> tuple[Expr, Expr]:
+def linear_parts(value: Expr, name: str) -> tuple[Expr, Expr]:
     """The factor of a symbol and what is left, if the value is of first degree in it."""
     slope: list[tuple[Monomial, Fraction]] = []
     rest: list[tuple[Monomial, Fraction]] = []
@@ -326,28 +326,28 @@ def linear(value: Expr, name: str) -> tuple[Expr, Expr]:
 # ---------------------------------------------------------------- set algebra
 
 
-def _together(sets: list[RealSet], *, union: bool) -> RealSet:
+def _combine(sets: list[RealSet], *, union: bool) -> RealSet:
     names = {found.variable for found in sets} - {""}
     if len(names) > 1 or not sets:
         raise Unreadable
     pieces = list(sets[0].pieces)
     for other in sets[1:]:
-        pieces = [*pieces, *other.pieces] if union else [p for a in pieces for b in other.pieces for p in _meet(a, b)]
+        pieces = [*pieces, *other.pieces] if union else [p for a in pieces for b in other.pieces for p in _intersection(a, b)]
     return RealSet(_union(pieces), names.pop() if names else "")
 
 
 def _cut_order(left: Cut, right: Cut) -> int:
-    return _known(left[0], right[0]) or left[1] - right[1]
+    return _sure_order(left[0], right[0]) or left[1] - right[1]
 
 
-def _between(start: Cut, end: Cut) -> Piece:
+def _piece_between(start: Cut, end: Cut) -> Piece:
     return Piece(start[0], end[0], not start[1], end[1])
 
 
-def _meet(a: Piece, b: Piece) -> list[Piece]:
+def _intersection(a: Piece, b: Piece) -> list[Piece]:
     start = a.start if _cut_order(a.start, b.start) > 0 else b.start
     end = a.end if _cut_order(a.end, b.end) < 0 else b.end
-    return [_between(start, end)] if _cut_order(start, end) < 0 else []
+    return [_piece_between(start, end)] if _cut_order(start, end) < 0 else []
 
 
 def _by_start(a: Piece, b: Piece) -> int:
@@ -361,7 +361,7 @@ def _union(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     found: list[Piece] = []
     for piece in sorted(pieces, key=cmp_to_key(_by_start)):
         if found and _cut_order(piece.start, (last := found[-1]).end) <= 0:
-            found[-1] = _between(last.start, last.end if _cut_order(last.end, piece.end) > 0 else piece.end)
+            found[-1] = _piece_between(last.start, last.end if _cut_order(last.end, piece.end) > 0 else piece.end)
         else:
             found.append(piece)
     return tuple(found)
@@ -371,7 +371,7 @@ def _complement(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
     if any(map(_has_variables, pieces)):
         raise Unreadable
     cuts = [LINE.start, *(cut for piece in pieces for cut in (piece.start, piece.end)), LINE.end]
-    return tuple(_between(start, end) for start, end in zip(cuts[::2], cuts[1::2], strict=True) if _cut_order(start, end) < 0)
+    return tuple(_piece_between(start, end) for start, end in zip(cuts[::2], cuts[1::2], strict=True) if _cut_order(start, end) < 0)
 
 
 def _has_variables(piece: Piece) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from verifiers.first_use import compiled
-from verifiers.mathematics.answer_reading.answer_in_words import choice, read, read_beside, same_option, with_decimals
+from verifiers.mathematics.answer_reading.answer_in_words import choice, read_answer, read_beside, same_option, with_decimals
 from verifiers.mathematics.answer_reading.matrix_arithmetic import as_written
 from verifiers.mathematics.answer_reading.open_form import is_open_form, needs_algebra
 from verifiers.mathematics.answer_reading.short_phrases import is_word, pieces, same_undelimited, same_word_list, stands_alone
@@ -34,21 +34,27 @@ from verifiers.mathematics.answer_reading.values import (
     is_alike,
 )
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, divide, multiply
-from verifiers.mathematics.equality.letters import compatible, one_letter_apart, renamed, undeclared, under_other_names
-from verifiers.mathematics.equality.letters import letters as letters_of
+from verifiers.mathematics.equality.letters import (
+    compatible_domains,
+    letters_of,
+    one_letter_apart,
+    rename_letter,
+    undeclared,
+    under_other_names,
+)
 from verifiers.mathematics.equality.policy import Policy
 from verifiers.mathematics.equality.real_sets import is_set, real_set, same_set
 from verifiers.mathematics.equality.restated_question import is_unsolved, needs_solving
 from verifiers.mathematics.equality.same_quantity import same_amount, same_number, with_unit
 from verifiers.mathematics.equality.statements import (
-    apart,
     as_tuple,
     equation,
-    gives,
+    gives_value,
     in_one_case,
     in_order_of,
     is_interval_beside_points,
     is_shuffled,
+    name_each_other,
     named_quantity,
     root_name,
     same_equation,
@@ -84,21 +90,21 @@ def _decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
     if gold == answer or (("$" in gold or "$" in answer) and same_undelimited(gold, answer)):
         return True, "string"
     if policy.symmetric and _PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer):
-        return _canonical(gold) == _canonical(answer), "exact rational"
-    left, right_ = read(gold), read(answer)
+        return _canonical_number(gold) == _canonical_number(answer), "exact rational"
+    left, right_ = read_answer(gold), read_answer(answer)
     left, right_ = read_beside(gold, left, right_, is_gold=True), read_beside(answer, right_, left)
     if not policy.to_gold_digits:
         left, right_ = with_decimals(gold, left), with_decimals(answer, right_)
     if Unparsed("") in (left, right_):
         return False, "nothing to compare"
-    (left, claimed), (right_, claimed_too) = _result(left), _result(right_)
+    (left, claimed), (right_, claimed_too) = _claimed_result(left), _claimed_result(right_)
     if policy.require_closed_form:
         if is_open_form(gold) != is_open_form(answer):
             return False, "closed form"
         if is_unsolved(left) != is_unsolved(right_) or needs_solving(left, right_) or needs_solving(right_, left):
             return False, "unsolved"
     try:
-        if _same(left, right_, policy):
+        if _same_whole(left, right_, policy):
             return all(same_amount(computed, result, policy) for computed, result in (*claimed, *claimed_too)), ""
         if (chosen := _same_choice(gold, answer, policy)) is not None:
             return chosen, "choice" if chosen else ""
@@ -108,7 +114,7 @@ def _decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
         return False, "beyond a bound"
 
 
-def _result(value: Value) -> tuple[Value, list[tuple[Expr, Expr]]]:
+def _claimed_result(value: Value) -> tuple[Value, list[tuple[Expr, Expr]]]:
     r"""What came out of \int_0^1 x dx = 1/2, and what is claimed by it; any other value as it is."""
     claim = value.value if isinstance(value, Named) else value
     if not isinstance(claim, Relation) or set(claim.ops) != {"="}:
@@ -135,7 +141,7 @@ def _same_pieces(gold: str, answer: str, policy: Policy) -> bool:
     return all(x == y or (stands_alone(x) and stands_alone(y) and decide(x, y, policy)[0]) for x, y in zip(a, b, strict=True))
 
 
-def _canonical(number: str) -> str:
+def _canonical_number(number: str) -> str:
     """A plain integer or decimal without plus sign, commas, or zeros that do not count."""
     sign = "-" if number[0] == "-" else ""
     digits = number.lstrip("+-").replace(",", "").lstrip("0")
@@ -147,17 +153,17 @@ def _canonical(number: str) -> str:
 # ---------------------------------------------------------------- comparing
 
 
-def _same(left: Value, right: Value, policy: Policy) -> bool:
+def _same_whole(left: Value, right: Value, policy: Policy) -> bool:
     """Two whole answers; a letter that stands for anything may differ, but not what it ranges over."""
-    if not compatible(left, right) or undeclared(left, right):
+    if not compatible_domains(left, right) or undeclared(left, right):
         return False
     letters = one_letter_apart(left, right)
     left, right = (side.value if isinstance(side, Family) else side for side in (left, right))
     if letters:
-        right = renamed(right, letters[1], letters[0])
+        right = rename_letter(right, letters[1], letters[0])
     left, right = _only_number(left, right, policy), _only_number(right, left, policy)
     if isinstance(left, Expr | Quantity) and isinstance(right, Listing) and _is_chain(right.items):
-        right = _unnamed(right.items[0])  # x = y = 5 says more than 5, and is no gold for it
+        right = _without_name(right.items[0])  # x = y = 5 says more than 5, and is no gold for it
     return _same_value(left, right, policy) or any(_same_value(left, other, policy) for other in under_other_names(left, right))
 
 
@@ -167,7 +173,7 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
     if (isinstance(left, Relation) and left.ops == ("=",)) != (isinstance(right, Relation) and right.ops == ("=",)):
         left, right = named_quantity(left) or left, named_quantity(right) or right
     if isinstance(left, Named) and isinstance(right, Named):
-        if apart(left, right):
+        if name_each_other(left, right):
             a, b = equation(left), equation(right)
             return a is not None and b is not None and same_equation(a, b)
         left, right = _same_function(*_same_parameter(left, in_order_of(left, right)))
@@ -181,7 +187,7 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
     left, right = _by_name(left, right), _by_name(right, left)
     if is_interval_beside_points(left, right) or is_shuffled(left, right):
         return False
-    left, right = _unnamed(left), _unnamed(right)
+    left, right = _without_name(left), _without_name(right)
     match left, right:
         case (Expr() | Quantity(), Expr() | Quantity()):
             return same_number(with_unit(left), with_unit(right), policy)
@@ -201,7 +207,7 @@ def _same_parameter(left: Named, right: Named) -> tuple[Named, Named]:
     (f, x), (g, t) = (named.name.rstrip(")").partition("(")[::2] for named in (left, right))
     free = all(letter in _VARIABLES or (letter.islower() and letter in letters_of(side.value)) for letter, side in ((x, left), (t, right)))
     if f and f == g and len(x) == len(t) == 1 and x != t and free:
-        return Named(f"{f}(·)", renamed(left.value, x, "·")), Named(f"{g}(·)", renamed(right.value, t, "·"))
+        return Named(f"{f}(·)", rename_letter(left.value, x, "·")), Named(f"{g}(·)", rename_letter(right.value, t, "·"))
     return left, right
 
 
@@ -218,17 +224,17 @@ def _same_set(left: Value, right: Value, policy: Policy) -> bool:
     a, b = real_set(left), real_set(right)
     if a is not None and b is not None and (same_set(a, b) or not (isinstance(left, Relation) and isinstance(right, Relation))):
         return same_set(a, b)
-    match _unnamed(left), _unnamed(right):
+    match _without_name(left), _without_name(right):
         case Relation() as left_, Relation() as right_:  # -a < b and a > -b are sets of different variables
             return same_relation(left_, right_)
         case SetOf() as left_, SetOf() as right_:
             return left_.op == right_.op and _same_value(left_.left, right_.left, policy) and _same_value(left_.right, right_.right, policy)
         case Builder() as left_, Builder() as right_:
             if letters := one_letter_apart(Family(tuple(sorted(letters_of(left_.head))), left_), right_):
-                return _same_set(left_, renamed(right_, letters[1], letters[0]), policy)
-            return _same_value(left_.head, right_.head, policy) and _matched(left_.conditions, right_.conditions, policy)
+                return _same_set(left_, rename_letter(right_, letters[1], letters[0]), policy)
+            return _same_value(left_.head, right_.head, policy) and _can_be_paired(left_.conditions, right_.conditions, policy)
         case Group() as left_, Group() as right_:
-            return is_alike(left_, right_) and _matched(left_.items, right_.items, policy)
+            return is_alike(left_, right_) and _can_be_paired(left_.items, right_.items, policy)
         case left_, right_:
             return left_ == right_
 
@@ -249,7 +255,9 @@ def _same_statement(left: Value, right: Value) -> bool | None:
 def _gives_either(left: Value, right: Value) -> bool:
     """An equation, and the value that it gives to the one variable that the value lacks."""
     a, b = equation(left), equation(right)
-    return (a is not None and isinstance(right, Expr) and gives(a, right)) or (b is not None and isinstance(left, Expr) and gives(b, left))
+    return (a is not None and isinstance(right, Expr) and gives_value(a, right)) or (
+        b is not None and isinstance(left, Expr) and gives_value(b, left)
+    )
 
 
 def _same_order(chain: Value, listed: Value) -> bool:
@@ -269,7 +277,7 @@ def _by_name(value: Value, other: Value) -> Value:
     return Listing(tuple(Named(name, item) for name, item in zip(names, items, strict=True)))
 
 
-def _unnamed(value: Value) -> Value:
+def _without_name(value: Value) -> Value:
     return value.value if isinstance(value, Named) else value
 
 
@@ -285,7 +293,7 @@ def _same_group(left: Group, right: Group, policy: Policy) -> bool:
     if len(left.items) != len(right.items):
         return False
     if isinstance(left, Ratio) and isinstance(right, Ratio):
-        return _proportional(left, right)
+        return _same_ratio(left, right)
     left, right = _without_extremes(left), _without_extremes(right)
     if any(isinstance(group, Tuple) and group.opening == "(" for group in (left, right)):
         left, right = as_tuple(left), as_tuple(right)
@@ -294,7 +302,7 @@ def _same_group(left: Group, right: Group, policy: Policy) -> bool:
             return all(_same_value(a, b, policy) for a, b in zip(left.items, right.items, strict=True))
         names = [{root_name(item) for item in group.items if isinstance(item, Named)} for group in (left, right)]
         if all(names) or max(len(found) for found in names) < 2:
-            return _matched(left.items, right.items, policy)
+            return _can_be_paired(left.items, right.items, policy)
         if any(sets):  # x = 1, y = 2 is no set
             return False
     elif not is_alike(left, right):
@@ -313,8 +321,8 @@ def _without_repeats(group: Group, policy: Policy) -> Group:
 
 def _only_number(value: Value, other: Value, policy: Policy) -> Value:
     """The 5 of {5} and of "x in {5}" beside an answer that is a number; the point of {(1, 2)}."""
-    inner = _unnamed(value)
-    if not isinstance(inner, FiniteSet) or not _is_point(_unnamed(other)):
+    inner = _without_name(value)
+    if not isinstance(inner, FiniteSet) or not _is_point(_without_name(other)):
         return value
     items = _without_repeats(inner, policy).items
     if len(items) != 1 or not _is_point(items[0]) or letters_of(items[0]):
@@ -343,11 +351,11 @@ def _without_extremes(group: Group) -> Group:
     """Minimum: 1, maximum: 3 says no more than 1, 3: the numbers show which is which."""
     names = [item.name for item in group.items if isinstance(item, Named) and item.name in _EXTREMES]
     if len(group.items) == len(names) == 2 and {name[:3].lower() for name in names} == {"min", "max"}:
-        return replace(group, items=tuple(_unnamed(item) for item in group.items))
+        return replace(group, items=tuple(_without_name(item) for item in group.items))
     return group
 
 
-def _proportional(left: Group, right: Group) -> bool:
+def _same_ratio(left: Group, right: Group) -> bool:
     """a:b:c = ka:kb:kc"""
     a, b = [[item for item in group.items if isinstance(item, Expr)] for group in (left, right)]
     if len(a) != len(left.items) or len(b) != len(right.items) or not all(item.terms for item in (a[0], b[0])):
@@ -355,7 +363,7 @@ def _proportional(left: Group, right: Group) -> bool:
     return all(same(multiply(x, b[0]), multiply(y, a[0])) for x, y in zip(a, b, strict=True)) and ratio_sign(a[0], b[0]) >= 0
 
 
-def _matched(left: Sequence[Value], right: Sequence[Value], policy: Policy) -> bool:
+def _can_be_paired(left: Sequence[Value], right: Sequence[Value], policy: Policy) -> bool:
     """Whether the items can be paired off, each with an equal one: bipartite matching, as equality is not transitive (50, 50%, 1/2)."""
     partner: dict[int, int] = {}
 

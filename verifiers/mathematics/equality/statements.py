@@ -36,8 +36,8 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     subtract,
     symbols,
 )
-from verifiers.mathematics.equality.letters import letters
-from verifiers.mathematics.equality.real_sets import linear
+from verifiers.mathematics.equality.letters import letters_of
+from verifiers.mathematics.equality.real_sets import linear_parts
 from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
 
 _ANGLE_LETTERS = frozenset({"alpha", "beta", "gamma", "theta", "phi", "varphi"})
@@ -85,7 +85,7 @@ def named_quantity(value: Value) -> Value | None:
         ratio = isinstance(right, Ratio) and len(right.items) == len(left.items)
         bare = all(isinstance(item, Expr) and bare_symbol(item) for item in left.items)
         return right if (ratio and bare) or all(isinstance(item, Expr) and _is_measure(item) for item in left.items) else None
-    constant = isinstance(right, Expr | Quantity | Matrix) and not letters(right)
+    constant = isinstance(right, Expr | Quantity | Matrix) and not letters_of(right)
     return right if constant and isinstance(left, Expr) and _is_measure(left) else None
 
 
@@ -154,16 +154,16 @@ def is_shuffled(left: Value, right: Value) -> bool:
     return names != sorted(names) and any(set(names) <= set(letters) for letters in ("abcdef", "pqrs", "uv", "xyz"))
 
 
-def apart(left: Named, right: Named) -> bool:
+def name_each_other(left: Named, right: Named) -> bool:
     """x = 2y and y = x/2: each name is a letter of the other's value; or xy = 1 and y = 1/x: one is a letter of the other's product."""
     for one, other in ((left.name, right.name), (right.name, left.name)):
         if len(one) == 1 and 2 <= len(other) <= 3 and other.isalpha() and one in other:
             return True
         if one.isalpha() and other.isalpha() and len(one) == 1 and 2 <= len(other) <= 3 and len(set(other)) == len(other):
             mine, others = (left.value, right.value) if one == left.name else (right.value, left.value)
-            if letters(others) == {one} and letters(mine) == set(other):
+            if letters_of(others) == {one} and letters_of(mine) == set(other):
                 return True  # F = ma and ma = F
-    return left.name != right.name and left.name in letters(right.value) and right.name in letters(left.value)
+    return left.name != right.name and left.name in letters_of(right.value) and right.name in letters_of(left.value)
 
 
 def same_equation(left: Expr, right: Expr) -> bool:
@@ -183,7 +183,7 @@ def _solutions_agree(left: Expr, right: Expr, name: str) -> bool:
 def _solution(statement: Expr, name: str) -> Expr | None:
     """The value of a symbol from an equation of first degree in it, whose factor is one term that does not vanish where it holds."""
     try:
-        slope, rest = linear(statement, name)
+        slope, rest = linear_parts(statement, name)
         if len(slope.terms) != 1:
             return None
         if (free := symbols(slope)) and substitute(rest, {other: rational(0) for other in free}).rational in (None, 0):
@@ -202,7 +202,7 @@ def in_one_case(left: Expr, right: Expr) -> Expr:
     return substitute(right, {others[name]: atom(mine[name]) for name in mine if mine[name] != others[name]})
 
 
-def gives(statement: Expr, value: Expr) -> bool:
+def gives_value(statement: Expr, value: Expr) -> bool:
     """Whether an equation says that a variable which the value lacks is the value: of two variables at least (`restated_question.py`)."""
     missing = symbols(statement) - symbols(value)
     if len(missing) != 1 or not symbols(value) <= symbols(statement):
@@ -214,12 +214,12 @@ def gives(statement: Expr, value: Expr) -> bool:
 def same_relation(left: Relation, right: Relation) -> bool:
     if left.ops == ("≡",) or right.ops == ("≡",):
         return left.ops == right.ops and _same_congruence(left, right)
-    if left.ops != right.ops or not _sidewise(left, right):
+    if left.ops != right.ops or not _same_sides(left, right):
         right = _turned_round(right)
     if left.ops != right.ops:  # one link whose direction differs because both sides were multiplied by -1
         right = _turned_round(right)
-        return left.ops == right.ops and _scaled(left, right)
-    return _sidewise(left, right) or _scaled(left, right)
+        return left.ops == right.ops and _same_up_to_factor(left, right)
+    return _same_sides(left, right) or _same_up_to_factor(left, right)
 
 
 def _turned_round(relation: Relation) -> Relation:
@@ -227,14 +227,14 @@ def _turned_round(relation: Relation) -> Relation:
     return Relation(relation.sides[::-1], tuple(FLIPPED.get(op, op) for op in relation.ops[::-1]))
 
 
-def _sidewise(left: Relation, right: Relation) -> bool:
+def _same_sides(left: Relation, right: Relation) -> bool:
     pairs = list(zip(left.sides, right.sides, strict=False))
     return len(left.sides) == len(right.sides) and all(
         a == b or (isinstance(a, Expr) and isinstance(b, Expr) and same(a, b)) for a, b in pairs
     )
 
 
-def _scaled(left: Relation, right: Relation) -> bool:
+def _same_up_to_factor(left: Relation, right: Relation) -> bool:
     if len(left.ops) != 1:
         return False
     match left.sides, right.sides:
