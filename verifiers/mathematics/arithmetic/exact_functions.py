@@ -48,16 +48,16 @@ def apply(head: str, *args: Expr) -> Expr:
     if head == "cis":
         return add(apply("cos", args[0]), multiply(atom("i"), apply("sin", args[0])))
     if head in ("re", "im"):
-        return _part(head, args[0])
+        return _real_or_imaginary_part(head, args[0])
     if head in ("floor", "ceil") and is_call(args[0], "floor", "ceil"):
         return args[0]
     if head in VARIADIC:
-        args = tuple(sorted(_flat(head, args), key=repr))
+        args = tuple(sorted(_with_nested_calls_opened(head, args), key=repr))
         exact = [arg.rational for arg in args]
     if head in VARIADIC or head in ("binom", "factorial", "factorial2", "mod"):
         whole = [int(value) for value in exact if value is not None and value.denominator == 1 and abs(value) <= MAX_INTEGER]
         if len(whole) == len(args):
-            return _too_large(head, whole) or rational(integer_function(head, whole))
+            return _atom_if_too_large(head, whole) or rational(integer_function(head, whole))
         if head in ("max", "min") and all(value is not None for value in exact):
             return rational((max if head == "max" else min)(value for value in exact if value is not None))
         if head == "factorial2" or (head == "factorial" and exact[0] is not None):
@@ -80,7 +80,7 @@ def is_call(value: Expr, *heads: str) -> bool:
     return exponent == 1 and isinstance(name, Call) and name.head in heads
 
 
-def _flat(head: str, args: tuple[Expr, ...]) -> list[Expr]:
+def _with_nested_calls_opened(head: str, args: tuple[Expr, ...]) -> list[Expr]:
     """gcd(gcd(n, 24), 8) as gcd(n, 8): nested calls as one, with one constant, unless that would leave only it."""
     found: list[Expr] = []
     for arg in args:
@@ -98,7 +98,7 @@ def _flat(head: str, args: tuple[Expr, ...]) -> list[Expr]:
     return [arg for arg in found if arg.rational is None] + [rational(joined)]
 
 
-def _too_large(head: str, values: list[int]) -> Expr | None:
+def _atom_if_too_large(head: str, values: list[int]) -> Expr | None:
     """A factorial or binomial coefficient with too many digits as an atom, of which nothing else is known."""
     if head == "factorial" and values[0] > MAX_FACTORIAL:
         return call(head, rational(values[0]))
@@ -118,10 +118,10 @@ def _arccot(x: Expr) -> Expr:
         if exact:
             raise Unreadable
         return scale(PI, Fraction(1, 2))
-    return apply("arctan", _inverse(x))
+    return apply("arctan", _reciprocal(x))
 
 
-def _inverse(x: Expr) -> Expr:
+def _reciprocal(x: Expr) -> Expr:
     return power(x, rational(-1))
 
 
@@ -134,19 +134,19 @@ def _root(x: Expr, n: int = 2) -> Expr:
 _ONE = rational(1)
 _BY_NAME: dict[str, Callable[..., Expr]] = {
     "pow": power, "cbrt": lambda x: _root(x, 3), "arccot": _arccot,
-    "sech": lambda x: _inverse(apply("cosh", x)), "csch": lambda x: _inverse(apply("sinh", x)),
-    "coth": lambda x: _inverse(apply("tanh", x)),
-    "arcsec": lambda x: apply("arccos", _inverse(x)), "arccsc": lambda x: apply("arcsin", _inverse(x)),
+    "sech": lambda x: _reciprocal(apply("cosh", x)), "csch": lambda x: _reciprocal(apply("sinh", x)),
+    "coth": lambda x: _reciprocal(apply("tanh", x)),
+    "arcsec": lambda x: apply("arccos", _reciprocal(x)), "arccsc": lambda x: apply("arcsin", _reciprocal(x)),
     "arcsinh": lambda x: apply("ln", add(x, _root(add(multiply(x, x), _ONE)))),
     "arccosh": lambda x: apply("ln", add(x, multiply(_root(add(x, _ONE)), _root(subtract(x, _ONE))))),
     "arctanh": lambda x: scale(subtract(apply("ln", add(_ONE, x)), apply("ln", subtract(_ONE, x))), Fraction(1, 2)),
-    "arcsech": lambda x: apply("arccosh", _inverse(x)), "arccsch": lambda x: apply("arcsinh", _inverse(x)),
-    "arccoth": lambda x: apply("arctanh", _inverse(x)),
+    "arcsech": lambda x: apply("arccosh", _reciprocal(x)), "arccsch": lambda x: apply("arcsinh", _reciprocal(x)),
+    "arccoth": lambda x: apply("arctanh", _reciprocal(x)),
 }  # fmt: skip
 """What is read as something of other functions: with principal values, as everyone defines it. sech(x) is 1/cosh(x)."""
 
 
-def _part(head: str, value: Expr) -> Expr:
+def _real_or_imaginary_part(head: str, value: Expr) -> Expr:
     """The real or imaginary part of a number whose i stands outside all functions."""
     if symbols(value) or any(isinstance(name, Call) for monomial, _ in value.terms for name, _ in monomial):
         raise Unreadable

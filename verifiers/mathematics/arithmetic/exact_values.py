@@ -50,7 +50,7 @@ def known_at(point: Point) -> dict[str, Ratio]:
     return {name: value.as_integer_ratio() for name, value in point.items()}
 
 
-def value_at(value: Expr, point: Point) -> Fraction | None:
+def fraction_at(value: Expr, point: Point) -> Fraction | None:
     """The value as a fraction, where it is known to be one."""
     try:
         return Fraction(*exact_value(value, known_at(point))) if is_exact(value) else None

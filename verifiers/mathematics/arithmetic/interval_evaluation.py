@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from verifiers.mathematics.arithmetic.exact_functions import integer_function
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable, scale
-from verifiers.mathematics.arithmetic.exact_values import NoRow, Point, Unclear, Undefined, value_at
+from verifiers.mathematics.arithmetic.exact_values import NoRow, Point, Unclear, Undefined, fraction_at
 from verifiers.mathematics.arithmetic.intervals import Interval, arithmetic, is_beyond, real_sign
 
 MAX_HIDDEN = 5000  # bits; what hides more is not decided
@@ -52,7 +52,7 @@ class Evaluation:
             total = self.arithmetic.add(total, term)
         if sizes:
             self.hidden += max(sizes) - min(sizes)
-        if len(value.terms) > 1 and self.arithmetic.contains_zero(total) and (exact := value_at(value, self.point)) is not None:
+        if len(value.terms) > 1 and self.arithmetic.contains_zero(total) and (exact := fraction_at(value, self.point)) is not None:
             total = self.arithmetic.number(exact)  # x - 7/3 at 7/3 is 0, not something around it
         return self.bounded(total)
 
@@ -223,7 +223,7 @@ def _whole_part(head: str) -> _Evaluator:
         low, high = ev.arithmetic.rounded(ev.sum(args[0]), up=head == "ceil")
         if low == high:
             return low, high
-        if (exact := value_at(args[0], ev.point)) is None:
+        if (exact := fraction_at(args[0], ev.point)) is None:
             raise Unclear
         return ev.arithmetic.number(-(-exact // 1) if head == "ceil" else exact // 1)
 
@@ -241,7 +241,7 @@ def _of_integers(head: str) -> _Evaluator:
     def evaluate(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
         whole = [ev.arithmetic.exact_integer(ev.sum(arg)) for arg in args]
         if None in whole:
-            exact = [value_at(arg, ev.point) for arg in args]
+            exact = [fraction_at(arg, ev.point) for arg in args]
             whole = [value.numerator if value is not None and value.denominator == 1 else None for value in exact]
         integers = [value for value in whole if value is not None]
         if len(integers) < len(args):

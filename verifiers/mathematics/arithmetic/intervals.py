@@ -60,21 +60,21 @@ class IntervalArithmetic:
         return self._of_real(self._absolute(value))
 
     def exp(self, value: Interval) -> Interval:
-        return self.one if value == self.zero else self._widened(self._exp, value)
+        return self.one if value == self.zero else self._compute_and_widen(self._exp, value)
 
     def log(self, value: Interval) -> Interval:
-        return self._widened(self._log, value)
+        return self._compute_and_widen(self._log, value)
 
     def sin(self, value: Interval) -> Interval:
-        return self._widened(self._sin, value)
+        return self._compute_and_widen(self._sin, value)
 
     def cos(self, value: Interval) -> Interval:
-        return self.one if value == self.zero else self._widened(self._cos, value)
+        return self.one if value == self.zero else self._compute_and_widen(self._cos, value)
 
     def real_arctan(self, value: Interval) -> Interval:
-        return self._widened(_real_arctan, value)
+        return self._compute_and_widen(_real_arctan, value)
 
-    def _widened(self, function: _Function, value: Interval) -> Interval:
+    def _compute_and_widen(self, function: _Function, value: Interval) -> Interval:
         found = function(value, self.precision + _GUARD)
         error = from_man_exp(1, self.size(found) - self.precision - _GUARD // 2)
         margin = (mpf_neg(error), error)

@@ -16,7 +16,7 @@ class TooLarge(Exception):
     """Of too high a degree, or with too long numbers."""
 
 
-def _trimmed(p: list[Fraction]) -> Polynomial:
+def _without_leading_zeros(p: list[Fraction]) -> Polynomial:
     while p and not p[-1]:
         p.pop()
     if len(p) > MAX_DEGREE + 1 or any(c.numerator.bit_length() + c.denominator.bit_length() > _MAX_BITS for c in p):
@@ -26,7 +26,7 @@ def _trimmed(p: list[Fraction]) -> Polynomial:
 
 def plus(p: Polynomial, q: Polynomial) -> Polynomial:
     longer, shorter = (p, q) if len(p) >= len(q) else (q, p)
-    return _trimmed([c + (shorter[k] if k < len(shorter) else 0) for k, c in enumerate(longer)])
+    return _without_leading_zeros([c + (shorter[k] if k < len(shorter) else 0) for k, c in enumerate(longer)])
 
 
 def times(p: Polynomial, q: Polynomial) -> Polynomial:
@@ -39,7 +39,7 @@ def times(p: Polynomial, q: Polynomial) -> Polynomial:
         if a:
             for j, b in enumerate(q):
                 found[i + j] += a * b
-    return _trimmed(found)
+    return _without_leading_zeros(found)
 
 
 def value_at(p: Polynomial, x: Fraction) -> Fraction:
@@ -70,7 +70,7 @@ def real_roots(p: Polynomial) -> tuple[tuple[Fraction, ...], bool]:
     for low, high in pairwise(ends):
         a, b = value_at(p, low), value_at(p, high)
         if a * b < 0:
-            root = _bisected(p, low, high, a)
+            root = _root_between(p, low, high, a)
             exact = exact and not value_at(p, root)
             found.add(root)
     return tuple(sorted(found)), exact
@@ -80,7 +80,7 @@ def _near_zero(p: Polynomial, x: Fraction) -> bool:
     return abs(value_at(p, x)) < Fraction(1, 1 << 60) * max(abs(c * x**k) for k, c in enumerate(p))
 
 
-def _bisected(p: Polynomial, low: Fraction, high: Fraction, at_low: Fraction) -> Fraction:
+def _root_between(p: Polynomial, low: Fraction, high: Fraction, at_low: Fraction) -> Fraction:
     for _ in range(_STEPS + int(high - low).bit_length()):
         middle = (low + high) / 2
         found = value_at(p, middle)

@@ -36,11 +36,11 @@ def same_by_algebra(left: Expr, right: Expr) -> bool:
     """Whether the algebra system says that the two are the same; the order does not matter. Undecided where it failed."""
     if size_of(left) + size_of(right) > MAX_SIZE:
         return False
-    return _decided(*sorted((left, right), key=repr)) is True
+    return _ask_worker(*sorted((left, right), key=repr)) is True
 
 
 @lru_cache(maxsize=1024)
-def _decided(left: Expr, right: Expr) -> bool | None:
+def _ask_worker(left: Expr, right: Expr) -> bool | None:
     return WORKER.ask(tree_of(left), tree_of(right))
 
 
@@ -73,7 +73,7 @@ class Simplifier:
         """True, False, or None where algebra does not know; Undecided at the deadline and where the process or its request died."""
         with self._lock:
             for _ in range(2):  # a worker that somebody killed since the last request is replaced
-                child = self._started()
+                child = self._running_child()
                 end = time.monotonic() + self.deadline + GRACE
                 request = json.dumps({"left": left, "right": right, "seconds": self.deadline})
                 reply = _reply(child, request.encode() + b"\n", end)
@@ -91,7 +91,7 @@ class Simplifier:
         with self._lock:
             self._end()
 
-    def _started(self) -> ChildProcess:
+    def _running_child(self) -> ChildProcess:
         if self._child is not None and self._child.process.poll() is None:
             return self._child
         self._end()

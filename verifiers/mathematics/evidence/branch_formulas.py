@@ -40,20 +40,20 @@ def formulas(value: Expr, name: str) -> list[Quotient]:
         terms: set[Quotient] = {((coefficient,), (Fraction(1),))}
         for base, exponent in monomial:
             if base != name and not (isinstance(base, Call) and name in symbols(atom(base))):
-                factors: list[Quotient] = [((constant(base, exponent),), (Fraction(1),))]
+                factors: list[Quotient] = [((value_of_constant(base, exponent),), (Fraction(1),))]
             elif exponent.denominator != 1:
                 raise NotAlgebraic
             else:
-                options = [((Fraction(0), Fraction(1)), (Fraction(1),))] if base == name else _branches(base, name)
+                options = [((Fraction(0), Fraction(1)), (Fraction(1),))] if base == name else _formulas_of_call(base, name)
                 factors = [_power(option, exponent.numerator) for option in options]
             terms = {(times(a, c), times(b, d)) for a, b in terms for c, d in factors}
-            _bounded(terms)
+            _refuse_too_many(terms)
         found = {_sum(one, other) for one in found for other in terms}
-        _bounded(found)
+        _refuse_too_many(found)
     return sorted(found)
 
 
-def _bounded(found: set[Quotient]) -> None:
+def _refuse_too_many(found: set[Quotient]) -> None:
     if len(found) > _MOST_FORMULAS:
         raise TooLarge
 
@@ -73,7 +73,7 @@ def _power(option: Quotient, exponent: int) -> Quotient:
     return result
 
 
-def _branches(base: str, name: str) -> list[Quotient]:
+def _formulas_of_call(base: str, name: str) -> list[Quotient]:
     assert isinstance(base, Call)
     one, minus = (Fraction(1),), (Fraction(-1),)
     match base.head:
@@ -130,7 +130,7 @@ def surd_roots(value: Expr, name: str) -> list[Expr] | None:
         return None
 
 
-def constant(base: str, exponent: Fraction) -> Fraction:
+def value_of_constant(base: str, exponent: Fraction) -> Fraction:
     """The value of a constant atom under an exponent, to 150 bits."""
     try:
         evaluation = Evaluation({}, 150, False, "e")
@@ -151,7 +151,7 @@ def is_irrational(value: Expr, name: str) -> bool:
     return False
 
 
-def bases(value: Expr, name: str) -> set[str]:
+def unsolved_atoms(value: Expr, name: str) -> set[str]:
     """The atoms with the variable that no polynomial has, and the variable where it stands by itself."""
     found: set[str] = set()
     for monomial, _ in value.terms:
@@ -160,13 +160,13 @@ def bases(value: Expr, name: str) -> set[str]:
                 found.add(name)
             elif isinstance(base, Call) and name in symbols(atom(base)):
                 if base.head == "sum" and exponent.denominator == 1:
-                    found |= bases(base.args[0], name)
+                    found |= unsolved_atoms(base.args[0], name)
                 else:
                     found.add(base)
     return found
 
 
-def in_one(value: Expr, only: str) -> Expr | None:
+def as_polynomial_in(value: Expr, only: str) -> Expr | None:
     """The value as a polynomial in one of its atoms, under the name of a dot."""
 
     def dot_or_sum(name: str) -> Expr | None:

@@ -1,7 +1,7 @@
 r"""Calls written alike, so that equal ones are one atom: ⌈x⌉ is -⌊-x⌋, ⌊x+2⌋ is ⌊x⌋+2, |2-2x| is 2|x-1|, min(a,b) is -max(-a,-b).
 
-Every rule holds wherever either side is defined. `alike` then puts a new letter for each function that has corners: what is equal as
-functions of those letters is equal whatever they stand for.
+Every rule holds wherever either side is defined. `with_letters_for_corners` then puts a new letter for each function that has corners: what
+is equal as functions of those letters is equal whatever they stand for.
 """
 
 import math
@@ -29,7 +29,7 @@ from verifiers.mathematics.arithmetic.exact_sums import (
 _CORNERED = frozenset({"abs", "sgn", "floor", "ceil", "max", "min", "cases", "mod", "gcd", "lcm", "factorial", "binom"})
 
 
-def normal(value: Expr) -> Expr:
+def normal_form(value: Expr) -> Expr:
     """The value with its calls in their usual form; Unreadable beyond the bounds of a sum."""
     if not any(isinstance(name, Call) for name in atoms(value)):
         return value
@@ -39,7 +39,7 @@ def normal(value: Expr) -> Expr:
 def _usual_form(name: str) -> Expr | None:
     if not isinstance(name, Call):
         return None
-    args = [normal(arg) for arg in name.args]
+    args = [normal_form(arg) for arg in name.args]
     minus = Fraction(-1)
     found: Expr
     match name.head:
@@ -56,13 +56,13 @@ def _usual_form(name: str) -> Expr | None:
         case "min":
             found = scale(_largest([scale(arg, minus) for arg in args]), minus)
         case "gcd" | "lcm":
-            found = apply(name.head, *_distinct(args))
+            found = apply(name.head, *_sorted_without_repeats(args))
         case _:
             found = apply(name.head, *args)
     return None if found == atom(name) else found
 
 
-def _distinct(args: list[Expr]) -> list[Expr]:
+def _sorted_without_repeats(args: list[Expr]) -> list[Expr]:
     return sorted(set(args), key=lambda arg: repr(arg.terms))
 
 
@@ -74,7 +74,7 @@ def _largest(args: list[Expr]) -> Expr:
         inner = monomial[0] if len(monomial) == 1 and factor == 1 else ("", Fraction(0))
         opened = isinstance(inner[0], Call) and inner[0].head == "max" and inner[1] == 1
         flat += inner[0].args if opened and isinstance(inner[0], Call) else [arg]
-    found = _distinct(flat)
+    found = _sorted_without_repeats(flat)
     return call("max", *found) if len(found) > 1 else found[0]
 
 
@@ -121,7 +121,7 @@ def _not_rational(name: str, exponent: Fraction) -> bool:
     return exponent.denominator != 1 or name in CONSTANTS or (isinstance(name, Call) and name.head not in _CORNERED | {"sum"})
 
 
-def alike(left: Expr, right: Expr) -> tuple[Expr, Expr] | None:
+def with_letters_for_corners(left: Expr, right: Expr) -> tuple[Expr, Expr] | None:
     """Both sides with a letter for each function with corners; None where they have none in common."""
     letters: dict[str, str] = {}
 

@@ -24,10 +24,18 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     subtract,
     symbols,
 )
-from verifiers.mathematics.arithmetic.polynomials import Polynomial, TooLarge, plus, real_roots, times
-from verifiers.mathematics.evidence.branch_formulas import NotAlgebraic, bases, formulas, in_one, is_irrational, surd_roots, without_root
+from verifiers.mathematics.arithmetic.polynomials import Polynomial, TooLarge, plus, real_roots, times, value_at
+from verifiers.mathematics.evidence.branch_formulas import (
+    NotAlgebraic,
+    as_polynomial_in,
+    formulas,
+    is_irrational,
+    surd_roots,
+    unsolved_atoms,
+    without_root,
+)
 from verifiers.mathematics.evidence.known_signs import never_zero, value_range
-from verifiers.mathematics.evidence.near_values import bisected, nearly
+from verifiers.mathematics.evidence.near_values import crossing_between, nearly
 
 _GRID = sorted(
     {sign * value for sign in (1, -1) for value in (*(k / 3 + 1 / 7 for k in range(30)), *(1.07 * 2.0**k for k in range(-10, 22)))}
@@ -56,105 +64,105 @@ class Line:
     meromorphic: bool = False
     """Whether poles part nothing: what agrees on one side of them agrees on the other."""
 
-    def read(self, value: Expr) -> None:
+    def find_corners(self, value: Expr) -> None:
         for monomial, _ in value.terms:
             for name, exponent in monomial:
                 if isinstance(name, Call):
                     if self.name in symbols(atom(name)):
-                        self._call(name)
+                        self._find_corners_of_call(name)
                         if exponent.denominator != 1 or (exponent < 0 and not self.meromorphic):
                             inner = name.args[0] if name.head == "sum" else atom(name)
-                            self._switch(inner, exponent.denominator % 2 == 0)
+                            self._changes_at_zeros_of(inner, exponent.denominator % 2 == 0)
                 elif name == self.name and (exponent < 0 or exponent.denominator != 1):
                     self.corners.add(Fraction(0))
 
-    def _call(self, name: Call) -> None:
+    def _find_corners_of_call(self, name: Call) -> None:
         args = name.args
         for arg in args:
-            self.read(arg)
+            self.find_corners(arg)
         match name.head:
             case "abs" if "i" in atoms(args[0]):
-                self._zero_of_complex(args[0])
+                self._changes_at_complex_zeros_of(args[0])
             case "abs" | "sgn":
-                self._switch(args[0], exactly=name.head == "sgn")
+                self._changes_at_zeros_of(args[0], exactly=name.head == "sgn")
             case "max" | "min":
                 for k, a in enumerate(args):
                     for b in args[k + 1 :]:
-                        self._difference(a, b)
+                        self._changes_where_equal(a, b)
             case "cases":
                 for relation, difference in zip(args[1::3], args[2::3], strict=True):
-                    self._switch(difference, exactly=relation.rational != 3)
+                    self._changes_at_zeros_of(difference, exactly=relation.rational != 3)
             case "ln" | "log":
-                self._switch(args[0], hard=False)
+                self._changes_at_zeros_of(args[0], hard=False)
             case "arcsin" | "arccos":
                 try:
-                    self._switch(subtract(multiply(args[0], args[0]), rational(1)))
+                    self._changes_at_zeros_of(subtract(multiply(args[0], args[0]), rational(1)))
                 except Unreadable:
                     self.open = True
             case "arctan":
-                self._poles(args[0])
+                self._add_poles(args[0])
             case "factorial":
-                self._switch(args[0])
+                self._changes_at_zeros_of(args[0])
             case "binom":
                 for found in args:
-                    self._switch(found)
-                self._difference(*args)
+                    self._changes_at_zeros_of(found)
+                self._changes_where_equal(*args)
             case "floor" | "ceil":
-                self._steps(args[0])
+                self._add_steps_of_floor(args[0])
             case "mod" | "gcd" | "lcm":
-                self._divided(name)
+                self._add_corners_of_remainder(name)
             case "pow":
-                self._powers(*args)
+                self._add_corners_of_power(*args)
             case "sin" | "cos" | "tan" | "cot" | "sec" | "csc" if self.whole:
                 for monomial, coefficient in args[0].terms:
                     if dict(monomial).get("pi") == 1:
                         self._repeats(2 * coefficient.denominator)
 
-    def _zero_of_complex(self, value: Expr) -> None:
+    def _changes_at_complex_zeros_of(self, value: Expr) -> None:
         """Where real and imaginary part are both 0 is where either is."""
         try:
             real = substitute(value, {"i": rational(0)})
             for part in (real, substitute(subtract(value, real), {"i": rational(1)})):
-                self._switch(part)
+                self._changes_at_zeros_of(part)
         except Unreadable:
             self.open = True
 
-    def _poles(self, value: Expr) -> None:
+    def _add_poles(self, value: Expr) -> None:
         """Of a tangent inside an arcus tangent."""
         for monomial, _ in value.terms:
             for name, _ in monomial:
                 if isinstance(name, Call) and name.head in ("tan", "sec", "cot", "csc") and self.name in symbols(name.args[0]):
-                    self._switch(atom(Call("cos" if name.head in ("tan", "sec") else "sin", name.args[0])))
+                    self._changes_at_zeros_of(atom(Call("cos" if name.head in ("tan", "sec") else "sin", name.args[0])))
 
-    def _powers(self, base: Expr, exponent: Expr) -> None:
+    def _add_corners_of_power(self, base: Expr, exponent: Expr) -> None:
         if self.name in symbols(base):
-            self._switch(base, hard=False)
+            self._changes_at_zeros_of(base, hard=False)
         if (number := base.rational) is not None and number < 0:
             self._repeats(2)
         if self.name in symbols(exponent):
             self.corners.add(Fraction(0))
 
-    def _difference(self, left: Expr, right: Expr) -> None:
+    def _changes_where_equal(self, left: Expr, right: Expr) -> None:
         try:
-            self._switch(subtract(left, right))
+            self._changes_at_zeros_of(subtract(left, right))
         except Unreadable:
             self.open = True
 
-    def _switch(self, value: Expr, hard: bool = True, *, exactly: bool = False) -> None:
+    def _changes_at_zeros_of(self, value: Expr, hard: bool = True, *, exactly: bool = False) -> None:
         """The zeros of a function of the variable; `exactly` where the zero itself has a formula of its own."""
-        if self.name not in symbols(value) or self._worked(1):
+        if self.name not in symbols(value) or self._costs_too_much(1):
             return
         if "i" in atoms(value):  # where a complex value crosses the cut of a root is not looked for
             self.open |= hard
             return
         try:
-            exact = self._zeros(value)
+            exact = self._add_zeros_of(value)
         except NotAlgebraic:
             exact = False
             try:
-                self._zeros(without_root(value))
+                self._add_zeros_of(without_root(value))
             except (NotAlgebraic, TooLarge, Unreadable):
-                if not self._followed(value) and hard:
+                if not self._finds_zeros_of(value) and hard:
                     self.open = True
         except TooLarge:
             self.open, exact = True, True
@@ -163,17 +171,17 @@ class Line:
             self.open |= roots is None
             self.surds += roots or []
 
-    def _worked(self, amount: int) -> bool:
+    def _costs_too_much(self, amount: int) -> bool:
         """Count what looking for corners costs; whether it was too much, or in vain already."""
         self.work += amount
         self.open |= self.work > _MOST_WORK
         return self.open
 
-    def _zeros(self, value: Expr) -> bool:
+    def _add_zeros_of(self, value: Expr) -> bool:
         """The corners that the zeros of an algebraic value are; whether they are known exactly."""
         exact = not is_irrational(value, self.name)
         for top, bottom in formulas(value, self.name):
-            if self._worked(len(top) ** 2 // 8 + len(bottom) ** 2 // 8):
+            if self._costs_too_much(len(top) ** 2 // 8 + len(bottom) ** 2 // 8):
                 return True
             found, all_exact = real_roots(top)
             self.corners.update(found)
@@ -181,17 +189,17 @@ class Line:
             exact = exact and all_exact
         return exact
 
-    def _followed(self, value: Expr) -> bool:
+    def _finds_zeros_of(self, value: Expr) -> bool:
         """Whether all the zeros of what is no polynomial are seen, as far as one of each kind goes."""
         if never_zero(value):
             return True
-        names = bases(value, self.name)
+        names = unsolved_atoms(value, self.name)
         if len(names) != 1 or self.name in names:
-            return self._crossings(nearly(value, self.name), value)
+            return self._adds_sign_changes(nearly(value, self.name), value)
         (only,) = names
-        inner = in_one(value, only)
+        inner = as_polynomial_in(value, only)
         if inner is None:
-            return self._crossings(nearly(value, self.name), value)
+            return self._adds_sign_changes(nearly(value, self.name), value)
         low, high = value_range(only)
         found = True
         for top, _ in formulas(inner, "·"):
@@ -199,12 +207,12 @@ class Line:
                 if (low is not None and root < low) or (high is not None and root > high):
                     continue
                 shifted = subtract(atom(only), rational(root))
-                found &= self._crossings(nearly(shifted, self.name), None, touching=root in (low, high))
+                found &= self._adds_sign_changes(nearly(shifted, self.name), None, touching=root in (low, high))
         return found
 
-    def _crossings(self, function: Callable[[float], float | None], value: Expr | None, *, touching: bool = False) -> bool:
+    def _adds_sign_changes(self, function: Callable[[float], float | None], value: Expr | None, *, touching: bool = False) -> bool:
         """The changes of sign over the grid, or the places where the function comes closest to 0 from one side."""
-        if self._worked(20):
+        if self._costs_too_much(20):
             return False
         values = [(x, function(x)) for x in _GRID]
         known = [(x, y) for x, y in values if y is not None]
@@ -213,7 +221,7 @@ class Line:
             if a == 0 and b != 0:  # more zeros than one are what floats have lost
                 found.append(x)
             elif a * b < 0:
-                found.append(bisected(function, x, y, a))
+                found.append(crossing_between(function, x, y, a))
         if touching and not found:
             for (_, a), (y, b), (_, c) in zip(known, known[1:], known[2:], strict=False):
                 if abs(b) <= min(abs(a), abs(c)):
@@ -222,7 +230,7 @@ class Line:
         self.corners.update(Fraction(x) for x in (*kept[:4], *kept[-2:]))
         return bool(kept)
 
-    def _steps(self, value: Expr) -> None:
+    def _add_steps_of_floor(self, value: Expr) -> None:
         if self.name not in symbols(value):
             return
         try:
@@ -244,7 +252,7 @@ class Line:
                 self.slopes.add((top[1], top[0]))
                 self.corners.add(-top[0] / top[1])
 
-    def _divided(self, name: Call) -> None:
+    def _add_corners_of_remainder(self, name: Call) -> None:
         """mod, gcd and lcm: of polynomials with a constant, or of two that differ by one."""
         if not self.whole:
             self.open = True
@@ -255,7 +263,7 @@ class Line:
             self.open = True
             return
         except NotAlgebraic:
-            self._irregular(name)
+            self._repeats_irregularly(name)
             return
         for choice in product(*options):
             if any(len(bottom) > 1 for _, bottom in choice):
@@ -266,9 +274,9 @@ class Line:
                 self.corners.update(real_roots(top)[0])
             for k, a in enumerate(tops):
                 for b in tops[k + 1 :]:
-                    self._pair(name.head, a, b)
+                    self._compare_with_divisor(name.head, a, b)
 
-    def _pair(self, head: str, a: Polynomial, b: Polynomial) -> None:
+    def _compare_with_divisor(self, head: str, a: Polynomial, b: Polynomial) -> None:
         scale_ = math.lcm(*(c.denominator for c in (*a, *b))) if a or b else 1
         if head == "mod" and len(b) > 1:  # a mod (x + c) is polynomial but for the first x
             for k in range(-3, 4):
@@ -286,10 +294,10 @@ class Line:
             self.open = True
             return
         other = a if linear is b else b
-        rest = _at(other, -linear[0] / linear[1]) * linear[1] ** (len(other) - 1)
+        rest = value_at(other, -linear[0] / linear[1]) * linear[1] ** (len(other) - 1)
         self._repeats(abs(rest.numerator) * scale_ if rest else 1)
 
-    def _irregular(self, name: Call) -> None:
+    def _repeats_irregularly(self, name: Call) -> None:
         """By a constant: of remainders, divisors and floors, whose own periods it multiplies; of a power or factorial nearly always."""
         modulus = [arg.rational for arg in name.args if arg.rational is not None]
         if len(modulus) != 1 or modulus[0] is None or modulus[0].denominator != 1 or not modulus[0]:
@@ -299,7 +307,7 @@ class Line:
         if all(inner.head in _PERIODIC for arg in name.args for inner in atoms(arg) if isinstance(inner, Call)):
             self.period *= m
         elif m < 40:
-            self._repeats(m * math.lcm(*(_order(k, m) for k in range(m))))
+            self._repeats(m * math.lcm(*(_multiplicative_order(k, m) for k in range(m))))
         else:
             self.open = True
 
@@ -307,13 +315,9 @@ class Line:
         self.period = math.lcm(self.period, period)
 
 
-def _order(k: int, m: int) -> int:
+def _multiplicative_order(k: int, m: int) -> int:
     """The order of k modulo m, 1 where it has none."""
     power, n = k % m, 1
     while power != 1 and n < m:
         power, n = power * k % m, n + 1
     return n if power == 1 else 1
-
-
-def _at(p: Polynomial, x: Fraction) -> Fraction:
-    return sum((c * x**k for k, c in enumerate(p)), Fraction(0))

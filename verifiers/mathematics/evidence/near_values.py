@@ -101,7 +101,7 @@ _FLOATS: dict[str, Callable[..., float]] = {
 }  # fmt: skip
 
 
-def bisected(function: Callable[[float], float | None], low: float, high: float, at_low: float) -> float:
+def crossing_between(function: Callable[[float], float | None], low: float, high: float, at_low: float) -> float:
     for _ in range(24):
         middle = (low + high) / 2
         found = function(middle)

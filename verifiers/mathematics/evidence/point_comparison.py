@@ -21,7 +21,7 @@ from verifiers.mathematics.arithmetic.exact_sums import (
 from verifiers.mathematics.arithmetic.exact_values import NoRow, Point, Unclear, Undefined, exact_value, is_exact, known_at
 from verifiers.mathematics.arithmetic.interval_evaluation import EVALUATORS, MAX_HIDDEN, Beyond, Evaluation
 from verifiers.mathematics.arithmetic.intervals import LOCK, Interval, real_sign
-from verifiers.mathematics.evidence.canonical_calls import alike, normal, without_common
+from verifiers.mathematics.evidence.canonical_calls import normal_form, with_letters_for_corners, without_common
 from verifiers.mathematics.evidence.sample_points import NoEvidence, Sample, whole_variables
 
 _PRECISIONS = (100, 320, 1400)
@@ -57,7 +57,7 @@ def _agree_as_read(left: Expr, right: Expr, log_base: str) -> bool:
             difference = None
         return difference == 0 if difference is not None else Comparison(left, right, log_base).constants()
     try:
-        left, right = normal(left), normal(right)
+        left, right = normal_form(left), normal_form(right)
         if left == right:
             return True
         difference = subtract(left, right).rational
@@ -68,7 +68,7 @@ def _agree_as_read(left: Expr, right: Expr, log_base: str) -> bool:
     comparison = Comparison(left, right, log_base)
     if comparison.differs_early():
         return False
-    opaque = alike(left, right)
+    opaque = with_letters_for_corners(left, right)
     if opaque is not None and (opaque[0] == opaque[1] or _agree_everywhere(Comparison(*opaque, log_base, complex_=comparison.complex))):
         return True
     if (rest := without_common(left, right)) is not None:

@@ -56,20 +56,20 @@ class Sample:
     """Whether a stretch of the line that was just tried told nothing: that line does not count."""
 
     def __post_init__(self) -> None:
-        seed = hashlib.sha256(repr((self.left.terms, self.right.terms)).encode()).digest()
-        self.draw = random.Random(seed)
+        digest = hashlib.sha256(repr((self.left.terms, self.right.terms)).encode()).digest()
+        self.draw = random.Random(digest)
         self.whole = whole_variables(self.left) | whole_variables(self.right)
         sizes = sorted(_sizes(self.left) | _sizes(self.right))
         self.beyond = Fraction(10 * math.ceil(sizes[-1]) if sizes else 10)
         self.meromorphic = is_meromorphic(self.left) and is_meromorphic(self.right)
-        self.pool: dict[str, list[Fraction]] = {name: [] for name in self.names}
+        self.special: dict[str, list[Fraction]] = {name: [] for name in self.names}
 
     def scattered(self, count: int) -> Iterator[Point]:
         """Points of every scale and sign, each variable for itself."""
         for k in range(count):
-            yield {name: self._one(name, k) for name in self.names}
+            yield {name: self._value_for(name, k) for name in self.names}
 
-    def _one(self, name: str, k: int) -> Fraction:
+    def _value_for(self, name: str, k: int) -> Fraction:
         draw = self.draw
         if name in self.whole:
             if k < 4:
@@ -100,12 +100,12 @@ class Sample:
                 for at in range(_TRIES):
                     if at >= (_LINES if round_ else 1) and done:
                         break
-                    others = self._others(name, agreed if round_ == 0 or at in (0, _LINES) else [], small=at >= _LINES)
+                    others = self._values_of_others(name, agreed if round_ == 0 or at in (0, _LINES) else [], small=at >= _LINES)
                     try:
-                        line = self._line(name, others)
+                        line = self._line_along(name, others)
                     except Unreadable:
                         continue
-                    stretches = self._along(line)
+                    stretches = self._stretches(line)
                     if stretches is not None:
                         self.unclear = False
                         yield (
@@ -121,27 +121,29 @@ class Sample:
         """Each variable at a value that meant something along its own line: all combinations, if they are not too many."""
         if len(self.names) < 2:
             return
-        pools = [self.pool[name] or [self._one(name, 4)] for name in self.names]
-        count = math.prod(map(len, pools))
+        special = [self.special[name] or [self._value_for(name, 4)] for name in self.names]
+        count = math.prod(map(len, special))
         if count <= (_MOST_COMBINED if self.thorough else _MOST_DRAWN):
-            for values in product(*pools):
+            for values in product(*special):
                 yield dict(zip(self.names, values, strict=True))
             return
         for _ in range(_MOST_COMBINED // 2 if self.thorough else _MOST_DRAWN):
-            yield {name: self.draw.choice(pool) for name, pool in zip(self.names, pools, strict=True)}
+            yield {name: self.draw.choice(values) for name, values in zip(self.names, special, strict=True)}
 
-    def _others(self, name: str, agreed: list[Point], *, small: bool) -> Point:
+    def _values_of_others(self, name: str, agreed: list[Point], *, small: bool) -> Point:
         point = self.draw.choice(agreed) if agreed else {}
         if small and agreed:
             point = min(self.draw.sample(agreed, min(len(agreed), 8)), key=lambda p: sum(abs(p[other]) for other in p if other != name))
         found = {}
         for other in self.names:
             if other != name:
-                kept = self.pool[other]
-                found[other] = point[other] if point else self.draw.choice(kept) if kept else self._one(other, self.draw.randint(0, 6))
+                kept = self.special[other]
+                found[other] = (
+                    point[other] if point else self.draw.choice(kept) if kept else self._value_for(other, self.draw.randint(0, 6))
+                )
         return found
 
-    def _line(self, name: str, others: Point) -> Line:
+    def _line_along(self, name: str, others: Point) -> Line:
         line = Line(name, name in self.whole, meromorphic=self.meromorphic)
         new = {other: rational(value) for other, value in others.items()}
         pieces = {factor for side in (self.left, self.right) for monomial, _ in side.terms for factor in monomial}
@@ -150,23 +152,23 @@ class Sample:
             found = substitute(piece, new) if new else piece
             if name in symbols(piece) and name not in symbols(found):
                 raise Unreadable  # at these values the variable falls out
-            line.read(found)
+            line.find_corners(found)
         if line.open:
             raise NoEvidence
         return line
 
-    def _along(self, line: Line) -> list[tuple[list[Fraction], bool]] | None:
+    def _stretches(self, line: Line) -> list[tuple[list[Fraction], bool]] | None:
         """Values of the variable in stretches; None where they would be too many."""
         degree = min(12, max(_degree(self.left, line.name), _degree(self.right, line.name)))
         corners = sorted(line.corners | {Fraction(0)})
         if line.whole:
-            return self._integers(line, corners, degree)
+            return self._integer_stretches(line, corners, degree)
         if line.slopes:
-            period = _common([1 / abs(a) for a, _ in line.slopes])
+            period = _common_period([1 / abs(a) for a, _ in line.slopes])
             steps = sum(abs(a) for a, _ in line.slopes) * period
             windows = [(z - period, z + period) for z in corners]
             half = math.ceil((degree + 3) / 2)
-            windows += [(-half * period, half * period), (self._far(corners), self._far(corners) + period)]
+            windows += [(-half * period, half * period), (self._beyond_all(corners), self._beyond_all(corners) + period)]
             if (steps + 2) * (2 * len(corners) + 2 * half + 1) * 3 > MAX_POINTS:
                 return None
             more = set(corners)
@@ -182,19 +184,19 @@ class Sample:
             found.append((inside[: 1 + self.thorough], False))
         for end, sign in ((corners[0], -1), (corners[-1], 1)):
             steps_out = [Fraction(self.draw.randint(1, 1 << 10), 1 << k) for k in (20, 11, 9, 6)] + [Fraction(self.draw.randint(200, 2000))]
-            steps_out += [self._far(corners), 1000 * self._far(corners)]
+            steps_out += [self._beyond_all(corners), 1000 * self._beyond_all(corners)]
             found.append(([end + sign * step for step in steps_out[:: 1 if self.thorough else 2]], False))
-        self._remember(line.name, [values[0] for values, _ in found], corners)
+        self._keep_special_values(line.name, [values[0] for values, _ in found], corners)
         found += [([z], True) for z in corners]
         return found
 
-    def _far(self, corners: list[Fraction]) -> Fraction:
+    def _beyond_all(self, corners: list[Fraction]) -> Fraction:
         """Beyond every constant and corner."""
         return 10 * max(self.beyond, *(Fraction(math.ceil(abs(z))) for z in corners)) + Fraction(self.draw.randint(1, 99) * 2 + 1, 7)
 
-    def _integers(self, line: Line, corners: list[Fraction], degree: int) -> list[tuple[list[Fraction], bool]] | None:
+    def _integer_stretches(self, line: Line, corners: list[Fraction], degree: int) -> list[tuple[list[Fraction], bool]] | None:
         period = line.period
-        far = math.ceil(self._far(corners))
+        far = math.ceil(self._beyond_all(corners))
         first = -max(6, 2 * period)
         windows = [(first, max(24, (degree + 2) * period)), (far, far + max(4, period)), (-far - max(4, period), -far)]
         windows += [(math.floor(z) - max(3, period), math.ceil(z) + max(3, period)) for z in corners]
@@ -205,13 +207,15 @@ class Sample:
         )
         if not values or len(values) > MAX_POINTS:
             return None
-        self._remember(line.name, [Fraction(n) for n in (1, 2, 5, 12, 30, -3, middle, far)], [Fraction(math.floor(z)) for z in corners])
+        self._keep_special_values(
+            line.name, [Fraction(n) for n in (1, 2, 5, 12, 30, -3, middle, far)], [Fraction(math.floor(z)) for z in corners]
+        )
         return [([Fraction(n)], True) for n in values]
 
-    def _remember(self, name: str, inside: list[Fraction], corners: list[Fraction]) -> None:
+    def _keep_special_values(self, name: str, inside: list[Fraction], corners: list[Fraction]) -> None:
         whole = name in self.whole
-        found = sorted(z for z in {*inside, *self.pool[name], *corners} if z.denominator == 1 or not whole)
-        self.pool[name] = self.draw.sample(found, min(len(found), 40 if len(self.names) < 3 else 14))
+        found = sorted(z for z in {*inside, *self.special[name], *corners} if z.denominator == 1 or not whole)
+        self.special[name] = self.draw.sample(found, min(len(found), 40 if len(self.names) < 3 else 14))
 
 
 def whole_variables(value: Expr) -> set[str]:
@@ -262,5 +266,5 @@ def _degree(value: Expr, name: str) -> int:
     return best
 
 
-def _common(periods: list[Fraction]) -> Fraction:
+def _common_period(periods: list[Fraction]) -> Fraction:
     return Fraction(math.lcm(*(p.numerator for p in periods)), math.gcd(*(p.denominator for p in periods)))

@@ -268,10 +268,10 @@ GOLD, RIGHT, WRONG = r"\int_0^x e^{-t^2}dt + \int_0^1 t dt", r"\frac12+\int_0^x 
 def fresh_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simplifier]:
     found = Simplifier()
     monkeypatch.setattr(algebra_system, "WORKER", found)
-    algebra_system._decided.cache_clear()
+    algebra_system._ask_worker.cache_clear()
     yield found
     found.close()
-    algebra_system._decided.cache_clear()
+    algebra_system._ask_worker.cache_clear()
 
 
 def judged(gold: str, answer: str) -> Verdict:
