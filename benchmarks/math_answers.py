@@ -5,7 +5,6 @@ installed (pip install math-verify==0.9.0 into an environment of its own); it ju
 The last line is `RESULT {json}`; `passed` is whether every bar holds.
 """
 
-import argparse
 import json
 import os
 import random
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.disputed_labels import why_disputed
-from benchmarks.parts import DATA
+from benchmarks.parts import DATA, json_lines, options, report
 from verifiers.mathematics.answer_reading.answer_parser import parse
 from verifiers.mathematics.answer_reading.values import Unparsed
 from verifiers.mathematics.equality.math_answer import equivalent, verify
@@ -74,14 +73,10 @@ BARS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def rows(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").strip().split("\n")]
-
-
 def hardverify() -> list[dict[str, Any]]:
     """The rows whose label its auditors do not doubt."""
-    suspect = {(r["id"], r["field"]) for r in rows("verifier/hardverify_even_audit.jsonl") if r["tag"] == "label_suspect"}
-    return [row for row in rows("verifier/hardverify_even.jsonl") if (row["id"], row["field"]) not in suspect]
+    suspect = {(r["id"], r["field"]) for r in json_lines(DATA / "verifier/hardverify_even_audit.jsonl") if r["tag"] == "label_suspect"}
+    return [row for row in json_lines(DATA / "verifier/hardverify_even.jsonl") if (row["id"], row["field"]) not in suspect]
 
 
 def answer_of(text: str, kind: str = "answer") -> str:
@@ -113,8 +108,9 @@ def as_the_peer_asks(row: dict[str, Any]) -> bool:
 
 
 def accuracy(peer: str | None) -> dict[str, Any]:
-    probes = [json.loads(line) for line in (HERE / "math_probes.jsonl").read_text(encoding="utf-8").strip().split("\n")]
-    numeric, hard, tests = rows("verifier/derived_numeric_pairs_odd.jsonl"), hardverify(), rows("verifier/mathverify_tests.jsonl")
+    probes = json_lines(HERE / "math_probes.jsonl")
+    numeric, tests = (json_lines(DATA / "verifier" / f"{name}.jsonl") for name in ("derived_numeric_pairs_odd", "mathverify_tests"))
+    hard = hardverify()
     result: dict[str, Any] = {}
     for name, data in (("hardverify", hard), ("numeric", numeric), ("probes", probes)):
         found = score(data, [equivalent(row["gold"], row["pred"]) for row in data])
@@ -140,12 +136,17 @@ def accuracy(peer: str | None) -> dict[str, Any]:
 
 
 def ground_truth() -> dict[str, Any]:
-    data = rows("verifier/gsm8k_openai_solutions.jsonl")
+    data = json_lines(DATA / "verifier/gsm8k_openai_solutions.jsonl")
     problems = [make_problem("?", row["gold"]) for row in data]
     start = time.perf_counter()
     judged = [verify(p, row["response"]).status is Status.RIGHT for p, row in zip(problems, data, strict=True)]
     seconds = time.perf_counter() - start
-    golds = [r["gold"] for name in ("math_test", "math_train", "minerva_math") for r in rows(f"math/{name}.jsonl") if r["gold"].strip()]
+    golds = [
+        r["gold"]
+        for name in ("math_test", "math_train", "minerva_math")
+        for r in json_lines(DATA / f"math/{name}.jsonl")
+        if r["gold"].strip()
+    ]
     return {
         "gsm8k_agreement": sum(a == row["label"] for a, row in zip(judged, data, strict=True)) / len(data),
         "gsm8k_per_second": round(len(data) / seconds),
@@ -155,7 +156,7 @@ def ground_truth() -> dict[str, Any]:
 
 def speed(peer: str | None) -> dict[str, Any]:
     """A mix of answers and responses, each judged once, with nothing remembered from before."""
-    data = [{"gold": r["gold"], "pred": r["text"], "kind": r["kind"]} for r in rows("verifier/bench.jsonl")]
+    data = [{"gold": r["gold"], "pred": r["text"], "kind": r["kind"]} for r in json_lines(DATA / "verifier/bench.jsonl")]
     seconds = []
     for row in data:
         problem = make_problem("?", row["gold"])
@@ -188,7 +189,7 @@ def import_time() -> dict[str, Any]:
 
 
 def threads(count: int, total: int) -> dict[str, Any]:
-    pairs = [(row["gold"], row["pred"]) for row in (*hardverify(), *rows("verifier/derived_numeric_pairs_odd.jsonl"))]
+    pairs = [(row["gold"], row["pred"]) for row in (*hardverify(), *json_lines(DATA / "verifier/derived_numeric_pairs_odd.jsonl"))]
     serial = [equivalent(*pair) for pair in pairs]
     differ = [0] * count
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -209,88 +210,11 @@ def threads(count: int, total: int) -> dict[str, Any]:
     return {"threads_differ": sum(differ), "threads_seconds": round(time.perf_counter() - start, 1), "threads_grown_mb": round(grown, 1)}
 
 
-PIECES = [
-    r"\frac",
-    r"\sqrt",
-    r"\sum_{i=1}^{9}",
-    r"\prod",
-    r"\binom",
-    r"\sin",
-    r"\log_2",
-    r"\ln",
-    r"\left(",
-    r"\right)",
-    r"\begin{pmatrix}",
-    r"\end{pmatrix}",
-    r"\begin{cases}",
-    r"\end{cases}",
-    r"\\",
-    r"&",
-    r"{",
-    r"}",
-    r"(",
-    r")",
-    r"[",
-    r"]",
-    r"|",
-    r"<",
-    r">",
-    r"\le",
-    r"=",
-    r",",
-    r";",
-    r":",
-    r"!",
-    r"^",
-    r"_",
-    r"+",
-    r"-",
-    r"*",
-    r"/",
-    r"x",
-    r"y",
-    r"n",
-    r"k",
-    r"e",
-    r"i",
-    r"\pi",
-    r"\infty",
-    r"\cup",
-    r"\cap",
-    r"\{",
-    r"\}",
-    r"\mid",
-    r"\in",
-    r"\mathbb{R}",
-    r"\text{",
-    r"cm}",
-    r"%",
-    r"$",
-    r"°",
-    r"0",
-    r"1",
-    r"2",
-    r"9",
-    r"99999999",
-    r"0.5",
-    r"1e9",
-    r"\pm",
-    r"\forall",
-    r"\equiv",
-    r"\pmod",
-    r"\lfloor",
-    r"\rfloor",
-    r"\overline{3}",
-    r"\ldots",
-    r"and",
-    r"or",
-    r"10^{9}",
-    r"9^9",
-    r"\boxed{",
-    r"²",
-    r"½",
-    r"√",
-]
+PIECES = r"""
+    \frac \sqrt \sum_{i=1}^{9} \prod \binom \sin \log_2 \ln \left( \right) \begin{pmatrix} \end{pmatrix} \begin{cases} \end{cases} \\ &
+    { } ( ) [ ] | < > \le = , ; : ! ^ _ + - * / x y n k e i \pi \infty \cup \cap \{ \} \mid \in \mathbb{R} \text{ cm} % $ ° 0 1 2 9
+    99999999 0.5 1e9 \pm \forall \equiv \pmod \lfloor \rfloor \overline{3} \ldots and or 10^{9} 9^9 \boxed{ ² ½ √
+""".split()  # noqa: SIM905
 
 
 def fuzz(count: int) -> dict[str, Any]:
@@ -315,21 +239,12 @@ def hostile() -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", help="a Python with Math-Verify")
+    parser = options(__doc__, peer="Math-Verify")
     parser.add_argument("--fuzz", type=int, default=20_000)
     parser.add_argument("--threaded", type=int, default=100_000, help="verifications by 32 threads")
-    options = parser.parse_args()
-    if not DATA.is_dir():
-        print(f"error: no labelled data at {DATA}; set RECKON_DATA to their folder", file=sys.stderr)
-        return 2
-    result = speed(options.peer) | import_time() | ground_truth() | accuracy(options.peer)
-    result |= fuzz(options.fuzz) | hostile() | threads(32, options.threaded)
-    failed = [name for name, holds in BARS.items() if not holds(result[name])]
-    for name, value in result.items():
-        print(f"{name}: {value}{'   BELOW THE BAR' if name in failed else ''}")
-    print(f"RESULT {json.dumps({'passed': not failed, 'failed': failed} | result, ensure_ascii=False)}")
-    return 0 if not failed else 1
+    given = parser.parse_args()
+    result = speed(given.peer) | import_time() | ground_truth() | accuracy(given.peer)
+    return report(result | fuzz(given.fuzz) | hostile() | threads(32, given.threaded), BARS)
 
 
 if __name__ == "__main__":

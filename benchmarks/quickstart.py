@@ -16,18 +16,8 @@ BAR_POINTS, BAR_SECONDS = 30, 300
 
 def run(seed: int, folder: Path, engine: str) -> dict[str, float]:
     """The RESULT of one run. Raises CalledProcessError if it fails."""
-    command = [
-        sys.executable,
-        "-m",
-        "recipes.commands.cli",
-        "quickstart",
-        "--engine",
-        engine,
-        "--seed",
-        str(seed),
-        "--run",
-        str(folder / f"seed-{seed}"),
-    ]
+    options = f"--engine {engine} --seed {seed} --run {folder / f'seed-{seed}'}".split()
+    command = [sys.executable, "-m", "recipes.commands.cli", "quickstart", *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1].removeprefix("RESULT ")))
 

@@ -6,8 +6,6 @@ sandbox from the test suite, and `benchmarks.metamath` (2,000 proofs and 2,000 m
 metamath-databases). What cannot run here is named under `not_measured`. Time nothing else meanwhile: about ten minutes, two cores.
 """
 
-import argparse
-import json
 import re
 import shutil
 import subprocess
@@ -15,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.parts import LONGEST, ROOT, benchmark
+from benchmarks.parts import LONGEST, ROOT, benchmark, ended, options, verdict
 
 ATTACKS = (
     "tests/verifiers/sandboxes/test_sandbox.py",
@@ -38,14 +36,13 @@ def attacks() -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", help="a Python with Math-Verify")
+    parser = options(__doc__, peer="Math-Verify")
     parser.add_argument("--runs", type=int, default=10_000, help="programs in the sandbox")
-    options = parser.parse_args()
-    missing = [] if options.peer else ["Math-Verify: give --peer, a Python that has it"]
+    given = parser.parse_args()
+    missing = [] if given.peer else ["Math-Verify: give --peer, a Python that has it"]
     result = {
-        "math_answers": benchmark("math_answers", ["--peer", options.peer] if options.peer else []),
-        "sandbox": benchmark("sandbox", ["--runs", str(options.runs)]),
+        "math_answers": benchmark("math_answers", ["--peer", given.peer] if given.peer else []),
+        "sandbox": benchmark("sandbox", ["--runs", str(given.runs)]),
         "attacks": attacks(),
     }
     if shutil.which("metamath") and SET_MM.is_file():
@@ -53,10 +50,8 @@ def main() -> int:
     else:
         missing.append("metamath: apt-get install metamath metamath-databases")
     for name, part in result.items():
-        print(f"{name:14} {'all bars met' if part['passed'] else 'BELOW A BAR: ' + ', '.join(part.get('failed', ['see above']))}")
-    passed = all(part["passed"] for part in result.values())
-    print(f"RESULT {json.dumps({'passed': passed, 'not_measured': missing} | result, ensure_ascii=False)}")
-    return 0 if passed else 1
+        print(f"{name:14} {verdict(part)}")
+    return ended({"not_measured": missing} | result, [name for name, part in result.items() if not part["passed"]])
 
 
 if __name__ == "__main__":

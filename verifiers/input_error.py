@@ -39,6 +39,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return names[begun[0]] if len(begun) == 1 else None
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ "; did you mean X?", to go behind a message, or "" where nothing is near."""
+    near = nearest(name, known)
+    return f"; did you mean {near}?" if near else ""
+
+
 def missing_place(name: str, *, tried: bool = False) -> str | None:
     """Says that a file or folder is missing where `name` can mean nothing else; None where it exists, or may be an id of the hub.
 

@@ -6,41 +6,29 @@ duplicates, decontamination) and `mining_loop` (the whole loop, kill and rerun).
 resiliparse and warcio for the comparisons. What cannot run here is named under `not_measured`. Time nothing else meanwhile.
 """
 
-import argparse
-import json
 import sys
 from typing import Any
 
-from benchmarks.parts import benchmark, verdict
+from benchmarks.parts import benchmark, ended, options, verdict
 
-PARTS = (
-    "mining_prefilter",
-    "mining_mathml",
-    "mining_extraction",
-    "mining_classifier",
-    "mining_quality",
-    "mining_duplicates",
-    "mining_loop",
-)
+PARTS = tuple(f"mining_{name}" for name in "prefilter mathml extraction classifier quality duplicates loop".split())  # noqa: SIM905
 WITH_PEER = frozenset(("mining_prefilter", "mining_extraction", "mining_duplicates"))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", help="a Python with trafilatura, datatrove, resiliparse and warcio")
+    parser = options(__doc__, peer="trafilatura, datatrove, resiliparse and warcio")
     parser.add_argument("--only", choices=PARTS, action="append", help="run only this part (may be given several times)")
-    options = parser.parse_args()
-    missing = [] if options.peer else ["peers: give --peer, a Python that has trafilatura, datatrove, resiliparse and warcio"]
+    given = parser.parse_args()
+    missing = [] if given.peer else ["peers: give --peer, a Python that has trafilatura, datatrove, resiliparse and warcio"]
     result: dict[str, dict[str, Any]] = {}
-    for name in options.only or PARTS:
-        result[name] = benchmark(name.replace("_", "."), ["--peer", options.peer] if options.peer and name in WITH_PEER else [])
+    for name in given.only or PARTS:
+        result[name] = benchmark(name.replace("_", "."), ["--peer", given.peer] if given.peer and name in WITH_PEER else [])
         missing += [f"{name}: {what}" for what in result[name].get("not_measured", [])]
     missing += [f"{name}: left out by --only" for name in PARTS if name not in result]
     for name, part in result.items():
         print(f"{name:18} {verdict(part)}")
     failed = [name for name, part in result.items() if not part.get("passed")]
-    print(f"RESULT {json.dumps({'passed': not failed, 'failed': failed, 'not_measured': missing} | result)}")
-    return 1 if failed else 0
+    return ended({"not_measured": missing} | result, failed)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,11 @@ mathematics, `nonmath` pages are not, `stress` pages are left out. The text is `
 DeepSeekMath's settings, and without the measures for small seeds. The last line is `RESULT {json}`.
 """
 
-import argparse
 import hashlib
-import json
 import os
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,29 +21,28 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.mining.disputed_pages import why_disputed
-from benchmarks.parts import DATA
+from benchmarks.parts import WEB, best_seconds, ended, labelled_rows, options
 from data_pipeline.classifier.classifier_figures import figures
 from data_pipeline.classifier.classifier_words import FORMULA
 from data_pipeline.classifier.math_classifier import PRESETS, Classifier, Example, Training, normalise, train
 from data_pipeline.documents.document import Origin, Page
 
-WEB = DATA / "web"
 BAR = 0.90
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main() -> int:
+    parser = options(__doc__)
     parser.add_argument("--text", choices=("ours", "full", "main"), default="ours")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--ablate", action="store_true")
-    options = parser.parse_args()
-    raw, disputed = labelled_pages(options.text)
+    given = parser.parse_args()
+    raw, disputed = labelled_pages(given.text)
     pages = [page._replace(text=normalise(page.text)) for page in raw]  # once, not again for every source: twice changes nothing
     assert all(normalise(page.text) == page.text for page in pages)
-    runs = [judge(pages, disputed, leave_source_out(pages, replace(PRESETS["small"], seed=seed))) for seed in range(options.seeds)]
+    runs = [judge(pages, disputed, leave_source_out(pages, replace(PRESETS["small"], seed=seed))) for seed in range(given.seeds)]
     show("preset small", runs)
     ablations = {}
-    if options.ablate:
+    if given.ablate:
         for name, changed, training in variants(pages):
             ablations[name] = judge(changed, disputed, leave_source_out(changed, training))
             show(name, [ablations[name]])
@@ -54,20 +52,19 @@ def main() -> None:
     f1 = statistics.mean(run["f1"] for run in runs)
     bars = {"classifier_unseen_sources_f1": f1 >= BAR, "classifier_repeatable": measured["repeatable"]}
     result = {
-        "passed": all(bars.values()), "failed": [name for name, met in bars.items() if not met], "text": options.text, "f1": f1,
+        "text": given.text, "f1": f1,
         "f1_by_seed": [run["f1"] for run in runs], "precision": runs[0]["precision"], "recall": runs[0]["recall"],
         "f1_without_disputed": statistics.mean(run["without_disputed"]["f1"] for run in runs),
         "disputed": runs[0]["documents"] - runs[0]["without_disputed"]["documents"], "sources": runs[0]["sources"],
         "ablations": {name: run["f1"] for name, run in ablations.items()}, **measured,
     }  # fmt: skip
-    print("RESULT", json.dumps(result))
+    return ended(result, [name for name, met in bars.items() if not met])
 
 
 def labelled_pages(kind: str) -> tuple[list[Example], list[bool]]:
     """The pages, and whether their label is disputed."""
-    rows = [json.loads(line) for line in (WEB / "MANIFEST.jsonl").read_text().strip().split("\n")]
     text = {"ours": our_text, "full": lambda body, row: peer_text(body, False), "main": lambda body, row: peer_text(body, True)}[kind]
-    pages = [row for row in rows if row["label"] != "stress"]
+    pages = [row for row in labelled_rows() if row["label"] != "stress"]
     examples = [Example(text((WEB / row["path"]).read_bytes(), row), row["label"] != "nonmath", row["source"]) for row in pages]
     return examples, [why_disputed(page.source, row["path"], page.text) is not None for page, row in zip(examples, pages, strict=True)]
 
@@ -145,7 +142,7 @@ def repeatable(pages: Sequence[Example]) -> bool:
 def speed_and_memory(pages: Sequence[Example]) -> dict[str, float]:
     """Documents per second of one core (best of three) and what a forked worker that scores adds to memory, in MB, for the small preset."""
     texts = [page.text for page in pages]
-    measured: dict[str, float] = {"normalise_docs_per_second": best(len(texts), lambda: [normalise(text) for text in texts])}
+    measured: dict[str, float] = {"normalise_docs_per_second": len(texts) / best_seconds(lambda: [normalise(text) for text in texts])}
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.bin"
         start = time.perf_counter()
@@ -153,20 +150,11 @@ def speed_and_memory(pages: Sequence[Example]) -> dict[str, float]:
         fitted = report["fitted"]
         measured["train_updates_per_second"] = fitted["lines"] * fitted["epochs"] / (time.perf_counter() - start)
         classifier = Classifier.load(model)
-        measured["score_docs_per_second"] = best(len(texts), lambda: classifier.score(texts))
+        measured["score_docs_per_second"] = len(texts) / best_seconds(lambda: classifier.score(texts))
         measured["model_mb"] = model.stat().st_size / 1e6
         measured["worker_private_mb"] = private_memory(classifier, texts)
     measured["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {name: round(value, 1) for name, value in measured.items()}
-
-
-def best(documents: int, work: Callable[[], object]) -> float:
-    def once() -> float:
-        start = time.process_time()
-        work()
-        return time.process_time() - start
-
-    return documents / min(once() for _ in range(3))
 
 
 def private_memory(classifier: Classifier, texts: Sequence[str]) -> float:
@@ -187,4 +175,4 @@ def private_memory(classifier: Classifier, texts: Sequence[str]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,7 +10,6 @@ pages and GSM8K training problems that share no 10 words with a benchmark by a p
 MinHash signatures of the same pages, one process, right after ours. The last line is `RESULT {json}`.
 """
 
-import argparse
 import json
 import random
 import re
@@ -27,7 +26,7 @@ from typing import Any
 
 from resiliparse.extract.html2text import extract_plain_text
 
-from benchmarks.parts import DATA
+from benchmarks.parts import DATA, WEB, best_seconds, json_lines, labelled_rows, megabytes, options, report
 from data_pipeline.cleaning.benchmark_index import Benchmarks
 from data_pipeline.cleaning.duplicates import Dedup, dedup
 from data_pipeline.cleaning.minhash import Lsh, shingles, signature
@@ -59,8 +58,7 @@ print(json.dumps({"seconds": taken}))
 
 
 def pages() -> list[str]:
-    listed = (json.loads(line) for line in (DATA / "web" / "MANIFEST.jsonl").read_text(encoding="utf-8").strip().split("\n"))
-    files = [DATA / "web" / row["path"] for row in listed]
+    files = [WEB / row["path"] for row in labelled_rows()]
     texts = [extract_plain_text(file.read_text(errors="replace"), main_content=True) for file in files if file.suffix in (".html", ".htm")]
     return [text for text in texts if len(text) > 400]
 
@@ -126,7 +124,6 @@ def near_duplicates(texts: list[str], settings: Dedup) -> dict[str, Any]:
         rows = [json.loads(line) for line in open_lines(duplicates.path)]
     gone = {int(row["id"], 16) for row in rows}
     drops = [tuple(sorted((int(row["id"], 16), int(row["of"], 16)))) for row in rows]
-    size = sum(len(text.encode()) for text in corpus) / 1e6
     return {
         "near_documents": len(corpus),
         "near_true_pairs": len(true),
@@ -136,19 +133,17 @@ def near_duplicates(texts: list[str], settings: Dedup) -> dict[str, Any]:
         "near_drops": len(drops),
         "near_drops_justified": round(sum(pair in true for pair in drops) / max(1, len(drops)), 4),
         "near_pairs_both_kept": sum(not {*pair} & gone for pair in true),
-        "dedup_whole_mb_per_s": round(size / seconds, 1),
+        "dedup_whole_mb_per_s": round(megabytes(corpus) / seconds, 1),
     }
 
 
 def signature_speed(texts: list[str], peer: str | None) -> dict[str, Any]:
-    size = sum(len(text.encode()) for text in texts) / 1e6
-    permutations, taken = Lsh().permutations(), []
-    for _ in range(3):
-        start = time.process_time()
-        for text in texts:
-            signature(shingles(text), permutations)
-        taken.append(time.process_time() - start)
-    result = {"signature_mb_per_s": round(size / min(taken), 1), "bytes_per_document_on_disk": 4 * Lsh().hashes + 8 * Lsh().bands + 59}
+    permutations = Lsh().permutations()
+    seconds = best_seconds(lambda: [signature(shingles(text), permutations) for text in texts])
+    result = {
+        "signature_mb_per_s": round(megabytes(texts) / seconds, 1),
+        "bytes_per_document_on_disk": 4 * Lsh().hashes + 8 * Lsh().bands + 59,
+    }
     if peer:
         sample = texts[:: max(1, len(texts) // 60)]
         with tempfile.TemporaryDirectory() as scratch:
@@ -158,7 +153,7 @@ def signature_speed(texts: list[str], peer: str | None) -> dict[str, Any]:
             print(f"{peer}: no datatrove there, or one that does not run; it is not measured")
             return result
         seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]
-        result["datatrove_signature_mb_per_s"] = round(sum(len(text.encode()) for text in sample) / 1e6 / seconds, 2)
+        result["datatrove_signature_mb_per_s"] = round(megabytes(sample) / seconds, 2)
     return result
 
 
@@ -239,7 +234,7 @@ def decontamination(texts: list[str]) -> dict[str, Any]:
         "ten_words_with_a_word_found": round(sum(bool(benchmarks.hits(piece)) for piece in with_word) / len(with_word), 4),
     }
     grams = plain_grams(problem for _, _, problem in problems)
-    train = [json.loads(line) for line in open_lines(DATA / "math" / "gsm8k_train.jsonl")]
+    train = json_lines(DATA / "math" / "gsm8k_train.jsonl")
 
     def shares(text: str) -> bool:
         words = plain_words(text)
@@ -254,35 +249,21 @@ def decontamination(texts: list[str]) -> dict[str, Any]:
         "clean_hits": len(hits),
         "clean_examples": [hit.ngram for hit in hits[:5]],
     }
-    size = sum(len(text.encode()) for text in texts) / 1e6
-    taken = []
-    for _ in range(3):
-        start = time.process_time()
-        for text in texts:
-            benchmarks.hits(text)
-        taken.append(time.process_time() - start)
-    start = time.process_time()
-    for text in texts[::10]:
+
+    def plain_search(text: str) -> bool:
         words = plain_words(text)
-        any(tuple(words[place : place + 10]) in grams for place in range(len(words) - 9))
-    plain = sum(len(text.encode()) for text in texts[::10]) / 1e6 / (time.process_time() - start)
-    return result | {"decontamination_mb_per_s": round(size / min(taken), 1), "plain_python_10_grams_mb_per_s": round(plain, 1)}
+        return any(tuple(words[place : place + 10]) in grams for place in range(len(words) - 9))
+
+    ours = megabytes(texts) / best_seconds(lambda: [benchmarks.hits(text) for text in texts])
+    plain = megabytes(texts[::10]) / best_seconds(lambda: [plain_search(text) for text in texts[::10]], 1)
+    return result | {"decontamination_mb_per_s": round(ours, 1), "plain_python_10_grams_mb_per_s": round(plain, 1)}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", help="a Python with datatrove")
-    options = parser.parse_args()
-    if not DATA.is_dir():
-        print(f"error: no data at {DATA}; set RECKON_DATA to their folder", file=sys.stderr)
-        return 2
+    peer = options(__doc__, peer="datatrove").parse_args().peer
     texts = pages()
-    result = signature_speed(texts, options.peer) | near_duplicates(texts, Dedup(by_url=False, by_text=False)) | decontamination(texts)
-    failed = [name for name, holds in BARS.items() if not holds(result[name])]
-    for name, value in result.items():
-        print(f"{name}: {value}{'   BELOW THE BAR' if name in failed else ''}")
-    print(f"RESULT {json.dumps({'passed': not failed, 'failed': failed} | result, ensure_ascii=False)}")
-    return 0 if not failed else 1
+    result = signature_speed(texts, peer) | near_duplicates(texts, Dedup(by_url=False, by_text=False)) | decontamination(texts)
+    return report(result, BARS)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ it the F1 bar uses the figure measured for version 2.3.1, and the bar on relativ
 `RESULT {json}`.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
-from benchmarks.parts import DATA
+from benchmarks.parts import DATA, WEB, best_seconds, ended, json_lines, labelled_rows, options
 from data_pipeline.documents.document import Origin, Page
 from data_pipeline.extraction.bounded_markup import bounded
 from data_pipeline.extraction.charset_decoding import decode
@@ -82,12 +81,7 @@ def segment_scores(truth: Sequence[dict[str, Any]], texts: dict[str, str]) -> di
 
 def speed(pages: Sequence[Page], rounds: int) -> tuple[float, float]:
     """Pages and megabytes a second of processor time, the best of some rounds."""
-    best = float("inf")
-    for _ in range(rounds):
-        begun = time.process_time()
-        for page in pages:
-            extract(page)
-        best = min(best, time.process_time() - begun)
+    best = best_seconds(lambda: [extract(page) for page in pages], rounds)
     return len(pages) / best, sum(len(page.body) for page in pages) / best / 1e6
 
 
@@ -125,8 +119,8 @@ def peers(python: str, web: Path, news: Sequence[str], pages: Sequence[str]) -> 
 
 
 def measure(web: Path, peer: str | None, rounds: int) -> dict[str, Any]:
-    rows = [json.loads(line) for line in (web / "MANIFEST.jsonl").read_text().strip().split("\n")]
-    truth = [json.loads(line) for line in (web / "truth" / "trafilatura_segments.jsonl").read_text().strip().split("\n")]
+    rows = labelled_rows()
+    truth = json_lines(web / "truth" / "trafilatura_segments.jsonl")
     labelled = [row for row in rows if row["label"] != "stress"]
     pages = {row["path"]: load(web, row) for row in labelled}
     texts = {path: extract(page).text for path, page in pages.items()}
@@ -158,18 +152,14 @@ def measure(web: Path, peer: str | None, rounds: int) -> dict[str, Any]:
     return result
 
 
-def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--peer", help="a Python with trafilatura and resiliparse")
+def main() -> int:
+    parser = options(__doc__, peer="trafilatura and resiliparse")
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args(arguments)
-    result = measure(DATA / "web", given.peer, given.rounds)
-    result["failed"] = [name for name, holds in BARS.items() if not holds(result)]
+    given = parser.parse_args()
+    result = measure(WEB, given.peer, given.rounds)
     result["not_measured"] = [] if given.peer else ["six_times_trafilatura"]
-    result["passed"] = not result["failed"]
-    print("RESULT", json.dumps(result))
-    return 0 if result["passed"] else 1
+    return ended(result, [name for name, holds in BARS.items() if not holds(result)])
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    sys.exit(main())

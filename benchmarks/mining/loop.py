@@ -20,7 +20,6 @@ Measured too: the same seed gives the same bytes; a run that is killed at random
 every page once and at most one archive done again.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -40,7 +39,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from benchmarks.parts import DATA
+from benchmarks.mining.disputed_pages import STUB
+from benchmarks.parts import WEB, ended, labelled_rows, options
 from data_pipeline.commands.demo_pages import SEED_HOST
 from data_pipeline.commands.demo_web import BENCHMARK, warc_records, web, write_web
 from data_pipeline.documents.document_files import read_docs
@@ -51,7 +51,6 @@ LEAST_PAGES = 15
 MATHEMATICS = ("math", "math_plain")
 ARCHIVES = 4
 KILLS = 8
-STUB = b"The node you are looking for is at"
 DURATIONS = ("steps", "funnel.json", "report.html", "plots", ".lock")
 
 
@@ -64,12 +63,12 @@ class Labelled:
     disputed: bool
 
 
-def labelled(web: Path) -> list[Labelled]:
-    rows = [json.loads(line) for line in (web / "MANIFEST.jsonl").read_text().strip().split("\n")]
-    return [
-        Labelled(row.get("url") or _url(row), row["source"], row["label"], web / row["path"], STUB in (web / row["path"]).read_bytes())
-        for row in rows
-    ]
+def labelled() -> list[Labelled]:
+    found = []
+    for row in labelled_rows():
+        page = WEB / row["path"]
+        found.append(Labelled(row.get("url") or _url(row), row["source"], row["label"], page, STUB.encode() in page.read_bytes()))
+    return found
 
 
 def _url(row: dict[str, Any]) -> str:
@@ -196,18 +195,7 @@ def durability(folder: Path) -> dict[str, Any]:
     archives = [str(archive) for archive in write_web(folder / "web")]
 
     def command(out: Path) -> list[str]:
-        options = [
-            "--preset",
-            "small",
-            "--rounds",
-            "2",
-            "--stop-overlap",
-            "1",
-            "--seed-domains",
-            SEED_HOST,
-            "--benchmarks",
-            str(folder / "web" / BENCHMARK),
-        ]
+        options = f"--preset small --rounds 2 --stop-overlap 1 --seed-domains {SEED_HOST} --benchmarks {folder / 'web' / BENCHMARK}".split()
         return [sys.executable, "-m", "data_pipeline.commands.mine_command", "run", *archives, "--out", str(out), *options]
 
     start = time.perf_counter()
@@ -226,25 +214,25 @@ def durability(folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> int:
+    parser = options(__doc__)
     parser.add_argument("--quick", action="store_true", help="three seeds, no kills")
     parser.add_argument("--all", action="store_true", help="seeds of two sources too")
-    options = parser.parse_args()
-    quick = options.quick
-    pages = labelled(DATA / "web")
+    given = parser.parse_args()
+    quick = given.quick
+    pages = labelled()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         archives = write_archives(pages, folder)
         base = extraction(archives, folder)
-        groups = [group for group in seeds(pages) if options.all or len(group) == 3]
+        groups = [group for group in seeds(pages) if given.all or len(group) == 3]
         plan = [(group, 0) for group in (groups[:6:2] if quick else groups)] + ([] if quick else [(groups[0], 1), (groups[0], 2)])
         runs = []
         for group, random_seed in plan:
             runs.append(run_seed(base, archives, pages, group, random_seed, folder / "run"))
             print(line(runs[-1]), flush=True)
         kept = {} if quick else durability(folder)
-    print("RESULT " + json.dumps(result(runs, kept)))
+    return ended(*result(runs, kept))
 
 
 def line(run: dict[str, Any]) -> str:
@@ -255,7 +243,8 @@ def line(run: dict[str, Any]) -> str:
     return f"{name}  recall {figures('recall')} | precision {figures('precision')} | with disputed {disputed:.3f} | {run['seconds']} s"
 
 
-def result(runs: list[dict[str, Any]], kept: dict[str, Any]) -> dict[str, Any]:
+def result(runs: list[dict[str, Any]], kept: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The figures, and the bars that they are below."""
     recall, precision = ([run[name][-1] for run in runs] for name in ("recall", "precision"))
     bars = {
         "recall of hidden sources": sum(recall) / len(recall) >= 0.90,
@@ -267,14 +256,14 @@ def result(runs: list[dict[str, Any]], kept: dict[str, Any]) -> dict[str, Any]:
         "finished archives are left alone": not kept.get("archives_redone", 0),
     }
     with_disputed = [run["recall_with_disputed"][-1] for run in runs]
-    return {
-        "passed": all(bars.values()), "failed": [name for name, held in bars.items() if not held],
+    figures = {
         "recall_mean": round(sum(recall) / len(recall), 4), "recall_worst": min(recall),
         "precision_mean": round(sum(precision) / len(precision), 4),
         "precision_worst": min(precision), "recall_with_disputed_mean": round(sum(with_disputed) / len(with_disputed), 4),
         "recall_with_disputed_worst": min(with_disputed), "rounds": [run["rounds"] for run in runs], "runs": runs, **kept,
     }  # fmt: skip
+    return figures, [name for name, held in bars.items() if not held]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

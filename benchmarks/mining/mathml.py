@@ -13,10 +13,8 @@ the same symbol aside, with the TeX that the page keeps elsewhere (annotation, l
 """
 
 import html
-import json
 import re
 import sys
-import time
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
@@ -25,7 +23,7 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from benchmarks.parts import DATA
+from benchmarks.parts import WEB, best_seconds, ended, json_lines, options
 from data_pipeline.formulas.notations.katex_glyphs import katex_html_to_tex
 from data_pipeline.formulas.notations.mathjax_glyphs import glyphs_to_tex
 from data_pipeline.formulas.notations.mathml import mathml_string_to_tex, mathml_to_tex
@@ -121,15 +119,9 @@ def exact_shares(pairs: list[dict[str, Any]]) -> tuple[dict[str, Counter[str]], 
 def speed(pairs: list[dict[str, Any]]) -> tuple[float, float]:
     """Formulas of 15 to 60 elements per second, and milliseconds of one with 30; the best of five rounds."""
     typical = [pair["mathml"] for pair in pairs if 15 <= pair["mathml"].count("</") <= 60]
-    best = min(_seconds(lambda: [mathml_string_to_tex(xml) for xml in typical]) for _ in range(5))
+    best = best_seconds(lambda: [mathml_string_to_tex(xml) for xml in typical], 5)
     elements = sum(xml.count("</") for xml in typical)
     return len(typical) / best, 1000 * best / elements * 30
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    start = time.process_time()
-    run()
-    return time.process_time() - start
 
 
 def katex(web: Path) -> tuple[int, int]:
@@ -177,12 +169,8 @@ def annotated(web: Path) -> tuple[int, int]:
 
 
 def main() -> int:
-    web = DATA / "web"
-    if not web.is_dir():
-        print(f"error: no web pages at {web}; set RECKON_DATA to the folder that holds web/", file=sys.stderr)
-        return 2
-    lines = (web / "truth/texmath/mathml_tex_pairs_odd.jsonl").read_text("utf8").strip().split("\n")
-    pairs = [json.loads(line) for line in lines]
+    options(__doc__).parse_args()
+    pairs = json_lines(WEB / "truth/texmath/mathml_tex_pairs_odd.jsonl")
     shares, missed = exact_shares(pairs)
     print(f"{'kind':16s} {'pairs':>6s}" + "".join(f"{name:>9s}" for name in MEASURES))
     for label, row in sorted(shares.items(), key=lambda item: item[1]["pairs"]):
@@ -192,21 +180,19 @@ def main() -> int:
     wrong_truth = [name for name in missed if name in WRONG_TRUTH]
     print(f"missed {len(missed)}, of which the truth is wrong:", ", ".join(f"{name} ({WRONG_TRUTH[name]})" for name in wrong_truth))
     rate, milliseconds = speed(pairs)
-    (katex_total, katex_right), (chtml_total, chtml_right) = katex(web), chtml(web)
-    page_total, page_right = annotated(web)
+    (katex_total, katex_right), (chtml_total, chtml_right) = katex(WEB), chtml(WEB)
+    page_total, page_right = annotated(WEB)
     print(f"formulas per second {rate:.0f}; 30 elements take {milliseconds:.3f} ms")
     print(f"annotated MathML of pages {page_right}/{page_total} as its annotation")
     print(f"KaTeX spans {katex_right}/{katex_total}, MathJax glyphs {chtml_right}/{chtml_total} as the page's own TeX")
     result = {
-"passed": figures["loose"] >= BAR, "failed": [] if figures["loose"] >= BAR else ["mathml pairs"],
         **{f"plain_{name}": value for name, value in figures.items()}, "pairs": len(pairs),
         "per_second": round(rate), "ms_30_elements": round(milliseconds, 4),
         "katex": round(katex_right / max(katex_total, 1), 4), "chtml": round(chtml_right / max(chtml_total, 1), 4),
         "pages": round(page_right / max(page_total, 1), 4),
         "wrong_truth": len(wrong_truth),
     }  # fmt: skip
-    print("RESULT", json.dumps(result))
-    return 0 if result["passed"] else 1
+    return ended(result, [] if figures["loose"] >= BAR else ["mathml pairs"])
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ The prefilter's recall over the labelled pages of ../shared/data/web (or $RECKON
 (the five that hung other extractors, and some made here) through the workers. The last line is `RESULT {json}`.
 """
 
-import argparse
 import gzip
 import importlib.util
-import json
 import subprocess
 import sys
 import tempfile
@@ -19,12 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.parts import DATA
+from benchmarks.parts import WEB, best_seconds, labelled_rows, options, report
 from data_pipeline.archives.archive_pages import read_pages
 from data_pipeline.extraction.extract_archives import Extraction, Progress, extract_archives
 from data_pipeline.extraction.page_prefilter import has_mathematics
 
-WEB = DATA / "web"
 RUNS = 5
 
 ARCHIVES: dict[str, tuple[int, dict[str, int]]] = {  # counted by hand in the files: pages, and what is damaged
@@ -67,30 +64,21 @@ BARS: dict[str, Callable[[Any], bool]] = {
 
 
 def labelled() -> list[tuple[str, bytes]]:
-    rows = [json.loads(line) for line in (WEB / "MANIFEST.jsonl").read_text(encoding="utf-8").strip().split("\n")]
-    return [(row["label"], (WEB / row["path"]).read_bytes()) for row in rows]
-
-
-def best(action: Callable[[], object]) -> float:
-    """Seconds of processor time, the least of several runs: what else runs on the machine disturbs it least."""
-    seconds = []
-    for _ in range(RUNS):
-        start = time.process_time()
-        action()
-        seconds.append(time.process_time() - start)
-    return min(seconds)
+    return [(row["label"], (WEB / row["path"]).read_bytes()) for row in labelled_rows()]
 
 
 def markup(pages: list[tuple[str, bytes]]) -> dict[str, Any]:
     total, passed = Counter(label for label, _ in pages), Counter(label for label, body in pages if has_mathematics(body))
-    without = [body for label, body in pages if label == "nonmath"]
-    everything = [body for _, body in pages]
+
+    def megabytes_per_second(bodies: list[bytes]) -> int:
+        return round(sum(map(len, bodies)) / 1e6 / best_seconds(lambda: [has_mathematics(body) for body in bodies], RUNS))
+
     return {
         "prefilter_recall": round(passed["math"] / total["math"], 4),
         "prefilter_nonmath_passed": round(passed["nonmath"] / total["nonmath"], 4),
         "prefilter_math_plain_passed": round(passed["math_plain"] / total["math_plain"], 4),
-        "prefilter_mb_per_second": round(sum(map(len, everything)) / 1e6 / best(lambda: [has_mathematics(b) for b in everything])),
-        "prefilter_mb_per_second_nonmath": round(sum(map(len, without)) / 1e6 / best(lambda: [has_mathematics(b) for b in without])),
+        "prefilter_mb_per_second": megabytes_per_second([body for _, body in pages]),
+        "prefilter_mb_per_second_nonmath": megabytes_per_second([body for label, body in pages if label == "nonmath"]),
     }
 
 
@@ -118,7 +106,7 @@ def reading(pages: list[tuple[str, bytes]], folder: Path, peer: str | None) -> d
     for name, data in (("gz", b"".join(gzip.compress(one, 6) for one in records)), ("plain", b"".join(records))):
         file = folder / f"speed.warc.{name}"
         file.write_bytes(data)
-        seconds = best(lambda file=file: sum(1 for _ in read_pages(str(file), outcomes=Counter())))
+        seconds = best_seconds(lambda file=file: sum(1 for _ in read_pages(str(file), outcomes=Counter())))
         result[f"records_per_second_{name}"] = round(len(records) / seconds)
         result[f"read_mb_per_second_{name}"] = round(sum(map(len, records)) / 1e6 / seconds)
         if peer:
@@ -180,18 +168,11 @@ def hostile(folder: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", help="a Python with warcio")
-    options = parser.parse_args()
+    peer = options(__doc__, peer="warcio").parse_args().peer
     pages = labelled()
     with tempfile.TemporaryDirectory() as folder:
-        result = markup(pages) | reading(pages, Path(folder), options.peer) | malformed() | hostile(Path(folder))
-    for name, value in result.items():
-        bar = BARS.get(name)
-        print(f"{name:34} {value!s:>40} {'' if bar is None else 'ok' if bar(value) else 'BELOW THE BAR'}")
-    failed = [name for name, bar in BARS.items() if name in result and not bar(result[name])]
-    print(f"RESULT {json.dumps({'passed': not failed, 'failed': failed} | result)}")
-    return 1 if failed else 0
+        result = markup(pages) | reading(pages, Path(folder), peer) | malformed() | hostile(Path(folder))
+    return report(result, BARS)
 
 
 if __name__ == "__main__":

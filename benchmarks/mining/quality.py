@@ -7,15 +7,13 @@ with a disputed label (`disputed_pages.py`) are counted by their label like all 
 Of problems this prints the funnel, and with `--show N` so many of them to read. The last line is `RESULT {json}`.
 """
 
-import argparse
-import json
-import time
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.mining.disputed_pages import why_disputed
-from benchmarks.parts import DATA
+from benchmarks.parts import WEB, best_seconds, labelled_rows, megabytes, options, report
 from data_pipeline.cleaning.math_quality import judge
 from data_pipeline.cleaning.prose_language import language_of
 from data_pipeline.cleaning.published_rules import c4, fineweb, general, gopher_quality, gopher_repetition
@@ -24,7 +22,6 @@ from data_pipeline.extraction.page_to_document import extract
 from data_pipeline.problems.problem_mining import problems_of
 from verifiers.response_text.language_id import identify
 
-WEB = DATA / "web"
 TECHNICAL = ("apache2-doc", "git-doc", "python3.11-doc")
 RULES: dict[str, Callable[[str], str | None]] = {
     "gopher quality": gopher_quality,
@@ -53,8 +50,7 @@ class Labelled(NamedTuple):
 
 def pages() -> list[Labelled]:
     found = []
-    for line in (WEB / "MANIFEST.jsonl").read_text(encoding="utf-8").strip().split("\n"):
-        row = json.loads(line)
+    for row in labelled_rows():
         if row["label"] == "stress":
             continue
         page = Page(row["path"], (WEB / row["path"]).read_bytes(), "text/html", "", Origin("labelled", 0))
@@ -65,15 +61,8 @@ def pages() -> list[Labelled]:
     return found
 
 
-def megabytes_per_second(work: Callable[[str], object], texts: Sequence[str], runs: int = 3) -> float:
-    """Of processor time, the best of some runs: other processes on the machine do not count."""
-    best = float("inf")
-    for _ in range(runs):
-        started = time.process_time()
-        for text in texts:
-            work(text)
-        best = min(best, time.process_time() - started)
-    return round(sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) / 1e6 / best, 1)
+def megabytes_per_second(work: Callable[[str], object], texts: Sequence[str]) -> float:
+    return round(megabytes(texts) / best_seconds(lambda: [work(text) for text in texts]), 1)
 
 
 def quality(found: Sequence[Labelled], texts: Sequence[str]) -> dict[str, Any]:
@@ -131,16 +120,14 @@ def share(outcomes: Any) -> float:
     return round(sum(values) / max(1, len(values)), 4)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> int:
+    parser = options(__doc__)
     parser.add_argument("--show", type=int, default=0, help="print so many of the problems found")
     show = parser.parse_args().show
     found = pages()
     texts = [page.doc.text for page in found]
-    result = {**quality(found, texts), **language(found, texts), **problems(found, show)}
-    failed = [name for name, holds in BARS.items() if not holds(result[name])]
-    print("RESULT " + json.dumps({"passed": not failed, "failed": failed, **result}))
+    return report({**quality(found, texts), **language(found, texts), **problems(found, show)}, BARS)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

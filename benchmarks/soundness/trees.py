@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import reduce
 from itertools import product
 from typing import Any
 
@@ -33,17 +34,11 @@ def var(name: str) -> Tree:
 
 
 def add(*items: Tree) -> Tree:
-    total = items[0]
-    for item in items[1:]:
-        total = ("add", total, item)
-    return total
+    return reduce(lambda total, item: ("add", total, item), items)
 
 
 def mul(*items: Tree) -> Tree:
-    total = items[0]
-    for item in items[1:]:
-        total = ("mul", total, item)
-    return total
+    return reduce(lambda total, item: ("mul", total, item), items)
 
 
 def sub(a: Tree, b: Tree) -> Tree:

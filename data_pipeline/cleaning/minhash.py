@@ -7,7 +7,7 @@ shorter grams are shared by texts on the same subject ("if and only if there") a
 a threshold of 0.75 allows for one change in some 35 words: enough for a date, a header or a reader's comment, not for another exercise.
 
 What LSH finds: two documents become candidates if all `rows` values of one of `bands` bands agree, which happens with probability
-1 - (1 - J^rows)^bands (`found`). A curve, no threshold: MegaMath's 11 rows x 10 bands "at 0.75" finds 35 % of the pairs of J = 0.75, 59 %
+1 - (1 - J^rows)^bands. A curve, no threshold: MegaMath's 11 rows x 10 bands "at 0.75" finds 35 % of the pairs of J = 0.75, 59 %
 at 0.80 and 98 % at 0.90. The default, 6 x 20, finds 98 % at 0.75, and every pair is then checked, so that what it finds too much (27 % of
 the pairs of J = 0.5) does no harm but to the clock.
 
@@ -66,10 +66,6 @@ class Lsh:
     @property
     def hashes(self) -> int:
         return self.rows * self.bands
-
-    def found(self, similarity: float) -> float:
-        """The probability that two documents of this similarity become candidates."""
-        return 1 - (1 - similarity**self.rows) ** self.bands
 
     def permutations(self) -> tuple[U32, U32]:
         """Multipliers (odd) and addends modulo 2^32, one of each a hash function."""

@@ -3,16 +3,11 @@
 import argparse
 import dataclasses
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from data_pipeline.loop.run_settings import SettingError, Settings, fields
-from verifiers.input_error import InputError, nearest
-
-
-def hint(name: str, known: Iterable[str]) -> str:
-    """ "; did you mean X?", or "" where nothing is near."""
-    near = nearest(name, known)
-    return f"; did you mean {near}?" if near else ""
+from verifiers.input_error import InputError, did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,6 +15,11 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, name: str, text: str) -> None:
         super().__init__(prog=f"reckon mine {name}", description=text, allow_abbrev=False)
+
+    def add_documents(self, inputs: str = "files or folders of documents", out: str = "a .jsonl, .jsonl.zst or .jsonl.gz file") -> None:
+        """What is read and what is written, as most commands have it."""
+        self.add_argument("inputs", nargs="+", help=inputs)
+        self.add_argument("--out", required=True, type=Path, help=out)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} ({self.prog} --help lists the options)")
@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
         for argument in unknown:
             if argument.startswith("-"):
                 options = [option for action in self._actions for option in action.option_strings]
-                raise InputError(f"unknown option {argument}{hint(argument.split('=')[0], options)} ({self.prog} --help lists all)")
+                raise InputError(f"unknown option {argument}{did_you_mean(argument.split('=')[0], options)} ({self.prog} --help lists all)")
             raise InputError(f"unexpected argument {argument!r} ({self.prog} --help)")
         return values
 

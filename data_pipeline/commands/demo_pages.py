@@ -66,42 +66,13 @@ def mathml(tex: str, display: bool) -> str:
 # Sentences ------------------------------------------------------------------------------------------------------------------------------
 
 
-def words(text: str) -> list[str]:
+def word_list(text: str) -> list[str]:
     return text.split()
 
 
-THINGS = [
-    "function",
-    "sequence",
-    "matrix",
-    "polynomial",
-    "integral",
-    "set",
-    "group",
-    "vector",
-    "space",
-    "derivative",
-    "series",
-    "mapping",
-    "triangle",
-    "graph",
-    "prime",
-]
-TRAITS = [
-    "continuous",
-    "bounded",
-    "symmetric",
-    "finite",
-    "convergent",
-    "linear",
-    "differentiable",
-    "positive",
-    "compact",
-    "invertible",
-    "monotone",
-    "cyclic",
-]
-NAMES = words("Taylor Euler Gauss Cauchy Noether Abel Lagrange Fermat Riemann Galois Hilbert Banach")
+THINGS = word_list("function sequence matrix polynomial integral set group vector space derivative series mapping triangle graph prime")
+TRAITS = word_list("continuous bounded symmetric finite convergent linear differentiable positive compact invertible monotone cyclic")
+NAMES = word_list("Taylor Euler Gauss Cauchy Noether Abel Lagrange Fermat Riemann Galois Hilbert Banach")
 
 MATHEMATICS = [
     "Let {f} be given, and suppose that the {thing} is {trait} on the whole domain.",
@@ -146,7 +117,7 @@ class Topic(NamedTuple):
 
 
 RECIPES = Topic(
-    words("onion garlic carrot butter flour cinnamon pumpkin salmon lentil mushroom tomato cheese pepper spinach walnut"),
+    word_list("onion garlic carrot butter flour cinnamon pumpkin salmon lentil mushroom tomato cheese pepper spinach walnut"),
     ["in a heavy pan", "in the oven", "over a low flame", "on a baking tray", "in a large bowl", "under a wet towel"],
     ["Chop the {a} and leave it {p} until it is golden and smells sweet.", "Add the {a} together with {n} spoons of {b} and stir well.",
      "My grandmother always kept the {a} {p} for {n} minutes before dinner.", "Serve the {a} warm, with a little {b} and fresh bread.",
@@ -154,28 +125,28 @@ RECIPES = Topic(
      "Guests asked me for the {a} again, so I wrote down how the {b} is cooked."],
 )  # fmt: skip
 NEWS = Topic(
-    words("council minister strike harbour hospital bridge budget railway school election museum stadium festival police farmers"),
+    word_list("council minister strike harbour hospital bridge budget railway school election museum stadium festival police farmers"),
     ["in the capital", "near the coast", "after a long debate", "on Tuesday morning", "despite the rain", "in front of reporters"],
     ["The {a} was discussed {p}, and {n} people signed a letter about the {b}.", "Officials said that the {a} would reopen {p}.",
      "A spokesman for the {b} declined to comment on the {a} {p}.", "Residents fear that the {a} will cost more than the {b} did.",
      "About {n} visitors waited {p} until the {a} was finished.", "The mayor praised the {b} and promised help for the {a}."],
 )  # fmt: skip
 SHOP = Topic(
-    words("jacket backpack kettle lamp sofa blanket headphones camera bicycle tent mattress watch scarf boots umbrella"),
+    word_list("jacket backpack kettle lamp sofa blanket headphones camera bicycle tent mattress watch scarf boots umbrella"),
     ["for the whole family", "with free delivery", "while stocks last", "in four colours", "at a lower price", "for cold evenings"],
     ["Our {a} is made from recycled cotton and sold {p}.", "Customers who bought the {a} also liked the {b}.",
      "Order the {b} before noon and it ships {p} within {n} days.", "The {a} has a soft lining, two pockets and a strong zip.",
      "Return the {a} within {n} days if it does not match your {b}.", "This season we offer the {a} and the {b} {p}."],
 )  # fmt: skip
 TRAVEL = Topic(
-    words("beach village monastery harbour valley castle market waterfall lighthouse vineyard island temple garden ferry canyon"),
+    word_list("beach village monastery harbour valley castle market waterfall lighthouse vineyard island temple garden ferry canyon"),
     ["at sunset", "after breakfast", "along the old road", "with local guides", "far from the crowds", "in late spring"],
     ["We reached the {a} {p} and stayed for {n} nights in a small hotel.", "The walk from the {a} to the {b} is lovely {p}.",
      "Bring good shoes, since the {a} is steep and the {b} is often wet.", "Locals told us to visit the {b} {p} instead of the {a}.",
      "A bus leaves the {a} every {n} minutes during the summer.", "Do not miss the {a}: the view over the {b} is unforgettable."],
 )  # fmt: skip
 MANUALS = Topic(
-    words("printer router battery filter cable screen adapter sensor keyboard antenna charger speaker switch cartridge drive"),
+    word_list("printer router battery filter cable screen adapter sensor keyboard antenna charger speaker switch cartridge drive"),
     ["from the power supply", "behind the cover", "with a dry cloth", "in the settings menu", "before the first use", "next to the label"],
     ["Disconnect the {a} {p} and wait {n} seconds before you continue.", "Press the button next to the {a} until the {b} light blinks.",
      "If the {a} does not respond, reset the {b} {p}.", "Keep the {a} away from water and clean the {b} {p}.",

@@ -1,8 +1,8 @@
 """A small web made up for `reckon mine demo`: some sites about mathematics in different markups, some about other things.
 
-Everything is generated from a seed: no page is copied from anywhere. The sites differ in what real ones differ in: how formulas are
+All of it is drawn by chance, always alike: no page is copied from anywhere. The sites differ in what real ones differ in: how formulas are
 written (MathJax delimiters, KaTeX spans, images with TeX alt text, MathML, `math/tex` scripts), what surrounds them (navigation,
-footers), and their words. Planted on purpose, and listed by `planted`: pages served under two URLs, near-copies on a second site,
+footers), and their words. Planted on purpose: pages served under two URLs, near-copies on a second site,
 a page that quotes a benchmark question, and one record cut in the middle. What the loop finds here says that it works, not how well:
 `benchmarks.mining.loop` measures that on real pages.
 """
@@ -34,17 +34,17 @@ class WebPage(NamedTuple):
     mathematical: bool
 
 
-def web(seed: int = 0, share: float = 1.0) -> list[WebPage]:
+def web(share: float = 1.0) -> list[WebPage]:
     """All pages in the order of the archive (shuffled), with what they are about; of each site, a share."""
-    pages = [page for site in SITES for page in _site_pages(site, seed, share)]
-    pages += list(_planted(pages, random.Random(f"{seed}:planted")))
-    random.Random(f"{seed}:order").shuffle(pages)
+    pages = [page for site in SITES for page in _site_pages(site, share)]
+    pages += list(_planted(pages, random.Random("0:planted")))
+    random.Random("0:order").shuffle(pages)
     return pages
 
 
-def _site_pages(site: Site, seed: int, share: float) -> Iterator[WebPage]:
+def _site_pages(site: Site, share: float) -> Iterator[WebPage]:
     for number in range(round(share * site.pages)):
-        path, html = site.page(random.Random(f"{seed}:{site.host}:{number}"), number)
+        path, html = site.page(random.Random(f"0:{site.host}:{number}"), number)
         yield WebPage(f"https://{site.host}{path}", html, site.mathematical and not path.startswith(("/users/", "/stories/")))
 
 
@@ -59,10 +59,10 @@ def _planted(pages: list[WebPage], chance: random.Random) -> Iterator[WebPage]:
     yield WebPage(f"https://{SEED_HOST}/lessons/word-problems", html.replace("</main>", f"<p>{QUESTION}</p></main>"), True)
 
 
-def write_web(folder: Path, seed: int = 0, share: float = 1.0) -> list[Path]:
+def write_web(folder: Path, share: float = 1.0) -> list[Path]:
     """Two WARC files and the benchmark file in `folder`. The second archive ends in a record that was cut in the middle."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = web(seed, share)
+    pages = web(share)
     half = len(pages) // 2
     archives = [folder / "demo-00.warc.gz", folder / "demo-01.warc.gz"]
     for archive, part in zip(archives, (pages[:half], pages[half:]), strict=True):

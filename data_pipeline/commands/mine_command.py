@@ -9,8 +9,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from data_pipeline.commands.command_options import hint
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, did_you_mean
 
 COMMANDS = {  # name -> (module with `command(arguments) -> exit code`, what it does)
     "demo": ("data_pipeline.commands.run_command", "two rounds on a small made-up web, in under a minute"),
@@ -49,7 +48,7 @@ def command(arguments: Sequence[str]) -> int:
         return 0
     name = arguments[0]
     if name not in COMMANDS:
-        raise InputError(f"unknown command {name!r}{hint(name, COMMANDS) or '; there are ' + ', '.join(COMMANDS)}")
+        raise InputError(f"unknown command {name!r}{did_you_mean(name, COMMANDS) or '; there are ' + ', '.join(COMMANDS)}")
     try:
         return int(importlib.import_module(COMMANDS[name][0]).command(name, list(arguments[1:])))
     except ModuleNotFoundError as error:

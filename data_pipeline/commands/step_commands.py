@@ -1,6 +1,5 @@
 """`reckon mine extract`, `dedup`, `decontaminate` and `problems`: one step of the pipeline on files."""
 
-import fcntl
 import json
 import shutil
 from collections import Counter
@@ -18,7 +17,7 @@ from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import document_files, open_lines, read_files, write_docs, write_lines
 from data_pipeline.loop.extracted_pages import duplicates_of, extracted_files
 from data_pipeline.loop.run_settings import Settings
-from data_pipeline.loop.step_records import SILENT, watched
+from data_pipeline.loop.step_records import SILENT, locked, watched
 from data_pipeline.problems.problem_mining import write_problems
 from data_pipeline.problems.solve_rates import Difficulty, read_solve_rates
 from verifiers.input_error import InputError
@@ -55,10 +54,7 @@ def summary(name: str, counts: Counter[str], out: Path) -> str:
 
 def extract(arguments: Sequence[str]) -> int:
     parser = Parser("extract", "Pages to text with every formula as LaTeX: one JSON object a page, kept or not, with the reason.")
-    parser.add_argument(
-        "inputs", nargs="+", help="archives (WARC, WET, ARC), .html files, folders, globs, lists of paths (.txt, .paths), addresses"
-    )
-    parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
+    parser.add_documents("archives (WARC, WET, ARC), .html files, folders, globs, lists of paths (.txt, .paths), addresses")
     add_fields(parser, EXTRACTION)
     values = parser.read(arguments)
     out = output_file(values.out)
@@ -83,18 +79,13 @@ def extract(arguments: Sequence[str]) -> int:
 def alone(parts: Path, out: Path) -> Iterator[None]:
     """The folder of parts for this command alone, from its first page to its last line."""
     parts.mkdir(parents=True, exist_ok=True)
-    with (parts / ".command").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"--out {out}: another process is writing it") from error
+    with locked(parts / ".command", f"--out {out}: another process is writing it"):
         yield
 
 
 def dedup_files(arguments: Sequence[str]) -> int:
     parser = Parser("dedup", "Documents without copies (URL, text, near), the dropped ones kept as rows with their reason unless --drop.")
-    parser.add_argument("inputs", nargs="+", help="files or folders of documents")
-    parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
+    parser.add_documents()
     parser.add_argument("--drop", action="store_true", help="leave dropped documents out")
     add_fields(parser, ("near", "near_threshold", "lsh"))
     values = parser.read(arguments)
@@ -117,8 +108,7 @@ def dedup_files(arguments: Sequence[str]) -> int:
 
 def decontaminate_files(arguments: Sequence[str]) -> int:
     parser = Parser("decontaminate", "Documents without the words of benchmarks: segments with a 10-gram of one are removed.")
-    parser.add_argument("inputs", nargs="+", help="files or folders of documents; with --rows, JSON Lines of problems or chats")
-    parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
+    parser.add_documents("files or folders of documents; with --rows, JSON Lines of problems or chats")
     parser.add_argument("--hits", type=Path, help="list every hit in this .jsonl file: document, benchmark, words")
     parser.add_argument("--rows", action="store_true", help="the inputs are RL problems or SFT data: a row with a hit is left out")
     add_fields(parser, ("benchmarks", "unit"))
@@ -128,7 +118,7 @@ def decontaminate_files(arguments: Sequence[str]) -> int:
     settings = with_fields(Settings(), values)
     if not settings.benchmarks:
         raise InputError("no benchmarks; name their files with --benchmarks")
-    benchmarks = Benchmarks.load([Path(name) for name in settings.benchmarks])
+    benchmarks = Benchmarks.load(map(Path, settings.benchmarks))
     watch = Progress()
     watch.note(benchmarks.summary())
     watch.begin("decontaminate")
@@ -177,8 +167,7 @@ def problems(arguments: Sequence[str]) -> int:
     parser = Parser(
         "problems", "Question-answer pairs from documents, each answer parsed and verified, as problems for `reckon grpo-math`."
     )
-    parser.add_argument("inputs", nargs="+", help="files or folders of documents")
-    parser.add_argument("--out", required=True, type=Path, help="a .jsonl file")
+    parser.add_documents(out="a .jsonl file")
     parser.add_argument(
         "--solve-rates", type=Path, help="difficulty by a policy: a run of `reckon grpo-math`, or JSON Lines with an id and a solve_rate"
     )
@@ -191,13 +180,13 @@ def problems(arguments: Sequence[str]) -> int:
         raise InputError("--least and --most choose by difficulty; name the measured rates with --solve-rates FILE")
     files = input_docs(values.inputs, out)
     names = with_fields(Settings(), values).benchmarks
-    benchmarks = Benchmarks.load([Path(name) for name in names]) if names else None
+    hits = Benchmarks.load(map(Path, names)).hits if names else None
     difficulty = Difficulty(read_solve_rates(values.solve_rates), values.least, values.most) if values.solve_rates else None
     watch = Progress()
     watch.begin("problems")
     seen: Counter[str] = Counter()
     flow = watched(read_files(files), seen, watch)
-    counts = write_problems(flow, out, benchmarks, difficulty=difficulty)
+    counts = write_problems(flow, out, hits, difficulty=difficulty)
     dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common() if reason not in ("found", "kept"))
     watch.note(f"problems: {counts['found']:,} found, {counts['kept']:,} kept ({dropped or 'none dropped'}): {out}")
     return 0

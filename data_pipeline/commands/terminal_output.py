@@ -23,15 +23,15 @@ class Progress(Watch):
     def __init__(self, stream: TextIO | None = None, live: bool | None = None) -> None:
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty() if live is None else live
-        self._step, self._total, self._unit = "", 0, "pages"
+        self._step, self._total = "", 0
         self._start = self._said = time.monotonic()
         self._open = False
 
-    def begin(self, step: str, total: int = 0, unit: str = "pages") -> None:
+    def begin(self, step: str, total: int = 0) -> None:
         self._close()
-        self._step, self._total, self._unit = step, total, unit
+        self._step, self._total = step, total
         self._start = self._said = time.monotonic()
-        self._write(f"{step}: {total:,} {unit}" if total else step)
+        self._write(f"{step}: {total:,} pages" if total else step)
 
     def advance(self, done: int, *, size: int = 0, outcomes: Mapping[str, int] | None = None, share: float = 0.0) -> None:
         now = time.monotonic()
@@ -47,7 +47,7 @@ class Progress(Watch):
     def line(self, done: int, size: int, outcomes: Mapping[str, int], seconds: float, share: float = 0.0) -> str:
         """What is shown after `seconds` of a step."""
         seconds = max(seconds, 1e-3)
-        parts = [f"{self._step}: {done:,}" + (f" of {self._total:,}" if self._total else "") + f" {self._unit}", f"{done / seconds:,.0f}/s"]
+        parts = [f"{self._step}: {done:,}" + (f" of {self._total:,}" if self._total else "") + " pages", f"{done / seconds:,.0f}/s"]
         if size:
             parts.append(f"{size / seconds / 1e6:,.1f} MB/s")
         if outcomes:

@@ -3,7 +3,7 @@
 * A shard holds kept documents in the order they come; the same documents and settings give the same bytes. No time, path of this machine
   or random number goes into a file.
 * `formulas` and `scores` are lists of pairs (`[{"name": "math", "value": 0.9}]`), not objects: names differ from document to document, and
-  a column whose fields differ between files loads nowhere. `document_files.from_shard_row` makes them mappings again.
+  a column whose fields differ between files loads nowhere. `document_files.py` reads them as mappings again.
 * Every file is atomic; an older manifest goes first and the new one comes last, so a folder with a manifest is whole. Shards of an earlier
   run that this one did not overwrite are removed; no other file of the folder is touched.
 * Dropped documents are counted by reason in the manifest.
@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -35,7 +34,6 @@ from verifiers.input_error import InputError
 
 SHARD_BYTES = 512 << 20
 """Of text, before compression."""
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _BATCH = 1000  # documents that are counted, encoded and made a row group together
 _SHARD_NAME = re.compile(r"part-\d{5}\.(parquet|jsonl|jsonl\.zst)")
 
@@ -113,7 +111,7 @@ class _Shards:
 
 
 def write_shards(
-    docs: Iterable[Doc], out: Path, *, suffix: str = "parquet", tokenizer: str | None = None, config: Mapping[str, Any] = _NOTHING
+    docs: Iterable[Doc], out: Path, *, suffix: str = "parquet", tokenizer: str | None = None, config: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Write the kept documents as shards with a manifest and a data card, and return the manifest.
 
@@ -179,9 +177,9 @@ def _sha256(file: Path) -> str:
 
 
 def _manifest(
-    facts: CorpusFacts, shards: list[dict[str, Any]], suffix: str, tokenizer: str | None, config: Mapping[str, Any]
+    facts: CorpusFacts, shards: list[dict[str, Any]], suffix: str, tokenizer: str | None, config: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    settings = json.dumps(dict(config), ensure_ascii=False, sort_keys=True, default=str)
+    settings = json.dumps(config or {}, ensure_ascii=False, sort_keys=True, default=str)
     return {
         "format": suffix,
         "documents": facts.documents,

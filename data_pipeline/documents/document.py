@@ -101,20 +101,5 @@ def to_row(doc: Doc) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def from_row(row: Mapping[str, Any]) -> Doc:
-    """The document of a row. Raises KeyError for a row without id, url or text."""
-    return Doc(
-        id=row["id"],
-        url=row["url"],
-        text=row["text"],
-        origin=Origin(row.get("archive", ""), row.get("offset", 0), row.get("date", "")),
-        title=row.get("title", ""),
-        language=row.get("language", ""),
-        formulas=row.get("formulas") or {},
-        scores=row.get("scores") or {},
-        dropped=row.get("dropped"),
-    )
-
-
 def to_line(doc: Doc) -> str:
     return json.dumps(to_row(doc), ensure_ascii=False, sort_keys=False) + "\n"

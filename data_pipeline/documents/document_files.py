@@ -10,7 +10,6 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
@@ -19,14 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from data_pipeline.documents.document import Doc, Origin, doc_id, from_row, to_line
+from data_pipeline.documents.document import Doc, Origin, doc_id, to_line
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 SUFFIXES = (".jsonl", ".jsonl.zst", ".jsonl.gz", ".parquet")
 _CHUNK = 1 << 20
 _BATCH = 1000  # rows of Parquet that are read together
-_TEXTS = ("id", "url", "text", "title", "language", "dropped", "archive", "date")
+_TEXTS = ("url", "title", "language", "dropped", "archive", "date")
 _LARGEST = 1 << 63
 
 
@@ -156,28 +155,26 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _doc_of(row: dict[str, Any], file: Path, number: int) -> Doc:
-    if not isinstance(row.get("text"), str):
-        raise InputError(f'{file}:{number}: a document needs "text", a string')
-    given = row.get("id")
-    named = given if isinstance(given, str) else f"{file.name}:{given}" if type(given) is int else ""  # each file counts from 0
-    doc = from_shard_row(row)
-    return replace(doc, id=named or doc_id(doc.url, Origin(file.name, number)))
-
-
-def from_shard_row(row: Mapping[str, Any]) -> Doc:
-    """The document of a row of a shard, or of a working file: both spellings of formulas and scores.
+    """The document of a row of a working file or of a shard: both spellings of formulas and scores.
 
     A column of another type than ours is somebody else's column of that name: it is passed over.
     """
-    texts = {name: value for name in _TEXTS if isinstance(value := row.get(name), str) and value}
-    offset = row.get("offset")
-    found: dict[str, Any] = {"id": "", "url": "", "text": "", **texts}
-    found["offset"] = offset if type(offset) is int and 0 <= offset < _LARGEST else 0
-    found["formulas"] = {name: value for name, value in _pairs(row.get("formulas")) if type(value) is int and 0 <= value < 1 << 31}
-    found["scores"] = {
-        name: float(value) for name, value in _pairs(row.get("scores")) if type(value) in (float, int) and abs(value) < 1e300
-    }
-    return from_row(found)
+    if not isinstance(row.get("text"), str):
+        raise InputError(f'{file}:{number}: a document needs "text", a string')
+    texts = {name: value for name in _TEXTS if isinstance(value := row.get(name), str)}
+    offset, given, url = row.get("offset"), row.get("id"), texts.get("url", "")
+    named = given if isinstance(given, str) else f"{file.name}:{given}" if type(given) is int else ""  # each file counts from 0
+    return Doc(
+        id=named or doc_id(url, Origin(file.name, number)),
+        url=url,
+        text=row["text"],
+        origin=Origin(texts.get("archive", ""), offset if type(offset) is int and 0 <= offset < _LARGEST else 0, texts.get("date", "")),
+        title=texts.get("title", ""),
+        language=texts.get("language", ""),
+        formulas={name: value for name, value in _pairs(row.get("formulas")) if type(value) is int and 0 <= value < 1 << 31},
+        scores={name: float(value) for name, value in _pairs(row.get("scores")) if type(value) in (float, int) and abs(value) < 1e300},
+        dropped=texts.get("dropped") or None,
+    )
 
 
 def _pairs(value: Any) -> Iterator[tuple[str, Any]]:

@@ -119,7 +119,7 @@ def _stages(collection: Path, settings: Settings, out: Path, watch: Watch) -> li
 
 def _decontamination(settings: Settings, path: Path, watch: Watch) -> Stage:
     """The stage, with every hit listed in `path`, and told what was read and what went."""
-    benchmarks = Benchmarks.load([Path(name) for name in settings.benchmarks])
+    benchmarks = Benchmarks.load(map(Path, settings.benchmarks))
     removed: Counter[str] = Counter()
     watch.note(benchmarks.summary())
 
@@ -150,9 +150,9 @@ def write_problem_file(settings: Settings, out: Path, watch: Watch) -> int:
         return 0
     if not is_done(out, "problems"):
         watch.begin("problems")
-        benchmarks = Benchmarks.load([Path(name) for name in settings.benchmarks]) if settings.benchmarks else None
+        hits = Benchmarks.load(map(Path, settings.benchmarks)).hits if settings.benchmarks else None
         with recorded(out, "problems", unit="problems") as record:
-            counts = write_problems(read_docs(out / "corpus"), out / "problems.jsonl", benchmarks)
+            counts = write_problems(read_docs(out / "corpus"), out / "problems.jsonl", hits)
             record.entered, record.kept = counts.pop("found", 0), counts.pop("kept", 0)
             record.dropped = dict(counts)
     kept: int = json.loads(step_file(out, "problems").read_text())["out"]

@@ -72,13 +72,11 @@ def finished(folder: Path) -> list[Path]:
     return [file for marker in sorted(folder.glob("*.json")) if (file := _documents(marker)).is_file()]
 
 
-def damages(markers: Sequence[Mapping[str, object]]) -> dict[str, dict[str, int]]:
+def damages(markers: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     """What was wrong, and how often, in each archive where something was."""
     found = {}
     for marker in markers:
         records, outcomes = marker.get("records", {}), marker.get("outcomes", {})
-        assert isinstance(records, dict)
-        assert isinstance(outcomes, dict)
         wrong = {name: count for name, count in sorted(records.items()) if not name.startswith(SOUND)}
         wrong |= {name: outcomes[name] for name in (NO_ARCHIVE,) if name in outcomes}
         if wrong:
@@ -116,21 +114,17 @@ def _tell_new(sources: Sequence[str], folder: Path, watch: Watch) -> None:
         watch.note(f"{new:,} of {len(sources):,} sources came after this run had extracted its own: left out; a new --out takes them in")
 
 
-def _count(markers: Sequence[Mapping[str, object]], record: Record) -> None:
+def _count(markers: Sequence[Mapping[str, Any]], record: Record) -> None:
     """The funnel's row from the markers; what the archives held besides pages (requests, malformed records) stands beside it."""
     records: Counter[str] = Counter()
     for marker in markers:
-        outcomes, held, size = marker["outcomes"], marker.get("records", {}), marker.get("bytes", 0)
-        assert isinstance(outcomes, dict)
-        assert isinstance(held, dict)
-        assert isinstance(size, int)
-        for reason, count in outcomes.items():
+        for reason, count in marker["outcomes"].items():
             if reason == "kept":
                 record.kept += count
             elif reason != NO_ARCHIVE:  # no page: told under "damaged"
                 record.dropped[reason] = record.dropped.get(reason, 0) + count
-        records.update(held)
-        record.bytes_in += size
+        records.update(marker.get("records", {}))
+        record.bytes_in += marker.get("bytes", 0)
     record.details["records"] = dict(sorted(records.items()))
     record.details["damaged"] = damages(markers)
     record.entered = record.kept + sum(record.dropped.values())

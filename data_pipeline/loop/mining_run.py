@@ -14,7 +14,6 @@ archive, a trained model). The same inputs, settings and random seed give the sa
 which hold durations. Left out: several machines; archives are independent, so `extract` can be run anywhere.
 """
 
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from data_pipeline.loop.page_pool import PagePool, build_pool
 from data_pipeline.loop.round_examples import Round
 from data_pipeline.loop.run_settings import STEPS, Settings, differences, to_mapping
 from data_pipeline.loop.seed_pages import Seed, read_seed, refuse_too_small, sort_seed
-from data_pipeline.loop.step_records import SILENT, Watch, is_done, read_json, recorded, round_folder, write_funnel, write_json
+from data_pipeline.loop.step_records import SILENT, Watch, is_done, locked, read_json, recorded, round_folder, write_funnel, write_json
 from verifiers.atomic_files import remove_leftovers
 from verifiers.input_error import InputError
 
@@ -124,11 +123,7 @@ def claimed(out: Path, settings: Settings, inputs: Sequence[str]) -> Iterator[No
     out.mkdir(parents=True, exist_ok=True)
     if not (out / CONFIG).is_file() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise InputError(f"{out}: holds other files and no {CONFIG}; give --out an empty or a new folder")
-    with (out / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"{out}: another process is mining into it") from error
+    with locked(out / ".lock", f"{out}: another process is mining into it"):
         _agree(out, {"inputs": list(inputs), "settings": to_mapping(settings)})
         remove_leftovers(out)
         yield

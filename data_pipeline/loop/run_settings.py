@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from verifiers.input_error import InputError, nearest
+from verifiers.input_error import InputError, did_you_mean
 
 NEAR = 0.75
 STEPS = ("extract", "duplicates", "loop", "corpus")  # in the order in which they run
@@ -109,7 +109,9 @@ def _check(settings: Settings) -> None:
     for name, choices in CHOICES.items():
         value = getattr(settings, name)
         if value not in choices:
-            raise SettingError(f"{{}} is none of {', '.join(choices)}{_near(str(value), choices)}", name, value=value)
+            raise SettingError(
+                f"{{}} is none of {', '.join(choices)}{did_you_mean(str(value).replace('-', '_'), choices)}", name, value=value
+            )
     for name in SHARES:
         if not 0.0 <= getattr(settings, name) <= 1.0:
             raise SettingError("{} is not between 0 and 1", name, value=getattr(settings, name))
@@ -137,7 +139,9 @@ def from_mapping(values: Mapping[str, Any], *, where: str) -> Settings:
     known = fields()
     for key in values:
         if key not in known:
-            raise InputError(f"{where}: unknown key {key!r}{_near(key, known) or '; there are ' + ', '.join(known)}")
+            raise InputError(
+                f"{where}: unknown key {key!r}{did_you_mean(key.replace('-', '_'), known) or '; there are ' + ', '.join(known)}"
+            )
     try:
         return Settings(**{key: _coerce(known[key], value, where) for key, value in values.items()})
     except SettingError as error:
@@ -195,7 +199,7 @@ def read_config(path: Path) -> Configured:
 
 def to_mapping(settings: Settings) -> dict[str, Any]:
     """As JSON holds it (lists for tuples)."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(settings).items()}
+    return {name: _plain(value) for name, value in dataclasses.asdict(settings).items()}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], steps: Iterable[str]) -> list[str]:
@@ -209,8 +213,3 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], steps: Iterab
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = nearest(name.replace("-", "_"), known)
-    return f"; did you mean {near}?" if near else ""

@@ -5,6 +5,7 @@ marker: counts in and out by reason, bytes, and the seconds it took, added up ov
 like them it holds durations; no other file of a run does.
 """
 
+import fcntl
 import json
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from verifiers.input_error import InputError
 class Watch:
     """Hears of the progress of a run, and says nothing."""
 
-    def begin(self, step: str, total: int = 0, unit: str = "pages") -> None:
+    def begin(self, step: str, total: int = 0) -> None:
         """A step starts; `total` is 0 where nobody knows it."""
 
     def advance(self, done: int, *, size: int = 0, outcomes: Mapping[str, int] | None = None, share: float = 0.0) -> None:
@@ -89,6 +90,17 @@ def step_file(out: Path, step: str) -> Path:
 
 def is_done(out: Path, step: str) -> bool:
     return step_file(out, step).is_file()
+
+
+@contextmanager
+def locked(path: Path, refusal: str) -> Iterator[None]:
+    """One process at a time. Raises InputError with the refusal where another one holds the lock."""
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(refusal) from error
+        yield
 
 
 @contextmanager

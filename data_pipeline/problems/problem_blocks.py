@@ -12,33 +12,14 @@ from dataclasses import dataclass, field
 from data_pipeline.documents.document import Doc
 
 QUESTIONS = (
-    "exercise",
-    "problem",
-    "question",
-    "practice problem",
-    "worked example",
-    "example",
-    "check your understanding",
-    "try it",
-    "q",
-    "ex",
-)
+    "exercise", "problem", "question", "practice problem", "worked example", "example", "check your understanding", "try it", "q", "ex",
+)  # fmt: skip
 ANSWERS = ("solution", "answer", "final answer", "correct answer", "ans", "sol", "explanation", "a", "answer key", "key")
 ASIDES = ("hint", "note", "remark", "comment", "warning", "tip", "figure", "table", "discussion", "strategy", "analysis")
 ENDS = (
-    "theorem",
-    "lemma",
-    "definition",
-    "corollary",
-    "proposition",
-    "summary",
-    "exercises",
-    "problems",
-    "conjecture",
-    "section",
-    "chapter",
+    "theorem", "lemma", "definition", "corollary", "proposition", "summary", "exercises", "problems", "conjecture", "section", "chapter",
     "proof",
-)
+)  # fmt: skip
 _WORDS = "|".join(sorted({*QUESTIONS, *ANSWERS, *ASIDES, *ENDS}, key=len, reverse=True))
 _NUMBER = (
     r"\$?\\PageIndex\s?\{(?P<index>\d{1,4}[A-Za-z]?)\}\$?"
@@ -94,7 +75,7 @@ def blocks(doc: Doc) -> Iterator[Block]:
         if part.startswith(("```", "~~~")):
             yield Block(part)
         else:
-            yield _read(part)
+            yield _labelled_block(part)
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -131,10 +112,10 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _is_label(line: str) -> bool:
-    return line.lstrip("#*_ -•\t")[:1].isupper() and bool(_read(line).label)
+    return line.lstrip("#*_ -•\t")[:1].isupper() and bool(_labelled_block(line).label)
 
 
-def _read(text: str) -> Block:
+def _labelled_block(text: str) -> Block:
     """The block of a part, with its label or number."""
     bare = _BULLET_LABEL.sub("", text, count=1) if text[:1] in "-*•" else text
     heading = bool(_HEADING.match(text))

@@ -13,9 +13,9 @@ memory, a few kB each.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import write_lines
@@ -32,13 +32,8 @@ _MARKUP = re.compile(r"\s+|\\(?:left|right|displaystyle|textstyle|quad|qquad)(?!
 _MATHEMATICS = re.compile(r"\$\$?([^$]{1,2000})\$|\d+(?:\.\d+)?")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _SAME_WORDS = 0.7
+Hits = Callable[[str], Sequence[object]]  # `Benchmarks.hits`: where a text shares words with a benchmark
 _BUCKET = 50  # prompts with the same mathematics that are compared with each other
-
-
-class Benchmarks(Protocol):
-    """What `decontamination.Benchmarks` is, as far as problems need it."""
-
-    def hits(self, text: str) -> Sequence[object]: ...
 
 
 def problems_of(doc: Doc) -> Iterator[Candidate]:
@@ -63,7 +58,7 @@ def to_problem(doc: Doc, candidate: Candidate) -> Problem:
 
 
 def write_problems(
-    docs: Iterable[Doc], out: Path, benchmarks: Benchmarks | None = None, *, difficulty: Difficulty | None = None
+    docs: Iterable[Doc], out: Path, benchmark_hits: Hits | None = None, *, difficulty: Difficulty | None = None
 ) -> Counter[str]:
     """Mine the kept documents and write `out`; the counts say how many candidates were "found", "kept", and dropped by reason.
 
@@ -77,7 +72,7 @@ def write_problems(
         for candidate in problems_of(doc):
             counts["found"] += 1
             problem = None if candidate.dropped else to_problem(doc, candidate)
-            reason = candidate.dropped or (_refused(problem, benchmarks, difficulty) if problem else None)
+            reason = candidate.dropped or (_refused(problem, benchmark_hits, difficulty) if problem else None)
             if reason is None and problem is not None:
                 reason = kept.add(problem)
             if reason:
@@ -133,7 +128,7 @@ class _Kept:
         return "answers differ"
 
 
-def _refused(problem: Problem, benchmarks: Benchmarks | None, difficulty: Difficulty | None) -> str | None:
-    if benchmarks is not None and benchmarks.hits(str(problem.prompt)):
+def _refused(problem: Problem, benchmark_hits: Hits | None, difficulty: Difficulty | None) -> str | None:
+    if benchmark_hits is not None and benchmark_hits(str(problem.prompt)):
         return "in a benchmark"
     return difficulty.refuses(problem) if difficulty else None

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_pipeline.cleaning.duplicates import MEGAMATH, Dedup, Duplicates, dedup, drop_duplicates
+from data_pipeline.cleaning.duplicates import Dedup, Duplicates, dedup, drop_duplicates
 from data_pipeline.cleaning.minhash import Lsh, jaccard, shingles, signature, spread, word_hashes
 from data_pipeline.cleaning.near_pairs import bucket_pairs
 from data_pipeline.cleaning.repeated_lines import find_boilerplate, remove_boilerplate
@@ -106,12 +106,6 @@ def test_signatures_agree_with_probability_j():
     assert len(errors) > 300
     assert abs(np.mean(errors)) < 0.2  # unbiased, 4 standard errors
     assert 0.85 < np.std(errors) < 1.15
-
-
-def test_the_curve_is_the_one_of_the_docstring():
-    assert Lsh().found(0.75) == pytest.approx(1 - (1 - 0.75**6) ** 20)
-    assert Lsh().found(0.75) > 0.97
-    assert [round(MEGAMATH.lsh.found(j), 2) for j in (0.75, 0.8, 0.9)] == [0.35, 0.59, 0.98]
 
 
 @pytest.mark.parametrize("seed", [1, 2])

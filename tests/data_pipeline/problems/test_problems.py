@@ -379,12 +379,11 @@ def test_questions_with_other_signs_or_numbers_are_other_questions() -> None:
 
 
 def test_benchmark_questions_are_left_out(tmp_path: Path) -> None:
-    class Known:
-        def hits(self, text: str) -> list[str]:
-            return ["gsm8k"] if "eggs" in text else []
+    def hits(text: str) -> list[str]:
+        return ["gsm8k"] if "eggs" in text else []
 
     text = exercise(1, "How many eggs are $3 + 4$ eggs?", "7") + exercise(2, "How many cups are $3 + 5$ cups?", "8")
-    counts = write_problems([doc(text)], tmp_path / "p.jsonl", Known())
+    counts = write_problems([doc(text)], tmp_path / "p.jsonl", hits)
     assert counts["problems: in a benchmark"] == 1
     assert [problem.answer for problem in read_problems(tmp_path / "p.jsonl")] == ["8"]
 
