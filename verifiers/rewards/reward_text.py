@@ -66,21 +66,22 @@ def parse(text: str, depth: int = 0) -> Spec:
     text = text.strip()
     if len(text) > _MOST or depth > _DEEPEST:
         raise InputError(f"reward {text[:60]!r}: longer than {_MOST} characters, or nested deeper than {_DEEPEST}; write it as a function")
-    opening = _opening(text)
-    if opening < 0:
+    found = _cut(text)
+    if found is None:
         if depth and not text:
             raise InputError("an empty part between commas or parentheses; name a reward there, or remove the comma")
         return Spec(text)
     parts: list[Spec] = []
     parameters: list[tuple[str, str]] = []
-    for argument in _arguments(text[opening + 1 : -1]):
+    name, arguments = found
+    for argument in arguments:
         if keyword := _KEYWORD.match(argument):
             if keyword[1] in dict(parameters):
                 raise InputError(f"reward {text!r}: {keyword[1]!r} is given twice; leave one out")
             parameters.append((keyword[1], argument[keyword.end() :].strip()))
         else:
             parts.append(parse(argument, depth + 1))
-    return Spec(text[:opening].strip(), tuple(parts), tuple(parameters))
+    return Spec(name, tuple(parts), tuple(parameters))
 
 
 def short_name(spec: str) -> str:
@@ -135,45 +136,37 @@ def inner(function: Callable[..., Any], spec: Spec) -> list[Spec]:
 # Cutting the text
 
 
-def _opening(text: str) -> int:
-    """Where the parenthesis opens that the last character closes; -1 for a bare name. Raises InputError where they do not match."""
+def _cut(text: str) -> tuple[str, list[str]] | None:
+    """The name, and what the commas part in the parenthesis that the last character closes; None for a bare name.
+
+    Quotes hide commas and parentheses. Raises InputError where parentheses or quotes do not match.
+    """
     if not text.endswith(")"):
         if _CALL.match(text) and "=" in text:
             raise InputError(f"reward {text!r}: the parenthesis is not closed, or something stands behind it; write NAME(PARAMETER=VALUE)")
-        return -1
-    depth, opening, quote = 0, -1, ""
+        return None
+    depth, opening, start, quote = 0, -1, 0, ""
+    pieces: list[str] = []
     for at, character in enumerate(text):
         if quote:
             quote = "" if character == quote else quote
         elif depth and character in "\"'":
             quote = character
         elif character == "(":
-            opening = at if depth == 0 else opening
             depth += 1
+            if depth == 1:
+                opening, start, pieces = at, at + 1, []
         elif character == ")":
             depth -= 1
             if depth < 0:
                 break
-    if depth or quote or opening < 1:
-        raise InputError(f"reward {text!r}: parentheses or quotes do not match; write NAME(PARAMETER=VALUE, ...)")
-    return opening
-
-
-def _arguments(text: str) -> list[str]:
-    """Cut at the commas that are outside quotes and parentheses."""
-    pieces, start, depth, quote = [], 0, 0, ""
-    for at, character in enumerate(text):
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "\"'":
-            quote = character
-        elif character in "()":
-            depth += 1 if character == "(" else -1
-        elif character == "," and not depth:
+        elif character == "," and depth == 1:
             pieces.append(text[start:at].strip())
             start = at + 1
-    last = text[start:].strip()
-    return [*pieces, last] if pieces or last else []
+    if depth or quote or opening < 1:
+        raise InputError(f"reward {text!r}: parentheses or quotes do not match; write NAME(PARAMETER=VALUE, ...)")
+    last = text[start:-1].strip()
+    return text[:opening].strip(), [*pieces, last] if pieces or last else []
 
 
 # Reading values
