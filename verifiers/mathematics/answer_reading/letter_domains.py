@@ -5,7 +5,7 @@ which letter; parities.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _TAIL = (
     "for where with all any every each some is are an a the positive negative nonnegative nonpositive non real integer integers natural "
@@ -19,8 +19,7 @@ _NOT = {"+": "<=", "-": ">=", "": "non"}
 WHOLE_LETTERS = frozenset("klmn")
 
 
-@dataclass(frozen=True)
-class Parameters:
+class Parameters(NamedTuple):
     """The letters that stand for anything, and the domains that were stated of them."""
 
     names: tuple[str, ...] = ()

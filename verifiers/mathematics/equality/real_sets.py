@@ -6,9 +6,9 @@ A pair (a,b) is an open interval only beside something that can be nothing but a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cmp_to_key
+from typing import NamedTuple
 
 from verifiers.mathematics.answer_reading.values import (
     FLIPPED,
@@ -50,8 +50,7 @@ Cut = tuple[Expr, bool]
 """A place between numbers: just before this one, or (True) just behind it."""
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     low: Expr
     high: Expr
     low_closed: bool
@@ -66,8 +65,7 @@ class Piece:
         return self.high, self.high_closed
 
 
-@dataclass(frozen=True)
-class RealSet:
+class RealSet(NamedTuple):
     pieces: tuple[Piece, ...]
     variable: str = ""
 
