@@ -75,32 +75,37 @@ _RAISED = (  # x^2_i
 _OPERATORS_WITH_INDEX = "log|ln|lim|max|min|sup|inf|sum|prod|int|gcd|lcm"
 
 
-def _token_source(separators: str) -> str:
+def _number_kinds(separators: str) -> dict[str, str]:
     integer = rf"(?:[1-9]\d{{0,2}}(?:(?:{separators})\d{{3}})+(?!\d|\s*/)|\d+)"
-    kinds = {
-        "space": _SKIPPED,
+    return {
         "mixed": rf"{integer}(?:{_MIXED})(?!\d)",
         "repeating": r"\d*\.\d*\\(?:overline|bar)\s*(?:\{\d+\}|\d)|\d*\.\d{3,60}\s*\\(?:ldots|dots|cdots)(?![A-Za-z])",
         "based": r"\d[0-9A-Z]*_(?:\{\d{1,2}\}|\d{1,2})",
         "num": rf"{integer}(?:\.\d+)?(?:[eE][+-]?\d{{1,3}}(?![\w.]))?|\.\d+",
-        "set": rf"\\(?:mathbb|mathbf|Bbb)\s*{_NUMBER_SET}|\\R(?![A-Za-z])",
-        "corners": _CORNERS,
-        "accent": _ACCENT,
-        "text": r"\\(?:text|textbf|textit|textrm|textup|textnormal|mbox|mathrm|mathbf|mathit|boldsymbol|operatorname\*?)\s*\{[^{}]*\}",
-        "matrix": r"\\(?:begin|end)\s*\{(?:[pbv]matrix|cases)\}|\\\\",
-        "quad": r"\\q?quad",
-        "greek": rf"\\?{_GREEK_NAME}\s?_\s?{_SUBSCRIPT}",
-        "command": r"\\(?:[A-Za-z]+|.)",
-        "word": rf"log(?:2|10)(?=\s?\()|(?:{_OPERATORS_WITH_INDEX})(?=\s?_)|[A-Za-z]{{2,}}(?!\s?_)",
-        "sym": rf"[A-Za-z]\s?_\s?{_SUBSCRIPT}|[A-DF-Za-cf-hj-z]\d{{1,2}}(?![\w.]|\s?\^)|[A-Za-z]",
-        "op": r".",
     }
-    return "(?as)" + "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in kinds.items())
+
+
+def _one_of(kinds: dict[str, str]) -> re.Pattern[str]:
+    return compiled("(?as)" + "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in kinds.items()))
 
 
 _SEPARATORS = r",\\! ?| ?\{, ?\}|\\[,;: ]|~| "
-_IN_BRACKETS = compiled(_token_source(_SEPARATORS))
-_OUTSIDE_BRACKETS = compiled(_token_source(_SEPARATORS + "|,"))  # only here a bare comma groups thousands: (1,234) is a pair
+_TOKEN = _one_of({
+    "space": _SKIPPED,
+    **_number_kinds(_SEPARATORS + "|,"),
+    "set": rf"\\(?:mathbb|mathbf|Bbb)\s*{_NUMBER_SET}|\\R(?![A-Za-z])",
+    "corners": _CORNERS,
+    "accent": _ACCENT,
+    "text": r"\\(?:text|textbf|textit|textrm|textup|textnormal|mbox|mathrm|mathbf|mathit|boldsymbol|operatorname\*?)\s*\{[^{}]*\}",
+    "matrix": r"\\(?:begin|end)\s*\{(?:[pbv]matrix|cases)\}|\\\\",
+    "quad": r"\\q?quad",
+    "greek": rf"\\?{_GREEK_NAME}\s?_\s?{_SUBSCRIPT}",
+    "command": r"\\(?:[A-Za-z]+|.)",
+    "word": rf"log(?:2|10)(?=\s?\()|(?:{_OPERATORS_WITH_INDEX})(?=\s?_)|[A-Za-z]{{2,}}(?!\s?_)",
+    "sym": rf"[A-Za-z]\s?_\s?{_SUBSCRIPT}|[A-DF-Za-cf-hj-z]\d{{1,2}}(?![\w.]|\s?\^)|[A-Za-z]",
+    "op": r".",
+})  # fmt: skip
+_NUMBER_IN_BRACKETS = _one_of(_number_kinds(_SEPARATORS))  # here a bare comma groups no thousands: (1,234) is a pair
 UNIT_VECTORS = ("i⃗", "j⃗", "k⃗")
 _PLAIN_WORDS = {"sqrt": "sqrt", "infinity": "∞", "inf": "∞", "oo": "∞", "union": "∪"}
 _ESCAPED = {"\f": r"\f", "\b": r"\b", "\t": r"\t", "\r": r"\r", "\v": r"\v"}  # what a JSON or Python string makes of \frac, \text ...
@@ -293,7 +298,9 @@ def tokenize(source: str) -> list[Token]:
     while position < len(source):
         kind, text = _short_token(source, position)
         if not kind:
-            match = (_IN_BRACKETS if depth else _OUTSIDE_BRACKETS).match(source, position)
+            match = _TOKEN.match(source, position)
+            if depth and match is not None and match.lastgroup in ("num", "mixed") and "," in match[0]:
+                match = _NUMBER_IN_BRACKETS.match(source, position)
             assert match is not None  # the last alternative takes any character
             kind, text = str(match.lastgroup), match[0]
         position += len(text)
