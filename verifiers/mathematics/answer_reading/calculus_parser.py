@@ -1,6 +1,6 @@
-r"""Integrals, limits, derivatives and sums with symbolic bounds: read into calls that only an algebra system can decide.
+r"""Integrals, limits, derivatives and sums: added up where they are short, and else calls that only an algebra system can decide.
 
-They become calls with heads of `open_form.ALGEBRA`, unknown to the certified evaluator. A bound variable is the atom #0, #1, ... by how
+The calls have heads of `open_form.ALGEBRA`, unknown to the certified evaluator. A bound variable is the atom #0, #1, ... by how
 deep its operator stands, so that it is no symbol and its letter does not matter. An integrand ends with its differential, which may stand
 in a numerator; an integral without bounds stands for all its antiderivatives. Left out: multiple integral signs, partial derivatives,
 derivatives of unknown functions, and index sets other than a first and a last integer.
@@ -223,9 +223,8 @@ class CalculusParser(ExpressionParser):
         body, bound = self._read_with_bound(variable.text, self._product)
         return call("limit", body, bound, target, rational({"+": 1, "-": -1, "": 0}[side]))
 
-    def _series(self, name: str) -> Value:
-        """A sum or product; with few enough terms and integers as bounds it is added up where it is read."""
-        start = self.at
+    def _series(self, name: str) -> Expr:
+        """A sum or product over an index; where its bounds are integers and near enough, its body is read once for each term."""
         self.at += 1
         self._expect("_")
         self._expect("{")
@@ -237,14 +236,22 @@ class CalculusParser(ExpressionParser):
         self._expect("^")
         high = self._limit_of_integration()
         first, last = low.rational, high.rational
-        whole = first is not None and last is not None and first.denominator == last.denominator == 1
-        if whole and first is not None and last is not None and last - first <= MAX_LISTED:
-            self.at = start
-            return super()._read_primary()
-        if index.kind != "sym" or (first is not None and first.denominator != 1) or (last is not None and last.denominator != 1):
+        if index.kind != "sym" or any(bound is not None and bound.denominator != 1 for bound in (first, last)):
             raise Unreadable
-        body, bound = self._read_with_bound(index.text, self._product)
-        return call("series" if name == "sum" else "product", body, bound, low, high)
+        if first is None or last is None or last - first > MAX_LISTED:
+            body, bound = self._read_with_bound(index.text, self._product)
+            return call("series" if name == "sum" else "product", body, bound, low, high)
+        total, join = (rational(0), add) if name == "sum" else (rational(1), multiply)
+        start, end, outer = self.at, self.at, dict(self.bound)
+        for number in range(int(first), int(last) + 1):
+            self.bound[index.text], self.at = rational(number), start
+            self.steps += 2
+            total = join(total, as_expression(self._product()))
+            end = self.at
+        if end == start:
+            raise Unreadable
+        self.bound, self.at = outer, end
+        return total
 
     def _derivative(self, order: int, variable: str, body: int) -> Expr:
         self.at = body

@@ -1,6 +1,6 @@
 r"""Expressions in LaTeX or plain text, read into exact sums: the lower half of the recursive-descent parser of answers.
 
-Numbers, symbols, brackets, powers, roots, functions, absolute values, sums and products with numeric bounds, cases and units. What is
+Numbers, symbols, brackets, powers, roots, functions, absolute values, cases and units. What is
 ambiguous between readers (2^3^2, \sin x/2) is refused. `answer_parser.py` adds what an answer is made of above expressions.
 """
 
@@ -34,7 +34,6 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     CONSTANTS,
     Expr,
     Unreadable,
-    add,
     atom,
     atoms,
     call,
@@ -265,45 +264,14 @@ class ExpressionParser(FunctionReader):
 
     def _absolute(self) -> Expr:
         self.bars += 1
-        value = as_expression(self._sum())
-        self._expect("|")
+        value = self._enclosed("|", "abs")
         self.bars -= 1
-        return apply("abs", value)
+        return value
 
-    def _rounded_down(self) -> Expr:
+    def _enclosed(self, closing: str, function: str) -> Expr:
         value = as_expression(self._sum())
-        self._expect("⌋")
-        return apply("floor", value)
-
-    def _rounded_up(self) -> Expr:
-        value = as_expression(self._sum())
-        self._expect("⌉")
-        return apply("ceil", value)
-
-    def _add_up(self, join: Callable[[Expr, Expr], Expr], empty: int) -> Expr:
-        """A sum or product from an integer to an integer, its body read once for each."""
-        self._expect("_")
-        self._expect("{")
-        index = self._peek()
-        self.at += 1
-        self._expect("=")
-        low = as_expression(self._sum()).rational
-        self._expect("}")
-        self._expect("^")
-        high = self._argument().rational
-        if index.kind != "sym" or low is None or high is None or low.denominator != 1 or high.denominator != 1 or high - low > MAX_STEPS:
-            raise Unreadable
-        body, end, total = self.at, self.at, rational(empty)
-        shadowed = dict(self.bound)
-        for value in range(int(low), int(high) + 1):
-            self.bound[index.text], self.at = rational(value), body
-            self.steps += 2
-            total = join(total, as_expression(self._product()))
-            end = self.at
-        if end == body:
-            raise Unreadable
-        self.bound, self.at = shadowed, end
-        return total
+        self._expect(closing)
+        return apply(function, value)
 
     def _cases(self) -> Expr:
         """Rows of value, condition; as the arguments of one call (`exact_functions.py`)."""
@@ -472,7 +440,6 @@ def _conjugate(parser: ExpressionParser) -> Expr:
 
 _COMMANDS: dict[str, Callable[[ExpressionParser], Value]] = {
     "frac": ExpressionParser._fraction, "binom": ExpressionParser._binomial, "sqrt": ExpressionParser._square_root,
-    "|": ExpressionParser._absolute, "⌊": ExpressionParser._rounded_down, "⌈": ExpressionParser._rounded_up,
-    "sum": lambda parser: parser._add_up(add, 0), "prod": lambda parser: parser._add_up(multiply, 1),
+    "|": ExpressionParser._absolute, "⌊": lambda parser: parser._enclosed("⌋", "floor"), "⌈": lambda parser: parser._enclosed("⌉", "ceil"),
     "\\emptyset": lambda parser: EMPTY_SET, "\\overline": _conjugate, "\\bar": _conjugate,
 }  # fmt: skip
