@@ -8,7 +8,9 @@ _BELOW_TWENTY = (
 ONES = {word: n for n, word in enumerate(_BELOW_TWENTY.split())}
 _TENS = {word: 10 * n for n, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)}
 SCALES = {"thousand": 10**3, "lakh": 10**5, "million": 10**6, "crore": 10**7, "billion": 10**9, "trillion": 10**12}
-_IRREGULAR = {"first": "one", "second": "two", "third": "three", "fifth": "five", "eighth": "eight", "ninth": "nine", "twelfth": "twelve"}
+_ORDINALS = {
+    "first": "one", "second": "two", "third": "three", "fifth": "five", "eighth": "eight", "ninth": "nine", "twelfth": "twelve",
+} | {f"{word}th": word for word in (*ONES, *_TENS)} | {f"{word[:-1]}ieth": word for word in _TENS}  # fmt: skip
 _PARTS = {
     "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5, "fifths": 5,
     "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8, "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10,
@@ -66,16 +68,6 @@ def _cardinal(parts: list[str]) -> int | None:
 
 def _ordinal(parts: list[str]) -> Fraction | None:
     """ "third", "twenty-first": the number of a place, as in 3rd and 21st."""
-    last = parts[-1]
-    if last in _IRREGULAR:
-        word = _IRREGULAR[last]
-    elif last.endswith("ieth"):
-        word = last[:-4] + "y"
-    elif last.endswith("th"):
-        word = last[:-2]
-    else:
-        return None
-    if word not in ONES and word not in _TENS:
-        return None
-    cardinal = _cardinal([*parts[:-1], word])
+    word = _ORDINALS.get(parts[-1])
+    cardinal = None if word is None else _cardinal([*parts[:-1], word])
     return None if cardinal is None else Fraction(cardinal)

@@ -82,7 +82,7 @@ def one_letter_apart(left: Value, right: Value) -> tuple[str, str] | None:
 # Domains
 
 
-def compatible_domains(left: Value, right: Value) -> bool:
+def same_domains(left: Value, right: Value) -> bool:
     """Whether two answers may be the same as far as the domains of their letters go."""
     a, b = _domains(left), _domains(right)
     if a and b:

@@ -34,32 +34,12 @@ from verifiers.mathematics.answer_reading.values import (
     is_alike,
 )
 from verifiers.mathematics.arithmetic.exact_sums import Expr, Unreadable, divide, multiply
-from verifiers.mathematics.equality.letters import (
-    compatible_domains,
-    letters_of,
-    one_letter_apart,
-    rename_letter,
-    undeclared,
-    under_other_names,
-)
+from verifiers.mathematics.equality import statements
+from verifiers.mathematics.equality.letters import letters_of, one_letter_apart, rename_letter, same_domains, undeclared, under_other_names
 from verifiers.mathematics.equality.policy import Policy
 from verifiers.mathematics.equality.real_sets import is_set, real_set, same_set
 from verifiers.mathematics.equality.restated_question import is_unsolved, needs_solving
 from verifiers.mathematics.equality.same_quantity import same_amount, same_number, with_unit
-from verifiers.mathematics.equality.statements import (
-    as_tuple,
-    equation,
-    gives_value,
-    in_one_case,
-    in_order_of,
-    is_interval_beside_points,
-    is_shuffled,
-    name_each_other,
-    named_quantity,
-    root_name,
-    same_equation,
-    same_relation,
-)
 from verifiers.mathematics.evidence.certified_comparison import ratio_sign, same
 from verifiers.verdict import Undecided
 
@@ -155,7 +135,7 @@ def _canonical_number(number: str) -> str:
 
 def _same_whole(left: Value, right: Value, policy: Policy) -> bool:
     """Two whole answers; a letter that stands for anything may differ, but not what it ranges over."""
-    if not compatible_domains(left, right) or undeclared(left, right):
+    if not same_domains(left, right) or undeclared(left, right):
         return False
     letters = one_letter_apart(left, right)
     left, right = (side.value if isinstance(side, Family) else side for side in (left, right))
@@ -171,21 +151,21 @@ def _same_value(left: Value, right: Value, policy: Policy) -> bool:
     if left == right:
         return policy.note("exact rational" if isinstance(left, Expr) and left.rational is not None else "structure", left, right)
     if (isinstance(left, Relation) and left.ops == ("=",)) != (isinstance(right, Relation) and right.ops == ("=",)):
-        left, right = named_quantity(left) or left, named_quantity(right) or right
+        left, right = statements.named_quantity(left) or left, statements.named_quantity(right) or right
     if isinstance(left, Named) and isinstance(right, Named):
-        if name_each_other(left, right):
-            a, b = equation(left), equation(right)
-            return a is not None and b is not None and same_equation(a, b)
-        left, right = _same_function(*_same_parameter(left, in_order_of(left, right)))
+        if statements.name_each_other(left, right):
+            a, b = statements.equation(left), statements.equation(right)
+            return a is not None and b is not None and statements.same_equation(a, b)
+        left, right = _same_function(*_same_parameter(left, statements.in_order_of(left, right)))
         if left.name != right.name:
             return False
     if is_set(left) or is_set(right):
         found = _same_set(left, right, policy) or _same_order(left, right) or _same_order(right, left)
         return found and policy.note("structure", left, right)
-    if (statements := _same_statement(left, right)) is not None:
-        return statements and policy.note("structure", left, right)
+    if (said := _same_statement(left, right)) is not None:
+        return said and policy.note("structure", left, right)
     left, right = _by_name(left, right), _by_name(right, left)
-    if is_interval_beside_points(left, right) or is_shuffled(left, right):
+    if statements.is_interval_beside_points(left, right) or statements.is_shuffled(left, right):
         return False
     left, right = _without_name(left), _without_name(right)
     match left, right:
@@ -226,7 +206,7 @@ def _same_set(left: Value, right: Value, policy: Policy) -> bool:
         return same_set(a, b)
     match _without_name(left), _without_name(right):
         case Relation() as left_, Relation() as right_:  # -a < b and a > -b are sets of different variables
-            return same_relation(left_, right_)
+            return statements.same_relation(left_, right_)
         case SetOf() as left_, SetOf() as right_:
             return left_.op == right_.op and _same_value(left_.left, right_.left, policy) and _same_value(left_.right, right_.right, policy)
         case Builder() as left_, Builder() as right_:
@@ -244,19 +224,19 @@ def _same_statement(left: Value, right: Value) -> bool | None:
     if not (isinstance(left, Relation) or isinstance(right, Relation)):
         products = [isinstance(side, Named) and len(side.name) in (2, 3) and side.name.islower() for side in (left, right)]
         return True if any(products) and _gives_either(left, right) else None
-    a, b = equation(left), equation(right)
+    a, b = statements.equation(left), statements.equation(right)
     if a is not None and b is not None:
-        return same_equation(a, in_one_case(a, b))
+        return statements.same_equation(a, statements.in_one_case(a, b))
     if _gives_either(left, right):
         return True
-    return isinstance(left, Relation) and isinstance(right, Relation) and same_relation(left, right)
+    return isinstance(left, Relation) and isinstance(right, Relation) and statements.same_relation(left, right)
 
 
 def _gives_either(left: Value, right: Value) -> bool:
     """An equation, and the value that it gives to the one variable that the value lacks."""
-    a, b = equation(left), equation(right)
-    return (a is not None and isinstance(right, Expr) and gives_value(a, right)) or (
-        b is not None and isinstance(left, Expr) and gives_value(b, left)
+    a, b = statements.equation(left), statements.equation(right)
+    return (a is not None and isinstance(right, Expr) and statements.gives_value(a, right)) or (
+        b is not None and isinstance(left, Expr) and statements.gives_value(b, left)
     )
 
 
@@ -296,11 +276,11 @@ def _same_group(left: Group, right: Group, policy: Policy) -> bool:
         return _same_ratio(left, right)
     left, right = _without_extremes(left), _without_extremes(right)
     if any(isinstance(group, Tuple) and group.opening == "(" for group in (left, right)):
-        left, right = as_tuple(left), as_tuple(right)
+        left, right = statements.as_tuple(left), statements.as_tuple(right)
     if isinstance(left, Listing | FiniteSet) and isinstance(right, Listing | FiniteSet):
         if _have_nouns(left, right) or _have_nouns(right, left):
             return all(_same_value(a, b, policy) for a, b in zip(left.items, right.items, strict=True))
-        names = [{root_name(item) for item in group.items if isinstance(item, Named)} for group in (left, right)]
+        names = [{statements.root_name(item) for item in group.items if isinstance(item, Named)} for group in (left, right)]
         if all(names) or max(len(found) for found in names) < 2:
             return _can_be_paired(left.items, right.items, policy)
         if any(sets):  # x = 1, y = 2 is no set
