@@ -72,7 +72,8 @@ def _plain(raw: str) -> tuple[str, str, Counter[str]]:
 
 def _without_reserved(raw: str) -> str:
     """The characters that mark placeholders are nobody's but ours; fonts of icons use them too, often as `&#xe001;`."""
-    raw = _WRITTEN.sub("", raw)
+    if "&#" in raw:
+        raw = _WRITTEN.sub("", raw)
     if not raw.isascii():
         for character in _RESERVED:
             if character in raw:  # twice as fast as to replace nothing

@@ -59,7 +59,9 @@ def clean(tex: str) -> tuple[str, bool | None]:
     if "&" in tex or "<" in tex:
         tex = without_html(tex)
     tagged = tex is not raw and "<" in raw
-    tex = tex.translate(_SPACES).strip()
+    if not tex.isascii() or "\r" in tex or "\0" in tex:
+        tex = tex.translate(_SPACES)
+    tex = tex.strip()
     if tex.startswith("<![CDATA["):
         tex = tex[9:].removesuffix("]]>").strip()
     if tex.startswith("% <![CDATA["):  # kramdown's script math/tex
@@ -119,6 +121,8 @@ def _without_comments(tex: str) -> str:
 
 def undelimit(tex: str) -> tuple[str, bool | None]:
     """Without one pair of surrounding delimiters, where they belong to each other."""
+    if tex[:1] not in ("$", "\\"):
+        return tex, None
     for left, right, display in _PAIRS:
         if len(tex) > len(left) + len(right) and tex.startswith(left) and tex.endswith(right):
             inside = tex[len(left) : -len(right)]
@@ -140,7 +144,7 @@ def _outside_environment(tex: str) -> tuple[str, bool | None]:
 
 def _undisplay(tex: str) -> str:
     """Without a leading `\\displaystyle`, and without the braces around it where they span the formula."""
-    found = _DISPLAYSTYLE.match(tex)
+    found = _DISPLAYSTYLE.match(tex) if tex[:1] in ("{", "\\") else None
     if found is None:
         return tex
     if not tex.startswith("{"):

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 from data_pipeline.extraction.layout.markup_cues import ARTICLE, BAD, BODY, CAPTION, COMMENTS, FAINT, HEADER, MAIN, NAV, POST, TEASER
 from data_pipeline.extraction.layout.text_blocks import Block, Blocks
+from data_pipeline.formulas.formula import OPEN
 
 _MATH = re.compile(
     r"\ue000|\\[(\[]|\\begin\{|\\(?:frac|sqrt|sum|int|alpha|beta|gamma|delta|epsilon|lambda|theta|pi|sigma|omega|mathbb|mathcal|mathrm|cdot|leq?|geq?|infty|partial|to|in)\b|"
@@ -75,23 +76,28 @@ class _Page:
         self.blocks, self.boxes = found.blocks, found.boxes
         zones = found.boxes.zones
         self.zones = [zones[block.box] for block in found.blocks]
-        self.weights: list[int] = []
-        self.linked: list[bool] = []
-        self.math: list[bool] = []
-        self.values: list[int] = []
-        for block in found.blocks:
-            text, links = block.text, block.links
-            size = len(text)
-            weight = size if size < 24 and "\ue002" not in text else _weight(text)
-            math = "\ue000" in text or (("\\" in text or "$" in text or "[" in text) and _MATH.search(text) is not None)
-            self.weights.append(weight)
-            self.linked.append(links > 0.6 * size)
-            self.math.append(math)
-            self.values.append(weight if math or (weight >= _LONG and links < 0.4 * size) or block.kind == "code" else 0)
+        self.every_own = 0
+        """The bits that any of the boxes has of its own."""
+        for own in set(found.boxes.owns):
+            self.every_own |= own
+        self.weights = weights = [len(text) if (text := block.text).isascii() else _weight(text) for block in found.blocks]
+        self.linked = [block.links > 0.6 * len(block.text) for block in found.blocks]
+        self.math = math = [
+            (OPEN in text and not text.isascii()) or (("\\" in text or "$" in text or "[" in text) and _MATH.search(text) is not None)
+            for text in [block.text for block in found.blocks]
+        ]
+        self.values = [
+            weight if formula or (weight >= _LONG and block.links < 0.4 * len(block.text)) or block.kind == "code" else 0
+            for block, weight, formula in zip(found.blocks, weights, math, strict=True)
+        ]
 
     def prose(self, avoided: int) -> list[int]:
         """The weight of each block as prose: 0 for short blocks, links, and what stands in the avoided zones."""
         return [0 if zone & avoided else value for value, zone in zip(self.values, self.zones, strict=True)]
+
+    def has_posts(self) -> bool:
+        """Whether the page has more than one post."""
+        return bool(self.every_own & POST) and sum([own & POST for own in self.boxes.owns]) > POST
 
     def plain(self, index: int) -> bool:
         """Whether a short block of a known article is its text: neither linked, nor in what is furniture by its names or its words."""
@@ -158,7 +164,7 @@ def _with_markers(blocks: Sequence[Block], kept: Sequence[bool]) -> list[Block]:
 def _judge_teasers(page: _Page) -> None:
     """A teaser without a link, inside an article, is its lead; any other is boilerplate."""
     owns, zones, parents = page.boxes.owns, page.boxes.zones, page.boxes.parents
-    if not any(own & TEASER for own in owns):
+    if not page.every_own & TEASER:
         return
     links = page.sums([block.links for block in page.blocks])
     bad = [False] * len(owns)
@@ -216,7 +222,7 @@ def _choose(page: _Page) -> list[bool]:
     inside = _inside(page, scope, prose)
     first = next((index for index, value in enumerate(prose) if value and inside[page.blocks[index].box]), 0)
     title = _title(page, first)
-    answered = sum([own & POST for own in page.boxes.owns]) > POST and any(page.math)
+    answered = page.has_posts() and True in page.math
     commented = answered or any(
         math and zone & COMMENTS and not zone & (NAV | BAD) for math, zone in zip(page.math, page.zones, strict=True)
     )
@@ -256,7 +262,7 @@ def _choose(page: _Page) -> list[bool]:
         kept.append(keep)
     for index in range(_opening(page, prose)):
         kept[index] = kept[index] and page.math[index]
-    if any(own & (POST | COMMENTS) for own in page.boxes.owns):
+    if page.every_own & (POST | COMMENTS):
         for index, block in enumerate(page.blocks):
             if kept[index] and not page.math[index] and len(block.text) < 240 and block.kind != "code" and _is_furniture(page, index):
                 kept[index] = False
@@ -301,7 +307,7 @@ def _scope(page: _Page, prose: Sequence[int]) -> int:
         return 0
     sums = page.sums(prose)
     owns, zones = page.boxes.owns, page.boxes.zones
-    forum = sum([own & POST for own in owns]) > POST
+    forum = page.has_posts()
     best = 0
     if not forum:
         for cue, share in ((BODY, 0.5), (ARTICLE, 0.5), (MAIN, 0.5)):
@@ -366,13 +372,15 @@ def _link_lists(page: _Page) -> list[bool]:
             counts[box] = -1_000_000
     for index in range(len(parents) - 1, 0, -1):
         parent = parents[index]
-        texts[parent] += texts[index]
-        if counts[index]:
-            links[parent] += links[index]
-            counts[parent] += counts[index]
-    listed = [False] * len(parents)
-    for index, parent in enumerate(parents):
-        listed[index] = (counts[index] > 2 and links[index] > 0.6 * texts[index]) or (index > 0 and listed[parent])
+        if texts[index]:
+            texts[parent] += texts[index]
+            if counts[index]:
+                links[parent] += links[index]
+                counts[parent] += counts[index]
+    listed = [count > 2 and linked > 0.6 * size for count, linked, size in zip(counts, links, texts, strict=True)]
+    if True in listed:
+        for index in range(1, len(parents)):
+            listed[index] = listed[index] or listed[parents[index]]
     return listed
 
 

@@ -12,7 +12,7 @@ LINE = "\x01"
 """A `<br>` inside a block's text; control characters of the page are removed before, so it cannot come from there."""
 
 _TOKEN = re.compile(r"<(/?[A-Za-z][^>]*)>([^<]*)")
-_RAW = ["script", "style", "xmp", "iframe", "noembed", "noframes", "plaintext"]
+_RAW = "script, style, xmp, iframe, noembed, noframes, plaintext"
 
 
 def serialised(tree: LexborHTMLParser) -> str:
@@ -20,7 +20,8 @@ def serialised(tree: LexborHTMLParser) -> str:
     root = tree.body or tree.root
     if root is None:
         return ""
-    tree.strip_tags(_RAW)
+    for node in reversed(tree.css(_RAW)):  # from the last on: what stands inside another goes before it
+        node.decompose(recursive=False)
     html = root.html or ""
     if "<!--" in html:
         first, *rest = html.split("<!--")
@@ -45,8 +46,8 @@ def _folded(html: str) -> str:
             if end > 0 and part[0] in " >" and part.count(" href=", 0, end) > 4:
                 attrs, _, inside = part[:end].partition(">")
                 if "$" not in inside and "\ue000" not in inside and "\\" not in inside:
-                    words = " ".join(inside.replace("<", ">").split(">")[::2]).split()
-                    part = f"{attrs}><p><a href=''>{' '.join(words)}</a></p>{part[end:]}"
+                    texts = " ".join(inside.replace("<", ">").split(">")[::2])
+                    part = f"{attrs}><p><a href=''>{texts}</a></p>{part[end:]}"
             parts.append(part)
         html = ("<" + tag).join(parts)
     return html
