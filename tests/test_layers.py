@@ -118,7 +118,7 @@ ROOMS = {
     ),
     "data_pipeline.formulas": Room(
         "every formula of a page, once",
-        "formula lifted_elements",
+        "formula lifted_elements placeholders",
         ".formulas.notations",
     ),
     "data_pipeline.extraction.layout": Room(

@@ -24,12 +24,14 @@ from data_pipeline.extraction.layout.main_text import main_text
 from data_pipeline.extraction.media_kind import kind_of
 from data_pipeline.formulas.formula import Formula
 from data_pipeline.formulas.lifted_elements import delimit, lift, read_config, spell
+from data_pipeline.formulas.placeholders import PLACEHOLDER, RESERVED
 
 MAX_CHARACTERS = 50_000_000
 
-_RESERVED = "\ue000\ue001\ue002\ue003"
+_RESERVED = "".join(RESERVED)
+_ABOUT_RESERVED = RESERVED[0].encode()[:2]
+"""How the reserved characters, and hardly any others, begin in UTF-8."""
 _WRITTEN = re.compile(r"&#(?:x0{0,8}e00[0-3]|0{0,8}5734[4-7])(?![0-9a-f]);?", re.IGNORECASE)
-_PLACEHOLDER = re.compile("\ue000([0-9]{1,9})\ue001")
 
 
 def extract(page: Page) -> Doc:
@@ -37,26 +39,28 @@ def extract(page: Page) -> Doc:
     identity = doc_id(page.url, page.origin)
     kind = kind_of(page)
     reason = "extract: empty" if not page.body.strip() else "extract: not html" if kind is None else None
-    raw = "" if reason else _without_reserved(decode(page))
+    raw, source = ("", b"") if reason else _without_reserved(decode(page))
     reason = reason or ("extract: too large" if len(raw) > MAX_CHARACTERS else None)
     if reason:
         return Doc(identity, page.url, "", page.origin, dropped=reason)
     if kind == "plain":
         text, title, found = _plain(raw)
     else:
-        text, title, found = _html(raw)
+        text, title, found = _html(raw, source)
     if not text:
         return Doc(identity, page.url, "", page.origin, title=title, dropped="extract: empty")
     return Doc(identity, page.url, text, page.origin, title=title, formulas=found)
 
 
-def _html(raw: str) -> tuple[str, str, Counter[str]]:
-    """Text, title and formulas by family of a page with markup."""
-    raw = bounded(raw)
-    tree = LexborHTMLParser(raw)
+def _html(raw: str, source: bytes) -> tuple[str, str, Counter[str]]:
+    """Text, title and formulas by family of a page with markup, given as text and in UTF-8."""
+    parsed = bounded(raw)
+    source = source if parsed is raw else parsed.encode("utf-8", "replace")
+    tree = LexborHTMLParser(source)
     title = _title(tree)
-    delimiters = read_config(raw)
-    found = lift(tree, raw)
+    searched = source.decode("latin-1")  # a character a byte: what is looked for in the source is ASCII, and found there twice as fast
+    delimiters = read_config(searched)
+    found = lift(tree, searched)
     blocks = blocks_of(tree, found)
     text, codes = render(main_text(blocks), blocks.codes)
     text = delimit(text, found, delimiters)
@@ -70,20 +74,23 @@ def _plain(raw: str) -> tuple[str, str, Counter[str]]:
     return spell(text, found).strip(), "", _families(text, found)
 
 
-def _without_reserved(raw: str) -> str:
-    """The characters that mark placeholders are nobody's but ours; fonts of icons use them too, often as `&#xe001;`."""
-    if "&#" in raw:
-        raw = _WRITTEN.sub("", raw)
-    if not raw.isascii():
-        for character in _RESERVED:
-            if character in raw:  # twice as fast as to replace nothing
-                raw = raw.replace(character, "")
-    return raw
+def _without_reserved(raw: str) -> tuple[str, bytes]:
+    """The page as text and in UTF-8, without the characters that mark placeholders: they are nobody's but ours.
+
+    Fonts of icons use them too, often as `&#xe001;`.
+    """
+    source = raw.encode("utf-8", "replace")
+    if b"&#" not in source and _ABOUT_RESERVED not in source:
+        return raw, source
+    cleaned = _WRITTEN.sub("", raw)
+    if _ABOUT_RESERVED in source:
+        cleaned = cleaned.translate(dict.fromkeys(map(ord, _RESERVED)))
+    return (raw, source) if cleaned == raw else (cleaned, cleaned.encode("utf-8", "replace"))
 
 
 def _families(text: str, found: list[Formula]) -> Counter[str]:
     """The formulas that stand in the text, by family."""
-    indices = [int(index) for index in _PLACEHOLDER.findall(text)]
+    indices = [int(index) for index in PLACEHOLDER.findall(text)]
     return Counter(found[index].family for index in indices if index < len(found))
 
 

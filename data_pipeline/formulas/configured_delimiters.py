@@ -50,7 +50,7 @@ _SCRIPTS = 500
 
 
 def read_config(raw: str) -> Delimiters:
-    """The delimiters that the page's source configures."""
+    """The delimiters that the page's source configures; `raw`: its UTF-8, a character a byte."""
     inline: list[Pair] = []
     display: list[Pair] = []
     ascii_pairs: list[Pair] = []
@@ -93,7 +93,8 @@ def _scripts(raw: str) -> str:
         end = raw.find("</script", at)
         pieces.append(raw[at : end if end >= 0 else at + _VALUE])
         at = raw.find("<script", end) if end >= 0 else -1
-    return "\n".join(pieces)
+    scripts = "\n".join(pieces)
+    return scripts if scripts.isascii() else scripts.encode("latin-1").decode("utf-8", "replace")
 
 
 def _values(raw: str, name: str) -> Iterator[int]:

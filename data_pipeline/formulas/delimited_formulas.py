@@ -20,9 +20,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from data_pipeline.formulas.configured_delimiters import Delimiters
-from data_pipeline.formulas.formula import PLACEHOLDER, Formula, clean, placeholder
+from data_pipeline.formulas.formula import Formula, clean
 from data_pipeline.formulas.notations.asciimath import asciimath_to_tex
 from data_pipeline.formulas.notations.tex_text import is_tex, words
+from data_pipeline.formulas.placeholders import CODE_OPEN, OPEN, PLACEHOLDER, placeholder
 
 _ENVIRONMENTS = (
     "equation|align|alignat|aligned|flalign|xalignat|eqnarray|gather|gathered|multline|"
@@ -38,7 +39,6 @@ _SPACED_END = re.compile(r"(?:\s|~|\\[ ,;:]|\\q?quad)(?:\\[)\]]|\$+|`|\[/\w{1,20
 _ONLY_SPACES = re.compile(r"(?:\s|~|\\[ ,;:!]|\\q?quad(?![A-Za-z])|\{\})*")
 _BLANK = re.compile(r"\n[ \t>]*\n")
 _DOLLAR = re.compile(r"\\.|[{}$]", re.S)
-_CODE = "\ue002"
 _INLINE_LIMIT, _DISPLAY_LIMIT, _UNSURE_LIMIT = 3000, 12_000, 300
 _TRIES = 8
 
@@ -173,11 +173,11 @@ class _Reader:
     def inside(self, start: int, end: int, *, any_formula: bool) -> str | None:
         """The TeX between two positions, with formulas lifted inside it (scripts) put back; None where it cannot be a formula."""
         text = self.text[start:end]
-        if _CODE in text:
+        if CODE_OPEN in text:
             return None
         if "\n>" in text and all(line.startswith(">") for line in text.split("\n")[1:] if line):
             text = text.replace("\n> ", "\n").replace("\n>", "\n")  # displayed in a quotation
-        if "\ue000" not in text:
+        if OPEN not in text:
             return text
         lifted = [self.found[int(i)] for i in PLACEHOLDER.findall(text) if int(i) < len(self.found)]
         if not any_formula and any(formula.family != "superscript" for formula in lifted):

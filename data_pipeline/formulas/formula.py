@@ -9,10 +9,8 @@ import re
 from typing import NamedTuple
 
 from data_pipeline.formulas.notations.tex_text import LONGEST
+from data_pipeline.formulas.placeholders import RESERVED
 from data_pipeline.formulas.tex_repair import without_dollars, without_html
-
-OPEN, CLOSE = "\ue000", "\ue001"
-PLACEHOLDER = re.compile("\ue000(\\d{1,7})\ue001")
 
 
 class Formula(NamedTuple):
@@ -26,13 +24,9 @@ class Formula(NamedTuple):
     """Which kind of markup it was found in: what `Doc.formulas` counts."""
 
 
-def placeholder(index: int) -> str:
-    return f"{OPEN}{index}{CLOSE}"
-
-
 _SPACES = str.maketrans(
     dict.fromkeys("\xa0\u2009\u202f", " ")
-    | dict.fromkeys("\u200b\u200c\u2060\ufeff\0\ue000\ue001\ue002\ue003")
+    | dict.fromkeys(("\u200b", "\u200c", "\u2060", "\ufeff", "\0", *RESERVED))
     | {"\r": "\n"}
 )  # fmt: skip
 _PAIRS = (

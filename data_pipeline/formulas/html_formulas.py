@@ -11,6 +11,7 @@ from selectolax.lexbor import LexborNode
 
 from data_pipeline.formulas.notations.mathml_elements import words
 from data_pipeline.formulas.notations.unicode_to_tex import join, to_tex
+from data_pipeline.formulas.placeholders import OPEN
 
 _TRANSPARENT = frozenset(("i", "em", "var", "span", "font", "small", "big", "cite", "bdi", "wbr", "br", "nobr", "center"))
 _BOLD = frozenset(("b", "strong"))
@@ -88,7 +89,7 @@ class _Reader:
     def letters(self, text: str, *, italic: bool) -> str:
         """Characters as TeX; a word that is not slanted is a function's name or upright."""
         self.length += len(text)
-        if self.length > _LONGEST or "\\" in text or "\ue000" in text:
+        if self.length > _LONGEST or "\\" in text or OPEN in text:
             raise _UnreadableError
         pieces: list[str] = []
         at = 0

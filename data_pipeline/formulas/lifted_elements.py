@@ -31,10 +31,11 @@ from data_pipeline.formulas.element_sources import (
     script_formula,
     text_formula,
 )
-from data_pipeline.formulas.formula import CLOSE, OPEN, PLACEHOLDER, Formula, clean, placeholder
+from data_pipeline.formulas.formula import Formula, clean
 from data_pipeline.formulas.html_formulas import html_formula
 from data_pipeline.formulas.image_formulas import image_formula
 from data_pipeline.formulas.notations.tex_text import is_tex, words
+from data_pipeline.formulas.placeholders import CLOSE, OPEN, PLACEHOLDER, placeholder
 from data_pipeline.formulas.sub_and_superscripts import lift_scripts
 
 _RENDERED = frozenset(

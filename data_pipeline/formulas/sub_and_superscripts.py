@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from selectolax.lexbor import LexborNode
 
-from data_pipeline.formulas.formula import CLOSE, PLACEHOLDER, Formula
+from data_pipeline.formulas.formula import Formula
 from data_pipeline.formulas.notations.unicode_to_tex import to_tex
+from data_pipeline.formulas.placeholders import CLOSE, PLACEHOLDER
 
 _ITALIC = frozenset(("i", "em", "var", "b", "strong", "cite", "span"))
 _TEXT = re.compile(

@@ -25,6 +25,7 @@ from data_pipeline.extraction.layout.page_tokens import LINE, serialised
 from data_pipeline.extraction.layout.table_blocks import Cell, table_text
 from data_pipeline.extraction.layout.text_blocks import Block, Blocks, OpenList, OpenTable
 from data_pipeline.formulas.formula import Formula
+from data_pipeline.formulas.placeholders import CODE_OPEN, OPEN, code_placeholder
 
 _START = re.compile(r'(?:start|value)="\s*(-?[0-9]{1,9})')
 _UNMARKED = frozenset(["div", "li", "td", "th", "dl", "dd", "ul", "ol", "table", "section"])
@@ -219,7 +220,7 @@ class _Builder(Reader):
         self.flush()
         self.code_attrs = ""
         inside, after = self.consume(name, text)
-        if inside[:1] == "\ue002" and inside[1:-1].isdecimal() and int(inside[1:-1]) < len(self.languages):
+        if inside[:1] == CODE_OPEN and inside[1:-1].isdecimal() and int(inside[1:-1]) < len(self.languages):
             index = int(inside[1:-1])
             if self.out.codes[index]:
                 self.add("code", inside, 0, self.languages[index] or self.hinted())
@@ -228,20 +229,20 @@ class _Builder(Reader):
         return after
 
     def listing(self, inside: str, attrs: str) -> None:
-        if "\ue000" in inside or "\ue002" in inside:
+        if OPEN in inside or CODE_OPEN in inside:
             self.buffer.append(inside.replace("\n", LINE))
             self.flush()
         elif inside.strip():
             self.out.codes.append(trimmed(inside))
             language = language_of(attrs) or language_of(self.code_attrs) or self.hinted()
-            self.add("code", f"\ue002{len(self.out.codes) - 1}\ue003", 0, language)
+            self.add("code", code_placeholder(len(self.out.codes) - 1), 0, language)
 
     def code(self, name: str, attrs: str, text: str) -> str:
         inside, after = self.consume(name, text)
         if self.anchors:
             self.links += len(inside)
         words = " ".join(inside.split())
-        if not words or "\ue000" in words or "\ue002" in words:
+        if not words or OPEN in words or CODE_OPEN in words:
             return words + after
         lines = inside.strip().count("\n") + (self.broken and not "".join(self.buffer).strip())
         if lines > 1 and not self.anchors:
@@ -249,7 +250,7 @@ class _Builder(Reader):
             self.listing(inside, attrs)
             return after
         self.out.codes.append(unescape(words))
-        return f"\ue002{len(self.out.codes) - 1}\ue003{after}"
+        return code_placeholder(len(self.out.codes) - 1) + after
 
 
 _BOXES = (

@@ -16,11 +16,11 @@ from selectolax.lexbor import LexborHTMLParser
 from data_pipeline.extraction.layout.block_builder import blocks_of
 from data_pipeline.extraction.layout.code_listings import unescape
 from data_pipeline.extraction.layout.text_blocks import Block
+from data_pipeline.formulas.placeholders import CODE_OPEN, CODE_PLACEHOLDER
 
 _DEEP = 6
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffe\uffff]")
 """Soft hyphens, zero-width and direction marks, controls. Joiners (U+200C, U+200D) stay: they are letters' business in many scripts."""
-_CODE = re.compile("\ue002([0-9]+)\ue003")
 _LIST_KINDS = frozenset(["p", "dt"])
 
 
@@ -52,9 +52,9 @@ def render(blocks: Iterable[Block], codes: Sequence[str]) -> tuple[str, list[str
 
 def with_codes(text: str, codes: Sequence[str]) -> str:
     """The text with its code put in."""
-    if "\ue002" not in text:
+    if CODE_OPEN not in text:
         return text
-    return _CODE.sub(lambda match: codes[int(match[1])] if len(match[1]) < 9 and int(match[1]) < len(codes) else "", text)
+    return CODE_PLACEHOLDER.sub(lambda match: codes[int(match[1])] if len(match[1]) < 9 and int(match[1]) < len(codes) else "", text)
 
 
 def _marked(block: Block) -> str:

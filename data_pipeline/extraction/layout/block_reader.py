@@ -19,9 +19,9 @@ from data_pipeline.extraction.layout.page_tokens import LINE, tokens
 from data_pipeline.extraction.layout.text_blocks import Block, Blocks, OpenList, OpenTable
 from data_pipeline.extraction.layout.unread_elements import HIDDEN, MOST, SPOILER, Kind, hides, kind_of_junk
 from data_pipeline.formulas.formula import Formula
+from data_pipeline.formulas.placeholders import CLOSE, CODE_OPEN, CODE_PLACEHOLDER, OPEN, code_placeholder
 
-_FORMULA = re.compile("\ue000[0-9]+\ue001")
-_CODE = re.compile("\ue002([0-9]+)\ue003")
+_FORMULA = re.compile(f"{OPEN}[0-9]+{CLOSE}")
 _ORDINAL = frozenset(["st", "nd", "rd", "th", "er", "re", "e", "o", "a", "ème", "eme", "tm", "®", "™", "©"])
 _REFERENCE = re.compile(r"\[[^\]]{0,20}\]")
 _ALT = re.compile(r'alt="([^"]{1,3})"')
@@ -204,7 +204,7 @@ class Reader:
             inside += (tag, text)
         raw = "".join(inside[1::2])
         words = " ".join(raw.split())
-        if "\ue000" in words:
+        if OPEN in words:
             before = "".join([block.text[-_NEAR:] for block in self.out.blocks[-2:]] + self.buffer[-20:])
             if repeats(words, before[-_NEAR:], self.found):
                 return after
@@ -219,7 +219,7 @@ class Reader:
             return after
         self.out.hidden += len(words)
         self.out.largest_hidden = max(self.out.largest_hidden, len(words))
-        return " ".join(_FORMULA.findall(words)) + after if "\ue000" in words else after
+        return " ".join(_FORMULA.findall(words)) + after if OPEN in words else after
 
     def is_large(self, name: str, text: str) -> bool:
         """Whether the hidden element just opened holds so much that it is to be shown; what is hidden inside must then hold half of it."""
@@ -277,8 +277,8 @@ class Reader:
         if found is None:
             return 0
         inside = found[0]
-        if "\ue002" in inside:
-            inside = _CODE.sub(lambda code: self.out.codes[int(code[1])], inside)
+        if CODE_OPEN in inside:
+            inside = CODE_PLACEHOLDER.sub(lambda code: self.out.codes[int(code[1])], inside)
         return found[1] if Kind(kind).holds(inside) else 0
 
     def consume(self, name: str, text: str) -> tuple[str, str]:
@@ -306,11 +306,11 @@ class Reader:
 
     def skip(self, name: str, text: str, *, formulas: bool = True) -> str:
         inside, after = self.consume(name, text)
-        return " ".join(_FORMULA.findall(inside)) + after if formulas and "\ue000" in inside else after
+        return " ".join(_FORMULA.findall(inside)) + after if formulas and OPEN in inside else after
 
     def drop(self, name: str, attrs: str, text: str) -> str:
         """Form controls and `noscript`; a formula in them stays, unless it repeats the one just before (a lazy image and its fallback)."""
-        repeated = name == "noscript" and self.buffer and self.buffer[-1].rstrip().endswith("\ue001")
+        repeated = name == "noscript" and self.buffer and self.buffer[-1].rstrip().endswith(CLOSE)
         return self.skip(name, text, formulas=not repeated)
 
     # ---- in a line of text
@@ -344,7 +344,7 @@ class Reader:
         if not inside or (name == "sup" and (_REFERENCE.fullmatch(inside) or inside.lower() in _ORDINAL)):
             return (inside if inside.lower() in _ORDINAL else "") + after
         mark = "^" if name == "sup" else "_"
-        return f"{mark}{inside}{after}" if len(inside) == 1 or inside[0] == "\ue000" else f"{mark}{{{inside}}}{after}"
+        return f"{mark}{inside}{after}" if len(inside) == 1 or inside[0] == OPEN else f"{mark}{{{inside}}}{after}"
 
     def apart(self, name: str, attrs: str, text: str) -> str:
         """An element of a line that its style sets off as a block: a paragraph of its own."""
@@ -389,7 +389,7 @@ class Reader:
         self.flush()
         after = self.skip_to(found[1])
         self.out.codes.append(trimmed(code))
-        self.add("code", f"\ue002{len(self.out.codes) - 1}\ue003", 0, language_of(attrs) or self.hinted())
+        self.add("code", code_placeholder(len(self.out.codes) - 1), 0, language_of(attrs) or self.hinted())
         return after
 
     def is_pre(self, at: int) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from data_pipeline.extraction.layout.unread_elements import Kind, kind_of_junk
+from data_pipeline.formulas.placeholders import CODE_PLACEHOLDER, OPEN
 
-_CODE = re.compile("\ue002([0-9]+)\ue003")
 _LISTING = re.compile(r"(?<![a-z])(?:code|listing|lst|highlight|syntax|source|program|snippet|crayon|hljs|editor|verbatim)", re.IGNORECASE)
 _HIGHLIGHTER = re.compile(
     r"(?:^|\s)(?:syntaxhighlighter|dp-highlighter|dp-[a-z]{1,8}|linenums|hljs-ln|crayon-table|crayon-pre|rouge-table|highlighttable|"
@@ -80,6 +80,6 @@ def lines_of(classes: str, pieces: Sequence[str], start: int, end: int, codes: S
         else:
             beside.append(text)
     code = "\n".join(line.strip("\r\n").rstrip() for line in lines)
-    if not code.strip() or "\ue000" in code or len("".join(beside).strip()) > _BESIDE * len(code):
+    if not code.strip() or OPEN in code or len("".join(beside).strip()) > _BESIDE * len(code):
         return None
-    return _CODE.sub(lambda found: codes[int(found[1])], code)
+    return CODE_PLACEHOLDER.sub(lambda found: codes[int(found[1])], code)

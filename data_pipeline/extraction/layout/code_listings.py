@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from data_pipeline.formulas.placeholders import CODE_OPEN, OPEN, code_placeholder
+
 _CODE_ATTRS = re.compile(r"\s{0,50}<code\b([^>]*)>")
 _LINE_ELEMENT = re.compile(r"(?<=>)(?=<code\b|<span\b[^>]{0,200}(?:class=\"(?:[^\"]{0,80} )?(?:code-?)?line[ \"]|display:\s?block))")
 """Where a listing without a line break begins a line."""
@@ -46,7 +48,7 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
     def keep(code: str, language: str) -> str:
         codes.append(code)
         languages.append(language)
-        return f"\ue002{len(codes) - 1}\ue003"
+        return code_placeholder(len(codes) - 1)
 
     def inline(html: str) -> str:
         first, *rest = html.split("<code")
@@ -57,7 +59,7 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
             inside = part[start:end]
             text = _bare(inside, _is_inline) if end >= start > 0 and part[0] in " >" else None
             words = " ".join(text.split()) if text else ""
-            if not words or "\ue000" in words or inside.count("\n") > 2:
+            if not words or OPEN in words or inside.count("\n") > 2:
                 parts.append("<code" + part)
             else:
                 parts.append(keep(unescape(words), "") + part[end + 7 :])
@@ -68,7 +70,7 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
         text = _bare(inside, _is_inside_lines)
         if text is not None and "\n" not in text and inside.count("<") > 3:
             text = _bare(_LINE_ELEMENT.sub("\n", inside), _is_inside_lines)
-        if text is None or "\ue000" in text or "\ue002" in text:
+        if text is None or OPEN in text or CODE_OPEN in text:
             return "<pre" + element
         code = _CODE_ATTRS.match(inside)
         language = language_of(attrs) or (language_of(code[1]) if code else "")

@@ -9,22 +9,22 @@ import re
 from collections.abc import Sequence
 
 from data_pipeline.formulas.formula import Formula
+from data_pipeline.formulas.placeholders import OPEN, PLACEHOLDER
 
 _TEX = re.compile(
     r"\\begin\{(?:equation|align|eqnarray|gather|multline|cases|[bpv]?matrix)|\\\([^\n]{1,500}?\\\)|\\\[[^\n]{1,500}?\\\]|\$\$[^$\n]{2,500}\$\$|"
     r"\$[^$\n]{0,80}[\\^_=][^$\n]{0,80}\$"
 )
-_FORMULA = re.compile("\ue000([0-9]{1,9})\ue001")
 _MACROS = re.compile(r"\\(?:(?:re)?newcommand|providecommand|[gex]?def|DeclareMathOperator|let|require)(?![A-Za-z])")
 
 
 def holds_mathematics(text: str) -> bool:
-    return "\ue000" in text or (("\\" in text or "$" in text) and _TEX.search(text) is not None and _MACROS.search(text) is None)
+    return OPEN in text or (("\\" in text or "$" in text) and _TEX.search(text) is not None and _MACROS.search(text) is None)
 
 
 def repeats(words: str, before: str, found: Sequence[Formula]) -> bool:
     """Whether a hidden text is nothing but formulas that the text before it shows too, by their TeX."""
-    if "\ue000" not in words or _FORMULA.sub("", words).strip(" .,;:"):
+    if OPEN not in words or PLACEHOLDER.sub("", words).strip(" .,;:"):
         return False
-    shown = {found[int(index)].tex for index in _FORMULA.findall(before) if int(index) < len(found)}
-    return all(int(index) < len(found) and found[int(index)].tex in shown for index in _FORMULA.findall(words))
+    shown = {found[int(index)].tex for index in PLACEHOLDER.findall(before) if int(index) < len(found)}
+    return all(int(index) < len(found) and found[int(index)].tex in shown for index in PLACEHOLDER.findall(words))

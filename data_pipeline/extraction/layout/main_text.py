@@ -20,11 +20,13 @@ from collections.abc import Sequence
 
 from data_pipeline.extraction.layout.markup_cues import ARTICLE, BAD, BODY, CAPTION, COMMENTS, FAINT, HEADER, MAIN, NAV, POST, TEASER
 from data_pipeline.extraction.layout.text_blocks import Block, Blocks
-from data_pipeline.formulas.formula import OPEN
+from data_pipeline.formulas.placeholders import CODE_OPEN, OPEN
 
 _MATH = re.compile(
-    r"\ue000|\\[(\[]|\\begin\{|\\(?:frac|sqrt|sum|int|alpha|beta|gamma|delta|epsilon|lambda|theta|pi|sigma|omega|mathbb|mathcal|mathrm|cdot|leq?|geq?|infty|partial|to|in)\b|"
-    r"\$\$|\[/?(?:tex|math|latex)\]|\$[^$\s\d][^$\n]{0,80}\$(?!\d)|\$\d[^$\n]{0,40}[\^_=\\][^$\n]{0,40}\$"
+    OPEN
+    + r"|\\[(\[]|\\begin\{|\\(?:frac|sqrt|sum|int|alpha|beta|gamma|delta|epsilon|lambda|theta|pi|sigma|omega|mathbb|mathcal|mathrm|cdot|"
+    r"leq?|geq?|infty|partial|to|in)\b|\$\$|\[/?(?:tex|math|latex)\]|\$[^$\s\d][^$\n]{0,80}\$(?!\d)|"
+    r"\$\d[^$\n]{0,40}[\^_=\\][^$\n]{0,40}\$"
 )
 _RIGHTS = re.compile(
     r"(?:copyright|©|\(c\) (?:19|20)\d\d|all rights reserved|alle rechte vorbehalten|powered by|proudly powered)", re.IGNORECASE
@@ -184,8 +186,8 @@ def _held(page: _Page, kept: Sequence[bool]) -> int:
 
 def _weight(text: str) -> int:
     """Characters; those of a script without spaces count three times, and a placeholder of code is some characters more."""
-    if "\ue002" in text:
-        return len(text) + 10 * text.count("\ue002")
+    if CODE_OPEN in text:
+        return len(text) + 10 * text.count(CODE_OPEN)
     return len(text) if len(text) < 24 or " " in text[:60] or text.isascii() else 3 * len(text)
 
 
@@ -232,9 +234,7 @@ def _choose(page: _Page) -> list[bool]:
     for index, block in enumerate(page.blocks):
         zone = page.zones[index]
         if page.math[index]:
-            keep = not (page.linked[index] and zone & (NAV | BAD)) and not (
-                zone & NAV and not inside[block.box] and "\ue000" not in block.text
-            )
+            keep = not (page.linked[index] and zone & (NAV | BAD)) and not (zone & NAV and not inside[block.box] and OPEN not in block.text)
         elif zone & (NAV | BAD):
             keep = False
         elif title <= index < first:

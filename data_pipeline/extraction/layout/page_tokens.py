@@ -8,6 +8,8 @@ import re
 
 from selectolax.lexbor import LexborHTMLParser
 
+from data_pipeline.formulas.placeholders import OPEN
+
 LINE = "\x01"
 """A `<br>` inside a block's text; control characters of the page are removed before, so it cannot come from there."""
 
@@ -45,7 +47,7 @@ def _folded(html: str) -> str:
             end = part.find("</" + tag)
             if end > 0 and part[0] in " >" and part.count(" href=", 0, end) > 4:
                 attrs, _, inside = part[:end].partition(">")
-                if "$" not in inside and "\ue000" not in inside and "\\" not in inside:
+                if "$" not in inside and OPEN not in inside and "\\" not in inside:
                     texts = " ".join(inside.replace("<", ">").split(">")[::2])
                     part = f"{attrs}><p><a href=''>{texts}</a></p>{part[end:]}"
             parts.append(part)

@@ -14,6 +14,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from data_pipeline.formulas.placeholders import CLOSE, OPEN
+
 if TYPE_CHECKING:
     from data_pipeline.extraction.layout.text_blocks import Block
 
@@ -25,8 +27,8 @@ MAX_EXTRA = 5_000
 
 _SPAN = re.compile(r'(col|row)span="\s*([0-9]{1,20})')
 _EQUATION_TABLE = re.compile(r'class="(?:[^"]*[\s_-])?(?:(?:equations?|equationgroup|eqns?|displaymath|eqnarray)[\s_"-]|align\*?[\s"])')
-_HOLDS_TEX = re.compile(r"\ue000|\\[A-Za-z(\[]|\$")
-_FORMULAS = re.compile(r"(?:\ue000[0-9]+\ue001[\s.,;:]*)+")
+_HOLDS_TEX = re.compile(OPEN + r"|\\[A-Za-z(\[]|\$")
+_FORMULAS = re.compile(rf"(?:{OPEN}[0-9]+{CLOSE}[\s.,;:]*)+")
 _TEX = re.compile(r"(\$\$[^$]{1,2000}\$\$|\$[^$]{1,1000}\$|\\\([^$\n]{1,1000}?\\\)|\\\[[^$\n]{1,2000}?\\\])")
 """Formulas between delimiters that nobody has looked for yet."""
 _NUMBER = re.compile(r"[\[(]?[A-Z]?[0-9.]{0,8}[a-z']?[\])]?")
