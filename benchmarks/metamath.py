@@ -8,7 +8,6 @@ both say the same. A text that is not what the sample was drawn for (no dummy va
 
 import argparse
 import itertools
-import json
 import random
 import re
 import resource
@@ -21,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.parts import ended
 from verifiers.problem import Problem, make_problem
 from verifiers.proofs.metamath_database import COMMENT, Database, Frame, load
 from verifiers.proofs.metamath_proof import verify
@@ -331,13 +331,12 @@ def main() -> int:
     for kind, counts in table.items():
         print(f"{kind:16} " + ", ".join(f"{what} {n}" for what, n in sorted(counts.items())))
     result = {
-        "passed": accepted == options.proofs and agree == len(kinds) == options.mutants,
         "proofs": options.proofs, "accepted": accepted, "mutants": len(kinds), "agree": agree, "mutants_still_proofs": valid,
         "proofs_per_second": round(options.proofs / seconds), "proofs_per_second_warm": round(options.proofs / again),
         "index_seconds": round(index_seconds, 2), "index_megabytes": memory,
     }  # fmt: skip
-    print(f"RESULT {json.dumps(result)}")
-    return 0 if result["passed"] else 1
+    bars = {"accepted": accepted == options.proofs, "agree": agree == len(kinds) == options.mutants}
+    return ended(result, [name for name, holds in bars.items() if not holds])
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def read_projected(path: Path) -> Projected:
     try:
         length = path.stat().st_size
         with path.open("rb") as file:
-            return _read(file, length, path)
+            return _read_model(file, length, path)
     except OSError as error:
         raise InputError(f"classifier {path}: {error.strerror or error}") from error
 
@@ -98,20 +98,20 @@ def supervised_header(
     )
 
 
-def _read(file: BinaryIO, length: int, path: Path) -> Projected:
+def _read_model(file: BinaryIO, length: int, path: Path) -> Projected:
     raw = file.read(_HEADER.size)
     if len(raw) < _HEADER.size or struct.unpack_from("<i", raw)[0] != _MAGIC:
         raise InputError(f"classifier {path}: this is no fastText model (.bin)")
     fields = _HEADER.unpack(raw)
     header = Header(*fields[2:])
-    _check_kind(header, fields[1], path)
-    vocabulary, labels = _dictionary(file, header, length, path)
-    rows, width = _shape(file, length, path)
+    _refuse_other_kinds(header, fields[1], path)
+    vocabulary, labels = _read_dictionary(file, header, length, path)
+    rows, width = _read_shape(file, length, path)
     if rows != header.words + header.bucket or width != header.dim:
         raise InputError(f"classifier {path}: the matrix has {rows} x {width} entries, not those of its header; the file is damaged")
     start = file.tell()
     file.seek(start + 4 * rows * width)
-    labelled, out_width = _shape(file, length, path)
+    labelled, out_width = _read_shape(file, length, path)
     if (labelled, out_width) != (header.labels, width):
         raise InputError(f"classifier {path}: {labelled} x {out_width} output weights, not {header.labels} x {width}; the file is damaged")
     outputs = np.fromfile(file, dtype="<f4", count=labelled * width).reshape(labelled, width)
@@ -122,7 +122,7 @@ def _read(file: BinaryIO, length: int, path: Path) -> Projected:
     return Projected(header, vocabulary, labels, projected)
 
 
-def _check_kind(header: Header, version: int, path: Path) -> None:
+def _refuse_other_kinds(header: Header, version: int, path: Path) -> None:
     sizes = (header.dim, header.size, header.words, header.labels, header.bucket, header.word_ngrams, header.tokens)
     if (
         not 11 <= version <= _VERSION
@@ -141,7 +141,7 @@ def _check_kind(header: Header, version: int, path: Path) -> None:
         )
 
 
-def _dictionary(file: BinaryIO, header: Header, length: int, path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
+def _read_dictionary(file: BinaryIO, header: Header, length: int, path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     if header.size * 10 > length:
         raise InputError(f"classifier {path}: shorter than its dictionary; the file is truncated")
     entries: list[str] = []
@@ -160,7 +160,7 @@ def _dictionary(file: BinaryIO, header: Header, length: int, path: Path) -> tupl
     return {word: row for row, word in enumerate(entries[: header.words])}, tuple(entries[header.words :])
 
 
-def _shape(file: BinaryIO, length: int, path: Path) -> tuple[int, int]:
+def _read_shape(file: BinaryIO, length: int, path: Path) -> tuple[int, int]:
     raw = file.read(17)
     if len(raw) < 17:
         raise InputError(f"classifier {path}: ends before its weights; the file is truncated")

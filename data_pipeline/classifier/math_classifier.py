@@ -106,15 +106,15 @@ def train(
         refuse_too_few(written)
         training = training(len(written.positive)) if callable(training) else training or Training()
         parts = split_examples(written, held_out, training.seed)
-        report: dict[str, Any] = {"training": asdict(training), **_counts(written, parts)}
-        report["fitted"] = _fit(written, parts["train"], model, training, Path(folder), file)
+        report: dict[str, Any] = {"training": asdict(training), **_counts_by_part(written, parts)}
+        report["fitted"] = _train_on(written, parts["train"], model, training, Path(folder), file)
         classifier = Classifier.load(model)
         for name in ("in_domain", "held_out_sources"):
             rows = parts[name]
             scores = [classifier.score_line(written.line(file, row)) for row in rows]
             report[name] = figures(scores, *written.labels_and_sources(rows)) if rows else None
         if training.refit and len(parts["train"]) < len(written.positive):
-            report["fitted"] = _fit(written, range(len(written.positive)), model, training, Path(folder), file)
+            report["fitted"] = _train_on(written, range(len(written.positive)), model, training, Path(folder), file)
             report["note"] = "The model kept was then trained on all documents, the held-out ones too."
     return report
 
@@ -162,7 +162,7 @@ class Classifier:
         return float(odds[self._mathematics] / odds.sum())
 
 
-def _counts(examples: Examples, parts: dict[str, list[int]]) -> dict[str, Any]:
+def _counts_by_part(examples: Examples, parts: dict[str, list[int]]) -> dict[str, Any]:
     return {
         "documents": {
             "math": sum(examples.positive), "other": len(examples.positive) - sum(examples.positive), "sources": len(set(examples.sources)),
@@ -172,7 +172,7 @@ def _counts(examples: Examples, parts: dict[str, list[int]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fit(examples: Examples, rows: Sequence[int], model: Path, training: Training, folder: Path, file: BinaryIO) -> dict[str, Any]:
+def _train_on(examples: Examples, rows: Sequence[int], model: Path, training: Training, folder: Path, file: BinaryIO) -> dict[str, Any]:
     """Trains on those rows, balanced, and says by which settings."""
     chosen = balanced_rows(examples, rows, per_source=training.per_source, seed=training.seed)
     fitted = training.fitted(len(chosen))
@@ -181,11 +181,11 @@ def _fit(examples: Examples, rows: Sequence[int], model: Path, training: Trainin
         for row in chosen:
             out.write(f"{LABELS[examples.positive[row]]} {examples.line(file, row)}\n".encode())
     job.write_text(json.dumps({**asdict(fitted), "lines": str(lines), "model": str(model.absolute())}))
-    _run(job, model)
+    _run_trainer(job, model)
     return {"lines": len(chosen), "lr": fitted.lr, "epochs": fitted.epochs}
 
 
-def _run(job: Path, model: Path) -> None:
+def _run_trainer(job: Path, model: Path) -> None:
     """The trainer in a fresh process, to which the current folder's files are no modules; numpy's threads would only be in the way."""
     environment = child_environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     command = [sys.executable, "-P", "-m", "data_pipeline.classifier.training_process", str(job)]

@@ -57,7 +57,7 @@ def _train(lines: Path, model: Path, job: dict[str, Any]) -> None:
     words = {word: counts[word] for word in kept}
     features = Features({word: row for row, word in enumerate(words)}, word_ngrams=job["word_ngrams"], bucket=job["bucket"])
     generator = np.random.default_rng(job["seed"])
-    inputs = _uniform(generator, len(words) + job["bucket"], job["dim"])
+    inputs = _uniform_weights(generator, len(words) + job["bucket"], job["dim"])
     outputs = np.zeros((2, job["dim"]), dtype=np.float32)
     with lines.open("rb") as file:
 
@@ -66,7 +66,7 @@ def _train(lines: Path, model: Path, job: dict[str, Any]) -> None:
             ids, times = np.unique(features.ids(file.readline().decode("utf-8").partition(" ")[2]), return_counts=True)
             return ids, (times / max(1, times.sum())).astype(np.float32)
 
-        _descend(inputs, outputs, _remembered(counted), labels, lr=job["lr"], epochs=job["epochs"], generator=generator)
+        _descend(inputs, outputs, _remember_features(counted), labels, lr=job["lr"], epochs=job["epochs"], generator=generator)
     header = supervised_header(
         dim=job["dim"], epochs=job["epochs"], min_count=job["min_count"], word_ngrams=job["word_ngrams"], bucket=job["bucket"],
         words=len(words), labels=2, tokens=sum(words.values()) + len(labels),
@@ -74,7 +74,7 @@ def _train(lines: Path, model: Path, job: dict[str, Any]) -> None:
     write_model(model, header, words, {LABELS[k]: labels.count(k) for k in (0, 1)}, inputs, outputs)
 
 
-def _uniform(generator: np.random.Generator, rows: int, dim: int) -> Floats:
+def _uniform_weights(generator: np.random.Generator, rows: int, dim: int) -> Floats:
     inputs = np.empty((rows, dim), dtype=np.float32)
     for start in range(0, rows, 1 << 14):
         part = inputs[start : start + (1 << 14)]
@@ -84,7 +84,7 @@ def _uniform(generator: np.random.Generator, rows: int, dim: int) -> Floats:
     return inputs
 
 
-def _remembered(counted: Callable[[int], tuple[Ids, Floats]]) -> Callable[[int], tuple[Ids, Floats]]:
+def _remember_features(counted: Callable[[int], tuple[Ids, Floats]]) -> Callable[[int], tuple[Ids, Floats]]:
     """The same function, remembering its answers while they are few."""
     cache: dict[int, tuple[Ids, Floats]] = {}
     room = _CACHED
@@ -108,7 +108,7 @@ def _descend(
 ) -> None:  # fmt: skip
     """fastText's updates for softmax over two labels, in place."""
     parent = os.getppid()
-    for step, index in enumerate(_order(len(labels), epochs, generator)):
+    for step, index in enumerate(_shuffled_order(len(labels), epochs, generator)):
         if step % 1000 == 0 and os.getppid() != parent:
             raise InputError("classifier: the run that asked for this training has died")
         ids, share = features(index)
@@ -124,7 +124,7 @@ def _descend(
         inputs[ids] = rows
 
 
-def _order(lines: int, epochs: int, generator: np.random.Generator) -> Iterator[int]:
+def _shuffled_order(lines: int, epochs: int, generator: np.random.Generator) -> Iterator[int]:
     for _ in range(epochs):
         yield from generator.permutation(lines).tolist()
 

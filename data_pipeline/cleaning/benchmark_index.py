@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.cleaning.benchmark_fragments import fragments
-from data_pipeline.cleaning.compared_words import DROPPED, has_hyphens, is_language, raw_words, signed_words, spellings, words
+from data_pipeline.cleaning.compared_words import DROPPED, has_hyphens, is_language, raw_words, signed_words, spellings, text_words
 from data_pipeline.documents.document_files import document_files, read_rows
 from verifiers.input_error import InputError
 
@@ -63,7 +63,7 @@ class Benchmarks:
         self.problems = len(texts)
         texts = [*texts, *((name, row, _APOSTROPHE.sub(" ", text)) for name, row, text in texts if _APOSTROPHE.search(text))]
         self._places = [(name, row) for name, row, _ in texts]
-        spelled = [words(text) for _, _, text in texts]
+        spelled = [text_words(text) for _, _, text in texts]
         vocabulary = sorted({word for problem in spelled for word in problem})
         self._ids = _Ids(dict.fromkeys(DROPPED, _NO_WORD))
         number = {word: index for index, word in enumerate(vocabulary, start=1)}

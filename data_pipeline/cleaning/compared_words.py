@@ -63,12 +63,12 @@ DROPPED = frozenset("\\" + name for name in _SIGNS.split())
 """Commands that are no words."""
 
 
-def words(text: str) -> list[str]:
+def text_words(text: str) -> list[str]:
     """The words of a text."""
-    return [spelled for word in raw_words(text) if (spelled := spell(word))]
+    return [spelled for word in raw_words(text) if (spelled := spell_word(word))]
 
 
-def spell(raw: str) -> str:
+def spell_word(raw: str) -> str:
     """The word that a raw one stands for; "" for a command that is no word."""
     if raw in DROPPED:
         return ""
@@ -77,7 +77,7 @@ def spell(raw: str) -> str:
 
 
 def spellings(word: str) -> Iterator[str]:
-    """All raw words that stand for a word: `raw_words` and a table of these is the fast way to `words`."""
+    """All raw words that stand for a word: `raw_words` and a table of these is the fast way to `text_words`."""
     yield word
     yield from ("\\" + name for name in (word, *(alias for alias, name in _ALIASES.items() if name == word)) if "\\" + name not in DROPPED)
 
@@ -111,7 +111,7 @@ def signed_words(text: str, *, join_hyphens: bool = False) -> tuple[list[str], l
     for raw in (_SIGNED_ASCII if text.isascii() else _signed_foreign()).findall(text):
         if (sign := _COMPARED.get(raw)) is not None:
             pending += sign
-        elif word := spell(raw):
+        elif word := spell_word(raw):
             found.append(word)
             signs.append(pending)
             pending = ""

@@ -148,8 +148,8 @@ def dedup(
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-dedup-", dir=work) as scratch:
         index = _Index(Path(scratch), settings)
-        index.read(_alive(inputs))
-        verdicts = _decide(index, settings, lambda: (doc.text for doc in _alive(inputs)), seen_pairs)
+        index.add_all(_kept_docs(inputs))
+        verdicts = _decide_copies(index, settings, lambda: (doc.text for doc in _kept_docs(inputs)), seen_pairs)
         write_lines(work / "duplicates.jsonl", (json.dumps(row, ensure_ascii=False) for row in index.lines(*verdicts)))
     return Duplicates(work / "duplicates.jsonl")
 
@@ -159,7 +159,7 @@ def id_key(doc_id: str) -> int:
     return int(doc_id, 16) if _HEX.fullmatch(doc_id) else xxhash.xxh3_64_intdigest(doc_id.encode("utf-8", "surrogatepass"))
 
 
-def _alive(inputs: Sequence[Path]) -> Iterator[Doc]:
+def _kept_docs(inputs: Sequence[Path]) -> Iterator[Doc]:
     return (doc for doc in read_files(inputs) if doc.dropped is None)
 
 
@@ -170,14 +170,14 @@ class _Index:
         self.folder, self.settings, self.count = folder, settings, 0
         self.signatures = SignatureFiles(folder, settings.lsh)
 
-    def read(self, docs: Iterator[Doc]) -> None:
+    def add_all(self, docs: Iterator[Doc]) -> None:
         columns = {name: (self.folder / name).open("wb") for name in _COLUMNS}
         id_end = 0
         with (self.folder / "ids").open("wb") as ids:
             while batch := list(islice(docs, _BATCH)):
                 names = [doc.id.encode("utf-8", "replace") for doc in batch]
                 ids.write(b"".join(names))
-                rows = [_keys(doc) for doc in batch]
+                rows = [_columns_of(doc) for doc in batch]
                 for row, name in zip(rows, names, strict=True):
                     id_end += len(name)
                     row["id_end"] = id_end
@@ -218,7 +218,7 @@ class _Index:
                 yield {"id": name(rank), "reason": reason, "of": name(of[rank]), "kept": name(kept[rank])}
 
 
-def _keys(doc: Doc) -> dict[str, Any]:
+def _columns_of(doc: Doc) -> dict[str, Any]:
     digits = "".join(character for character in doc.origin.date if character in "0123456789")[:14]
     words = doc.text.lower().split()
     url = normalise_url(doc.url) if doc.url else ""
@@ -235,7 +235,7 @@ def _keys(doc: Doc) -> dict[str, Any]:
     }
 
 
-def _decide(
+def _decide_copies(
     index: _Index, settings: Dedup, texts: Callable[[], Iterator[str]], seen_pairs: Callable[[list[list[int]]], None] | None
 ) -> tuple[I64, Codes, I64]:
     """(order, codes, of): the places by rank; by rank, 0 for a document that is kept or 1 + its reason, and the rank that it copies."""

@@ -66,7 +66,7 @@ def quality_rule(doc: Doc) -> str | None:
 def judge(text: str) -> str | None:
     """Why a text is not kept; None where it is."""
     masked = mask(text) if "$" in text else Masked(text, 0, 0, text.count("\n|"))
-    if reason := _rubbish(text, masked):
+    if reason := _rubbish_kind(text, masked):
         return reason
     if not masked.formulas:
         return general(text)
@@ -78,7 +78,7 @@ def judge(text: str) -> str | None:
         gopher_quality(prose, limits)
         or gopher_repetition(prose, limits, unlike=FORMULA)
         or fineweb(prose, limits, unlike=FORMULA)
-        or _links(prose, masked)
+        or _mostly_links(prose, masked)
     )
 
 
@@ -102,7 +102,7 @@ def score_with(scorer: Callable[[Sequence[str]], Sequence[float]], *, name: str,
     return stage
 
 
-def _rubbish(text: str, masked: Masked) -> str | None:
+def _rubbish_kind(text: str, masked: Masked) -> str | None:
     prose = masked.prose
     if len(prose) < _SHORT and masked.formulas < 3 and _ERRORS.search(prose):
         return "error page"
@@ -120,7 +120,7 @@ def _unspaced(prose: str) -> bool:
     return len(prose.encode("utf-8", "surrogatepass")) > 1.6 * len(prose)
 
 
-def _links(prose: str, masked: Masked) -> str | None:
+def _mostly_links(prose: str, masked: Masked) -> str | None:
     """Menus and indexes: line after line of a few words. Pages with as many formulas as lines are none."""
     lines = lines_of(prose)
     if len(lines) < 20 or masked.formulas * 5 > len(lines):

@@ -87,11 +87,11 @@ def near_pairs(
     parts = _candidates(files, ranking)
     if not verify:
         for part in parts:
-            yield _split(_unique(part))
+            yield _unpack_pairs(_unique_packed(part))
         return
     doubtful: list[Path] = []
     for part in parts:
-        pairs = _split(_unique(part))
+        pairs = _unpack_pairs(_unique_packed(part))
         estimates = _estimates(files.signatures(), ranking.order, pairs)
         margin = _CERTAIN * spread(threshold, files.lsh.hashes)
         sure, unsure = estimates >= min(1.0, threshold + margin), estimates >= threshold - margin
@@ -116,7 +116,7 @@ def _candidates(files: SignatureFiles, ranking: Ranking) -> list[Path]:
     for band in range(files.lsh.bands):
         for hashes, members in _sorted_members(files.band(band), ranks, ranking.alive):
             for better, worse in bucket_pairs(hashes, members):
-                _append(parts, better, worse)
+                _append_pairs(parts, better, worse)
     return parts
 
 
@@ -152,7 +152,7 @@ def bucket_pairs(hashes: U64, members: I64) -> Iterator[tuple[I64, I64]]:
         yield members[(start + leader)[further]], members[further]
 
 
-def _append(parts: list[Path], better: I64, worse: I64) -> None:
+def _append_pairs(parts: list[Path], better: I64, worse: I64) -> None:
     packed = (worse.astype(np.uint64) << np.uint64(32)) | better.astype(np.uint64)
     part_of = worse // _PART_ROWS
     for part in np.unique(part_of).tolist():
@@ -160,11 +160,11 @@ def _append(parts: list[Path], better: I64, worse: I64) -> None:
             file.write(packed[part_of == part].tobytes())
 
 
-def _unique(part: Path) -> U64:
+def _unique_packed(part: Path) -> U64:
     return np.unique(np.fromfile(part, np.uint64))
 
 
-def _split(packed: U64) -> I64:
+def _unpack_pairs(packed: U64) -> I64:
     return np.stack([packed & np.uint64(0xFFFFFFFF), packed >> np.uint64(32)], axis=1).astype(np.int64)
 
 

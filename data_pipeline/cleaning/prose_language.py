@@ -34,19 +34,19 @@ def identify_language(doc: Doc) -> Doc:
 
 def language_of(text: str) -> tuple[str, float]:
     """ISO 639 code and certainty, 0..1; ("", 0.0) where there is too little prose to tell."""
-    prose = _prose(text)
-    return identify(prose) if _letters(prose, _MIN_BYTES) >= _MIN_BYTES else ("", 0.0)
+    prose = _sampled_prose(text)
+    return identify(prose) if _letter_bytes(prose, _MIN_BYTES) >= _MIN_BYTES else ("", 0.0)
 
 
 def _holds_little_prose(text: str) -> bool:
-    return _letters(_prose(text), _LITTLE) < _LITTLE
+    return _letter_bytes(_sampled_prose(text), _LITTLE) < _LITTLE
 
 
-def _prose(text: str) -> str:
-    return " ".join(_NO_WORD.sub(" ", _sample(mask(text[:_MAX_TEXT]).prose)).split())
+def _sampled_prose(text: str) -> str:
+    return " ".join(_NO_WORD.sub(" ", _sample_text(mask(text[:_MAX_TEXT]).prose)).split())
 
 
-def _letters(prose: str, enough: int) -> int:
+def _letter_bytes(prose: str, enough: int) -> int:
     """Bytes of letters that stand in words, counted until they are enough."""
     letters = 0
     for word in _WORD.finditer(prose):
@@ -83,7 +83,7 @@ def keep_languages(codes: Sequence[str]) -> Stage:
     return stage
 
 
-def _sample(prose: str) -> str:
+def _sample_text(prose: str) -> str:
     """All of a short text; of a long one, pieces of it at even distances, cut between words."""
     if len(prose) <= _SAMPLES * _SAMPLE:
         return prose

@@ -110,7 +110,7 @@ def c4(text: str, limits: Limits = PAPERS) -> str | None:
     lower = text.lower()
     if "lorem ipsum" in lower:
         return "placeholder text"
-    sentences = sum(len(_SENTENCE_END.findall(line)) or 1 for line in lines_of(lower) if _counts(line, limits))
+    sentences = sum(len(_SENTENCE_END.findall(line)) or 1 for line in lines_of(lower) if _is_sentence_line(line, limits))
     return "few sentences" if sentences < limits.min_sentences else None
 
 
@@ -152,7 +152,7 @@ def _paragraphs(text: str) -> list[str]:
     return [part for found in _PARAGRAPH.split(text) if (part := found.strip())]
 
 
-def _counts(line: str, limits: Limits) -> bool:
+def _is_sentence_line(line: str, limits: Limits) -> bool:
     """Whether C4 would keep the line: punctuated, of some words, and no notice."""
     if not line.endswith(_TERMINAL) or line.endswith("...") or len(line.split(None, limits.line_words)) < limits.line_words:
         return False
@@ -191,7 +191,7 @@ def _repeated_ngrams(words: Sequence[str], limits: Limits, unlike: str) -> str |
             if weight > limits.top_ngrams[n - _TOP[0]] * ends[-1]:
                 return "repeated phrases"
         else:
-            share = _covered(at[order[~first]], n, lengths) / ends[-1]
+            share = _covered_characters(at[order[~first]], n, lengths) / ends[-1]
             if share > limits.repeated_ngrams[n - _REPEATED[0]]:
                 return "repeated phrases"
             if share <= min(limits.repeated_ngrams):  # longer ones cover no more
@@ -201,7 +201,7 @@ def _repeated_ngrams(words: Sequence[str], limits: Limits, unlike: str) -> str |
     return None
 
 
-def _covered(starts: npt.NDArray[np.int64], n: int, lengths: npt.NDArray[np.int64]) -> int:
+def _covered_characters(starts: npt.NDArray[np.int64], n: int, lengths: npt.NDArray[np.int64]) -> int:
     """Characters of the words in n-grams that begin at `starts`, each word once."""
     size = len(lengths) + 1
     change = np.bincount(starts, minlength=size) - np.bincount(starts + n, minlength=size)

@@ -11,7 +11,7 @@ from data_pipeline.classifier.classifier_figures import figures_table
 from data_pipeline.classifier.math_classifier import Classifier, train_files, training_for
 from data_pipeline.classifier.parallel_scoring import score_texts
 from data_pipeline.commands.command_options import Parser, add_fields, with_fields
-from data_pipeline.commands.step_commands import alone, input_docs, output_file, summary
+from data_pipeline.commands.step_commands import counts_in_words, input_docs, locked_parts, output_file
 from data_pipeline.commands.terminal_output import Progress
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import SUFFIXES, document_files, read_files, write_docs
@@ -34,13 +34,13 @@ def train(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", required=True, type=Path, help="the model, a .bin file")
     parser.add_argument("--held-out", nargs="*", help="sources (hosts) to hold out; default: a tenth of them at random")
     add_fields(parser, ("preset", "random_seed"))
-    values = parser.read(arguments)
+    values = parser.parse(arguments)
     if values.out.suffix != ".bin":
         raise InputError(f"--out {values.out}: a model is a .bin file")
     settings = with_fields(Settings(), values)
     watch = Progress()
     parts = values.out.with_name(f".{values.out.name}.parts")  # extracted pages: they stay until the model is there
-    with alone(parts, values.out):
+    with locked_parts(parts, values.out):
         positives, negatives = (_labelled_files(names, parts, settings, watch) for names in (values.positives, values.negatives))
         watch.begin("training")
         report = train_files(
@@ -86,7 +86,7 @@ def score(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
     parser.add_argument("--threshold", type=float, default=0.0, help="least score to keep (default: 0, all are kept)")
     add_fields(parser, ("workers",))
-    values = parser.read(arguments)
+    values = parser.parse(arguments)
     settings = with_fields(Settings(), values)
     out = output_file(values.out)
     if not 0 <= values.threshold <= 1:
@@ -99,7 +99,7 @@ def score(arguments: Sequence[str]) -> int:
     threshold = values.threshold
     flow = scored(read_files(files), classifier, threshold, processes(settings))
     write_docs(out, watched(flow, counts, watch))
-    watch.note(summary("score", counts, out))
+    watch.note(counts_in_words("score", counts, out))
     return 0
 
 

@@ -24,8 +24,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} ({self.prog} --help lists the options)")
 
-    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
-        spelled = [_dashes(argument) for argument in arguments]
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        spelled = [_with_dashes(argument) for argument in arguments]
         values, unknown = self.parse_known_intermixed_args(spelled)
         for argument in unknown:
             if argument.startswith("-"):
@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
         return values
 
 
-def _dashes(argument: str) -> str:
+def _with_dashes(argument: str) -> str:
     """`--seed_domains` as `--seed-domains`; values stay."""
     if not argument.startswith("--"):
         return argument
@@ -49,7 +49,7 @@ def add_fields(parser: argparse.ArgumentParser, names: Iterable[str] | None = No
         if names is None or name in names:
             option = _option(name)
             shown = " ".join(entry.default) if isinstance(entry.default, tuple) else entry.default
-            text = entry.metadata["help"] + ("" if shown == "" else f" (default: {_said(shown)})")
+            text = entry.metadata["help"] + ("" if shown == "" else f" (default: {_yes_or_no(shown)})")
             text = text.replace("%", "%%")
             if entry.type is bool:
                 parser.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
@@ -59,7 +59,7 @@ def add_fields(parser: argparse.ArgumentParser, names: Iterable[str] | None = No
                 parser.add_argument(option, nargs="+", default=argparse.SUPPRESS, help=text, metavar="NAME")
 
 
-def _said(value: object) -> object:
+def _yes_or_no(value: object) -> object:
     return ("no", "yes")[value] if isinstance(value, bool) else value
 
 

@@ -31,7 +31,7 @@ def is_run(path: Path) -> bool:
     return (path / "config.json").is_file() and (path / "steps").is_dir()
 
 
-def existing(path: Path) -> Path:
+def existing_path(path: Path) -> Path:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     return path
@@ -44,8 +44,8 @@ def stats(arguments: Sequence[str]) -> int:
     parser = Parser("stats", "A run's funnel and rounds, or what a file or folder of documents holds.")
     parser.add_argument("path", type=Path, help="a run's folder, or documents")
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    values = parser.read(arguments)
-    path = existing(values.path)
+    values = parser.parse(arguments)
+    path = existing_path(values.path)
     if is_run(path):
         found: dict[str, Any] = {"steps": rows(path), "rounds": round_figures(path)}
         damaged: dict[str, dict[str, int]] = next((row["damaged"] for row in found["steps"] if row.get("damaged")), {})
@@ -60,7 +60,7 @@ def stats(arguments: Sequence[str]) -> int:
 def report(arguments: Sequence[str]) -> int:
     parser = Parser("report", "Draws report.html and its plots again, from the files of a run, finished or not.")
     parser.add_argument("path", type=Path, help="the run's folder")
-    path = existing(parser.read(arguments).path)
+    path = existing_path(parser.parse(arguments).path)
     if not is_run(path):
         raise InputError(f"{path}: is no run's folder, it has no config.json and steps/")
     write_funnel(path)
@@ -110,16 +110,16 @@ def inspect(arguments: Sequence[str]) -> int:
     parser.add_argument("document", help="its id, its URL, or its number (line, from 1) in a file")
     parser.add_argument("--in", dest="place", required=True, type=Path, help="a run's folder, or documents")
     parser.add_argument("--json", action="store_true", help="one JSON object, with the whole text")
-    values = parser.read(arguments)
-    place = existing(values.place)
+    values = parser.parse(arguments)
+    place = existing_path(values.place)
     files = finished(place / "extracted") if is_run(place) else document_files(place)
-    found = find(files, values.document)
+    found = find_document(files, values.document)
     story = {"document": to_row(found), "stages": run_story(place, found)} if is_run(place) else {"document": to_row(found)}
     print(json.dumps(story, ensure_ascii=False) if values.json else "\n".join(_story_lines(story)))
     return 0
 
 
-def find(files: Sequence[Path], name: str) -> Doc:
+def find_document(files: Sequence[Path], name: str) -> Doc:
     """The first document with this id, URL (as given, else normalised) or number. Raises InputError."""
     number = int(name) if name.isdecimal() and len(name) < 12 else 0
     wanted = normalise_url(name) if "://" in name else ""
@@ -148,10 +148,10 @@ def run_story(out: Path, doc: Doc) -> list[dict[str, Any]]:
                 row = found[0]
                 outcome = "collected" if row["collected"] else "not collected"
                 story.append({"stage": folder.name, "outcome": outcome, "score": round(row["score"], 4), "seed": row["seed"]})
-    return story + _ending(out, doc.id)
+    return story + _corpus_outcome(out, doc.id)
 
 
-def _ending(out: Path, name: str) -> list[dict[str, Any]]:
+def _corpus_outcome(out: Path, name: str) -> list[dict[str, Any]]:
     """What the corpus step made of it: kept with so many characters, or rejected."""
     for place in (out / "rejected.jsonl.zst", out / "corpus"):
         if place.exists():

@@ -25,7 +25,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, help='the run\'s folder (or out = "DIR" in the configuration)')
     parser.add_argument("--review", action="store_true", help="stop after each round for a person to edit patterns.json")
     add_fields(parser)
-    values = parser.read(arguments)
+    values = parser.parse(arguments)
     settings, inputs, out = _configured(values.inputs)
     settings = with_fields(settings, values)
     if not inputs:
@@ -73,7 +73,7 @@ def demo(arguments: Sequence[str]) -> int:
         default=Path("mine-demo"),
         help="folder of the web and of the run; an earlier demo there is replaced (default: mine-demo)",
     )
-    out = parser.read(arguments).out
+    out = parser.parse(arguments).out
     _clear(out)
     inputs = [str(archive) for archive in write_web(out / "web")]
     benchmark = str(out / "web" / BENCHMARK)

@@ -46,7 +46,7 @@ def input_docs(names: Sequence[str], out: Path) -> list[Path]:
     return files
 
 
-def summary(name: str, counts: Counter[str], out: Path) -> str:
+def counts_in_words(name: str, counts: Counter[str], out: Path) -> str:
     dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common() if reason != "kept")
     unit = "document" if counts.total() == 1 else "documents"
     return f"{name}: {counts.total():,} {unit}, {counts['kept']:,} kept{f' ({dropped})' if dropped else ''}: {out}"
@@ -56,13 +56,13 @@ def extract(arguments: Sequence[str]) -> int:
     parser = Parser("extract", "Pages to text with every formula as LaTeX: one JSON object a page, kept or not, with the reason.")
     parser.add_documents("archives (WARC, WET, ARC), .html files, folders, globs, lists of paths (.txt, .paths), addresses")
     add_fields(parser, EXTRACTION)
-    values = parser.read(arguments)
+    values = parser.parse(arguments)
     out = output_file(values.out)
     watch = Progress()
     settings = with_fields(Settings(), values)
     counts: Counter[str] = Counter()
     parts = out.with_name(f".{out.name}.parts")  # finished archives stay here until all are: a stopped command goes on
-    with alone(parts, out):
+    with locked_parts(parts, out):
         try:
             files = extracted_files(values.inputs, parts, settings, watch, out=None)
         except InputError:
@@ -71,12 +71,12 @@ def extract(arguments: Sequence[str]) -> int:
             raise
         write_docs(out, watched(read_files(files), counts, SILENT))
         shutil.rmtree(parts)
-    watch.note(summary("extract", counts, out))
+    watch.note(counts_in_words("extract", counts, out))
     return 0
 
 
 @contextmanager
-def alone(parts: Path, out: Path) -> Iterator[None]:
+def locked_parts(parts: Path, out: Path) -> Iterator[None]:
     """The folder of parts for this command alone, from its first page to its last line."""
     parts.mkdir(parents=True, exist_ok=True)
     with locked(parts / ".command", f"--out {out}: another process is writing it"):
@@ -88,7 +88,7 @@ def dedup_files(arguments: Sequence[str]) -> int:
     parser.add_documents()
     parser.add_argument("--drop", action="store_true", help="leave dropped documents out")
     add_fields(parser, ("near", "near_threshold", "lsh"))
-    values = parser.read(arguments)
+    values = parser.parse(arguments)
     out = output_file(values.out)
     files = input_docs(values.inputs, out)
     settings = with_fields(Settings(), values)
@@ -102,7 +102,7 @@ def dedup_files(arguments: Sequence[str]) -> int:
         write_docs(out, (doc for doc in flow if doc.dropped is None or not values.drop))
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    watch.note(summary("dedup", counts, out))
+    watch.note(counts_in_words("dedup", counts, out))
     return 0
 
 
@@ -112,7 +112,7 @@ def decontaminate_files(arguments: Sequence[str]) -> int:
     parser.add_argument("--hits", type=Path, help="list every hit in this .jsonl file: document, benchmark, words")
     parser.add_argument("--rows", action="store_true", help="the inputs are RL problems or SFT data: a row with a hit is left out")
     add_fields(parser, ("benchmarks", "unit"))
-    values = parser.read(arguments)
+    values = parser.parse(arguments)
     out = output_file(values.out)
     files = input_docs(values.inputs, out)
     settings = with_fields(Settings(), values)
@@ -136,7 +136,7 @@ def decontaminate_files(arguments: Sequence[str]) -> int:
         write_docs(out, watched(stage(read_files(files)), counts, watch))
     if values.hits:
         write_lines(values.hits, (json.dumps(row, ensure_ascii=False) for row in listed))
-    watch.note(summary("decontaminate", counts, out))
+    watch.note(counts_in_words("decontaminate", counts, out))
     where = f": {values.hits}" if values.hits else "; --hits FILE.jsonl lists them" if listed else ""
     watch.note(f"{len(listed):,} {'hit' if len(listed) == 1 else 'hits'} of benchmarks{where}")
     if not values.rows:
@@ -174,7 +174,7 @@ def problems(arguments: Sequence[str]) -> int:
     parser.add_argument("--least", type=float, default=0.0, help="least solve rate")
     parser.add_argument("--most", type=float, default=1.0, help="greatest solve rate")
     add_fields(parser, ("benchmarks",))
-    values = parser.read(arguments)
+    values = parser.parse(arguments)
     out = output_file(values.out)
     if values.solve_rates is None and (values.least > 0 or values.most < 1):
         raise InputError("--least and --most choose by difficulty; name the measured rates with --solve-rates FILE")

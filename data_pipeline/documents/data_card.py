@@ -85,20 +85,20 @@ def data_card(manifest: Mapping[str, Any]) -> str:
         ("fetched", f"{manifest['dates'][0]} to {manifest['dates'][1]}" if manifest["dates"][0] else "unknown"),
     ]
     parts = [
-        _header(manifest["format"]),
+        _yaml_header(manifest["format"]),
         "# A mined corpus of mathematics\n\nMade by `reckon mine`. `manifest.json` has the full figures and the SHA-256 of every shard.\n",
-        _table(("", ""), counts),
+        _markdown_table(("", ""), counts),
         "## Columns\n\n" + "\n".join(f"- `{column}`: {meaning}" for column, meaning in _MEANING.items()) + "\n",
-        "## Sources\n\n" + _table(("host", "documents"), list(ranked(manifest["hosts"]["top"], 20).items())),
-        "## Formulas\n\n" + _table(("family", "count"), list(manifest["formulas"].items())),
-        "## Left out\n\n" + _table(("reason", "documents"), list(manifest["drops"].items())),
-        "## Settings\n\n" + _table(("setting", "value"), [(key, f"`{value}`") for key, value in manifest["config"].items()]),
+        "## Sources\n\n" + _markdown_table(("host", "documents"), list(ranked(manifest["hosts"]["top"], 20).items())),
+        "## Formulas\n\n" + _markdown_table(("family", "count"), list(manifest["formulas"].items())),
+        "## Left out\n\n" + _markdown_table(("reason", "documents"), list(manifest["drops"].items())),
+        "## Settings\n\n" + _markdown_table(("setting", "value"), [(key, f"`{value}`") for key, value in manifest["config"].items()]),
         f"## Licence\n\n{_RIGHTS}\n",
     ]
     return "\n".join(parts)
 
 
-def _table(head: tuple[str, str], rows: Sequence[tuple[str, Any]]) -> str:
+def _markdown_table(head: tuple[str, str], rows: Sequence[tuple[str, Any]]) -> str:
     if not rows:
         return "none\n"
     cells = [head, ("---", "---"), *((_cell(str(name)), _cell(str(value))) for name, value in rows)]
@@ -110,7 +110,7 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())[:300]
 
 
-def _header(suffix: str) -> str:
+def _yaml_header(suffix: str) -> str:
     lines = ["---", "configs:", "- config_name: default", "  data_files:", "  - split: train", f'    path: "part-*.{suffix}"']
     lines += ["dataset_info:", "  features:"]
     for column, dtype in COLUMNS.items():

@@ -48,12 +48,12 @@ def run_round(pool: PagePool, seed: Seed, before: Round, settings: Settings, out
     folder.mkdir(exist_ok=True)
     remove_leftovers(folder)  # of a training that was killed
     start = time.perf_counter()
-    model = _model(pool, seed, sample, settings, folder, watch)
+    model = _train_model(pool, seed, sample, settings, folder, watch)
     record.details["training_seconds"] = round(time.perf_counter() - start, 3)
-    scores = _scores(pool, model, settings, watch)
+    scores = _score_pages(pool, model, settings, watch)
     threshold, collected = collect(pool, scores, seed.pages_of(pool), sample, settings)
     _write_scores(pool, scores, collected, before.seed, folder / "scores.parquet")
-    domains, patterns = _look(pool, collected, settings)
+    domains, patterns = _domains_and_patterns(pool, collected, settings)
     math_domains.write_domains(domains, folder / "domains.json")
     math_domains.write_patterns(patterns, folder / "patterns.json")
     overlap = float((collected & before.collected).sum() / max(1, collected.sum()))
@@ -87,7 +87,7 @@ def load_round(pool: PagePool, out: Path, number: int) -> Round:
 # The steps ------------------------------------------------------------------------------------------------------------------------------
 
 
-def _model(pool: PagePool, seed: Seed, sample: Sample, settings: Settings, folder: Path, watch: Watch) -> Path:
+def _train_model(pool: PagePool, seed: Seed, sample: Sample, settings: Settings, folder: Path, watch: Watch) -> Path:
     """The round's classifier; the first round may start from the user's."""
     if sample.number == 1 and seed.model is not None:
         return seed.model
@@ -110,7 +110,7 @@ def _examples(pool: PagePool, seed: Seed, sample: Sample) -> Iterator[Example]:
         yield Example(doc.text, bool(good[row]), pool.hosts[row])
 
 
-def _scores(pool: PagePool, model: Path, settings: Settings, watch: Watch) -> Scores:
+def _score_pages(pool: PagePool, model: Path, settings: Settings, watch: Watch) -> Scores:
     """The probability of mathematics of every page, rounded to what a float holds in text too."""
     found = np.zeros(len(pool), np.float32)
     watch.begin("scoring", len(pool))
@@ -169,7 +169,9 @@ def check_budget(pool: PagePool, settings: Settings) -> None:
         )
 
 
-def _look(pool: PagePool, collected: Mask, settings: Settings) -> tuple[list[math_domains.Domain], list[math_domains.Pattern]]:
+def _domains_and_patterns(
+    pool: PagePool, collected: Mask, settings: Settings
+) -> tuple[list[math_domains.Domain], list[math_domains.Pattern]]:
     """The domains and the proposed patterns."""
 
     def visits() -> Iterator[math_domains.Visit]:

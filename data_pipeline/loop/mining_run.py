@@ -52,19 +52,19 @@ def mine(settings: Settings, inputs: Sequence[str], out: Path, *, watch: Watch =
     """Run the loop, or what is left of it. `review` stops after each round, for a person to edit its patterns; call again to go on."""
     seed_pages = sort_seed(settings)[2]
     refuse_too_small(settings)
-    with claimed(out, settings, inputs):
+    with claimed_folder(out, settings, inputs):
         files = extracted_files(inputs, out / "extracted", settings, watch, out=out)
         seed_files = extracted_files(seed_pages, out / "seed", settings, watch, out=None) if seed_pages else []
         dropped = find_duplicates(files, out, settings, watch)
         pool = build_pool(files, dropped)
-        _check(pool, settings)
+        _refuse_unusable_pool(pool, settings)
         seed = read_seed(settings, out, seed_files)
         if idle := seed.idle_hosts(pool):
             watch.note(f"of the seed's hosts, the inputs hold no page of {', '.join(idle)}")
-        last = _rounds(pool, seed, settings, out, watch, review)
+        last = _run_rounds(pool, seed, settings, out, watch, review)
         waits = round_folder(out, last.number) / "patterns.json"
         write_funnel(out)
-        if review and not _ended(last, settings, out):
+        if review and not _is_last_round(last, settings, out):
             return Outcome(out, last.number, len(pool), int(last.collected.sum()), 0, 0, waits)
         kept = collected_corpus.write_corpus(pool, last, settings, out, watch)
         problems = collected_corpus.write_problem_file(settings, out, watch)
@@ -72,16 +72,16 @@ def mine(settings: Settings, inputs: Sequence[str], out: Path, *, watch: Watch =
     return Outcome(out, last.number, len(pool), int(last.collected.sum()), kept, problems, None)
 
 
-def _check(pool: PagePool, settings: Settings) -> None:
+def _refuse_unusable_pool(pool: PagePool, settings: Settings) -> None:
     if not len(pool):
         raise InputError("the inputs hold no page that extraction keeps; `reckon mine stats OUT` shows the reasons")
     mining_round.check_budget(pool, settings)
 
 
-def _rounds(pool: PagePool, seed: Seed, settings: Settings, out: Path, watch: Watch, review: bool) -> Round:
+def _run_rounds(pool: PagePool, seed: Seed, settings: Settings, out: Path, watch: Watch, review: bool) -> Round:
     """All rounds that are left; with `review`, one."""
     current = mining_round.before_all_rounds(pool, seed)
-    while not _ended(current, settings, out):
+    while not _is_last_round(current, settings, out):
         number = current.number + 1
         name = f"round-{number:02d}"
         if not (round_folder(out, number) / "figures.json").is_file():
@@ -89,7 +89,7 @@ def _rounds(pool: PagePool, seed: Seed, settings: Settings, out: Path, watch: Wa
                 current = mining_round.run_round(pool, seed, current, settings, out, watch, record)
                 record.entered, record.kept = len(pool), int(current.collected.sum())
                 record.dropped = {"round: not collected": record.entered - record.kept}
-            watch.note(_sentence(read_json(round_folder(out, number) / "figures.json")))
+            watch.note(_round_in_words(read_json(round_folder(out, number) / "figures.json")))
             if review:
                 return current
         else:
@@ -97,14 +97,14 @@ def _rounds(pool: PagePool, seed: Seed, settings: Settings, out: Path, watch: Wa
     return current
 
 
-def _ended(current: Round, settings: Settings, out: Path) -> bool:
+def _is_last_round(current: Round, settings: Settings, out: Path) -> bool:
     """Whether this is the last round."""
     if current.number == 0:
         return False
     return current.number >= settings.rounds or bool(read_json(round_folder(out, current.number) / "figures.json")["settled"])
 
 
-def _sentence(figures: dict[str, Any]) -> str:
+def _round_in_words(figures: dict[str, Any]) -> str:
     return (
         f"round {figures['round']}: {figures['collected']:,} of {figures['pool']:,} pages ({figures['collected_tokens']:,} tokens) at "
         f"{figures['threshold']:.3f}, {figures['overlap']:.1%} of them in the round before; {figures['domains']} mathematical domains, "
@@ -116,7 +116,7 @@ def _sentence(figures: dict[str, Any]) -> str:
 
 
 @contextmanager
-def claimed(out: Path, settings: Settings, inputs: Sequence[str]) -> Iterator[None]:
+def claimed_folder(out: Path, settings: Settings, inputs: Sequence[str]) -> Iterator[None]:
     """The folder for this run alone. Raises InputError for a folder of another run, or one that a running process holds."""
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; --out needs a folder")
@@ -124,12 +124,12 @@ def claimed(out: Path, settings: Settings, inputs: Sequence[str]) -> Iterator[No
     if not (out / CONFIG).is_file() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise InputError(f"{out}: holds other files and no {CONFIG}; give --out an empty or a new folder")
     with locked(out / ".lock", f"{out}: another process is mining into it"):
-        _agree(out, {"inputs": list(inputs), "settings": to_mapping(settings)})
+        _write_config(out, {"inputs": list(inputs), "settings": to_mapping(settings)})
         remove_leftovers(out)
         yield
 
 
-def _agree(out: Path, now: dict[str, Any]) -> None:
+def _write_config(out: Path, now: dict[str, Any]) -> None:
     """Write config.json, unless the folder holds results of other settings."""
     path = out / CONFIG
     if path.is_file():

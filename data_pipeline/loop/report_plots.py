@@ -12,7 +12,7 @@ MOST_BARS = 20
 
 def funnel(steps: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """What each step kept, and of what it dropped the largest reasons."""
-    figure, axes = _figure(height=1 + 0.6 * len(steps))
+    figure, axes = _new_figure(height=1 + 0.6 * len(steps))
     for place, step in enumerate(steps):
         axes.barh(place, step["out"], color=BLUE)
         left = step["out"]
@@ -25,7 +25,7 @@ def funnel(steps: Sequence[Mapping[str, Any]], path: Path) -> Path:
     axes.set_yticks(range(len(steps)), [label(f"{step['step']} ({step['unit']})") for step in steps])
     axes.invert_yaxis()
     axes.set_xlabel("kept (blue), dropped by reason (red)")
-    return _saved(figure, path)
+    return _save_figure(figure, path)
 
 
 def label(name: Any) -> str:
@@ -37,11 +37,11 @@ def label(name: Any) -> str:
 def families(counts: Mapping[str, int], path: Path) -> Path:
     """Formulas by the markup that they were found in."""
     names = sorted(counts, key=lambda name: (-counts[name], name))[:MOST_BARS]
-    figure, axes = _figure(height=1 + 0.3 * len(names))
+    figure, axes = _new_figure(height=1 + 0.3 * len(names))
     axes.barh([label(name) for name in names], [counts[name] for name in names], color=BLUE)
     axes.invert_yaxis()
     axes.set_xlabel("formulas in the corpus, by where they were found")
-    return _saved(figure, path)
+    return _save_figure(figure, path)
 
 
 def scores(rounds: Mapping[int, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]], path: Path) -> Path:
@@ -57,25 +57,25 @@ def scores(rounds: Mapping[int, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]
         axes.set_ylabel(f"round {number}")
     panels[0, 0].legend(loc="upper center", fontsize=8)
     panels[-1, 0].set_xlabel("probability of mathematics")
-    return _saved(figure, path)
+    return _save_figure(figure, path)
 
 
 def domains(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """The domains with the most collected pages: collected, and the rest."""
     shown = sorted(rows, key=lambda row: (-row["collected"], row["host"] or ""))[:MOST_BARS]
-    figure, axes = _figure(height=1 + 0.3 * len(shown))
+    figure, axes = _new_figure(height=1 + 0.3 * len(shown))
     names = [label((row["host"] or "")[-45:]) for row in shown]
     axes.barh(names, [row["pages"] for row in shown], color=GREY, label="pages")
     axes.barh(names, [row["collected"] for row in shown], color=BLUE, label="collected")
     axes.invert_yaxis()
     axes.legend(fontsize=8)
     axes.set_xlabel("pages")
-    return _saved(figure, path)
+    return _save_figure(figure, path)
 
 
 def rounds(figures: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """What each round collected, and how much of it was there before."""
-    figure, axes = _figure(height=3)
+    figure, axes = _new_figure(height=3)
     numbers = [row["round"] for row in figures]
     axes.bar(numbers, [row["collected"] for row in figures], color=LIGHT, width=0.6)
     axes.set_xticks(numbers)
@@ -85,28 +85,28 @@ def rounds(figures: Sequence[Mapping[str, Any]], path: Path) -> Path:
     overlap.plot(numbers, [100 * row["overlap"] for row in figures], color=RED, marker="o")
     overlap.set_ylim(0, 105)
     overlap.set_ylabel("% already collected before", color=RED)
-    return _saved(figure, path)
+    return _save_figure(figure, path)
 
 
 def calibration(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """Share of mathematics among documents of a score, on sources that training did not see; the area of a point is its documents."""
-    figure, axes = _figure(height=3)
+    figure, axes = _new_figure(height=3)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     filled = [row for row in rows if row["documents"]]
     sizes = [20 + 200 * row["documents"] / sum(row["documents"] for row in filled) for row in filled]
     axes.scatter([row["mean_score"] for row in filled], [row["share_positive"] for row in filled], s=sizes, color=BLUE)
     axes.set_xlabel("score, on sources that training did not see")
     axes.set_ylabel("share that is mathematics")
-    return _saved(figure, path)
+    return _save_figure(figure, path)
 
 
-def _figure(*, height: float) -> tuple[Any, Any]:
+def _new_figure(*, height: float) -> tuple[Any, Any]:
     from matplotlib import pyplot as plt
 
     return plt.subplots(figsize=(7, height), layout="constrained")
 
 
-def _saved(figure: Any, path: Path) -> Path:
+def _save_figure(figure: Any, path: Path) -> Path:
     from matplotlib import pyplot as plt
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -47,17 +47,17 @@ def write_report(out: Path) -> Path:
     if not steps:
         raise InputError(f"{out}: holds no funnel.json with a finished step; nothing to report yet")
     figures = round_figures(out)
-    docs = list(islice(_corpus(out), SAMPLED))
-    pictures = list(_draw(out, steps, figures, docs))
+    docs = list(islice(_corpus_docs(out), SAMPLED))
+    pictures = list(_draw_plots(out, steps, figures, docs))
     parts = [
         f"<h1>{html.escape(out.resolve().name)}</h1>",
-        _funnel(steps),
+        _funnel_table(steps),
         '<div class="plots">' + "".join(_image(path) for path in pictures) + "</div>",
-        _rounds(figures),
-        _domains(out, figures),
-        _cost(steps),
-        _kept(docs),
-        _rejected(out),
+        _rounds_table(figures),
+        _domains_table(out, figures),
+        _cost_table(steps),
+        _kept_pages(docs),
+        _rejected_pages(out),
         f"<h2>Configuration</h2><pre>{html.escape(json.dumps(read_json(out / 'config.json'), indent=1, ensure_ascii=False))}</pre>",
     ]
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(out.resolve().name)}</title><style>{STYLE}</style>'
@@ -66,12 +66,12 @@ def write_report(out: Path) -> Path:
     return out / "report.html"
 
 
-def _corpus(out: Path) -> Iterator[Doc]:
+def _corpus_docs(out: Path) -> Iterator[Doc]:
     if (out / "corpus" / "manifest.json").is_file():
         yield from read_docs(out / "corpus")
 
 
-def _draw(out: Path, steps: Sequence[Mapping[str, Any]], figures: Sequence[Mapping[str, Any]], docs: Sequence[Doc]) -> Iterator[Path]:
+def _draw_plots(out: Path, steps: Sequence[Mapping[str, Any]], figures: Sequence[Mapping[str, Any]], docs: Sequence[Doc]) -> Iterator[Path]:
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -96,7 +96,7 @@ def _draw(out: Path, steps: Sequence[Mapping[str, Any]], figures: Sequence[Mappi
         yield plots.calibration(bins, folder / "calibration.png")
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def _html_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Numbers to the right, everything else escaped and to the left."""
 
     def cell(value: Any) -> str:
@@ -109,24 +109,24 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return f"<table>{''.join(lines)}</table>"
 
 
-def _funnel(steps: Sequence[Mapping[str, Any]]) -> str:
+def _funnel_table(steps: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         [step["step"], step["unit"], step["in"], step["out"], ", ".join(f"{why} {count:,}" for why, count in step["dropped"].items())]
         for step in told_once(steps)
     ]
-    return "<h2>Funnel</h2>" + _table(["step", "unit", "in", "out", "dropped"], rows)
+    return "<h2>Funnel</h2>" + _html_table(["step", "unit", "in", "out", "dropped"], rows)
 
 
-def _rounds(figures: Sequence[Mapping[str, Any]]) -> str:
+def _rounds_table(figures: Sequence[Mapping[str, Any]]) -> str:
     if not figures:
         return ""
     names = ("round", "positives", "negatives", "threshold", "collected", "collected_tokens", "overlap", "domains", "patterns_accepted")
-    return "<h2>Rounds</h2>" + _table(
+    return "<h2>Rounds</h2>" + _html_table(
         [name.replace("_", " ") for name in names], [[row.get(name, "") for name in names] for row in figures]
     )
 
 
-def _domains(out: Path, figures: Sequence[Mapping[str, Any]]) -> str:
+def _domains_table(out: Path, figures: Sequence[Mapping[str, Any]]) -> str:
     if not figures:
         return ""
     rows = sorted(
@@ -137,10 +137,10 @@ def _domains(out: Path, figures: Sequence[Mapping[str, Any]]) -> str:
         [r["host"], r["pages"], r["collected"], f"{r['collected'] / max(1, r['pages']):.0%}", "yes" if r["mathematical"] else ""]
         for r in rows
     ]
-    return "<h2>Domains</h2>" + _table(["domain", "pages", "collected", "share", "mathematical"], body)
+    return "<h2>Domains</h2>" + _html_table(["domain", "pages", "collected", "share", "mathematical"], body)
 
 
-def _cost(steps: Sequence[Mapping[str, Any]]) -> str:
+def _cost_table(steps: Sequence[Mapping[str, Any]]) -> str:
     """Core-hours for a billion pages, from the seconds of this run. Extraction ran on several processes; training does not grow with the
     pages, so it stands beside them."""
     rows, total = [], 0.0
@@ -163,14 +163,14 @@ def _cost(steps: Sequence[Mapping[str, Any]]) -> str:
         "the rest too, by what starting takes."
     )
     head = ["step", "in", "seconds", "and training", "processes", "core-hours for 1e9 pages", "at $0.02-0.04 a core-hour"]
-    return f"<h2>Cost of a billion pages</h2><p>{note}</p>" + _table(head, rows)
+    return f"<h2>Cost of a billion pages</h2><p>{note}</p>" + _html_table(head, rows)
 
 
 def _dollars(hours: float) -> str:
     return " - ".join(f"${hours * price:,.0f}" for price in DOLLARS_A_CORE_HOUR)
 
 
-def _kept(docs: Sequence[Doc]) -> str:
+def _kept_pages(docs: Sequence[Doc]) -> str:
     """A few pages spread over the scores, as they came and as they are now."""
     ranked = sorted(docs, key=lambda doc: (-doc.scores.get("math", 0.0), doc.id))
     chosen = [ranked[round(i * (len(ranked) - 1) / max(1, SAMPLES - 1))] for i in range(min(SAMPLES, len(ranked)))]
@@ -178,12 +178,12 @@ def _kept(docs: Sequence[Doc]) -> str:
     for doc in chosen:
         score = f"score {doc.scores['math']:.3f}, " if "math" in doc.scores else ""
         about = f"{score}{sum(doc.formulas.values())} formulas, {doc.language or 'no language'}"
-        pair = f"<pre>{html.escape(_before(doc))}</pre><pre>{html.escape(doc.text[:EXCERPT])}</pre>"
+        pair = f"<pre>{html.escape(_page_before(doc))}</pre><pre>{html.escape(doc.text[:EXCERPT])}</pre>"
         parts.append(f'<h3>{html.escape(doc.url[:200])}</h3><p>{about}</p><div class="pair">{pair}</div>')
     return "<h2>Pages before and after</h2>" + "".join(parts) if parts else ""
 
 
-def _before(doc: Doc) -> str:
+def _page_before(doc: Doc) -> str:
     """The page as the archive holds it, from a little before where the document's text begins; why not, where it cannot be read again."""
     from data_pipeline.archives.archive_pages import read_pages
     from data_pipeline.extraction.charset_decoding import decode
@@ -197,7 +197,7 @@ def _before(doc: Doc) -> str:
     return f"({doc.origin.archive} is not where it was)"
 
 
-def _rejected(out: Path) -> str:
+def _rejected_pages(out: Path) -> str:
     """Of each reason a few addresses; the text only where the run keeps it."""
     shown: dict[str, list[Doc]] = {}
     if (out / "rejected.jsonl.zst").is_file():
@@ -206,7 +206,7 @@ def _rejected(out: Path) -> str:
             if len(examples) < REJECTS:
                 examples.append(doc)
     rows = [[reason, doc.url[:120], doc.text[:200]] for reason, docs in sorted(shown.items()) for doc in docs]
-    return "<h2>Dropped</h2>" + _table(["reason", "address", "text"], rows) if rows else ""
+    return "<h2>Dropped</h2>" + _html_table(["reason", "address", "text"], rows) if rows else ""
 
 
 def _image(path: Path) -> str:

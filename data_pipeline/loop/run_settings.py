@@ -76,7 +76,7 @@ class Settings:
     workers: int = _option(0, "machine", "processes; 0: one a core")
 
     def __post_init__(self) -> None:
-        _check(self)
+        _refuse_meaningless(self)
 
 
 CHOICES = {
@@ -104,7 +104,7 @@ class SettingError(InputError):
         return self.text.format(first, *others)
 
 
-def _check(settings: Settings) -> None:
+def _refuse_meaningless(settings: Settings) -> None:
     """Raises SettingError for the first value that no run can mean, and for one that the others make idle."""
     for name, choices in CHOICES.items():
         value = getattr(settings, name)
@@ -143,12 +143,12 @@ def from_mapping(values: Mapping[str, Any], *, where: str) -> Settings:
                 f"{where}: unknown key {key!r}{did_you_mean(key.replace('-', '_'), known) or '; there are ' + ', '.join(known)}"
             )
     try:
-        return Settings(**{key: _coerce(known[key], value, where) for key, value in values.items()})
+        return Settings(**{key: _setting_value(known[key], value, where) for key, value in values.items()})
     except SettingError as error:
         raise InputError(f"{where}: {error}") from None
 
 
-def _coerce(entry: dataclasses.Field[Any], value: Any, where: str) -> Any:
+def _setting_value(entry: dataclasses.Field[Any], value: Any, where: str) -> Any:
     wanted = entry.type
     if _is_strings(wanted):
         if isinstance(value, str):
@@ -199,7 +199,7 @@ def read_config(path: Path) -> Configured:
 
 def to_mapping(settings: Settings) -> dict[str, Any]:
     """As JSON holds it (lists for tuples)."""
-    return {name: _plain(value) for name, value in dataclasses.asdict(settings).items()}
+    return {name: _as_json(value) for name, value in dataclasses.asdict(settings).items()}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], steps: Iterable[str]) -> list[str]:
@@ -207,9 +207,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], steps: Iterab
     wanted = set(steps)
     return [
         name for name, entry in fields().items()
-        if entry.metadata["step"] in wanted and before.get(name, _plain(entry.default)) != now.get(name, _plain(entry.default))
+        if entry.metadata["step"] in wanted and before.get(name, _as_json(entry.default)) != now.get(name, _as_json(entry.default))
     ]  # fmt: skip
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value

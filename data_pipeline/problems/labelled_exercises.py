@@ -87,7 +87,7 @@ def parts_of(candidate: Candidate) -> Iterator[Candidate]:
         yield candidate
         return
     intro = candidate.prompt[: questions[0].start()].strip()
-    asked, said = _between(questions, candidate.prompt), _between(solutions, candidate.solution)
+    asked, said = _texts_between(questions, candidate.prompt), _texts_between(solutions, candidate.solution)
     if not intro or any(len(_LETTERS.findall(_FORMULAS.sub("", part))) > _SPLIT_WORDS for part in asked):
         yield candidate
         return
@@ -97,7 +97,7 @@ def parts_of(candidate: Candidate) -> Iterator[Candidate]:
         yield replace(candidate, prompt=f"{intro} {question}" if "\n" not in intro else f"{intro}\n\n{question}", solution=solution)
 
 
-def _between(marks: list[re.Match[str]], text: str) -> list[str]:
+def _texts_between(marks: list[re.Match[str]], text: str) -> list[str]:
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     return [text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)]
 
@@ -110,10 +110,10 @@ def listed(blocks: Iterable[Block]) -> Iterator[Candidate]:
     mode, instruction = "", ""
     current: list[str] | None = None
     for block in blocks:
-        new = _mode(block)
+        new = _list_kind(block)
         if new is not None:
             if new == "questions" and mode == "answers":
-                yield from _matched(questions, answers, clashes)
+                yield from _match_numbers(questions, answers, clashes)
                 questions, answers, clashes = {}, {}, set()
             mode, current, instruction = new, None, ""
             continue
@@ -129,10 +129,10 @@ def listed(blocks: Iterable[Block]) -> Iterator[Candidate]:
             instruction, current = block.text, None
         elif current is not None and len(current) < _MAX_PARTS:
             current.append(block.text)
-    yield from _matched(questions, answers, clashes)
+    yield from _match_numbers(questions, answers, clashes)
 
 
-def _mode(block: Block) -> str | None:
+def _list_kind(block: Block) -> str | None:
     """What a heading says of what is below it: "questions", "answers", or nothing of the kind (""); None for no heading."""
     if (block.heading or block.text.startswith("**")) and _ANSWER_HEADING.match(block.text) and len(block.text) < 100 and not block.number:
         return "answers"
@@ -141,7 +141,7 @@ def _mode(block: Block) -> str | None:
     return "questions" if _LIST_HEADING.match(block.text) and len(block.text) < 120 else ""
 
 
-def _matched(questions: dict[str, list[str]], answers: dict[str, list[str]], clashes: set[str]) -> Iterator[Candidate]:
+def _match_numbers(questions: dict[str, list[str]], answers: dict[str, list[str]], clashes: set[str]) -> Iterator[Candidate]:
     for number, question in questions.items():
         if number not in answers:
             continue

@@ -71,14 +71,14 @@ class Candidate:
 
 def blocks(doc: Doc) -> Iterator[Block]:
     """The document's blocks in order. A listing is one; blank lines, headings, labels and numbered items begin others."""
-    for part in _parts(doc.text[:_MAX_TEXT]):
+    for part in _text_parts(doc.text[:_MAX_TEXT]):
         if part.startswith(("```", "~~~")):
             yield Block(part)
         else:
             yield _labelled_block(part)
 
 
-def _parts(text: str) -> Iterator[str]:
+def _text_parts(text: str) -> Iterator[str]:
     lines: list[str] = []
     fence, display = "", False
     for line in _QUOTE.sub("", text).split("\n"):
@@ -120,7 +120,7 @@ def _labelled_block(text: str) -> Block:
     bare = _BULLET_LABEL.sub("", text, count=1) if text[:1] in "-*•" else text
     heading = bool(_HEADING.match(text))
     found = _LABEL.match(bare)
-    if found and (label := _kind(found, heading)):
+    if found and (label := _label_kind(found, heading)):
         number = (found["index"] or found["number"] or "").rstrip(".")
         rest = found["rest"].strip()
         return Block(text, label, found["word"].lower(), number, rest, heading)
@@ -129,7 +129,7 @@ def _labelled_block(text: str) -> Block:
     return Block(text, heading=heading)
 
 
-def _kind(found: re.Match[str], heading: bool) -> str:
+def _label_kind(found: re.Match[str], heading: bool) -> str:
     """Which label it is, where it is one at all."""
     word, end, rest = found["word"].lower(), found["end"].strip(" "), found["rest"].strip()
     if len(word) <= 3 and not (found["word"][0].isupper() and end[:1] and end[-1] in ".:)" and (rest or found["number"])):

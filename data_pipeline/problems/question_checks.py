@@ -74,26 +74,26 @@ def checked_candidate(candidate: Candidate) -> Candidate:
         return candidate
     candidate = replace(candidate, prompt=candidate.prompt.strip(), solution=_QED.sub("", candidate.solution.strip()).strip())
     starts = choices_of(candidate)
-    if reason := _unfit(candidate, bool(starts)):
+    if reason := _why_unfit(candidate, bool(starts)):
         return replace(candidate, dropped=reason)
     if starts:
-        return _choice(candidate, starts)
+        return _checked_choice(candidate, starts)
     said = stated_answer(candidate)
     steps = last_step(candidate.solution) if said is None or "\\begin{" in said else None
     if said is None and steps is None:
         return replace(candidate, dropped="no answer")
     answer, proven = (steps, True) if steps else tidied_answer(said or "", candidate.prompt)
-    if answer is None or (reason := _bad_answer(answer)):
+    if answer is None or (reason := _why_bad_answer(answer)):
         return replace(candidate, dropped="answer is prose" if answer is None else reason)
-    if _in_prompt(answer, candidate.prompt):
+    if _is_in_prompt(answer, candidate.prompt):
         return replace(candidate, dropped="answer in prompt")
-    return _verified(replace(candidate, answer=answer), said=not proven)
+    return _verify_answer(replace(candidate, answer=answer), said=not proven)
 
 
 # ---------------------------------------------------------------- the question
 
 
-def _unfit(candidate: Candidate, choice: bool) -> str | None:
+def _why_unfit(candidate: Candidate, choice: bool) -> str | None:
     prompt = candidate.prompt
     if len(prompt) < _PROMPT[0] or len(prompt.split()) < _PROMPT_WORDS:
         return "too short"
@@ -129,7 +129,7 @@ def choices_of(candidate: Candidate) -> list[tuple[str, int, int]]:
 # ---------------------------------------------------------------- the answer
 
 
-def _choice(candidate: Candidate, starts: list[tuple[str, int, int]]) -> Candidate:
+def _checked_choice(candidate: Candidate, starts: list[tuple[str, int, int]]) -> Candidate:
     prompt = candidate.prompt
     ends = [start for _, start, _ in starts[1:]] + [len(prompt)]
     options = tuple(prompt[begin:end].strip(" \n;,|*") for (_, _, begin), end in zip(starts, ends, strict=True))
@@ -140,10 +140,10 @@ def _choice(candidate: Candidate, starts: list[tuple[str, int, int]]) -> Candida
     if letter is None or letter not in letters:
         return replace(candidate, dropped="no answer")
     asked = prompt if "letter" in prompt else f"{prompt}\n\n{LETTER_REQUEST}"
-    return _verified(replace(candidate, prompt=asked, answer=letter, choices=options), said=False)
+    return _verify_answer(replace(candidate, prompt=asked, answer=letter, choices=options), said=False)
 
 
-def _bad_answer(answer: str) -> str | None:
+def _why_bad_answer(answer: str) -> str | None:
     if answer.strip(" .").lower() in _GUESS:
         return "answer is a guess"
     if ";" in answer.replace("\\;", ""):
@@ -154,7 +154,7 @@ def _bad_answer(answer: str) -> str | None:
     return "answer is prose" if isinstance(value, Unparsed) or isinstance(parse(answer), Unparsed) else None
 
 
-def _in_prompt(answer: str, prompt: str) -> bool:
+def _is_in_prompt(answer: str, prompt: str) -> bool:
     """Whether the question states its answer. Short numbers and letters are in many prompts and give nothing away."""
     squeezed = _SPACE.sub("", answer).lower()
     return (len(squeezed) > 3 and not squeezed.isdigit()) and squeezed in _SPACE.sub("", prompt).lower()
@@ -163,17 +163,17 @@ def _in_prompt(answer: str, prompt: str) -> bool:
 # ---------------------------------------------------------------- the verifier
 
 
-def _verified(candidate: Candidate, *, said: bool = True) -> Candidate:
+def _verify_answer(candidate: Candidate, *, said: bool = True) -> Candidate:
     """Its own verifier must accept the answer, and find it in the solution where it was `said` there."""
     problem = make_problem(candidate.prompt, candidate.answer)
     responses = [answer_as_response(candidate.answer, "math_answer")]
     if said:
         solution = candidate.solution
         responses.append(f"Answer: {solution}" if candidate.listed and len(solution) <= LONGEST_ANSWER else solution)
-    right = all(_judge(problem.prompt, problem.answer, response) for response in responses)
+    right = all(_is_right(problem.prompt, problem.answer, response) for response in responses)
     return candidate if right else replace(candidate, dropped="not verified")
 
 
 @lru_cache(maxsize=256)
-def _judge(prompt: str, answer: str, response: str) -> bool:
+def _is_right(prompt: str, answer: str, response: str) -> bool:
     return verify(make_problem(prompt, answer), response).status is Status.RIGHT

@@ -37,7 +37,7 @@ def on_sites(doc: Doc, blocks: Sequence[Block]) -> Iterator[Candidate]:
     at = next((i for i, block in enumerate(blocks) if i and len(block.text) < 60 and _DIVIDER.fullmatch(block.text.strip())), None)
     if at is None or not _is_site(doc, blocks[at]):
         return
-    question, answer = _post(blocks[:at]), _post(blocks[at + 1 :])
+    question, answer = _first_post(blocks[:at]), _first_post(blocks[at + 1 :])
     if question and answer:
         yield Candidate("site", question, answer)
 
@@ -50,7 +50,7 @@ def _is_site(doc: Doc, divider: Block) -> bool:
     )
 
 
-def _post(blocks: Sequence[Block]) -> str:
+def _first_post(blocks: Sequence[Block]) -> str:
     """The text of the first post among these blocks: to its signature, without the page's furniture."""
     parts: list[str] = []
     for block in blocks[:_MAX_PARTS]:

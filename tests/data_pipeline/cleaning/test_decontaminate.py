@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline.cleaning.benchmark_index import Benchmarks, Hit
-from data_pipeline.cleaning.compared_words import DROPPED, raw_words, spell, spellings, words
+from data_pipeline.cleaning.compared_words import DROPPED, raw_words, spell_word, spellings, text_words
 from data_pipeline.cleaning.decontamination import decontaminate, hit_rows, row_hits
 from data_pipeline.documents.document import Doc, Origin
 from tests.clock import stopwatch
@@ -63,21 +63,21 @@ def doc(text: str, **more) -> Doc:
     ],
 )
 def test_one_spelling(one, other):
-    assert words(one) == words(other) != []
+    assert text_words(one) == text_words(other) != []
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("x + 2", "x + 3"), (r"\sin x", r"\cos x"), ("one", "two"), (r"\alpha", r"\beta"), ("1000", "100")]
 )
 def test_what_differs_stays_different(one, other):
-    assert words(one) != words(other)
+    assert text_words(one) != text_words(other)
 
 
 def test_every_raw_word_is_in_the_table_of_spellings():
     text = PROBLEM + SHORT + r"\varepsilon \dbinom{n}{k} {n \choose k} \Pi \foo \textbf{x} \quad"
-    table = {raw: word for word in words(text) for raw in spellings(word)}
-    assert [table[raw] for raw in raw_words(text) if raw not in DROPPED] == words(text)
-    assert all(spell(raw) == "" for raw in DROPPED)
+    table = {raw: word for word in text_words(text) for raw in spellings(word)}
+    assert [table[raw] for raw in raw_words(text) if raw not in DROPPED] == text_words(text)
+    assert all(spell_word(raw) == "" for raw in DROPPED)
 
 
 DISGUISES = {
@@ -133,7 +133,7 @@ def test_what_shares_no_ten_words_is_clean(text):
 
 
 def test_ten_words_hit_and_nine_do_not():
-    tokens = words(PROBLEM)
+    tokens = text_words(PROBLEM)
     assert BENCHMARKS.hits("now " + " ".join(tokens[4:14]) + " now")
     assert not BENCHMARKS.hits("now " + " ".join(tokens[4:13]) + " now")
 
@@ -146,7 +146,7 @@ def test_ten_numbers_in_a_row_tell_nothing_unless_a_problem_is_only_those():
 
 
 def test_hits_say_where_and_what():
-    tokens = words(PROBLEM)
+    tokens = text_words(PROBLEM)
     (hit,) = BENCHMARKS.hits(f"{BEFORE}\n\n{' '.join(tokens[:5])}\n \n{' '.join(tokens[5:10])}\n\n{AFTER}")
     assert hit == Hit("bakery.jsonl", 7, " ".join(tokens[:10]), 1, 2)
     assert list(hit_rows("x1", [hit])) == [
@@ -155,13 +155,13 @@ def test_hits_say_where_and_what():
 
 
 def test_an_ngram_across_two_paragraphs_removes_both_and_no_other():
-    tokens = words(PROBLEM)
+    tokens = text_words(PROBLEM)
     text = f"{BEFORE}\n\nIt began: {' '.join(tokens[:5])}\n\n{' '.join(tokens[5:10])}, they say.\n\n{AFTER}"
     assert BENCHMARKS.clean(text)[0] == f"{BEFORE}\n\n{AFTER}"
 
 
 def test_what_a_removal_brings_together_goes_too():
-    tokens = words(PROBLEM)
+    tokens = text_words(PROBLEM)
     whole = " ".join(tokens[14:24])
     text = f"{BEFORE}\n\n{' '.join(tokens[:5])}\n\n{whole}\n\n{' '.join(tokens[5:10])}\n\n{AFTER}"
     assert BENCHMARKS.clean(text)[0] == f"{BEFORE}\n\n{AFTER}"
@@ -270,7 +270,7 @@ def test_hostile_text_takes_linear_time(text):
 
 
 def test_a_page_made_to_need_many_rounds_loses_all():
-    tokens = words(PROBLEM)
+    tokens = text_words(PROBLEM)
     halves = [f"{' '.join(tokens[:5])}", f"{' '.join(tokens[5:10])}"]
     text = "\n\n".join([halves[0]] * 40 + [halves[1]] * 40)
     took = stopwatch()
@@ -298,7 +298,7 @@ def test_any_ten_words_between_white_space_are_found_where_they_hold_a_word():
     pieces = EQUATIONS.split()
     for start in range(len(pieces) - 9):
         piece = " ".join(pieces[start : start + 10])
-        if len(words(piece)) >= 7 and sum(map(len, words(piece))) >= 18:
+        if len(text_words(piece)) >= 7 and sum(map(len, text_words(piece))) >= 18:
             for text in (f"{BEFORE}\n\n{piece}\n\n{AFTER}", f"- - - *** {piece} - -", piece.replace("$", "")):
                 assert {hit.row for hit in found.hits(text)} == {4}, text
 
