@@ -23,6 +23,7 @@ import tokenize
 from pathlib import Path
 from typing import Any
 
+from benchmarks.parts import DATA
 from verifiers.problem import make_problem
 from verifiers.programs.python_tests import verify
 from verifiers.sandboxes.local_sandbox import Sandbox
@@ -105,7 +106,7 @@ def verdicts(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("RECKON_DATA") or "../shared/data"))
+    parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core, for the servers and programs too
     with Sandbox() as sandbox:

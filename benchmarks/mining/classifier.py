@@ -23,8 +23,9 @@ from typing import Any
 from benchmarks.mining.disputed_pages import why_disputed
 from benchmarks.parts import WEB, best_seconds, ended, labelled_rows, options
 from data_pipeline.classifier.classifier_figures import figures
-from data_pipeline.classifier.classifier_words import FORMULA
-from data_pipeline.classifier.math_classifier import PRESETS, Classifier, Example, Training, normalise, train
+from data_pipeline.classifier.classifier_words import FORMULA, normalise
+from data_pipeline.classifier.math_classifier import PRESETS, Classifier, Training, train
+from data_pipeline.classifier.training_examples import Example
 from data_pipeline.documents.document import Origin, Page
 
 BAR = 0.90

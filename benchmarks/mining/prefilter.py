@@ -6,7 +6,6 @@ The prefilter's recall over the labelled pages of ../shared/data/web (or $RECKON
 """
 
 import gzip
-import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -136,8 +135,6 @@ def through_workers(source: str, out: Path) -> tuple[float, Progress]:
 
 def hostile(folder: Path) -> dict[str, Any]:
     """Pages that hung others, one at a time, and an archive of pages meant to."""
-    if importlib.util.find_spec("data_pipeline.extraction.page_to_document") is None:
-        return {"not_measured": ["hostile pages: data_pipeline.extraction.page_to_document is missing"]}
     (folder / "empty.html").write_text("<p>one page, to know what the start of the processes costs")
     started, _ = through_workers(str(folder / "empty.html"), folder / "out")
     slowest, without, outcomes = 0.0, 0, Counter[str]()

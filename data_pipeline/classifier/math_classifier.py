@@ -34,8 +34,6 @@ from data_pipeline.classifier.training_process import LABELS
 from verifiers.child_environment import child_environment
 from verifiers.input_error import InputError
 
-__all__ = ["LABELS", "PRESETS", "Classifier", "Example", "Training", "normalise", "train", "train_files"]
-
 _LEARNT, _FASTEST, _LONGEST = 5000, 0.5, 100  # learning rate x updates that suffice; the rate and the epochs of small seeds
 
 

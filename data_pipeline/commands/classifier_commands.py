@@ -21,10 +21,6 @@ from data_pipeline.loop.step_records import Watch, watched, write_json
 from verifiers.input_error import InputError
 
 
-def command(name: str, arguments: Sequence[str]) -> int:
-    return train(arguments) if name == "train" else score(arguments)
-
-
 def train(arguments: Sequence[str]) -> int:
     parser = Parser("train", "A classifier from labelled pages; figures on unseen sources beside those on seen ones.")
     parser.add_argument(

@@ -23,10 +23,6 @@ SHOWN = 12  # hosts, reasons and families of a table
 TEXT = 1500  # characters of a document that `inspect` prints
 
 
-def command(name: str, arguments: Sequence[str]) -> int:
-    return {"stats": stats, "report": report, "inspect": inspect}[name](arguments)
-
-
 def is_run(path: Path) -> bool:
     return (path / "config.json").is_file() and (path / "steps").is_dir()
 

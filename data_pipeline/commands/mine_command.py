@@ -1,6 +1,6 @@
 """`reckon mine`: the pipeline from the command line. Exit codes: 0 done, 2 the input was wrong or the disk is full (one line), 130 stopped.
 
-Each command is a module with an argparse parser and a `run`; this one dispatches and answers for unknown names and options. A run that was
+Each command is a function with a parser of its own; this module dispatches and answers for unknown names and options. A run that was
 stopped goes on when the same command is given again.
 """
 
@@ -11,21 +11,27 @@ from collections.abc import Sequence
 
 from verifiers.input_error import InputError, did_you_mean
 
-COMMANDS = {  # name -> (module with `command(arguments) -> exit code`, what it does)
-    "demo": ("data_pipeline.commands.run_command", "two rounds on a small made-up web, in under a minute"),
-    "run": ("data_pipeline.commands.run_command", "the whole loop: CONFIG.toml or INPUTS... --seed ... --out DIR"),
-    "extract": ("data_pipeline.commands.step_commands", "pages to text with LaTeX: IN... --out FILE.jsonl"),
-    "train": ("data_pipeline.commands.classifier_commands", "a classifier: POSITIVES... --negatives FILES --out MODEL.bin"),
+COMMANDS = {  # name -> (module:function from arguments to an exit code, what it does)
+    "demo": ("data_pipeline.commands.run_command:demo", "two rounds on a small made-up web, in under a minute"),
+    "run": ("data_pipeline.commands.run_command:run", "the whole loop: CONFIG.toml or INPUTS... --seed ... --out DIR"),
+    "extract": ("data_pipeline.commands.step_commands:extract", "pages to text with LaTeX: IN... --out FILE.jsonl"),
+    "train": ("data_pipeline.commands.classifier_commands:train", "a classifier: POSITIVES... --negatives FILES --out MODEL.bin"),
     "score": (
-        "data_pipeline.commands.classifier_commands",
+        "data_pipeline.commands.classifier_commands:score",
         "documents with their probability of mathematics: IN... --model MODEL.bin --out FILE",
     ),
-    "dedup": ("data_pipeline.commands.step_commands", "without duplicates: IN... --out FILE"),
-    "decontaminate": ("data_pipeline.commands.step_commands", "without the words of benchmarks: IN... --benchmarks FILES --out FILE"),
-    "problems": ("data_pipeline.commands.step_commands", "question-answer pairs with verified answers: IN... --out FILE.jsonl"),
-    "stats": ("data_pipeline.commands.inspection_commands", "what a run or a file of documents holds: DIR or FILE, --json"),
-    "report": ("data_pipeline.commands.inspection_commands", "report.html and its plots again, from the files of a run: DIR"),
-    "inspect": ("data_pipeline.commands.inspection_commands", "what every stage made of a document: ID or URL or LINE --in DIR or FILE"),
+    "dedup": ("data_pipeline.commands.step_commands:dedup_files", "without duplicates: IN... --out FILE"),
+    "decontaminate": (
+        "data_pipeline.commands.step_commands:decontaminate_files",
+        "without the words of benchmarks: IN... --benchmarks FILES --out FILE",
+    ),
+    "problems": ("data_pipeline.commands.step_commands:problems", "question-answer pairs with verified answers: IN... --out FILE.jsonl"),
+    "stats": ("data_pipeline.commands.inspection_commands:stats", "what a run or a file of documents holds: DIR or FILE, --json"),
+    "report": ("data_pipeline.commands.inspection_commands:report", "report.html and its plots again, from the files of a run: DIR"),
+    "inspect": (
+        "data_pipeline.commands.inspection_commands:inspect",
+        "what every stage made of a document: ID or URL or LINE --in DIR or FILE",
+    ),
 }
 FULL = (errno.ENOSPC, errno.EDQUOT)
 DISK = (*FULL, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EFBIG, errno.ENAMETOOLONG)
@@ -50,7 +56,8 @@ def command(arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
         raise InputError(f"unknown command {name!r}{did_you_mean(name, COMMANDS) or '; there are ' + ', '.join(COMMANDS)}")
     try:
-        return int(importlib.import_module(COMMANDS[name][0]).command(name, list(arguments[1:])))
+        module, _, function = COMMANDS[name][0].partition(":")
+        return int(getattr(importlib.import_module(module), function)(list(arguments[1:])))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in EXTRA:
             raise

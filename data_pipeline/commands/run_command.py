@@ -15,10 +15,6 @@ from data_pipeline.loop.run_settings import Configured, Settings, read_config
 from verifiers.input_error import InputError
 
 
-def command(name: str, arguments: Sequence[str]) -> int:
-    return demo(arguments) if name == "demo" else run(arguments)
-
-
 def run(arguments: Sequence[str]) -> int:
     parser = Parser("run", "The whole loop, from archives to a corpus and problems. A run that was stopped goes on when called again.")
     parser.add_argument("inputs", nargs="*", help="a configuration (.toml, .json), or archives, pages, folders, globs, lists of paths")

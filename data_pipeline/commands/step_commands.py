@@ -25,10 +25,6 @@ from verifiers.input_error import InputError
 EXTRACTION = ("prefilter", "block", "allow", "page_seconds", "page_megabytes", "keep_rejects", "workers")
 
 
-def command(name: str, arguments: Sequence[str]) -> int:
-    return {"extract": extract, "dedup": dedup_files, "decontaminate": decontaminate_files, "problems": problems}[name](arguments)
-
-
 def output_file(path: Path) -> Path:
     """Raises InputError for an output that is no JSON Lines file, before any work is done."""
     if not path.name.endswith((".jsonl", ".jsonl.zst", ".jsonl.gz")):

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from data_pipeline.classifier.math_classifier import Classifier, Example, train, training_for
+from data_pipeline.classifier.math_classifier import Classifier, train, training_for
 from data_pipeline.classifier.parallel_scoring import score_texts
+from data_pipeline.classifier.training_examples import Example
 from data_pipeline.documents.addresses import host
 from data_pipeline.loop import math_domains
 from data_pipeline.loop.extracted_pages import processes

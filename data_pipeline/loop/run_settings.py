@@ -76,7 +76,29 @@ class Settings:
     workers: int = _option(0, "machine", "processes; 0: one a core")
 
     def __post_init__(self) -> None:
-        _refuse_meaningless(self)
+        """Raises SettingError for the first value that no run can mean, and for one that the others make idle."""
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise SettingError(
+                    f"{{}} is none of {', '.join(choices)}{did_you_mean(str(value).replace('-', '_'), choices)}", name, value=value
+                )
+        for name in SHARES:
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise SettingError("{} is not between 0 and 1", name, value=getattr(self, name))
+        for name, least in COUNTS.items():
+            if getattr(self, name) < least:
+                raise SettingError(f"{{}} is less than {least}", name, value=getattr(self, name))
+        if not 0.01 <= self.page_seconds <= 3600:
+            raise SettingError("{} is not between 0.01 and 3600", "page_seconds", value=self.page_seconds)
+        if self.budget and self.threshold:
+            raise SettingError("{} and {} both choose how much is collected; give one of them", "budget", "threshold")
+        if self.near_threshold != NEAR and self.lsh != "6x20":
+            raise SettingError(
+                "{} has no effect with {} 11x10, whose pairs are not verified; leave it out, or take 6x20", "near_threshold", "lsh"
+            )
+        if self.near_threshold != NEAR and not self.near:
+            raise SettingError("{} has no effect without {}; leave it out", "near_threshold", "near")
 
 
 CHOICES = {
@@ -102,32 +124,6 @@ class SettingError(InputError):
         if self.value is not None:
             first = f"{first} {self.value}" if option else f"{first} = {self.value!r}"
         return self.text.format(first, *others)
-
-
-def _refuse_meaningless(settings: Settings) -> None:
-    """Raises SettingError for the first value that no run can mean, and for one that the others make idle."""
-    for name, choices in CHOICES.items():
-        value = getattr(settings, name)
-        if value not in choices:
-            raise SettingError(
-                f"{{}} is none of {', '.join(choices)}{did_you_mean(str(value).replace('-', '_'), choices)}", name, value=value
-            )
-    for name in SHARES:
-        if not 0.0 <= getattr(settings, name) <= 1.0:
-            raise SettingError("{} is not between 0 and 1", name, value=getattr(settings, name))
-    for name, least in COUNTS.items():
-        if getattr(settings, name) < least:
-            raise SettingError(f"{{}} is less than {least}", name, value=getattr(settings, name))
-    if not 0.01 <= settings.page_seconds <= 3600:
-        raise SettingError("{} is not between 0.01 and 3600", "page_seconds", value=settings.page_seconds)
-    if settings.budget and settings.threshold:
-        raise SettingError("{} and {} both choose how much is collected; give one of them", "budget", "threshold")
-    if settings.near_threshold != NEAR and settings.lsh != "6x20":
-        raise SettingError(
-            "{} has no effect with {} 11x10, whose pairs are not verified; leave it out, or take 6x20", "near_threshold", "lsh"
-        )
-    if settings.near_threshold != NEAR and not settings.near:
-        raise SettingError("{} has no effect without {}; leave it out", "near_threshold", "near")
 
 
 def fields() -> dict[str, dataclasses.Field[Any]]:

@@ -7,7 +7,7 @@ one: in a heading, in bold, with a number, alone on its line, or with a colon or
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from data_pipeline.documents.document import Doc
 
@@ -64,7 +64,7 @@ class Candidate:
     listed: bool = False
     """Whether the solution is the entry of a list of answers, so that all of it may be the answer."""
     answer: str = ""
-    choices: tuple[str, ...] = field(default=())
+    choices: tuple[str, ...] = ()
     """Options of a multiple choice; the answer is then a letter."""
     dropped: str | None = None
 

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.classifier.math_classifier import Example, Training, normalise
+from data_pipeline.classifier.classifier_words import normalise
+from data_pipeline.classifier.math_classifier import Training
+from data_pipeline.classifier.training_examples import Example
 
 
 def train(examples: Iterable[Example], model: Path, training: Training, **_: Any) -> dict[str, Any]:

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from data_pipeline.classifier.classifier_figures import figures, figures_table
-from data_pipeline.classifier.math_classifier import LABELS, PRESETS, Classifier, Example, Training, normalise, train, train_files
-from data_pipeline.classifier.training_examples import Examples, balanced_rows
-from data_pipeline.classifier.training_process import _descend
+from data_pipeline.classifier.classifier_words import normalise
+from data_pipeline.classifier.math_classifier import PRESETS, Classifier, Training, train, train_files
+from data_pipeline.classifier.training_examples import Example, Examples, balanced_rows
+from data_pipeline.classifier.training_process import LABELS, _descend
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
 
