@@ -24,24 +24,16 @@ _ROWS: dict[str, list[tuple[str, str]]] = {
             "$\\boxed{(3, 37, 3, 13), (3, 17, 3, 7), (3, 3, 2, 3), (3,17,3,7), (17,3,3,7), (37,3,3,13)}$",
         ),
     ],
-    "a pair in round brackets is not a set": [
-        ("$(1,3)$", "${1,3}$"),
-    ],
+    "a pair in round brackets is not a set": [("$(1,3)$", "${1,3}$")],
     "the sides would not be treated alike: x in [-2,7] is -2 <= x <= 7 whichever is the gold": [
-        ("$x \\in [-2,7]$", "$-2 \\\\le x \\\\le 7$"),
+        ("$x \\in [-2,7]$", "$-2 \\\\le x \\\\le 7$")
     ],
-    "f(x) and f(y) are different values": [
-        ("$f(x)$", "$f(y)$"),
-    ],
-    "1 + 1/e is not 1 - 1/e": [
-        ("$1 - \\frac{1}{\\mathrm{e}}$", "$1 + \\frac{1}{\\mathrm{e}}$"),
-    ],
+    "f(x) and f(y) are different values": [("$f(x)$", "$f(y)$")],
+    "1 + 1/e is not 1 - 1/e": [("$1 - \\frac{1}{\\mathrm{e}}$", "$1 + \\frac{1}{\\mathrm{e}}$")],
     "the box is the answer, and a phrase behind it that says otherwise is none (VERIFIERS.md, failure 22)": [
-        ("$10455$", "... Final Answer: The final answer is $10,455$. I hope it is correct."),
+        ("$10455$", "... Final Answer: The final answer is $10,455$. I hope it is correct.")
     ],
-    "13 under \\text is 13, also where a string escape made a tab of its \\t": [
-        ("$\text{13}$", "$13$"),
-    ],
+    "13 under \\text is 13, also where a string escape made a tab of its \\t": [("$\text{13}$", "$13$")],
 }
 DISPUTED: dict[tuple[str, str], str] = {pair: why for why, pairs in _ROWS.items() for pair in pairs}
 

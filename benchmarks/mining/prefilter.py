@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.parts import WEB, best_seconds, labelled_rows, options, report
 from data_pipeline.archives.archive_pages import read_pages
+from data_pipeline.commands.demo_web import records_of_page, warc_record
 from data_pipeline.extraction.extract_archives import Extraction, Progress, extract_archives
 from data_pipeline.extraction.page_prefilter import has_mathematics
 
@@ -81,26 +82,14 @@ def markup(pages: list[tuple[str, bytes]]) -> dict[str, Any]:
     }
 
 
-def record(kind: str, url: str, content: bytes) -> bytes:
-    head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {url}\r\nWARC-Date: 2026-01-01T00:00:00Z\r\n"
-    media = "application/http; msgtype=response" if kind == "response" else "application/http; msgtype=request"
-    return f"{head}Content-Type: {media}\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content + b"\r\n\r\n"
-
-
 def response(number: int, body: bytes, header: str = "") -> bytes:
-    return record("response", f"http://a.example/{number}", f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n{header}\r\n".encode() + body)
+    http = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n{header}\r\n".encode() + body
+    return warc_record("response", f"http://a.example/{number}", http, "application/http; msgtype=response")
 
 
 def reading(pages: list[tuple[str, bytes]], folder: Path, peer: str | None) -> dict[str, Any]:
     """Records a second of an archive with a request and a metadata record to each page, as Common Crawl's."""
-    records = []
-    for number, (_, body) in enumerate(pages):
-        url = f"http://a.example/{number}"
-        records += [
-            record("request", url, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-            response(number, body),
-            record("metadata", url, b"fetchTimeMs: 1\r\n"),
-        ]
+    records = [record for number, (_, body) in enumerate(pages) for record in records_of_page(f"http://a.example/{number}", body)]
     result: dict[str, Any] = {}
     for name, data in (("gz", b"".join(gzip.compress(one, 6) for one in records)), ("plain", b"".join(records))):
         file = folder / f"speed.warc.{name}"

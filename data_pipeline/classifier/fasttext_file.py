@@ -8,7 +8,7 @@ matrix (2 GB at dim 256 and 2M buckets) never enters memory. The scores are the 
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,11 +76,7 @@ def read_projected(path: Path) -> Projected:
 def write_model(path: Path, header: Header, words: Mapping[str, int], labels: Mapping[str, int], inputs: Floats, outputs: Floats) -> None:
     """`words` and `labels` with their counts, in the order of their rows."""
     with path.open("wb") as file:
-        h = header
-        file.write(_HEADER.pack(
-            _MAGIC, _VERSION, h.dim, h.window, h.epochs, h.min_count, h.negatives, h.word_ngrams, h.loss, h.model, h.bucket, h.minn, h.maxn,
-            h.lr_update_rate, h.sampling, h.size, h.words, h.labels, h.tokens, h.pruned,
-        ))  # fmt: skip
+        file.write(_HEADER.pack(_MAGIC, _VERSION, *astuple(header)))
         for kind, entries in enumerate((words, labels)):
             for entry, count in entries.items():
                 file.write(entry.encode("utf-8", "replace") + struct.pack("<xqb", count, kind))

@@ -133,11 +133,7 @@ def drop_duplicates(docs: Iterable[Doc], duplicates: Duplicates) -> Iterator[Doc
 
 
 def dedup(
-    inputs: Sequence[Path],
-    work: Path,
-    settings: Dedup = Dedup(),
-    *,
-    seen_pairs: Callable[[list[list[int]]], None] | None = None,
+    inputs: Sequence[Path], work: Path, settings: Dedup = Dedup(), *, seen_pairs: Callable[[list[list[int]]], None] | None = None
 ) -> Duplicates:
     """Find the copies among the documents of the inputs that are not dropped yet, and write `work/duplicates.jsonl`.
 

@@ -77,17 +77,21 @@ def write_web(folder: Path, share: float = 1.0) -> list[Path]:
 
 
 def warc_records(url: str, html: bytes) -> bytes:
-    """A page as crawlers store it: a request, a response and a metadata record, each a gzip member."""
+    """A page as crawlers store it, each record a gzip member."""
+    return b"".join(gzip.compress(record, 6, mtime=0) for record in records_of_page(url, html))
+
+
+def records_of_page(url: str, html: bytes) -> list[bytes]:
+    """A request, a response and a metadata record."""
     http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b" % (len(html), html)
-    records = [
-        _record("request", url, b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: CCBot/2.0\r\n\r\n", "application/http; msgtype=request"),
-        _record("response", url, http, "application/http; msgtype=response"),
-        _record("metadata", url, b"fetchTimeMs: 100\r\n", "application/warc-fields"),
+    return [
+        warc_record("request", url, b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: CCBot/2.0\r\n\r\n", "application/http; msgtype=request"),
+        warc_record("response", url, http, "application/http; msgtype=response"),
+        warc_record("metadata", url, b"fetchTimeMs: 100\r\n", "application/warc-fields"),
     ]
-    return b"".join(gzip.compress(record, 6, mtime=0) for record in records)
 
 
-def _record(kind: str, url: str, block: bytes, content_type: str) -> bytes:
+def warc_record(kind: str, url: str, block: bytes, content_type: str) -> bytes:
     """One WARC/1.0 record; its id follows from the URL, so that equal webs are equal bytes."""
     number = hashlib.blake2b(f"{kind} {url}".encode(), digest_size=16).hexdigest()
     name = f"{number[:8]}-{number[8:12]}-{number[12:16]}-{number[16:20]}-{number[20:32]}"

@@ -47,7 +47,7 @@ def write_report(out: Path) -> Path:
     if not steps:
         raise InputError(f"{out}: holds no funnel.json with a finished step; nothing to report yet")
     figures = round_figures(out)
-    docs = list(islice(_corpus_docs(out), SAMPLED))
+    docs = list(islice(read_docs(out / "corpus"), SAMPLED)) if (out / "corpus" / "manifest.json").is_file() else []
     pictures = list(_draw_plots(out, steps, figures, docs))
     parts = [
         f"<h1>{html.escape(out.resolve().name)}</h1>",
@@ -64,11 +64,6 @@ def write_report(out: Path) -> Path:
     with atomic_path(out / "report.html") as temporary:
         temporary.write_text(head + "\n".join(parts) + "</html>\n", encoding="utf-8", errors="replace")
     return out / "report.html"
-
-
-def _corpus_docs(out: Path) -> Iterator[Doc]:
-    if (out / "corpus" / "manifest.json").is_file():
-        yield from read_docs(out / "corpus")
 
 
 def _draw_plots(out: Path, steps: Sequence[Mapping[str, Any]], figures: Sequence[Mapping[str, Any]], docs: Sequence[Doc]) -> Iterator[Path]:
