@@ -26,7 +26,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         for written in [*temporary.rglob("*"), temporary] if temporary.is_dir() else [temporary]:
             _sync(written)
-        _put(temporary, path)
+        _give_name(temporary, path)
         _sync(path.parent)
     finally:
         _remove(temporary)
@@ -50,7 +50,7 @@ def _neighbour(path: Path) -> Path:
     return path.with_name(f".tmp-{os.getpid()}-{next(_count)}-{path.name}")
 
 
-def _put(temporary: Path, path: Path) -> None:
+def _give_name(temporary: Path, path: Path) -> None:
     """Give what is written its name. Only a folder that is empty can be replaced by one, so an earlier one has to go first."""
     for _ in range(_TRIES):
         if path.is_dir() and not path.is_symlink():

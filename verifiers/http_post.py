@@ -140,10 +140,10 @@ def ask(
     except (OSError, http.client.HTTPException, ValueError) as error:
         if time.monotonic() >= until:  # it was cut
             raise HttpFault(Trouble.LATE, "timed out") from None
-        raise _fault(error) from None
+        raise _fault_of(error) from None
 
 
-def _fault(error: Exception) -> HttpFault:
+def _fault_of(error: Exception) -> HttpFault:
     if isinstance(error, OSError | http.client.IncompleteRead | http.client.RemoteDisconnected):
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return HttpFault(Trouble.UNREACHABLE, " ".join(str(reason).split())[:200])
@@ -155,7 +155,7 @@ def read_json(body: bytes) -> Any:
     """The JSON in an answer. Raises HttpFault for what is none, is nested too deeply, or has numbers or parts that nothing can hold."""
     try:
         most = max(_MANY_CONTAINERS, len(body) // _SMALLEST)
-        if _containers(body) > most and _containers(_STRING.sub(b"", body)) > most:
+        if _count_containers(body) > most and _count_containers(_STRING.sub(b"", body)) > most:
             raise ValueError("too many objects and lists")
         if _LONG_NUMBER.search(body):  # perhaps in a string, where it may stand
             return json.loads(body, parse_int=_integer)
@@ -164,7 +164,7 @@ def read_json(body: bytes) -> Any:
         raise HttpFault(Trouble.NO_ANSWER, f"{type(error).__name__}: {error}"[:200]) from None
 
 
-def _containers(body: bytes) -> int:
+def _count_containers(body: bytes) -> int:
     return body.count(b"{") + body.count(b"[")
 
 
@@ -174,7 +174,7 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _left(until: float) -> float:
+def _seconds_left(until: float) -> float:
     left = until - time.monotonic()
     if left <= 0:
         raise TimeoutError("timed out")
@@ -188,13 +188,13 @@ class _Timed:
         self._connection, self.until = connection, until
 
     def receive(self, buffer: Any) -> int:
-        self._connection.settimeout(_left(self.until))
+        self._connection.settimeout(_seconds_left(self.until))
         return self._connection.recv_into(buffer)
 
     def sendall(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
-            self._connection.settimeout(_left(self.until))
+            self._connection.settimeout(_seconds_left(self.until))
             rest = rest[self._connection.send(rest[: 4 * _PIECE]) :]
 
     def makefile(self, mode: str) -> io.BufferedReader:
@@ -280,7 +280,7 @@ def _connect(parts: SplitResult, proxy: SplitResult | None, until: float, connec
     place = proxy or parts
     if parts.scheme not in ("http", "https") or not parts.hostname or not place.hostname:
         raise ValueError(f"no address of a server: {parts.scheme}://{_host(parts)}")
-    connection = stack.enter_context(closing(_reach(place.hostname, _port(place), until, connect_seconds)))
+    connection = stack.enter_context(closing(_connect_to_host(place.hostname, _port(place), until, connect_seconds)))
     if parts.scheme == "http":
         return connection
     if proxy:
@@ -289,7 +289,7 @@ def _connect(parts: SplitResult, proxy: SplitResult | None, until: float, connec
         client.sock = _Timed(connection, until)
         client._tunnel()  # type: ignore[attr-defined]
     stack.enter_context(_shut_at(connection, until))
-    connection.settimeout(_left(until))
+    connection.settimeout(_seconds_left(until))
     context = ssl.create_default_context()
     return stack.enter_context(closing(context.wrap_socket(connection, server_hostname=parts.hostname)))
 
@@ -303,7 +303,7 @@ def _shut_at(connection: socket.socket, until: float) -> Iterator[None]:
             with suppress(OSError):  # it has ended by itself
                 own.shutdown(socket.SHUT_RDWR)
 
-        timer = threading.Timer(_left(until), shut)
+        timer = threading.Timer(_seconds_left(until), shut)
         timer.daemon = True
         timer.start()
         try:
@@ -313,13 +313,13 @@ def _shut_at(connection: socket.socket, until: float) -> Iterator[None]:
             timer.join()
 
 
-def _reach(host: str, port: int, until: float, connect_seconds: float) -> socket.socket:
+def _connect_to_host(host: str, port: int, until: float, connect_seconds: float) -> socket.socket:
     trouble: OSError = OSError(f"{host} has no address")
     soon = min(until, time.monotonic() + connect_seconds)
     for family, kind, protocol, _, address in _resolve(host, port, soon):
         connection = socket.socket(family, kind, protocol)
         try:
-            connection.settimeout(_left(soon))
+            connection.settimeout(_seconds_left(soon))
             connection.connect(address)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connection
@@ -345,7 +345,7 @@ def _resolve(host: str, port: int, until: float) -> list[Any]:
 
     thread = threading.Thread(target=look_up, daemon=True)
     thread.start()
-    thread.join(_left(until))
+    thread.join(_seconds_left(until))
     if not found:
         raise TimeoutError(f"the name {host} was not found in time")
     if isinstance(found[0], Exception):

@@ -52,12 +52,12 @@ def trl_reward(
             raise InputError(f"the data set has no column {answer_column!r} (it has {has}); name the gold answer's with answer_column")
         asked = prompts if prompts is not None else [""] * len(completions)
         items: list[tuple[Problem, str] | Verdict] = []
-        for completion, prompt, row in zip(completions, asked, _rows(columns, len(completions)), strict=True):
+        for completion, prompt, row in zip(completions, asked, _rows_of(columns, len(completions)), strict=True):
             gold = read({"prompt": "?", "answer": row.pop(answer_column)})
             if isinstance(gold, str):
                 items.append(bad_gold(f"the column {answer_column!r} has no gold answer here: {gold}"))
             else:
-                items.append((make_problem(_prompt(prompt), gold.answer, verifier=spec, meta=row), _text(completion)))
+                items.append((make_problem(_text_prompt(prompt), gold.answer, verifier=spec, meta=row), _completion_text(completion)))
         found = iter(judge([item for item in items if not isinstance(item, Verdict)]))
         verdicts = [item if isinstance(item, Verdict) else next(found) for item in items]
         log_metric = columns.get("log_metric")
@@ -79,22 +79,22 @@ def _verify_here(verifier: Verifier, items: Sequence[tuple[Problem, str]]) -> li
     return [verifier(problem, response) for problem, response in items]
 
 
-def _rows(columns: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+def _rows_of(columns: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     names = [name for name in columns if name not in _NOT_COLUMNS]
     return [{name: columns[name][n] for name in names} for n in range(count)]
 
 
-def _prompt(prompt: Any) -> Any:
+def _text_prompt(prompt: Any) -> Any:
     """TRL's prompt, with the contents of its messages as text."""
-    return prompt if isinstance(prompt, str) else [{**message, "content": _content(message)} for message in prompt]
+    return prompt if isinstance(prompt, str) else [{**message, "content": _message_text(message)} for message in prompt]
 
 
-def _text(completion: str | Sequence[Mapping[str, Any]]) -> str:
+def _completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
     """What the policy said: of a conversation with tool calls, the last message; of an empty one, nothing."""
-    return completion if isinstance(completion, str) else _content(completion[-1]) if completion else ""
+    return completion if isinstance(completion, str) else _message_text(completion[-1]) if completion else ""
 
 
-def _content(message: Mapping[str, Any]) -> str:
+def _message_text(message: Mapping[str, Any]) -> str:
     """A message's text. Content may be None (a tool call) or parts, of which those of text count."""
     content = message.get("content")
     if isinstance(content, str):

@@ -55,19 +55,19 @@ class Verdict:
     def __post_init__(self) -> None:
         if (self.score is None) is (self.status in JUDGED):
             raise ValueError(f"a verdict with status {self.status} cannot have score {self.score}")
-        if self.score is not None and not _finite(self.score):
+        if self.score is not None and not _is_finite(self.score):
             raise ValueError(f"a score must be a finite number, not {self.score!r:.40}")
         if len(self.parts) > MOST_PARTS:
             raise ValueError(f"a verdict has {MOST_PARTS} parts at the most, not {len(self.parts)}")
         for name, part in self.parts.items() if self.parts else ():
-            if not _finite(part):
+            if not _is_finite(part):
                 raise ValueError(f"the part {name!r:.40} must be a finite number, not {part!r:.40}")
             if not isinstance(name, str) or len(name) > LONGEST_PART:
                 raise ValueError(f"the name of a part is a text of {LONGEST_PART} characters at the most, not {name!r:.40}")
         for end, score in self.steps:
             if not hasattr(end, "__index__") or not 0 <= end <= _LAST_END:
                 raise ValueError(f"a step ends at a character of the response, counted from 0, not at {end!r:.40}")
-            if not _finite(score):
+            if not _is_finite(score):
                 raise ValueError(f"the score of the step that ends at {end!r:.40} must be a finite number, not {score!r:.40}")
 
     @property
@@ -76,7 +76,7 @@ class Verdict:
         return self.score is not None
 
 
-def _finite(value: float) -> bool:
+def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
     except (OverflowError, TypeError):  # an integer beyond every float; a text
@@ -130,11 +130,11 @@ def as_verdict(value: object) -> Verdict:
     except (TypeError, ValueError, OverflowError):
         score = math.nan
     if isinstance(value, str | bytes) or not math.isfinite(score):
-        raise TypeError(f"returned {_shown(value)} ({type(value).__name__}); expected a finite number, bool, Verdict or None")
+        raise TypeError(f"returned {_show_value(value)} ({type(value).__name__}); expected a finite number, bool, Verdict or None")
     return Verdict(score, Status.RIGHT if score > 0 else Status.WRONG)
 
 
-def _shown(value: object) -> str:
+def _show_value(value: object) -> str:
     try:
         return f"{value!r:.80}"
     except ValueError:  # an integer of more digits than Python will write

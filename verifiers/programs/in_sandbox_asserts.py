@@ -66,9 +66,9 @@ def main() -> None:
             link.send(test=index, cannot=str(error)[:300])
             continue
         except AssertionError as error:
-            detail = f"assertion failed: {_text(error)}" if _text(error) else "assertion failed"
+            detail = f"assertion failed: {_message_of(error)}" if _message_of(error) else "assertion failed"
         except BaseException as error:  # noqa: BLE001  # whatever ends a test early fails it
-            detail = f"{type(error).__name__}: {_text(error)}"
+            detail = f"{type(error).__name__}: {_message_of(error)}"
         if passed or link.asked > asked:
             link.send(test=index, passed=passed, detail=detail[:300])
         else:
@@ -76,7 +76,7 @@ def main() -> None:
     link.send(done=True)
 
 
-def _text(error: BaseException) -> str:
+def _message_of(error: BaseException) -> str:
     try:
         return str(error)
     except ValueError:  # about an integer of more digits than Python will write

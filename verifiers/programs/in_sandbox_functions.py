@@ -44,7 +44,7 @@ def main() -> None:
     calls, replies = take_streams()  # what the program prints is not an answer
     module = types.ModuleType("main")
     sys.modules["main"] = sys.modules["__main__"] = module  # dataclasses and pickle look for it
-    _preset()
+    _preset_names()
     vars(module).update(__file__="main.py", __builtins__=__builtins__)
     for line in calls:
         request = json.loads(line)
@@ -53,11 +53,11 @@ def main() -> None:
         except NotPlainError as error:
             reply = {"not_plain": str(error)}
         except BaseException as error:  # noqa: BLE001  # the program's, reported as what the call did
-            reply = {"raised": [type(error).__name__, _text(error)]}
+            reply = {"raised": [type(error).__name__, _message_of(error)]}
         write_all(replies, json.dumps({"nonce": request["nonce"], **reply}).encode() + b"\n")
 
 
-def _preset() -> None:
+def _preset_names() -> None:
     """Put the usual names where a program's own come first, and where `_find_function` does not take them for functions of the program."""
     names = {module.__name__: module for module in _MODULES}
     for module in _OPENED:
@@ -88,7 +88,7 @@ def _find_function(name: str, names: dict[str, Any]) -> Any:
     return names[name]
 
 
-def _text(error: BaseException) -> str:
+def _message_of(error: BaseException) -> str:
     try:
         return str(error)[:300]
     except BaseException:  # noqa: BLE001  # the program's own __str__

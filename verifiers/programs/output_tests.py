@@ -86,23 +86,23 @@ def same_text(got: str, wanted: str, tolerance: float) -> bool:
     mine, theirs = ([line.rstrip() for line in part.strip().splitlines()] for part in (got, wanted))
     if mine == theirs or not tolerance or len(mine) != len(theirs):
         return mine == theirs
-    pairs = [pair for a, b in zip(mine, theirs, strict=True) for pair in _pairs(a.split(), b.split())]
+    pairs = [pair for a, b in zip(mine, theirs, strict=True) for pair in _pair_words(a.split(), b.split())]
     return all(a == b or _same_number(a, b, tolerance) for a, b in pairs)
 
 
-def _pairs(mine: list[str], theirs: list[str]) -> list[tuple[str, str]]:
+def _pair_words(mine: list[str], theirs: list[str]) -> list[tuple[str, str]]:
     return list(zip(mine, theirs, strict=True)) if len(mine) == len(theirs) else [("", "other length")]
 
 
 def _same_number(a: str, b: str, tolerance: float) -> bool:
-    integers = _integer(a), _integer(b)
+    integers = _canonical_integer(a), _canonical_integer(b)
     if all(integers):
         return integers[0] == integers[1]
-    x, y = _number(a), _number(b)
+    x, y = _as_float(a), _as_float(b)
     return math.isfinite(x) and math.isfinite(y) and nearly_equal(x, y, tolerance)
 
 
-def _integer(word: str) -> str:
+def _canonical_integer(word: str) -> str:
     """The canonical digits of an integer, which may be too long for `int`; "" for any other word."""
     match = _INTEGER.fullmatch(word)
     if not match:
@@ -111,7 +111,7 @@ def _integer(word: str) -> str:
     return f"-{digits}" if match[1] == "-" and digits != "0" else digits
 
 
-def _number(word: str) -> float:
+def _as_float(word: str) -> float:
     try:
         return float(word) if word.isascii() and "_" not in word else math.nan
     except ValueError:

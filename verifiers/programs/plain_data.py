@@ -80,12 +80,12 @@ def check_plain(data: Any) -> None:
         if kind is list:
             waiting += [(part, depth + 1) for part in item]
         elif kind is dict and len(item) == 1:
-            waiting += [(part, depth + 2) for part in _inside(item)]
+            waiting += [(part, depth + 2) for part in _parts_of(item)]
         else:
             raise NotRecordError(f"a {kind.__name__} that nobody wrote")
 
 
-def _inside(item: dict[str, Any]) -> list[Any]:
+def _parts_of(item: dict[str, Any]) -> list[Any]:
     """The parts of a container; [] for a scalar that has an object of its own. Raises NotRecordError for what is neither."""
     [(kind, content)] = item.items()
     if kind in _HOLDERS and type(content) is list:
@@ -112,7 +112,7 @@ def beginning(data: Any) -> str:
         if type(item) is _Text:
             text += item.text
         elif type(item) is list:
-            waiting += _listed("[", item, "]")
+            waiting += _in_brackets("[", item, "]")
         elif type(item) is not dict:
             text += repr(item[: _SHOWN + 1] if type(item) is str else item)
         else:
@@ -121,11 +121,11 @@ def beginning(data: Any) -> str:
                 pairs = [part for key, value in content[:_SHOWN] for part in (key, _Text(": "), value, _Text(", "))][:-1]
                 waiting += [_Text("}"), *reversed(pairs), _Text("{")]
             elif kind == "tuple":
-                waiting += _listed("(", content, ",)" if len(content) == 1 else ")")
+                waiting += _in_brackets("(", content, ",)" if len(content) == 1 else ")")
             elif kind in _HOLDERS:
-                waiting += _listed(f"{kind}([", content, "])")
+                waiting += _in_brackets(f"{kind}([", content, "])")
             elif kind == "complex":
-                waiting += _listed("complex(", content, ")")
+                waiting += _in_brackets("complex(", content, ")")
             else:
                 short = len(content) <= _SHOWN
                 text += str(decode(item)) if short and kind != "bytes" else f"{kind} {content[:_SHOWN]}"
@@ -139,7 +139,7 @@ class _Text:
         self.text = text
 
 
-def _listed(begin: str, items: list[Any], end: str) -> list[Any]:
+def _in_brackets(begin: str, items: list[Any], end: str) -> list[Any]:
     """What to show, the first last."""
     parts = [part for item in items[:_SHOWN] for part in (item, _Text(", "))][:-1]
     return [_Text(end), *reversed(parts), _Text(begin)]

@@ -32,7 +32,7 @@ def verify(problem: Problem, response: str) -> Verdict:
     Raises InputError where the level of isolation is not to be had.
     """
     try:
-        language = _language(problem)
+        language = _language_of(problem)
         name, pairs = read_pairs(problem.meta)
         if name:
             raise BadTestsError("tests that call a function are for python_tests")
@@ -41,30 +41,30 @@ def verify(problem: Problem, response: str) -> Verdict:
         budget.check_count(len(cases), RUN_SECONDS)
     except UNREADABLE as error:
         return bad_gold(f"no tests that can be run: {error}")
-    program = _extract(response, language)
+    program = _extract_program(response, language)
     if not program.strip():
         return no_answer(f"the response holds no {language.name} program")
     try:
-        return tally(_judge(program, language, cases, budget), len(cases), partial=budget.partial)
+        return tally(_judge_program(program, language, cases, budget), len(cases), partial=budget.partial)
     except ToolMissingError as error:
         return Verdict(None, Status.CRASH, str(error))
 
 
-def _language(problem: Problem) -> Language:
+def _language_of(problem: Problem) -> Language:
     name = problem.meta.get("language")
     if not isinstance(name, str) or name.lower() not in LANGUAGES:
         raise BadTestsError(f"its language is {name!r:.40}, not one of cpp, javascript, python")
     return LANGUAGES[name.lower()]
 
 
-def _extract(response: str, language: Language) -> str:
+def _extract_program(response: str, language: Language) -> str:
     block = last_block(response, language.tags)
     if block is not None:
         return block
     return "" if any(fenced_blocks(response)) else response
 
 
-def _judge(program: str, language: Language, cases: list[tuple[str, str]], budget: Budget) -> Complaints:
+def _judge_program(program: str, language: Language, cases: list[tuple[str, str]], budget: Budget) -> Complaints:
     """A complaint about each test, or "". What a program that does not compile gets, it gets for every test."""
     deadline = time.monotonic() + budget.total  # a compiler that is kept busy must not outlast whoever waits for the verdict
     sandbox = judging_sandbox()

@@ -86,7 +86,7 @@ def verify(problem: Problem, response: str) -> Verdict:
     program = extract_program(response)
     if not program.strip():
         return no_answer("the response holds no program")
-    source = Source(program, *((_prompt(problem), tests.names[0]) if tests.kind == "check" else ()))
+    source = Source(program, *((_code_prompt(problem), tests.names[0]) if tests.kind == "check" else ()))
     judge = {"stdin": _judge_outputs, "call": _judge_calls}.get(tests.kind, _judge_asserts)
     complaints = judge(source, tests, budget, time.monotonic() + budget.total)
     return tally(complaints, max(len(tests.cases), len(tests.sources)), partial=budget.partial)
@@ -106,9 +106,9 @@ def _read_tests(problem: Problem) -> _Tests:
         tree = ast.parse(test)
         if not any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "check" for node in tree.body):
             raise BadTestsError("test defines no function check")
-        if not _asserts(tree, {entry}):
+        if not _can_fail(tree, {entry}):
             raise BadTestsError("test asserts nothing")
-        return _Tests("check", names=(entry,), setup=stub(_prompt(problem)), sources=(test,))
+        return _Tests("check", names=(entry,), setup=stub(_code_prompt(problem)), sources=(test,))
     if _texts_of(meta, "test_list"):
         return _assert_tests(meta)
     name, pairs = read_pairs(meta)
@@ -140,13 +140,13 @@ def _assert_tests(meta: Mapping[str, Any]) -> _Tests:
         names |= {meta["entry_point"]}
     if not names:
         raise BadTestsError("the asserts call no function of the program")
-    idle = next((number for number, source in enumerate(sources, 1) if not _asserts(ast.parse(source), names)), 0)
+    idle = next((number for number, source in enumerate(sources, 1) if not _can_fail(ast.parse(source), names)), 0)
     if idle:
         raise BadTestsError(f"test {idle} of test_list asserts nothing: {shown(sources[idle - 1])}")
     return _Tests("assert", names=tuple(sorted(names)), modules=tuple(sorted(modules)), setup=setup, sources=sources)
 
 
-def _asserts(tree: ast.AST, names: Collection[str]) -> bool:
+def _can_fail(tree: ast.AST, names: Collection[str]) -> bool:
     """Whether a test can fail for what a function returned: by an assert, a raise, or the call of another function than those tested."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assert | ast.Raise):
@@ -173,7 +173,7 @@ def _texts_of(meta: Mapping[str, Any], name: str) -> list[str]:
     return list(value or ())
 
 
-def _prompt(problem: Problem) -> str:
+def _code_prompt(problem: Problem) -> str:
     """HumanEval's prompt; "" for one that is a task in words, which even a single word is that parses as Python."""
     prompt = problem.meta.get("prompt", problem.prompt)
     tree = parse_python(prompt) if isinstance(prompt, str) else None
@@ -241,7 +241,7 @@ def _judge_asserts(source: Source, tests: _Tests, budget: Budget, deadline: floa
                     spoilt = ""
                     served.next_test()
         finally:
-            run = _end(checker)
+            run = _end_checker(checker)
     finally:
         served.end()
     yield f"the tests did not end: {run.status}" + (f" ({run.detail})" if run.detail else "")
@@ -261,7 +261,7 @@ def _hand_on(reply: Mapping[str, Any], checker: Program, until: float) -> str:
     return ""
 
 
-def _end(checker: Program) -> Run:
+def _end_checker(checker: Program) -> Run:
     checker.write(b"", close=True)
     checker.stop()
     run = checker.finish()

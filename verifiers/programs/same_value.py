@@ -19,7 +19,7 @@ def same_value(data: Any, wanted: Any, tolerance: float) -> bool:
     waiting = [(data, wanted)]
     while waiting:
         got, expected = waiting.pop()
-        kind, content = _opened(got)
+        kind, content = _kind_and_content(got)
         if isinstance(expected, list | tuple):
             if kind not in ("list", "tuple") or len(content) != len(expected):
                 return False
@@ -30,7 +30,7 @@ def same_value(data: Any, wanted: Any, tolerance: float) -> bool:
             longest = max((len(key) for key in expected if isinstance(key, str)), default=0)
             found: dict[str, Any] = {}
             for key, value in content:
-                spelled = _spelling(key, longest)
+                spelled = _spell_key(key, longest)
                 if spelled is None or spelled not in expected or spelled in found:
                     return False
                 found[spelled] = value
@@ -43,7 +43,7 @@ def same_value(data: Any, wanted: Any, tolerance: float) -> bool:
     return True
 
 
-def _opened(data: Any) -> tuple[str, Any]:
+def _kind_and_content(data: Any) -> tuple[str, Any]:
     """The kind of a value and what is in it."""
     if type(data) is list:
         return "list", data
@@ -53,22 +53,22 @@ def _opened(data: Any) -> tuple[str, Any]:
     return "", data
 
 
-def _spelling(key: Any, longest: int) -> str | None:
+def _spell_key(key: Any, longest: int) -> str | None:
     """A key as JSON has it; None where it is longer than any that is expected, or no key."""
     if isinstance(key, str):
         return key if len(key) <= longest else None
-    value = _hashable(key, 4 * longest + 8)
+    value = _hashable_value(key, 4 * longest + 8)
     try:
         return json.dumps(value) if isinstance(value, int | float) else None if value is _NONE else repr(value)
     except ValueError:  # an integer of more digits than Python will write
         return None
 
 
-def _hashable(data: Any, most: int) -> Any:
+def _hashable_value(data: Any, most: int) -> Any:
     """The value of data of at most so many characters in which nothing need be hashed; `_NONE` for any other."""
     waiting, left = [data], most
     while waiting:
-        kind, content = _opened(waiting.pop())
+        kind, content = _kind_and_content(waiting.pop())
         left -= len(content) + 1 if isinstance(content, list | str) else 1
         if left < 0 or kind in ("dict", "set", "frozenset"):
             return _NONE
@@ -84,7 +84,7 @@ def _same_set(content: list[Any], expected: set[Any] | frozenset[Any]) -> bool:
     longest = max((len(repr(item)) for item in expected), default=0)
     found = []
     for item in content:
-        value = _hashable(item, 4 * longest + 8)
+        value = _hashable_value(item, 4 * longest + 8)
         try:
             if value is _NONE or value not in expected:
                 return False

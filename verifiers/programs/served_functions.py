@@ -61,7 +61,7 @@ class LocalServed:
         self._program = sandbox.start("", entry=SERVED, limits=limits)
         self._ended = False
         self.next_test()
-        self._lost = _why_not_loaded(self._ask(source.request()))
+        self._lost = _why_not_loaded(self._ask_program(source.request()))
         self.next_test()
 
     def next_test(self) -> None:
@@ -75,12 +75,12 @@ class LocalServed:
         """
         if self._lost:
             return {"lost": self._lost}
-        reply = self._ask({"name": name, "args": args, "kwargs": kwargs})
+        reply = self._ask_program({"name": name, "args": args, "kwargs": kwargs})
         if "lost" in reply and not reply.pop("goes_on", False):
             self._lost = str(reply["lost"])
         return reply
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _ask_program(self, request: dict[str, Any]) -> dict[str, Any]:
         nonce = secrets.token_hex(16)
         self._program.write(json_line({"nonce": nonce, **request}))
         try:

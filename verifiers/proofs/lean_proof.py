@@ -73,7 +73,7 @@ def verify(problem: Problem, response: str) -> Verdict:
     """
     try:
         statement = read_statement(problem.meta.get("statement"))
-        allowed, limit = _settings(problem.meta)
+        allowed, limit = _read_settings(problem.meta)
     except InputError as error:
         return bad_gold(str(error))
     block = extract_block(response)
@@ -127,7 +127,7 @@ def check() -> None:
         raise InputError(f"RECKON_LEAN_REPL: there is no program {command[0]!r} to start; give the whole path, or install it")
 
 
-def _settings(meta: Mapping[str, Any]) -> tuple[frozenset[str], float]:
+def _read_settings(meta: Mapping[str, Any]) -> tuple[frozenset[str], float]:
     axioms, limit = meta.get("axioms", USUAL_AXIOMS), meta.get("time_limit", TIME_LIMIT)
     if not isinstance(axioms, list | tuple | frozenset) or not all(isinstance(name, str) for name in axioms):
         raise InputError('"axioms" in meta must be a list of names')

@@ -25,18 +25,18 @@ MAX_HEARTBEATS = 1_000_000
 _MAX_OPTIONS = {"maxHeartbeats": MAX_HEARTBEATS, "synthInstance.maxHeartbeats": MAX_HEARTBEATS, "maxRecDepth": 100_000}
 
 
-def _words(text: str) -> frozenset[str]:
+def _word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-UNPROVED = _words("sorry admit stop sorryAx lcProof lcUnreachable apply? exact? rw? rewrites? observe? have?")
-COMPILED = _words("native_decide ofReduceBool ofReduceNat reduceBool reduceNat trustCompiler")
-ELABORATOR = _words(
+UNPROVED = _word_set("sorry admit stop sorryAx lcProof lcUnreachable apply? exact? rw? rewrites? observe? have?")
+COMPILED = _word_set("native_decide ofReduceBool ofReduceNat reduceBool reduceNat trustCompiler")
+ELABORATOR = _word_set(
     """run_tac run_conv by_elab Elab unsafe unsafeCast unsafeIO implemented_by extern csimp include_str dbg_trace skipKernelTC
     IO EIO BaseIO RealWorld unsafeBaseIO unsafeEIO setEnv modifyEnv addDecl addAndCompile evalExpr evalConst TacticM MetaM CoreM
     TermElabM CommandElabM plausible slim_check polyrith with_panel_widgets"""
 )
-COMMANDS = _words(
+COMMANDS = _word_set(
     """abbrev add_aesop_rules add_decl_doc alias assert_exists assert_not_exists attribute axiom axioms binder_predicate
     builtin_dsimproc builtin_initialize builtin_simproc class coinductive count_heartbeats declare_aesop_rule_sets
     declare_syntax_cat def deriving dsimproc dsimproc_decl elab elab_rules end erase_aesop_rules example export
@@ -49,7 +49,7 @@ COMMANDS = _words(
     unif_hint universe unseal unsuppress_compilation variable variable? whatsnew"""
 )
 """Reserved words that begin a command, or a modifier of one. `open` and `set_option` are looked at more closely."""
-HASH_COMMANDS = _words(
+HASH_COMMANDS = _word_set(
     """eval eval! check check_failure check_simp check_tactic exit print reduce synth guard guard_msgs guard_expr help where find
     find_home import lint simp norm_num conv ring_nf push_cast unify widget html test sample instances explode loogle moogle
     leansearch min_imports count_heartbeats long_names show_deprecated_to redundant_imports aesop_rules version dump_async
@@ -67,7 +67,7 @@ def screen(proof: str) -> None:
     """Raises ScreenError, naming line and word, if the proof holds anything that it may not."""
     read = read_tokens(proof)
     for index, token in enumerate(read):
-        word = _refused(token) or _behind_operator(read, index)
+        word = _refused_word(token) or _behind_operator(read, index)
         if token.text in ("open", "set_option"):
             word = _not_local(read, index)
         elif token.text == "scoped" and index and read[index - 1].text == "open":
@@ -84,7 +84,7 @@ def screen(proof: str) -> None:
         raise ScreenError(at_line(proof, setting.begin, f"({setting.text} := ...) with a value that may be code is not allowed in a proof"))
 
 
-def _refused(token: LeanToken) -> str:
+def _refused_word(token: LeanToken) -> str:
     """The refused word that a token is or holds, or ""."""
     if token.kind == "hash":
         return token.text if token.text in _WHOLE else ""

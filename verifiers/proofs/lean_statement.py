@@ -97,7 +97,7 @@ def _proof_begin(statement: Statement, block: str) -> int:
         read = read_tokens(re.sub(r"/-[-!]", "/- ", block))
     if read and read[0].text == ":=":
         return read[0].end
-    declared = [index for index, token in enumerate(read) if _declares(token)]
+    declared = [index for index, token in enumerate(read) if _is_declaration(token)]
     if not declared:
         return 0
     length = len(statement.theorem)
@@ -126,5 +126,5 @@ def _without_tail(proof: str) -> str:
     return proof
 
 
-def _declares(token: LeanToken) -> bool:
+def _is_declaration(token: LeanToken) -> bool:
     return token.kind == "word" and token.text in COMMANDS

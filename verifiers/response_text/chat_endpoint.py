@@ -72,7 +72,7 @@ def complete(endpoint: str, body: dict[str, Any], *, key: str, timeout: float, a
             raise EndpointFailure(f"{url} sent more than {_LONGEST >> 20} MB; is it a chat endpoint?")
         trouble = f"cannot be reached ({answer!s:.100})"
     elif answer.good:
-        return _object(url, answer.body)
+        return _read_object(url, answer.body)
     elif answer.status not in _RETRIED:
         raise EndpointFailure(f"{url} answered {answer.status}: {_complaint(answer.body, key)!r:.200}; {_remedy(answer.status)}")
     else:
@@ -88,7 +88,7 @@ def _complaint(said: bytes, key: str) -> str:
     return (text.replace(key, "(the key)") if key else text)[:200]
 
 
-def _object(url: str, data: bytes) -> dict[str, Any]:
+def _read_object(url: str, data: bytes) -> dict[str, Any]:
     try:
         reply = read_json(data)
     except HttpFault:

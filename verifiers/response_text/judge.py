@@ -97,7 +97,7 @@ def verify(
     Raises InputError where no endpoint or model is named, endpoint or key cannot be used, or the rubric cannot be read.
     """
     seconds = timeout / 2 if control else timeout
-    judge = _Judge(*_place(endpoint, model), _rubric(rubric, rubric_file), mode, threshold, seconds, attempts, max_tokens)
+    judge = _Judge(*_endpoint_and_model(endpoint, model), _read_rubric(rubric, rubric_file), mode, threshold, seconds, attempts, max_tokens)
     if attempts < 1 or timeout <= 0 or max_tokens < 1 or not 0 < threshold <= 1:
         raise InputError("judge: attempts and max_tokens must be at least 1, timeout above 0, threshold above 0 and at most 1")
     said = response.rpartition("</think>")[2].strip()
@@ -108,7 +108,7 @@ def verify(
     if cache and key in _memory:
         _memory.move_to_end(key)
         return replace(_memory[key], parts={"calls": 0.0})
-    verdict = _judged(judge, problem, said, control=control)
+    verdict = _judge_response(judge, problem, said, control=control)
     if cache and verdict.valid:
         _memory[key] = verdict
         if len(_memory) > _REMEMBERED:
@@ -116,7 +116,7 @@ def verify(
     return verdict
 
 
-def _judged(judge: _Judge, problem: Problem, said: str, *, control: bool) -> Verdict:
+def _judge_response(judge: _Judge, problem: Problem, said: str, *, control: bool) -> Verdict:
     try:
         if control and _ask_judge(judge, problem, "").score >= judge.threshold:
             return Verdict(
@@ -132,7 +132,7 @@ def _judged(judge: _Judge, problem: Problem, said: str, *, control: bool) -> Ver
             None, Status.CRASH, f"the judge {judge.model} at {judge.endpoint} gave no verdict: {error}; try another model or rubric"
         )
     parts = {"calls": 1.0 + control, **opinion.usage}
-    found = next((quote for quote in opinion.quotes if _quoted(quote, said)), None)
+    found = next((quote for quote in opinion.quotes if _is_quoted(quote, said)), None)
     detail = f"judge: {opinion.score:g} for {opinion.quotes[0] if found is None else found!r:.120}"
     if judge.mode == "verdict" and opinion.score > 0 and found is None:
         return Verdict(0.0, Status.NO_ANSWER, f"{detail}, which is not in the response", parts)
@@ -153,7 +153,7 @@ def _ask_judge(judge: _Judge, problem: Problem, said: str) -> _Opinion:
             return _Opinion(_yes_share(choice["logprobs"]["content"][0]["top_logprobs"]), ("",), usage)
         content = choice["message"]["content"]
     except (KeyError, IndexError, TypeError, ValueError):
-        raise _Unreadable(f"the reply has no {'logprobs' if judge.mode == 'logprobs' else 'content'}: {_start(reply)}") from None
+        raise _Unreadable(f"the reply has no {'logprobs' if judge.mode == 'logprobs' else 'content'}: {_beginning(reply)}") from None
     quotes, score = _read_opinion(content)
     return _Opinion(score, quotes, usage)
 
@@ -221,14 +221,14 @@ def _yes_share(top: list[dict[str, Any]]) -> float:
     return mass["yes"] / total
 
 
-def _start(reply: dict[str, Any]) -> str:
+def _beginning(reply: dict[str, Any]) -> str:
     try:
         return json.dumps(reply)[:120]
     except RecursionError:
         return "nested too deeply to be shown"
 
 
-def _quoted(quote: str, said: str) -> bool:
+def _is_quoted(quote: str, said: str) -> bool:
     """Whether the letters and digits of the quote occur in the response: judges lose backslashes and spaces."""
     letters, text = ("".join(character for character in side if character.isalnum()) for side in (quote, said))
     return bool(letters) and letters in text
@@ -242,7 +242,7 @@ def _usage(reply: dict[str, Any]) -> dict[str, float]:
     return {name: float(count) for name, count in found.items() if type(count) is int and 0 <= count < 1 << 53}
 
 
-def _place(endpoint: str, model: str) -> tuple[str, str]:
+def _endpoint_and_model(endpoint: str, model: str) -> tuple[str, str]:
     endpoint = endpoint or os.environ.get("RECKON_JUDGE_ENDPOINT", "")
     model = model or os.environ.get("RECKON_JUDGE_MODEL", "")
     if not endpoint or not model:
@@ -257,7 +257,7 @@ def _key() -> str:
     return os.environ.get("RECKON_JUDGE_API_KEY", "")
 
 
-def _rubric(rubric: str, rubric_file: str) -> str:
+def _read_rubric(rubric: str, rubric_file: str) -> str:
     if rubric and rubric_file:
         raise InputError("judge: rubric and rubric_file are both given; leave one out")
     if not rubric_file:

@@ -2,12 +2,12 @@
 
     score = words in the target language / words        arXiv:2501.12948, section 2.3.2, which says no more than this
 
-What a word is in, is decided here, by `language_id.py` (20 microseconds a sentence, nothing fetched): formulas, code, tags, links, commands
-and numbers are masked, but not the prose in them (see `_prose`), nor what follows a fence or bracket that nothing closes; what is left is
-cut where the script changes and at the ends of sentences, short sentences are joined with the next of their script, and each piece gets one
-language. A piece of fewer than three words, or one that the model is less than half sure of, counts as the target's language if it is
-written in one of its scripts: no one is punished for "Q.E.D.", nor rewarded for a foreign script. Two Chinese, Japanese or Thai characters
-are one word, there being no spaces.
+What a word is in, is decided here, by `language_id.py` (20 microseconds a sentence, nothing fetched): formulas, code, tags, links,
+commands and numbers are masked, but not the prose in them (see `_prose_inside`), nor what follows a fence or bracket that nothing
+closes; what is left is cut where the script changes and at the ends of sentences, short sentences are joined with the next of their
+script, and each piece gets one language. A piece of fewer than three words, or one that the model is less than half sure of, counts as
+the target's language if it is written in one of its scripts: no one is punished for "Q.E.D.", nor rewarded for a foreign script. Two
+Chinese, Japanese or Thai characters are one word, there being no spaces.
 
 The thought is what stands before the last </think>, else the whole response. Its target is the parameter, else the language of the
 last message of the prompt: of most of its words; else, in a short prompt, of all of it as one piece; else the likeliest language of its
@@ -78,7 +78,7 @@ def verify(problem: Problem, response: str, *, target: str = "prompt", least: fl
     total = sum(piece.words for piece in pieces)
     if not total:
         return no_answer("no words besides formulas, code and numbers")
-    wanted = _SAME.get(target, target) if target != "prompt" else _asked(_question(problem)) or dominant(pieces)
+    wanted = _SAME.get(target, target) if target != "prompt" else _prompt_language(_last_question(problem)) or dominant(pieces)
     if not wanted:
         return Verdict(1.0, Status.RIGHT, f"{total} words, too few to tell a language")
     scripts = frozenset(_SCRIPTS.get(wanted, "LATIN").split())
@@ -87,14 +87,14 @@ def verify(problem: Problem, response: str, *, target: str = "prompt", least: fl
     return Verdict(score, Status.RIGHT if score >= least else Status.WRONG, f"{good} of {total} words in {wanted}")
 
 
-def _asked(prompt: str) -> str:
+def _prompt_language(prompt: str) -> str:
     """The language of a prompt, however short, or "" if it has no words. A response must not get to choose it."""
     pieces = pieces_of(prompt)
     if not pieces:
         return ""
     if language := dominant(pieces):
         return language
-    words = " ".join(word for run, _ in _runs(_masked(prompt)) for word in run.split())
+    words = " ".join(word for run, _ in _runs(_mask(prompt)) for word in run.split())
     language, sure = identify(words[: 2 * _MOST])
     if sure >= _SURE:
         return _SAME.get(language, language)
@@ -118,18 +118,18 @@ def pieces_of(text: str) -> list[Piece]:
     """The pieces of a text, without formulas, code, tags, links and numbers."""
     pieces: list[Piece] = []
     kept, scripts = "", frozenset[str]()
-    for sentence in _SENTENCE.finditer(_masked(text)):
+    for sentence in _SENTENCE.finditer(_mask(text)):
         for run, own in _runs(sentence[0]):
             if kept and (len(kept) >= _ENOUGH or not _one_script(scripts, own)):
-                pieces.append(_piece(kept, scripts))
+                pieces.append(_make_piece(kept, scripts))
                 kept, scripts = "", frozenset()
             kept, scripts = f"{kept} {run}".strip(), scripts | own
     if kept:
-        pieces.append(_piece(kept, scripts))
+        pieces.append(_make_piece(kept, scripts))
     return pieces
 
 
-def _masked(text: str) -> str:
+def _mask(text: str) -> str:
     """The text without formulas, code, tags and links, but for the prose in them."""
     kept: list[str] = []
     at, absent = 0, set[str]()
@@ -142,14 +142,14 @@ def _masked(text: str) -> str:
             absent.add(closer)
             kept.append(" ; ")
         else:
-            kept.append(_prose(text[opener.end() : end], formula=closer != "```"))
-    text = _FORMULA.sub(lambda match: _prose(match[0], formula=True), "".join([*kept, text[at:]]))
+            kept.append(_prose_inside(text[opener.end() : end], formula=closer != "```"))
+    text = _FORMULA.sub(lambda match: _prose_inside(match[0], formula=True), "".join([*kept, text[at:]]))
     for mask in _MASKS:
-        text = mask.sub(lambda match: _prose(match[0]), text)
+        text = mask.sub(lambda match: _prose_inside(match[0]), text)
     return text
 
 
-def _prose(masked: str, *, formula: bool = False) -> str:
+def _prose_inside(masked: str, *, formula: bool = False) -> str:
     """What of a formula, a piece of code, a tag or a link is a thought all the same, so that nothing can be thought in there unseen.
 
     Runs of three foreign letters, and of eight words; of a formula with three words of three letters outside commands, all words.
@@ -201,14 +201,14 @@ def _one_script(a: frozenset[str], b: frozenset[str]) -> bool:
     return a == b or (a <= _EAST_ASIAN and b <= _EAST_ASIAN)
 
 
-def _piece(text: str, scripts: frozenset[str]) -> Piece:
+def _make_piece(text: str, scripts: frozenset[str]) -> Piece:
     unspaced = bool(scripts & _UNSPACED)
     words = (sum(len(word) for word in text.split()) + 1) // 2 if unspaced else len(text.split())
     language, sure = identify(text.replace(" ", "")[: 2 * _MOST] if unspaced else text[: 2 * _MOST]) if words >= _FEWEST else ("", 0.0)
     return Piece(words, scripts, _SAME.get(language, language) if sure >= _SURE else "")
 
 
-def _question(problem: Problem) -> str:
+def _last_question(problem: Problem) -> str:
     return problem.prompt if isinstance(problem.prompt, str) else problem.prompt[-1]["content"]
 
 

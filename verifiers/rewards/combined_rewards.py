@@ -20,13 +20,13 @@ def weighted_sum(parts: Sequence[tuple[str, Verifier, float]]) -> Verifier:
     weights = [weight for _, _, weight in parts]
     if not all(math.isfinite(weight) for weight in weights):
         raise ValueError(f"weights must be finite numbers, not {weights}")
-    named = _named([(name, verifier) for name, verifier, _ in parts])
-    return partial(_combine, named, partial(_dot, tuple(weights)))
+    named = _with_names([(name, verifier) for name, verifier, _ in parts])
+    return partial(_verify_all, named, partial(_dot, tuple(weights)))
 
 
 def minimum(parts: Sequence[tuple[str, Verifier]]) -> Verifier:
     """score = the smallest score. The first is the primary one: status and steps are its own."""
-    return partial(_combine, _named(parts), min)
+    return partial(_verify_all, _with_names(parts), min)
 
 
 def gate(gatekeeper: Verifier, verifier: Verifier, *, refused: float = 0.0) -> Verifier:
@@ -40,10 +40,10 @@ def gate(gatekeeper: Verifier, verifier: Verifier, *, refused: float = 0.0) -> V
     """
     if not math.isfinite(refused):
         raise ValueError(f"refused must be a finite number, not {refused}")
-    return partial(_gated, gatekeeper, verifier, refused)
+    return partial(_verify_gated, gatekeeper, verifier, refused)
 
 
-def _gated(gatekeeper: Verifier, verifier: Verifier, refused: float, problem: Problem, response: str) -> Verdict:
+def _verify_gated(gatekeeper: Verifier, verifier: Verifier, refused: float, problem: Problem, response: str) -> Verdict:
     first = as_verdict(gatekeeper(problem, response))
     if first.score is None:
         return _without_verdict("gate", first)
@@ -57,7 +57,7 @@ def _gated(gatekeeper: Verifier, verifier: Verifier, refused: float, problem: Pr
     return Verdict(second.score, second.status, _details([("gate", first), ("", second)]), parts, second.steps)
 
 
-def _combine(
+def _verify_all(
     parts: tuple[tuple[str, Verifier], ...], score: Callable[[Sequence[float]], float], problem: Problem, response: str
 ) -> Verdict:
     verdicts: list[_Named] = []
@@ -77,7 +77,7 @@ def _dot(weights: tuple[float, ...], scores: Sequence[float]) -> float:
     return math.fsum(weight * score for weight, score in zip(weights, scores, strict=True))
 
 
-def _named(parts: Sequence[tuple[str, Verifier]]) -> tuple[tuple[str, Verifier], ...]:
+def _with_names(parts: Sequence[tuple[str, Verifier]]) -> tuple[tuple[str, Verifier], ...]:
     names = [name for name, _ in parts]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"a composed verifier needs one part or more, with different names, not {names}")

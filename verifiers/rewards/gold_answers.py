@@ -74,12 +74,12 @@ def gold_response(problem: Problem) -> str:
     if isinstance(given, str):
         return given
     if problem.verifier in CODE_VERIFIERS:
-        program = _reference(problem)
+        program = _reference_program(problem)
         return fence(str(problem.meta.get("language") or "python"), program) if program.strip() else ""
     return answer_as_response(problem.answer, problem.verifier)
 
 
-def _reference(problem: Problem) -> str:
+def _reference_program(problem: Problem) -> str:
     """The program that a problem of code comes with; "" if it has none. Of several, the first."""
     for value in (*(problem.meta.get(name) for name in PROGRAM_FIELDS), problem.answer):
         if isinstance(value, str) and value.lstrip().startswith("["):  # APPS has the list as JSON text

@@ -32,7 +32,7 @@ def load(spec: str) -> Verifier:
 
 def _load(spec: Spec) -> Verifier:
     if spec.name in _COMPOSITIONS:
-        return _composed(spec)
+        return _load_composition(spec)
     function = find_function(spec.name)
     parameters = bind(function, spec, _load)
     _check_parameters(function, spec.name, parameters)
@@ -53,7 +53,7 @@ def _check_parameters(function: Callable[..., Any], name: str, parameters: Mappi
 _COMPOSITIONS = ("gate", "minimum")
 
 
-def _composed(spec: Spec) -> Verifier:
+def _load_composition(spec: Spec) -> Verifier:
     if spec.parameters and spec.name != "gate":
         raise InputError(f"reward {spec.name}: {spec.parameters[0][0]!r} is no parameter of it; it takes rewards, without weights")
     if spec.name == "gate":
@@ -64,7 +64,7 @@ def _composed(spec: Spec) -> Verifier:
         raise InputError("reward minimum takes rewards, e.g. minimum(math_answer, language)")
     parts: list[tuple[str, Verifier]] = []
     for part in spec.parts:
-        parts.append((_unique(short_name(part.name), [name for name, _ in parts]), _load(part)))
+        parts.append((_unused_name(short_name(part.name), [name for name, _ in parts]), _load(part)))
     return minimum(parts)
 
 
@@ -80,7 +80,7 @@ def compose_rewards(specs: Sequence[str]) -> Verifier:
     parts: list[tuple[str, Verifier, float]] = []
     for spec in specs:
         name, weight = split_weight(spec)
-        parts.append((_unique(short_name(name), [part[0] for part in parts]), load(name), weight))
+        parts.append((_unused_name(short_name(name), [part[0] for part in parts]), load(name), weight))
     if len(parts) == 1 and parts[0][2] == 1.0:
         return parts[0][1]
     return weighted_sum(parts)
@@ -136,6 +136,6 @@ def reads_golds(specs: Iterable[str]) -> bool:
     return any("problem.answer" in own_source(name) for name in own_verifiers(specs))
 
 
-def _unique(name: str, taken: Sequence[str]) -> str:
+def _unused_name(name: str, taken: Sequence[str]) -> str:
     candidates = (name if n == 1 else f"{name}_{n}" for n in range(1, len(taken) + 2))
     return next(candidate for candidate in candidates if candidate not in taken)

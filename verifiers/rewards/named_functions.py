@@ -36,7 +36,7 @@ def find_function(spec: str) -> Callable[..., Any]:
         module = _import_module(own_modules().get(stem, place) if package == "verifiers" else place)
     function = getattr(module, name, None)
     if function is None:
-        raise InputError(f"{place} has no function {name!r}; {_offer(module, name)}")
+        raise InputError(f"{place} has no function {name!r}; {_offer_functions(module, name)}")
     if inspect.isclass(function) or not callable(function):
         kind = "a class: name an instance of it" if inspect.isclass(function) else f"not a function but {function!r:.60}"
         raise InputError(f"{spec} is {kind}; a reward is called as (problem, response)")
@@ -142,7 +142,7 @@ def where_raised(error: BaseException) -> str:
     return f" ({last.filename}:{last.lineno}: {last.line})" if last.line else f" ({last.filename}:{last.lineno})"
 
 
-def _offer(module: ModuleType, name: str) -> str:
+def _offer_functions(module: ModuleType, name: str) -> str:
     functions = [
         key
         for key, value in vars(module).items()

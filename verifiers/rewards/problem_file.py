@@ -60,7 +60,7 @@ def read_problems(path: Path, *, limit: int | None = None, skip_bad_gold: bool =
     ends with the model's own turn, as data for SFT do, would hold the answer: it is refused, or, with `drop_answer_turn`, loses that
     turn, whose text is the gold answer only where the answer's field is the prompt's.
     """
-    rows = ((f"line {number}", row) for number, row in _rows(path))
+    rows = ((f"line {number}", row) for number, row in _read_rows(path))
     return problems_of(rows, source=str(path), limit=limit, skip_bad_gold=skip_bad_gold, **reading)
 
 
@@ -148,10 +148,10 @@ class _Mapping:
     drop_answer_turn: bool = False
 
     def problem(self, row: dict[str, Any]) -> Problem:
-        prompt_field = self._field(row, self.prompt_field, _PROMPT_FIELDS, "prompt")
+        prompt_field = self._find_field(row, self.prompt_field, _PROMPT_FIELDS, "prompt")
         if row.get("verifier", self.verifier) in CODE_VERIFIERS:
             return self._code_problem(row, prompt_field)
-        answer_field = self._field(row, self.answer_field, _ANSWER_FIELDS, "answer")
+        answer_field = self._find_field(row, self.answer_field, _ANSWER_FIELDS, "answer")
         meta = meta_of(row, prompt_field, answer_field)
         verifier = row_verifier(row, default=self.verifier, trusted=self.trust_verifiers)
         prompt, said = self._prompt(row, prompt_field)
@@ -168,14 +168,14 @@ class _Mapping:
     def _code_problem(self, row: dict[str, Any], prompt_field: str) -> Problem:
         """A program is not searched for an answer, and a row without one is a problem too."""
         known = [name for name in (*_ANSWER_FIELDS, *PROGRAM_FIELDS) if isinstance(field_of(row, name), str)]
-        answer_field = self._field(row, self.answer_field, (), "answer") if self.answer_field else next(iter(known), "")
+        answer_field = self._find_field(row, self.answer_field, (), "answer") if self.answer_field else next(iter(known), "")
         answer = answer_text(field_of(row, answer_field), answer_field) if answer_field else ""
         meta = meta_of(row, prompt_field, answer_field)
         return make_problem(self._prompt(row, prompt_field)[0], answer, verifier=row.get("verifier", self.verifier), meta=meta)
 
     def _prompt(self, row: dict[str, Any], field: str) -> tuple[str | list[Message], str | None]:
         """(prompt, what the model's last turn said where one was dropped). Raises InputError where one ends the prompt and may not."""
-        prompt = _prompt(field_of(row, field), field)
+        prompt = _read_prompt(field_of(row, field), field)
         if isinstance(prompt, str) or prompt[-1]["role"].strip().lower() not in _MODELS_ROLES:
             return prompt, None
         if not self.drop_answer_turn:
@@ -191,7 +191,7 @@ class _Mapping:
         return turns, prompt[-1]["content"]
 
     @staticmethod
-    def _field(row: dict[str, Any], asked: str | None, known: tuple[str, ...], what: str) -> str:
+    def _find_field(row: dict[str, Any], asked: str | None, known: tuple[str, ...], what: str) -> str:
         for name in known if asked is None else (asked,):
             if field_of(row, name) is not ABSENT:
                 return name
@@ -239,7 +239,7 @@ def meta_of(row: dict[str, Any], *taken: str) -> dict[str, Any]:
     return {**rest, **meta} if isinstance(meta, dict) else rest if meta is None else {**rest, "meta": meta}
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The objects of a JSONL file with their line numbers; blank lines are passed over."""
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -267,7 +267,7 @@ def parse_row(line: str, where: str) -> dict[str, Any]:
     return row
 
 
-def _prompt(value: object, field: str) -> str | list[Message]:
+def _read_prompt(value: object, field: str) -> str | list[Message]:
     if isinstance(value, str) and value.strip():
         return value
     if isinstance(value, list) and value and all(_is_message(message) for message in value):

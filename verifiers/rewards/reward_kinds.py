@@ -76,8 +76,8 @@ def _plain_call(function: Callable[..., Any], signature: inspect.Signature, name
             f"{name} takes {signature}; a reward takes (problem, response), or TRL's (completions, **columns)",
         ) from None
     if by_name:
-        return lambda problem, response: _awaited(function(problem=problem, response=response))
-    return lambda problem, response: _awaited(function(problem, response))
+        return lambda problem, response: _run_if_awaitable(function(problem=problem, response=response))
+    return lambda problem, response: _run_if_awaitable(function(problem, response))
 
 
 def _trl_call(function: Callable[..., Any], signature: inspect.Signature, name: str) -> Callable[[Problem, str], Any]:
@@ -101,7 +101,7 @@ def _trl_call(function: Callable[..., Any], signature: inspect.Signature, name: 
         if missing:
             has = ", ".join(key for key in columns if key not in ("prompts", "completions", *_LOGGERS))
             raise InputError(f"{name} requires the column {missing[0]!r}, which the problem does not have (it has {has})")
-        values = _awaited(function(**(columns if takes_all else {key: columns[key] for key in parameters if key in columns})))
+        values = _run_if_awaitable(function(**(columns if takes_all else {key: columns[key] for key in parameters if key in columns})))
         return _only_value(values, name)
 
     return call
@@ -167,7 +167,7 @@ class _Loop:
 _local = threading.local()
 
 
-def _awaited(value: Any) -> Any:
+def _run_if_awaitable(value: Any) -> Any:
     if not inspect.isawaitable(value):
         return value
     if not hasattr(_local, "loop"):

@@ -24,16 +24,16 @@ def chosen_sandbox(paths: Sequence[str] = (), *, preload: Sequence[str] = ()) ->
 
     Raises InputError if it is not to be had.
     """
-    return _get(os.environ.get("RECKON_SANDBOX") or "strict", paths, preload)
+    return _get_sandbox(os.environ.get("RECKON_SANDBOX") or "strict", paths, preload)
 
 
 def local_sandbox(purpose: str, *, preload: Sequence[str] = ()) -> Sandbox:
     """The one on this machine, for what needs one. Raises InputError that names the purpose."""
     name = os.environ.get("RECKON_SANDBOX") or "strict"
     if not _is_address(name):
-        return cast(Sandbox, _get(name, (), preload))
+        return cast(Sandbox, _get_sandbox(name, (), preload))
     try:
-        return cast(Sandbox, _get("strict", (), preload))
+        return cast(Sandbox, _get_sandbox("strict", (), preload))
     except InputError as error:
         raise InputError(f"{purpose}, which a server over HTTP is not; {error}") from None
 
@@ -42,7 +42,7 @@ def _is_address(name: str) -> bool:
     return name.startswith(("http://", "https://"))
 
 
-def _get(name: str, paths: Sequence[str], preload: Sequence[str]) -> Sandbox | RemoteSandbox:
+def _get_sandbox(name: str, paths: Sequence[str], preload: Sequence[str]) -> Sandbox | RemoteSandbox:
     with _lock:
         key = (os.getpid(), name, tuple(paths), tuple(preload))
         if key not in _made:

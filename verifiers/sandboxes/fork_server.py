@@ -290,7 +290,7 @@ def _run_python(source: str, entry: str) -> int:
     except BaseException as error:  # noqa: BLE001  # the program's: printed, as Python does
         code = 1
         _print_error(error, source)
-    return _finish(code)
+    return _finish_interpreter(code)
 
 
 def _exit_code(end: SystemExit) -> int:
@@ -310,7 +310,7 @@ def _print_error(error: BaseException, source: str) -> None:
     sys.excepthook(type(error), error, error.__traceback__)
 
 
-def _finish(code: int) -> int:
+def _finish_interpreter(code: int) -> int:
     """What an interpreter does at its end, short of tearing itself down."""
     if "threading" in sys.modules:
         sys.modules["threading"]._shutdown()

@@ -39,7 +39,7 @@ def main() -> None:
     streams = sys.stdout, sys.stderr
     for count, line in enumerate(requests, 1):
         request = json.loads(line)
-        sys.stdout, sys.stderr = streams = tuple(map(_usable, streams, (1, 2)))
+        sys.stdout, sys.stderr = streams = tuple(map(_usable_stream, streams, (1, 2)))
         ended = _run_cell(request["code"], _CELL.format(count), vars(module), request["seconds"])
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(BaseException):  # the code may have put anything in its place
@@ -47,7 +47,7 @@ def main() -> None:
         write_all(replies, json.dumps({"nonce": request["nonce"], "ended": ended}).encode() + b"\n")
 
 
-def _usable(stream: Any, descriptor: int) -> Any:
+def _usable_stream(stream: Any, descriptor: int) -> Any:
     """The stream, or a new one if the code has closed it: what one cell does to it must not silence the next."""
     if not stream.closed:
         return stream
@@ -73,7 +73,7 @@ def _run_cell(code: str, name: str, names: dict[str, Any], seconds: float) -> st
         return "timeout"
     except BaseException as error:  # noqa: BLE001  # whatever the code raises is shown, SystemExit too
         try:
-            _show(error)
+            _print_error(error)
         except BaseException:  # noqa: BLE001  # its own __str__, or a patched module
             os.write(2, b"an exception that cannot be shown\n")
         return "error"
@@ -92,7 +92,7 @@ def _evaluate(code: str, name: str, names: dict[str, Any]) -> None:
             print(repr(value))
 
 
-def _show(error: BaseException) -> None:
+def _print_error(error: BaseException) -> None:
     """The traceback from the code's first frame on; a syntax error in it has none."""
     trace = error.__traceback__
     while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(_CELL[:5]):

@@ -33,10 +33,10 @@ def readable_trees(paths: Iterable[str]) -> list[str]:
     """What a program may read: the system's libraries, the interpreter, and `paths`."""
     own = [os.path.realpath(path) for path in (sys.base_prefix, sys.base_exec_prefix, sysconfig.get_path("stdlib"))]
     trees = [*_SYSTEM, *own, *map(os.path.realpath, paths)]
-    return sorted({tree for tree in trees if os.path.lexists(tree) and not _within(tree, trees)})
+    return sorted({tree for tree in trees if os.path.lexists(tree) and not _is_inside(tree, trees)})
 
 
-def _within(path: str, trees: Iterable[str]) -> bool:
+def _is_inside(path: str, trees: Iterable[str]) -> bool:
     return any(path != tree and path.startswith(tree.rstrip("/") + "/") for tree in trees)
 
 

@@ -136,7 +136,7 @@ class Program:
                 return None
             if time.monotonic() >= until:
                 raise TimeoutError
-            self._pump(until)
+            self._wait_and_take(until)
             searched = min(searched, len(self._out))
 
     def take_errors(self) -> bytes:
@@ -144,7 +144,7 @@ class Program:
         for _ in range(_FULL_PIPE):  # what is there now: another process of the program may write on without end
             if not self._drain("stderr"):
                 break
-        text = self._errors()
+        text = self._kept_errors()
         self._err.clear()
         self._err_dropped = 0
         return text
@@ -157,13 +157,13 @@ class Program:
     def finish(self) -> Run:
         """Wait for the end, which the limits guarantee, and report. Standard output that `read_line` took is not repeated."""
         while not self._ended:
-            self._pump()
+            self._wait_and_take()
         for name in list(self._streams):
-            self._shut(name)
+            self._close_stream(name)
         self._give_back(self._reply.endswith(b"\n"))
         return self._report()
 
-    def _pump(self, until: float = math.inf) -> None:
+    def _wait_and_take(self, until: float = math.inf) -> None:
         """Wait for something to happen, until a time, and take it in."""
         poll = select.poll()
         names = {self._link.fileno(): "link"}
@@ -205,7 +205,7 @@ class Program:
         except BrokenPipeError:
             self._outgoing, self._close_stdin = memoryview(b""), True
         if not self._outgoing and self._close_stdin:
-            self._shut("stdin")
+            self._close_stream("stdin")
             self._close_stdin = False
 
     def _drain(self, name: str) -> bool:
@@ -217,7 +217,7 @@ class Program:
         except BlockingIOError:
             return False
         if not data:
-            self._shut(name)
+            self._close_stream(name)
         elif name == "stderr":
             self._err += data
             if len(self._err) > 4 * _STDERR_KEPT:
@@ -231,29 +231,29 @@ class Program:
                 self.stop()
         return bool(data)
 
-    def _shut(self, name: str) -> None:
+    def _close_stream(self, name: str) -> None:
         descriptor = self._streams.pop(name, None)
         if descriptor is not None:
             os.close(descriptor)
 
-    def _errors(self) -> bytes:
+    def _kept_errors(self) -> bytes:
         err = bytes(self._err)
         if self._err_dropped:
             return err[:_STDERR_KEPT] + b"\n... %d bytes left out ...\n" % self._err_dropped + err[_STDERR_KEPT:]
         return err
 
     def _report(self) -> Run:
-        text = self._errors().decode(errors="replace")
+        text = self._kept_errors().decode(errors="replace")
         try:
             reply: dict[str, Any] = json.loads(self._reply)
         except ValueError:
             reply = {"error": "the sandbox server died"}
-        status, detail = _outcome(reply, self._excess, text, self._limits)
+        status, detail = _outcome_of(reply, self._excess, text, self._limits)
         used = (reply.get("wall", 0.0), reply.get("cpu", 0.0), reply.get("rss", 0))
         return Run(status, bytes(self._out[self._taken :]), text, detail, *used, self._level, reply.get("code"))
 
 
-def _outcome(reply: dict[str, Any], excess: bool, stderr: str, limits: Limits) -> tuple[Outcome, str]:
+def _outcome_of(reply: dict[str, Any], excess: bool, stderr: str, limits: Limits) -> tuple[Outcome, str]:
     """How a program ended, from its supervisor's report."""
     if "error" in reply:
         return Outcome.SANDBOX_ERROR, str(reply["error"]) or stderr.strip()[-300:] or "the program was not started"

@@ -142,7 +142,7 @@ class Dispatcher:
                         os.read(self._wake_out, 4096)
                     elif mask & selectors.EVENT_READ:
                         self._receive(key.data)
-                self._judge(selector, quiet=not events)
+                self._check_workers(selector, quiet=not events)
         finally:
             with self._lock:
                 self._closing = True
@@ -235,7 +235,7 @@ class Dispatcher:
                 break
             worker.since = time.monotonic()
             if not isinstance(message, WorkerAnswer):
-                self._hear(worker, message)
+                self._take_message(worker, message)
                 continue
             if not worker.queue or message.number != worker.served:  # whose verdict is it? nobody's, rather than another item's
                 worker.distrust()
@@ -251,7 +251,7 @@ class Dispatcher:
         for call, results in by_call.items():
             self._deliver(call, results)
 
-    def _hear(self, worker: WorkerProcess, message: dict[str, Any]) -> None:
+    def _take_message(self, worker: WorkerProcess, message: dict[str, Any]) -> None:
         if "ready" in message:
             worker.ready = True
             worker.light = worker.resident()
@@ -266,7 +266,7 @@ class Dispatcher:
         if call.ended is None:
             call.arrived.put(results)
 
-    def _judge(self, selector: selectors.BaseSelector, *, quiet: bool) -> None:
+    def _check_workers(self, selector: selectors.BaseSelector, *, quiet: bool) -> None:
         """Dismiss the workers that are dead, that have served their time, or that have passed a deadline."""
         for worker in list(self._workers):
             limit = self._limits.deadline if worker.ready and not worker.loading else self._limits.start_deadline
@@ -274,7 +274,7 @@ class Dispatcher:
             if late or (quiet and worker.process.poll() is not None):
                 self._receive(worker)  # what has arrived by now counts
                 late = worker.busy and time.monotonic() - worker.since > limit
-            self._weigh(worker)
+            self._note_memory(worker)
             if worker.closed or worker.process.returncode is not None:
                 self._bury(worker, selector)
             elif late:
@@ -284,7 +284,7 @@ class Dispatcher:
             elif (worker.heavy or worker.served >= self._limits.recycle_after) and not worker.queue:
                 self._recycle(worker, selector)
 
-    def _weigh(self, worker: WorkerProcess) -> None:
+    def _note_memory(self, worker: WorkerProcess) -> None:
         """Note whether its memory has grown too much: now and then while it works, and once when it has fallen idle."""
         now = time.monotonic()
         if worker.served == worker.weighed or now - worker.weighed_at < _TICK:

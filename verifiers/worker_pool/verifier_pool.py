@@ -74,7 +74,7 @@ class VerifierPool:
             raise InputError("give_up_after must be at least 0, and recycle_above at least 1 byte, or None")
         self.deadline = deadline
         self._window = 2 * workers * chunk
-        specs = [reward if isinstance(reward, str) else spec_of(reward) for reward in _several(rewards)]
+        specs = [reward if isinstance(reward, str) else spec_of(reward) for reward in _as_sequence(rewards)]
         setup = {"rewards": specs, "sys_path": [entry or str(Path.cwd()) for entry in sys.path], "memory_limit": memory_limit}
         limits = PoolLimits(workers, deadline, start_deadline, recycle_after, recycle_above, give_up_after, chunk)
         self._dispatcher = Dispatcher(to_bytes(setup) + b"\n", ", ".join(specs), limits)
@@ -129,7 +129,7 @@ class VerifierPool:
 
     def _start(self, call: PoolCall, items: Iterable[tuple[Problem, str]], window: threading.Semaphore) -> None:
         if isinstance(items, Sequence):
-            self._dispatcher.submit([_item(call, n, problem, response) for n, (problem, response) in enumerate(items)])
+            self._dispatcher.submit([_make_item(call, n, problem, response) for n, (problem, response) in enumerate(items)])
             call.arrived.put(Fed(len(items), None))
         else:
             threading.Thread(target=self._feed, args=(call, iter(items), window), name="reckon-items", daemon=True).start()
@@ -141,7 +141,7 @@ class VerifierPool:
                 window.acquire()
                 if call.ended is not None:
                     return
-                self._dispatcher.submit([_item(call, count, problem, response)])
+                self._dispatcher.submit([_make_item(call, count, problem, response)])
                 count += 1
         except BaseException as error:  # noqa: BLE001  # not swallowed: handed to the thread that reads the stream
             call.arrived.put(Fed(count, error))
@@ -149,7 +149,7 @@ class VerifierPool:
             call.arrived.put(Fed(count, None))
 
 
-def _several(rewards: str | Reward | Sequence[str | Reward]) -> Sequence[str | Reward]:
+def _as_sequence(rewards: str | Reward | Sequence[str | Reward]) -> Sequence[str | Reward]:
     if isinstance(rewards, str) or callable(rewards):
         return [rewards]
     if isinstance(rewards, Sequence):
@@ -157,7 +157,7 @@ def _several(rewards: str | Reward | Sequence[str | Reward]) -> Sequence[str | R
     raise InputError(f"rewards: give names such as 'math_answer' or 'FILE.py:FUNCTION', or functions, not {rewards!r:.60}")
 
 
-def _item(call: PoolCall, index: int, problem: object, response: object) -> Item:
+def _make_item(call: PoolCall, index: int, problem: object, response: object) -> Item:
     """Refuses here, where the caller's mistake is the caller's alone, what no worker could take."""
     if not isinstance(problem, Problem) or not isinstance(response, str):
         raise InputError(f"item {index}: expected a Problem and a string, not {type(problem).__name__} and {type(response).__name__}")

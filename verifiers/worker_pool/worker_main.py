@@ -72,7 +72,7 @@ def serve(requests: BinaryIO, replies: int) -> None:
     verify = composed or _NamedVerifiers(replies)
     for line in requests:
         number, _, request = line.partition(b" ")
-        answer = _answer(request, verify)
+        answer = _answer_request(request, verify)
         answer["item"] = int(number)
         _send_message(
             replies, answer, instead={**_no_verdict("its parts and steps are too many"), "seconds": answer["seconds"], "item": int(number)}
@@ -98,12 +98,12 @@ class _NamedVerifiers:
         return verify(problem, response)
 
 
-def _answer(request: bytes, verify: Verifier) -> dict[str, Any]:
+def _answer_request(request: bytes, verify: Verifier) -> dict[str, Any]:
     """The verdict as JSON values, with its seconds; whatever goes wrong is a CRASH that says what, and where."""
     start = time.perf_counter()
     try:
         item = json.loads(request.decode("utf-8", "surrogatepass"))
-        problem, response = _problem(item["problem"]), item["response"]
+        problem, response = _problem_from(item["problem"]), item["response"]
         _reseed(problem, response)
         start = time.perf_counter()  # the seconds are the verifier's own
         return {**_as_json(verify(problem, response)), "seconds": time.perf_counter() - start}
@@ -129,7 +129,7 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _problem(row: dict[str, Any]) -> Problem:
+def _problem_from(row: dict[str, Any]) -> Problem:
     prompt = row["prompt"]
     return Problem(row["id"], prompt if isinstance(prompt, str) else tuple(prompt), row["answer"], row["verifier"], row["meta"])
 

@@ -274,7 +274,7 @@ def test_asserts_without_a_sandbox_of_our_own_are_refused(server: FakeServer, mo
             raise InputError("no strict sandbox on this machine")
         return RemoteSandbox(name)
 
-    monkeypatch.setattr("verifiers.sandboxes.chosen_sandbox._get", none)
+    monkeypatch.setattr("verifiers.sandboxes.chosen_sandbox._get_sandbox", none)
     for form in ("check", "assert"):
         with pytest.raises(InputError, match="asserts, unlike standard output and calls by value, need a sandbox on this machine"):
             verify(FORMS[form], RIGHT[form])
