@@ -47,10 +47,10 @@ demo: setup
 test: setup lint types
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -x -q -n 2 -m "not slow and not gpu"
 
-# every engine with real vLLM: its CPU build needs no GPU
+# what needs real vLLM, or speaks of it; the rest runs in `make test`. Its CPU build needs no GPU
 test-vllm:
 	$(MAKE) VLLM=1 setup
-	HF_HUB_OFFLINE=1 .venv-vllm/bin/python -m pytest -x -q -m "not slow and not gpu" tests/rollout/engines tests/rollout/test_canary.py
+	HF_HUB_OFFLINE=1 .venv-vllm/bin/python -m pytest -x -q -m "not slow and not gpu" -k vllm tests/rollout/engines tests/rollout/test_canary.py
 
 test-slow: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -x -q -m "slow and not gpu"

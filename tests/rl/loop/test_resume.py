@@ -12,9 +12,23 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import reasoning_gym  # noqa: F401  # with all else that a life needs, imported once here and not in every life
+import torch
 from safetensors.numpy import load_file
+from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM  # noqa: F401
 
+from recipes.setup.arithmetic import make_model, make_problems, make_tokenizer
+from rl.learning.policy import Policy
+from rl.learning.schedule import Schedule
+from rl.loop.evaluate import evaluate
+from rl.loop.train import Loop, train
+from rl.objectives.algorithms import named
+from rl.objectives.losses import KL
 from rl.runs.run_folder import RunFolder, read_lines
+from rl.runs.tracking import Tracker
+from rollout.chat import Chat
+from rollout.engine import Sampling
+from rollout.engines.hf_engine import HFEngine
 from verifiers.verdict import Verdict, right, wrong
 
 STEPS = 30
@@ -22,20 +36,6 @@ STEPS = 30
 
 def train_until(path: Path, stop_after: int | None = None, ahead: int = 0) -> None:
     """One life of a run: made or resumed, in this process. The reward is a pure function of the response."""
-    import torch
-
-    from recipes.setup.arithmetic import make_model, make_problems, make_tokenizer
-    from rl.learning.policy import Policy
-    from rl.learning.schedule import Schedule
-    from rl.loop.evaluate import evaluate
-    from rl.loop.train import Loop, train
-    from rl.objectives.algorithms import named
-    from rl.objectives.losses import KL
-    from rl.runs.tracking import Tracker
-    from rollout.chat import Chat
-    from rollout.engine import Sampling
-    from rollout.engines.hf_engine import HFEngine
-
     torch.set_num_threads(1)
     chat = Chat(make_tokenizer())
     problems = make_problems(12, seed=3, digits=1)
@@ -105,21 +105,24 @@ def assert_same(path: Path, undisturbed: Path) -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import transformers  # noqa: F401  # imported once here, not in every life
-
     path = tmp_path_factory.mktemp("undisturbed") / "run"
     assert live(path)
     return path
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, undisturbed: Path) -> float:
+    """Seconds of a life that nobody disturbs, the second of two."""
+    began = time.monotonic()
+    assert live(tmp_path_factory.mktemp("timed") / "run")
+    return time.monotonic() - began
+
+
 @pytest.mark.parametrize("chain", range(4))
-def test_kill_9_at_20_random_instants(chain: int, undisturbed: Path, tmp_path: Path) -> None:
+def test_kill_9_at_20_random_instants(chain: int, undisturbed: Path, whole: float, tmp_path: Path) -> None:
     """Four runs, each killed five times at random instants and resumed each time: 20 kills."""
     path = tmp_path / "run"
     rng = random.Random(chain)
-    began = time.monotonic()
-    assert live(tmp_path / "timed")
-    whole = time.monotonic() - began
     kills = 0
     while kills < 5:
         if live(path, kill_after=rng.uniform(0.05, 1) * whole / 2.5):  # it came to its end first: the next kills fall on a new run

@@ -5,6 +5,7 @@ import math
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,22 +156,21 @@ NUMBERS = {"reward": 0.5, "reward_std": 0.1, "accuracy": 0.5, "accuracy_low": 0.
 NAMES = [r"$\frac{$", "a$b$c", "$", r"\$x$", "_hidden", "two\nlines", "\x00", "\ud800", "^_{", "x" * 500]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_report_pages_survive_names_that_are_no_formulas(name: str, tmp_path: Path) -> None:
-    run = RunFolder.create(tmp_path / "run", {"options": {"reward": [name]}})
-    run.rollouts.write(1, [group(response=name)], cursor=1)
+def test_report_pages_survive_names_that_are_no_formulas(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", {"options": {"reward": NAMES}})
+    run.rollouts.write(1, [replace(group(response=name), problem=make_problem(name, "1")) for name in NAMES], cursor=1)
     for step in (1, 2):
-        append_line(run.metrics_path, {"step": step, **NUMBERS, f"reward/{name}": 0.5})
+        append_line(run.metrics_path, {"step": step, **NUMBERS, **{f"reward/{name}": 0.5 for name in NAMES}})
     assert write_report(run).read_text().count("data:image/png;base64,") == 6
 
 
-@pytest.mark.parametrize("value", [None, "text", [1], True, float("nan"), float("inf")])
 @pytest.mark.parametrize("which", ["all", "one"])
-def test_report_pages_survive_nulls_and_what_is_no_number(value: object, which: str, tmp_path: Path) -> None:
+def test_report_pages_survive_nulls_and_what_is_no_number(which: str, tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "run", {"options": {}})
     run.rollouts.write(1, [group()], cursor=1)
-    append_line(run.metrics_path, {"step": 1, **NUMBERS, **(dict.fromkeys(NUMBERS, value) if which == "all" else {"reward": value})})
-    append_line(run.metrics_path, {"step": 2, "eval/accuracy": value, "eval/low": 0.0, "eval/high": 1.0})
+    for step, value in enumerate([None, "text", [1], True, float("nan"), float("inf")], 1):
+        numbers = NUMBERS | (dict.fromkeys(NUMBERS, value) if which == "all" else {"reward": value})
+        append_line(run.metrics_path, {"step": step, **numbers, "eval/accuracy": value, "eval/low": 0.0, "eval/high": 1.0})
     assert write_report(run).read_text().count("data:image/png;base64,") == 6
 
 
