@@ -13,6 +13,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -57,23 +58,18 @@ def second(run: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def engine_rates(engine: Engine, sequences: list[int], vocabulary: int) -> dict[str, float]:
+def rates_of(generate: Callable[[list[list[int]], Sampling], object], sequences: list[int], vocabulary: int) -> dict[str, float]:
     rates = {}
     for count in sequences:
         prompts, sampling = prompts_of(max(1, count // GROUP), vocabulary), Sampling(NEW, min(GROUP, count))
         total = len(prompts) * sampling.completions * NEW
-        rates[str(count)] = round(total / second(lambda p=prompts, s=sampling: engine.generate(p, s)), 1)
+        rates[str(count)] = round(total / second(partial(generate, prompts, sampling)), 1)
     return rates
 
 
-def generate_rates(model: Any, sequences: list[int], vocabulary: int) -> dict[str, float]:
-    rates = {}
-    for count in sequences:
-        rows = [prompt for prompt in prompts_of(max(1, count // GROUP), vocabulary) for _ in range(min(GROUP, count))]
-        ids = torch.tensor(rows, device=model.device)
-        run = lambda ids=ids: model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=NEW, do_sample=True, top_k=0)  # noqa: E731
-        rates[str(count)] = round(len(rows) * NEW / second(run), 1)
-    return rates
+def plain_generate(model: Any, prompts: list[list[int]], sampling: Sampling) -> None:
+    ids = torch.tensor([prompt for prompt in prompts for _ in range(sampling.completions)], device=model.device)
+    model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=NEW, do_sample=True, top_k=0)
 
 
 def sync_cost(engine: Engine, policy: Policy) -> dict[str, float]:
@@ -96,8 +92,8 @@ def measure(shape: str, sequences: list[int], dtype: Any) -> dict[str, Any]:
     found["parameters"] = sum(p.numel() for p in policy.model.parameters())
     hf = HFEngine(pad_id=0)
     hf.load_policy(policy.weights(), 0)
-    found["hf"] = engine_rates(hf, sequences, vocabulary)
-    found["generate"] = generate_rates(policy.model.eval(), sequences, vocabulary)
+    found["hf"] = rates_of(hf.generate, sequences, vocabulary)
+    found["generate"] = rates_of(partial(plain_generate, policy.model.eval()), sequences, vocabulary)
     if not installed():
         return found
     for kind, each in (("full", lambda: policy), ("lora", lambda: Policy(make_model(shape), lora=Lora(16), dtype=dtype))):
@@ -107,7 +103,7 @@ def measure(shape: str, sequences: list[int], dtype: Any) -> dict[str, Any]:
         engine.load_policy(subject.weights(), 0)
         name = "vllm" if kind == "full" else "vllm lora"
         found[f"{name} start seconds"] = round(time.perf_counter() - began, 1)
-        found[name] = engine_rates(engine, sequences, vocabulary)
+        found[name] = rates_of(engine.generate, sequences, vocabulary)
         found[f"sync {kind}"] = sync_cost(engine, subject)
         if torch.cuda.is_available():
             began = time.perf_counter()

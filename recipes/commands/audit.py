@@ -37,7 +37,7 @@ from recipes.commands.answer_types import UNPARSED, answer_type
 from recipes.commands.audit_report import KINDS, FindingFiles, draw, print_report
 from recipes.commands.census import Census, Repeat, given_away, quantiles
 from recipes.commands.explanation import judges_answers, print_anywhere
-from recipes.commands.row_stream import Row, large_size, open_rows, progress, rows_of
+from recipes.commands.row_stream import Row, opened_rows, progress
 from recipes.setup.options import Reward, check_numbers
 from recipes.setup.problem_source import data_set_rows, is_file
 from verifiers.atomic_files import atomic_path
@@ -248,10 +248,7 @@ def _check_writable(folder: Path) -> None:
 def _open_source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
     """The rows, and how much there is of them if their progress is worth showing (else 0)."""
     if config.data == "-" or is_file(config.data):
-        file = open_rows(config.data)
-        if config.data != "-":  # closing standard input would wait for the thread that reads it
-            stack.enter_context(file)
-        return rows_of(file, config.data), large_size(file)
+        return opened_rows(config.data, stack)
     rows, total = data_set_rows(config.data, config.subset, config.split)
     numbered = (Row(place, number, fields) for number, (place, fields) in enumerate(rows, 1))
     return numbered, total if total > _MANY_ROWS else 0

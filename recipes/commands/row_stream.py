@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -56,10 +56,13 @@ def rows_of(file: BinaryIO, name: str) -> Iterator[Row]:
         yield Row(f"line {number}", end, parse_row(text, f"{source}, line {number}"), number)
 
 
-def large_size(file: BinaryIO) -> int:
-    """The bytes of a file whose progress is worth showing; 0 for a small one and for a pipe."""
+def opened_rows(name: str, stack: ExitStack) -> tuple[Iterator[Row], int]:
+    """The rows of a file, or of standard input for "-", and its bytes if their progress is worth showing: 0 for a small one and a pipe."""
+    file = open_rows(name)
+    if name != "-":  # closing standard input would wait for the thread that reads it
+        stack.enter_context(file)
     size = os.fstat(file.fileno()).st_size
-    return size if size > _LARGE else 0
+    return rows_of(file, name), size if size > _LARGE else 0
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from typing import Any, TextIO
 import tyro
 
 from recipes.commands.explanation import Explainer, block, judges_answers, print_anywhere
-from recipes.commands.row_stream import Row, large_size, open_rows, progress, rows_of
+from recipes.commands.row_stream import Row, opened_rows, progress
 from recipes.setup.options import Reward, check_numbers
 from recipes.setup.problem_source import data_set_rows, is_packed
 from verifiers.input_error import InputError
@@ -130,11 +130,9 @@ def _open_source(config: Config, stack: ExitStack) -> tuple[Iterable[Row], int]:
     if is_packed(config.file):
         rows, _ = data_set_rows(config.file, None, "train")
         return (Row(place, 0, fields, int(place.partition("line ")[2] or 0)) for place, fields in rows), 0
-    file = open_rows(config.file)
-    if config.file == "-":  # closing standard input would wait for the thread that reads it
-        return rows_of(file, config.file), 0
-    stack.enter_context(file)
-    return rows_of(file, config.file), large_size(file) if config.out is not None or not sys.stdout.isatty() else 0
+    rows, size = opened_rows(config.file, stack)
+    disturbing = config.out is None and sys.stdout.isatty()
+    return rows, 0 if disturbing or config.file == "-" else size
 
 
 class _Printer:
