@@ -23,7 +23,6 @@ from rl.objectives.algorithms import Algorithm
 from rl.objectives.batch import make_batch, split
 from rl.runs.run_folder import Position, RunFolder
 from rl.runs.tracking import Clock, Tracker
-from rollout.canary import Bound
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling
 from rollout.interruption import Interrupted, interruptible, raise_if_interrupted, uninterrupted
@@ -62,19 +61,17 @@ def train(
     tracker: Tracker,
     evaluate: Callable[[], Accuracy] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    bound: Bound | None = None,
     second_look: SecondLook | None = None,
 ) -> Position:
     """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
 
     An interruption (Ctrl-C, SIGTERM) ends it where it is: what is kept is said, and the position returned is that of the last whole step.
-    `second_look` judges what a gate refused, for the line that says why nothing is learnt. `bound`: how far apart the log-probabilities
-    of sampler and policy may lie (default: by the policy's dtype). Raises `Diverged` after three steps that were not finite, or when
-    the sampler's distribution is not; `SamplerIsNotThePolicy` when it samples from other weights; `UnfitReward` for rewards that the
-    algorithm is not defined for.
+    `second_look` judges what a gate refused, for the line that says why nothing is learnt. Raises `Diverged` after three steps that were
+    not finite, or when the sampler's distribution is not; `SamplerIsNotThePolicy` when it samples from other weights; `UnfitReward` for
+    rewards that the algorithm is not defined for.
     """
     silence = Silence(second_look)
-    sampler = Sampler(policy, engine, chat, problems, bound)
+    sampler = Sampler(policy, engine, chat, problems)
     rollouts = Rollouts(
         policy=policy, engine=engine, chat=chat, sampling=sampling, problems=problems, verify=verify, run=run, sync=sampler.sync,
         problems_per_step=loop.problems_per_step, max_refills=algorithm.max_refills, seed=loop.seed,

@@ -23,14 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling
-from rollout.engines.policy_tensors import (
-    base_model,
-    computing_dtype,
-    handed_over,
-    handover_folder,
-    plain_adapter,
-    save_adapter,
-)
+from rollout.engines.policy_tensors import base_model, computing_dtype, handed_over, handover_folder, plain_adapter, save_adapter
 from rollout.engines.server_http import LONGEST, PAUSES, JsonServer, ServerFault
 from rollout.engines.vllm_command import server_line
 from rollout.engines.vllm_facts import OLDEST, dotted, lora_room, request_seed, require_release, require_room, require_samplable

@@ -158,7 +158,7 @@ def test_a_sync_that_would_move_the_same_version_again_is_skipped(tokenizer: Any
 
     torch.manual_seed(0)
     policy, engine = Policy(make_model(len(tokenizer), hidden=16, layers=1), device="cpu"), Counted()
-    sampler = Sampler(policy, engine, Chat(tokenizer), [make_problem("1+1=", "2")], None)
+    sampler = Sampler(policy, engine, Chat(tokenizer), [make_problem("1+1=", "2")])
     sampler.sync()
     first = sampler.facts()
     sampler.sync()
@@ -181,7 +181,7 @@ def test_a_sync_that_failed_is_tried_again(tokenizer: Any) -> None:
             return super().score(*arguments, **named)
 
     policy, engine = Policy(make_model(len(tokenizer), hidden=16, layers=1), device="cpu"), Failing()
-    sampler = Sampler(policy, engine, Chat(tokenizer), [make_problem("1+1=", "2")], None)
+    sampler = Sampler(policy, engine, Chat(tokenizer), [make_problem("1+1=", "2")])
     with pytest.raises(TimeoutError):
         sampler.sync()
     sampler.sync()
@@ -210,6 +210,6 @@ def test_engine_sleep_wakes_after_the_trainers_cache_was_emptied(monkeypatch: py
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: calls.append("empty"))
     engine = VLLMEngine.__new__(VLLMEngine)  # vLLM itself need not be here
     engine._llm, engine._asleep = LLM(), True
-    engine._wake()
-    engine._wake()
+    engine._wake_up()
+    engine._wake_up()
     assert calls == ["empty", "wake"]
