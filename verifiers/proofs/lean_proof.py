@@ -46,7 +46,7 @@ from verifiers.proofs.lean_replay import LeanReplay
 from verifiers.proofs.lean_statement import attach, read_statement
 from verifiers.proofs.lean_tokens import ScreenError
 from verifiers.proofs.lean_transport import LeanFailure, LeanMissing, LeanTimeout, Message, Reply, Transport
-from verifiers.response_text.fenced_blocks import fenced_blocks
+from verifiers.response_text.fenced_blocks import last_block
 from verifiers.response_text.final_answer import tagged
 from verifiers.verdict import Status, Verdict, bad_gold, no_answer, right, wrong
 
@@ -139,12 +139,8 @@ def _read_settings(meta: Mapping[str, Any]) -> tuple[frozenset[str], float]:
 def extract_block(response: str) -> str:
     """The last fenced block that says it is Lean; else the last one; else the last <answer>; else the whole response."""
     text = response.replace("\r\n", "\n").rpartition("</think>")[2]
-    blocks = list(fenced_blocks(text, unfinished=True))  # the last one may be cut off by a stop string
-    for languages in (_LEAN, None):
-        for language, code in reversed(blocks):
-            if languages is None or language in languages:
-                return code
-    found = tagged(text)
+    block = last_block(text, _LEAN, unfinished=True, any_other=True)  # the last one may be cut off by a stop string
+    found = tagged(text) if block is None else block
     return text if found is None else found
 
 

@@ -30,7 +30,7 @@ from typing import Any, NoReturn
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.proofs.metamath_database import COMMENT, LABEL, Database, Frame, Goal, Hypothesis, Template, load
-from verifiers.response_text.fenced_blocks import fenced_blocks
+from verifiers.response_text.fenced_blocks import last_block
 from verifiers.response_text.final_answer import tagged
 from verifiers.verdict import Verdict, bad_gold, no_answer, right, wrong
 
@@ -120,8 +120,7 @@ def extract_proof(response: str, database: Database | None = None) -> str | None
     if mark:
         return rest.partition("$.")[0].partition("```")[0].partition("</answer>")[0]
     if (found := tagged(text)) is None:
-        for _, found in fenced_blocks(text):  # noqa: B007  # the last one is wanted
-            pass
+        found = last_block(text, (), any_other=True)
     if found is not None:
         return found.strip().removesuffix("$.") if found.strip() else None
     text = COMMENT.sub(" ", text).strip().removesuffix("$.").strip()

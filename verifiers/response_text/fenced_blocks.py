@@ -8,7 +8,7 @@ for, and what follows its first line is looked at again.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 _OPENING = re.compile(r"(?P<indent>[ \t]*)(?P<fence>```+(?=[^`]*$)|~~~+)[ \t]*(?P<language>[\w+.#-]*)")
@@ -81,14 +81,12 @@ def _content(lines: Iterable[str], indent: int) -> str:
     return "".join(line[min(indent, len(line) - len(line.lstrip(" \t"))) :] + "\n" for line in lines)
 
 
-def last_block(text: str, languages: Iterable[str], *, unfinished: bool = False) -> str | None:
-    """The content of the last block in one of the languages, else of the last that names none; None if there is neither."""
+def last_block(text: str, languages: Container[str], *, unfinished: bool = False, any_other: bool = False) -> str | None:
+    """The content of the last block in one of the languages, else of the last that names none, or that names `any_other`; else None."""
     blocks = list(fenced_blocks(text, unfinished=unfinished))
-    for wanted in (set(languages), {_PLAIN}):
-        for language, content in reversed(blocks):
-            if language in wanted:
-                return content
-    return None
+    named = [content for language, content in blocks if language in languages]
+    others = [content for language, content in blocks if any_other or language == _PLAIN]
+    return next(iter(named[-1:] or others[-1:]), None)
 
 
 def fence(language: str, program: str) -> str:
