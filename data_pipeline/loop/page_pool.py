@@ -51,7 +51,7 @@ class PagePool:
     def docs(self, wanted: Mask | None = None) -> Iterator[tuple[int, Doc]]:
         """The pages with their texts, from disk, in order; only the wanted ones."""
         rows = np.arange(len(self)) if wanted is None else np.flatnonzero(wanted)
-        yield from zip(rows.tolist(), docs_at(self.files, self.places[rows].tolist()), strict=True)
+        yield from zip(map(int, rows), docs_at(self.files, map(int, self.places[rows])), strict=True)
 
 
 def build_pool(files: Sequence[Path], duplicates: Duplicates) -> PagePool:
@@ -82,8 +82,10 @@ def estimated_tokens(text: str) -> int:
 
 
 def draw(pool: PagePool, rows: Rows, count: int, *, random_seed: int, purpose: str) -> Rows:
-    """`count` of the rows at random, in order; all when there are fewer. A page's lot depends on its id, the random seed and the
-    purpose alone."""
+    """`count` of the rows at random, in order; all when there are fewer.
+
+    A page's lot depends on its id, the random seed and the purpose alone.
+    """
     if len(rows) <= count:
         return rows
     lots = np.array([lot(pool.id_of(row), random_seed, purpose) for row in rows.tolist()], np.uint64)
