@@ -13,9 +13,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -191,23 +191,18 @@ def import_time() -> dict[str, Any]:
 def threads(count: int, total: int) -> dict[str, Any]:
     pairs = [(row["gold"], row["pred"]) for row in (*hardverify(), *json_lines(DATA / "verifier/derived_numeric_pairs_odd.jsonl"))]
     serial = [equivalent(*pair) for pair in pairs]
-    differ = [0] * count
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    def work(k: int) -> None:
+    def differing(k: int) -> int:
         draw = random.Random(k)
-        for _ in range(total // count):
-            at = draw.randrange(len(pairs))
-            differ[k] += equivalent(*pairs[at]) != serial[at]
+        places = (draw.randrange(len(pairs)) for _ in range(total // count))
+        return sum(equivalent(*pairs[at]) != serial[at] for at in places)
 
-    workers = [threading.Thread(target=work, args=(k,)) for k in range(count)]
     start = time.perf_counter()
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with ThreadPoolExecutor(count) as pool:
+        differ = sum(pool.map(differing, range(count)))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    return {"threads_differ": sum(differ), "threads_seconds": round(time.perf_counter() - start, 1), "threads_grown_mb": round(grown, 1)}
+    return {"threads_differ": differ, "threads_seconds": round(time.perf_counter() - start, 1), "threads_grown_mb": round(grown, 1)}
 
 
 PIECES = r"""

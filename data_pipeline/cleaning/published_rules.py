@@ -4,8 +4,9 @@
 - `c4`: arXiv:1910.10683, section 2.2 (its line filters decide here which sentences count; no text is changed);
 - `fineweb`: arXiv:2406.17557, section 3.5.
 
-The numbers are the papers' and lie in `Limits`, so that `math_quality.py` can state which of them it changes for mathematics. Words are
-what white space separates; a tokenizer that makes a word of every sign of punctuation finds fewer words with a letter and so drops more.
+The numbers are the papers'; Gopher's and FineWeb's lie in `Limits`, so that `math_quality.py` can state which of them it changes for
+mathematics. Words are what white space separates; a tokenizer that makes a word of every sign of punctuation finds fewer words with a
+letter and so drops more.
 Repeated n-grams are counted as later occurrences, overlaps once. Every function takes linear time but for the sorting of n-grams.
 Left out: the papers' rules on bad words and on languages, and C4's deduplication.
 """
@@ -29,6 +30,7 @@ _STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 _TERMINAL = (".", "!", "?", '"', "”")
 _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 _BASE = np.uint64(0x9E3779B97F4A7C15)
+_SENTENCES, _LINE_WORDS = 5, 3  # of C4: sentences of a page, words of a line
 _TOP, _REPEATED = (2, 3, 4), (5, 6, 7, 8, 9, 10)
 
 
@@ -55,8 +57,6 @@ class Limits:
     """Characters within the most frequent 2-, 3- and 4-gram."""
     repeated_ngrams: tuple[float, ...] = (0.15, 0.14, 0.13, 0.12, 0.11, 0.10)
     """Characters within repeated 5- to 10-grams."""
-    min_sentences: int = 5
-    line_words: int = 3
     min_punctuated: float = 0.12
     """Share of lines that end with terminal punctuation (FineWeb)."""
     max_line_characters_repeated: float = 0.1
@@ -104,14 +104,14 @@ def gopher_repetition(text: str, limits: Limits = PAPERS, *, unlike: str = "") -
     return _repeated_ngrams(words, limits, unlike)
 
 
-def c4(text: str, limits: Limits = PAPERS) -> str | None:
+def c4(text: str) -> str | None:
     if "{" in text:
         return "curly bracket"
     lower = text.lower()
     if "lorem ipsum" in lower:
         return "placeholder text"
-    sentences = sum(len(_SENTENCE_END.findall(line)) or 1 for line in lines_of(lower) if _is_sentence_line(line, limits))
-    return "few sentences" if sentences < limits.min_sentences else None
+    sentences = sum(len(_SENTENCE_END.findall(line)) or 1 for line in lines_of(lower) if _is_sentence_line(line))
+    return "few sentences" if sentences < _SENTENCES else None
 
 
 def fineweb(text: str, limits: Limits = PAPERS, *, unlike: str = "") -> str | None:
@@ -127,9 +127,9 @@ def fineweb(text: str, limits: Limits = PAPERS, *, unlike: str = "") -> str | No
     return None
 
 
-def general(text: str, limits: Limits = PAPERS) -> str | None:
+def general(text: str) -> str | None:
     """All four, one after the other: the first reason."""
-    return gopher_quality(text, limits) or gopher_repetition(text, limits) or c4(text, limits) or fineweb(text, limits)
+    return gopher_quality(text) or gopher_repetition(text) or c4(text) or fineweb(text)
 
 
 def lines_of(text: str) -> list[str]:
@@ -152,9 +152,9 @@ def _paragraphs(text: str) -> list[str]:
     return [part for found in _PARAGRAPH.split(text) if (part := found.strip())]
 
 
-def _is_sentence_line(line: str, limits: Limits) -> bool:
+def _is_sentence_line(line: str) -> bool:
     """Whether C4 would keep the line: punctuated, of some words, and no notice."""
-    if not line.endswith(_TERMINAL) or line.endswith("...") or len(line.split(None, limits.line_words)) < limits.line_words:
+    if not line.endswith(_TERMINAL) or line.endswith("...") or len(line.split(None, _LINE_WORDS)) < _LINE_WORDS:
         return False
     return "javascript" not in line and not any(notice in line for notice in _POLICY)
 
