@@ -108,7 +108,7 @@ ROOMS = {
     ),
     "data_pipeline.archives": Room(
         "stored bytes to pages",
-        "archive_pages named_inputs stored_bytes",
+        "archive_pages named_inputs record_pages stored_bytes",
         ".documents",
     ),
     "data_pipeline.formulas.notations": Room(
@@ -220,8 +220,6 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_MODULES = 500, 80, 15
 CYCLES_LEFT = {
     frozenset({"exact_functions", "exact_values", "interval_evaluation"}),
     frozenset({"explanation", "math_answer"}),
-    frozenset({"archive_pages", "indexed_pages"}),
-    frozenset({"table_blocks", "text_blocks"}),
 }
 _HOSTS = (".com", ".org")
 _NAMED = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.[a-z_][a-z_0-9]*)+")

@@ -4,9 +4,9 @@ Only pages come out: responses with a status of 2xx, resources, and the text rec
 `outcomes`, under "skipped: ..." where it is no page, and under a short name ("truncated record", "wrong length", "broken member", "bad
 chunk", ...) where something is damaged. One bad record costs that record and never the rest of the file. "pages" counts what came out.
 
-What an archive holds is told by its first bytes, not by its name. The layers: `stored_bytes.py` (stored bytes), `compressed_members.py`
-(decompression, members), `archive_records.py` (records), `http_response.py` (the response's body), and here the choice among them.
-Left out: revisit records are not followed to what they repeat, and records split by continuation are not joined.
+The layers: `stored_bytes.py` (stored bytes), `compressed_members.py` (decompression, members), `archive_records.py` (records),
+`http_response.py` (the response's body), `record_pages.py` (an archive's pages), and here the choice among archives, files and indexes.
+Left out: records split by continuation are not joined.
 """
 
 import os
@@ -14,31 +14,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_pipeline.archives.archive_records import Record, Rewind, arc_records, begins_arc, begins_warc, warc_records
-from data_pipeline.archives.compressed_members import ArchiveStream
-from data_pipeline.archives.http_response import TooLarge, media_type, response
-from data_pipeline.archives.named_inputs import HTML, expand, is_index
-from data_pipeline.archives.record_buffer import Reader
-from data_pipeline.archives.stored_bytes import Source, is_remote, local_path, open_source
+from data_pipeline.archives.archive_records import Rewind
+from data_pipeline.archives.indexed_pages import read_records
+from data_pipeline.archives.named_inputs import HTML, is_index
+from data_pipeline.archives.record_pages import LARGEST, NoArchive, Oversized, archive_pages
+from data_pipeline.archives.stored_bytes import is_remote, local_path, open_source
 from data_pipeline.documents.document import Origin, Page
 from verifiers.input_error import InputError
-
-__all__ = ["LARGEST", "NoArchive", "Oversized", "expand", "pages_of", "read_pages", "starts_by_count"]
-
-
-class NoArchive(InputError):
-    """A file that is there and can be read, but holds no records: no later attempt will find any."""
-
-
-class Oversized(Page):
-    """A page over the limit, without its body: so that it too has an outcome under its address."""
-
-    __slots__ = ()
-
-
-LARGEST = 10_000_000
-"""Bytes of a page, stored or decompressed; larger ones are counted as "too large"."""
-_WANTED = frozenset(("response", "resource", "conversion"))
 
 
 def starts_by_count(source: str) -> bool:
@@ -64,7 +46,7 @@ def _stored_pages(source: str, start: int, outcomes: Counter[str], limit: int) -
     try:
         while True:
             try:
-                yield from _archive(source, stored, start, outcomes, limit)
+                yield from archive_pages(source, stored, start, outcomes, limit)
             except Rewind as rewind:
                 start = rewind.position
             else:
@@ -73,82 +55,8 @@ def _stored_pages(source: str, start: int, outcomes: Counter[str], limit: int) -
         stored.close()
 
 
-def pages_of(source: str, stored: Source, outcomes: Counter[str], *, position: int, limit: int = LARGEST) -> Iterator[Page]:
-    """The pages of part of an archive, cut out by its index; `position` is where it begins there."""
-    try:
-        for page in _archive(source, stored, 0, outcomes, limit, sure=True):
-            yield type(page)(page.url, page.body, page.content_type, page.charset, Origin(source, position, page.origin.date))
-    except Rewind:
-        return
-
-
-def _archive(source: str, stored: Source, start: int, outcomes: Counter[str], limit: int, *, sure: bool = False) -> Iterator[Page]:
-    stream = ArchiveStream(stored, outcomes, start)
-    reader = Reader(iter(stream), _begins_record, start)
-    if reader.ended():
-        if start == 0 and not sure and not outcomes["truncated archive"] + outcomes["broken member"]:
-            raise NoArchive(f"{source}: is empty, no WARC, WET or ARC file")
-        return
-    head = reader.peek(8192).lstrip(b"\r\n")
-    if not (sure or start or begins_warc(head) or begins_arc(head) or b"\nWARC/1." in head or _is_named_archive(source)):
-        raise NoArchive(f"{source}: is no WARC, WET or ARC file; it begins with {head[:20]!r}")
-    if begins_arc(head) or (source.lower().removesuffix(".gz").endswith(".arc") and not begins_warc(head)):
-        reader.begins = begins_arc
-        records = arc_records(reader, outcomes, limit)
-    else:
-        reader.begins = begins_warc
-        records = warc_records(reader, outcomes, _WANTED, limit)
-    for record in records:
-        page = _page(record, source, outcomes, limit)
-        if page is not None:
-            outcomes["pages"] += not isinstance(page, Oversized)
-            yield page
-
-
-def _begins_record(data: bytes) -> bool:
-    return begins_warc(data) or begins_arc(data)
-
-
-def _is_named_archive(source: str) -> bool:
-    name = source.rsplit("/", 1)[-1].lower()
-    return any(part in name for part in (".warc", ".wet", ".arc"))
-
-
-def _page(record: Record, source: str, outcomes: Counter[str], limit: int) -> Page | None:
-    origin = Origin(source, record.offset, record.date)
-    if record.content is None:
-        return Oversized(record.url, b"", "", "", origin)
-    media, charset = media_type(record.content_type.encode())
-    if record.kind == "conversion":
-        return Page(record.url, record.content, media, charset or "utf-8", origin)
-    if record.kind == "response":
-        try:
-            answer = response(record.content, outcomes, limit)
-        except TooLarge:
-            outcomes["too large"] += 1
-            return Oversized(record.url, b"", "", "", origin)
-        if answer is None:
-            outcomes["skipped: not http"] += 1
-            return None
-        if not 200 <= answer.status < 300:
-            outcomes["skipped: status"] += 1
-            return None
-        return Page(record.url, answer.body, _served_as(answer.content_type, record.payload), answer.charset, origin)
-    return Page(record.url, record.content, _served_as(media, record.payload), charset, origin)
-
-
-def _served_as(said: str, identified: str) -> str:
-    """The media type of a page: what the crawler saw in its bytes goes before what the server said, unless it saw no more than text."""
-    seen, _ = media_type(identified.encode())
-    if not seen or seen.endswith("/octet-stream") or (seen == "text/plain" and said):
-        return said
-    return seen
-
-
 def _files_or_index(source: str, start: int, outcomes: Counter[str], limit: int) -> Iterator[Page]:
     if is_index(source):
-        from data_pipeline.archives.indexed_pages import read_records
-
         for number, page in enumerate(read_records(local_path(source), outcomes=outcomes, limit=limit)):
             if number >= start:
                 yield page

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_pipeline.archives.archive_pages import LARGEST, pages_of
 from data_pipeline.archives.named_inputs import resolve
+from data_pipeline.archives.record_pages import LARGEST, pages_of
 from data_pipeline.archives.stored_bytes import Source, open_source
 from data_pipeline.documents.document import Page
 from verifiers.input_error import InputError
@@ -27,6 +27,8 @@ GAP = 1 << 20
 _LONGEST_REQUEST = 256 << 20
 _SORTED = 1_000_000
 _LONGEST_LINE = 1 << 20
+_CHUNK = 1 << 20
+_FARTHEST = 1 << 62
 _NAMES = {
     "file": ("warc_filename", "filename", "file", "path"),
     "offset": ("warc_record_offset", "offset"),
@@ -106,7 +108,7 @@ def _read(source: str, stored: Source, rows: list[Row], outcomes: Counter[str], 
 
 def _take(stored: Source, size: int) -> bytes:
     parts = []
-    while size > 0 and (part := stored.read(min(size, 1 << 20))):
+    while size > 0 and (part := stored.read(min(size, _CHUNK))):
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
@@ -117,7 +119,7 @@ def _rows(index: Path, outcomes: Counter[str], limit: int) -> Iterator[Row]:
     try:
         for raw in _parquet(index) if index.name.lower().endswith(".parquet") else _lines(index):
             row = _row(raw)
-            if row is None or not 0 <= row.offset < 1 << 62 or not 0 < row.length <= limit:
+            if row is None or not 0 <= row.offset < _FARTHEST or not 0 < row.length <= limit:
                 outcomes["bad index row"] += 1
                 continue
             known = True

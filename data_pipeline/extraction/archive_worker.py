@@ -22,7 +22,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.archives.archive_pages import NoArchive, Oversized, read_pages, starts_by_count
+from data_pipeline.archives.archive_pages import read_pages, starts_by_count
+from data_pipeline.archives.record_pages import NoArchive, Oversized
 from data_pipeline.documents.addresses import UrlList
 from data_pipeline.documents.document import Doc, Page, doc_id, to_line
 from data_pipeline.extraction.page_prefilter import Prefilter, prefilter

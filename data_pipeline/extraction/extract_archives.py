@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from data_pipeline.archives.archive_pages import LARGEST
+from data_pipeline.archives.record_pages import LARGEST
 from data_pipeline.archives.stored_bytes import is_remote, local_path
 from data_pipeline.documents.document import Doc, Page
 from data_pipeline.extraction.archive_watcher import order_line

@@ -22,8 +22,8 @@ from data_pipeline.extraction.layout.code_listings import language_of, trimmed, 
 from data_pipeline.extraction.layout.hidden_parts import holds_mathematics
 from data_pipeline.extraction.layout.markup_cues import ARTICLE, BAD, BODY, MAIN, NAV, POST, THEOREM, TITLE_CLASS, zone_of
 from data_pipeline.extraction.layout.page_tokens import LINE, serialised
-from data_pipeline.extraction.layout.table_blocks import Cell, table_text
-from data_pipeline.extraction.layout.text_blocks import Block, Blocks, OpenList, OpenTable
+from data_pipeline.extraction.layout.table_blocks import table_text
+from data_pipeline.extraction.layout.text_blocks import Block, Blocks, Cell, OpenList, OpenTable
 from data_pipeline.formulas.formula import Formula
 from data_pipeline.formulas.placeholders import CODE_OPEN, OPEN, code_placeholder
 

@@ -12,12 +12,9 @@ Where a cell holds dollar signs or backslashes that pair to no formula, its bars
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
+from data_pipeline.extraction.layout.text_blocks import Block, Cell
 from data_pipeline.formulas.placeholders import CLOSE, OPEN
-
-if TYPE_CHECKING:
-    from data_pipeline.extraction.layout.text_blocks import Block
 
 MAX_CELLS = 20_000
 MAX_SPAN = 30
@@ -34,15 +31,7 @@ _TEX = re.compile(r"(\$\$[^$]{1,2000}\$\$|\$[^$]{1,1000}\$|\\\([^$\n]{1,1000}?\\
 _NUMBER = re.compile(r"[\[(]?[A-Z]?[0-9.]{0,8}[a-z']?[\])]?")
 
 
-class Cell(NamedTuple):
-    """Where a cell's blocks begin, whether it is a head, and its attributes."""
-
-    first: int
-    head: bool
-    attrs: str
-
-
-def table_text(attrs: str, rows: Sequence[Sequence[Cell]], blocks: "Sequence[Block]", first: int) -> list[tuple[str, str]] | None:
+def table_text(attrs: str, rows: Sequence[Sequence[Cell]], blocks: Sequence[Block], first: int) -> list[tuple[str, str]] | None:
     """(kind, text) of the blocks that replace a table's blocks, of which the first has the index `first`; None for a layout table."""
     starts = [cell.first for row in rows for cell in row]
     if not starts:

@@ -3,8 +3,7 @@ elements.
 """
 
 from dataclasses import dataclass, field
-
-from data_pipeline.extraction.layout.table_blocks import Cell
+from typing import NamedTuple
 
 
 @dataclass(slots=True)
@@ -44,6 +43,14 @@ class Blocks:
     """Characters of hidden elements that were left out."""
     largest_hidden: int = 0
     """Those of the largest of them."""
+
+
+class Cell(NamedTuple):
+    """Where a cell's blocks begin, whether it is a head, and its attributes."""
+
+    first: int
+    head: bool
+    attrs: str
 
 
 @dataclass(slots=True)
