@@ -128,7 +128,7 @@ ROOMS = {
     ),
     "data_pipeline.extraction": Room(
         "pages and archives to documents",
-        "charset_decoding extract_archives",
+        "charset_decoding extract_archives extraction_options",
         ".archives .documents .extraction.layout .formulas",
     ),
     "data_pipeline.classifier": Room(

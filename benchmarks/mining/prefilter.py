@@ -19,7 +19,8 @@ from typing import Any
 from benchmarks.parts import WEB, best_seconds, labelled_rows, options, report
 from data_pipeline.archives.archive_pages import read_pages
 from data_pipeline.commands.demo_web import records_of_page, warc_record
-from data_pipeline.extraction.extract_archives import Extraction, Progress, extract_archives
+from data_pipeline.extraction.extract_archives import Progress, extract_archives
+from data_pipeline.extraction.extraction_options import ExtractionOptions
 from data_pipeline.extraction.page_prefilter import has_mathematics
 
 RUNS = 5
@@ -118,7 +119,7 @@ def malformed() -> dict[str, Any]:
 
 def through_workers(source: str, out: Path) -> tuple[float, Progress]:
     start = time.perf_counter()
-    last = list(extract_archives([source], out, Extraction(), workers=1))[-1]
+    last = list(extract_archives([source], out, ExtractionOptions(), workers=1))[-1]
     return time.perf_counter() - start, last
 
 

@@ -92,7 +92,7 @@ class Pool:
         pid, status = os.waitpid(worker.pid, os.WNOHANG)
         if pid:
             self._ended(worker, os.waitstatus_to_exitcode(status))
-        elif since and now - since > worker.job.seconds:
+        elif since and now - since > worker.job.options.page_seconds:
             self._end(worker)
             late = worker.slot.clock() == (since, beats)  # else it ended while this one looked, and the next page is not to blame
             self._start(worker, "extract: too slow" if late else None)
@@ -199,7 +199,7 @@ def main() -> int:
     except (ImportError, AttributeError, InputError) as error:
         print(json.dumps({"fatal": f"the extraction cannot be started: {error}"}), flush=True)
         return 1
-    pool = Pool([Job(**job) for job in order["jobs"]], order["workers"], task)
+    pool = Pool([Job.from_mapping(job) for job in order["jobs"]], order["workers"], task)
     try:
         pool.run()
     except BrokenPipeError:

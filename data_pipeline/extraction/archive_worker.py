@@ -17,15 +17,16 @@ import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from data_pipeline.archives.archive_pages import read_pages, starts_by_count
-from data_pipeline.archives.record_pages import NoArchive, Oversized
+from data_pipeline.archives.record_pages import LARGEST, NoArchive, Oversized
 from data_pipeline.documents.addresses import UrlList
 from data_pipeline.documents.document import Doc, Page, doc_id, to_line
+from data_pipeline.extraction.extraction_options import ExtractionOptions
 from data_pipeline.extraction.page_prefilter import Prefilter, prefilter
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
@@ -41,17 +42,16 @@ _ERRORS = 5
 class Job:
     """One archive to extract, and how."""
 
-    source: str
     key: str
+    source: str
     out: str
     config: str
-    seconds: float
-    megabytes: int
-    limit: int
-    markup: bool
-    keep_rejects: bool
-    block: Sequence[str] = ()
-    allow: Sequence[str] = ()
+    options: ExtractionOptions
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "Job":
+        """The job that `dataclasses.asdict` made these values of."""
+        return cls(**{**values, "options": ExtractionOptions(**values["options"])})
 
     def file(self, ending: str) -> Path:
         return Path(self.out) / f"{self.key}{ending}"
@@ -140,7 +140,7 @@ def resumable(job: Job, slot: Slot) -> Snapshot:
 
 def work(job: Job, task: Task, slot: Slot, verdict: str | None) -> bool:
     """Extract the archive from where its slot says; `verdict` is why the page that begins there is dropped. Whether it could be read."""
-    _limit_memory(job.megabytes)
+    _limit_memory(job.options.page_megabytes)
     state = resumable(job, slot)
     verdict = verdict if state.begun else None
     descriptor = os.open(job.part, os.O_WRONLY | os.O_CREAT)
@@ -174,14 +174,13 @@ def _full(job: Job, slot: Slot, state: Snapshot, error: OSError) -> bool:
 
 def _pages(job: Job, task: Task, slot: Slot, state: Snapshot, descriptor: int, verdict: str | None) -> None:
     records: Counter[str] = Counter()
-    rules = Prefilter(
-        largest=job.limit, markup=job.markup, block=UrlList.load(*map(Path, job.block)), allow=UrlList.load(*map(Path, job.allow))
-    )
+    block, allow = (UrlList.load(*map(Path, files)) for files in (job.options.block, job.options.allow))
+    rules = Prefilter(largest=LARGEST, markup=job.options.prefilter, block=block, allow=allow)
     by_count = starts_by_count(job.source)
     again = state.begun
     if not again:
         records.update(state.records)
-    for page in read_pages(job.source, start=state.start, outcomes=records, limit=job.limit, oversized=True):
+    for page in read_pages(job.source, start=state.start, outcomes=records, oversized=True):
         if again:  # the page at which the one before broke off is in its counts
             records.clear()
             records.update(state.records)
@@ -193,7 +192,7 @@ def _pages(job: Job, task: Task, slot: Slot, state: Snapshot, descriptor: int, v
         doc = dropped(page, reason) if reason else _attempt(task, page, state.errors)
         slot.end()
         verdict = None
-        if doc.dropped and not job.keep_rejects:
+        if doc.dropped and not job.options.keep_rejects:
             doc = replace(doc, text="")
         state.size += _write(descriptor, to_line(doc).encode("utf-8", "replace"))
         state.number += 1

@@ -22,13 +22,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from data_pipeline.archives.record_pages import LARGEST
 from data_pipeline.archives.stored_bytes import is_remote, local_path
 from data_pipeline.documents.document import Doc, Page
 from data_pipeline.extraction.archive_watcher import order_line
 from data_pipeline.extraction.archive_worker import Job
+from data_pipeline.extraction.extraction_options import ExtractionOptions
 from verifiers.atomic_files import remove_leftovers
 from verifiers.child_environment import child_environment
 from verifiers.input_error import InputError
@@ -37,41 +37,6 @@ _EXTRACT = "data_pipeline.extraction.page_to_document:extract"
 _FORMAT = 3
 """Part of the configuration: raise it when the same archive gives other documents."""
 _PATIENCE = 5.0
-
-
-class ExtractionSettings(Protocol):
-    """What is asked of settings: `run_settings.Settings` has it, and so has `Extraction`."""
-
-    @property
-    def page_seconds(self) -> float: ...
-    @property
-    def page_megabytes(self) -> int: ...
-    @property
-    def prefilter(self) -> bool: ...
-    @property
-    def block(self) -> tuple[str, ...]: ...
-    @property
-    def allow(self) -> tuple[str, ...]: ...
-    @property
-    def keep_rejects(self) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """How pages are extracted."""
-
-    page_seconds: float = 2.0
-    """A page that takes longer is killed and dropped as "extract: too slow"."""
-    page_megabytes: int = 1024
-    """Memory that a worker may take beyond what it has at its start; a page that needs more is "extract: too much memory"."""
-    prefilter: bool = False
-    """Drop pages without mathematical markup before they are extracted."""
-    block: tuple[str, ...] = ()
-    """Files of hosts and addresses (`addresses.UrlList`) whose pages are dropped unread."""
-    allow: tuple[str, ...] = ()
-    """Where given, pages of all other addresses are dropped unread."""
-    keep_rejects: bool = False
-    """Keep the text of dropped documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +62,7 @@ class Progress:
 def extract_archives(
     sources: Sequence[str],
     out: Path,
-    settings: ExtractionSettings,
+    options: ExtractionOptions,
     *,
     workers: int = 0,
     task: Callable[[Page], Doc] | None = None,
@@ -109,11 +74,11 @@ def extract_archives(
     read, or one may be readable later (a server that does not answer); the others are finished then.
     """
     name = _name_of(task)
-    config = config_hash(settings, name)
+    config = config_hash(options, name)
     out.mkdir(parents=True, exist_ok=True)
     with _locked(out) as lock:
         remove_leftovers(out)
-        jobs = [_job(source, out, settings, config) for source in dict.fromkeys(sources)]
+        jobs = [_job(source, out, options, config) for source in dict.fromkeys(sources)]
         done = [finished_counts(job) for job in jobs]
         open_jobs = [job for job, counts in zip(jobs, done, strict=True) if counts is None]
         base = _Base([counts for counts in done if counts is not None], len(jobs))
@@ -123,12 +88,12 @@ def extract_archives(
         yield from _run(open_jobs, workers or len(os.sched_getaffinity(0)), name, lock, base)
 
 
-def config_hash(settings: ExtractionSettings, task: str = _EXTRACT) -> str:
+def config_hash(options: ExtractionOptions, task: str = _EXTRACT) -> str:
     """Of everything that decides what an archive's documents are."""
     made_by = "" if task == _EXTRACT else task  # our own is told by its format: where its code lies says nothing about the documents
-    values = [_FORMAT, made_by, float(settings.page_seconds), settings.page_megabytes, settings.prefilter, settings.keep_rejects, LARGEST]
-    values += [hashlib.blake2b(_bytes_of(name), digest_size=8).hexdigest() for name in (*settings.block, *settings.allow)]
-    values += [len(settings.block), len(settings.allow)] if settings.block or settings.allow else []
+    values = [_FORMAT, made_by, float(options.page_seconds), options.page_megabytes, options.prefilter, options.keep_rejects, LARGEST]
+    values += [hashlib.blake2b(_bytes_of(name), digest_size=8).hexdigest() for name in (*options.block, *options.allow)]
+    values += [len(options.block), len(options.allow)] if options.block or options.allow else []
     return hashlib.blake2b(json.dumps(values).encode(), digest_size=8).hexdigest()
 
 
@@ -223,20 +188,8 @@ def _complain(base: _Base) -> None:
     raise InputError(f"{len(base.failed)} of {base.archives} archives could not be finished; the others are, run again to go on; {first}")
 
 
-def _job(source: str, out: Path, settings: ExtractionSettings, config: str) -> Job:
-    return Job(
-        source=source,
-        key=archive_key(source),
-        out=str(out),
-        config=config,
-        seconds=settings.page_seconds,
-        megabytes=settings.page_megabytes,
-        limit=LARGEST,
-        markup=settings.prefilter,
-        keep_rejects=settings.keep_rejects,
-        block=settings.block,
-        allow=settings.allow,
-    )
+def _job(source: str, out: Path, options: ExtractionOptions, config: str) -> Job:
+    return Job(archive_key(source), source, str(out), config, options)
 
 
 def _name_of(task: Callable[[Page], Doc] | None) -> str:

@@ -4,13 +4,14 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from data_pipeline.archives.named_inputs import expand
 from data_pipeline.cleaning.duplicates import MEGAMATH, Dedup, Duplicates, dedup
 from data_pipeline.extraction.extract_archives import archive_key, extract_archives
+from data_pipeline.extraction.extraction_options import ExtractionOptions
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.step_records import Record, Watch, is_done, read_json, recorded
 
@@ -44,6 +45,10 @@ def find_duplicates(files: Sequence[Path], out: Path, settings: Settings, watch:
     return found
 
 
+def _extraction_options(settings: Settings) -> ExtractionOptions:
+    return ExtractionOptions(**{entry.name: getattr(settings, entry.name) for entry in fields(ExtractionOptions)})
+
+
 def extracted_files(inputs: Sequence[str], folder: Path, settings: Settings, watch: Watch, *, out: Path | None) -> list[Path]:
     """The extraction files of the inputs, made where they are missing, in the order of the inputs.
 
@@ -55,7 +60,7 @@ def extracted_files(inputs: Sequence[str], folder: Path, settings: Settings, wat
         return finished(folder)
     watch.begin(f"extracting {len(sources)} {'source' if len(sources) == 1 else 'sources'}")
     with recorded(out, "extract") if out is not None else nullcontext(Record("seed")) as record:
-        for progress in extract_archives(sources, folder, settings, workers=processes(settings)):
+        for progress in extract_archives(sources, folder, _extraction_options(settings), workers=processes(settings)):
             watch.advance(progress.pages, size=progress.bytes, outcomes=progress.outcomes, share=progress.share)
         markers = [read_json(path) for path in _markers(sources, folder)]
         _count(markers, record)

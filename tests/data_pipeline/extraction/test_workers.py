@@ -14,13 +14,14 @@ import pytest
 import zstandard
 
 from data_pipeline.documents.document import Doc, Page
-from data_pipeline.extraction.extract_archives import Extraction, Progress, archive_key, extract_archives
+from data_pipeline.extraction.extract_archives import Progress, archive_key, extract_archives
+from data_pipeline.extraction.extraction_options import ExtractionOptions
 from tests.data_pipeline.tasks import echo
 from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
 
 ROOT = Path(PACKAGE_ROOT)
-QUICK = Extraction(page_seconds=0.5, page_megabytes=300)
+QUICK = ExtractionOptions(page_seconds=0.5, page_megabytes=300)
 
 
 def archive(path: Path, bodies: list[str], *, whole: bool = False) -> str:
@@ -36,7 +37,7 @@ def archive(path: Path, bodies: list[str], *, whole: bool = False) -> str:
 
 
 def extract(
-    sources: list[str], out: Path, *, workers: int = 2, task: Callable[[Page], Doc] = echo, how: Extraction = QUICK
+    sources: list[str], out: Path, *, workers: int = 2, task: Callable[[Page], Doc] = echo, how: ExtractionOptions = QUICK
 ) -> list[Progress]:
     return list(extract_archives(sources, out, how, workers=workers, task=task))
 
@@ -95,13 +96,13 @@ def test_a_finished_archive_is_passed_by_unless_the_settings_changed(tmp_path: P
     before = (out / f"{archive_key(source)}.jsonl.zst").stat().st_mtime_ns
     assert [step.finished for step in extract([source], out)] == [1]
     assert (out / f"{archive_key(source)}.jsonl.zst").stat().st_mtime_ns == before
-    extract([source], out, how=Extraction(page_seconds=0.4))
+    extract([source], out, how=ExtractionOptions(page_seconds=0.4))
     assert (out / f"{archive_key(source)}.jsonl.zst").stat().st_mtime_ns != before
 
 
 def test_rejects_lose_their_text_unless_they_are_kept(tmp_path: Path) -> None:
     source = archive(tmp_path / "x.warc.gz", ["one"])
-    how = Extraction(prefilter=True)
+    how = ExtractionOptions(prefilter=True)
     extract([source], tmp_path / "out", how=how)
     assert [(row["text"], row["dropped"]) for row in rows(tmp_path / "out", source)] == [("", "prefilter: no mathematics")]
 
@@ -109,9 +110,10 @@ def test_rejects_lose_their_text_unless_they_are_kept(tmp_path: Path) -> None:
 START = """
 import sys
 from pathlib import Path
-from data_pipeline.extraction.extract_archives import Extraction, extract_archives
+from data_pipeline.extraction.extract_archives import extract_archives
+from data_pipeline.extraction.extraction_options import ExtractionOptions
 from tests.data_pipeline.tasks import echo
-for progress in extract_archives(sys.argv[2:], Path(sys.argv[1]), Extraction(page_seconds=1), workers=2, task=echo):
+for progress in extract_archives(sys.argv[2:], Path(sys.argv[1]), ExtractionOptions(page_seconds=1), workers=2, task=echo):
     print(progress.pages, flush=True)
 """
 
@@ -136,7 +138,7 @@ def test_kill_9_in_the_middle_and_a_rerun_give_every_document_once(tmp_path: Pat
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
     parts = {part.name: part.read_bytes() for part in out.glob(".part-*.jsonl")}
     assert parts
-    extract(sources, out, how=Extraction(page_seconds=1))
+    extract(sources, out, how=ExtractionOptions(page_seconds=1))
     for source in sources:
         found = rows(out, source)
         assert [row["url"] for row in found] == [f"http://a.example/{Path(source).stem}/{i}" for i in range(40)]
@@ -170,7 +172,7 @@ def test_a_run_goes_on_inside_the_archive_where_another_was_killed(tmp_path: Pat
     process.wait()
     time.sleep(0.2)
     part.write_bytes(part.read_bytes().replace(b'"one', b'"ONE'))
-    extract([source], out, how=Extraction(page_seconds=1))
+    extract([source], out, how=ExtractionOptions(page_seconds=1))
     found = rows(out, source)
     assert [str(row["text"]).strip() for row in found] == ["ONE", "two", ""]
     assert found[2]["dropped"] == "extract: too slow"
@@ -178,7 +180,7 @@ def test_a_run_goes_on_inside_the_archive_where_another_was_killed(tmp_path: Pat
 
 def test_leaving_the_iteration_ends_all_processes(tmp_path: Path) -> None:
     source = archive(tmp_path / "x.warc.gz", ["sleep 0.2"] * 100)
-    progress = extract_archives([source], tmp_path / "out", Extraction(), workers=1, task=echo)
+    progress = extract_archives([source], tmp_path / "out", ExtractionOptions(), workers=1, task=echo)
     next(progress)
     progress.close()  # type: ignore[attr-defined]
     time.sleep(0.2)
@@ -187,7 +189,7 @@ def test_leaving_the_iteration_ends_all_processes(tmp_path: Path) -> None:
 
 def test_kill_9_of_the_pool_alone_ends_its_workers_and_is_said(tmp_path: Path) -> None:
     source = archive(tmp_path / "x.warc.gz", ["sleep 0.2"] * 100)
-    progress = extract_archives([source], tmp_path / "out", Extraction(), workers=1, task=echo)
+    progress = extract_archives([source], tmp_path / "out", ExtractionOptions(), workers=1, task=echo)
     next(progress)
     [pool] = [pid for pid in descendants(os.getpid()) if b"archive_watcher" in Path(f"/proc/{pid}/cmdline").read_bytes() and children(pid)]
     workers = children(pool)
@@ -217,7 +219,7 @@ def test_no_archive_is_an_outcome_among_others_and_an_error_alone(tmp_path: Path
 
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = archive(tmp_path / "x.warc.gz", ["sleep 0.2"] * 20)
-    first = extract_archives([source], tmp_path / "out", Extraction(), workers=1, task=echo)
+    first = extract_archives([source], tmp_path / "out", ExtractionOptions(), workers=1, task=echo)
     next(first)
     monkeypatch.setattr("data_pipeline.extraction.extract_archives._PATIENCE", 0.1)
     with pytest.raises(InputError, match="another run is writing there"):
