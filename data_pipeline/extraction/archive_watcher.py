@@ -23,7 +23,8 @@ from typing import Any
 
 from data_pipeline.archives.archive_pages import starts_by_count
 from data_pipeline.archives.stored_bytes import is_remote, local_path
-from data_pipeline.extraction.archive_worker import Job, Slot, Snapshot, Task, work, write_marker
+from data_pipeline.extraction.archive_worker import Job, Task, work, write_marker
+from data_pipeline.extraction.progress_slot import Slot, Snapshot
 from verifiers.input_error import InputError
 
 _LOOK = 0.02
