@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from recipes.setup.command_line import guarded, parse_options
+from recipes.setup.command_line import flag_of, guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
-from recipes.setup.options import Options, absolute, check_options, flag_of, resumed, stored_run
+from recipes.setup.options import Options, absolute, check_options, resumed, stored_run
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
 from verifiers.atomic_files import atomic_path

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
-from recipes.setup.options import flag_of
 from rollout.interruption import exit_code
 from verifiers.input_error import InputError, nearest
 
@@ -30,6 +29,11 @@ _PLAINER = (  # tyro's words -> a reader's
     (r"^Unrecognized options: (.*)", r"unexpected argument \1; an option's name begins with --, and --help lists them"),
     (r"^Missing from (reckon \S+): (?:[A-Z]+ )?(.*?)\.? \(required\)$", r"\1 is given nothing to work on: \2"),
 )
+
+
+def flag_of(name: str) -> str:
+    """An option as it is written on a command line."""
+    return "--" + name.replace("_", "-")
 
 
 def parse_options(config: Any, arguments: Sequence[str], *, name: str) -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from recipes.setup.options import Options, flag_of
+from recipes.setup.command_line import flag_of
+from recipes.setup.options import Options
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from recipes.setup.command_line import flag_of
 from verifiers.atomic_files import read_file
 from verifiers.input_error import InputError
 
@@ -184,11 +185,6 @@ def _refuse_ignored(options: Options, obeyed: bool, names: tuple[str, ...], when
     ignored = [flag_of(name) for name in names if getattr(options, name) is not None]
     if ignored and not obeyed:
         raise InputError(f"{' and '.join(ignored)} would be ignored {when}; leave it out, or give that too")
-
-
-def flag_of(name: str) -> str:
-    """An option as it is written on a command line."""
-    return "--" + name.replace("_", "-")
 
 
 # --- to and from a run's config.json ---

@@ -19,6 +19,7 @@ from recipes.grpo_math import Config, _with_good_golds
 from recipes.setup.online import verifier_pool
 from recipes.setup.options import Options
 from rl.runs.run_folder import read_lines
+from tests.progress_lines import without_progress
 from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
@@ -117,7 +118,7 @@ def _wait_for(condition: Any, process: subprocess.Popen[str], seconds: float = 9
 def one_line_error(capsys: pytest.CaptureFixture[str], arguments: Sequence[str | Path], *expected: str) -> None:
     """Exit code 2, exactly one line, and it names what is expected."""
     assert main([str(argument) for argument in arguments]) == 2
-    said = capsys.readouterr().err.strip()
+    said = without_progress(capsys.readouterr().err)
     assert said.startswith("error: ")
     assert "\n" not in said, said
     for words in expected:

@@ -12,6 +12,7 @@ from recipes.commands.cli import main
 from rl.runs.run_folder import read_lines
 from rollout.tools.environment import Reply
 from rollout.tools.openenv_environment import OpenEnvEnvironment, shown
+from tests.progress_lines import without_progress
 from verifiers.problem import make_problem
 
 SMALL = ["--steps", "2", "--problems-per-step", "2", "--completions-per-problem", "3", "--max-completion-length", "160", "--workers", "1",
@@ -91,7 +92,7 @@ def test_an_environment_of_the_users_scores_a_run_that_resumes(model_folder: Pat
 def test_mistakes_are_one_line(extra: list[str], expected: str, model_folder: Path, data: Path, tmp_path: Path, capsys: Any) -> None:
     extra = [value.replace("HERE", str(tmp_path)) for value in extra]
     assert main(["grpo-tools", "--model", str(model_folder), "--data", str(data), "--run", str(tmp_path / "run"), *extra]) == 2
-    said = capsys.readouterr().err.strip()
+    said = without_progress(capsys.readouterr().err)
     assert said.startswith("error: ")
     assert "\n" not in said
     assert expected in said

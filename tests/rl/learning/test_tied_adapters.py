@@ -8,6 +8,7 @@ import pytest
 
 from recipes.commands.cli import main
 from rl.learning.policy import Lora, with_adapter
+from tests.progress_lines import without_progress
 from verifiers.input_error import InputError
 
 
@@ -36,7 +37,7 @@ def test_the_command_says_so_in_one_line_before_the_run(model_folder: Path, tmp_
     (tmp_path / "p.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n')
     arguments = ["--model", model_folder, "--data", tmp_path / "p.jsonl", "--run", tmp_path / "run", "--lora-targets", "lm_head,q_proj"]
     assert main(["grpo-math", *map(str, arguments), "--max-completion-length", "8", "--engine", "hf"]) == 2
-    said = capsys.readouterr().err.strip()
+    said = without_progress(capsys.readouterr().err)
     assert said.startswith("error: --lora-targets: lm_head shares its weights with another module")
     assert "\n" not in said
     assert not (tmp_path / "run").exists()
