@@ -71,27 +71,31 @@ def _decide(gold: str, answer: str, policy: Policy) -> tuple[bool, str]:
         return True, "string"
     if policy.symmetric and _PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer):
         return _canonical_number(gold) == _canonical_number(answer), "exact rational"
-    left, right_ = read_answer(gold), read_answer(answer)
-    left, right_ = read_beside(gold, left, right_, is_gold=True), read_beside(answer, right_, left)
-    if not policy.to_gold_digits:
-        left, right_ = with_decimals(gold, left), with_decimals(answer, right_)
-    if Unparsed("") in (left, right_):
+    left, right = _read_both(gold, answer, policy)
+    if Unparsed("") in (left, right):
         return False, "nothing to compare"
-    (left, claimed), (right_, claimed_too) = _claimed_result(left), _claimed_result(right_)
-    if policy.require_closed_form:
-        if is_open_form(gold) != is_open_form(answer):
-            return False, "closed form"
-        if is_unsolved(left) != is_unsolved(right_) or needs_solving(left, right_) or needs_solving(right_, left):
-            return False, "unsolved"
+    (left, claims), (right, other_claims) = _claimed_result(left), _claimed_result(right)
+    if policy.require_closed_form and is_open_form(gold) != is_open_form(answer):
+        return False, "closed form"
+    if policy.require_closed_form and (is_unsolved(left) != is_unsolved(right) or needs_solving(left, right) or needs_solving(right, left)):
+        return False, "unsolved"
     try:
-        if _same_whole(left, right_, policy):
-            return all(same_amount(computed, result, policy) for computed, result in (*claimed, *claimed_too)), ""
+        if _same_whole(left, right, policy):
+            return all(same_amount(computed, result, policy) for computed, result in (*claims, *other_claims)), ""
         if (chosen := _same_choice(gold, answer, policy)) is not None:
             return chosen, "choice" if chosen else ""
-        unread = isinstance(left, Unparsed) and isinstance(right_, Unparsed)
-        return (True, "words") if same_word_list(gold, answer) or (unread and _same_pieces(gold, answer, policy)) else (False, "")
+        sentences = isinstance(left, Unparsed) and isinstance(right, Unparsed)
+        same_words = same_word_list(gold, answer) or (sentences and _same_pieces(gold, answer, policy))
+        return same_words, "words" if same_words else ""
     except Unreadable:
         return False, "beyond a bound"
+
+
+def _read_both(gold: str, answer: str, policy: Policy) -> tuple[Value, Value]:
+    """Each answer as it is read alone, and then beside the other, which may say what it leaves open."""
+    alone, other_alone = read_answer(gold), read_answer(answer)
+    left, right = read_beside(gold, alone, other_alone, is_gold=True), read_beside(answer, other_alone, alone)
+    return (left, right) if policy.to_gold_digits else (with_decimals(gold, left), with_decimals(answer, right))
 
 
 def _claimed_result(value: Value) -> tuple[Value, list[tuple[Expr, Expr]]]:
@@ -204,19 +208,19 @@ def _same_set(left: Value, right: Value, policy: Policy) -> bool:
     a, b = real_set(left), real_set(right)
     if a is not None and b is not None and (same_set(a, b) or not (isinstance(left, Relation) and isinstance(right, Relation))):
         return same_set(a, b)
-    match _without_name(left), _without_name(right):
-        case Relation() as left_, Relation() as right_:  # -a < b and a > -b are sets of different variables
-            return statements.same_relation(left_, right_)
-        case SetOf() as left_, SetOf() as right_:
-            return left_.op == right_.op and _same_value(left_.left, right_.left, policy) and _same_value(left_.right, right_.right, policy)
-        case Builder() as left_, Builder() as right_:
-            if letters := one_letter_apart(Family(tuple(sorted(letters_of(left_.head))), left_), right_):
-                return _same_set(left_, rename_letter(right_, letters[1], letters[0]), policy)
-            return _same_value(left_.head, right_.head, policy) and _can_be_paired(left_.conditions, right_.conditions, policy)
-        case Group() as left_, Group() as right_:
-            return is_alike(left_, right_) and _can_be_paired(left_.items, right_.items, policy)
-        case left_, right_:
-            return left_ == right_
+    left, right = _without_name(left), _without_name(right)
+    match left, right:
+        case Relation(), Relation():  # -a < b and a > -b are sets of different variables
+            return statements.same_relation(left, right)
+        case SetOf(), SetOf():
+            return left.op == right.op and _same_value(left.left, right.left, policy) and _same_value(left.right, right.right, policy)
+        case Builder(), Builder():
+            if letters := one_letter_apart(Family(tuple(sorted(letters_of(left.head))), left), right):
+                return _same_set(left, rename_letter(right, letters[1], letters[0]), policy)
+            return _same_value(left.head, right.head, policy) and _can_be_paired(left.conditions, right.conditions, policy)
+        case Group(), Group():
+            return is_alike(left, right) and _can_be_paired(left.items, right.items, policy)
+    return left == right
 
 
 def _same_statement(left: Value, right: Value) -> bool | None:
