@@ -21,7 +21,7 @@ Monomial = tuple[tuple[str, Fraction], ...]
 
 
 class Unreadable(Exception):
-    """Beyond the grammar or its bounds; never leaves this module."""
+    """Beyond the grammar or its bounds; an answer that raises it is none that can be read."""
 
 
 class _TooLargeError(Unreadable):

@@ -33,9 +33,13 @@ def same(left: Expr, right: Expr) -> bool:
 def _same_by_evidence(left: Expr, right: Expr) -> bool:
     if "∞" in atoms(left) | atoms(right) or size_of(left) + size_of(right) > _MAX_COST:
         return False
-    from verifiers.mathematics.evidence.point_comparison import agree  # needed by one answer in ten, and it imports mpmath
+    if symbols(left) | symbols(right):
+        from verifiers.mathematics.evidence.point_comparison import agree  # needed by one answer in ten, and it imports mpmath
 
-    return agree(left, right)
+        return agree(left, right)
+    from verifiers.mathematics.evidence.constant_comparison import agree_as_constants
+
+    return agree_as_constants(left, right)
 
 
 def sign(value: Expr) -> int | None:
@@ -49,7 +53,7 @@ def sign(value: Expr) -> int | None:
 def _sign_by_intervals(value: Expr) -> int | None:
     if symbols(value) or {"∞", "i"} & atoms(value) or size_of(value) > _MAX_COST:
         return None
-    from verifiers.mathematics.evidence.point_comparison import sign_of_constant
+    from verifiers.mathematics.evidence.constant_comparison import sign_of_constant
 
     return sign_of_constant(value)
 

@@ -4,10 +4,7 @@ A point is tried with fractions where both sides have nothing else, and otherwis
 hide. Which points there are is `sample_points.py`'s business, what an agreement means `certified_comparison.py`'s.
 """
 
-from collections.abc import Iterator
-
 from verifiers.mathematics.arithmetic.exact_sums import (
-    Call,
     Expr,
     Unreadable,
     atoms,
@@ -19,13 +16,20 @@ from verifiers.mathematics.arithmetic.exact_sums import (
     symbols,
 )
 from verifiers.mathematics.arithmetic.exact_values import NoRow, Point, Unclear, Undefined, exact_value, is_exact, known_at
-from verifiers.mathematics.arithmetic.interval_evaluation import EVALUATORS, MAX_HIDDEN, Beyond, Evaluation
-from verifiers.mathematics.arithmetic.intervals import LOCK, Interval, real_sign
+from verifiers.mathematics.arithmetic.interval_evaluation import MAX_HIDDEN, Beyond
+from verifiers.mathematics.arithmetic.intervals import LOCK
 from verifiers.mathematics.evidence.canonical_calls import normal_form, with_letters_for_corners, without_common
+from verifiers.mathematics.evidence.constant_comparison import (
+    MARGIN,
+    PRECISIONS,
+    Evaluated,
+    heads_of,
+    log_bases,
+    same_constants,
+    sign_of_constant,
+)
 from verifiers.mathematics.evidence.sample_points import NoEvidence, Sample, whole_variables
 
-_PRECISIONS = (100, 320, 1400)
-_MARGIN = 160  # bits at which two values agree, besides what they can hide
 _ENOUGH = 10  # points where both sides are defined
 _ENOUGH_ON_A_LINE = 3
 _FIRST = 4  # points that most pairs that differ do not survive
@@ -41,21 +45,13 @@ class Different(Exception):
 
 def agree(left: Expr, right: Expr) -> bool:
     """Whether all evidence says that two expressions are equal, read in one of the ways that a logarithm without a base is."""
-    heads = _heads(left) | _heads(right)
-    if not heads <= EVALUATORS.keys():  # an integral: `algebra_system.py` may know
-        return False
-    natural = {"ln", "exp"} & heads or {"e"} & (atoms(left) | atoms(right))  # who writes ln means 10 by log
     with LOCK:
-        return any(_agree_as_read(left, right, base) for base in (("e", "10") if "log" in heads and not natural else ("e",)))
+        return any(_agree_as_read(left, right, base) for base in log_bases(left, right))
 
 
 def _agree_as_read(left: Expr, right: Expr, log_base: str) -> bool:
     if not symbols(left) | symbols(right):
-        try:
-            difference = subtract(left, right).rational
-        except Unreadable:
-            difference = None
-        return difference == 0 if difference is not None else Comparison(left, right, log_base).constants()
+        return same_constants(left, right, log_base)
     try:
         left, right = normal_form(left), normal_form(right)
         if left == right:
@@ -90,18 +86,6 @@ def _agree_everywhere(comparison: "Comparison") -> bool:
         return False
 
 
-def sign_of_constant(value: Expr) -> int | None:
-    """-1, 0 or 1; None where that is not told."""
-    with LOCK:
-        for found in _ever_more_precise([value], False, "e"):
-            (number,) = found.values
-            if number is not None and (certain := real_sign(number)):
-                return certain
-            if found.shows_all:
-                return None if number is None else 0
-    return None
-
-
 def sign_of_factor(left: Expr, right: Expr) -> int:
     """1 or -1 where left is a positive or negative constant times right, otherwise 0: the constant is that of one point."""
     names = sorted(symbols(left) | symbols(right))
@@ -118,58 +102,6 @@ def sign_of_factor(left: Expr, right: Expr) -> int:
     return 0
 
 
-def _heads(value: Expr) -> set[str]:
-    return {name.head for name in atoms(value) if isinstance(name, Call)}
-
-
-class Evaluated:
-    """The intervals of expressions at one point, None for each that has none, and why; and the bits that all of them can hide."""
-
-    def __init__(self, sides: list[Expr], point: Point, precision: int, complex_: bool, log_base: str) -> None:
-        evaluation = Evaluation(point, precision, complex_, log_base)
-        self.arithmetic = evaluation.arithmetic
-        self.values: list[Interval | None] = []
-        self.reasons: list[Undefined] = []
-        self.hidden = 0
-        for side in sides:
-            try:
-                found = evaluation.sum(side)
-            except (Undefined, Unreadable) as error:
-                self.values.append(None)
-                self.reasons.append(error if isinstance(error, Undefined) else Undefined())
-            else:
-                self.values.append(found)
-                self.hidden += max(0, -(evaluation.size(found) or 0))
-        self.hidden += evaluation.hidden
-
-    @property
-    def shows_all(self) -> bool:
-        """Whether the precision is enough for constants."""
-        return self.arithmetic.precision >= max(_PRECISIONS[-1], _precision_for(self.hidden))
-
-    def narrow(self) -> bool:
-        """Whether every interval is narrow enough to show what may be hidden."""
-        return all(value is not None and self.arithmetic.is_narrow(value, self.hidden + _MARGIN // 3) for value in self.values)
-
-    def for_reason(self, kind: type[Undefined]) -> bool:
-        return any(isinstance(reason, kind) for reason in self.reasons)
-
-
-def _ever_more_precise(sides: list[Expr], complex_: bool, log_base: str) -> Iterator[Evaluated]:
-    """Constants at higher and higher precisions, up to the highest that is tried."""
-    precision = _PRECISIONS[0]
-    while True:
-        found = Evaluated(sides, {}, precision, complex_, log_base)
-        yield found
-        if precision >= MAX_HIDDEN:
-            return
-        precision = next((p for p in _PRECISIONS if p > precision), min(_precision_for(found.hidden), MAX_HIDDEN))
-
-
-def _precision_for(hidden: int) -> int:
-    return hidden + 400 if hidden > 1000 else 0
-
-
 class Comparison:
     """Two sides, evaluated at points until they differ or all was seen."""
 
@@ -178,7 +110,7 @@ class Comparison:
         self.log_base = log_base
         self.complex = complex_ or "i" in atoms(left) | atoms(right)
         self.exact = is_exact(left) and is_exact(right)
-        heads = _heads(left) | _heads(right)
+        heads = heads_of(left) | heads_of(right)
         self.strict = bool(_STRICT_HEADS & heads)
         self.pointwise = bool({"cases", "sgn"} & heads)
         """Whether the value at a corner may be another than on both sides of it."""
@@ -187,7 +119,7 @@ class Comparison:
         self.size = size_of(left) + size_of(right)
         self.point: Point = {}
         """The point last tried."""
-        self.precision = _PRECISIONS[0]
+        self.precision = PRECISIONS[0]
         self.agreed: list[Point] = []
         self.left_out = False
         """Whether some cases have no row for the point last tried."""
@@ -195,17 +127,6 @@ class Comparison:
     def _sample(self) -> Sample:
         left, right = self.sides
         return Sample(left, right, sorted(symbols(left) | symbols(right)), thorough=self.exact)
-
-    def constants(self) -> bool:
-        """Whether two constants overlap, at a precision that shows what they may hide."""
-        for found in _ever_more_precise(self.sides, self.complex, self.log_base):
-            if not found.reasons and not found.arithmetic.overlap(*found.values):
-                return False
-            if found.shows_all:
-                return found.narrow()
-            if found.hidden > MAX_HIDDEN:
-                break
-        return False
 
     def differs_early(self) -> bool:
         """Whether one of the first points tells the sides apart."""
@@ -299,12 +220,12 @@ class Comparison:
             if not found.reasons:
                 if not found.arithmetic.overlap(*found.values):
                     raise Different
-                if precision >= found.hidden + _MARGIN and found.narrow():
+                if precision >= found.hidden + MARGIN and found.narrow():
                     if len(self.agreed) > 2:
                         self.precision = min(precision, 320)
                     return True
-            longer = max(found.hidden + _MARGIN + 32, precision + 100 if precision < 300 else 2 * precision)
-            if longer > MAX_HIDDEN or precision > 2 * (found.hidden + _PRECISIONS[1]):
+            longer = max(found.hidden + MARGIN + 32, precision + 100 if precision < 300 else 2 * precision)
+            if longer > MAX_HIDDEN or precision > 2 * (found.hidden + PRECISIONS[1]):
                 return None
             precision = longer
 
@@ -321,7 +242,7 @@ class Comparison:
             sides = [substitute(side, new) for side in self.sides]
         except Unreadable:
             raise NoEvidence from None
-        if not (sides[0] == sides[1] or Comparison(sides[0], sides[1], self.log_base).constants()):
+        if not (sides[0] == sides[1] or same_constants(sides[0], sides[1], self.log_base)):
             raise NoEvidence
 
     def _pays(self, cost: int) -> None:
