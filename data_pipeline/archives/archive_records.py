@@ -80,10 +80,10 @@ def warc_records(reader: Reader, outcomes: Counter[str], wanted: frozenset[str],
         if kind not in wanted:
             outcomes[f"skipped: {kind if kind in _KINDS else 'other'}"] += 1
             continue
-        url = _text(headers.get(b"warc-target-uri", b"")).strip("<> ")
-        date = _text(headers.get(b"warc-date", b""))[:40]
-        payload = _text(headers.get(b"warc-identified-payload-type", b""))
-        yield Record(kind, url, date, _text(headers.get(b"content-type", b"")), content, offset, payload)
+        url = _header_text(headers.get(b"warc-target-uri", b"")).strip("<> ")
+        date = _header_text(headers.get(b"warc-date", b""))[:40]
+        payload = _header_text(headers.get(b"warc-identified-payload-type", b""))
+        yield Record(kind, url, date, _header_text(headers.get(b"content-type", b"")), content, offset, payload)
 
 
 _NEARLY_ALL = 0.9
@@ -207,7 +207,7 @@ def _arc_fields(line: bytes) -> tuple[str, str, int | None, str] | None:
     for count in (4, 9):
         fields = line.strip().rsplit(b" ", count)
         if len(fields) == count + 1 and fields[2].isdigit() and 8 <= len(fields[2]) <= 20 and _SCHEME.match(fields[0]):
-            return _text(fields[0]), _iso(fields[2].decode()), _length(fields[-1]), _text(fields[3])
+            return _header_text(fields[0]), _iso(fields[2].decode()), _length(fields[-1]), _header_text(fields[3])
     return None
 
 
@@ -219,5 +219,5 @@ def _iso(digits: str) -> str:
     return f"{padded[:4]}-{padded[4:6]}-{padded[6:8]}T{padded[8:10]}:{padded[10:12]}:{padded[12:14]}Z"
 
 
-def _text(value: bytes) -> str:
+def _header_text(value: bytes) -> str:
     return value.decode("utf-8", "replace")

@@ -51,7 +51,7 @@ def read_records(index: Path, *, outcomes: Counter[str], base: str = "", limit: 
             stored = open_source(source)
             try:
                 for request in requests(list(of_file)):
-                    yield from _read(source, stored, request, outcomes, limit)
+                    yield from _pages_of_request(source, stored, request, outcomes, limit)
             finally:
                 stored.close()
 
@@ -88,7 +88,7 @@ class _Range:
         self._data = b""
 
 
-def _read(source: str, stored: Source, rows: list[Row], outcomes: Counter[str], limit: int) -> Iterator[Page]:
+def _pages_of_request(source: str, stored: Source, rows: list[Row], outcomes: Counter[str], limit: int) -> Iterator[Page]:
     position = rows[0].offset
     stored.seek(position, max(row.offset + row.length for row in rows))
     kept, kept_at = b"", position  # what was read from there on: rows may overlap, or lie in a longer one
@@ -96,9 +96,9 @@ def _read(source: str, stored: Source, rows: list[Row], outcomes: Counter[str], 
         if row.offset < kept_at + len(kept):
             kept = kept[row.offset - kept_at :]
         else:
-            _take(stored, row.offset - kept_at - len(kept))
+            _bytes_from(stored, row.offset - kept_at - len(kept))
             kept = b""
-        kept += _take(stored, row.length - len(kept))
+        kept += _bytes_from(stored, row.length - len(kept))
         kept_at = row.offset
         before = outcomes["pages"]
         yield from pages_of(source, _Range(kept[: row.length]), outcomes, position=row.offset, limit=limit)
@@ -106,7 +106,7 @@ def _read(source: str, stored: Source, rows: list[Row], outcomes: Counter[str], 
     outcomes += Counter()  # without zeros
 
 
-def _take(stored: Source, size: int) -> bytes:
+def _bytes_from(stored: Source, size: int) -> bytes:
     parts = []
     while size > 0 and (part := stored.read(min(size, _CHUNK))):
         parts.append(part)

@@ -44,15 +44,15 @@ def extract(page: Page) -> Doc:
     if reason:
         return Doc(identity, page.url, "", page.origin, dropped=reason)
     if kind == "plain":
-        text, title, found = _plain(raw)
+        text, title, found = _plain_document(raw)
     else:
-        text, title, found = _html(raw, source)
+        text, title, found = _html_document(raw, source)
     if not text:
         return Doc(identity, page.url, "", page.origin, title=title, dropped="extract: empty")
     return Doc(identity, page.url, text, page.origin, title=title, formulas=found)
 
 
-def _html(raw: str, source: bytes) -> tuple[str, str, Counter[str]]:
+def _html_document(raw: str, source: bytes) -> tuple[str, str, Counter[str]]:
     """Text, title and formulas by family of a page with markup, given as text and in UTF-8."""
     parsed = bounded(raw)
     source = source if parsed is raw else parsed.encode("utf-8", "replace")
@@ -68,7 +68,7 @@ def _html(raw: str, source: bytes) -> tuple[str, str, Counter[str]]:
     return with_codes(spell(text, found), codes).strip(), title, families
 
 
-def _plain(raw: str) -> tuple[str, str, Counter[str]]:
+def _plain_document(raw: str) -> tuple[str, str, Counter[str]]:
     found: list[Formula] = []
     text = delimit(raw.replace("\r\n", "\n"), found, read_config(""))
     return spell(text, found).strip(), "", _families(text, found)

@@ -76,9 +76,9 @@ def read_config(raw: str) -> Delimiters:
     dollar = ("$", "$") in inline if said_inline else None
     return Delimiters(
         dollar=dollar,
-        inline=tuple(dict.fromkeys(p for p in inline if p not in _STANDARD and _fit(p))),
-        display=tuple(dict.fromkeys(p for p in display if p not in _STANDARD and _fit(p))),
-        ascii=tuple(dict.fromkeys(p for p in ascii_pairs if _fit(p))),
+        inline=tuple(dict.fromkeys(p for p in inline if p not in _STANDARD and _is_delimiter(p))),
+        display=tuple(dict.fromkeys(p for p in display if p not in _STANDARD and _is_delimiter(p))),
+        ascii=tuple(dict.fromkeys(p for p in ascii_pairs if _is_delimiter(p))),
         double_inline=("$$", "$$") in inline and ("$$", "$$") not in display,
     )
 
@@ -125,7 +125,7 @@ def _loads_asciimath(raw: str) -> bool:
 _NO_DELIMITERS = frozenset("()[].,-*\\<>")
 
 
-def _fit(pair: Pair) -> bool:
+def _is_delimiter(pair: Pair) -> bool:
     """Whether text may be searched for it: a letter, a bracket or a full stop as a delimiter would swallow prose."""
     return all(0 < len(side) <= 30 and not side.isalnum() and not side.isspace() and side not in _NO_DELIMITERS for side in pair)
 

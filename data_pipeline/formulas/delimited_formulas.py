@@ -22,7 +22,7 @@ from typing import NamedTuple
 from data_pipeline.formulas.configured_delimiters import Delimiters
 from data_pipeline.formulas.formula import Formula, clean
 from data_pipeline.formulas.notations.asciimath import asciimath_to_tex
-from data_pipeline.formulas.notations.tex_text import is_tex, words
+from data_pipeline.formulas.notations.tex_text import is_tex, prose_words
 from data_pipeline.formulas.placeholders import CODE_OPEN, OPEN, PLACEHOLDER, placeholder
 
 _ENVIRONMENTS = (
@@ -194,7 +194,7 @@ def delimit(text: str, found: list[Formula], delimiters: Delimiters) -> str:
     first = hop.search(text)
     while first is not None:
         match = pattern.match(text, first.start())
-        read = _read(reader, match, table) if match is not None else None
+        read = _opened_formula(reader, match, table) if match is not None else None
         if match is None or read is None:
             first = hop.search(text, match.end() if match is not None else first.end())
             continue
@@ -220,7 +220,7 @@ def _spaces(text: str, start: int, end: int) -> tuple[str, str]:
     return before, after
 
 
-def _read(reader: _Reader, match: re.Match[str], table: dict[str, _Opening]) -> tuple[Formula, int] | None:
+def _opened_formula(reader: _Reader, match: re.Match[str], table: dict[str, _Opening]) -> tuple[Formula, int] | None:
     """The formula that a match opens, and where it ends."""
     opened = match[0]
     if match["env"]:
@@ -239,7 +239,7 @@ def _read(reader: _Reader, match: re.Match[str], table: dict[str, _Opening]) -> 
     if end < 0:
         return None
     tex = reader.inside(start, end, any_formula=not opened.startswith("$$"))
-    if tex is None or not _whole(tex, opened, opening.display is not False):
+    if tex is None or not _is_one_formula(tex, opened, opening.display is not False):
         return None
     if opened.startswith("$$") and _in_a_run(reader.text, match.start(), end) and not _thrice(tex):
         return None
@@ -258,14 +258,14 @@ def _thrice(tex: str) -> bool:
     """Whether what stands between three dollars is mathematics; else they are the prices of two restaurants."""
     if "\\" in tex:
         return True
-    return words(tex) == 0 and not tex[:1].isspace() and not tex[-1:].isspace() and any(character.isalnum() for character in tex)
+    return prose_words(tex) == 0 and not tex[:1].isspace() and not tex[-1:].isspace() and any(character.isalnum() for character in tex)
 
 
-def _whole(tex: str, opened: str, display: bool) -> bool:
+def _is_one_formula(tex: str, opened: str, display: bool) -> bool:
     """Whether the inside is one formula: no blank line in an inline one, and none between dollars where prose follows."""
     blank = _BLANK.search(tex)
     if blank is None:
-        return opened != "$$" or words(tex) < 12 or "\\" in tex
+        return opened != "$$" or prose_words(tex) < 12 or "\\" in tex
     if not display:
         return False
     return opened != "$$" or all(is_tex(part, strict=False) for part in _BLANK.split(tex) if part.strip())
@@ -361,7 +361,7 @@ _NAME = re.compile(
 
 
 def _not_money(tex: str, after: str) -> bool:
-    prose = words(tex)
+    prose = prose_words(tex)
     if tex[:1].isdigit() and _reads_on(tex, after):
         return False
     if _SIGNS.search(tex):
@@ -382,14 +382,14 @@ def _plainly_math(tex: str, before: str, after: str, reader: _Reader) -> bool:
     if _HAN.search(tex) and _HAN.search(_IN_BRACES.sub("", tex)):
         return False
     if tex[0].isspace() or tex[-1].isspace():
-        if tex[0] not in _SPACES or tex[-1] not in _SPACES or words(tex):
+        if tex[0] not in _SPACES or tex[-1] not in _SPACES or prose_words(tex):
             return False
         if is_tex(tex) and ("\\" in tex or not _SHORT_WORD.search(tex)):
             return True
         tex = tex.strip()
         if not tex or not reader.writes_spaces():
             return False
-    if tex[0].isdigit() and words(tex):
+    if tex[0].isdigit() and prose_words(tex):
         return False
     if tex.replace(",", "").replace(".", "").isdigit():
         return bool(reader.found)  # a price, unless the page has shown that it writes mathematics so

@@ -22,7 +22,7 @@ from data_pipeline.formulas.notations.asciimath import asciimath_to_tex
 from data_pipeline.formulas.notations.katex_glyphs import katex_html_to_tex
 from data_pipeline.formulas.notations.mathjax_glyphs import chtml_to_tex
 from data_pipeline.formulas.notations.mathml import mathml_string_to_tex, mathml_to_tex
-from data_pipeline.formulas.notations.tex_text import LONGEST, is_tex, words
+from data_pipeline.formulas.notations.tex_text import LONGEST, is_tex, prose_words
 from data_pipeline.formulas.tex_commands import is_private
 
 Attributes = Mapping[str, str | None]
@@ -70,13 +70,13 @@ def script_formula(node: LexborNode, kind: str) -> Formula | None:
         return None
     display = "mode=display" in kind.replace(" ", "")
     if "asciimath" in kind:
-        return _made(asciimath_to_tex(text), display, "asciimath")
+        return _formula_of(asciimath_to_tex(text), display, "asciimath")
     if "mml" in kind or "mathml" in kind:
-        return _made(mathml_string_to_tex(text), display or 'display="block"' in text[:300], "mathml")
-    return _made(text, display, "script")
+        return _formula_of(mathml_string_to_tex(text), display or 'display="block"' in text[:300], "mathml")
+    return _formula_of(text, display, "script")
 
 
-def _made(tex: str | None, display: bool, family: str) -> Formula | None:
+def _formula_of(tex: str | None, display: bool, family: str) -> Formula | None:
     tex, said = clean(tex or "")
     return Formula(tex, display or bool(said), family) if tex else None
 
@@ -116,7 +116,7 @@ def container_formula(node: LexborNode, attributes: Attributes, prefix: str = ""
     display = is_display(node, attributes)
     private: Formula | None = None
     for family, tex, shown in _sources(node, attributes, prefix):
-        formula = _made(tex, display or shown, family)
+        formula = _formula_of(tex, display or shown, family)
         if formula is None or (private is not None and (family not in _RENDERED_FAMILIES or _FAILED.search(formula.tex))):
             continue
         formula = formula._replace(display=False) if "inline" in attributes else formula
@@ -149,7 +149,7 @@ def _sources(node: LexborNode, attributes: Attributes, prefix: str) -> Iterator[
     yield from _attribute_sources(attributes, shown)
     if math is not None:
         text = (math.attributes.get("alttext") or "").strip()
-        if text and (is_tex(text, strict=False) or _short(text)):
+        if text and (is_tex(text, strict=False) or _is_short(text)):
             yield "alttext", text, shown
     names = attributes.get("class") or ""
     if "katex" in names or tag == "katex":
@@ -167,7 +167,7 @@ def _sources(node: LexborNode, attributes: Attributes, prefix: str) -> Iterator[
         yield from _glyph_sources(node)
 
 
-def _short(text: str) -> bool:
+def _is_short(text: str) -> bool:
     return len(text) <= 12 and " " not in text
 
 
@@ -223,7 +223,7 @@ def _glyph_sources(node: LexborNode) -> Iterator[tuple[str, str, bool]]:
     label = node.css_first("[aria-label]")
     if label is not None:
         text = (label.attributes.get("aria-label") or "").strip()
-        if is_tex(text, strict=False) or _short(text):
+        if is_tex(text, strict=False) or _is_short(text):
             yield "mathjax", text, False
     title = node.css_first("svg title")
     if title is not None and is_tex(title.text().strip(), strict=False):
@@ -256,7 +256,7 @@ def text_formula(node: LexborNode, attributes: Attributes, names: list[str]) -> 
     """The formula that an element of a mathematical class or name holds: as text, with or without delimiters, or written in HTML."""
     tag = node.tag or ""
     if "latex-rendered" in names and attributes.get("data-attrs"):
-        return _made(_expression(attributes.get("data-attrs") or ""), tag == "div", "attribute")
+        return _formula_of(_expression(attributes.get("data-attrs") or ""), tag == "div", "attribute")
     text = plain_text(node)
     if text is None and not _HTML_CLASSES.isdisjoint(names):
         return _written_formula(node, attributes, _PANDOC_CLASSES.issuperset(names))
@@ -268,7 +268,7 @@ def text_formula(node: LexborNode, attributes: Attributes, names: list[str]) -> 
     tex, said = undelimit(text.strip())
     if tag == "asciimath" or "asciimath" in names:
         tex = asciimath_to_tex(tex.strip("` \n"))
-        return _made(tex, is_display(node, attributes), "asciimath")
+        return _formula_of(tex, is_display(node, attributes), "asciimath")
     if "\\(" in tex or "\\[ " in tex or "$$" in tex or "`" in tex:
         return None  # several formulas, or prose with formulas: the text's own delimiters tell
     sure = tag in {"tex", "latex", "d-math", "tex-math", "math-field", "math-renderer", "la-tex", "anki-mathjax"}
@@ -281,14 +281,14 @@ def text_formula(node: LexborNode, attributes: Attributes, names: list[str]) -> 
         or (around is not None and around.tag == "mjx-container" and is_display(around, around.attributes))
     )
     display = display or (said is None and tag in {"div", "p", "pre"})
-    return _made(tex, display, "attribute" if sure or said is None else "delimiter")
+    return _formula_of(tex, display, "attribute" if sure or said is None else "delimiter")
 
 
 def _is_formula(tex: str, tag: str, names: list[str], sure: bool) -> bool:
     """Whether an element's text without delimiters is TeX: some classes leave no doubt, and `math` on a paragraph may mean its subject."""
     loose = tag in {"span", "div"} and "math" in names and _PANDOC_CLASSES.issuperset(names)
     if sure or not _SURE_CLASSES.isdisjoint(names) or (loose and len(names) > 1):
-        return is_tex(tex, strict=False) or _short(tex) or not words(tex)
+        return is_tex(tex, strict=False) or _is_short(tex) or not prose_words(tex)
     return is_tex(tex, strict=not loose)
 
 
@@ -309,4 +309,4 @@ def _written_formula(node: LexborNode, attributes: Attributes, sure: bool) -> Fo
     tex = html_formula(node)
     if not tex or not (sure or (_RELATED.search(tex) is not None and tex.count("\\mathrm{") <= 2)):
         return None
-    return _made(tex, is_display(node, attributes) or node.tag in {"div", "p"}, "superscript")
+    return _formula_of(tex, is_display(node, attributes) or node.tag in {"div", "p"}, "superscript")

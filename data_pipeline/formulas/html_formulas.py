@@ -9,13 +9,13 @@ import re
 
 from selectolax.lexbor import LexborNode
 
-from data_pipeline.formulas.notations.mathml_elements import words
+from data_pipeline.formulas.notations.mathml_elements import names
 from data_pipeline.formulas.notations.unicode_to_tex import join, to_tex
 from data_pipeline.formulas.placeholders import OPEN
 
 _TRANSPARENT = frozenset(("i", "em", "var", "span", "font", "small", "big", "cite", "bdi", "wbr", "br", "nobr", "center"))
 _BOLD = frozenset(("b", "strong"))
-_FUNCTIONS = words(
+_FUNCTIONS = names(
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth log ln lg exp lim max min sup inf det dim ker deg gcd arg Pr"
 )
 _WORD = re.compile(r"[A-Za-z]{2,}")

@@ -16,7 +16,7 @@ from urllib.parse import unquote, unquote_plus
 from data_pipeline.formulas.formula import Formula, clean, undelimit
 from data_pipeline.formulas.notations.asciimath import asciimath_to_tex
 from data_pipeline.formulas.notations.mathml import mathml_string_to_tex
-from data_pipeline.formulas.notations.tex_text import is_tex, words
+from data_pipeline.formulas.notations.tex_text import is_tex, prose_words
 
 _SERVICE = re.compile(
     r"""latex\.codecogs\.com/(?:[a-z]{2,6}(?:\.[a-z]{2,8})?/?)?(?:\?|/)
@@ -182,13 +182,13 @@ def _without_prefix(text: str) -> str:
 
 def _alt_is_formula(text: str, names: str, source: str, service: bool) -> bool:
     if text[0] in "$\\" and _DELIMITED.fullmatch(text):
-        return words(text) < 6 or "\\" in text
+        return prose_words(text) < 6 or "\\" in text
     if service:
         return is_tex(text, strict=False) or (
-            words(text) < 2 and len(text) < 200 and not text.lower().startswith(("equation", "formula", "latex"))
+            prose_words(text) < 2 and len(text) < 200 and not text.lower().startswith(("equation", "formula", "latex"))
         )
     if names and _CLASS.search(names):
-        return is_tex(text) or ("iris" not in names and words(text) < 2 + text.count("\\") and _NO_ALT.search(text) is None)
+        return is_tex(text) or ("iris" not in names and prose_words(text) < 2 + text.count("\\") and _NO_ALT.search(text) is None)
     if _ADDRESS.search(source):
         return is_tex(text, strict=bool(_LATEX2HTML.search(source)))
     return is_tex(text) and ("\\" in text or "^" in text)

@@ -34,7 +34,7 @@ from data_pipeline.formulas.element_sources import (
 from data_pipeline.formulas.formula import Formula, clean
 from data_pipeline.formulas.html_formulas import html_formula
 from data_pipeline.formulas.image_formulas import image_formula
-from data_pipeline.formulas.notations.tex_text import is_tex, words
+from data_pipeline.formulas.notations.tex_text import is_tex, prose_words
 from data_pipeline.formulas.placeholders import CLOSE, OPEN, PLACEHOLDER, placeholder
 from data_pipeline.formulas.sub_and_superscripts import lift_scripts
 
@@ -372,7 +372,7 @@ def _lift_variables(lifter: _Lifter, nodes: Sequence[LexborNode]) -> None:
     if not any(len(text) <= _LONGEST_VARIABLE and _VARIABLE.search(text) and is_tex(text) for _, text in texts):
         return
     for node, text in texts:
-        if not text or not (is_tex(text, strict=False) or (len(text) <= _LONGEST_VARIABLE and not words(text))):
+        if not text or not (is_tex(text, strict=False) or (len(text) <= _LONGEST_VARIABLE and not prose_words(text))):
             continue
         parent = node.parent
         if lifter.is_gone(node) or (

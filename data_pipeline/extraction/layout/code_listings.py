@@ -57,7 +57,7 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
             end = part.find("</code>")
             start = part.find(">") + 1
             inside = part[start:end]
-            text = _bare(inside, _is_inline) if end >= start > 0 and part[0] in " >" else None
+            text = _bare_text(inside, _is_inline) if end >= start > 0 and part[0] in " >" else None
             words = " ".join(text.split()) if text else ""
             if not words or OPEN in words or inside.count("\n") > 2:
                 parts.append("<code" + part)
@@ -67,9 +67,9 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
 
     def listing(element: str) -> str:
         attrs, _, inside = element.partition(">")
-        text = _bare(inside, _is_inside_lines)
+        text = _bare_text(inside, _is_inside_lines)
         if text is not None and "\n" not in text and inside.count("<") > 3:
-            text = _bare(_LINE_ELEMENT.sub("\n", inside), _is_inside_lines)
+            text = _bare_text(_LINE_ELEMENT.sub("\n", inside), _is_inside_lines)
         if text is None or OPEN in text or CODE_OPEN in text:
             return "<pre" + element
         code = _CODE_ATTRS.match(inside)
@@ -90,7 +90,7 @@ def without_code(html: str, codes: list[str], languages: list[str]) -> str:
     return "".join(parts)
 
 
-def _bare(html: str, allowed: Callable[[str], bool]) -> str | None:
+def _bare_text(html: str, allowed: Callable[[str], bool]) -> str | None:
     """The text of well-formed markup; None where one of its tags is not allowed."""
     if "<" not in html:
         return html

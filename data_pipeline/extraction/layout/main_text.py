@@ -131,13 +131,13 @@ def main_text(found: Blocks) -> list[Block]:
     page = _Page(found)
     _judge_teasers(page)
     everything = page.prose(0)
-    _disbelieve(page, everything)
-    kept = _choose(page)
+    _clear_false_cues(page, everything)
+    kept = _chosen(page)
     unlinked = [not linked for linked in page.linked]
-    held, whole = _held(page, kept), _held(page, unlinked)
+    held, whole = _kept_weight(page, kept), _kept_weight(page, unlinked)
     if held < max(0.1 * whole, min(200, 0.5 * whole)):
         kept = [keep and not zone & (NAV | BAD) for keep, zone in zip(unlinked, page.zones, strict=True)]
-        held = _held(page, kept)
+        held = _kept_weight(page, kept)
     if held < 0.5 * _LONG:
         kept = [not zone & (NAV | BAD) for zone in page.zones]
         if not any(kept):
@@ -180,7 +180,7 @@ def _judge_teasers(page: _Page) -> None:
     page.zones[:] = [zones[block.box] for block in page.blocks]
 
 
-def _held(page: _Page, kept: Sequence[bool]) -> int:
+def _kept_weight(page: _Page, kept: Sequence[bool]) -> int:
     return sum(weight for weight, keep in zip(page.weights, kept, strict=True) if keep)
 
 
@@ -191,7 +191,7 @@ def _weight(text: str) -> int:
     return len(text) if len(text) < 24 or " " in text[:60] or text.isascii() else 3 * len(text)
 
 
-def _disbelieve(page: _Page, prose: Sequence[int]) -> None:
+def _clear_false_cues(page: _Page, prose: Sequence[int]) -> None:
     """Clears class names' cues for boilerplate (and for comments) that most of the page's prose stands under."""
     total = sum(prose)
     by_zone = _by_zone(page, prose)
@@ -218,7 +218,7 @@ def _by_zone(page: _Page, prose: Sequence[int]) -> dict[int, int]:
     return sums
 
 
-def _choose(page: _Page) -> list[bool]:
+def _chosen(page: _Page) -> list[bool]:
     prose = page.prose(NAV | BAD | COMMENTS | CAPTION)
     scope = _scope(page, prose)
     inside = _inside(page, scope, prose)
@@ -266,7 +266,7 @@ def _choose(page: _Page) -> list[bool]:
         for index, block in enumerate(page.blocks):
             if kept[index] and not page.math[index] and len(block.text) < 240 and block.kind != "code" and _is_furniture(page, index):
                 kept[index] = False
-    _trim(page, prose, kept)
+    _trim_edges(page, prose, kept)
     _lone_headings(page, kept)
     return kept
 
@@ -400,7 +400,7 @@ def _introduced(page: _Page, listed: Sequence[bool]) -> set[int]:
     return found
 
 
-def _trim(page: _Page, prose: Sequence[int], kept: list[bool]) -> None:
+def _trim_edges(page: _Page, prose: Sequence[int], kept: list[bool]) -> None:
     """Short blocks before the first prose (but headings) and after the last one go."""
     strong = [
         index for index, value in enumerate(prose)

@@ -109,16 +109,16 @@ TITLE_CLASS = re.compile(
 @lru_cache(50_000)
 def is_faint(classes: str) -> bool:
     """Whether the value of a class attribute names a date or an author."""
-    return any(_bits(name) & FAINT for name in classes.split() if not name.startswith("ltx_"))
+    return any(_word_bits(name) & FAINT for name in classes.split() if not name.startswith("ltx_"))
 
 
 def zone_of(tag: str, attrs: str) -> tuple[int, str]:
     """The bits of one element, its parents' aside, and the label of a theorem-like element that may have to be spelled ("Theorem")."""
-    return _zone(tag, attrs) if len(attrs) < 300 else _zone.__wrapped__(tag, attrs)
+    return _element_zone(tag, attrs) if len(attrs) < 300 else _element_zone.__wrapped__(tag, attrs)
 
 
 @lru_cache(20_000)
-def _zone(tag: str, attrs: str) -> tuple[int, str]:
+def _element_zone(tag: str, attrs: str) -> tuple[int, str]:
     zone, names = _TAGS.get(tag, 0), ""
     if not attrs:
         return zone, ""
@@ -127,11 +127,11 @@ def _zone(tag: str, attrs: str) -> tuple[int, str]:
         if start > len(name) + 1:
             names += " " + attrs[start : min(attrs.find('"', start), start + 1000)]
     if "role=" in attrs or "itemprop=" in attrs:
-        zone |= _said(attrs)
-    return (zone | _named(tag, names), _label(names)) if names else (zone, "")
+        zone |= _attribute_bits(attrs)
+    return (zone | _name_bits(tag, names), _theorem_label(names)) if names else (zone, "")
 
 
-def _said(attrs: str) -> int:
+def _attribute_bits(attrs: str) -> int:
     zone = 0
     for name, value in _ATTRIBUTE.findall(attrs[:2000]):
         if name == "role":
@@ -141,20 +141,20 @@ def _said(attrs: str) -> int:
     return zone
 
 
-def _label(names: str) -> str:
+def _theorem_label(names: str) -> str:
     first = names.split(None, 1)[0].lower() if not names.isspace() else ""
     return first.capitalize() if first in _LABELLED else ""
 
 
-def _named(tag: str, names: str) -> int:
+def _name_bits(tag: str, names: str) -> int:
     zone = 0
     for name in names.split():
-        zone |= _bits(name)
+        zone |= _word_bits(name)
     return zone & ~(BAD | COMMENTS) if tag == "main" or zone & THEOREM else zone
 
 
 @lru_cache(100_000)
-def _bits(name: str) -> int:
+def _word_bits(name: str) -> int:
     """The bits of one class or id. Remembered across pages: templates share their names."""
     name = _TERM.sub("", _CAMEL.sub(r"\1-\2", name).lower().replace("_", "-"))
     zone, before = _WHOLE.get(name, 0), ""

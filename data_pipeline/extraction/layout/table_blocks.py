@@ -59,7 +59,7 @@ def table_text(attrs: str, rows: Sequence[Sequence[Cell]], blocks: Sequence[Bloc
         return None
     if len(starts) > MAX_CELLS:
         return [*before, ("table", "\n".join(" | ".join(filter(None, row)) for row in filled if any(row)))]
-    return [*before, ("table", _pipes(_spread(rows, filled)))]
+    return [*before, ("table", _pipe_table(_spread_cells(rows, filled)))]
 
 
 def _is_equation(attrs: str, filled: Sequence[Sequence[str]]) -> bool:
@@ -72,7 +72,7 @@ def _is_equation(attrs: str, filled: Sequence[Sequence[str]]) -> bool:
     )
 
 
-def _spread(rows: Sequence[Sequence[Cell]], filled: Sequence[Sequence[str]]) -> list[list[str]]:
+def _spread_cells(rows: Sequence[Sequence[Cell]], filled: Sequence[Sequence[str]]) -> list[list[str]]:
     """The cells at their columns: spanned places are empty."""
     out = []
     below: dict[int, int] = {}
@@ -100,7 +100,7 @@ def _spread(rows: Sequence[Sequence[Cell]], filled: Sequence[Sequence[str]]) -> 
     return out
 
 
-def _pipes(rows: Sequence[Sequence[str]]) -> str:
+def _pipe_table(rows: Sequence[Sequence[str]]) -> str:
     width = max(map(len, rows))
     used = [column for column in range(width) if any(column < len(row) and row[column] for row in rows)]
     lines = []

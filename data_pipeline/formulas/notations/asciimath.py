@@ -9,7 +9,7 @@ bounded: deeper input gives "".
 import re
 from typing import NamedTuple
 
-from data_pipeline.formulas.notations.mathml_elements import words
+from data_pipeline.formulas.notations.mathml_elements import names
 from data_pipeline.formulas.notations.unicode_to_tex import join, text_mode, to_tex
 
 _MAX_DEPTH = 60
@@ -106,7 +106,7 @@ _LEFT = {"(": "(", "[": "[", "{": "\\{", "(:": "\\langle", "<<": "\\langle", "la
 _RIGHT = {")": ")", "]": "]", "}": "\\}", ":)": "\\rangle", ">>": "\\rangle", "rangle": "\\rangle", ":}": ".", ":|": "|"}
 _TALL = ("\\frac", "\\sum", "\\int", "\\prod", "\\begin", "\\overset", "\\underset", "\\sqrt")
 _TEXT = {"text", "mbox"}
-_OF_ANYTHING = words("sin cos tan sec csc cot arcsin arccos arctan sinh cosh tanh coth exp log ln sech csch det")
+_OF_ANYTHING = names("sin cos tan sec csc cot arcsin arccos arctan sinh cosh tanh coth exp log ln sech csch det")
 """Functions that take the next expression as their argument, bracketed or not."""
 
 _TABLE: dict[str, str] = {}
@@ -398,7 +398,7 @@ def _spaced(parts: list[str]) -> str:
     return join(out).replace("  ", " ").strip()
 
 
-_APART = words(
+_APART = names(
     "= \\neq < > \\leq \\geq \\prec \\succ \\preceq \\succeq \\in \\notin \\subset \\supset \\subseteq \\supseteq"
     " \\equiv \\cong \\approx \\sim \\propto"
     " \\Rightarrow \\Leftrightarrow \\rightarrow \\to \\leftarrow \\leftrightarrow \\mapsto + - \\pm \\mp \\cdot"

@@ -66,24 +66,24 @@ def _read(node: Element, names: list[str]) -> list[Element]:
         return [_fraction(node)]
     if "sqrt" in names:
         return [_root(node)]
-    if "accent" in names and _stack(node):
+    if "accent" in names and _stacked_rows(node):
         return [_accent(node)]
     if "mtable" in names:
         return [_table(node)]
     if "delimsizing" in names or "delim-size1" in names or "delim-size4" in names:
-        return [element("mo", text=delimiter(_text(node)))]
+        return [element("mo", text=delimiter(_glyph_text(node)))]
     if "text" in names:
         return [_words(node, names)]
     if _is_line(node, "underline"):
         return [element("munder", [row(_read_all(_parts(node))), element("mo", text="_")])]
     if _is_line(node, "overline"):
         return [element("mover", [row(_read_all(_parts(node))), element("mo", text="¯")])]
-    if ("op-limits" in names or "mover" in names or "munder" in names or "x-arrow" in names) and len(_stack(node)) > 1:
+    if ("op-limits" in names or "mover" in names or "munder" in names or "x-arrow" in names) and len(_stacked_rows(node)) > 1:
         return [_limits(node)]
-    return _plain(node, names)
+    return _plain_elements(node, names)
 
 
-def _plain(node: Element, names: list[str]) -> list[Element]:
+def _plain_elements(node: Element, names: list[str]) -> list[Element]:
     """An atom: its glyphs, or the row inside it."""
     text = "".join(part for part in node.text if isinstance(part, str)).strip("\u200b \n\t")
     if not node.children:
@@ -93,7 +93,7 @@ def _plain(node: Element, names: list[str]) -> list[Element]:
     if "mop" in names and all(
         "mathrm" in classes(child) or "mord" in classes(child) or "mspace" in classes(child) for child in node.children
     ):
-        name = _text(node)
+        name = _glyph_text(node)
         if name.isascii() and name.isalpha():
             return [element("mi", text=name)]
     inside = _read_all(node.children)
@@ -115,10 +115,10 @@ def _glyph(text: str, names: list[str]) -> Element:
 def _words(node: Element, names: list[str]) -> Element:
     inner = [name for child in node.children for name in classes(child)]
     font = next((_FONTS[name] for name in [*names, *inner] if name in _FONTS), "normal")
-    return element("mtext", text=_text(node).replace("\u00a0", " "), attributes={"mathvariant": font})
+    return element("mtext", text=_glyph_text(node).replace("\u00a0", " "), attributes={"mathvariant": font})
 
 
-def _text(node: Element) -> str:
+def _glyph_text(node: Element) -> str:
     """All characters under a node in document order, without KaTeX's own marks."""
     found: list[str] = []
     pending: list[Element | str] = [node]
@@ -131,7 +131,7 @@ def _text(node: Element) -> str:
     return "".join(found).replace("\u200b", "").strip("\n\t ")
 
 
-def _stack(node: Element) -> list[tuple[float, Element]]:
+def _stacked_rows(node: Element) -> list[tuple[float, Element]]:
     """The parts of the nearest stack under a node with their heights, the highest first."""
     pending = list(reversed(node.children))
     while pending:
@@ -151,11 +151,11 @@ def _is_part(node: Element) -> bool:
 
 def _parts(node: Element) -> list[Element]:
     """Contents of the parts of a stack, the lines and struts left out."""
-    return [child for _, part in _stack(node) for child in part.children if not _NOTHING.intersection(classes(child))]
+    return [child for _, part in _stacked_rows(node) for child in part.children if not _NOTHING.intersection(classes(child))]
 
 
 def _scripts(base: Element, node: Element) -> Element:
-    parts = [(top, row(inside)) for top, part in _stack(node) if (inside := _read_all(part.children))]
+    parts = [(top, row(inside)) for top, part in _stacked_rows(node) if (inside := _read_all(part.children))]
     if not parts:
         return base
     if len(parts) > 1:
@@ -165,7 +165,7 @@ def _scripts(base: Element, node: Element) -> Element:
 
 
 def _fraction(node: Element) -> Element:
-    stack = _stack(node)
+    stack = _stacked_rows(node)
     drawn = any("frac-line" in classes(child) for _, part in stack for child in part.children)
     parts = [row(_read_all(part.children)) for _, part in stack if not any("frac-line" in classes(child) for child in part.children)]
     if len(parts) < 2:
@@ -179,12 +179,12 @@ def _root(node: Element) -> Element:
     body.children = [child for child in node.children if child is not index]
     inside = [
         item
-        for _, part in _stack(body)
+        for _, part in _stacked_rows(body)
         if not any("hide-tail" in classes(child) or child.tag == "svg" for child in part.children)
         for item in _read_all(part.children)
     ]
     if index is not None:
-        degree = [item for _, part in _stack(index) for item in _read_all(part.children)]
+        degree = [item for _, part in _stacked_rows(index) for item in _read_all(part.children)]
         return element("mroot", [row(inside), row(degree)])
     return element("msqrt", inside)
 
@@ -192,11 +192,11 @@ def _root(node: Element) -> Element:
 def _accent(node: Element) -> Element:
     base: list[Element] = []
     mark = ""
-    for _, part in _stack(node):
+    for _, part in _stacked_rows(node):
         body = next((child for child in part.children if "accent-body" in classes(child)), None)
         stretched = next((name for child in part.children for name in classes(child) if name in ("svg-align", "stretchy")), None)
         if body is not None:
-            mark = _ACCENTS.get(_text(body), "") or ("→" if _has_svg(body) else _text(body)[:1])
+            mark = _ACCENTS.get(_glyph_text(body), "") or ("→" if _has_svg(body) else _glyph_text(body)[:1])
         elif stretched is not None and not mark:
             mark = _wide(part)
         else:
@@ -231,7 +231,7 @@ def _wide(part: Element) -> str:
 
 def _limits(node: Element) -> Element:
     """A large operator, a brace or an arrow with what stands over and under it."""
-    parts = _stack(node)
+    parts = _stacked_rows(node)
     kernel = next((index for index, (_, part) in enumerate(parts) if _has_class(part, ("mop", "op-symbol"))), None)
     brace = next((index for index, (_, part) in enumerate(parts) if _wide(part)), None)
     if kernel is None and brace is not None:
@@ -277,7 +277,7 @@ def _table(node: Element) -> Element:
     for column in node.children:
         name = next((name for name in classes(column) if name.startswith("col-align-")), "")
         if name:
-            columns.append([element("mtd", _read_all(part.children)) for _, part in _stack(column)])
+            columns.append([element("mtd", _read_all(part.children)) for _, part in _stacked_rows(column)])
             aligns.append({"l": "left", "r": "right"}.get(name[-1], "center"))
     height = max(map(len, columns), default=0)
     rows = [element("mtr", [column[index] if index < len(column) else element("mtd") for column in columns]) for index in range(height)]
@@ -286,4 +286,4 @@ def _table(node: Element) -> Element:
 
 def _is_line(node: Element, name: str) -> bool:
     """Whether a node is `\\overline` or `\\underline`."""
-    return name in classes(node) and any(f"{name}-line" in classes(child) for _, part in _stack(node) for child in part.children)
+    return name in classes(node) and any(f"{name}-line" in classes(child) for _, part in _stacked_rows(node) for child in part.children)

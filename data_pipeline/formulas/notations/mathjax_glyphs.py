@@ -12,14 +12,14 @@ from collections.abc import Callable
 
 from selectolax.lexbor import LexborNode
 
-from data_pipeline.formulas.notations.mathml_elements import Element, words
+from data_pipeline.formulas.notations.mathml_elements import Element, names
 from data_pipeline.formulas.notations.rendered_glyphs import classes, delimiter, element, finished, letters, row, style_length, tree_of
 
 _CODE = re.compile(r"\bmjx-c([0-9A-F]{2,6})\b")
 _TRANSLATE = re.compile(r"translate\(\s*(-?[0-9.]{1,12})[ ,]+(-?[0-9.]{1,12})\s*\)")
 _TOKENS = frozenset({"mi", "mo", "mn", "mtext", "ms"})
 _ROWS = frozenset({"mrow", "texatom", "mstyle", "mpadded", "math", "mphantom", "merror", "semantics", "inferredmrow", "mathchoice"})
-_LAYOUT = words(
+_LAYOUT = names(
     "mfrac msub msup msubsup munder mover munderover msqrt mroot mtable mtr mlabeledtr mtd mspace menclose mmultiscripts mfenced"
 )
 _KNOWN = _TOKENS | _ROWS | _LAYOUT
@@ -30,7 +30,7 @@ _FONTS = (
     ("math-i", "italic"), ("math-italic", "italic"), ("main-i", "italic"), ("general-bold", "bold"), ("general-italic", "italic"),
     ("main-r", "normal"), ("main", "normal"), ("tex-n", "normal"), ("mjx-n", "normal"), ("mjx-b", "bold"), ("mjx-i", "italic"),
 )  # fmt: skip
-_SKIPPED = words(
+_SKIPPED = names(
     "mjx-assistive-mml mjx-nstrut mjx-dstrut mjx-tstrut mjx-strut mjx-line mjx-surd mjx-spacer mjx-mark mjx-vsize"
     " mjx-block-strut mjx_assistive_mathml"
     " defs title desc script style mjx-speech mjx-tool mjx-tip"
@@ -42,7 +42,7 @@ def chtml_to_tex(node: LexborNode) -> str:
     tree = tree_of(node)
     if tree is None:
         return ""
-    return _label(tree) or _rebuilt(tree)
+    return _label_text(tree) or _rebuilt(tree)
 
 
 def glyphs_to_tex(node: LexborNode) -> str:
@@ -58,7 +58,7 @@ def _rebuilt(tree: Element) -> str:
         return ""
 
 
-def _label(tree: Element) -> str:
+def _label_text(tree: Element) -> str:
     """The author's TeX where the renderer kept it: version 4 in `data-latex`, version 2 as the label of the formula."""
     pending = [tree]
     for _ in range(12):
@@ -305,7 +305,7 @@ def _descendant(node: Element, names: tuple[str, ...]) -> Element | None:
     return None
 
 
-_PARTS = words("mjx-over mjx-under mjx-base mjx-op mjx-sub mjx-sup mjx-num mjx-den mjx-numerator mjx-denominator mjx-script mjx-root")
+_PARTS = names("mjx-over mjx-under mjx-base mjx-op mjx-sub mjx-sup mjx-num mjx-den mjx-numerator mjx-denominator mjx-script mjx-root")
 
 
 def _all(node: Element, names: tuple[str, ...]) -> list[Element]:

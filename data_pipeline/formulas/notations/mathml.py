@@ -265,16 +265,16 @@ def _mtable(element: Element, place: Place) -> Atom:
             row = _wrapped(row)
         cells = row.children[1:] if row.tag == "mlabeledtr" else row.children
         cells = cells[:_MAX_COLUMNS]
-        letters = _letters(row.attributes.get("columnalign", default), len(cells))
+        letters = _column_letters(row.attributes.get("columnalign", default), len(cells))
         for index, cell in enumerate(cells):
             if "columnalign" in cell.attributes:
-                letters[index] = _letters(cell.attributes["columnalign"], 1)[0]
+                letters[index] = _column_letters(cell.attributes["columnalign"], 1)[0]
         aligns.append(letters)
-        rows.append([_cell(cell, inner) for cell in cells])
+        rows.append([_cell_tex(cell, inner) for cell in cells])
     width = max(map(len, rows), default=0)
     if not width:
         return EMPTY
-    columns = "".join(_common([letters[index] for letters in aligns if index < len(letters)]) for index in range(width))
+    columns = "".join(_common_letter([letters[index] for letters in aligns if index < len(letters)]) for index in range(width))
     body = " " + " \\\\ ".join(" & ".join(cells + [""] * (width - len(cells))) for cells in rows) + " "
     if set(columns) <= {"c"}:
         tex = environment("matrix", "", body)
@@ -292,17 +292,17 @@ def _wrapped(row: Element) -> Element:
     return wrapped
 
 
-def _cell(cell: Element, place: Place) -> str:
+def _cell_tex(cell: Element, place: Place) -> str:
     return render(row_of(cell.children if cell.tag in ("mtd", "td") else [cell], place)).strip(" ")
 
 
-def _letters(align: str, count: int) -> list[str]:
+def _column_letters(align: str, count: int) -> list[str]:
     """The column letters that a columnalign value gives; its last word counts for the columns behind it."""
     sides = align.split() or ["center"]
     return [{"left": "l", "right": "r"}.get(sides[min(index, len(sides) - 1)], "c") for index in range(count)]
 
 
-def _common(letters: list[str]) -> str:
+def _common_letter(letters: list[str]) -> str:
     return letters[0] if letters and all(letter == letters[0] for letter in letters) else "c"
 
 

@@ -4,7 +4,7 @@ The operator dictionary (MathML 3, appendix C) is kept only as far as it changes
 are accents when they stand over something.
 """
 
-from data_pipeline.formulas.notations.mathml_elements import words
+from data_pipeline.formulas.notations.mathml_elements import names
 
 OPENING = frozenset("([{⌈⌊⟨⟦⟪⟬⟮❲⦃⦅⦇⦉⦋⦍⦏⦑⦓⦕⦗⧼\u2329\u3008")
 CLOSING = frozenset(")]}⌉⌋⟩⟧⟫⟭⟯❳⦄⦆⦈⦊⦌⦎⦐⦒⦔⦖⦘⧽\u232a\u3009")
@@ -25,12 +25,12 @@ ACCENTS = frozenset("^_`¨¯°´¸ˆˇˉˊˋˍ˘˙˚˜˝˷‾⎴⎵⏜⏝⏞⏟�
 ALWAYS_ACCENTS = frozenset("⎴⎵⏞⏟\u0302\u0303\u20db\u20dc\u20d7\u0332\u0307\u0308\u030a\u030c\u0304")
 """Accents whatever the attributes say: there is no other use of them."""
 
-FUNCTIONS = words(
+FUNCTIONS = names(
     "arccos arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf ker lg lim liminf limsup ln log max min Pr sec sin sinh"
     " sup tan tanh"
 )
 """Names that TeX has as commands."""
-OPERATOR_NAMES = words(
+OPERATOR_NAMES = names(
     "arccot arccsc arcsec arcosh arccosh arcsinh arsinh artanh arctanh argmax argmin csch sech sgn sign tr Tr trace rank lcm mod Re Im"
     " Res res id Id diag div grad curl rot supp span Span erf erfc Aut End Hom Gal GL SL SO SU Sp Ext Tor Spec Proj cov Cov var Var cl"
     " int im coker codim vol dist card ord lub glb st ess"
@@ -81,7 +81,7 @@ NARROW = {"\\widehat": "\\hat", "\\widetilde": "\\tilde", "\\overline": "\\bar",
 WIDE = {"\\hat": "\\widehat", "\\tilde": "\\widetilde", "\\bar": "\\overline", "\\vec": "\\overrightarrow"}
 """The spelling of an accent over one symbol and over several."""
 
-DELIMITERS = words(r"( ) [ ] \lbrack \rbrack | \| \{ \} \lceil \rceil \langle \rangle \lfloor \rfloor")
+DELIMITERS = names(r"( ) [ ] \lbrack \rbrack | \| \{ \} \lceil \rceil \langle \rangle \lfloor \rfloor")
 """What may follow `\\left` and `\\right`."""
 MATRICES = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("{", "}"): "Bmatrix", ("|", "|"): "vmatrix", ("‖", "‖"): "Vmatrix"}
 

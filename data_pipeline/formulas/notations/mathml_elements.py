@@ -7,7 +7,7 @@ here too. HTML parsers do not close `<mml:mspace/>`, so `place` hands what such 
 from functools import lru_cache
 
 
-def words(text: str) -> frozenset[str]:
+def names(text: str) -> frozenset[str]:
     """The words of a text: how sets of names are written in these modules."""
     return frozenset(text.split())
 
@@ -16,7 +16,7 @@ MAX_NODES = 20_000
 MAX_DEPTH = 110
 
 _TOKENS = frozenset({"mi", "mn", "mo", "mtext", "ms"})
-_EMPTY = words("mspace mprescripts none maligngroup malignmark mglyph msline")
+_EMPTY = names("mspace mprescripts none maligngroup malignmark mglyph msline")
 _ARITY = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "msubsup": 3, "munder": 2, "mover": 2, "munderover": 3}
 
 

@@ -74,9 +74,9 @@ def under_over(element: Element, place: Place) -> Atom:
     kernel = whole(element.children[0], place)
     under, over = None, None
     if element.tag != "mover":
-        under = _limit(element.children[1], element.attributes.get("accentunder"), place)
+        under = _limit_atom(element.children[1], element.attributes.get("accentunder"), place)
     if element.tag != "munder":
-        over = _limit(element.children[-1], element.attributes.get("accent"), place)
+        over = _limit_atom(element.children[-1], element.attributes.get("accent"), place)
     accents = [limit for limit in (under, over) if limit is not None and limit.kind == "accent"]
     arrow = _ARROWS.get(kernel.char)
     if under is not None and over is not None and not accents and kernel.kind != "op" and arrow:
@@ -84,16 +84,16 @@ def under_over(element: Element, place: Place) -> Atom:
     if kernel.kind == "op" and not any(accent.char for accent in accents):
         return _limits(kernel, under, over)
     if under is not None and over is not None and under.kind != "accent" and over.kind == "accent":
-        return _over(_under(kernel, under), over)
+        return _with_over(_with_under(kernel, under), over)
     if over is not None:
-        kernel = _over(kernel, over)
-    return _under(kernel, under) if under is not None else kernel
+        kernel = _with_over(kernel, over)
+    return _with_under(kernel, under) if under is not None else kernel
 
 
 _ARROWS = {"→": "\\xrightarrow", "←": "\\xleftarrow", "⟶": "\\xrightarrow", "⟵": "\\xleftarrow"}
 
 
-def _limit(element: Element, accent: str | None, place: Place) -> Atom:
+def _limit_atom(element: Element, accent: str | None, place: Place) -> Atom:
     if accent is not None:
         place = place._replace(inherited=(("accent", accent.strip()), *place.inherited))
     return _in_script(element, place)
@@ -101,18 +101,18 @@ def _limit(element: Element, accent: str | None, place: Place) -> Atom:
 
 def _limits(kernel: Atom, under: Atom | None, over: Atom | None) -> Atom:
     """Limits of a large operator or of a function such as lim."""
-    limits = [f"{mark}{{{_stack(limit)}}}" for mark, limit in (("_", under), ("^", over)) if limit is not None and limit.tex]
+    limits = [f"{mark}{{{_stacked_limit(limit)}}}" for mark, limit in (("_", under), ("^", over)) if limit is not None and limit.tex]
     return Atom(kernel.tex + "".join(limits), "script")
 
 
-def _stack(limit: Atom) -> str:
+def _stacked_limit(limit: Atom) -> str:
     """A one-column table as a limit is a `\\substack`."""
     if limit.kind == "array" and limit.rows is not None and limit.rows[0] == "c":
         return f"\\substack{{{limit.rows[1].strip()}}}"
     return limit.tex
 
 
-def _over(kernel: Atom, over: Atom) -> Atom:
+def _with_over(kernel: Atom, over: Atom) -> Atom:
     if not over.tex:
         return kernel
     command = ACCENTS_OVER.get(over.char) or OVER_EXTRA.get(over.char)
@@ -125,7 +125,7 @@ def _over(kernel: Atom, over: Atom) -> Atom:
     return Atom(f"{arrow}{{{over.tex}}}" if arrow else f"\\overset{{{over.tex}}}{{{kernel.tex}}}", "over")
 
 
-def _under(kernel: Atom, under: Atom) -> Atom:
+def _with_under(kernel: Atom, under: Atom) -> Atom:
     if not under.tex:
         return kernel
     command = ACCENTS_UNDER.get(under.char) or UNDER_EXTRA.get(under.char)

@@ -8,7 +8,7 @@ from data_pipeline.formulas.notations.unicode_tex_table import EXTENDED, SPACES
 from data_pipeline.formulas.notations.unicode_to_tex import ALPHABETS, join, kind, symbol, text_mode, token
 
 
-def _plain(text: str, place: Place) -> str:
+def _plain_letters(text: str, place: Place) -> str:
     """Letters of the alphabet that the style around already sets are plain letters."""
     font = tables.VARIANTS.get(place.variant)
     if font is None or text.isascii():
@@ -17,7 +17,7 @@ def _plain(text: str, place: Place) -> str:
 
 
 def mi(element: Element, place: Place) -> Atom:
-    text = _plain(element.content(), place)
+    text = _plain_letters(element.content(), place)
     if not text:
         return EMPTY
     variant = place.variant if element.attributes.get("mathvariant") is None else element.attributes["mathvariant"].strip().lower()
@@ -58,7 +58,7 @@ def _identifier(text: str, variant: str) -> Atom:
 
 
 def mn(element: Element, place: Place) -> Atom:
-    text = _plain(element.content(), place)
+    text = _plain_letters(element.content(), place)
     if not text:
         return EMPTY
     tex = join([EXTENDED.get(char) or symbol(char) for char in text])
@@ -68,9 +68,9 @@ def mn(element: Element, place: Place) -> Atom:
 
 
 def mo(element: Element, place: Place) -> Atom:
-    text = _plain(element.content(), place)
+    text = _plain_letters(element.content(), place)
     form = element.attributes.get("form", "").strip() or place.form or "infix"
-    side = _side(text, form)
+    side = _fence_side(text, form)
     stretchy = place.attribute(element, "stretchy")
     stretches = text in tables.STRETCHY or (side in ("open", "close", "middle") and text not in tables.QUOTES)
     if stretchy is not None:
@@ -86,7 +86,7 @@ def mo(element: Element, place: Place) -> Atom:
     return _symbol(text, tex)
 
 
-def _side(text: str, form: str) -> str:
+def _fence_side(text: str, form: str) -> str:
     """Which side a fence is on, by the operator dictionary; "" for what is no fence."""
     if text in tables.OPENING:
         return "open"
@@ -139,12 +139,12 @@ def _symbol(text: str, tex: str) -> Atom:
 
 
 def mtext(element: Element, place: Place) -> Atom:
-    text = _plain(element.content(), place)
+    text = _plain_letters(element.content(), place)
     if not text:
         return EMPTY
     if len(text) > 1:
         text = _outer_spaces(element, text).replace("\u00a0", " ")
-    return _text(text, place.attribute(element, "mathvariant") or "normal")
+    return _text_atom(text, place.attribute(element, "mathvariant") or "normal")
 
 
 def _outer_spaces(element: Element, text: str) -> str:
@@ -154,7 +154,7 @@ def _outer_spaces(element: Element, text: str) -> str:
     return (" " if before == " " else "") + text + (" " if after == " " else "")
 
 
-def _text(text: str, variant: str) -> Atom:
+def _text_atom(text: str, variant: str) -> Atom:
     if len(text) == 1 and text in tables.CHARACTER_SPACES and variant == "normal":
         tex = tables.space(tables.CHARACTER_SPACES[text])
         return Atom(tex, "space", flat=True) if tex else EMPTY

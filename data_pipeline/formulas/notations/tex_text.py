@@ -18,7 +18,7 @@ _FUNCTIONS = frozenset(
 )
 
 
-def words(text: str) -> int:
+def prose_words(text: str) -> int:
     """How many words of prose: four letters or more, no command, no function's name, not in `\\text{...}`."""
     return sum(word not in _FUNCTIONS for word in _WORD.findall(text[:2000]))
 
@@ -28,7 +28,7 @@ def is_tex(text: str, *, strict: bool = True) -> bool:
     text = text.strip()
     if not text or len(text) > LONGEST or _FILE.search(text):
         return False
-    prose = words(text)
+    prose = prose_words(text)
     if _COMMAND.search(text):
         return prose <= 3 + text.count("\\")
     if _SCRIPT.search(text):
