@@ -23,8 +23,8 @@ from data_pipeline.extraction.layout.block_markdown import render, with_codes
 from data_pipeline.extraction.layout.main_text import main_text
 from data_pipeline.extraction.media_kind import kind_of
 from data_pipeline.formulas.formula import Formula
-from data_pipeline.formulas.lifted_elements import delimit, lift, read_config, spell
-from data_pipeline.formulas.placeholders import PLACEHOLDER, RESERVED
+from data_pipeline.formulas.lifted_elements import delimit, families, lift, read_config, spell
+from data_pipeline.formulas.placeholders import RESERVED
 
 MAX_CHARACTERS = 50_000_000
 
@@ -64,14 +64,14 @@ def _html_document(raw: str, source: bytes) -> tuple[str, str, Counter[str]]:
     blocks = blocks_of(tree, found)
     text, codes = render(main_text(blocks), blocks.codes)
     text = delimit(text, found, delimiters)
-    families = _families(text, found)
-    return with_codes(spell(text, found), codes).strip(), title, families
+    counts = families(text, found)
+    return with_codes(spell(text, found), codes).strip(), title, counts
 
 
 def _plain_document(raw: str) -> tuple[str, str, Counter[str]]:
     found: list[Formula] = []
     text = delimit(raw.replace("\r\n", "\n"), found, read_config(""))
-    return spell(text, found).strip(), "", _families(text, found)
+    return spell(text, found).strip(), "", families(text, found)
 
 
 def _without_reserved(raw: str) -> tuple[str, bytes]:
@@ -86,12 +86,6 @@ def _without_reserved(raw: str) -> tuple[str, bytes]:
     if _ABOUT_RESERVED in source:
         cleaned = cleaned.translate(dict.fromkeys(map(ord, _RESERVED)))
     return (raw, source) if cleaned == raw else (cleaned, cleaned.encode("utf-8", "replace"))
-
-
-def _families(text: str, found: list[Formula]) -> Counter[str]:
-    """The formulas that stand in the text, by family."""
-    indices = [int(index) for index in PLACEHOLDER.findall(text)]
-    return Counter(found[index].family for index in indices if index < len(found))
 
 
 def _title(tree: LexborHTMLParser) -> str:

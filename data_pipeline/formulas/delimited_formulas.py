@@ -15,6 +15,7 @@ Every search is bounded or remembered, so that hostile text (100,000 openings th
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -396,11 +397,7 @@ def _plainly_math(tex: str, before: str, after: str, reader: _Reader) -> bool:
     return is_tex(tex, strict=False) or _NAME.fullmatch(tex) is not None
 
 
-def families(text: str, found: Sequence[Formula]) -> dict[str, int]:
-    """How many formulas of each family stand (as placeholders) in a text."""
-    counts: dict[str, int] = {}
-    for index in PLACEHOLDER.findall(text):
-        if int(index) < len(found):
-            family = found[int(index)].family
-            counts[family] = counts.get(family, 0) + 1
-    return counts
+def families(text: str, found: Sequence[Formula]) -> Counter[str]:
+    """The formulas that stand (as placeholders) in a text, by family."""
+    indices = [int(index) for index in PLACEHOLDER.findall(text)]
+    return Counter(found[index].family for index in indices if index < len(found))

@@ -11,9 +11,6 @@ Code is left out of the text until `with_codes`, so that whoever looks for formu
 import re
 from collections.abc import Iterable, Sequence
 
-from selectolax.lexbor import LexborHTMLParser
-
-from data_pipeline.extraction.layout.block_builder import blocks_of
 from data_pipeline.extraction.layout.code_listings import unescape
 from data_pipeline.extraction.layout.text_blocks import Block
 from data_pipeline.formulas.placeholders import CODE_OPEN, CODE_PLACEHOLDER
@@ -22,13 +19,6 @@ _DEEP = 6
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffe\uffff]")
 """Soft hyphens, zero-width and direction marks, controls. Joiners (U+200C, U+200D) stay: they are letters' business in many scripts."""
 _LIST_KINDS = frozenset(["p", "dt"])
-
-
-def to_markdown(tree: LexborHTMLParser) -> str:
-    """All of a page's text with nothing left out: for looking at. `page_to_document.py` renders the blocks that `main_text.py` chose."""
-    found = blocks_of(tree)
-    text, codes = render(found.blocks, found.codes)
-    return with_codes(text, codes)
 
 
 def render(blocks: Iterable[Block], codes: Sequence[str]) -> tuple[str, list[str]]:

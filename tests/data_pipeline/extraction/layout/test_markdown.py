@@ -4,12 +4,15 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from data_pipeline.extraction.bounded_markup import MAX_DEPTH, bounded
-from data_pipeline.extraction.layout.block_markdown import to_markdown
+from data_pipeline.extraction.layout.block_builder import blocks_of
+from data_pipeline.extraction.layout.block_markdown import render, with_codes
 from tests.clock import stopwatch
 
 
 def markdown(html: str) -> str:
-    return to_markdown(LexborHTMLParser(bounded(html)))
+    found = blocks_of(LexborHTMLParser(bounded(html)))
+    text, codes = render(found.blocks, found.codes)
+    return with_codes(text, codes)
 
 
 @pytest.mark.parametrize(
@@ -192,9 +195,6 @@ def test_text_deeper_than_the_limit_is_kept_and_sound_pages_are_not_touched() ->
 
 
 def test_code_with_dollars_never_reaches_the_search_for_formulas() -> None:
-    from data_pipeline.extraction.layout.block_builder import blocks_of
-    from data_pipeline.extraction.layout.block_markdown import render, with_codes
-
     found = blocks_of(LexborHTMLParser("<p>run <code>echo $a $b</code><pre>$x$</pre>"))
     text, codes = render(found.blocks, found.codes)
     assert "$" not in text
