@@ -262,7 +262,7 @@ _PARAGRAPHS = "p caption legend"
 _HANDLERS: dict[str, Handler] = {
     "p ": _Builder.lone, "time": _Builder.dated,
     **dict.fromkeys(_BOXES.split(), _Builder.open),
-    **{"/" + tag: _Builder.close for tag in [*_BOXES.split(), "tr"][:-1]},
+    **{"/" + tag: _Builder.close for tag in _BOXES.split()},
     **dict.fromkeys(_PARAGRAPHS.split(), _Builder.paragraph),
     **{"/" + tag: _Builder.end_paragraph for tag in [*_PARAGRAPHS.split(), "h1", "h2", "h3", "h4", "h5", "h6", "dt", "tr", "hr"]},
     **{f"h{level}": _Builder.heading for level in range(1, 7)},

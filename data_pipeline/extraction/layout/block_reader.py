@@ -210,16 +210,20 @@ class Reader:
                 return after
         menu = sum(tag.startswith("a ") and " href=" in tag for tag in inside[::2]) > 2 + len(words) // 200
         if SPOILER.search(attrs) and not menu and self.worth(words):
-            outer = self.pieces, self.stream, self.tokens
-            self.hide, self.known = False, self.remembered[False]
-            self.enter(inside)
-            self.read()
-            self.hide, self.known = True, self.remembered[True]
-            self.pieces, self.stream, self.tokens = outer
+            self.read_as_shown(inside)
             return after
         self.out.hidden += len(words)
         self.out.largest_hidden = max(self.out.largest_hidden, len(words))
         return " ".join(_FORMULA.findall(words)) + after if OPEN in words else after
+
+    def read_as_shown(self, pieces: list[str]) -> None:
+        """Reads these tokens as though nothing in them were hidden; then the page goes on where it was."""
+        outer = self.pieces, self.stream, self.tokens
+        self.hide, self.known = False, self.remembered[False]
+        self.enter(pieces)
+        self.read()
+        self.hide, self.known = True, self.remembered[True]
+        self.pieces, self.stream, self.tokens = outer
 
     def is_large(self, name: str, text: str) -> bool:
         """Whether the hidden element just opened holds so much that it is to be shown; what is hidden inside must then hold half of it."""
