@@ -22,6 +22,7 @@ from data_pipeline.commands import mine_command
 from data_pipeline.documents.document import Doc, Origin, to_line
 from data_pipeline.extraction import archive_watcher
 from data_pipeline.extraction.archive_worker import Job, Slot, Snapshot
+from data_pipeline.extraction.extraction_options import ExtractionOptions
 from data_pipeline.loop.mining_run import _steps_begun
 from data_pipeline.loop.step_records import told_once
 from data_pipeline.problems.problem_mining import write_problems
@@ -137,7 +138,7 @@ def test_a_page_that_ended_as_it_was_stopped_does_not_cost_the_next(tmp_path: Pa
     started: list[str | None] = []
     later = time.monotonic() + 100
     for moves in (True, False):
-        job = Job("x.warc", f"key{moves}", str(tmp_path), "", 1.0, 512, 1 << 20, False, False)
+        job = Job(f"key{moves}", "x.warc", str(tmp_path), "", ExtractionOptions(page_seconds=1.0, page_megabytes=512))
         pid = os.fork()
         if pid == 0:
             time.sleep(60)
