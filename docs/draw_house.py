@@ -6,10 +6,10 @@ picture shows only that it does.
 """
 
 import html
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import NamedTuple
 
-from tests.test_layers import PACKAGES, ROOMS, ROOT, arrows_of, modules, room_of
+from tests.test_layers import PACKAGES, ROOMS, ROOT, arrows_of
 
 BEGIN, END = "<!-- the table of rooms: made by docs/draw_house.py -->", "<!-- end of the table of rooms -->"
 WIDTH, HEIGHT, GAP, FLOOR, EDGE, TITLE = (
@@ -22,7 +22,7 @@ WIDTH, HEIGHT, GAP, FLOOR, EDGE, TITLE = (
 )  # pixels: a room, between rooms, from floor to floor, a package's edge and title
 COLUMNS = (("recipes", "rl", "rollout"), ("verifiers",), ("data_pipeline",))  # from left to right, each from top to bottom
 STYLE = (
-    "text{font:12px system-ui,sans-serif;fill:#1f2328;text-anchor:middle}.small{font-size:10px;fill:#57606a}"
+    "text{font:12px system-ui,sans-serif;fill:#1f2328;text-anchor:middle}"
     ".title{font-size:15px;font-weight:600;text-anchor:start}.room{fill:#fff;stroke:#57606a}.package{fill:#f6f8fa;stroke:#d0d7de}"
     ".arrow{fill:none;stroke:#8c959f;marker-end:url(#tip)}.between{stroke:#0969da;stroke-width:2.5}"
 )
@@ -51,7 +51,9 @@ def floor_of(room: str) -> int:
 
 
 def name_of(room: str) -> str:
-    return room.partition(".")[2].rpartition(".")[2] or ("stories" if room == "recipes" else "words")
+    """The last folder of its path; a room that is no folder of its own is what stands at the top of a package."""
+    name = room.partition(".")[2].rpartition(".")[2]
+    return "for users, at the top" if name == "front" else name or "at the top"
 
 
 def plan() -> tuple[dict[str, Box], dict[str, Box]]:
@@ -83,7 +85,6 @@ def plan() -> tuple[dict[str, Box], dict[str, Box]]:
 
 def picture() -> str:
     packages, rooms = plan()
-    size = Counter(room_of(name) for name in modules() if not name.endswith("__init__"))
     drawn = [_line(packages[package], packages[other], "arrow between") for package, others in PACKAGES.items() for other in others]
     drawn += [_box(box, "package") + _text(f"{name}/", box.x + 10, box.y + 22, "title") for name, box in packages.items()]
     for room in ROOMS:
@@ -92,8 +93,7 @@ def picture() -> str:
     for room, box in rooms.items():
         middle = box.x + box.width / 2
         drawn.append(
-            f"<g><title>{html.escape(ROOMS[room].purpose)}</title>{_box(box, 'room')}"
-            f"{_text(name_of(room), middle, box.y + 17)}{_text(f'{size[room]} modules', middle, box.y + 32, 'small')}</g>"
+            f"<g><title>{html.escape(ROOMS[room].purpose)}</title>{_box(box, 'room')}{_text(name_of(room), middle, box.y + 24)}</g>"
         )
     width = max(box.x + box.width for box in packages.values()) + EDGE
     height = max(box.y + box.height for box in packages.values()) + EDGE

@@ -72,7 +72,7 @@ ROOMS = {
         ".mathematics.answer_reading .mathematics.arithmetic .mathematics.evidence .response_text",
     ),
     "verifiers.sandboxes": Room(
-        "walls around hostile code",
+        "walls around hostile code, and its limits of memory, time and output",
         "chosen_sandbox fusion_sandbox interpreter local_sandbox namespaces running_program",
         "",
     ),
@@ -127,7 +127,7 @@ ROOMS = {
         ".formulas",
     ),
     "data_pipeline.extraction": Room(
-        "pages and archives to documents",
+        "pages and archives to documents: charsets, the prefilter, extraction",
         "charset_decoding extract_archives extraction_options",
         ".archives .documents .extraction.layout .formulas",
     ),

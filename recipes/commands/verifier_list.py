@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, did_you_mean
 from verifiers.rewards.named_functions import own_modules, own_names
 from verifiers.rewards.reward_text import settable
 
@@ -30,7 +30,7 @@ def command(arguments: Sequence[str]) -> int:
         print(listed())
         return 0
     if arguments[0] not in own_names():
-        raise InputError(f"no verifier is called {arguments[0]!r}; `reckon verifiers` lists them")
+        raise InputError(f"no verifier is called {arguments[0]!r}{did_you_mean(arguments[0], own_names())}; `reckon verifiers` lists them")
     print(f"{signature(arguments[0])}\n\n{(_verifier_module(arguments[0]).__doc__ or '').strip()}")
     return 0
 

@@ -1,4 +1,5 @@
-"""The fork-server behind `local_sandbox.py`, started by it and by nothing else: a warm interpreter that forks once for each program.
+"""The fork-server behind `local_sandbox.py`, started by it and by nothing else: a warm interpreter that forks once for each program, under
+limits of memory, time and output.
 
     server      becomes nobody, makes namespaces; for each program reads its three streams and its limits from the control socket,
                 forks, waits with a deadline, kills, and sends one report: how the program ended and what it used. It sees no

@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass
 from types import TracebackType
 
+from verifiers.input_error import InputError
 from verifiers.sandboxes.chosen_sandbox import local_sandbox
 from verifiers.sandboxes.local_sandbox import Sandbox
 from verifiers.sandboxes.running_program import Limits, Outcome
@@ -51,14 +52,17 @@ def interpreter_sandbox() -> Sandbox:
 class Session:
     """An interpreter with a state. For one thread; any number of sessions may run at once, each in a process of its own.
 
-    `sandbox` is by default the one that RECKON_SANDBOX names; one of your own must have preloaded `SESSION`.
-    `lifetime` is in seconds; `memory`, in bytes, is of all its processes together. Raises InputError where there is no sandbox.
+    `sandbox` is by default the one that RECKON_SANDBOX names; one of your own must have it in memory: `Sandbox(preload=[SESSION])`.
+    `lifetime` is in seconds; `memory`, in bytes, is of all its processes together. Raises InputError where there is no sandbox, or one that
+    cannot hold a session.
     """
 
     def __init__(
         self, *, sandbox: Sandbox | None = None, memory: int = 1 << 30, lifetime: float = _LIFE, max_output: int = _OUTPUT
     ) -> None:
         sandbox = sandbox or interpreter_sandbox()
+        if SESSION not in sandbox.preloaded:
+            raise InputError("this sandbox cannot hold a session; make it as Sandbox(preload=[SESSION]), or leave sandbox= out")
         self._max_output = max_output
         self._program = sandbox.start("", entry=SESSION, limits=Limits(wall=lifetime, memory=memory, output=1 << 16))
         self._ended = ""

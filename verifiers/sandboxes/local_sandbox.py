@@ -62,6 +62,7 @@ class _Programs:
     def __init__(self, level: Level, paths: Sequence[str] = (), preload: Sequence[str] = ()) -> None:
         self.level: Level = level
         self._setup = {"level": level, "paths": [os.path.abspath(path) for path in paths], "preload": list(preload)}
+        self.preloaded = tuple(preload)
         self._lock = threading.Lock()
         self._idle: list[_Server] = []
         self._closed = False

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from verifiers.input_error import InputError
 from verifiers.sandboxes.interpreter import Session
 from verifiers.sandboxes.local_sandbox import probe
 from verifiers.sandboxes.running_program import Outcome
@@ -30,6 +31,17 @@ def test_variables_imports_functions_and_files_are_kept(session: Session):
     assert session.run("r = 3").output == ""
     assert session.run("area()").output == "28.274333882308138\n"
     assert session.run("open('note').read()").output == "'here'\n"
+
+
+def test_a_sandbox_of_ones_own_holds_sessions_or_is_refused():
+    """By the documented imports."""
+    from verifiers.interpreter import SESSION
+    from verifiers.sandbox import Sandbox
+
+    with Sandbox() as plain, pytest.raises(InputError, match=r"Sandbox\(preload=\[SESSION\]\)"):
+        Session(sandbox=plain)
+    with Sandbox(preload=[SESSION]) as own, Session(sandbox=own) as session:
+        assert session.run("20 + 3").output == "23\n"
 
 
 def test_output_is_that_of_a_prompt(session: Session):

@@ -1,7 +1,7 @@
 r"""Expressions in LaTeX or plain text, read into exact sums: the lower half of the recursive-descent parser of answers.
 
-Numbers, symbols, brackets, powers, roots, functions, absolute values, cases and units. What is
-ambiguous between readers (2^3^2, \sin x/2) is refused. `answer_parser.py` adds what an answer is made of above expressions.
+Numbers, symbols, brackets, fractions (`\frac`), powers, roots, functions, absolute values, cases and units. What is ambiguous between
+readers (2^3^2, \sin x/2) is refused. `answer_parser.py` adds what an answer is made of above expressions.
 """
 
 from collections.abc import Callable
