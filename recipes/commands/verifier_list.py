@@ -30,7 +30,8 @@ def command(arguments: Sequence[str]) -> int:
         print(listed())
         return 0
     if arguments[0] not in own_names():
-        raise InputError(f"no verifier is called {arguments[0]!r}{did_you_mean(arguments[0], own_names())}; `reckon verifiers` lists them")
+        hint = did_you_mean(arguments[0], own_names()) or "; `reckon verifiers` lists them"
+        raise InputError(f"no verifier is called {arguments[0]!r}{hint}")
     print(f"{signature(arguments[0])}\n\n{(_verifier_module(arguments[0]).__doc__ or '').strip()}")
     return 0
 
