@@ -103,7 +103,7 @@ ROOMS = {
     ),
     "data_pipeline.documents": Room(
         "what travels, and how it lies on disk",
-        "addresses corpus_shards document document_files",
+        "addresses corpus_shards document document_files formula_spans",
         "",
     ),
     "data_pipeline.archives": Room(

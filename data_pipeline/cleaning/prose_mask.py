@@ -2,11 +2,13 @@
 
 Formulas become the one word `FORMULA` and a displayed one joins the lines around it, whose sentence it belongs to; fenced code and tables
 go; headings, items and quotations lose their marks, bold its stars, and a code span its content. One pass of patterns without nested
-repeats: linear time. A dollar sign opens a formula only where one closes it on the same line (a displayed one: within 5,000 characters).
+repeats: linear time.
 """
 
 import re
 from typing import NamedTuple
+
+from data_pipeline.documents.formula_spans import FORMULA_SPAN
 
 FORMULA = "formula"
 CODE = "code"
@@ -14,12 +16,7 @@ CODE = "code"
 _FENCED = re.compile(
     r"^[ \t]{0,12}(?:[-*+] |\d{1,4}[.)] )?(`{3,500}+|~{3,500}+)[^\n]*\n.*?(?:^[ \t]{0,12}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
 )
-_SPAN = re.compile(
-    r"\$(?:(?<=[^\\$A-Za-z0-9_]\$)|(?<=^\$))(?:\$(?P<display>[^$]{1,5000})\$\$|(?P<inline>[^$\n]{1,1000})(?<!\\)\$(?![A-Za-z0-9_$]))"
-    r"|`[^`\n]{1,500}`"
-    r"|https?://\S{1,2000}",
-    re.MULTILINE,
-)
+_SPAN = re.compile(FORMULA_SPAN.pattern + r"|`[^`\n]{1,500}`|https?://\S{1,2000}", re.MULTILINE)
 _DISPLAYED = "\ue004"
 _GOES_ON = re.compile(_DISPLAYED + r"\s{0,4}(?=[a-z])")
 _TABLE = re.compile(r"^[ \t]{0,12}\|[^\n]*$", re.MULTILINE)

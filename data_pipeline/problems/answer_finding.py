@@ -11,6 +11,7 @@ table of something else or the check of an answer gives none. Whether the answer
 
 import re
 
+from data_pipeline.documents.formula_spans import FORMULA_SPAN, formula_in
 from data_pipeline.problems.problem_blocks import Candidate
 from verifiers.mathematics.answer_reading.answer_in_words import read_answer
 from verifiers.mathematics.answer_reading.values import Unparsed
@@ -29,7 +30,6 @@ _CONCLUDES = re.compile(
     r"\b(?:therefore|thus|hence|so|then|we (?:get|have|obtain|find|conclude|see)|gives?|yields?|equals?|is|are|was)\b|∴|\\therefore|=",
     re.IGNORECASE,
 )
-_LAST_FORMULA = re.compile(r"\$\$([^$]{1,600})\$\$|\$([^$\n]{1,300})\$")
 _UNIT_BEHIND = re.compile(r"[\s.,;!)*]{0,4}(?:(?:\\?[A-Za-z²³°/%]{1,14})(?: [A-Za-z²³/]{1,14}){0,2}[\s.,;!)*■□∎]{0,6})?")
 _AFTERWORD = re.compile(
     r"\n\n(?:\*\*)?(?:Note|Notice|Remark|In general|More generally|Similarly|This (?:example|problem|exercise)|In the (?:next|following)|"
@@ -98,11 +98,11 @@ def _conclusion(solution: str) -> str | None:
     if _AFTERWORD.search(solution):
         return None
     tail = _SENTENCE.split(solution[-1500:])[-1]
-    formulas = list(_LAST_FORMULA.finditer(tail))
+    formulas = list(FORMULA_SPAN.finditer(tail))
     if not formulas or not _UNIT_BEHIND.fullmatch(tail, formulas[-1].end()):
         return None
     formula = formulas[-1]
-    content = (formula[1] or formula[2]).strip()
+    content = formula_in(formula).strip()
     if len(formulas) > 1 and re.search(r"\b(?:or|and|but|where|if|when|for|since|because)\b[^.]{0,40}$", tail[: formula.start()]):
         return None  # one of several, or a condition
     return content if _CONCLUDES.search(tail[: formula.start()]) or "=" in content else None

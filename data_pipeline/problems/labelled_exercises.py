@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from data_pipeline.documents.formula_spans import FORMULA_SPAN
 from data_pipeline.problems.problem_blocks import Block, Candidate
 
 _LIST_HEADING = re.compile(
@@ -19,7 +20,6 @@ _LIST_HEADING = re.compile(
 _ANSWER_HEADING = re.compile(r"(?:#{1,6}[ ]|\*\*).{0,40}?\b(?:answers|solutions|answer key|answer sheet)\b", re.IGNORECASE)
 _INSTRUCTION = re.compile(r"\b(?:following|each|exercises|problems|below|in)\b.{0,300}[:.]\s*$", re.IGNORECASE | re.DOTALL)
 _PART = re.compile(r"^(?:\*\*)?\(?(?P<mark>[a-z]|\d{1,2})[.)](?:\*\*)?[ \t]+(?=\S)", re.MULTILINE)
-_FORMULAS = re.compile(r"\$\$?[^$]{1,2000}\$\$?")
 _LETTERS = re.compile(r"[^\W\d_]{3,}")
 _SPLIT_WORDS = 3  # words of a part beside its formulas, at most
 _SHORT = 200  # characters of an answer without its reasons
@@ -88,7 +88,7 @@ def parts_of(candidate: Candidate) -> Iterator[Candidate]:
         return
     intro = candidate.prompt[: questions[0].start()].strip()
     asked, said = _texts_between(questions, candidate.prompt), _texts_between(solutions, candidate.solution)
-    if not intro or any(len(_LETTERS.findall(_FORMULAS.sub("", part))) > _SPLIT_WORDS for part in asked):
+    if not intro or any(len(_LETTERS.findall(FORMULA_SPAN.sub("", part))) > _SPLIT_WORDS for part in asked):
         yield candidate
         return
     if candidate.listed:

@@ -19,6 +19,7 @@ from typing import Any
 
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import write_lines
+from data_pipeline.documents.formula_spans import FORMULA_SPAN
 from data_pipeline.problems.labelled_exercises import labelled, listed
 from data_pipeline.problems.problem_blocks import Candidate, blocks
 from data_pipeline.problems.question_checks import checked_candidate
@@ -29,7 +30,7 @@ from verifiers.problem import Problem, make_problem
 from verifiers.rewards.problem_file import problem_line
 
 _MARKUP = re.compile(r"\s+|\\(?:left|right|displaystyle|textstyle|quad|qquad)(?![a-z])|\\[,;:! ]|[$.,;:!?'\"*#`~]")
-_MATHEMATICS = re.compile(r"\$\$?([^$]{1,2000})\$|\d+(?:\.\d+)?")
+_MATHEMATICS = re.compile(FORMULA_SPAN.pattern + r"|\d+(?:\.\d+)?", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _SAME_WORDS = 0.7
 Hits = Callable[[str], Sequence[object]]  # `Benchmarks.hits`: where a text shares words with a benchmark
