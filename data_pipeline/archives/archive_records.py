@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from data_pipeline.archives.record_buffer import Reader
+from data_pipeline.archives.record_buffer import LONGEST_LINE, Reader
 
 LONGEST_HEADER = 1 << 16
 _ARC_FIELDS = rb"[a-z][a-z0-9.+-]{0,15}:[^\r\n]{1,8000} [0-9a-fA-F.:]{2,45} \d{8,20} [^\s]{1,200}(?: [^\r\n]{1,1000})? -?\w{1,15}\r?\n"
@@ -49,7 +49,7 @@ def begins_warc(data: bytes) -> bool:
 
 
 def begins_arc(data: bytes) -> bool:
-    return data.startswith(b"filedesc:") or _ARC_LINE.match(data[:10_000]) is not None
+    return data.startswith(b"filedesc:") or _ARC_LINE.match(data[:LONGEST_LINE]) is not None
 
 
 def warc_records(reader: Reader, outcomes: Counter[str], wanted: frozenset[str], limit: int) -> Iterator[Record]:
@@ -88,6 +88,8 @@ def warc_records(reader: Reader, outcomes: Counter[str], wanted: frozenset[str],
 
 _NEARLY_ALL = 0.9
 """A record that breaks off is kept from this share of its length on: the end of a page is its least part."""
+_MARK = 16  # bytes in which WARC/1.0 stands, with a line break or two before it
+_PASSED = 1 << 20  # bytes that are passed over at once
 _KINDS = frozenset(("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation"))
 
 
@@ -162,7 +164,7 @@ def _content(reader: Reader, length: int, limit: int, following: re.Pattern[byte
 
 def _is_followed(reader: Reader) -> bool:
     """Whether another record, the end or a tear comes next."""
-    ahead = reader.peek(8200 if reader.begins is begins_arc else 16).lstrip(b"\r\n")
+    ahead = reader.peek(LONGEST_LINE if reader.begins is begins_arc else _MARK).lstrip(b"\r\n")
     return not ahead or reader.begins(ahead)
 
 
@@ -187,10 +189,10 @@ def _skip(reader: Reader, length: int, following: re.Pattern[bytes], outcomes: C
     left, tail, swallowed = length, b"", None
     while left:
         position = reader.position()
-        part = reader.take(min(left, 1 << 20))
+        part = reader.take(min(left, _PASSED))
         if swallowed is None and (found := following.search(tail + part)):
             swallowed = position - len(tail) + found.start("record")
-        tail = part[-10_000:] if reader.begins is begins_arc else part[-16:]
+        tail = part[-LONGEST_LINE:] if reader.begins is begins_arc else part[-_MARK:]
         left -= len(part)
         if not part:
             break

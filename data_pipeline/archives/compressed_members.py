@@ -22,6 +22,8 @@ GZIP, LZ4, ZSTD = b"\x1f\x8b\x08", b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd"
 _LONGEST_OUTPUT = 1 << 20
 _ZSTD_WINDOW = 1 << 27
 _ZSTD_SLICE = 2048
+_LONGEST_DICTIONARY = 1 << 24
+_PROBE = 4096  # bytes that show whether a member begins somewhere
 """Bytes given to the zstd decoder at a time: a block of 4 bytes may become 128 kB, and the decoder has no other bound."""
 
 
@@ -181,7 +183,7 @@ class ArchiveStream:
         self._source.seek(position)
         member = self._make()
         try:
-            data, _ = member.feed(_exactly(self._source, min(member.step, 4096)))
+            data, _ = member.feed(_exactly(self._source, min(member.step, _PROBE)))
         except _damages():
             return False
         return bool(data)
@@ -189,14 +191,14 @@ class ArchiveStream:
     def _read_dictionary(self, head: bytes) -> bytes | None:
         """The dictionary of a `.warc.zst`: the first frame, skippable, itself compressed or not."""
         length = int.from_bytes(head[4:8], "little")
-        if length > 1 << 24:
+        if length > _LONGEST_DICTIONARY:
             return None
         content = _exactly(self._source, length)
         if content.startswith(ZSTD):
             import zstandard
 
             try:
-                content = zstandard.ZstdDecompressor().decompress(content, max_output_size=1 << 24)
+                content = zstandard.ZstdDecompressor().decompress(content, max_output_size=_LONGEST_DICTIONARY)
             except zstandard.ZstdError:
                 return None
         return content or None

@@ -18,6 +18,9 @@ _CHUNK = re.compile(rb"\s{0,4}([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]{0,1000})?\r?\
 _MEDIA = re.compile(rb"\s*([\w.+-]{1,100}/[\w.+-]{1,100})")
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
 _MOST_ENCODINGS = 3
+_LONGEST_HEADERS = 1 << 18
+_PIECE = 1 << 16  # bytes of a body that are decoded at once
+_ZSTD_WINDOW = 1 << 27
 
 
 class TooLarge(Exception):
@@ -45,7 +48,7 @@ def response(message: bytes, outcomes: Counter[str], limit: int) -> Response | N
     status = _STATUS.match(message)
     if not status:
         return None
-    end = _END.search(message, 0, 1 << 18)
+    end = _END.search(message, 0, _LONGEST_HEADERS)
     headers = parse_headers(message[: end.end() if end else len(message)])
     body = message[end.end() :] if end else b""
     if b"chunked" in headers.get(b"transfer-encoding", b"").lower():
@@ -106,7 +109,7 @@ def _inflate(body: bytes, bits: int, outcomes: Counter[str], limit: int) -> byte
     data = body
     while data and left > 0 and not decoder.eof:
         try:
-            part = decoder.decompress(data, min(left, 1 << 16))
+            part = decoder.decompress(data, min(left, _PIECE))
         except zlib.error:
             break
         if not part and not decoder.unconsumed_tail:
@@ -132,7 +135,7 @@ def _brotli(body: bytes, outcomes: Counter[str], limit: int) -> bytes:
 def _zstd(body: bytes, outcomes: Counter[str], limit: int) -> bytes:
     import zstandard
 
-    return _drain(zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body), body, outcomes, limit)
+    return _drain(zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(body), body, outcomes, limit)
 
 
 def _drain(reader: Any, body: bytes, outcomes: Counter[str], limit: int) -> bytes:
@@ -142,7 +145,7 @@ def _drain(reader: Any, body: bytes, outcomes: Counter[str], limit: int) -> byte
     left = limit + 1
     while left > 0:
         try:
-            part = bytes(reader.read(min(left, 1 << 16)))
+            part = bytes(reader.read(min(left, _PIECE)))
         except (OSError, zstandard.ZstdError):
             outcomes["bad encoding"] += 1
             return b"".join(parts) or body

@@ -10,6 +10,10 @@ from collections.abc import Callable, Iterator
 
 from data_pipeline.archives.compressed_members import Piece
 
+LONGEST_LINE = 10_000
+"""Bytes of the line with which a record begins, at most."""
+_BEGINNING = 4096  # bytes that show whether a member begins a record
+
 
 class Reader:
     """`begins` tells whether bytes are the beginning of a record; `position` is that of the first byte."""
@@ -114,13 +118,13 @@ class Reader:
             if found:
                 self._at = found.start("record")
                 return
-            keep = b"" if self.at_break() else self._buffer[max(self._at, len(self._buffer) - 10_000) :]
+            keep = b"" if self.at_break() else self._buffer[max(self._at, len(self._buffer) - LONGEST_LINE) :]
             self._at = len(self._buffer)
             if not self.more():
                 return
             if keep:
                 self.push_back(keep)
-            if self.begins(self._buffer[self._at :][:4096]):
+            if self.begins(self._buffer[self._at :][:_BEGINNING]):
                 return
 
     def _fetch(self) -> bool:
