@@ -67,7 +67,7 @@ ROOMS = {
         ".mathematics.answer_reading",
     ),
     "verifiers.mathematics.equality": Room(
-        "two answers: the same?",
+        "two answers: the same? math_answer and its ladder",
         "math_answer",
         ".mathematics.answer_reading .mathematics.arithmetic .mathematics.evidence .response_text",
     ),
@@ -77,12 +77,12 @@ ROOMS = {
         "",
     ),
     "verifiers.programs": Room(
-        "code judged by tests",
+        "code judged by tests: python_tests, program_tests",
         "",
         ".response_text .sandboxes",
     ),
     "verifiers.proofs": Room(
-        "Lean and Metamath",
+        "proofs checked by Lean and Metamath: lean_proof, metamath_proof",
         "",
         ".response_text",
     ),
