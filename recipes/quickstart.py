@@ -73,6 +73,7 @@ def run(config: Config) -> int:
         from recipes.setup import arithmetic, online
         from rollout.chat import Chat
 
+        online.check_place(config)
         algorithm = online.algorithm_of(config)
         problems, held_out = load_data(config)
         chat = Chat(arithmetic.make_tokenizer())
