@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import socket
 import ssl
 import threading
@@ -60,8 +61,14 @@ def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
+def _is_whole(request: bytes) -> bool:
+    head, found, body = request.partition(b"\r\n\r\n")
+    size = re.search(rb"(?i)\ncontent-length: *(\d+)", head)
+    return bool(found) and len(body) >= int(size[1] if size else 0)
+
+
 class Server:
-    """Reads each request to the end of its headers, unless it is deaf, and does what the script says until the other side leaves."""
+    """Reads each request to its end, unless it is deaf, and does what the script says. Unread bytes would make its leaving a reset."""
 
     def __init__(self, script: Script, *, deaf: bool = False) -> None:
         self.script, self.deaf = script, deaf
@@ -79,7 +86,7 @@ class Server:
     def answer(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             request = b""
-            while not self.deaf and b"\r\n\r\n" not in request:
+            while not (self.deaf or _is_whole(request)):
                 piece = connection.recv(1 << 16)
                 if not piece:
                     return
