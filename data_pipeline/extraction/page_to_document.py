@@ -10,11 +10,8 @@ bounded by the size of the page; the deadline for one page is `extract_archives.
 formulas between delimiters are found in it, and its text stays as it is.
 """
 
-import gc
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -46,23 +43,13 @@ def extract(page: Page) -> Doc:
     reason = reason or ("extract: too large" if len(raw) > MAX_CHARACTERS else None)
     if reason:
         return Doc(identity, page.url, "", page.origin, dropped=reason)
-    with _collector_at_rest():
-        text, title, found = _plain_document(raw) if kind == "plain" else _html_document(raw, source)
+    if kind == "plain":
+        text, title, found = _plain_document(raw)
+    else:
+        text, title, found = _html_document(raw, source)
     if not text:
         return Doc(identity, page.url, "", page.origin, title=title, dropped="extract: empty")
     return Doc(identity, page.url, text, page.origin, title=title, formulas=found)
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Python looks for cycles of garbage after a page, not hundreds of times while its nodes and blocks are made: a sixth of the time."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _html_document(raw: str, source: bytes) -> tuple[str, str, Counter[str]]:
