@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.setup.command_line import guarded, parse_options
-from verifiers.input_error import InputError, nearest
+from verifiers.input_error import InputError, did_you_mean
 
 COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or `command(words) -> exit code`; what it does)
     "quickstart": ("recipes.quickstart", "GRPO teaches a tiny model arithmetic, on any machine, in minutes"),
@@ -46,9 +46,8 @@ def _dispatch(arguments: list[str]) -> int:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # ours are enough; transformers would draw one a tensor
     name, rest = arguments[0].replace("_", "-"), arguments[1:]
     if name not in COMMANDS:
-        near = nearest(name, COMMANDS)
-        hint = f"did you mean {near}?" if near else f"there are {', '.join(COMMANDS)}"
-        raise InputError(f"unknown command {arguments[0]!r}; {hint}")
+        hint = did_you_mean(name, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
+        raise InputError(f"unknown command {arguments[0]!r}{hint}")
     module: Any = importlib.import_module(COMMANDS[name][0])
     if hasattr(module, "command"):
         return int(module.command(rest))

@@ -16,7 +16,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 from rollout.interruption import exit_code
-from verifiers.input_error import InputError, nearest
+from verifiers.input_error import InputError, did_you_mean
 
 _FLAGS = (bool, "bool", bool | None, "bool | None")
 TRUNCATION = ("--top-p", "--top-k", "--min-p")
@@ -64,8 +64,7 @@ def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
                 "gradient; use --temperature, and leave it out"
             )
         if argument.startswith("--") and option not in options:
-            near = nearest(option, options)
-            raise InputError(f"unknown option {argument.split('=', 1)[0]}{f'; did you mean {near}?' if near else ''} (--help lists all)")
+            raise InputError(f"unknown option {argument.split('=', 1)[0]}{did_you_mean(option, options)} (--help lists all)")
 
 
 def _with_values(config: Any, arguments: Sequence[str]) -> Iterator[str]:
