@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recipes.setup.command_line import flag_of, guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
-from recipes.setup.options import Options, absolute, check_options, resumed, stored_run
+from recipes.setup.options import Options, absolute, check_options
+from recipes.setup.resuming import resumed, stored_run
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
 from verifiers.atomic_files import atomic_path

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recipes import grpo_math
 from recipes.setup.command_line import guarded, parse_options
-from recipes.setup.options import resumed
+from recipes.setup.resuming import resumed
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from typing import Any
 
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
-from recipes.setup.options import Options, check_options, resumed
+from recipes.setup.options import Options, check_options
+from recipes.setup.resuming import resumed
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
 from verifiers.input_error import InputError

@@ -193,7 +193,7 @@ ROOMS = {
     ),
     "recipes.setup": Room(
         "objects from options",
-        "arithmetic command_line engines memory online options problem_source",
+        "arithmetic command_line engines memory online options problem_source resuming",
         "rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
     ),
     "recipes": Room(
