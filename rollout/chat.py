@@ -4,18 +4,21 @@ A prompt that is a list of messages goes through the model's chat template; a pl
 template (as one user turn, after the system prompt), and is encoded as it stands where it has none.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rollout.engine import Completion
 from rollout.rendering import rendered_in_time
-from verifiers.input_error import InputError, first_line, missing_place
+from verifiers.input_error import InputError, did_you_mean, first_line, missing_place
 from verifiers.problem import Message, Problem
 
 _TAIL = 32  # tokens at the end of a prompt, in which "<think>" is looked for
+_OURS = ("messages", "add_generation_prompt", "continue_final_message", "tokenize", "return_dict")  # given by us, or not a template's
 
 
 class Chat:
@@ -29,15 +32,19 @@ class Chat:
         prefill: str = "",
         use_template: bool = True,
         extra_stop_ids: Sequence[int] = (),
+        template_arguments: Mapping[str, Any] = MappingProxyType({}),
     ):
         """`prefill`: the assistant's first words, given rather than sampled ("<think>"). Raises InputError without an EOS token.
 
-        `extra_stop_ids`: beside EOS and the template's end of turn, such as the model's `generation_stops`.
+        `extra_stop_ids`: beside EOS and the template's end of turn, such as the model's `generation_stops`. `template_arguments`: what the
+        chat template reads besides the messages (`enable_thinking`); InputError for one that it does not read.
         """
         self.tokenizer = tokenizer
         self.system_prompt = system_prompt
         self.prefill = prefill
         self.has_template = use_template and bool(tokenizer.chat_template)
+        self.template_arguments = dict(template_arguments)
+        self._check_template_arguments()
         if tokenizer.eos_token_id is None:
             raise InputError("the tokenizer has no end-of-sequence token, so no completion could ever stop; set eos_token in it")
         self.stop_ids = tuple(sorted({*self._stop_ids(), *extra_stop_ids}))
@@ -77,13 +84,20 @@ class Chat:
             )
         if self.system_prompt and not any(turn["role"] == "system" for turn in turns[:1]):
             turns.insert(0, Message(role="system", content=self.system_prompt))
-        return self._apply_template(turns, f"problem {problem.id}")
+        return self.write_turns(turns, f"problem {problem.id}")
 
-    def _apply_template(self, turns: Sequence[Message], place: str) -> str:
+    def write_turns(
+        self, turns: Sequence[Mapping[str, Any]], place: str, *, ask: bool = True, arguments: Mapping[str, Any] = MappingProxyType({})
+    ) -> str:
+        """Turns as text, by the template; with `ask`, up to where the model answers. Raises InputError that names `place`.
+
+        `arguments`: more that the template reads, of these turns alone (`tools`).
+        """
         from jinja2 import TemplateError
 
+        given = {**self.template_arguments, **arguments}
         try:
-            return str(self.tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=True))
+            return str(self.tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=ask, **given))
         except TemplateError as error:
             raise InputError(
                 f"{place}: the model's chat template refuses these messages ({first_line(error)}); if it has no system role, give "
@@ -96,6 +110,16 @@ class Chat:
                 f"{place}: the model's chat template fails on these messages ({type(error).__name__}: {first_line(error)}); mend it in its "
                 "tokenizer's folder, or do without it (--no-chat-template)"
             ) from error
+
+    def _check_template_arguments(self) -> None:
+        """Raises InputError for an argument that would be ignored: jinja passes over names that a template does not have."""
+        if self.template_arguments and not self.has_template:
+            raise InputError(f"the template argument {next(iter(self.template_arguments))} would be ignored: there is no chat template")
+        for name in self.template_arguments:
+            words = set(re.findall(r"[A-Za-z_]\w*", self._template_text()))
+            if name in _OURS or name not in words:
+                hint = did_you_mean(name, words - {*_OURS}) or "; leave it out"
+                raise InputError(f"the template argument {name} would be ignored: the model's chat template does not read it{hint}")
 
     def _stop_ids(self) -> set[int]:
         """EOS, and the token that ends a turn in the model's template where that is another one (<|im_end|>, <|eot_id|>)."""
@@ -182,7 +206,7 @@ class Chat:
         mine, yours = "first-mark", "second-mark"
         turns = [("user", "?"), ("assistant", mine), ("user", yours)]
         render = partial(
-            self._apply_template, [Message(role=role, content=content) for role, content in turns], "a user's turn after the model's"
+            self.write_turns, [Message(role=role, content=content) for role, content in turns], "a user's turn after the model's"
         )
         rendered_in_time([("a user's turn after the model's", render)])
         text = render()

@@ -9,6 +9,7 @@ import dataclasses
 import errno
 import io
 import itertools
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from rollout.interruption import exit_code
 from verifiers.input_error import InputError, did_you_mean
 
 _FLAGS = (bool, "bool", bool | None, "bool | None")
+_PYTHONS = {"True": True, "False": False, "None": None}
 TRUNCATION = ("--top-p", "--top-k", "--min-p")
 _PLAINER = (  # tyro's words -> a reader's
     (r"^Error parsing (--\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 must be a whole number, not \2"),
@@ -34,6 +36,23 @@ _PLAINER = (  # tyro's words -> a reader's
 def flag_of(name: str) -> str:
     """An option as it is written on a command line."""
     return "--" + name.replace("_", "-")
+
+
+def named_values(pairs: Sequence[str], option: str, example: str) -> dict[str, Any]:
+    """`name=value` pairs of a repeatable option, values as JSON where they are JSON (or Python's True, False, None).
+
+    Raises InputError for what is no such pair.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name.isidentifier() and equals):
+            raise InputError(f"{option} {pair!r} must be name=value, such as {example}")
+        try:
+            found[name] = _PYTHONS[value] if value in _PYTHONS else json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def parse_options(config: Any, arguments: Sequence[str], *, name: str) -> Any:

@@ -2,12 +2,11 @@
 
 import dataclasses
 import importlib.util
-import json
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from recipes.setup.command_line import flag_of
+from recipes.setup.command_line import flag_of, named_values
 from recipes.setup.options import Options
 from verifiers.input_error import InputError
 
@@ -45,17 +44,8 @@ def with_engine(options: AnyOptions) -> AnyOptions:
 
 
 def engine_options(options: Options) -> dict[str, Any]:
-    """`name=value` pairs, values as JSON where they are JSON."""
-    found: dict[str, Any] = {}
-    for pair in options.engine_option:
-        name, equals, value = pair.partition("=")
-        if not (name.isidentifier() and equals):
-            raise InputError(f"--engine-option {pair!r} must be name=value, such as swap_space=0")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found
+    """Arguments for vllm.LLM."""
+    return named_values(options.engine_option, "--engine-option", "swap_space=0")
 
 
 def make_engine(options: Options, *, policy: "Policy", chat: "Chat", max_sequences: int, longest: int) -> "Engine":

@@ -84,6 +84,22 @@ def test_messages_without_a_template_are_the_users_mistake():
             chat.render(problem)
 
 
+THINKING = TEMPLATE + "{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}"
+
+
+def test_arguments_of_the_template_reach_it():
+    silent = Chat(make_chat_tokenizer(THINKING), template_arguments={"enable_thinking": False})
+    assert rendered(silent, "q") == rendered(Chat(make_chat_tokenizer(THINKING)), "q") + "<think></think>"
+
+
+@pytest.mark.parametrize(("name", "hint"), [("enable_thinkng", "did you mean enable_thinking"), ("add_generation_prompt", "leave it out")])
+def test_an_argument_that_the_template_does_not_read_is_refused(name, hint):
+    with pytest.raises(InputError, match=rf"^the template argument {name} would be ignored: .*{hint}"):
+        Chat(make_chat_tokenizer(THINKING), template_arguments={name: False})
+    with pytest.raises(InputError, match="there is no chat template"):
+        Chat(make_chat_tokenizer(THINKING), use_template=False, template_arguments={"enable_thinking": False})
+
+
 def test_a_beginning_of_sequence_token_is_there_exactly_once():
     plain = Chat(make_chat_tokenizer(None, bos=True, bos_token="<bos>"))
     assert rendered(plain, "1+1=") == "<bos>1+1="
