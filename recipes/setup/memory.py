@@ -79,7 +79,7 @@ def estimate(
     inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
     layer = 8 * text.hidden_size + 2 * kv + 4 * inner  # inputs that a layer keeps for its backward pass, a token
     kept = text.num_hidden_layers * text.hidden_size + layer if checkpointing else text.num_hidden_layers * layer
-    logits = 3 * 4 * min(MAX_LOGITS, micro_batch * text.vocab_size)
+    logits = 4 * 4 * min(MAX_LOGITS, micro_batch * text.vocab_size)  # log-probabilities, and what the backward pass makes of them
     cast = 2 * trained if bf16 else 0  # autocast's copy of the float32 masters
     return Memory(
         weights=4 * trained + frozen * width + cast,

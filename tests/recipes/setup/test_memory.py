@@ -1,19 +1,20 @@
 """The memory of a plan: the tokens that a step can have, and a real update measured against the estimate."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
+from transformers import LlamaConfig, LlamaForCausalLM
 
-from recipes.setup.memory import micro_batch_tokens
+from recipes.setup.memory import estimate, micro_batch_tokens
 from recipes.setup.options import Options
-from rl.objectives.batch import micro_batches
-from verifiers.child_environment import PACKAGE_ROOT
+from rl.learning.policy import Lora, Policy
+from rl.objectives.algorithms import named
+from rl.objectives.batch import Batch, micro_batches
 
-ROOT = Path(PACKAGE_ROOT)
+ROWS, WIDTH = 16, 128
 
 
 @pytest.mark.parametrize(
@@ -39,38 +40,62 @@ def test_no_micro_batch_is_larger_than_planned(seed: int) -> None:
     assert max(len(part) * int(lengths[part].max()) for part in parts) <= micro_batch_tokens(options, 100)
 
 
-MEASURE = """
-import json, resource, torch
-from transformers import LlamaConfig, LlamaForCausalLM
-from recipes.setup.memory import estimate
-from rl.objectives.algorithms import named
-from rl.objectives.batch import Batch
-from rl.learning.policy import Policy
+def peak_bytes(work: Callable[[], object]) -> int:
+    """The most bytes that were allocated and not yet freed at once: torch's own count, the same at each run (resident memory is not)."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        work()
+    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]  # type: ignore[union-attr]
+    live = most = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        live += event.nbytes()
+        most = max(most, live)
+    assert live == 0, "work left tensors behind, or the profiler missed some"
+    return most
 
-torch.set_num_threads(1)
-shape = LlamaConfig(vocab_size=512, hidden_size=256, intermediate_size=768, num_hidden_layers=6, num_attention_heads=4,
-                    num_key_value_heads=2, max_position_embeddings=512)
-policy = Policy(LlamaForCausalLM(shape), tokens_per_micro_batch=1 << 20)
 
-def update(rows):
-    width = 128
-    tokens, mask = torch.zeros(rows, width, dtype=torch.long), torch.ones(rows, width, dtype=torch.bool)
+def update(policy: Policy, rows: int) -> None:
+    tokens, mask = torch.zeros(rows, WIDTH, dtype=torch.long), torch.ones(rows, WIDTH, dtype=torch.bool)
     mask[:, 0] = False
     advantage = torch.where(mask, 1.0, 0.0)
-    policy.update(Batch(tokens, torch.ones(rows, width, dtype=torch.bool), mask, advantage - 5, advantage, 1.0),
-                  named("grpo", max_completion_length=100), lr=0.0)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-small, large = update(4), update(40)
-def planned(rows):
-    return estimate(shape, None, bf16=False, checkpointing=False, micro_batch=rows * 128, copy_reference=False, sequences=1,
-                    length=128).activations
-print(json.dumps([large - small, planned(40) - planned(4)]))
-"""
+    batch = Batch(tokens, torch.ones(rows, WIDTH, dtype=torch.bool), mask, advantage - 5, advantage, 1.0)
+    policy.update(batch, named("grpo", max_completion_length=100), lr=0.0)
 
 
-def test_planned_activations_are_near_a_measured_update() -> None:
-    """The growth of the peak between a small and a ten times larger update of a Llama, in a process of its own."""
-    done = subprocess.run([sys.executable, "-c", MEASURE], cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
-    measured, planned = json.loads(done.stdout.splitlines()[-1])
-    assert 0.6 < planned / measured < 1.6
+def test_bytes_are_counted_by_hand(one_thread: None) -> None:
+    def work() -> None:
+        first = torch.zeros(1000)
+        second = first + 1
+        del first
+        second.sum()
+
+    assert 8000 <= peak_bytes(work) < 8200  # 4000 of each; allocations are rounded up
+
+
+@pytest.mark.parametrize(
+    ("shape", "lora", "checkpointing"),
+    [
+        ({}, None, False),
+        ({}, Lora(8), False),
+        ({"intermediate_size": 3072}, None, False),
+        ({"vocab_size": 8192, "num_hidden_layers": 2}, None, False),
+        ({"vocab_size": 32_000, "num_hidden_layers": 2}, None, False),  # more logits than one chunk holds
+        ({"num_hidden_layers": 12}, None, True),
+    ],
+)
+def test_planned_activations_are_near_a_measured_update(
+    shape: dict[str, Any], lora: Lora | None, checkpointing: bool, one_thread: None
+) -> None:
+    """The peak of the tensors that a second update of a Llama makes: the first one has made the optimiser's state."""
+    config = LlamaConfig(
+        **{
+            "vocab_size": 512, "hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 6, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "max_position_embeddings": 512,
+        } | shape
+    )  # fmt: skip
+    policy = Policy(LlamaForCausalLM(config), lora=lora, gradient_checkpointing=checkpointing, tokens_per_micro_batch=1 << 20)
+    update(policy, rows=1)
+    measured = peak_bytes(lambda: update(policy, ROWS))
+    planned = estimate(
+        config, lora, bf16=False, checkpointing=checkpointing, micro_batch=ROWS * WIDTH, copy_reference=False, sequences=1, length=WIDTH
+    ).activations
+    assert 0.85 < planned / measured < 1.2, (planned, measured)
