@@ -1,11 +1,17 @@
-"""Every rollout of a run on disk, one Parquet file a step: for reading, and as the log that a resumed run is replayed from.
+"""Every rollout on disk, one Parquet file a step: for reading and training on, and as the log that a resumed run is replayed from.
 
 A rollout costs far more than the update it feeds. After a crash the steps since the last checkpoint are computed again from
-these files, without sampling or verifying anything again, to the same bits.
+these files, without sampling or verifying anything again, to the same bits. `reckon sample` writes the same files, a chunk of problems
+each, and `reckon data` makes training data of either.
+
+A row is enough by itself: the whole problem, what it was sampled from and how, the response, its tokens and its verdict. The schema has
+a version, in each file's metadata; files of an earlier one are read, those of a newer one refused. Left out: what was never sampled
+(evaluations), and how a template rendered the prompt but for the tokens that came of it.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +25,23 @@ from verifiers.input_error import InputError, first_line
 from verifiers.problem import Problem
 from verifiers.verdict import Status, StepScore, Verdict
 
+VERSION = 2
+"""Of the schema. 1 had neither the whole problem nor what it was sampled from, and no version in its metadata."""
+_VERSION_KEY = b"reckon_store"
+
 SCHEMA = pa.schema(
     [
         ("step", pa.int32()),
         ("group", pa.int32()),
         ("problem_id", pa.string()),
-        ("problem", pa.string()),
+        ("problem", pa.string()),  # the prompt, to be read: messages are JSON
         ("answer", pa.string()),
+        ("verifier", pa.string()),
+        ("problem_row", pa.string()),  # the problem whole, a line of JSON as `--data` reads it: prompt as given, answer, verifier, meta
+        ("model", pa.string()),
+        ("system_prompt", pa.string()),
+        ("templated", pa.bool_()),
+        ("temperature", pa.float64()),
         ("prompt", pa.list_(pa.int32())),
         ("tokens", pa.list_(pa.int32())),
         ("logprobs", pa.list_(pa.float64())),  # float64: what the engine said, to the bit
@@ -43,6 +59,29 @@ SCHEMA = pa.schema(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the rollouts of a store are sampled from, and how: said in every row."""
+
+    model: str
+    """Hub id or folder; "" for one that has no name."""
+    system_prompt: str
+    """That prompts got which have none of their own; "" for none."""
+    templated: bool
+    """Whether prompts went through the model's chat template, as messages, or stand as plain text."""
+    temperature: float
+
+
+def refuse_newer(path: Path, metadata: Mapping[bytes, bytes] | None) -> None:
+    """Raises InputError for a file that a later Reckon wrote: what its columns mean is not known here."""
+    version = (metadata or {}).get(_VERSION_KEY, b"1")
+    if not version.isdigit() or int(version) > VERSION:
+        raise InputError(
+            f"{path} was written by a newer Reckon (its store has version {version.decode('utf-8', 'replace')!r:.20}, this one reads up to "
+            f"{VERSION}); read it with that, or update this one"
+        )
+
+
 def _as_utf8(value: str) -> str:
     return value.encode("utf-8", "replace").decode()  # a lone surrogate is no UTF-8; tokens keep the truth
 
@@ -50,24 +89,25 @@ def _as_utf8(value: str) -> str:
 class RolloutStore:
     """`folder/step-000012.parquet`, each written whole or not at all."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, source: Source | None = None):
+        """`source` may be set later, by who knows it; rows that are written without one do not say what they were sampled from."""
+        self.folder, self.source = folder, source
 
     def path(self, step: int) -> Path:
         return self.folder / f"step-{step:06d}.parquet"
 
     def write(self, step: int, groups: Sequence[Group], *, cursor: int, replaced: Sequence[Group] = ()) -> None:
         """The groups that train, then those that dynamic sampling replaced (group < 0). `cursor`: position in the problem stream after."""
-        rows = [row for index, group in enumerate(groups) for row in _rows_of_group(step, index, group)]
-        rows += [row for index, group in enumerate(replaced) for row in _rows_of_group(step, -1 - index, group)]
-        table = pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata({"cursor": str(cursor)}))
+        rows = [row for index, group in enumerate(groups) for row in _rows_of_group(step, index, group, self.source)]
+        rows += [row for index, group in enumerate(replaced) for row in _rows_of_group(step, -1 - index, group, self.source)]
+        table = pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata({"cursor": str(cursor), _VERSION_KEY: str(VERSION)}))
         with atomic_path(self.path(step)) as temporary:
             pq.write_table(table, temporary, compression="zstd")
 
     def read(self, step: int, problems: Mapping[str, Problem]) -> tuple[list[Group], list[Group], int] | None:
         """(groups, replaced groups, cursor) as they were written; None where the step was not. `problems`: by id.
 
-        Raises InputError for a file that is damaged or another run's.
+        Raises InputError for a file that is damaged, another run's or a newer Reckon's.
         """
         path = self.path(step)
         if not path.exists():
@@ -76,6 +116,8 @@ class RolloutStore:
             if not path.is_file():
                 raise ValueError("it is not a regular file")
             return _read_rollout(path, problems)
+        except InputError:
+            raise
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
             what = first_line(error)[:200]
             what = f"no column or problem {what}" if isinstance(error, KeyError) else what
@@ -84,6 +126,7 @@ class RolloutStore:
 
 def _read_rollout(path: Path, problems: Mapping[str, Problem]) -> tuple[list[Group], list[Group], int]:
     table = pq.read_table(path)
+    refuse_newer(path, table.schema.metadata)
     by_group: dict[int, list[dict[str, Any]]] = {}
     for row in table.to_pylist():
         by_group.setdefault(row["group"], []).append(row)
@@ -94,15 +137,11 @@ def _read_rollout(path: Path, problems: Mapping[str, Problem]) -> tuple[list[Gro
     return groups, replaced, int((table.schema.metadata or {})[b"cursor"])
 
 
-def _rows_of_group(step: int, index: int, group: Group) -> list[dict[str, Any]]:
+def _rows_of_group(step: int, index: int, group: Group, source: Source | None) -> list[dict[str, Any]]:
+    shared = {"step": step, "group": index, "prompt": group.prompt, **_problem_columns(group.problem), **_source_columns(source)}
     return [
         {
-            "step": step,
-            "group": index,
-            "problem_id": group.problem.id,
-            "problem": _as_utf8(group.problem.prompt if isinstance(group.problem.prompt, str) else json.dumps(group.problem.prompt)),
-            "answer": _as_utf8(group.problem.answer),
-            "prompt": group.prompt,
+            **shared,
             "tokens": completion.tokens,
             "logprobs": completion.logprobs,
             "sampled": completion.sampled,
@@ -118,6 +157,30 @@ def _rows_of_group(step: int, index: int, group: Group) -> list[dict[str, Any]]:
         }
         for completion, response, verdict in zip(group.completions, group.responses, group.verdicts, strict=True)
     ]
+
+
+def _problem_columns(problem: Problem) -> dict[str, Any]:
+    whole = {"prompt": problem.prompt, "answer": problem.answer, "verifier": problem.verifier, "meta": dict(problem.meta)}
+    return {
+        "problem_id": problem.id,
+        "problem": _as_utf8(problem.prompt if isinstance(problem.prompt, str) else json.dumps(problem.prompt)),
+        "answer": _as_utf8(problem.answer),
+        "verifier": _as_utf8(problem.verifier),
+        "problem_row": json.dumps(
+            whole, default=str
+        ),  # ASCII, so that it carries what UTF-8 cannot; `meta` of a user's own may hold anything
+    }
+
+
+def _source_columns(source: Source | None) -> dict[str, Any]:
+    if source is None:
+        return {}
+    return {
+        "model": _as_utf8(source.model),
+        "system_prompt": _as_utf8(source.system_prompt),
+        "templated": source.templated,
+        "temperature": source.temperature,
+    }
 
 
 def _group_of_rows(rows: Sequence[dict[str, Any]], problems: Mapping[str, Problem]) -> Group:

@@ -116,6 +116,11 @@ class Policy:
     # --- looking ---
 
     @property
+    def name(self) -> str:
+        """The hub id or folder that the model came from; "" where it was made here."""
+        return str(getattr(self.model.config, "name_or_path", "") or "")
+
+    @property
     def vocabulary(self) -> int:
         """Token ids that the model has; some may be unused by its tokenizer."""
         return int(self.model.config.get_text_config().vocab_size)

@@ -25,6 +25,7 @@ from rollout.engine import Engine, Sampling
 from rollout.interruption import uninterrupted
 from rollout.player import Group, Verify, collect_informative
 from rollout.progress import watched
+from rollout.store import Source
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 
@@ -70,6 +71,7 @@ class Rollouts:
         """`sync` brings the policy's weights to the engine; `oldest`: by how many updates a rollout may lag behind the policy."""
         self.policy, self.engine, self.chat, self.sampling, self.verify, self.run = policy, engine, chat, sampling, verify, run
         self.sync, self.count, self.max_refills, self.oldest, self.seed = sync, problems_per_step, max_refills, oldest, seed
+        self.run.rollouts.source = Source(policy.name, chat.system_prompt, chat.has_template, sampling.temperature)
         self.problems = problems
         self.stream = Shuffled(len(problems), seed)
         self.by_id = {problem.id: problem for problem in problems}
