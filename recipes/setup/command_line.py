@@ -21,6 +21,7 @@ from verifiers.input_error import InputError, did_you_mean
 
 _FLAGS = (bool, "bool", bool | None, "bool | None")
 _PYTHONS = {"True": True, "False": False, "None": None}
+_GIVEN = "_given_on_the_command_line"
 TRUNCATION = ("--top-p", "--top-k", "--min-p")
 _PLAINER = (  # tyro's words -> a reader's
     (r"^Error parsing (--\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 must be a whole number, not \2"),
@@ -66,9 +67,30 @@ def parse_options(config: Any, arguments: Sequence[str], *, name: str) -> Any:
     said = io.StringIO()
     try:
         with redirect_stderr(said), redirect_stdout(said):
-            return tyro.cli(config, args=list(_with_values(config, arguments)), prog=command)
+            options = tyro.cli(config, args=list(_with_values(config, arguments)), prog=command)
     except SystemExit as error:
         raise InputError(_one_line(said.getvalue())) from error
+    object.__setattr__(options, _GIVEN, frozenset(_fields_in(config, arguments)))
+    return options
+
+
+def given_options(options: Any) -> frozenset[str]:
+    """Fields that the command line named, be it with their default value; of options made in Python, those that are not their defaults."""
+    changed = {field.name for field in dataclasses.fields(options) if getattr(options, field.name) != default_of(field)}
+    return frozenset(changed | getattr(options, _GIVEN, frozenset()))
+
+
+def default_of(field: "dataclasses.Field[Any]") -> Any:
+    """What an option is where nobody gives it."""
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+
+
+def _fields_in(config: Any, arguments: Sequence[str]) -> Iterator[str]:
+    known = {field.name for field in dataclasses.fields(config)}
+    for argument in arguments:
+        name = argument.split("=", 1)[0].removeprefix("--").replace("-", "_")
+        if argument.startswith("--"):
+            yield name if name in known else name.removeprefix("no_")
 
 
 def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:

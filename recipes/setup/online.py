@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from recipes.setup.options import Options, check_options, to_json
+from recipes.setup.resuming import steps_done, with_changes
 from recipes.setup.reward_code import changed, reward_code
 from rl.learning.policy import Diverged, Lora, Optimizer, Policy, load_model
 from rl.learning.schedule import Schedule
@@ -21,7 +22,7 @@ from rl.objectives.advantages import UnfitReward
 from rl.objectives.algorithms import Algorithm, named
 from rl.objectives.losses import KL, Correction, k1, k2, k3
 from rl.runs.html_report import write_report
-from rl.runs.run_folder import Position, RunFolder, read_lines
+from rl.runs.run_folder import Position, RunFolder, read_lines, write_json
 from rl.runs.tracking import Tracker, check_tracker
 from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
@@ -135,6 +136,8 @@ def open_run(options: Options, problems: Sequence[Problem], *, needed_bytes: int
     if said := changed(config["rewards"], rewards) if isinstance(config.get("rewards"), dict) else "":
         print(f"--resume {options.resume}: {said}", file=sys.stderr)
     run.lock()
+    if (updated := with_changes(config, options, step=steps_done(run.path))) is not config:
+        write_json(run.path / "config.json", updated)
     return run
 
 

@@ -151,7 +151,8 @@ class Options:
     overwrite: bool = False
     """Delete an earlier run in that folder first."""
     resume: Path | None = None
-    """Continue this run exactly where it stopped; all other options come from it."""
+    """Continue this run exactly where it stopped. Its options stay; memory settings, the engine, steps, evaluation, checkpoints, trackers,
+    workers and the deadline may be given anew."""
     track: Literal["tensorboard", "wandb", "trackio"] | None = None
     """Also send the numbers to a tracker."""
 

@@ -1,26 +1,52 @@
-"""`--resume`: an earlier run's options out of its config.json, and what may be given beside it."""
+"""`--resume`: an earlier run's options out of its config.json, and what may be given beside it.
+
+What leaves the mathematics as it is may change between two lives of a run: memory settings, what samples, how long the run is, how
+often it looks at itself, who watches. Everything else is refused by name, with what the run has: an option may change only when
+somebody has put it into `MAY_CHANGE`. What changed is written into config.json, so that a run says truly what it was made with.
+"""
 
 import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
-from recipes.setup.command_line import flag_of
-from recipes.setup.options import from_json
+from recipes.setup.command_line import default_of, flag_of, given_options
+from recipes.setup.options import from_json, to_json
+from rl.learning.schedule import Schedule
 from verifiers.atomic_files import read_file
 from verifiers.input_error import InputError
 
+ENGINE = ("engine", "engine_memory", "engine_sleep", "engine_option", "engines", "ray_engine", "ray_address", "server_url", "server_folder")
+MAY_CHANGE = frozenset(
+    {
+        *("tokens_per_micro_batch", "gradient_checkpointing", "tools_at_once"),  # memory
+        *("max_sequences", *ENGINE),  # other draws, of the same distribution
+        *("steps", "eval_every", "checkpoint_every"),
+        *("track", "workers", "deadline"),
+    }
+)
+
 
 def resumed(options: Any) -> Any:
-    """With --resume, the options of that run; nothing else may be given with it."""
+    """With --resume, the options of that run, with what was given beside it. Raises InputError for what would make it another run."""
     if options.resume is None:
         return options
     path = options.resume
-    others = [f.name for f in dataclasses.fields(options) if f.name != "resume" and getattr(options, f.name) != _default_of(f)]
-    if others:
-        raise InputError(f"--resume takes every option from {path}/config.json; leave out {', '.join(map(flag_of, others))}")
-    stored = stored_run(path)["options"]
-    return dataclasses.replace(from_json(type(options), stored, path), run=path, resume=path, overwrite=False)
+    stored = from_json(type(options), stored_run(path)["options"], path)
+    stored = dataclasses.replace(stored, run=path, resume=path, overwrite=False)
+    given = {name: getattr(options, name) for name in given_options(options)}
+    changes = {name: value for name, value in given.items() if not _same(value, getattr(stored, name))}
+    if refused := sorted(changes.keys() - MAY_CHANGE):
+        has = " and ".join(f"{flag_of(name)} {_shown(getattr(stored, name))}" for name in refused)
+        raise InputError(
+            f"--resume {path} goes on with {has}, which cannot change within a run; leave {' and '.join(map(flag_of, refused))} out, or "
+            f"start a new run{_anew(stored)}"
+        )
+    if "engine" in changes:  # the settings of the one before would be ignored
+        changes = {field.name: default_of(field) for field in dataclasses.fields(options) if field.name in ENGINE} | changes
+    if "steps" in changes:
+        _check_steps(stored, changes["steps"])
+    return dataclasses.replace(stored, **changes)
 
 
 def stored_run(path: Path) -> dict[str, Any]:
@@ -37,5 +63,48 @@ def stored_run(path: Path) -> dict[str, Any]:
     return stored
 
 
-def _default_of(field: "dataclasses.Field[Any]") -> Any:
-    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+def with_changes(config: dict[str, Any], options: Any, *, step: int) -> dict[str, Any]:
+    """A run's config.json for the life that begins at `step`: today's options, and under "changes" what each earlier life had instead."""
+    today, before = to_json(options), config["options"]
+    changed = {
+        name: [before.get(name), today[name]] for name in sorted(MAY_CHANGE & today.keys()) if not _same(today[name], before.get(name))
+    }
+    if not changed:
+        return config
+    history = [*config.get("changes", []), {"after_step": step, "options": changed}]
+    return {**config, "options": before | {name: now for name, (_, now) in changed.items()}, "changes": history}
+
+
+def steps_done(path: Path) -> int:
+    """Steps up to the newest checkpoint of the run; 0 before the first."""
+    names = [place.name.removeprefix("step-") for place in (path / "checkpoints").glob("step-*")]
+    return max((int(name) for name in names if name.isdecimal()), default=0)
+
+
+def _check_steps(stored: Any, steps: int) -> None:
+    """Raises InputError where the run is longer already, or where what it has learnt was learnt at other rates than the new length has."""
+    done, path = steps_done(stored.resume), stored.resume
+    if steps < done:
+        raise InputError(f"--resume {path} --steps {steps}: the run has done {done} steps already; give more, or leave --steps out")
+    before, after = (Schedule(stored.lr, length, stored.warmup, stored.schedule) for length in (stored.steps, steps))
+    if any(before(step) != after(step) for step in range(done)):
+        raise InputError(
+            f"--resume {path} --steps {steps}: the learning rate's {stored.schedule} was drawn over {stored.steps} steps, {done} of which "
+            f"are done, and none over {steps} has those rates; start a new run{_anew(stored)}"
+        )
+
+
+def _anew(stored: Any) -> str:
+    return f" from its weights: --model {stored.resume}" if hasattr(stored, "model") else ""
+
+
+def _same(given: Any, stored: Any) -> bool:
+    """A path is stored absolute, a tuple as a list."""
+    if isinstance(given, str | Path) and isinstance(stored, str | Path):
+        return str(given) == str(stored) or (Path(stored).is_absolute() and Path(given).resolve() == Path(stored).resolve())
+    return bool((list(given) if isinstance(given, tuple) else given) == (list(stored) if isinstance(stored, tuple) else stored))
+
+
+def _shown(value: Any) -> str:
+    shown = " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
