@@ -1,8 +1,9 @@
 """A recipe's or tool's options from the words of its command line, and its errors as one line and an exit code.
 
 What `reckon NAME` and `python -m recipes.NAME` share; which commands there are is `recipes/commands/cli.py`'s business. Options come from
-a frozen dataclass by way of tyro, whose messages are said in a reader's words. It decides what is refused before tyro sees it: names
-that are none, with the nearest that is one, and options of truncated sampling.
+a frozen dataclass by way of tyro, whose messages are said in a reader's words, and from the file that --config names, where the command
+line does not give them. It decides what is refused before tyro sees it: names that are none, with the nearest that is one, and options
+of truncated sampling.
 """
 
 import dataclasses
@@ -12,10 +13,14 @@ import itertools
 import json
 import re
 import sys
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
+from recipes.setup.config_file import read_config
+from recipes.setup.option_values import checked
 from rollout.interruption import exit_code
 from verifiers.input_error import InputError, did_you_mean
 
@@ -57,20 +62,27 @@ def named_values(pairs: Sequence[str], option: str, example: str) -> dict[str, A
 
 
 def parse_options(config: Any, arguments: Sequence[str], *, name: str) -> Any:
-    """A Config from the words of the command `name`. Raises InputError in one line, with the nearest name for an unknown option."""
+    """A Config from the words of the command `name` and the file that --config names, of which the words win.
+
+    Raises InputError in one line, with the nearest name for an unknown option.
+    """
     import tyro
 
     command = f"reckon {name.replace('_', '-')}"
     if any(argument in ("-h", "--help") for argument in arguments):
-        return tyro.cli(config, args=list(arguments), prog=command)
-    _refuse_unknown(config, arguments)
+        return tyro.cli(_with_config(config, {}), args=list(arguments), prog=command)
+    given = _refuse_unknown(config, arguments)
+    stored = _stored_options(config, arguments) if "config" in given else {}
     said = io.StringIO()
     try:
         with redirect_stderr(said), redirect_stdout(said):
-            options = tyro.cli(config, args=list(_with_values(config, arguments)), prog=command)
+            parsed = tyro.cli(_with_config(config, stored), args=list(_with_values(config, arguments)), prog=command)
     except SystemExit as error:
         raise InputError(_one_line(said.getvalue())) from error
-    object.__setattr__(options, _GIVEN, frozenset(_fields_in(config, arguments)))
+    values = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(config)}
+    given |= {field.name for field in dataclasses.fields(config) if values[field.name] != default_of(field)}  # positional ones
+    options = config(**values | {key: value for key, value in stored.items() if key not in given})
+    object.__setattr__(options, _GIVEN, frozenset(given - {"config"}))
     return options
 
 
@@ -85,18 +97,32 @@ def default_of(field: "dataclasses.Field[Any]") -> Any:
     return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
 
 
-def _fields_in(config: Any, arguments: Sequence[str]) -> Iterator[str]:
-    known = {field.name for field in dataclasses.fields(config)}
-    for argument in arguments:
-        name = argument.split("=", 1)[0].removeprefix("--").replace("-", "_")
-        if argument.startswith("--"):
-            yield name if name in known else name.removeprefix("no_")
+def _with_config(config: Any, stored: dict[str, Any]) -> Any:
+    """The dataclass with an option --config; what it requires, and the file holds, is no longer required on the command line."""
+    import tyro
+
+    about = "YAML, TOML or JSON file of options, or an earlier run's config.json. Options of the command line win over the file's."
+    hints = typing.get_type_hints(config, include_extras=True)
+    held = [field.name for field in dataclasses.fields(config) if field.name in stored and default_of(field) is dataclasses.MISSING]
+    fields: list[Any] = [(name, hints[name], dataclasses.field(default=stored[name], kw_only=True)) for name in held]
+    fields.append(("config", Annotated[Path | None, tyro.conf.arg(help=about)], dataclasses.field(default=None, kw_only=True)))
+    return dataclasses.make_dataclass(config.__name__, fields, bases=(config,), namespace={"__doc__": config.__doc__}, frozen=True)
 
 
-def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
-    options = {flag_of(field.name): field for field in dataclasses.fields(config)}
-    for negated in [f"--no-{option[2:]}" for option, field in options.items() if field.type in _FLAGS]:
-        options[negated] = options[f"--{negated[5:]}"]
+def _stored_options(config: Any, arguments: Sequence[str]) -> dict[str, Any]:
+    """The options in the file that --config names."""
+    last = max(place for place, argument in enumerate(arguments) if argument.split("=", 1)[0] == "--config")
+    value = arguments[last].partition("=")[2] or next(iter(arguments[last + 1 :]), "")
+    if not value or value.startswith("--"):
+        raise InputError("--config is given without a value")
+    path = Path(value)
+    return checked(read_config(path), typing.get_type_hints(config, include_extras=True), f"--config {path}")
+
+
+def _refuse_unknown(config: Any, arguments: Sequence[str]) -> set[str]:
+    """The names of the options that are given."""
+    options = {flag_of(field.name): field.name for field in dataclasses.fields(config)} | {"--config": "config"}
+    options |= {f"--no-{flag_of(field.name)[2:]}": field.name for field in dataclasses.fields(config) if field.type in _FLAGS}
     for argument in arguments:
         option = argument.split("=", 1)[0].replace("_", "-")
         if option in TRUNCATION:
@@ -106,6 +132,7 @@ def _refuse_unknown(config: Any, arguments: Sequence[str]) -> None:
             )
         if argument.startswith("--") and option not in options:
             raise InputError(f"unknown option {argument.split('=', 1)[0]}{did_you_mean(option, options)} (--help lists all)")
+    return {options[option] for argument in arguments if (option := argument.split("=", 1)[0].replace("_", "-")) in options}
 
 
 def _with_values(config: Any, arguments: Sequence[str]) -> Iterator[str]:

@@ -5,7 +5,6 @@ An option left at None was not set. One that was set but that the chosen algorit
 
 import dataclasses
 import math
-import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from recipes.setup.command_line import flag_of
+from recipes.setup.option_values import fits, restored
 from verifiers.input_error import InputError
 
 EngineName = Literal["auto", "hf", "vllm", "server", "ray"]
@@ -200,35 +200,13 @@ def from_json(kind: type[Options], values: dict[str, Any], place: Path) -> Any:
     unknown = sorted(values.keys() - hints.keys())
     if unknown:
         raise InputError(f"--resume {place}: its config.json has options that this recipe does not: {', '.join(unknown)}")
-    restored = {key: _restore_value(value, hints[key]) for key, value in values.items()}
-    wrong = [key for key, value in restored.items() if not _fits_hint(value, hints[key])]
+    as_held = {key: restored(value, hints[key]) for key, value in values.items()}
+    wrong = [key for key, value in as_held.items() if not fits(value, hints[key])]
     if wrong:
         raise InputError(
             f"--resume {place}: its config.json gives {wrong[0]} as {values[wrong[0]]!r:.60}, which that option cannot be; restore the file"
         )
-    return kind(**restored)
-
-
-def _restore_value(value: Any, hint: Any) -> Any:
-    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if isinstance(value, str) and Path in kinds:
-        return Path(value)
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _fits_hint(value: Any, hint: Any) -> bool:
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Annotated:
-        return _fits_hint(value, inner[0])
-    if origin in (types.UnionType, typing.Union):
-        return any(_fits_hint(value, each) for each in inner)
-    if origin is Literal:
-        return value in inner
-    if origin is tuple:
-        return isinstance(value, tuple) and all(_fits_hint(each, inner[0]) for each in value)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, hint) and not (hint is int and isinstance(value, bool))
+    return kind(**as_held)
 
 
 def absolute(place: str) -> str:
