@@ -19,7 +19,6 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
-from recipes.setup.config_file import read_config
 from recipes.setup.option_values import checked
 from rollout.interruption import exit_code
 from verifiers.input_error import InputError, did_you_mean
@@ -111,6 +110,8 @@ def _with_config(config: Any, stored: dict[str, Any]) -> Any:
 
 def _stored_options(config: Any, arguments: Sequence[str]) -> dict[str, Any]:
     """The options in the file that --config names."""
+    from recipes.setup.config_file import read_config
+
     last = max(place for place, argument in enumerate(arguments) if argument.split("=", 1)[0] == "--config")
     value = arguments[last].partition("=")[2] or next(iter(arguments[last + 1 :]), "")
     if not value or value.startswith("--"):

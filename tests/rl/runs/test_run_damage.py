@@ -18,7 +18,8 @@ import pytest
 
 from recipes import grpo_math
 from recipes.commands.cli import main
-from recipes.setup.options import from_json, stored_run
+from recipes.setup.options import from_json
+from recipes.setup.resuming import resumed, stored_run
 from recipes.setup.reward_code import changed, reward_code
 from rl.runs.run_folder import Position, RunFolder, append_line, read_lines
 from verifiers.child_environment import PACKAGE_ROOT
@@ -170,7 +171,7 @@ def _replace(path: Path, old: str, new: str) -> None:
 
 def resume(run: Path, policy: Any) -> None:
     """What the command reads of a run, in its order."""
-    grpo_math.resolve(grpo_math.resumed(grpo_math.Config(resume=run)))
+    grpo_math.resolve(resumed(grpo_math.Config(resume=run)))
     with RunFolder.open(run)[0] as opened:
         opened.lock()
         opened.restore(policy)
