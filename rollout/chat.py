@@ -18,6 +18,7 @@ from verifiers.input_error import InputError, did_you_mean, first_line, missing_
 from verifiers.problem import Message, Problem
 
 _TAIL = 32  # tokens at the end of a prompt, in which "<think>" is looked for
+_TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|eot|>", "<turn|>", "<|return|>", "<|END_OF_TURN_TOKEN|>")
 _OURS = ("messages", "add_generation_prompt", "continue_final_message", "tokenize", "return_dict")  # given by us, or not a template's
 
 
@@ -82,9 +83,7 @@ class Chat:
             raise InputError(
                 f"problem {problem.id} ends with the assistant's turn, which would put its answer into the prompt; drop that turn"
             )
-        if self.system_prompt and not any(turn["role"] == "system" for turn in turns[:1]):
-            turns.insert(0, Message(role="system", content=self.system_prompt))
-        return self.write_turns(turns, f"problem {problem.id}")
+        return self.write_turns(self.with_system_turn(turns), f"problem {problem.id}")
 
     def write_turns(
         self, turns: Sequence[Mapping[str, Any]], place: str, *, ask: bool = True, arguments: Mapping[str, Any] = MappingProxyType({})
@@ -127,7 +126,7 @@ class Chat:
         if self.has_template:
             vocabulary = self.tokenizer.get_added_vocab()
             template = self._template_text()
-            ends |= {vocabulary[t] for t in ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>") if t in vocabulary and t in template}
+            ends |= {vocabulary[t] for t in _TURN_ENDS if t in vocabulary and t in template}
         return ends
 
     def _template_text(self) -> str:
@@ -142,10 +141,19 @@ class Chat:
             return self.encode(self._render_prompt(problem) + self.prefill, special=False)
         if not isinstance(problem.prompt, str):
             raise InputError(f"problem {problem.id} is a list of messages but the tokenizer has no chat template; give plain prompts")
-        system = f"{self.system_prompt}\n\n" if self.system_prompt else ""
-        return self._encode_plain_prompt(system + problem.prompt + self.prefill)
+        return self.encode_plain_prompt(self.with_system_text(problem.prompt) + self.prefill)
 
-    def _encode_plain_prompt(self, text: str) -> list[int]:
+    def with_system_text(self, prompt: str) -> str:
+        """A plain prompt after the system prompt, where no template says how the two stand together."""
+        return f"{self.system_prompt}\n\n{prompt}" if self.system_prompt else prompt
+
+    def with_system_turn(self, turns: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Turns after the system prompt, unless they bring their own."""
+        if self.system_prompt and not any(turn["role"] == "system" for turn in turns[:1]):
+            return [Message(role="system", content=self.system_prompt), *turns]
+        return list(turns)
+
+    def encode_plain_prompt(self, text: str) -> list[int]:
         """With what the tokenizer puts before a text (BOS) and without what it appends (EOS): the policy would go on after the end."""
         whole, plain = self.encode(text, special=True), self.encode(text)
         for start in range(len(whole) - len(plain) + 1):

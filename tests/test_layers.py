@@ -158,7 +158,7 @@ ROOMS = {
     ),
     "rollout": Room(
         "problems to scored groups: the protocol of engines, chat templates, the store, the proof that the sampler is the policy",
-        "canary chat engine interruption player progress stopping store",
+        "canary chat engine interruption player progress rendering stopping store",
         "",
     ),
     "rollout.engines": Room(
@@ -180,6 +180,11 @@ ROOMS = {
         "who holds parameters",
         "log_probabilities policy schedule update_stats",
         ".objectives rollout",
+    ),
+    "rl.examples": Room(
+        "written text to token sequences with masks: what trains, shown",
+        "",
+        "rollout verifiers.rewards",
     ),
     "rl.runs": Room(
         "a run on disk, and how it looks",

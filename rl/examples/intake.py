@@ -1,0 +1,180 @@
+"""Rows of a data set to what trains: masks made, over-long sequences dropped or cut, nothing left out in silence.
+
+One row that cannot be used stops it, with its place (`skip_bad` leaves such rows out and counts them). A sequence longer than
+`max_length` is dropped, or cut at its end, as the caller says; both are counted. Preferences are whole or gone: where one side is
+dropped the other is too, and two sides that a cut made the same prefer nothing.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
+
+from rl.examples.example import Example, Intake
+from rl.examples.masks import Masked, as_conversation, masked, renderings
+from rl.examples.written import USUAL, Fields, Sides, Text, TrainOn, read_labelled, read_pair, read_supervised
+from rollout.chat import Chat
+from rollout.progress import watched
+from rollout.rendering import rendered_in_time
+from verifiers.input_error import InputError
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What is done with rows that do not fit."""
+
+    max_length: int | None = None
+    """Tokens of a sequence at most; None for no limit."""
+    too_long: Literal["drop", "truncate"] = "drop"
+    strict: bool = False
+    """Stop where the chat template rewrites turns, instead of training each as the model sees it."""
+    skip_bad: bool = False
+    """Leave out rows that cannot be used, and count them, instead of stopping at the first."""
+
+
+NONE = Limits()
+
+
+def supervised_examples(
+    rows: Iterable[tuple[str, Row]], chat: Chat, *, source: str, fields: Fields = USUAL, train_on: TrainOn = "auto", limits: Limits = NONE
+) -> Intake:
+    """Conversations, prompts with completions, or texts, of (place, row) pairs; `written.py` says how they look.
+
+    Raises InputError with source and place for a row that cannot be used, and where nothing is left.
+    """
+    return _Taking(chat, source, limits).take(rows, lambda row: Sides((read_supervised(row, fields, train_on),)))
+
+
+def preference_examples(
+    rows: Iterable[tuple[str, Row]], chat: Chat, *, source: str, fields: Fields = USUAL, labelled: bool = False, limits: Limits = NONE
+) -> Intake:
+    """Pairs of a chosen and a rejected side, whose prompts are the same tokens; or, `labelled`, single ones with a column `label`.
+
+    Raises InputError as `supervised_examples` does, for equal sides and for a missing one among others.
+    """
+    return _Taking(chat, source, limits).take(rows, partial(read_labelled if labelled else read_pair, fields=fields))
+
+
+@dataclass
+class _Taking:
+    """One pass over the rows, with its counts."""
+
+    chat: Chat
+    source: str
+    limits: Limits
+    dropped: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+    """The first place of what is noted."""
+    rewritten: int = 0
+    parts: int = 0
+    """Sequences that the rewritten conversations became."""
+    as_sampled: int = 0
+    cut: int = 0
+
+    def take(self, rows: Iterable[tuple[str, Row]], read: Callable[[Row], Sides]) -> Intake:
+        with watched(f"reading {self.source}") as progress:
+            written = [found for place, row in rows for found in self._tried(f"{self.source}, {place}", partial(_placed, read, row))]
+            self._vet(written)
+            progress.text, progress.total = f"making the masks of {self.source}", len(written)
+            units: list[tuple[Example, ...]] = []
+            for place, sides in written:
+                for made in self._tried(place, partial(self._masked, sides)):
+                    units += self._units(made[1], sides.columns)
+                progress.finished(1)
+        if not units:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in self.dropped.items())
+            raise InputError(f"{self.source} holds nothing to train on" + (f": of its rows, {reasons}" if reasons else "; it has no rows"))
+        return Intake(units, dict(self.dropped), tuple(self._notes()))
+
+    def _tried(self, place: str, make: Callable[[str], Any]) -> list[tuple[str, Any]]:
+        """[(place, what it makes)], or nothing for a bad row that is to be skipped."""
+        try:
+            return [(place, make(place))]
+        except InputError as error:
+            said = str(error)
+            if not self.limits.skip_bad:
+                raise InputError(said if said.startswith(place) else f"{place}: {said}") from None
+            self.first.setdefault("bad", said if said.startswith(place) else f"{place}: {said}")
+            self.dropped["that cannot be used"] += 1
+            return []
+
+    def _vet(self, written: Sequence[tuple[str, Sides]]) -> None:
+        """The template has rendered all of it once where it can be killed."""
+        if not self.chat.has_template:
+            return
+        conversations = [(place, as_conversation(side)) for place, sides in written for side in sides.sides if not isinstance(side, Text)]
+        calls = [(place, partial(self._rendered, conversation, place)) for place, conversation in conversations]
+        rendered_in_time(calls)
+
+    def _rendered(self, conversation: Any, place: str) -> str:
+        return "".join(renderings(conversation, self.chat, place))
+
+    def _masked(self, sides: Sides, place: str) -> list[Masked]:
+        made = [masked(side, self.chat, place) for side in sides.sides]
+        for each in made:
+            if self.limits.strict and (len(each.examples) > 1 or each.as_sampled):
+                raise InputError(f"{place}: the chat template rewrites turns of it, so that no one sequence holds them all as they are; "
+                                 "mend the template or the data, or leave out --strict")  # fmt: skip
+        return made
+
+    def _units(self, made: Sequence[Masked], columns: Mapping[str, float]) -> list[tuple[Example, ...]]:
+        """The units of one row that fit."""
+        place = made[0].examples[0].place
+        self.as_sampled += sum(each.as_sampled for each in made)
+        if any(each.as_sampled for each in made):
+            self.first.setdefault("as sampled", place)
+        if any(len(each.examples) > 1 for each in made):
+            self.first.setdefault("rewritten", place)
+            if len(made) > 1:
+                self.dropped["with several turns that the chat template rewrites"] += 1
+                return []
+            self.rewritten, self.parts = self.rewritten + 1, self.parts + len(made[0].examples)
+        rows = [(example,) for example in made[0].examples] if len(made) == 1 else [tuple(each.examples[0] for each in made)]
+        return [unit for row in rows for unit in self._fitting(tuple(replace(example, columns=columns) for example in row))]
+
+    def _fitting(self, unit: tuple[Example, ...]) -> list[tuple[Example, ...]]:
+        """[unit], cut where it may be, or nothing."""
+        prompts = {tuple(example.prompt) for example in unit}
+        assert len(prompts) == 1, f"{unit[0].place}: two sides with other prompts"
+        most = self.limits.max_length
+        if most is not None and any(len(example) > most for example in unit):
+            if self.limits.too_long == "drop":
+                self.dropped[f"longer than {most:,} tokens"] += 1
+                return []
+            if any(example.prompt_length >= most for example in unit):
+                self.dropped[f"whose prompt leaves no room in {most:,} tokens"] += 1
+                return []
+            self.first.setdefault("cut", unit[0].place)
+            self.cut += sum(len(example) > most for example in unit)
+            unit = tuple(_cut(example, most) for example in unit)
+        if len(unit) > 1 and unit[0].tokens == unit[1].tokens:
+            self.dropped["whose two sides are the same tokens"] += 1
+            return []
+        return [unit]
+
+    def _notes(self) -> list[str]:
+        notes = {
+            "rewritten": f"the chat template writes earlier turns of {self.rewritten:,} conversations otherwise than the last (first: "
+            "{}): their turns train in renderings that each end with one, as the model sees it: "
+            f"{self.parts:,} sequences",
+            "as sampled": f"the chat template writes {self.as_sampled:,} turns that train, or what stands before them, otherwise than "
+            "when it asks the model for them (first: {}): they train as they would be sampled",
+            "cut": f"cut at their end, so that they do not train to stop there: {self.cut:,} (first: {{}})",
+            "bad": "the first row that cannot be used: {}",
+        }
+        return [text.format(self.first[name]) for name, text in notes.items() if name in self.first]
+
+
+def _placed(read: Callable[[Row], Sides], row: Row, place: str) -> Sides:
+    if not isinstance(row, Mapping):
+        raise InputError(f"{place}: a row is an object with fields, not {row!r:.60}")
+    return read(row)
+
+
+def _cut(example: Example, most: int) -> Example:
+    """Without what stands behind so many tokens. The prompt is shorter than that."""
+    spans = tuple((begin, min(end, most)) for begin, end in example.spans if begin < most)
+    return replace(example, tokens=example.tokens[:most], spans=spans)
