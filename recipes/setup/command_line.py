@@ -19,6 +19,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
+from recipes.setup.foreign_names import here, hydra_name
 from recipes.setup.option_values import checked
 from rollout.interruption import exit_code
 from verifiers.input_error import InputError, did_you_mean
@@ -131,6 +132,9 @@ def _refuse_unknown(config: Any, arguments: Sequence[str]) -> set[str]:
                 f"{option} is refused: it would sample from a truncated distribution while the loss sees the whole one, which biases the "
                 "gradient; use --temperature, and leave it out"
             )
+        theirs = option if argument.startswith("--") and option not in options else hydra_name(argument)
+        if theirs and (said := here(theirs, options.values())):
+            raise InputError(said)
         if argument.startswith("--") and option not in options:
             raise InputError(f"unknown option {argument.split('=', 1)[0]}{did_you_mean(option, options)} (--help lists all)")
     return {options[option] for argument in arguments if (option := argument.split("=", 1)[0].replace("_", "-")) in options}

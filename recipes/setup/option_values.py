@@ -5,6 +5,7 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from recipes.setup.foreign_names import dotted, here
 from verifiers.input_error import InputError, did_you_mean
 
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
@@ -17,6 +18,8 @@ def checked(values: dict[str, Any], hints: dict[str, Any], place: str) -> dict[s
     """
     for name, value in values.items():
         if name not in hints:
+            if said := next(filter(None, (here(path, hints) for path in dotted(name, value))), None):
+                raise InputError(f"{place}: {said}")
             raise InputError(f"{place}: there is no option {name}{did_you_mean(name, hints)} (--help lists all)")
         if not fits(restored(value, hints[name]), hints[name]):
             quoted = " (in quotes)" if isinstance(value, int | float) and "a text" in wanted(hints[name]) else ""

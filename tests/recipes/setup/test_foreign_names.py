@@ -1,0 +1,82 @@
+"""What TRL and verl call an option is answered with what it is called here; every name of both sides is a real one."""
+
+import dataclasses
+import importlib
+from pathlib import Path
+
+import pytest
+
+from recipes import grpo_tools
+from recipes.commands.cli import COMMANDS, main
+from recipes.setup.foreign_names import TRL, VERL
+
+
+def option_names() -> set[str]:
+    """Of all commands."""
+    modules = [importlib.import_module(module) for module, _ in COMMANDS.values()]
+    return {field.name for module in modules if hasattr(module, "Config") for field in dataclasses.fields(module.Config)}
+
+
+def test_every_name_of_trl_is_a_field_of_its_configs_and_none_is_an_online_recipes() -> None:
+    from trl import DPOConfig, GRPOConfig, ModelConfig, ScriptArguments, SFTConfig
+
+    theirs = {field.name for kind in (GRPOConfig, SFTConfig, DPOConfig, ModelConfig, ScriptArguments) for field in dataclasses.fields(kind)}
+    assert TRL.keys() <= theirs
+    assert not TRL.keys() & {field.name for field in dataclasses.fields(grpo_tools.Config)}
+
+
+def test_every_answer_is_an_option_of_ours() -> None:
+    ours = option_names()
+    assert [(name, option) for name, found in (TRL | VERL).items() for option in found.options.split() if option not in ours] == []
+
+
+def test_options_that_an_answer_mentions_exist() -> None:
+    flags = {"--" + name.replace("_", "-") for name in option_names()}
+    mentioned = {word.strip(",;:()") for found in (TRL | VERL).values() for word in found.differs.split() if word.startswith("--")}
+    assert mentioned <= flags
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--num-generations", "8"], "num_generations is TRL's name; here it is --completions-per-problem"),
+        (["--num_generations=8"], "num_generations is TRL's name; here it is --completions-per-problem"),
+        (["--beta", "0.04"], "beta is TRL's name; here it is --kl-coef"),
+        (["--per_device_train_batch_size", "4"], "per_device_train_batch_size is TRL's name; here it is --tokens-per-micro-batch ("),
+        (
+            ["--vllm-mode", "server"],
+            "vllm_mode is TRL's name; here it is --engine (an engine is chosen by name: vllm (colocate) or server)",
+        ),
+        (["actor_rollout_ref.rollout.n=8"], "actor_rollout_ref.rollout.n is verl's name; here it is --completions-per-problem"),
+        (["+algorithm.adv_estimator=grpo"], "algorithm.adv_estimator is verl's name; here it is --algorithm ("),
+        (["--data.train_batch_size", "32"], "data.train_batch_size is verl's name; here it is --problems-per-step"),
+        (["--kl-loss-coef", "0.1"], "kl_loss_coef is verl's name; here it is --kl-coef"),
+        (["--max-tool-calling-iterations", "2"], "max_tool_calling_iterations is TRL's, and nothing here"),
+    ],
+)
+def test_their_names_on_the_command_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grpo-math", *arguments]) == 2
+    found = capsys.readouterr().err
+    assert found.startswith(f"error: {said}")
+    assert found.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("num_generations: 8\n", "num_generations is TRL's name; here it is --completions-per-problem"),
+        ("data:\n  train_batch_size: 8\n", "data must be a text, not a group of names"),
+        ("actor_rollout_ref:\n  rollout:\n    n: 8\n", "actor_rollout_ref.rollout.n is verl's name; here it is --completions-per-problem"),
+    ],
+)
+def test_their_names_in_a_file(text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    assert main(["grpo-math", "--config", str(tmp_path / "a.yaml")]) == 2
+    assert f"a.yaml: {said}" in capsys.readouterr().err
+
+
+def test_a_value_that_looks_like_theirs_is_a_value() -> None:
+    from recipes.grpo_math import Config
+    from recipes.setup.command_line import parse_options
+
+    assert parse_options(Config, ["--engine-option", "a.b=1", "--system-prompt", "x.y=2"], name="x").engine_option == ("a.b=1",)
