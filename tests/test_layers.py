@@ -138,7 +138,7 @@ ROOMS = {
     ),
     "data_pipeline.cleaning": Room(
         "what stays: copies, repeated lines, quality, language, benchmarks",
-        "benchmark_index decontamination duplicates math_quality prose_language repeated_lines",
+        "benchmark_index decontamination duplicates math_quality minhash prose_language repeated_lines",
         ".documents verifiers.response_text",
     ),
     "data_pipeline.problems": Room(
@@ -201,6 +201,11 @@ ROOMS = {
         "arithmetic command_line engines memory online options problem_source resuming",
         "rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
     ),
+    "recipes.selection": Room(
+        "stored rollouts to training data: `reckon data`",
+        "data_command",
+        ".setup data_pipeline.cleaning rl.loop rollout verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
+    ),
     "recipes": Room(
         "stories: one run each",
         "grpo_math grpo_tools quickstart",
@@ -210,7 +215,7 @@ ROOMS = {
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .setup rl.objectives rl.runs rollout verifiers.mathematics.answer_reading "
+        "data_pipeline.commands recipes .selection .setup rl.objectives rl.runs rollout verifiers.mathematics.answer_reading "
         "verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards verifiers.worker_pool",
     ),
 }
