@@ -1,88 +1,153 @@
-"""Groups to tensors, and tensors to micro-batches.
+"""Sequences laid end to end, with what was scored of them beforehand: all that an objective sees besides one forward pass.
 
-A Batch is made once for a whole rollout, so that advantages see every group; `split` cuts it into optimiser steps along group
-boundaries, and `micro_batches` cuts a step by tokens. Neither changes the loss: weights are per optimiser step (`losses.py`).
+There is no padding: B sequences, N tokens, and column n of an `[N]` tensor describes token n. How the tokens then lie in the tensors
+that a model is called with is a layout's business (`rl/learning/layout.py`). A batch is made once for a whole rollout or step, so that
+whatever compares sequences sees all of them; `take` cuts it, which changes no loss: weights are made before any cut.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from rl.objectives.advantages import Signal
-from rl.objectives.algorithms import Algorithm
-from rollout.player import Group
-
 
 @dataclass(frozen=True)
 class Batch:
-    """B sequences of at most T tokens (prompt then completion, padded on the right), in group order."""
+    """B sequences of N tokens in all, in an order that means something: groups together, pairs side by side."""
 
-    tokens: Int[Tensor, "B T"]
-    attention: Bool[Tensor, "B T"]
-    mask: Bool[Tensor, "B T"]
-    """Tokens that the policy sampled, of completions that have a verdict."""
-    sampler_logp: Float[Tensor, "B T"]
-    advantage: Float[Tensor, "B T"]
-    temperature: float
-    old_logp: Float[Tensor, "B T"] | None = None
-    """The trainer's, before this rollout's first update. None for that update itself: old is the policy's own, detached."""
-    ref_logp: Float[Tensor, "B T"] | None = None
-    """The reference's; None where the algorithm has no KL term."""
+    tokens: Int[Tensor, "N"]
+    row: Int[Tensor, "N"]
+    """Which sequence a token belongs to, 0 to B - 1, rising."""
+    mask: Bool[Tensor, "N"]
+    """Tokens that train. Never a sequence's first, which nothing predicts."""
+    prompt_length: Int[Tensor, "B"]
+    group: Int[Tensor, "B"]
+    """Sequences of a group share their prompt."""
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
+    """What was scored beforehand, [N] or [B]: sampler_logp, advantage, old_logp, ref_logp, ..."""
+    temperature: float = 1.0
 
     def __len__(self) -> int:
-        return self.tokens.shape[0]
+        return len(self.group)
 
-    def rows(self, index: Int[Tensor, "R"]) -> "Batch":
-        """Some sequences, without the padding that none of them needs."""
-        width = int(self.attention[index].sum(1).max())
-        cut = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{name: value[index, :width] for name, value in cut.items() if isinstance(value, Tensor)})
+    @property
+    def lengths(self) -> Int[Tensor, "B"]:
+        return torch.bincount(self.row, minlength=len(self))
+
+    @property
+    def first(self) -> Int[Tensor, "B"]:
+        """Where each sequence begins."""
+        return self.lengths.cumsum(0) - self.lengths
+
+    @property
+    def position(self) -> Int[Tensor, "N"]:
+        """Of a token in its sequence, from 0."""
+        return torch.arange(len(self.tokens), device=self.tokens.device) - self.first[self.row]
+
+    @property
+    def completion(self) -> Bool[Tensor, "N"]:
+        """Tokens after the prompt."""
+        return self.position >= self.prompt_length[self.row]
+
+    def places(self, rows: Int[Tensor, "R"]) -> Int[Tensor, "M"]:
+        """Where the tokens of some sequences stand, in the order in which the sequences are asked for."""
+        lengths = self.lengths[rows]
+        start = self.first[rows] - (lengths.cumsum(0) - lengths)
+        return start.repeat_interleave(lengths) + torch.arange(int(lengths.sum()), device=self.tokens.device)
+
+    def take(self, rows: Int[Tensor, "R"]) -> "Batch":
+        """Some sequences, in the order that is asked for."""
+        places = self.places(rows)
+        lengths = self.lengths[rows]
+        row = torch.arange(len(rows), device=self.tokens.device).repeat_interleave(lengths)
+        # where N == B each sequence has one token, and either cut is the same
+        columns = {name: x[places] if len(x) == len(self.tokens) else x[rows] for name, x in self.columns.items()}
+        return replace(
+            self, tokens=self.tokens[places], row=row, mask=self.mask[places], prompt_length=self.prompt_length[rows],
+            group=self.group[rows], columns=columns,
+        )  # fmt: skip
+
+    def with_columns(self, columns: Mapping[str, Tensor]) -> "Batch":
+        """The same with further columns; one of the same name gives way."""
+        return replace(self, columns={**self.columns, **columns})
 
     def to(self, device: torch.device) -> "Batch":
-        return replace(self, **{f.name: v.to(device) for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)})
+        moved = {name: getattr(self, name).to(device) for name in ("tokens", "row", "mask", "prompt_length", "group")}
+        return replace(self, **moved, columns={name: x.to(device) for name, x in self.columns.items()})
+
+    def column(self, name: str) -> Tensor:
+        """Raises ValueError for a column that nobody scored: a term that was asked for would silently be left out."""
+        if name not in self.columns:
+            raise ValueError(f"the batch has no column {name!r}, which must be scored before the update (it has {sorted(self.columns)})")
+        return self.columns[name]
 
 
-def make_batch(groups: Sequence[Group], algorithm: Algorithm, *, temperature: float, pad_id: int) -> tuple[Batch, Signal]:
-    """The tensors of one rollout, advantages included, and the Signal that they came from. Every group must have G completions."""
-    sequences = [(group.prompt, completion) for group in groups for completion in group.completions]
-    verdicts = [[verdict.score for verdict in group.verdicts] for group in groups]
-    width = max(len(prompt) + len(completion.tokens) for prompt, completion in sequences)
-    tokens = torch.full((len(sequences), width), pad_id)
-    sampler_logp = torch.zeros(len(sequences), width)
-    attention = torch.zeros(len(sequences), width, dtype=torch.bool)
-    sampled = torch.zeros(len(sequences), width, dtype=torch.bool)
-    for row, (prompt, completion) in enumerate(sequences):
-        start, end = len(prompt), len(prompt) + len(completion.tokens)
-        tokens[row, :end] = torch.tensor([*prompt, *completion.tokens])
-        attention[row, :end] = True
-        sampler_logp[row, start:end] = torch.tensor(completion.logprobs)
-        sampled[row, start:end] = torch.tensor(completion.sampled)
-    valid = torch.tensor([[score is not None for score in row] for row in verdicts])
-    outcome = torch.tensor([[0.0 if score is None else score for score in row] for row in verdicts])
-    mask = sampled & valid.reshape(-1, 1)
-    if algorithm.length_penalty:
-        outcome = outcome + algorithm.length_penalty(sampled.sum(1).reshape(outcome.shape).float())
-    signal = Signal(outcome, valid, mask)
-    return Batch(tokens, attention, mask, sampler_logp, algorithm.advantage(signal), temperature), signal
+def lay_out(
+    sequences: Sequence[Sequence[int]],
+    masks: Sequence[Sequence[bool]],
+    prompt_lengths: Sequence[int],
+    *,
+    groups: Sequence[int] | None = None,
+    temperature: float = 1.0,
+) -> Batch:
+    """The batch of these sequences; each its own group unless `groups` says otherwise. Raises ValueError for an empty one."""
+    if not all(sequences):
+        raise ValueError("an empty sequence has no token to predict from")
+    lengths = torch.tensor([len(sequence) for sequence in sequences])
+    tokens = torch.tensor([token for sequence in sequences for token in sequence])
+    mask = torch.tensor([trains for row in masks for trains in row], dtype=torch.bool)
+    row = torch.arange(len(sequences)).repeat_interleave(lengths)
+    group = torch.arange(len(sequences)) if groups is None else torch.tensor(groups)
+    if len(mask) != len(tokens):
+        raise ValueError(f"{len(mask)} mask values for {len(tokens)} tokens")
+    return Batch(tokens, row, mask, torch.tensor(prompt_lengths), group, temperature=temperature)
 
 
-def split(batch: Batch, parts: int, group_size: int) -> Iterator[Batch]:
-    """`parts` optimiser steps of nearly equal numbers of whole groups; fewer where there are fewer groups."""
-    groups = torch.arange(len(batch)).reshape(-1, group_size)
-    for chunk in torch.tensor_split(groups, min(parts, len(groups))):
-        yield batch.rows(chunk.reshape(-1))
+# --- sums over sequences -------------------------------------------------------------------------------------------------
 
 
-def micro_batches(lengths: Int[Tensor, "B"], rows: Int[Tensor, "R"], tokens_per_micro_batch: int) -> list[Int[Tensor, "M"]]:
-    """`rows` in parts of at most so many tokens, padding included, longest first; a longer single sequence is a part of its own."""
+def by_row(x: Float[Tensor, "N"], batch: Batch, mask: Bool[Tensor, "N"] | None = None) -> Float[Tensor, "B"]:
+    """Sum over each sequence's trained tokens, or over those of `mask`. What stands elsewhere, nan included, counts nothing."""
+    kept = torch.where(batch.mask if mask is None else mask, x, 0.0)
+    return kept.new_zeros(len(batch)).index_add(0, batch.row, kept)
+
+
+def trained(batch: Batch, mask: Bool[Tensor, "N"] | None = None) -> Int[Tensor, "B"]:
+    """How many trained tokens (or tokens of `mask`) each sequence has."""
+    counted = (batch.mask if mask is None else mask).long()
+    return counted.new_zeros(len(batch)).index_add(0, batch.row, counted)
+
+
+# --- cutting -------------------------------------------------------------------------------------------------------------
+
+
+def split(batch: Batch, parts: int, rows_per_part: int) -> Iterator[Batch]:
+    """`parts` optimiser steps of nearly equal numbers of whole groups (or units) of so many rows; fewer where there are fewer."""
+    rows = torch.arange(len(batch)).reshape(-1, rows_per_part)
+    for chunk in torch.tensor_split(rows, min(parts, len(rows))):
+        yield batch.take(chunk.reshape(-1))
+
+
+def micro_batches(
+    lengths: Int[Tensor, "B"], rows: Int[Tensor, "R"], tokens_per_micro_batch: int, *, rows_per_unit: int = 1, packed: bool = False
+) -> list[Int[Tensor, "M"]]:
+    """`rows` in parts of at most so many tokens, longest first; a longer single unit is a part of its own.
+
+    Tokens are counted as the layout makes them: padding included, or the sequences' own where they are `packed`. Units of
+    `rows_per_unit` neighbouring rows stay whole and in their order.
+    """
+    units = rows.reshape(-1, rows_per_unit).tolist()
+    widths = [max(int(lengths[row]) for row in unit) for unit in units]
+    sizes = [sum(int(lengths[row]) for row in unit) for unit in units]
     parts: list[list[int]] = []
-    width = 0
-    for row in sorted(rows.tolist(), key=lambda row: (-int(lengths[row]), row)):
-        if not parts or (len(parts[-1]) + 1) * width > tokens_per_micro_batch:
+    width = filled = 0
+    for n in sorted(range(len(units)), key=lambda n: (-widths[n], units[n])):
+        cost = filled + sizes[n] if packed else (len(parts[-1]) + rows_per_unit) * width if parts else 0
+        if not parts or cost > tokens_per_micro_batch:
             parts.append([])
-            width = int(lengths[row])
-        parts[-1].append(row)
+            width, filled = widths[n], 0
+        parts[-1] += units[n]
+        filled += sizes[n]
     return [torch.tensor(part) for part in parts]

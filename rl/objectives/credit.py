@@ -1,18 +1,21 @@
 """What a completion did better than its peers, as pure functions from a Signal to one number per token.
 
-Every advantage is computed once, over the whole rollout, before it is cut into optimiser steps or micro-batches. A completion
-without a verdict has advantage 0, and its score, whatever it holds, influences nobody else's. Which libraries mean what by the
-same name is said in each docstring.
+Credit is given once, over the whole rollout, before it is cut into optimiser steps or micro-batches. A completion without a verdict
+has advantage 0, and its score, whatever it holds, influences nobody else's. Which libraries mean what by the same name is said in
+each docstring.
 
-Shapes: P problems, G completions per problem, B = P * G sequences (row p * G + g), T tokens; column t describes token t.
+Shapes: P problems, G completions per problem, B = P * G sequences (row p * G + g), N tokens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from rl.objectives.batch import Batch
+from rl.objectives.objective import formula
 
 
 class UnfitReward(ValueError):
@@ -21,21 +24,23 @@ class UnfitReward(ValueError):
 
 @dataclass(frozen=True)
 class Signal:
-    """All that an advantage may depend on, for one rollout of P problems with G completions each."""
+    """All that credit may depend on, for one rollout of P problems with G completions each."""
 
     outcome: Float[Tensor, "P G"]
     """The verifier's score; its value is ignored where `valid` is False."""
     valid: Bool[Tensor, "P G"]
     """False where the verifier reached no verdict (time-out, crash, bad gold): such a completion never trains."""
-    mask: Bool[Tensor, "B T"]
-    """True on tokens that the policy sampled; False on prompts, padding, the output of tools, and where `valid` is False."""
+    batch: Batch
+    """The tokens, whose mask is True on what the policy sampled, and False where `valid` is; and the columns scored so far."""
 
 
-AdvantageFn = Callable[[Signal], Float[Tensor, "B T"]]
+Credit = Mapping[str, Float[Tensor, "N"]]
+"""Columns for the batch: `advantage`, and whatever else an algorithm's objective reads."""
+CreditFn = Callable[[Signal], Credit]
 
 
-def _over_tokens(per_completion: Float[Tensor, "P G"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-    return per_completion.reshape(-1, 1) * mask
+def _over_tokens(per_completion: Float[Tensor, "P G"], batch: Batch) -> Float[Tensor, "N"]:
+    return per_completion.reshape(-1)[batch.row] * batch.mask
 
 
 def _known(signal: Signal) -> Float[Tensor, "P G"]:
@@ -65,12 +70,14 @@ def informative(signal: Signal) -> Bool[Tensor, "P"]:
     return (_range(signal) > 0).squeeze(1)
 
 
-def center(signal: Signal) -> Float[Tensor, "B T"]:
+@formula("A = r - mean_G")
+def center(signal: Signal) -> Credit:
     """r - mean over the group's valid rewards. Dr. GRPO, arXiv:2503.20783, section 3.2."""
-    return _over_tokens(_centered(signal), signal.mask)
+    return {"advantage": _over_tokens(_centered(signal), signal.batch)}
 
 
-def zscore(signal: Signal, *, eps: float = 1e-4) -> Float[Tensor, "B T"]:
+@formula("A = (r - mean_G) / (std_G + {eps})")
+def zscore(signal: Signal, *, eps: float = 1e-4) -> Credit:
     """(r - mean) / (std + eps) over the group's valid rewards. DeepSeekMath, arXiv:2402.03300, section 4.1.2.
 
     std is the sample standard deviation (ddof = 1), as in TRL and verl; eps is TRL's (verl has 1e-6, OpenRLHF 1e-9). Equal
@@ -78,16 +85,18 @@ def zscore(signal: Signal, *, eps: float = 1e-4) -> Float[Tensor, "B T"]:
     """
     centered = _centered(signal)
     std = (centered.square().sum(1, keepdim=True) / (signal.valid.sum(1, keepdim=True) - 1).clamp(min=1)).sqrt()
-    return _over_tokens(centered / (std + eps), signal.mask)
+    return {"advantage": _over_tokens(centered / (std + eps), signal.batch)}
 
 
-def leave_one_out(signal: Signal) -> Float[Tensor, "B T"]:
+@formula("A = (r - mean_G) n / (n - 1)")
+def leave_one_out(signal: Signal) -> Credit:
     """r - mean of the *other* valid rewards = (r - mean) n / (n - 1). RLOO, arXiv:2402.14740. A group of one gives 0."""
     n = signal.valid.sum(1, keepdim=True)
-    return _over_tokens(_centered(signal) * n / (n - 1).clamp(min=1), signal.mask)
+    return {"advantage": _over_tokens(_centered(signal) * n / (n - 1).clamp(min=1), signal.batch)}
 
 
-def over_mean(signal: Signal, *, eps: float = 1e-6) -> Float[Tensor, "B T"]:
+@formula("A = (r - mean_G) / (mean_G + {eps})")
+def over_mean(signal: Signal, *, eps: float = 1e-6) -> Credit:
     """(r - mean) / (mean + eps): MaxRL (maximum likelihood of a right answer), with the eps of SkyRL.
 
     For rewards that are not negative; with others the mean may cross 0 and the advantage explodes. Raises UnfitReward
@@ -95,30 +104,43 @@ def over_mean(signal: Signal, *, eps: float = 1e-6) -> Float[Tensor, "B T"]:
     """
     if bool((_known(signal) < 0).any()):
         raise UnfitReward("maxrl needs rewards >= 0 (its advantage divides by the group's mean); choose grpo or shift the rewards")
-    return _over_tokens(_centered(signal) / (_group_mean(signal) + eps), signal.mask)
+    return {"advantage": _over_tokens(_centered(signal) / (_group_mean(signal) + eps), signal.batch)}
 
 
-def _whitened(per_completion: Float[Tensor, "P G"], signal: Signal) -> Float[Tensor, "B T"]:
+def _whitened(per_completion: Float[Tensor, "P G"], signal: Signal) -> Credit:
     """(x - mean) / sqrt(var + 1e-8) over all sampled tokens of the rollout; var with ddof = 1, as verl's masked_whiten.
 
     Exactly 0 where all are equal: a rounding error in the mean, divided by 1e-4, would be an advantage.
     """
-    tokens = _over_tokens(per_completion, signal.mask)
-    values = tokens[signal.mask]
+    mask = signal.batch.mask
+    tokens = _over_tokens(per_completion, signal.batch)
+    values = tokens[mask]
     if len(values) == 0 or bool((values == values[0]).all()):
-        return torch.zeros_like(tokens)
-    n = signal.mask.sum()
+        return {"advantage": torch.zeros_like(tokens)}
+    n = mask.sum()
     mean = tokens.sum() / n.clamp(min=1)
-    deviation = torch.where(signal.mask, tokens - mean, 0.0)
+    deviation = torch.where(mask, tokens - mean, 0.0)
     variance = deviation.square().sum() / (n - 1).clamp(min=1)
-    return deviation * (variance + 1e-8).rsqrt()
+    return {"advantage": deviation * (variance + 1e-8).rsqrt()}
 
 
-def whitened_return(signal: Signal) -> Float[Tensor, "B T"]:
+@formula("A = whiten(r) over the rollout's tokens")
+def whitened_return(signal: Signal) -> Credit:
     """REINFORCE++, arXiv:2501.03262: each token's return (gamma 1, so the outcome), whitened over the tokens of the rollout."""
     return _whitened(_known(signal), signal)
 
 
-def whitened_center(signal: Signal) -> Float[Tensor, "B T"]:
+@formula("A = whiten(r - mean_G) over the rollout's tokens")
+def whitened_center(signal: Signal) -> Credit:
     """REINFORCE++-baseline: the group's mean subtracted first, then whitened over the tokens of the rollout."""
     return _whitened(_centered(signal), signal)
+
+
+@formula("A = 1 where r ≥ {threshold}, else 0")
+def accepted(signal: Signal, *, threshold: float = 1.0) -> Credit:
+    """1 for completions whose score reaches the threshold, 0 for the others: rejection sampling, step by step.
+
+    Online RFT (DeepSeekMath, arXiv:2402.03300, section 5.2.1) and RAFT (arXiv:2304.06767): wrong answers teach nothing.
+    """
+    good = signal.valid & (_known(signal) >= threshold)
+    return {"advantage": _over_tokens(good.float(), signal.batch)}
