@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from rl.learning.policy import Lora, Policy
+from rl.learning.adapters import Lora
+from rl.learning.policy import Policy
 from rollout.engine import Engine, Sampling
 from rollout.engines.hf_engine import HFEngine
 from rollout.engines.vllm_engine import VLLMEngine, installed

@@ -27,7 +27,7 @@ from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, first_line, missing_place
 
 if TYPE_CHECKING:
-    from rl.learning.policy import Lora
+    from rl.learning.adapters import Lora
     from rollout.chat import Chat
     from rollout.engine import Engine
     from verifiers.problem import Problem
@@ -122,7 +122,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             if check_golds:
                 problems, held_out = _with_good_golds(config, problems, held_out, pool)
             checks.close()
-            policy = online.make_policy(
+            policy, reference = online.make_policy(
                 config, config.model, algorithm=algorithm, lora=lora, dtype=config.dtype,
                 gradient_checkpointing=config.gradient_checkpointing,
             )  # fmt: skip
@@ -133,13 +133,10 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             engine = opened.enter_context(closing(equip(sampler, chat)))
             folder = opened.enter_context(online.open_run(config, [*problems, *held_out], needed_bytes=disk))
 
-        def held_out_accuracy() -> Any:
-            limit = config.max_completion_length
-            return evaluate(held_out, engine=engine, chat=chat, max_tokens=limit, verify=pool.verify_many)[0]
-
+        player = online.make_player(config, engine, chat, pool.verify_many)
         outcome = online.train_online(
-            config, name=config.algorithm, run=folder, algorithm=algorithm, policy=policy, engine=engine, chat=chat,
-            problems=problems, verify=pool.verify_many, evaluate=held_out_accuracy if held_out else None,
+            config, name=config.algorithm, run=folder, algorithm=algorithm, policy=policy, reference=reference, player=player,
+            problems=problems, evaluate=(lambda: evaluate(held_out, player)[0]) if held_out else None,
         )  # fmt: skip
         print(online.summary(outcome, folder), file=sys.stderr)
         if outcome.stopped:
@@ -178,7 +175,7 @@ def resolve(config: Config) -> Config:
 
 def lora_of(config: Config) -> "Lora | None":
     """The adapter that the options describe. Raises InputError for adapter options of a full run."""
-    from rl.learning.policy import Lora
+    from rl.learning.adapters import Lora
 
     if config.tune == "full":
         ignored = [flag_of(name) for name in LORA_ONLY if getattr(config, name) is not None]

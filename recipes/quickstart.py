@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +84,13 @@ def run(config: Config) -> int:
             begun = stage("the warm start", f"nothing was learnt yet; --resume {folder.path} begins it again")
             with begun, watched("warm start: learning from written solutions"):
                 _warm_start(config, start, problems, chat, pool.verify_many)
-        policy = online.make_policy(config, str(start), algorithm=algorithm)
+        policy, reference = online.make_policy(config, str(start), algorithm=algorithm)
         longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
         with closing(make_engine(config, policy=policy, chat=chat, max_sequences=MAX_SEQUENCES, longest=longest)) as engine:
+            player = online.make_player(config, engine, chat, pool.verify_many)
             outcome = online.train_online(
-                config, name="GRPO", run=folder, algorithm=algorithm, policy=policy, engine=engine, chat=chat, problems=problems,
-                verify=pool.verify_many, evaluate=lambda: _held_out_accuracy(held_out, engine, chat, config),
+                config, name="GRPO", run=folder, algorithm=algorithm, policy=policy, reference=reference, player=player,
+                problems=problems, evaluate=lambda: _held_out_accuracy(held_out, player),
             )  # fmt: skip
     print(online.summary(outcome, folder), file=sys.stderr)
     if outcome.stopped:
@@ -134,7 +135,7 @@ def _model_sizes(config: Config) -> dict[str, int]:
     return {"hidden": config.hidden, "layers": config.layers, "context": 64 * config.digits}
 
 
-def _held_out_accuracy(problems: Sequence[Any], engine: Any, chat: Any, config: Config) -> Any:
+def _held_out_accuracy(problems: Sequence[Any], player: Any) -> Any:
     """Greedy accuracy by reasoning-gym's own scorer; a response without an answer tag is wrong."""
     from recipes.setup.arithmetic import judge
     from rl.loop.evaluate import evaluate
@@ -144,7 +145,7 @@ def _held_out_accuracy(problems: Sequence[Any], engine: Any, chat: Any, config: 
     def verify(pairs: Sequence[tuple[Any, str]]) -> list[Any]:
         return [right() if (answer := tagged(response)) and judge(problem, answer) else wrong() for problem, response in pairs]
 
-    return evaluate(problems, engine=engine, chat=chat, max_tokens=config.max_completion_length, verify=verify)[0]
+    return evaluate(problems, replace(player, verify=verify))[0]
 
 
 def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any, verify: Any) -> None:
@@ -153,10 +154,13 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
     from rl.learning.policy import Policy
     from rl.learning.schedule import Schedule
     from rl.loop.evaluate import evaluate
-    from rl.loop.offline import Example, sft
+    from rl.loop.offline import Example, fit, shuffled_batches
     from rl.loop.seeds import derive_seed, reseed
+    from rl.objectives.supervised import sft
     from rollout.chat import Chat
+    from rollout.engine import Sampling
     from rollout.engines.hf_engine import HFEngine
+    from rollout.player import Player
     from verifiers.atomic_files import atomic_path
 
     reseed(config.seed, "model")
@@ -169,6 +173,7 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
         for problem, style in zip(problems, styles, strict=True)
     ]
     thinking = Chat(chat.tokenizer, prefill="<think>")
+    player = Player(engine, thinking, Sampling(config.max_completion_length, stop_ids=thinking.stop_ids), verify)
 
     def good_enough(step: int, loss: float) -> bool:
         if step < 200 and step % 50 == 0:
@@ -176,13 +181,13 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
         if step % 20 or step < 200:
             return False
         engine.load_policy(policy.weights(), policy.version)
-        limit, what = config.max_completion_length, "training problems"
-        found, _ = evaluate(problems[:200], engine=engine, chat=thinking, max_tokens=limit, verify=verify, what=what)
+        found, _ = evaluate(problems[:200], player, what="training problems")
         print(f"warm start, step {step}: loss {loss:.3f}, right when made to think {found.value:.0%}", file=sys.stderr)
         return found.value >= config.warm_start
 
-    steps = sft(policy=policy, examples=examples, steps=1000, examples_per_step=128, lr=Schedule(2e-3, 1000, warmup=50),
-                pad_id=chat.pad_id, seed=config.seed, should_stop=good_enough)  # fmt: skip
+    batches = shuffled_batches(examples, 128, config.seed)
+    steps = fit(learner=policy, objective=sft(), batch_of_step=batches, steps=1000, lr=Schedule(2e-3, 1000, warmup=50),
+                seed=config.seed, should_stop=good_enough)  # fmt: skip
     print(f"warm start done after {steps} steps", file=sys.stderr)
     with atomic_path(folder) as temporary:
         arithmetic.save(temporary, policy.model, chat.tokenizer)

@@ -40,7 +40,7 @@ def plan(config: Options, facts: "Facts") -> str:
     """The plan as text."""
     from recipes.setup.memory import estimate, micro_batch_tokens
     from recipes.setup.online import algorithm_of
-    from rl.objectives.algorithms import describe
+    from rl.objectives.algorithms import describe_algorithm
 
     algorithm = algorithm_of(config)
     completions = config.problems_per_step * config.completions_per_problem
@@ -50,7 +50,7 @@ def plan(config: Options, facts: "Facts") -> str:
         bf16=facts.dtype == "bf16",
         checkpointing=facts.gradient_checkpointing,
         micro_batch=micro_batch_tokens(config, facts.longest_prompt + config.max_completion_length),
-        copy_reference=algorithm.kl is not None and (facts.lora is None or config.reference == "ema"),
+        copy_reference="ref_logp" in algorithm.objective.reads and (facts.lora is None or config.reference == "ema"),
         sequences=min(facts.max_sequences, completions),
         length=facts.longest_prompt + config.max_completion_length,
     )
@@ -58,7 +58,7 @@ def plan(config: Options, facts: "Facts") -> str:
     options = to_json(config) | {"dtype": facts.dtype, "adapter": facts.lora or "none: all parameters train"}
     sections = {
         "options": [f"{key} = {value}" for key, value in options.items() if value is not None],
-        "loss": describe(algorithm).splitlines(),
+        "loss": describe_algorithm(algorithm).splitlines(),
         "work": [
             f"{config.problems_per_step} problems x {config.completions_per_problem} completions = {completions:,} sequences a step",
             f"at most {completions * config.max_completion_length:,} sampled tokens a step, prompts of up to {facts.longest_prompt} tokens",

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from recipes.setup.options import Options
-from rl.learning.log_probabilities import MAX_LOGITS
-from rl.learning.policy import Lora, with_adapter
+from rl.learning.adapters import Lora, with_adapter
+from rl.learning.token_terms import MAX_LOGITS
 from verifiers.input_error import InputError, first_line
 
 

@@ -12,15 +12,19 @@ from typing import Any
 from recipes.setup.options import Options, check_options, to_json
 from recipes.setup.resuming import steps_done, with_changes
 from recipes.setup.reward_code import changed, reward_code
-from rl.learning.policy import Diverged, Lora, Optimizer, Policy, load_model
+from rl.learning.adapters import Lora
+from rl.learning.learner import Diverged, Optimizer
+from rl.learning.model_loading import load_model
+from rl.learning.policy import Policy
+from rl.learning.reference import MovingAverage, Reference, initial_reference
 from rl.learning.schedule import Schedule
 from rl.loop.evaluate import Accuracy
 from rl.loop.seeds import reseed
 from rl.loop.silence import SecondLook
 from rl.loop.train import Loop, train
-from rl.objectives.advantages import UnfitReward
 from rl.objectives.algorithms import Algorithm, named
-from rl.objectives.losses import KL, Correction, k1, k2, k3
+from rl.objectives.credit import UnfitReward
+from rl.objectives.policy_gradient import KL, Correction, k1, k2, k3
 from rl.runs.html_report import write_report
 from rl.runs.run_folder import Position, RunFolder, read_lines, write_json
 from rl.runs.tracking import Tracker, check_tracker
@@ -28,7 +32,7 @@ from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling
 from rollout.interruption import interruptible
-from rollout.player import Verify
+from rollout.player import Player, Verify
 from rollout.progress import watched
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
@@ -150,20 +154,31 @@ def check_place(options: Options, *, needed_bytes: int = 0) -> None:
         RunFolder.check_new(options.run, overwrite=options.overwrite, needed_bytes=needed_bytes)
 
 
-def make_policy(options: Options, model: str, *, algorithm: Algorithm, lora: Lora | None = None, **settings: Any) -> Policy:
-    """The policy that the options describe, from a hub id or folder; `settings` go to Policy."""
+def make_policy(
+    options: Options, model: str, *, algorithm: Algorithm, lora: Lora | None = None, **settings: Any
+) -> tuple[Policy, Reference | None]:
+    """The policy that the options describe, from a hub id or folder, and what its KL is measured against; `settings` go to Policy."""
     with watched(f"loading {model}"):
         loaded = load_model(model, settings.get("dtype", "fp32"), lora=lora is not None)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
-    return Policy(
+    policy = Policy(
         loaded,
         lora=lora,
         optimizer=Optimizer(weight_decay=options.weight_decay, max_grad_norm=options.max_grad_norm),
-        reference=(options.reference or "initial") if algorithm.kl else None,
-        ema_decay=0.99 if options.ema_decay is None else options.ema_decay,
         tokens_per_micro_batch=options.tokens_per_micro_batch,
         **settings,
     )
+    if "ref_logp" not in algorithm.objective.reads:
+        return policy, None
+    if options.reference == "ema":
+        return policy, MovingAverage(policy, decay=0.99 if options.ema_decay is None else options.ema_decay)
+    return policy, initial_reference(policy)
+
+
+def make_player(options: Options, engine: Engine, chat: Chat, verify: Verify) -> Player:
+    """Who samples and judges as the options say."""
+    sampling = Sampling(options.max_completion_length, options.completions_per_problem, options.temperature, chat.stop_ids)
+    return Player(engine, chat, sampling, verify)
 
 
 def train_online(
@@ -173,10 +188,9 @@ def train_online(
     run: RunFolder,
     algorithm: Algorithm,
     policy: Policy,
-    engine: Engine,
-    chat: Chat,
+    reference: Reference | None,
+    player: Player,
     problems: Sequence[Problem],
-    verify: Verify,
     evaluate: Callable[[], Accuracy] | None = None,
 ) -> Outcome:
     """The loop, from where the run stands, to its last step or an interruption; then plots and manifest.
@@ -194,14 +208,13 @@ def train_online(
         seed=options.seed,
         ahead=options.ahead,
     )
-    sampling = Sampling(options.max_completion_length, options.completions_per_problem, options.temperature, chat.stop_ids)
     tracker = Tracker(run.metrics_path, steps=options.steps, name=name, tracker=options.track, config=to_json(options))
     run.write_manifest(status="running")
     with interruptible(), tracker:
         try:
             position = train(
-                loop=loop, policy=policy, engine=engine, chat=chat, sampling=sampling, problems=problems, verify=verify,
-                algorithm=algorithm, run=run, tracker=tracker, evaluate=evaluate, second_look=_second_look(options),
+                loop=loop, policy=policy, player=player, problems=problems, algorithm=algorithm, run=run, tracker=tracker,
+                reference=reference, evaluate=evaluate, second_look=_second_look(options),
             )  # fmt: skip
         except (Diverged, UnfitReward, SamplerIsNotThePolicy) as error:
             run.write_manifest(status="diverged", detail=str(error))

@@ -1,38 +1,64 @@
 """Where a run stands: its last whole step, and what an interruption keeps of what came after."""
 
-from rl.learning.policy import Policy
-from rl.loop.rollouts import Rollouts
+from typing import Protocol
+
+from rl.learning.learner import Learner
+from rl.learning.reference import Reference
 from rl.runs.run_folder import Position, RunFolder
 from rollout.interruption import take_over, uninterrupted
 
 
-class Course:
-    """The last whole step of a run. The policy may be ahead of it, in the middle of a step."""
+class Pending(Protocol):
+    """What is on its way beside the loop: the rollouts of an online run."""
 
-    def __init__(self, run: RunFolder, policy: Policy, rollouts: Rollouts):
-        self.run, self.policy, self.rollouts = run, policy, rollouts
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is on its way."""
+
+    def abandon(self) -> None:
+        """Let what is on its way end, unless it takes long."""
+
+    kept_since: str
+    """What an interruption keeps where the last step has no checkpoint; `{step}` is the checkpoint's."""
+
+
+class NothingPending:
+    """Of an offline run, whose steps are functions of their data alone."""
+
+    settled = True
+    kept_since = "is the checkpoint of step {step}; the steps since are done again"
+
+    def abandon(self) -> None: ...
+
+
+class Course:
+    """The last whole step of a run. The learner may be ahead of it, in the middle of a step."""
+
+    def __init__(self, run: RunFolder, learner: Learner, reference: Reference | None, pending: Pending):
+        self.run, self.learner, self.pending = run, learner, pending
+        self.kept = (learner, reference) if reference else (learner,)
         self.doing = "the start"
         """What is in progress, for whoever interrupts it."""
-        restored = run.restore(policy)
+        restored = run.restore(*self.kept)
         self.position = restored or Position()
         self.begun = restored is not None
         """Whether what comes before the first step is done."""
         self._saved = self.position.step if restored else None
-        self._policy = self._policy_stamp()
+        self._learner = self._stamp()
 
-    def _policy_stamp(self) -> tuple[int, int]:
-        """Changes whenever the policy does."""
-        return self.policy.version, self.policy.skipped_in_a_row
+    def _stamp(self) -> tuple[int, int]:
+        """Changes whenever the learner does."""
+        return self.learner.version, self.learner.skipped_in_a_row
 
     def reach(self, position: Position) -> None:
         """A step is whole: its numbers are stored."""
-        self.position, self.begun, self._policy = position, True, self._policy_stamp()
+        self.position, self.begun, self._learner = position, True, self._stamp()
 
     def save(self) -> None:
         """A checkpoint of the last whole step, where there is none yet. Rollouts of older weights must have settled."""
         if self._saved != self.position.step:
             with uninterrupted():
-                self.run.save(self.policy, self.position)
+                self.run.save(self.position, *self.kept)
                 self._saved = self.position.step
 
     def interrupted(self) -> str:
@@ -41,10 +67,10 @@ class Course:
         head = f"interrupted in {self.doing}"
         if not self.begun:
             return f"{head}: nothing was learnt yet, so only the run's options are kept"
-        if self._policy == self._policy_stamp() and self.rollouts.settled:
+        if self._learner == self._stamp() and self.pending.settled:
             self.save()
-        self.rollouts.abandon()
+        self.pending.abandon()
         step = self.position.step
         if self._saved == step:
             return f"{head}: kept is all up to the end of step {step}, with a checkpoint; the step in flight begins anew"
-        return f"{head}: kept are the checkpoint of step {self._saved} and the rollouts sampled since, whose updates are done again"
+        return f"{head}: kept {self.pending.kept_since.format(step=self._saved)}"

@@ -4,9 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollout.chat import Chat
-from rollout.engine import Engine, Sampling
-from rollout.player import Group, Verify, collect
+from rollout.player import Group, Player
 from rollout.progress import watched
 from verifiers.problem import Problem
 from verifiers.verdict import Status
@@ -54,10 +52,10 @@ def accuracy(groups: Sequence[Group]) -> Accuracy:
 
 
 def evaluate(
-    problems: Sequence[Problem], *, engine: Engine, chat: Chat, max_tokens: int, verify: Verify, what: str = "held-out problems"
+    problems: Sequence[Problem], player: Player, *, max_tokens: int | None = None, what: str = "held-out problems"
 ) -> tuple[Accuracy, list[Group]]:
-    """Greedy accuracy of what the engine samples from now. `what` the problems are, for who waits."""
-    sampling = Sampling(max_tokens, temperature=0.0, stop_ids=chat.stop_ids)
-    with watched(f"evaluating {len(problems):,} {what}, up to {max_tokens:,} tokens each", len(problems)):
-        groups = collect(problems, engine=engine, chat=chat, sampling=sampling, verify=verify)
+    """Greedy accuracy of what the player's engine samples from now. `what` the problems are, for who waits."""
+    greedy = player.greedy(max_tokens)
+    with watched(f"evaluating {len(problems):,} {what}, up to {greedy.sampling.max_tokens:,} tokens each", len(problems)):
+        groups = greedy.collect(problems)
     return accuracy(groups), groups

@@ -1,61 +1,157 @@
-"""Training on what is already written: supervised fine-tuning, a second short loop over the same Policy."""
+"""Training on what is already written: a second short loop over the same Learner, for every objective that samples nothing.
 
-from collections.abc import Callable, Sequence
+What a step trains on is a function of the step alone, so that a run that was killed continues to the same bits. `fit` is the loop and no
+more; `train_offline` is the same with a run folder, checkpoints and evaluations.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Bool, Int
-from torch import Tensor
-
-from rl.learning.policy import Policy
+from rl.learning.learner import Learner
+from rl.learning.reference import Reference
 from rl.learning.schedule import Schedule
+from rl.learning.scoring import prepare
+from rl.learning.update_stats import UpdateStats
+from rl.learning.update_stats import metrics as update_metrics
+from rl.loop.course import Course, NothingPending
 from rl.loop.seeds import Shuffled, reseed
-from rl.objectives.losses import token_mean
+from rl.objectives.batch import Batch, lay_out
+from rl.objectives.objective import Objective
+from rl.runs.run_folder import Position, RunFolder
+from rl.runs.tracking import Clock, Tracker
+from rollout.interruption import Interrupted, interruptible, raise_if_interrupted, uninterrupted
+from rollout.progress import watched
+
+BatchOfStep = Callable[[int], Batch]
+"""Step 1, 2, ... -> what it trains on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and the completion to imitate, stop token included."""
+    """A prompt and the completion to imitate, stop token included. Prompts are not trained on."""
 
     prompt: list[int]
     completion: list[int]
 
 
-def sft(
+def shuffled_batches(examples: Sequence[Example], per_step: int, seed: int) -> BatchOfStep:
+    """Each step the next `per_step` examples of an endless stream, every epoch in a new order."""
+    stream = Shuffled(len(examples), seed)
+
+    def batch_of_step(step: int) -> Batch:
+        part = [examples[stream[(step - 1) * per_step + i]] for i in range(per_step)]
+        return lay_out(
+            [[*e.prompt, *e.completion] for e in part],
+            [[*[False] * len(e.prompt), *[True] * len(e.completion)] for e in part],
+            [len(e.prompt) for e in part],
+        )
+
+    return batch_of_step
+
+
+@dataclass(frozen=True)
+class OfflineLoop:
+    """How long and how often."""
+
+    steps: int
+    lr: Schedule
+    eval_every: int = 0
+    """0: before the first step and after the last only."""
+    checkpoint_every: int = 100
+    seed: int = 0
+
+
+def learn(batch: Batch, *, learner: Learner, objective: Objective, reference: Reference | None = None, lr: float) -> UpdateStats:
+    """One optimiser step, what the objective reads scored first."""
+    scored = batch.with_columns(prepare(batch, objective.reads, reference=reference))
+    stats = learner.update(scored, objective, lr=lr)
+    if reference and stats.updates:
+        reference.follow()
+    return stats
+
+
+def fit(
     *,
-    policy: Policy,
-    examples: Sequence[Example],
+    learner: Learner,
+    objective: Objective,
+    batch_of_step: BatchOfStep,
     steps: int,
-    examples_per_step: int,
     lr: Schedule,
-    pad_id: int,
+    reference: Reference | None = None,
     seed: int = 0,
     should_stop: Callable[[int, float], bool] = lambda step, loss: False,
 ) -> int:
-    """Maximum likelihood of the completions; every token of a step counts the same.
-
-    Prompts are not trained on. `should_stop(step, loss)` is asked after each step. Returns the number of steps taken.
-    """
-    stream = Shuffled(len(examples), seed)
-    for step in range(steps):
-        reseed(seed, "sft", step)
-        part = [examples[stream[step * examples_per_step + i]] for i in range(examples_per_step)]
-        tokens, attention, mask = collate(part, pad_id)
-        stats = policy.learn(tokens, attention, token_mean(mask), lr=lr(step))
-        if should_stop(step + 1, stats.loss):
-            return step + 1
+    """`should_stop(step, loss)` is asked after each step. Returns the number of steps taken."""
+    for step in range(1, steps + 1):
+        reseed(seed, "offline", step)
+        stats = learn(batch_of_step(step), learner=learner, objective=objective, reference=reference, lr=lr(step - 1))
+        if should_stop(step, stats.loss):
+            return step
     return steps
 
 
-def collate(examples: Sequence[Example], pad_id: int) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"], Bool[Tensor, "B T"]]:
-    """(tokens, attention, mask of completion tokens), padded on the right."""
-    width = max(len(e.prompt) + len(e.completion) for e in examples)
-    tokens = torch.full((len(examples), width), pad_id)
-    attention = torch.zeros(len(examples), width, dtype=torch.bool)
-    mask = torch.zeros(len(examples), width, dtype=torch.bool)
-    for row, example in enumerate(examples):
-        start, end = len(example.prompt), len(example.prompt) + len(example.completion)
-        tokens[row, :end] = torch.tensor([*example.prompt, *example.completion])
-        attention[row, :end] = True
-        mask[row, start:end] = True
-    return tokens, attention, mask
+def train_offline(
+    *,
+    loop: OfflineLoop,
+    learner: Learner,
+    objective: Objective,
+    batch_of_step: BatchOfStep,
+    run: RunFolder,
+    tracker: Tracker,
+    reference: Reference | None = None,
+    evaluate: Callable[[], Mapping[str, float]] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Position:
+    """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
+
+    An interruption (Ctrl-C, SIGTERM) ends it where it is: what is kept is said, and the position returned is that of the last whole step.
+    Raises `Diverged` after three steps that were not finite.
+    """
+    look = evaluate or dict
+    with interruptible():
+        course = Course(run, learner, reference, NothingPending())
+        try:
+            if not course.begun:
+                course.doing = "the evaluation before the first step"
+                facts = dict(look())
+                with uninterrupted():
+                    tracker.step(0, facts)
+                    course.reach(Position())
+                    course.save()
+            while course.position.step < loop.steps and not should_stop():
+                raise_if_interrupted()
+                step = course.position.step + 1
+                metrics = _step(course, loop, step, objective=objective, batch_of_step=batch_of_step, reference=reference, look=look)
+                with uninterrupted():
+                    tracker.step(step, metrics)
+                    course.reach(Position(step))
+                    if step % loop.checkpoint_every == 0 and step < loop.steps:
+                        course.save()
+            course.save()
+        except Interrupted:
+            tracker.say(course.interrupted())
+    return course.position
+
+
+def _step(
+    course: Course, loop: OfflineLoop, step: int, *, objective: Objective, batch_of_step: BatchOfStep, reference: Reference | None,
+    look: Callable[[], Mapping[str, float]],
+) -> dict[str, float]:  # fmt: skip
+    """One step's numbers."""
+    clock, rate = Clock(), loop.lr(step - 1)
+    clock("batch")
+    course.doing = f"step {step}"
+    reseed(loop.seed, "offline", step)
+    batch = batch_of_step(step)
+    clock("update")
+    with watched(f"step {step}, updating", len(batch), after=10.0):
+        stats = learn(batch, learner=course.learner, objective=objective, reference=reference, lr=rate)
+    found: dict[str, float] = {**update_metrics([stats]), "sequences": len(batch), "tokens": len(batch.tokens)}
+    if step == loop.steps or (loop.eval_every and step % loop.eval_every == 0):
+        clock("evaluate")
+        course.doing = f"the evaluation after step {step}"
+        found |= look()
+    seconds = clock.stop()
+    total = sum(seconds.values())
+    timing = {f"time/{phase}": value for phase, value in seconds.items()} | {"time/step": total}
+    return found | timing | {"speed/tokens_per_s": len(batch.tokens) / total if total else 0.0}

@@ -6,27 +6,28 @@ again, gives the same numbers. Every sync and every sampling is followed by the 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rl.learning.policy import Policy
+from rl.learning.reference import Reference
 from rl.learning.schedule import Schedule
+from rl.learning.scoring import prepare
 from rl.learning.update_stats import UpdateStats
 from rl.learning.update_stats import metrics as update_metrics
 from rl.loop.course import Course
+from rl.loop.engine_sync import EngineSync
 from rl.loop.evaluate import Accuracy
-from rl.loop.rollouts import Rollout, Rollouts
-from rl.loop.sampler import Sampler
+from rl.loop.group_batch import batch_of_groups, signal_of, taught
+from rl.loop.rollout_source import Rollout, RolloutSource
 from rl.loop.seeds import reseed
 from rl.loop.signal_report import rollout_metrics
 from rl.loop.silence import SecondLook, Silence
 from rl.objectives.algorithms import Algorithm
-from rl.objectives.batch import make_batch, split
+from rl.objectives.batch import Batch, split
 from rl.runs.run_folder import Position, RunFolder
 from rl.runs.tracking import Clock, Tracker
-from rollout.chat import Chat
-from rollout.engine import Engine, Sampling
 from rollout.interruption import Interrupted, interruptible, raise_if_interrupted, uninterrupted
-from rollout.player import Group, Verify
+from rollout.player import Group, Player
 from rollout.progress import watched
 from verifiers.problem import Problem
 
@@ -39,6 +40,9 @@ class Loop:
     problems_per_step: int
     lr: Schedule
     updates_per_rollout: int = 1
+    """Over disjoint parts of its groups."""
+    epochs_per_rollout: int = 1
+    """Passes over those parts. From the second update on, ratios are to the policy as it was before the first."""
     eval_every: int = 0
     """0: before the first step and after the last only."""
     checkpoint_every: int = 10
@@ -51,14 +55,12 @@ def train(
     *,
     loop: Loop,
     policy: Policy,
-    engine: Engine,
-    chat: Chat,
-    sampling: Sampling,
+    player: Player,
     problems: Sequence[Problem],
-    verify: Verify,
     algorithm: Algorithm,
     run: RunFolder,
     tracker: Tracker,
+    reference: Reference | None = None,
     evaluate: Callable[[], Accuracy] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     second_look: SecondLook | None = None,
@@ -71,26 +73,26 @@ def train(
     rewards that the algorithm is not defined for.
     """
     silence = Silence(second_look)
-    sampler = Sampler(policy, engine, chat, problems)
-    rollouts = Rollouts(
-        policy=policy, engine=engine, chat=chat, sampling=sampling, problems=problems, verify=verify, run=run, sync=sampler.sync,
-        problems_per_step=loop.problems_per_step, max_refills=algorithm.max_refills, seed=loop.seed,
-        oldest=loop.ahead * loop.updates_per_rollout,
+    engine = EngineSync(policy, player, problems)
+    rollouts = RolloutSource(
+        policy=policy, player=player, problems=problems, run=run, sync=engine.sync, problems_per_step=loop.problems_per_step,
+        max_refills=algorithm.max_refills, seed=loop.seed, oldest=loop.ahead * loop.updates_per_rollout * loop.epochs_per_rollout,
     )  # fmt: skip
+    step = _Step(loop, policy, engine, rollouts, algorithm, reference, tracker, evaluate)
     with interruptible():
-        course = Course(run, policy, rollouts)
+        course = Course(run, policy, reference, rollouts)
         try:
             if not course.begun:
                 course.doing = "the evaluation before the first step"
-                sampler.sync()
-                facts = sampler.facts() | _evaluation(evaluate)
+                engine.sync()
+                facts = engine.facts() | _evaluation(evaluate)
                 with uninterrupted():
                     tracker.step(0, facts)
                     course.reach(Position())
                     course.save()
             while course.position.step < loop.steps and not should_stop():
                 raise_if_interrupted()
-                metrics, groups = _step(course, loop, sampler, algorithm=algorithm, sampling=sampling, tracker=tracker, evaluate=evaluate)
+                metrics, groups = step.take(course)
                 if line := silence.note(groups, taught=bool(metrics["effective_batch"])):
                     tracker.say(line)
             rollouts.settle()
@@ -100,64 +102,85 @@ def train(
     return course.position
 
 
-def _step(
-    course: Course, loop: Loop, sampler: Sampler, *, algorithm: Algorithm, sampling: Sampling, tracker: Tracker,
-    evaluate: Callable[[], Accuracy] | None,
-) -> tuple[dict[str, float], list[Group]]:  # fmt: skip
-    """One step, shown and stored. Returns its numbers and what they are of."""
-    policy, rollouts, step, clock = course.policy, course.rollouts, course.position.step + 1, Clock()
-    clock("rollout")
-    course.doing = f"the sampling of step {step}"
-    reseed(loop.seed, "step", step)
-    rollout = rollouts.take(step, course.position.cursor)
-    if rollout.version == policy.version:
-        clock("canary")
-        sampler.check_samples(rollout.groups, sampling.temperature, step)
-    if loop.ahead and step < loop.steps:
-        clock("begin")
-        rollouts.begin(step + 1, rollout.cursor)
-    elif not loop.ahead:
-        sampler.rest()
-    clock("update")
-    course.doing = f"the update of step {step}"
-    rate, version = loop.lr(step - 1), policy.version
-    with watched(f"step {step}, updating", sum(len(group.completions) for group in rollout.groups), after=10.0):
-        updates = learn(rollout.groups, policy=policy, algorithm=algorithm, temperature=sampling.temperature,
-                        pad_id=rollouts.chat.pad_id, parts=loop.updates_per_rollout, lr=rate)  # fmt: skip
-    position = Position(step, rollout.cursor)
-    metrics: dict[str, float] = {
-        **rollout_metrics(rollout.groups, rollout.replaced), **update_metrics(updates),
-        "lr": rate, "staleness": version - rollout.version,
-    }  # fmt: skip
-    evaluating = step == loop.steps or bool(loop.eval_every and step % loop.eval_every == 0)
-    saving = step % loop.checkpoint_every == 0 and step < loop.steps
-    if evaluating or saving:
-        clock("settle")
-        rollouts.settle()
-    if evaluating:
-        clock("evaluate")
-        course.doing = f"the evaluation after step {step}"
-        sampler.sync()
-        metrics |= _evaluation(evaluate)
-    with uninterrupted():
-        tracker.step(step, metrics | sampler.facts() | _timing(clock, rollout))
-        course.reach(position)
-        if saving:
-            course.save()
-    return metrics, rollout.groups
+@dataclass(frozen=True)
+class _Step:
+    """What every step of a run has in common."""
 
+    loop: Loop
+    policy: Policy
+    engine: EngineSync
+    rollouts: RolloutSource
+    algorithm: Algorithm
+    reference: Reference | None
+    tracker: Tracker
+    evaluate: Callable[[], Accuracy] | None
 
-def learn(
-    groups: Sequence[Group], *, policy: Policy, algorithm: Algorithm, temperature: float, pad_id: int, parts: int, lr: float
-) -> list[UpdateStats]:
-    """One rollout's optimiser steps: advantages over all of it, then `parts` updates over whole groups, in order."""
-    batch, _ = make_batch(groups, algorithm, temperature=temperature, pad_id=pad_id)
-    if algorithm.kl:
-        batch = replace(batch, ref_logp=policy.score_reference(batch))
-    first, *later = split(batch, parts, group_size=len(groups[0].completions))
-    # the first update starts from the very policy that "old" means
-    steps = [first, *(replace(part, old_logp=policy.old_logprobs(part, algorithm)) for part in later)]
-    return [policy.update(part, algorithm, lr=lr) for part in steps]
+    def take(self, course: Course) -> tuple[dict[str, float], list[Group]]:
+        """The next step, shown and stored. Returns its numbers and what they are of."""
+        loop, policy, step, clock = self.loop, self.policy, course.position.step + 1, Clock()
+        temperature = self.rollouts.player.sampling.temperature
+        clock("rollout")
+        course.doing = f"the sampling of step {step}"
+        reseed(loop.seed, "step", step)
+        rollout = self.rollouts.take(step, course.position.cursor)
+        if rollout.version == policy.version:
+            clock("canary")
+            self.engine.check_samples(rollout.groups, temperature, step)
+        if loop.ahead and step < loop.steps:
+            clock("begin")
+            self.rollouts.begin(step + 1, rollout.cursor)
+        elif not loop.ahead:
+            self.engine.rest()
+        clock("update")
+        course.doing = f"the update of step {step}"
+        rate, version = loop.lr(step - 1), policy.version
+        batch = batch_of_groups(rollout.groups, temperature=temperature)
+        batch = batch.with_columns(prepare(batch, self.algorithm.objective.reads, reference=self.reference))
+        signal = signal_of(rollout.groups, batch, length_penalty=self.algorithm.length_penalty)
+        batch = batch.with_columns(self.algorithm.credit(signal))
+        with watched(f"step {step}, updating", len(batch) * loop.epochs_per_rollout, after=10.0):
+            updates = self._learn(batch, rows_per_group=len(rollout.groups[0].completions), lr=rate)
+        metrics: dict[str, float] = {
+            **rollout_metrics(rollout.groups, rollout.replaced), **update_metrics(updates), "effective_batch": taught(batch),
+            "lr": rate, "staleness": version - rollout.version,
+        }  # fmt: skip
+        self._conclude(course, Position(step, rollout.cursor), metrics, rollout, clock)
+        return metrics, rollout.groups
+
+    def _learn(self, batch: Batch, *, rows_per_group: int, lr: float) -> list[UpdateStats]:
+        """One rollout's optimiser steps, over whole groups, in order, as often as there are epochs."""
+        objective, epochs = self.algorithm.objective, self.loop.epochs_per_rollout
+        first, *later = split(batch, self.loop.updates_per_rollout, rows_per_group)
+        # the first update starts from the very policy that "old" means
+        parts = [first if epochs == 1 else self._with_old(first), *map(self._with_old, later)]
+        steps = []
+        for part in parts * epochs:
+            steps.append(self.policy.update(part, objective, lr=lr))
+            if self.reference and steps[-1].updates:
+                self.reference.follow()
+        return steps
+
+    def _with_old(self, part: Batch) -> Batch:
+        return part.with_columns({"old_logp": self.policy.score_as_updated(part, self.algorithm.objective)})
+
+    def _conclude(self, course: Course, position: Position, metrics: dict[str, float], rollout: Rollout, clock: Clock) -> None:
+        """Evaluate, store the numbers, save, where it is time."""
+        loop, step = self.loop, position.step
+        evaluating = step == loop.steps or bool(loop.eval_every and step % loop.eval_every == 0)
+        saving = step % loop.checkpoint_every == 0 and step < loop.steps
+        if evaluating or saving:
+            clock("settle")
+            self.rollouts.settle()
+        if evaluating:
+            clock("evaluate")
+            course.doing = f"the evaluation after step {step}"
+            self.engine.sync()
+            metrics |= _evaluation(self.evaluate)
+        with uninterrupted():
+            self.tracker.step(step, metrics | self.engine.facts() | _timing(clock, rollout))
+            course.reach(position)
+            if saving:
+                course.save()
 
 
 def _evaluation(evaluate: Callable[[], Accuracy] | None) -> dict[str, float]:

@@ -18,20 +18,32 @@ import shutil
 import stat
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from rl.learning.policy import Policy
 from rollout.store import RolloutStore
 from verifiers.atomic_files import atomic_path, read_file, remove_leftovers
 from verifiers.input_error import InputError, first_line
 
 LOCK = ".lock"
+
+
+class Kept(Protocol):
+    """What a checkpoint holds: a policy, its reference, a critic, each with files of its own names."""
+
+    def save(self, folder: Path) -> None:
+        """All that a bit-exact continuation needs."""
+
+    def load(self, folder: Path) -> None:
+        """What `save` wrote, into one that was built the same way. Raises an exception of any kind where it is another's."""
+
+    def checkpoint_bytes(self) -> int:
+        """About what `save` writes."""
 
 
 @dataclass(frozen=True)
@@ -182,23 +194,24 @@ class RunFolder:
 
     # --- checkpoints ---
 
-    def save(self, policy: Policy, position: Position) -> None:
+    def save(self, position: Position, *kept: Kept) -> None:
         """A checkpoint, whole or not at all; older ones beyond `keep_checkpoints` go."""
         path = self.checkpoints / _checkpoint_name(position.step)
         try:
             with atomic_path(path) as folder:
                 folder.mkdir()
-                policy.save(folder)
+                for part in kept:
+                    part.save(folder)
                 write_json(folder / "position.json", {"step": position.step, "cursor": position.cursor})
         except Exception as error:  # torch and safetensors have errors of their own for a full disk, some without its name
-            if shutil.disk_usage(self.path).free > policy.checkpoint_bytes():
+            if shutil.disk_usage(self.path).free > sum(part.checkpoint_bytes() for part in kept):
                 raise
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         for old in self._saved_checkpoints()[: -self.keep_checkpoints]:
             shutil.rmtree(old)
 
-    def restore(self, policy: Policy) -> Position | None:
-        """Loads the newest checkpoint into `policy` and forgets what was logged after it; None where there is none yet.
+    def restore(self, *kept: Kept) -> Position | None:
+        """Loads the newest checkpoint into what it was made of and forgets what was logged after it; None where there is none yet.
 
         Rollouts after it stay: the loop replays them.
         """
@@ -208,7 +221,7 @@ class RunFolder:
         if not saved:
             self.metrics_path.unlink(missing_ok=True)
             return None
-        position = self._load_newest(policy, saved)
+        position = self._load_newest(kept, saved)
         lines = [line for line in read_lines(self.metrics_path) if line["step"] <= position.step]
         if [line["step"] for line in lines] != list(range(position.step + 1)):
             raise InputError(
@@ -219,7 +232,7 @@ class RunFolder:
             temporary.write_text("".join(_to_json(line) + "\n" for line in lines), encoding="utf-8")
         return position
 
-    def _load_newest(self, policy: Policy, saved: list[Path]) -> Position:
+    def _load_newest(self, kept: Sequence[Kept], saved: list[Path]) -> Position:
         """The newest checkpoint's. Raises InputError for a damaged one, whatever it holds."""
         newest = saved[-1]
         remedy = f"remove that folder to go on from {saved[-2].name}" if len(saved) > 1 else "restore it, or start a new run"
@@ -233,7 +246,8 @@ class RunFolder:
                 position.step
             ):
                 raise ValueError("position.json is another checkpoint's")
-            policy.load(newest)
+            for part in kept:
+                part.load(newest)
         except (MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # pickle, zip, safetensors, transformers and peft have each their own for a file that is not theirs

@@ -14,16 +14,15 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from rl.learning.policy import Diverged, Policy
+from rl.learning.learner import Diverged
+from rl.learning.policy import Policy
 from rl.loop.seeds import Shuffled, derive_seed
 from rl.runs.run_folder import RunFolder
 from rl.runs.tracking import Clock
-from rollout.chat import Chat
-from rollout.engine import Engine, Sampling
 from rollout.interruption import uninterrupted
-from rollout.player import Group, Verify, collect_informative
+from rollout.player import Group, Player
 from rollout.progress import watched
 from rollout.store import Source
 from verifiers.input_error import InputError
@@ -49,18 +48,17 @@ class Rollout:
         return self.groups[0].completions[0].policy_version
 
 
-class Rollouts:
+class RolloutSource:
     """The rollouts of a run, in the order of its steps."""
+
+    kept_since = "are the checkpoint of step {step} and the rollouts sampled since, whose updates are done again"
 
     def __init__(
         self,
         *,
         policy: Policy,
-        engine: Engine,
-        chat: Chat,
-        sampling: Sampling,
+        player: Player,
         problems: Sequence[Problem],
-        verify: Verify,
         run: RunFolder,
         sync: Callable[[], None],
         problems_per_step: int,
@@ -69,7 +67,7 @@ class Rollouts:
         seed: int,
     ):
         """`sync` brings the policy's weights to the engine; `oldest`: by how many updates a rollout may lag behind the policy."""
-        self.policy, self.engine, self.chat, self.sampling, self.verify, self.run = policy, engine, chat, sampling, verify, run
+        self.policy, self.player, self.run = policy, player, run
         self.sync, self.count, self.max_refills, self.oldest, self.seed = sync, problems_per_step, max_refills, oldest, seed
         self.run.rollouts.source = Source(policy.name, chat.system_prompt, chat.has_template, sampling.temperature)
         self.problems = problems
@@ -143,13 +141,10 @@ class Rollouts:
 
     def _sample(self, step: int, cursor: int, clock: Clock, *, ahead: bool = False) -> Rollout:
         feed = _Feed(self.problems, self.stream, cursor)
-        seeded = replace(self.sampling, seed=derive_seed(self.seed, "sampling", step))
-        text = f"step {step}, sampling {self.count:,} x {seeded.completions:,} completions, up to {seeded.max_tokens:,} tokens each"
-        with nullcontext() if ahead else watched(text, self.count * seeded.completions, after=10.0):
-            groups, replaced = collect_informative(
-                feed.next, self.count, max_refills=self.max_refills,
-                engine=self.engine, chat=self.chat, sampling=seeded, verify=self.verify, clock=clock,
-            )  # fmt: skip
+        player, sampling = self.player.seeded(derive_seed(self.seed, "sampling", step)), self.player.sampling
+        text = f"step {step}, sampling {self.count:,} x {sampling.completions:,} completions, up to {sampling.max_tokens:,} tokens each"
+        with nullcontext() if ahead else watched(text, self.count * sampling.completions, after=10.0):
+            groups, replaced = player.collect_informative(feed.next, self.count, max_refills=self.max_refills, clock=clock)
         _require_finite(groups, step)
         clock("store")
         with uninterrupted():

@@ -9,16 +9,14 @@ from collections.abc import Sequence
 
 from rl.learning.policy import Policy
 from rollout.canary import Canary, bound_of, fixed_sequences
-from rollout.chat import Chat
-from rollout.engine import Engine
-from rollout.player import Group
+from rollout.player import Group, Player
 from verifiers.problem import Problem
 
 
-class Sampler:
-    def __init__(self, policy: Policy, engine: Engine, chat: Chat, problems: Sequence[Problem]):
-        self.policy, self.engine = policy, engine
-        prompts = [chat.render(problem) for problem in problems[:8]]
+class EngineSync:
+    def __init__(self, policy: Policy, player: Player, problems: Sequence[Problem]):
+        self.policy, self.engine = policy, player.engine
+        prompts = [player.chat.render(problem) for problem in problems[:8]]
         sequences = fixed_sequences(prompts, policy.vocabulary)
         self.canary = Canary(policy.score_sequences, sequences, bound=bound_of(policy.autocast, policy.device.type))
         self._facts: dict[str, float] = {}

@@ -1,0 +1,281 @@
+"""The owner of parameters, gradients and optimiser state.
+
+`update` knows nothing of any objective but weight * loss. Precision: "fp32" is plain; "bf16" computes under autocast with float32
+parameters where they train (a full policy's master weights, a LoRA's adapter) and bfloat16 where they do not (a LoRA's base). Dropout
+is off everywhere: the sampler has none, and the two must agree.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+
+from rl.learning.adapters import Lora, with_adapter
+from rl.learning.layout import LayoutName
+from rl.learning.model_loading import Dtype, prepare_model
+from rl.learning.token_terms import TokenTerms
+from rl.learning.update_stats import UpdateStats
+from rl.objectives.batch import Batch, micro_batches, trained
+from rl.objectives.objective import Objective, Terms
+from rollout.interruption import raise_if_interrupted, uninterrupted
+from rollout.progress import in_progress
+
+STEPS_BEFORE_GIVING_UP = 3
+
+
+class Diverged(RuntimeError):
+    """The policy is broken, or three steps in a row had a loss or gradient that is not finite; the message says what was seen."""
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """AdamW's settings. The learning rate is given to each update."""
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+
+
+class Learner:
+    """A causal language model with what is needed to train it."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        lora: Lora | None = None,
+        dtype: Dtype = "fp32",
+        optimizer: Optimizer | None = None,
+        gradient_checkpointing: bool = False,
+        tokens_per_micro_batch: int = 16_384,
+        layout: LayoutName = "padded",
+        device: str | torch.device | None = None,
+    ):
+        """`layout`: a model that does not allow it is trained padded (`self.layout` says). `device`: default CUDA where there is one."""
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model: Any = with_adapter(model, lora) if lora else model
+        self.model.to(self.device)
+        self.lora, self.tokens_per_micro_batch = lora, tokens_per_micro_batch
+        self.autocast = "bfloat16" if dtype == "bf16" else None
+        self.settings = optimizer or Optimizer()
+        prepare_model(self.model, gradient_checkpointing=gradient_checkpointing)
+        self.trainable: dict[str, nn.Parameter] = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        fields = {key: value for key, value in asdict(self.settings).items() if key != "max_grad_norm"}
+        self.optimizer = torch.optim.AdamW(list(self.trainable.values()), lr=0.0, **fields)
+        self.token_terms = TokenTerms(self.model)
+        self.layout: LayoutName = layout if self.token_terms.allows(layout) else "padded"
+        self.version = 0
+        self.skipped_in_a_row = 0
+
+    @property
+    def name(self) -> str:
+        """The hub id or folder that the model came from; "" where it was made here."""
+        return str(getattr(self.model.config, "name_or_path", "") or "")
+
+    @property
+    def vocabulary(self) -> int:
+        """Token ids that the model has; some may be unused by its tokenizer."""
+        return int(self.model.config.get_text_config().vocab_size)
+
+    # --- looking ---
+
+    def score(self, batch: Batch) -> Float[Tensor, "N"]:
+        """Log-probabilities of the masked tokens, without gradient; 0 elsewhere."""
+        return self.look(batch, ("logp",))["logp"]
+
+    def look(self, batch: Batch, terms: Collection[str]) -> Terms:
+        """Terms of the masked tokens, without gradient."""
+        rows = (trained(batch) > 0).nonzero().squeeze(1)
+        plan = micro_batches(batch.lengths, rows, 2 * self.tokens_per_micro_batch, packed=self.layout == "packed")
+        return self._over(batch, plan, terms)
+
+    def score_as_updated(self, batch: Batch, objective: Objective) -> Float[Tensor, "N"]:
+        """What an update on this batch would take for `logp` now, in its own micro-batches: in bf16 others differ by up to 0.01 a token.
+
+        Nothing changed in between, the update's ratios are exactly 1. Rows that it leaves out have 0.
+        """
+        self.model.train()  # as `update`
+        return self._over(batch, self._plan(batch, objective), ("logp",))["logp"]
+
+    def _over(self, batch: Batch, plan: list[Int[Tensor, "M"]], terms: Collection[str]) -> Terms:
+        found = {name: torch.zeros(len(batch.tokens), dtype=self._dtype) for name in terms}
+        with torch.no_grad():
+            for rows in plan:
+                raise_if_interrupted()
+                seen = self._forward(batch.take(rows).to(self.device), watches=terms)
+                places = batch.places(rows)
+                for name in terms:
+                    found[name][places] = seen[name].cpu()
+        return found
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.float64 if next(self.model.parameters()).dtype == torch.float64 else torch.float32
+
+    def _forward(self, part: Batch, *, terms: Collection[str] = (), watches: Collection[str] = ()) -> Terms:
+        with torch.autocast(self.device.type, getattr(torch, self.autocast)) if self.autocast else nullcontext():
+            return self.token_terms(part, layout=self.layout, terms=terms, watches=watches)
+
+    # --- learning ---
+
+    def update(self, batch: Batch, objective: Objective, *, lr: float) -> UpdateStats:
+        """One optimiser step on the whole batch. A step that is not finite is skipped and counted; the third in a row raises Diverged.
+
+        Raises ValueError for a column that the objective reads and nobody scored.
+        """
+        for name in objective.reads:
+            batch.column(name)
+        stats = UpdateStats(lr=lr)
+        plan = self._plan(batch, objective)
+        progress = in_progress()
+        if progress:
+            progress.total -= len(batch) - sum(map(len, plan))
+        self.optimizer.zero_grad(set_to_none=True)
+        for rows, loss in self._losses(batch, objective, plan, stats):
+            loss.backward()
+            if progress:
+                progress.finished(len(rows))
+        if plan:
+            with uninterrupted():
+                self._step(stats, lr)
+        return stats
+
+    def measure(self, batch: Batch, objective: Objective) -> UpdateStats:
+        """What an update on this batch would report, without gradient or step: a held-out loss."""
+        stats = UpdateStats(lr=0.0)
+        with torch.no_grad():
+            for _ in self._losses(batch, objective, self._plan(batch, objective), stats):
+                pass
+        return stats
+
+    def _losses(
+        self, batch: Batch, objective: Objective, plan: list[Int[Tensor, "M"]], stats: UpdateStats
+    ) -> Iterator[tuple[Int[Tensor, "M"], Float[Tensor, ""]]]:
+        """The rows of each micro-batch and its part of the loss."""
+        stats.measured = dict.fromkeys(objective.measures, 0.0)
+        weight = objective.weight(batch)
+        self.model.train()
+        for rows in plan:
+            raise_if_interrupted()
+            loss = self._loss(batch.take(rows).to(self.device), _weight_of(weight, batch, rows, objective), objective, stats)
+            stats.loss += loss.item()
+            yield rows, loss
+
+    def _plan(self, batch: Batch, objective: Objective) -> list[Int[Tensor, "M"]]:
+        """The micro-batches of an update: whole units, those of which some sequence has something to teach."""
+        idle = trained(batch) == 0
+        if objective.idle:
+            idle = idle | objective.idle(batch)
+        units = torch.arange(len(batch)).reshape(-1, objective.rows_per_unit)
+        rows = units[~idle.reshape(units.shape).all(1)].reshape(-1)
+        return micro_batches(
+            batch.lengths, rows, self.tokens_per_micro_batch, rows_per_unit=objective.rows_per_unit, packed=self.layout == "packed"
+        )
+
+    def _loss(self, part: Batch, weight: Tensor, objective: Objective, stats: UpdateStats) -> Float[Tensor, ""]:
+        terms = self._forward(part, terms=objective.terms, watches=objective.watches)
+        loss = objective.loss(terms, part)
+        weight = weight.to(self.device)
+        if loss.shape != weight.shape:
+            raise ValueError(f"the objective's loss has the shape {tuple(loss.shape)} and its weight {tuple(weight.shape)}")
+        stats.add(part, objective, {name: value.detach() for name, value in terms.items()})
+        per_token = len(loss) == len(part.tokens)
+        return torch.where(part.mask, weight * loss, 0.0).sum() if per_token else (weight * loss).sum()
+
+    def _step(self, stats: UpdateStats, lr: float) -> None:
+        gradients = [p.grad for p in self.trainable.values() if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        stats.grad_norm = float(norm)
+        if not (math.isfinite(stats.loss) and math.isfinite(stats.grad_norm)):
+            self._skip_step(stats)  # before clipping, which would spread one tensor's nan over all
+            return
+        nn.utils.clip_grads_with_norm_(self.trainable.values(), self.settings.max_grad_norm, norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.version += 1
+        self.skipped_in_a_row = 0
+        stats.updates = 1
+
+    def _skip_step(self, stats: UpdateStats) -> None:
+        broken = [name for name, p in self.trainable.items() if p.grad is not None and not torch.isfinite(p.grad).all()]
+        self.optimizer.zero_grad(set_to_none=True)
+        stats.skipped = 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row >= STEPS_BEFORE_GIVING_UP:
+            where = f"{len(broken)} of {len(self.trainable)} tensors, first {broken[0]}" if broken else "none"
+            if not broken:
+                where += "; the loss itself" if not math.isfinite(stats.loss) else "; their norm is too large for a float"
+            raise Diverged(
+                f"{self.skipped_in_a_row} steps in a row were not finite and were skipped: loss {stats.loss}, gradient norm "
+                f"{stats.grad_norm}, learning rate {stats.lr:g}, policy version {self.version}; gradients not finite in {where}. "
+                "Lower the learning rate or the precision's risk (fp32), and look at the last rollouts of the run."
+            )
+
+    # --- on disk ---
+
+    def save_model(self, folder: Path) -> None:
+        """In the format of transformers (full) or peft (adapter), loadable by `from_pretrained`."""
+        self.model.save_pretrained(folder)
+
+    def save(self, folder: Path) -> None:
+        """The model as `save_model`, and what else a bit-exact continuation needs."""
+        self.save_model(folder / "model")
+        state = {"optimizer": self.optimizer.state_dict(), "version": self.version, "skipped": self.skipped_in_a_row}
+        torch.save(state, folder / "trainer.pt")
+
+    def checkpoint_bytes(self) -> int:
+        """About what `save` writes: what trains (a LoRA) or the whole model, and two moments of what trains."""
+        return 3 * sum(p.numel() * p.element_size() for p in self.trainable.values())
+
+    def load(self, folder: Path) -> None:
+        """Into a learner that was built the same way as the saved one. Raises ValueError, or what reads the files, if it is another's."""
+        if self.lora:
+            from peft import get_peft_model_state_dict, set_peft_model_state_dict
+            from safetensors.torch import load_file
+
+            tensors = load_file(folder / "model" / "adapter_model.safetensors", device=str(self.device))
+            require_same(get_peft_model_state_dict(self.model, save_embedding_layers=False), tensors, "the adapter")
+            set_peft_model_state_dict(self.model, tensors)
+        else:
+            saved, seen = AutoModelForCausalLM.from_pretrained(
+                folder / "model", dtype=torch.float32, trust_remote_code=False, local_files_only=True, output_loading_info=True
+            )
+            if lost := [*seen["missing_keys"], *seen["unexpected_keys"], *seen["mismatched_keys"]]:
+                raise ValueError(f"its weights are not this model's ({len(lost)} differ, first {lost[0]})")
+            self.model.load_state_dict(saved.state_dict())
+        # to the CPU: the optimiser moves its moments to the parameters and leaves its counters there, where reading them waits for no GPU
+        state = torch.load(folder / "trainer.pt", map_location="cpu", weights_only=True)
+        self._require_own(state)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.version, self.skipped_in_a_row = state["version"], state["skipped"]
+
+    def _require_own(self, state: Any) -> None:
+        if not isinstance(state, dict) or not isinstance(state.get("version"), int) or not isinstance(state.get("skipped"), int):
+            raise ValueError("trainer.pt holds no trainer's state")
+        shapes = [parameter.shape for parameter in self.trainable.values()]
+        for place, moments in state["optimizer"]["state"].items():
+            if place >= len(shapes) or not moments["exp_avg"].shape == moments["exp_avg_sq"].shape == shapes[place]:
+                raise ValueError("trainer.pt is another policy's")
+
+
+def _weight_of(weight: Tensor, batch: Batch, rows: Int[Tensor, "R"], objective: Objective) -> Tensor:
+    """What the units of some sequences count: [N] or [U] of the whole step to that of a part."""
+    if len(weight) == len(batch.tokens):
+        return weight[batch.places(rows)]
+    return weight[rows.reshape(-1, objective.rows_per_unit)[:, 0] // objective.rows_per_unit]
+
+
+def require_same(own: Mapping[str, Tensor], given: Mapping[str, Tensor], what: str) -> None:
+    wrong = [name for name, tensor in own.items() if name not in given or given[name].shape != tensor.shape]
+    if wrong:
+        raise ValueError(f"{what} is another policy's ({len(wrong)} of {len(own)} tensors, first {wrong[0]})")

@@ -1,0 +1,131 @@
+"""Log-probabilities and entropy of given tokens, without ever holding N x V.
+
+The backbone gives hidden states; the output head runs over the wanted tokens only, a chunk at a time, and is run again in the
+backward pass. Models whose head does more than one linear map (soft-capped or scaled logits) are recognised by comparing with
+the model's own logits once; the few that this file cannot reproduce fall back to the model's whole forward pass.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from rl.learning.layout import LAYOUTS, LayoutName
+from rl.objectives.batch import Batch, lay_out
+from rl.objectives.objective import Terms
+
+MAX_LOGITS = 2**25
+"""Elements of the largest logits tensor: 128 MiB in float32."""
+_CLOSE = 1e-3
+"""Of two ways to the same logits, in float32."""
+
+
+class TokenTerms:
+    """Callable on a causal model (transformers, or peft around one)."""
+
+    def __init__(self, model: nn.Module):
+        self.model = model
+        causal: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.backbone = getattr(causal, causal.base_model_prefix, None)
+        self.head = causal.get_output_embeddings()
+        config = causal.config.get_text_config()
+        self.softcap: float | None = getattr(config, "final_logit_softcapping", None)
+        # Cohere multiplies by logit_scale, Granite divides by logits_scaling
+        self.scale = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
+        self.vocabulary = int(config.vocab_size)
+        self.chunked = self.backbone is not None and self.head is not None and self._reproduces_the_model()
+
+    def _reproduces_the_model(self) -> bool:
+        tokens = (torch.arange(8, device=self._device) * 7 % self.vocabulary)[None]
+        was_training = self.model.training
+        self.model.eval()
+        with torch.no_grad():
+            own = self._logits(self.backbone(input_ids=tokens, use_cache=False).last_hidden_state)
+            theirs = self.model(input_ids=tokens, use_cache=False).logits.float()
+        self.model.train(was_training)
+        return own.shape == theirs.shape and torch.allclose(own, theirs, atol=_CLOSE, rtol=_CLOSE)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def allows(self, layout: LayoutName) -> bool:
+        """Whether the model gives in this layout what it gives padded. A model may let packed sequences see each other, in silence."""
+        if layout == "padded":
+            return True
+        count = min(self.vocabulary, 24)
+        sequences = [[(7 * n + 3 * length) % count for n in range(length)] for length in (9, 5, 7)]
+        masks = [[n > 0 for n in range(len(sequence))] for sequence in sequences]
+        batch = lay_out(sequences, masks, [1] * 3).to(self._device)
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                own, plain = (self(batch, layout=name)["logp"] for name in (layout, "padded"))
+        except (TypeError, ValueError, RuntimeError, IndexError):  # it takes no positions, or not these
+            return False
+        finally:
+            self.model.train(was_training)
+        bound = _CLOSE if own.dtype == torch.float32 and next(self.model.parameters()).dtype != torch.bfloat16 else 0.05
+        return torch.allclose(own, plain, atol=bound, rtol=bound)
+
+    def _logits(self, hidden: Float[Tensor, "... H"]) -> Float[Tensor, "... V"]:
+        logits = _at_least_float32(self.head(hidden)) * self.scale
+        return self.softcap * torch.tanh(logits / self.softcap) if self.softcap else logits
+
+    def __call__(
+        self, batch: Batch, *, layout: LayoutName = "padded", terms: Collection[str] = ("logp",), watches: Collection[str] = ()
+    ) -> Terms:
+        """`terms`, with gradient, and `watches`, without: [N] of `logp` and `entropy` under softmax(logits / temperature).
+
+        At least float32; 0 where the batch's mask is False.
+        """
+        laid = LAYOUTS[layout](batch)
+        source, targets = laid.source[batch.mask], batch.tokens[batch.mask]
+        entropy = None if "entropy" not in (*terms, *watches) else "entropy" in terms
+        if self.chunked:
+            hidden = self.backbone(**laid.inputs, use_cache=False).last_hidden_state.flatten(0, 1)[source]
+            found = self._by_chunks(hidden, targets, batch.temperature, entropy)
+        else:
+            logits = self.model(**laid.inputs, use_cache=False).logits.flatten(0, 1)[source]
+            found = _of_logits(_at_least_float32(logits), targets, batch.temperature, entropy)
+        return {
+            name: value.new_zeros(len(batch.tokens)).masked_scatter(batch.mask, value)
+            for name, value in zip(("logp", "entropy")[: len(found)], found, strict=True)
+        }
+
+    def _by_chunks(
+        self, hidden: Float[Tensor, "M H"], targets: Int[Tensor, "M"], temperature: float, entropy: bool | None
+    ) -> tuple[Float[Tensor, "M"], ...]:
+        size = max(1, MAX_LOGITS // max(1, self.head.weight.shape[0]))
+
+        def run(hidden: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
+            return _of_logits(self._logits(hidden), targets, temperature, entropy)
+
+        if len(targets) <= size:
+            return run(hidden, targets)
+        # recomputing the head in the backward pass is what keeps one chunk of logits alive instead of all of them
+        parts = [
+            checkpoint(run, h, t, use_reentrant=False) if torch.is_grad_enabled() else run(h, t)
+            for h, t in zip(hidden.split(size), targets.split(size), strict=True)
+        ]
+        return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+
+
+def _at_least_float32(logits: Tensor) -> Tensor:
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def _of_logits(
+    logits: Float[Tensor, "M V"], targets: Int[Tensor, "M"], temperature: float, entropy: bool | None
+) -> tuple[Float[Tensor, "M"], ...]:
+    """(log-probability,) or (log-probability, entropy): `entropy` says whether with its gradient, None that nobody asks."""
+    every = torch.log_softmax(logits / temperature, dim=-1)
+    logp = every.gather(1, targets[:, None]).squeeze(1)
+    if entropy is None:
+        return (logp,)
+    with torch.set_grad_enabled(entropy and torch.is_grad_enabled()):
+        return logp, -(every.exp() * every).sum(-1)
