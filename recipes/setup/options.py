@@ -18,7 +18,7 @@ from recipes.setup.option_values import fits, restored
 from verifiers.input_error import InputError
 
 EngineName = Literal["auto", "hf", "vllm", "server", "ray"]
-AlgorithmName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl"]
+AlgorithmName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl", "raft"]
 Reward = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 EngineOption = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 

@@ -163,9 +163,7 @@ def named(
     return with_terms(factory(**given), kl=kl, correction=correction, entropy_coef=entropy_coef)
 
 
-def with_terms(
-    algorithm: Algorithm, *, kl: KL | None = None, correction: Correction | None = None, entropy_coef: float = 0.0
-) -> Algorithm:
+def with_terms(algorithm: Algorithm, *, kl: KL | None = None, correction: Correction | None = None, entropy_coef: float = 0.0) -> Algorithm:
     """The algorithm with these terms beside its token loss."""
     loss = algorithm.objective.loss
     if not isinstance(loss, Surrogate):

@@ -143,4 +143,4 @@ def accepted(signal: Signal, *, threshold: float = 1.0) -> Credit:
     Online RFT (DeepSeekMath, arXiv:2402.03300, section 5.2.1) and RAFT (arXiv:2304.06767): wrong answers teach nothing.
     """
     good = signal.valid & (_known(signal) >= threshold)
-    return {"advantage": _over_tokens(good.float(), signal.batch)}
+    return {"advantage": _over_tokens(good.to(signal.outcome.dtype), signal.batch)}

@@ -46,4 +46,6 @@ def loss_of(objective: Any, logp: Tensor, batch: Batch) -> Tensor:
     flat = logp.reshape(-1)
     terms = {"logp": flat, "entropy": torch.zeros_like(flat)}
     loss = objective.loss(terms, batch)
-    return (torch.where(batch.mask, objective.weight(batch) * loss, 0.0) if len(loss) == len(flat) else objective.weight(batch) * loss).sum()
+    return (
+        torch.where(batch.mask, objective.weight(batch) * loss, 0.0) if len(loss) == len(flat) else objective.weight(batch) * loss
+    ).sum()

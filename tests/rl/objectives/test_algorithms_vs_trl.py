@@ -6,15 +6,16 @@ an attribute that a later TRL reads in addition fails loudly.
 """
 
 from collections import defaultdict
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from rl.objectives import advantages, losses
-from rl.objectives.advantages import Signal
-from rl.objectives.algorithms import Algorithm, named
-from rl.objectives.losses import KL, Correction
+from rl.objectives import credit, policy_gradient, weights
+from rl.objectives.algorithms import named
+from rl.objectives.policy_gradient import KL, Correction
+from tests.rl.grids import as_rows, loss_of, signal_on
 
 MAX_LENGTH = 9
 GROUPS, SIZE = 3, 4
@@ -33,10 +34,16 @@ class Case:
         self.lengths = [6, *torch.randint(1, 7, (GROUPS * SIZE - 1,), generator=generator).tolist()]  # one fills the width
         self.mask = torch.arange(6)[None] < torch.tensor(self.lengths)[:, None]
         self.outcome = torch.rand(GROUPS, SIZE, dtype=torch.float64, generator=generator)
-        self.signal = Signal(self.outcome, torch.ones(GROUPS, SIZE, dtype=torch.bool), self.mask)
+        self.signal = signal_on(self.outcome, self.mask)
         self.old = -noise(1.0).abs() - 0.5
         self.logp, self.ref = self.old + noise(0.3), self.old + noise(0.3)
         self.sampler = (self.old + noise(0.2)).float().double()  # TRL keeps the sampler's in float32
+
+    def batch(self, algorithm, **columns):
+        """The rollout's, credit given; by default with the old log-probabilities."""
+        scored = {"old_logp": self.old, "sampler_logp": self.sampler, "ref_logp": self.ref} if not columns else columns
+        flat = {name: x.reshape(-1) for name, x in scored.items()}
+        return self.signal.batch.with_columns({**flat, **algorithm.credit(self.signal)})
 
 
 cases = pytest.mark.parametrize("case", [Case(0), Case(1), Case(2)], ids=lambda case: f"seed{case.seed}")
@@ -111,12 +118,7 @@ def trl_loss_and_gradient(trl, case, **settings):
 
 def our_loss_and_gradient(case, algorithm):
     logp = case.logp.clone().requires_grad_()
-    token_loss = algorithm.loss(logp, case.old, algorithm.advantage(case.signal), case.mask)
-    if algorithm.correction:
-        token_loss = token_loss * algorithm.correction(case.old, case.sampler, case.mask)
-    if algorithm.kl:
-        token_loss = token_loss + algorithm.kl.coef * algorithm.kl.estimator(logp, case.ref)
-    loss = (algorithm.weight(case.mask) * token_loss).sum()
+    loss = loss_of(algorithm.objective, logp, case.batch(algorithm))
     loss.backward()
     return loss.detach(), logp.grad
 
@@ -182,7 +184,7 @@ def test_without_old_log_probabilities_the_ratio_is_one_but_has_a_gradient(trl, 
     theirs = trl_loss_and_gradient(trl, case, num_iterations=1)  # TRL then takes logp.detach() for old
     logp = case.logp.clone().requires_grad_()
     algorithm = ours("grpo")
-    loss = (algorithm.weight(case.mask) * algorithm.loss(logp, logp.detach(), algorithm.advantage(case.signal), case.mask)).sum()
+    loss = loss_of(algorithm.objective, logp, case.batch(algorithm, sampler_logp=case.sampler))
     loss.backward()
     torch.testing.assert_close((loss.detach(), logp.grad), theirs, atol=1e-6, rtol=1e-6, check_dtype=False)
 
@@ -200,27 +202,28 @@ NO_VERDICTS = {"all judged": (), "one is not": (1,), "one is left": (0, 1, 3), "
 @cases
 @pytest.mark.parametrize("missing", NO_VERDICTS.values(), ids=NO_VERDICTS)
 @pytest.mark.parametrize(
-    ("advantage", "trainer", "settings"),
+    ("given", "trainer", "settings"),
     [
-        (advantages.zscore, "GRPO", {"scale_rewards": "group"}),
-        (advantages.center, "GRPO", {"scale_rewards": "none"}),
-        (advantages.leave_one_out, "RLOO", {}),
+        (credit.zscore, "GRPO", {"scale_rewards": "group"}),
+        (credit.center, "GRPO", {"scale_rewards": "none"}),
+        (credit.leave_one_out, "RLOO", {}),
     ],
 )
-def test_advantages(trl, case, advantage, trainer, settings, missing):
+def test_advantages(trl, case, given, trainer, settings, missing):
     rewards = spoilt(case.outcome, *missing)
     if trainer == "RLOO":
         settings = settings | {"_generate": lambda prompts: ([[3]] * len(prompts), [[5] * n for n in case.lengths], prompts)}
     theirs = trl_rollout(getattr(trl, trainer), stand_in(case, rewards, **settings))["advantages"]
-    valid = ~rewards.isnan()
-    mine = advantage(Signal(rewards, valid, case.mask & valid.reshape(-1, 1)))
+    signal = signal_on(rewards, case.mask, ~rewards.isnan())
+    mine = as_rows(given(signal)["advantage"], signal.batch)
     torch.testing.assert_close(mine, theirs[:, None] * case.mask, atol=1e-6, rtol=1e-6)
 
 
 def test_equal_rewards(trl):
     case, rewards = Case(0), torch.full((GROUPS, SIZE), 0.1, dtype=torch.float64)
     theirs = trl_rollout(trl.GRPO, stand_in(case, rewards))["advantages"]
-    mine = advantages.zscore(Signal(rewards, torch.ones(GROUPS, SIZE, dtype=torch.bool), case.mask))
+    signal = signal_on(rewards, case.mask)
+    mine = as_rows(credit.zscore(signal)["advantage"], signal.batch)
     torch.testing.assert_close(mine, theirs[:, None] * case.mask, atol=1e-6, rtol=0)
 
 
@@ -235,10 +238,9 @@ def test_rloos_gradient_on_policy_up_to_the_weights(trl, case):
     trl.RLOO._compute_loss(standing, standing.model, inputs).backward()
     theirs, logp.grad = logp.grad, None
     rloo = ours("rloo")
-    per_sequence = Algorithm(rloo.advantage, rloo.loss, lambda mask: mask.double() / len(mask))
-    for algorithm, factor in ((per_sequence, 1), (rloo, case.mask.sum() / len(case.mask))):
-        loss = (algorithm.weight(case.mask) * algorithm.loss(logp, case.old, algorithm.advantage(case.signal), case.mask)).sum()
-        gradient = torch.autograd.grad(loss, logp)[0]
+    per_sequence = replace(rloo.objective, weight=lambda batch: batch.mask.double() / len(batch))
+    for objective, factor in ((per_sequence, 1), (rloo.objective, case.mask.sum() / len(case.mask))):
+        gradient = torch.autograd.grad(loss_of(objective, logp, case.batch(rloo)), logp)[0]
         torch.testing.assert_close(gradient * factor, theirs, atol=1e-6, rtol=1e-6)
 
 
@@ -248,5 +250,5 @@ def test_k3_is_the_kl_that_trl_reports(trl, case):
     inputs = trl_rollout(trl.GRPO, standing)
     standing.scored = {"policy": case.logp}
     trl.GRPO._compute_loss(standing, standing.model, inputs)
-    mine = (losses.token_mean(case.mask) * losses.k3(case.logp, case.ref)).sum()
+    mine = (weights.token_mean(case.signal.batch) * policy_gradient.k3(case.logp.reshape(-1), case.ref.reshape(-1))).sum()
     assert standing._metrics["train"]["kl"] == [pytest.approx(mine.item(), abs=1e-6)]
