@@ -1,14 +1,18 @@
-"""Log-probabilities and entropies of given tokens equal those of the model's own logits, for every way of computing them."""
+"""Log-probabilities and entropies of given tokens equal those of the model's own logits, for every way of computing them and of laying
+the tokens out."""
 
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from rl.learning import log_probabilities
-from rl.learning.log_probabilities import TokenLogProbs
-from rl.learning.policy import Lora, Policy
-from rl.objectives.batch import Batch
+from rl.learning import token_terms
+from rl.learning.adapters import Lora
+from rl.learning.layout import LAYOUTS, Layout, packed, padded
+from rl.learning.policy import Policy
+from rl.learning.token_terms import TokenTerms
+from rl.objectives.batch import lay_out
+from tests.rl.grids import as_rows, ragged
 
 VOCABULARY = 24
 SMALL = {
@@ -57,6 +61,13 @@ def inputs(rows=3, width=9, seed=0):
     return torch.where(attention, tokens, 0), attention, wanted
 
 
+def score_of(model, temperature=1.0, **options):
+    """(log p, entropy) of `inputs`, as tables."""
+    batch = ragged(*inputs(), temperature=temperature)
+    found = TokenTerms(model)(batch, terms=("logp", "entropy"), **options)
+    return as_rows(found["logp"], batch), as_rows(found["entropy"], batch)
+
+
 def by_hand(model, tokens, attention, wanted, temperature):
     """One sequence at a time, without padding, through the model's own logits: log p and -sum p log p of each wanted token."""
     logp, entropy = torch.zeros(tokens.shape), torch.zeros(tokens.shape)
@@ -78,21 +89,21 @@ def test_they_equal_the_models_own(model, family, temperature):
     tokens, attention, wanted = inputs()
     with torch.no_grad():
         expected = by_hand(model, tokens, attention, wanted, temperature)
-        mine = TokenLogProbs(model)(tokens, attention, wanted, temperature=temperature)
+        mine = score_of(model, temperature)
     torch.testing.assert_close(mine, expected, atol=1e-5, rtol=0)
     assert expected[0].std() > 0.1, "the distribution is too flat to tell temperatures apart"
 
 
 @every_head
 def test_chunks_change_neither_value_nor_gradient(model, family, monkeypatch):
-    tokens, attention, wanted = inputs()
-    score = TokenLogProbs(model)
-    factor = torch.randn(2, *tokens.shape, generator=torch.Generator().manual_seed(1))
+    batch = ragged(*inputs(), temperature=0.7)
+    score = TokenTerms(model)
+    factor = torch.randn(2, len(batch.tokens), generator=torch.Generator().manual_seed(1))
 
     def run(most):
-        monkeypatch.setattr(log_probabilities, "MAX_LOGITS", most)
+        monkeypatch.setattr(token_terms, "MAX_LOGITS", most)
         model.zero_grad()
-        logp, entropy = score(tokens, attention, wanted, temperature=0.7, entropy_gradient=True)
+        logp, entropy = score(batch, terms=("logp", "entropy")).values()
         (factor[0] * logp + factor[1] * entropy).sum().backward()
         return logp.detach(), entropy.detach(), {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
@@ -105,7 +116,7 @@ def test_chunks_change_neither_value_nor_gradient(model, family, monkeypatch):
 def test_the_gradient_is_that_of_the_models_own_logits(make_llama):
     model = make_llama().eval()
     tokens, attention, wanted = inputs()
-    TokenLogProbs(model)(tokens, attention, wanted, temperature=0.7)[0].sum().backward()
+    TokenTerms(model)(ragged(tokens, attention, wanted, temperature=0.7))["logp"].sum().backward()
     mine = {name: p.grad.clone() for name, p in model.named_parameters()}
     model.zero_grad()
     by_hand(model, tokens, attention, wanted, 0.7)[0].sum().backward()
@@ -119,16 +130,15 @@ def test_the_gradient_is_that_of_the_models_own_logits(make_llama):
 def test_no_more_logits_than_asked_for_exist_at_once(model, family, lora, monkeypatch):
     """These families must take the chunked path; the model's own logits would be B x T x V."""
     most = 4 * VOCABULARY
-    monkeypatch.setattr(log_probabilities, "MAX_LOGITS", most)
+    monkeypatch.setattr(token_terms, "MAX_LOGITS", most)
     policy = Policy(
         model, lora=Lora(rank=2, target_modules=("q_proj",) if family != "gpt2" else ("c_attn",)) if lora else None, device="cpu"
     )
     sizes = []
-    policy.logprobs.head.register_forward_hook(lambda module, args, output: sizes.append(output.numel()))
+    policy.token_terms.head.register_forward_hook(lambda module, args, output: sizes.append(output.numel()))
     tokens, attention, wanted = inputs()
     policy.model.train()
-    logp, _ = policy.logprobs(tokens, attention, wanted, temperature=1.0)
-    logp.sum().backward()
+    policy.token_terms(ragged(tokens, attention, wanted), watches=("entropy",))["logp"].sum().backward()
     assert max(sizes) == most < wanted.sum() * VOCABULARY < tokens.numel() * VOCABULARY
     assert sum(sizes) == 2 * wanted.sum() * VOCABULARY  # every wanted token once, and once again in the backward pass
 
@@ -144,41 +154,120 @@ def test_a_head_that_is_not_understood_falls_back_to_the_models_own(make_llama):
             return output
 
     model.__class__ = Doubled
-    score = TokenLogProbs(model)
-    tokens, attention, wanted = inputs()
     with torch.no_grad():
-        expected = by_hand(model, tokens, attention, wanted, 1.0)
-        torch.testing.assert_close(score(tokens, attention, wanted, temperature=1.0), expected, atol=1e-5, rtol=0)
-    assert not score.chunked
+        expected = by_hand(model, *inputs(), 1.0)
+        torch.testing.assert_close(score_of(model), expected, atol=1e-5, rtol=0)
+    assert not TokenTerms(model).chunked
 
 
 @every_head
-def test_padding_on_the_right_does_not_matter(model, family):
-    tokens, attention, wanted = inputs()
+def test_neither_what_stands_in_the_padding_nor_longer_rows_beside_it_matter(model, family, monkeypatch):
+    batch, score = ragged(*inputs()), TokenTerms(model)
 
-    def widen(x, value):
-        return torch.nn.functional.pad(x, (0, 5), value=value)
+    def filled(pad):
+        def layout(batch):
+            laid = padded(batch)
+            tokens = torch.where(laid.inputs["attention_mask"] == 1, laid.inputs["input_ids"], pad)
+            return Layout({**laid.inputs, "input_ids": tokens}, laid.source)
 
-    score = TokenLogProbs(model)
+        return layout
+
+    def terms(batch):
+        return list(score(batch, terms=("logp", "entropy")).values())
+
     with torch.no_grad():
-        narrow = score(tokens, attention, wanted, temperature=1.0)
-        for pad in (0, 17):
-            wide = score(widen(tokens, pad), widen(attention, False), widen(wanted, False), temperature=1.0)
-            torch.testing.assert_close([x[:, :9] for x in wide], list(narrow), atol=1e-5, rtol=0)
-            assert all((x[:, 9:] == 0).all() for x in wide)
+        together = terms(batch)
+        monkeypatch.setitem(LAYOUTS, "padded", filled(17))
+        torch.testing.assert_close(terms(batch), together, atol=1e-5, rtol=0)
+        for row in range(len(batch)):
+            alone = torch.tensor([row])
+            torch.testing.assert_close(terms(batch.take(alone)), [x[batch.row == row] for x in together], atol=1e-5, rtol=0)
+
+
+PACKS = [family for family in HEADS if family != "opt"]
+
+
+@pytest.mark.parametrize("family", PACKS)
+@pytest.mark.parametrize("temperature", [0.7, 1.3])
+def test_packed_they_equal_the_models_own_of_each_sequence_alone(model, family, temperature):
+    assert TokenTerms(model).allows("packed")
+    with torch.no_grad():
+        expected = by_hand(model, *inputs(), temperature)
+        torch.testing.assert_close(score_of(model, temperature, layout="packed"), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", PACKS)
+def test_packed_the_gradient_is_the_padded_ones(model, family):
+    batch, score = ragged(*inputs(), temperature=0.7), TokenTerms(model)
+    factor = torch.randn(2, len(batch.tokens), generator=torch.Generator().manual_seed(1))
+
+    def run(layout):
+        model.zero_grad()
+        logp, entropy = score(batch, layout=layout, terms=("logp", "entropy")).values()
+        (factor[0] * logp + factor[1] * entropy).sum().backward()
+        return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+    torch.testing.assert_close(run("packed"), run("padded"), atol=1e-4, rtol=1e-4)
+
+
+def test_packed_there_is_no_padding():
+    laid = packed(ragged(*inputs()))
+    assert laid.inputs["input_ids"].shape == (1, 9 + 7 + 4)
+    assert laid.inputs["position_ids"].tolist() == [[*range(9), *range(7), *range(4)]]
+
+
+LEAKY = {
+    "opt": {},  # its positions come from an attention mask
+    "bloom": {"n_head": 4, "n_layer": 2},  # it takes no positions
+    "lfm2": {"layer_types": ["conv", "full_attention"]},  # its convolution reaches over the seam
+}
+
+
+@pytest.mark.parametrize("family", LEAKY)
+def test_a_model_that_does_not_keep_packed_sequences_apart_is_found_out(one_thread, family, monkeypatch):
+    names = {"opt": "OPTConfig", "bloom": "BloomConfig", "lfm2": "Lfm2Config"}
+    monkeypatch.setitem(HEADS, family, (names[family], HEADS.get(family, ("", {}))[1] | LEAKY[family]))
+    model = make_model(family)
+    assert TokenTerms(model).allows("padded")
+    assert not TokenTerms(model).allows("packed")
+    assert Policy(model, layout="packed", device="cpu").layout == "padded"
+    with torch.no_grad():
+        expected = by_hand(model, *inputs(), 1.0)
+        torch.testing.assert_close(score_of(model), expected, atol=1e-5, rtol=0)
+        wrong = score_of(model, layout="packed")[0] if family != "bloom" else None
+    assert wrong is None or (wrong - expected[0]).abs().max() > 0.1, "packed it would be another policy, in silence"
+
+
+def test_a_model_that_ignores_positions_is_found_out(make_llama):
+    """A wrapper that swallows what it does not know, as models with code of their own do: the sequences then see each other."""
+    model = make_llama().eval()
+    own = model.model.forward
+    model.model.forward = lambda *args, position_ids=None, **kwargs: own(*args, **kwargs)
+    assert not TokenTerms(model).allows("packed")
+    assert Policy(model, layout="packed", device="cpu").layout == "padded"
+
+
+def test_asking_what_a_layout_allows_leaves_the_model_in_its_mode(make_llama):
+    model = make_llama()
+    for mode in (True, False):
+        model.train(mode)
+        assert TokenTerms(model).allows("packed")
+        assert model.training is mode
 
 
 def test_what_is_not_wanted_is_zero_and_costs_no_gradient(make_qwen2):
     tokens, attention, wanted = inputs()
-    score = TokenLogProbs(make_qwen2())
-    logp, entropy = score(tokens, attention, torch.zeros_like(wanted), temperature=1.0)
-    assert (logp == 0).all()
-    assert (entropy == 0).all()
-    logp, entropy = score(tokens, attention, wanted, temperature=1.0)
-    assert ((logp != 0) == wanted).all()
-    assert ((entropy != 0) == wanted).all()
-    assert logp.requires_grad
-    assert not entropy.requires_grad  # unless asked for
+    score = TokenTerms(make_qwen2())
+    for value in score(ragged(tokens, attention, torch.zeros_like(wanted)), watches=("entropy",)).values():
+        assert (value == 0).all()
+    batch = ragged(tokens, attention, wanted)
+    found = score(batch, watches=("entropy",))
+    assert ((found["logp"] != 0) == batch.mask).all()
+    assert ((found["entropy"] != 0) == batch.mask).all()
+    assert found["logp"].requires_grad
+    assert not found["entropy"].requires_grad  # unless asked for
+    assert score(batch, terms=("logp", "entropy"))["entropy"].requires_grad
+    assert list(score(batch)) == ["logp"]
 
 
 @pytest.mark.parametrize(("peak", "expected"), [(0.0, torch.tensor(VOCABULARY).log().item()), (100.0, 0.0)])
@@ -187,14 +276,12 @@ def test_entropy_by_hand(peak, expected):
     head = torch.nn.Linear(2, VOCABULARY)
     head.weight.data.zero_()
     head.bias.data = peak * (torch.arange(VOCABULARY) == 3)
-    score = TokenLogProbs.__new__(TokenLogProbs)
+    score = TokenTerms.__new__(TokenTerms)
     score.backbone = lambda input_ids, **_: SimpleNamespace(last_hidden_state=torch.ones(*input_ids.shape, 2))
     score.head, score.softcap, score.scale, score.chunked = head, None, 1.0, True
-    tokens = torch.full((1, 3), 3)
-    wanted = torch.tensor([[False, True, True]])
-    logp, entropy = score(tokens, torch.ones_like(wanted), wanted, temperature=1.0)
-    assert entropy.tolist() == [[0.0, pytest.approx(expected, abs=1e-6), pytest.approx(expected, abs=1e-6)]]
-    assert logp.tolist() == [[0.0, pytest.approx(-expected, abs=1e-6), pytest.approx(-expected, abs=1e-6)]]
+    found = score(lay_out([[3, 3, 3]], [[False, True, True]], [1]), watches=("entropy",))
+    assert found["entropy"].tolist() == [0.0, pytest.approx(expected, abs=1e-6), pytest.approx(expected, abs=1e-6)]
+    assert found["logp"].tolist() == [0.0, pytest.approx(-expected, abs=1e-6), pytest.approx(-expected, abs=1e-6)]
 
 
 @pytest.mark.parametrize("family", ["qwen2", "gpt2", "opt"])
@@ -207,12 +294,11 @@ def test_training_mode_has_no_dropout(one_thread, family, monkeypatch):
     name, options = HEADS[family]
     monkeypatch.setitem(HEADS, family, (name, options | rates[family]))
     policy = Policy(make_model(family), device="cpu")
-    tokens, attention, wanted = inputs()
-    batch = Batch(tokens, attention, wanted, torch.zeros(tokens.shape), torch.zeros(tokens.shape), 1.0)
+    batch, both = ragged(*inputs()), ("logp", "entropy")
     policy.model.eval()
-    expected = policy.score(batch)
+    expected = policy.look(batch, both)
     policy.model.train()
-    torch.testing.assert_close(policy.score(batch), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(policy.look(batch, both), expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("alpha", [0.5, 3.0])
@@ -224,8 +310,6 @@ def test_an_adapter_adds_alpha_over_rank(make_llama, alpha):
         a, b = (policy.trainable[f"base_model.model.model.layers.{i}.self_attn.o_proj.lora_{x}.default.weight"] for x in "AB")
         b.data.normal_()
         layer.self_attn.o_proj.weight.data += alpha / 2 * (b @ a).detach()
-    tokens, attention, wanted = inputs()
     with torch.no_grad():
-        expected = by_hand(merged.eval(), tokens, attention, wanted, 1.0)
-        mine = policy.logprobs(tokens, attention, wanted, temperature=1.0)
-    torch.testing.assert_close(mine, expected, atol=1e-4, rtol=0)
+        expected = by_hand(merged.eval(), *inputs(), 1.0)
+        torch.testing.assert_close(score_of(policy.model), expected, atol=1e-4, rtol=0)
