@@ -173,12 +173,12 @@ ROOMS = {
     ),
     "rl.objectives": Room(
         "pure maths, no model",
-        "advantages algorithms batch losses",
-        "rollout",
+        "algorithms batch credit objective policy_gradient supervised",
+        "",
     ),
     "rl.learning": Room(
         "who holds parameters",
-        "log_probabilities policy schedule update_stats",
+        "adapters learner model_loading policy reference schedule scoring token_terms update_stats",
         ".objectives rollout",
     ),
     "rl.examples": Room(
@@ -189,7 +189,7 @@ ROOMS = {
     "rl.runs": Room(
         "a run on disk, and how it looks",
         "html_report run_folder tracking",
-        ".learning rollout",
+        "rollout",
     ),
     "rl.loop": Room(
         "the online and the offline loop",
@@ -209,7 +209,7 @@ ROOMS = {
     "recipes": Room(
         "stories: one run each",
         "grpo_math grpo_tools quickstart",
-        ".setup rl.learning rl.loop rollout rollout.engines rollout.tools "
+        ".setup rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
         "verifiers.response_text verifiers.rewards verifiers.sandboxes verifiers.worker_pool",
     ),
     "recipes.commands": Room(
@@ -223,7 +223,7 @@ ROOMS = {
 HEAVY = {"torch", "transformers", "vllm", "ray", "sympy", "datasets"}  # importing `verifiers` or a command's --help must stay cheap
 HEAVY_AT_TOP = {
     "torch": ("rl/", "rollout/"),
-    "transformers": ("rollout/engines/hf_engine.py", "rl/learning/policy.py"),
+    "transformers": ("rollout/engines/hf_engine.py", "rl/learning/learner.py", "rl/learning/model_loading.py"),
     "ray": ("rollout/engines/ray_engines.py",),
 }
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_MODULES = 500, 80, 15

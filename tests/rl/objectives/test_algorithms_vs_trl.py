@@ -41,7 +41,7 @@ class Case:
 
     def batch(self, algorithm, **columns):
         """The rollout's, credit given; by default with the old log-probabilities."""
-        scored = {"old_logp": self.old, "sampler_logp": self.sampler, "ref_logp": self.ref} if not columns else columns
+        scored = columns or {"old_logp": self.old, "sampler_logp": self.sampler, "ref_logp": self.ref}
         flat = {name: x.reshape(-1) for name, x in scored.items()}
         return self.signal.batch.with_columns({**flat, **algorithm.credit(self.signal)})
 
