@@ -7,7 +7,7 @@ learner of its own that nobody updates.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from rl.objectives.batch import Batch
 from rollout.interruption import uninterrupted
 
 
+@runtime_checkable
 class Reference(Protocol):
     """Anything with these six methods."""
 

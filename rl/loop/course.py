@@ -1,6 +1,6 @@
 """Where a run stands: its last whole step, and what an interruption keeps of what came after."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rl.learning.learner import Learner
 from rl.learning.reference import Reference
@@ -8,6 +8,7 @@ from rl.runs.run_folder import Position, RunFolder
 from rollout.interruption import take_over, uninterrupted
 
 
+@runtime_checkable
 class Pending(Protocol):
     """What is on its way beside the loop: the rollouts of an online run."""
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -33,6 +33,7 @@ from verifiers.input_error import InputError, first_line
 LOCK = ".lock"
 
 
+@runtime_checkable
 class Kept(Protocol):
     """What a checkpoint holds: a policy, its reference, a critic, each with files of its own names."""
 

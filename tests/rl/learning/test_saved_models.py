@@ -11,7 +11,10 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from recipes.commands.cli import main
-from rl.learning.policy import Policy, load_model
+from rl.learning.model_loading import load_model
+from rl.learning.policy import Policy
+from rl.objectives.batch import lay_out
+from rl.objectives.supervised import sft
 
 SMALL = ["--steps", "1", "--problems-per-step", "2", "--completions-per-problem", "2", "--max-completion-length", "4", "--workers", "1"]
 SMALL += ["--engine", "hf", "--tune", "full"]
@@ -69,10 +72,8 @@ def test_of_generation_defaults_all_that_hold_together_are_saved(
 
 
 def learn(policy: Policy) -> None:
-    tokens = torch.randint(24, (2, 6), generator=torch.Generator().manual_seed(1))
-    weight = torch.full(tokens.shape, 0.1)
-    weight[:, 0] = 0
-    assert policy.learn(tokens, torch.ones(tokens.shape, dtype=torch.bool), weight, lr=1e-3).updates == 1
+    tokens = torch.randint(24, (2, 6), generator=torch.Generator().manual_seed(1)).tolist()
+    assert policy.update(lay_out(tokens, [[False] + [True] * 5] * 2, [1, 1]), sft(), lr=1e-3).updates == 1
 
 
 def test_adamws_step_counters_stay_on_the_cpu_after_a_resume(make_qwen2: Callable[..., Any], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from recipes.commands.cli import main
-from rl.learning.policy import Lora, with_adapter
+from rl.learning.adapters import Lora, with_adapter
 from tests.progress_lines import without_progress
 from verifiers.input_error import InputError
 
