@@ -105,7 +105,7 @@ class Learner:
         self.model.train()  # as `update`
         return self._over(batch, self._plan(batch, objective), ("logp",))["logp"]
 
-    def _over(self, batch: Batch, plan: list[Int[Tensor, "M"]], terms: Collection[str]) -> Terms:
+    def _over(self, batch: Batch, plan: list[Int[Tensor, "..."]], terms: Collection[str]) -> Terms:
         found = {name: torch.zeros(len(batch.tokens), dtype=self._dtype) for name in terms}
         with torch.no_grad():
             for rows in plan:
@@ -157,8 +157,8 @@ class Learner:
         return stats
 
     def _losses(
-        self, batch: Batch, objective: Objective, plan: list[Int[Tensor, "M"]], stats: UpdateStats
-    ) -> Iterator[tuple[Int[Tensor, "M"], Float[Tensor, ""]]]:
+        self, batch: Batch, objective: Objective, plan: list[Int[Tensor, "..."]], stats: UpdateStats
+    ) -> Iterator[tuple[Int[Tensor, "..."], Float[Tensor, ""]]]:
         """The rows of each micro-batch and its part of the loss."""
         stats.measured = dict.fromkeys(objective.measures, 0.0)
         weight = objective.weight(batch)
@@ -169,7 +169,7 @@ class Learner:
             stats.loss += loss.item()
             yield rows, loss
 
-    def _plan(self, batch: Batch, objective: Objective) -> list[Int[Tensor, "M"]]:
+    def _plan(self, batch: Batch, objective: Objective) -> list[Int[Tensor, "..."]]:
         """The micro-batches of an update: whole units, those of which some sequence has something to teach."""
         idle = trained(batch) == 0
         if objective.idle:

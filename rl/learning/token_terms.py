@@ -44,7 +44,7 @@ class TokenTerms:
         self.model.eval()
         with torch.no_grad():
             own = self._logits(self.backbone(input_ids=tokens, use_cache=False).last_hidden_state)
-            theirs = self.model(input_ids=tokens, use_cache=False).logits.float()
+            theirs = _at_least_float32(self.model(input_ids=tokens, use_cache=False).logits)
         self.model.train(was_training)
         return own.shape == theirs.shape and torch.allclose(own, theirs, atol=_CLOSE, rtol=_CLOSE)
 

@@ -132,7 +132,7 @@ def split(batch: Batch, parts: int, rows_per_part: int) -> Iterator[Batch]:
 
 def micro_batches(
     lengths: Int[Tensor, "B"], rows: Int[Tensor, "R"], tokens_per_micro_batch: int, *, rows_per_unit: int = 1, packed: bool = False
-) -> list[Int[Tensor, "M"]]:
+) -> list[Int[Tensor, "..."]]:
     """`rows` in parts of at most so many tokens, longest first; a longer single unit is a part of its own.
 
     Tokens are counted as the layout makes them: padding included, or the sequences' own where they are `packed`. Units of
