@@ -7,6 +7,7 @@ gradient is the same sum. An objective is no subclass and no ladder of flags: a 
 (`reckon plan`) comes from the functions that it is made of, each of which carries its formula.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -69,11 +70,12 @@ def formula_of(function: Callable[..., Any]) -> str:
     own = getattr(function, "formula", None)
     if own is None:
         raise TypeError(f"{function!r} has no formula; give it one with @formula")
-    return str(own() if callable(own) else own).format(**_defaults(function))
+    return str(own()) if callable(own) else str(own).format(**_defaults(function))
 
 
 def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
-    return dict(getattr(function, "__kwdefaults__", None) or {})
+    parameters = inspect.signature(function).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
 
 
 def describe(objective: Objective) -> str:
