@@ -10,13 +10,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rl.objectives.advantages import Signal
+from rl.objectives.losses import KL, Correction
 
 from rl.learning.policy import Diverged, Lora, Optimizer, Policy
 from rl.objectives import losses
-from rl.objectives.advantages import Signal
 from rl.objectives.algorithms import ALGORITHMS, named
 from rl.objectives.batch import Batch, make_batch, micro_batches, split
-from rl.objectives.losses import KL, Correction
 from rollout.engine import Completion
 from rollout.player import Group
 from verifiers.problem import make_problem

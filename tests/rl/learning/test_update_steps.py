@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from rl.loop.sampler import Sampler
+from rl.objectives.losses import KL
 
 from rl.learning.policy import STEPS_BEFORE_GIVING_UP, Diverged, Policy
 from rl.learning.schedule import Schedule
-from rl.loop.sampler import Sampler
 from rl.loop.train import learn
 from rl.objectives import losses
 from rl.objectives.algorithms import Algorithm, named
 from rl.objectives.batch import Batch, make_batch, split
-from rl.objectives.losses import KL
 from rollout.chat import Chat
 from rollout.engine import Completion, PolicyWeights
 from rollout.engines.hf_engine import HFEngine

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import reasoning_gym  # noqa: F401  # with all else that a life needs, imported once here and not in every life
 import torch
+from rl.objectives.losses import KL
 from safetensors.numpy import load_file
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM  # noqa: F401
 
@@ -23,7 +24,6 @@ from rl.learning.schedule import Schedule
 from rl.loop.evaluate import evaluate
 from rl.loop.train import Loop, train
 from rl.objectives.algorithms import named
-from rl.objectives.losses import KL
 from rl.runs.run_folder import RunFolder, read_lines
 from rl.runs.tracking import Tracker
 from rollout.chat import Chat

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rl.objectives.losses import Correction
 
 from rl.learning.policy import Diverged, Policy
 from rl.learning.schedule import Schedule
 from rl.loop.train import Loop, train
 from rl.objectives.algorithms import Algorithm, named
-from rl.objectives.losses import Correction
 from rl.runs.run_folder import RunFolder, read_lines
 from rl.runs.tracking import Tracker
 from rollout.canary import SamplerIsNotThePolicy
