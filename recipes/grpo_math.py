@@ -126,7 +126,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
                 config, config.model, algorithm=algorithm, lora=lora, dtype=config.dtype,
                 gradient_checkpointing=config.gradient_checkpointing,
             )  # fmt: skip
-            from rl.loop.evaluate import evaluate
+            from rl.loop.evaluate import evaluate, evaluation_metrics
 
             longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
             sampler = make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)
@@ -136,7 +136,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
         player = online.make_player(config, engine, chat, pool.verify_many)
         outcome = online.train_online(
             config, name=config.algorithm, run=folder, algorithm=algorithm, policy=policy, reference=reference, player=player,
-            problems=problems, evaluate=(lambda: evaluate(held_out, player)[0]) if held_out else None,
+            problems=problems, evaluate=(lambda: evaluation_metrics({"": evaluate(held_out, player)[0]})) if held_out else dict,
         )  # fmt: skip
         print(online.summary(outcome, folder), file=sys.stderr)
         if outcome.stopped:

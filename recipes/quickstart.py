@@ -135,17 +135,17 @@ def _model_sizes(config: Config) -> dict[str, int]:
     return {"hidden": config.hidden, "layers": config.layers, "context": 64 * config.digits}
 
 
-def _held_out_accuracy(problems: Sequence[Any], player: Any) -> Any:
+def _held_out_accuracy(problems: Sequence[Any], player: Any) -> dict[str, float]:
     """Greedy accuracy by reasoning-gym's own scorer; a response without an answer tag is wrong."""
     from recipes.setup.arithmetic import judge
-    from rl.loop.evaluate import evaluate
+    from rl.loop.evaluate import evaluate, evaluation_metrics
     from verifiers.response_text.final_answer import tagged
     from verifiers.verdict import right, wrong
 
     def verify(pairs: Sequence[tuple[Any, str]]) -> list[Any]:
         return [right() if (answer := tagged(response)) and judge(problem, answer) else wrong() for problem, response in pairs]
 
-    return evaluate(problems, replace(player, verify=verify))[0]
+    return evaluation_metrics({"": evaluate(problems, replace(player, verify=verify))[0]})
 
 
 def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any, verify: Any) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +18,6 @@ from rl.learning.model_loading import load_model
 from rl.learning.policy import Policy
 from rl.learning.reference import MovingAverage, Reference, initial_reference
 from rl.learning.schedule import Schedule
-from rl.loop.evaluate import Accuracy
 from rl.loop.seeds import reseed
 from rl.loop.silence import SecondLook
 from rl.loop.train import Loop, train
@@ -191,7 +190,7 @@ def train_online(
     reference: Reference | None,
     player: Player,
     problems: Sequence[Problem],
-    evaluate: Callable[[], Accuracy] | None = None,
+    evaluate: Callable[[], Mapping[str, float]] = dict,
 ) -> Outcome:
     """The loop, from where the run stands, to its last step or an interruption; then plots and manifest.
 

@@ -1,7 +1,7 @@
 """Accuracy on held-out problems, with the interval that says how much of it is luck."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rollout.player import Group, Player
@@ -59,3 +59,13 @@ def evaluate(
     with watched(f"evaluating {len(problems):,} {what}, up to {greedy.sampling.max_tokens:,} tokens each", len(problems)):
         groups = greedy.collect(problems)
     return accuracy(groups), groups
+
+
+def evaluation_metrics(results: Mapping[str, Accuracy]) -> dict[str, float]:
+    """Numbers for a log of evaluation sets by their names: `eval/NAME/accuracy`, or `eval/accuracy` of the one without a name."""
+    found: dict[str, float] = {}
+    for name, result in results.items():
+        low, high = result.interval
+        where = f"eval/{name}/" if name else "eval/"
+        found |= {f"{where}accuracy": result.value, f"{where}low": low, f"{where}high": high, f"{where}total": result.total}
+    return found

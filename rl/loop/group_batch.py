@@ -10,19 +10,20 @@ from rl.objectives.credit import Signal
 from rollout.player import Group
 
 
-def batch_of_groups(groups: Sequence[Group], *, temperature: float) -> Batch:
+def batch_of_groups(groups: Sequence[Group], *, temperature: float, mask_truncated: bool = False) -> Batch:
     """Row p * G + g is completion g of group p, its prompt before it. Every group must have G completions.
 
-    What trains is what the policy sampled, of completions that have a verdict.
+    What trains is what the policy sampled, of completions that have a verdict; with `mask_truncated` not of those that were cut at the
+    length limit (`mask_truncated_completions` of TRL, overlong filtering of DAPO, arXiv:2503.14476, section 3.4).
     """
     rows = [
-        (number, group.prompt, completion, verdict.score is not None)
+        (number, group.prompt, completion, verdict.score is not None and not (mask_truncated and completion.finish == "length"))
         for number, group in enumerate(groups)
         for completion, verdict in zip(group.completions, group.verdicts, strict=True)
     ]
     batch = lay_out(
         [[*prompt, *completion.tokens] for _, prompt, completion, _ in rows],
-        [[*[False] * len(prompt), *(own and valid for own in completion.sampled)] for _, prompt, completion, valid in rows],
+        [[*[False] * len(prompt), *(own and trains for own in completion.sampled)] for _, prompt, completion, trains in rows],
         [len(prompt) for _, prompt, _, _ in rows],
         groups=[number for number, _, _, _ in rows],
         temperature=temperature,

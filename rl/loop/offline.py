@@ -99,7 +99,7 @@ def train_offline(
     run: RunFolder,
     tracker: Tracker,
     reference: Reference | None = None,
-    evaluate: Callable[[], Mapping[str, float]] | None = None,
+    evaluate: Callable[[], Mapping[str, float]] = dict,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Position:
     """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
@@ -107,13 +107,12 @@ def train_offline(
     An interruption (Ctrl-C, SIGTERM) ends it where it is: what is kept is said, and the position returned is that of the last whole step.
     Raises `Diverged` after three steps that were not finite.
     """
-    look = evaluate or dict
     with interruptible():
         course = Course(run, learner, reference, NothingPending())
         try:
             if not course.begun:
                 course.doing = "the evaluation before the first step"
-                facts = dict(look())
+                facts = dict(evaluate())
                 with uninterrupted():
                     tracker.step(0, facts)
                     course.reach(Position())
@@ -121,7 +120,9 @@ def train_offline(
             while course.position.step < loop.steps and not should_stop():
                 raise_if_interrupted()
                 step = course.position.step + 1
-                metrics = _step(course, loop, step, objective=objective, batch_of_step=batch_of_step, reference=reference, look=look)
+                metrics = _step(
+                    course, loop, step, objective=objective, batch_of_step=batch_of_step, reference=reference, evaluate=evaluate
+                )
                 with uninterrupted():
                     tracker.step(step, metrics)
                     course.reach(Position(step))
@@ -135,7 +136,7 @@ def train_offline(
 
 def _step(
     course: Course, loop: OfflineLoop, step: int, *, objective: Objective, batch_of_step: BatchOfStep, reference: Reference | None,
-    look: Callable[[], Mapping[str, float]],
+    evaluate: Callable[[], Mapping[str, float]],
 ) -> dict[str, float]:  # fmt: skip
     """One step's numbers."""
     clock, rate = Clock(), loop.lr(step - 1)
@@ -150,7 +151,7 @@ def _step(
     if step == loop.steps or (loop.eval_every and step % loop.eval_every == 0):
         clock("evaluate")
         course.doing = f"the evaluation after step {step}"
-        found |= look()
+        found |= evaluate()
     seconds = clock.stop()
     total = sum(seconds.values())
     timing = {f"time/{phase}": value for phase, value in seconds.items()} | {"time/step": total}

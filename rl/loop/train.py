@@ -5,7 +5,7 @@ optimised is handed to it. All randomness is a function of (seed, step), so a st
 again, gives the same numbers. Every sync and every sampling is followed by the canary: the sampler is the policy, or the run stops.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rl.learning.policy import Policy
@@ -16,7 +16,6 @@ from rl.learning.update_stats import UpdateStats
 from rl.learning.update_stats import metrics as update_metrics
 from rl.loop.course import Course
 from rl.loop.engine_sync import EngineSync
-from rl.loop.evaluate import Accuracy
 from rl.loop.group_batch import batch_of_groups, signal_of, taught
 from rl.loop.rollout_source import Rollout, RolloutSource
 from rl.loop.seeds import reseed
@@ -47,6 +46,8 @@ class Loop:
     """0: before the first step and after the last only."""
     checkpoint_every: int = 10
     seed: int = 0
+    mask_truncated: bool = False
+    """Completions that reached the length limit do not train; their verdicts count in their group all the same (DAPO's filtering)."""
     ahead: int = 0
     """1: sample the next rollout during the update; it is then one step old. The engine must have weights of its own."""
 
@@ -61,16 +62,16 @@ def train(
     run: RunFolder,
     tracker: Tracker,
     reference: Reference | None = None,
-    evaluate: Callable[[], Accuracy] | None = None,
+    evaluate: Callable[[], Mapping[str, float]] = dict,
     should_stop: Callable[[], bool] = lambda: False,
     second_look: SecondLook | None = None,
 ) -> Position:
     """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
 
     An interruption (Ctrl-C, SIGTERM) ends it where it is: what is kept is said, and the position returned is that of the last whole step.
-    `second_look` judges what a gate refused, for the line that says why nothing is learnt. Raises `Diverged` after three steps that were
-    not finite, or when the sampler's distribution is not; `SamplerIsNotThePolicy` when it samples from other weights; `UnfitReward` for
-    rewards that the algorithm is not defined for.
+    `evaluate` gives numbers for the log, before the first step and when it is time. `second_look` judges what a gate refused, for the line
+    that says why nothing is learnt. Raises `Diverged` after three steps that were not finite, or when the sampler's distribution is not;
+    `SamplerIsNotThePolicy` when it samples from other weights; `UnfitReward` for rewards that the algorithm is not defined for.
     """
     silence = Silence(second_look)
     engine = EngineSync(policy, player, problems)
@@ -85,7 +86,7 @@ def train(
             if not course.begun:
                 course.doing = "the evaluation before the first step"
                 engine.sync()
-                facts = engine.facts() | _evaluation(evaluate)
+                facts = engine.facts() | dict(evaluate())
                 with uninterrupted():
                     tracker.step(0, facts)
                     course.reach(Position())
@@ -113,7 +114,7 @@ class _Step:
     algorithm: Algorithm
     reference: Reference | None
     tracker: Tracker
-    evaluate: Callable[[], Accuracy] | None
+    evaluate: Callable[[], Mapping[str, float]]
 
     def take(self, course: Course) -> tuple[dict[str, float], list[Group]]:
         """The next step, shown and stored. Returns its numbers and what they are of."""
@@ -134,7 +135,7 @@ class _Step:
         clock("update")
         course.doing = f"the update of step {step}"
         rate, version = loop.lr(step - 1), policy.version
-        batch = batch_of_groups(rollout.groups, temperature=temperature)
+        batch = batch_of_groups(rollout.groups, temperature=temperature, mask_truncated=loop.mask_truncated)
         batch = batch.with_columns(prepare(batch, self.algorithm.objective.reads, reference=self.reference))
         signal = signal_of(rollout.groups, batch, length_penalty=self.algorithm.length_penalty)
         batch = batch.with_columns(self.algorithm.credit(signal))
@@ -175,20 +176,12 @@ class _Step:
             clock("evaluate")
             course.doing = f"the evaluation after step {step}"
             self.engine.sync()
-            metrics |= _evaluation(self.evaluate)
+            metrics |= self.evaluate()
         with uninterrupted():
             self.tracker.step(step, metrics | self.engine.facts() | _timing(clock, rollout))
             course.reach(position)
             if saving:
                 course.save()
-
-
-def _evaluation(evaluate: Callable[[], Accuracy] | None) -> dict[str, float]:
-    if evaluate is None:
-        return {}
-    result = evaluate()
-    low, high = result.interval
-    return {"eval/accuracy": result.value, "eval/low": low, "eval/high": high, "eval/total": result.total}
 
 
 def _timing(clock: Clock, rollout: Rollout) -> dict[str, float]:
