@@ -11,8 +11,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rl.objectives.advantages import Signal
-from rl.objectives.losses import KL, Correction
 
 from rl.learning.layout import LAYOUTS, Layout, padded
 from rl.learning.policy import Policy

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from rl.objectives.losses import KL
 
 from rl.learning.learner import STEPS_BEFORE_GIVING_UP, Diverged
 from rl.learning.policy import Policy
