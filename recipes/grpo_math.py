@@ -110,7 +110,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             problems, held_out = load_data(config)
             from recipes.setup import online  # torch and transformers: only once the cheap mistakes are ruled out
 
-            config = replace(config, dtype=_resolve_dtype(config))  # a run that is resumed elsewhere computes as it began
+            config = replace(config, dtype=resolve_dtype(config))  # a run that is resumed elsewhere computes as it began
             algorithm = online.algorithm_of(config)
             lora = lora_of(config)
             chat, context = load_chat(config)
@@ -120,7 +120,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             online.check_place(config, needed_bytes=disk)
             pool = opened.enter_context(online.verifier_pool(config, problems))
             if check_golds:
-                problems, held_out = _with_good_golds(config, problems, held_out, pool)
+                problems, held_out = with_good_golds(config, problems, held_out, pool)
             checks.close()
             policy, reference = online.make_policy(
                 config, config.model, algorithm=algorithm, lora=lora, dtype=config.dtype,
@@ -264,7 +264,7 @@ def _draw_held_out(problems: "Sequence[Problem]", config: Config) -> "list[Probl
     return [problems[place] for place in sorted(places[: config.held_out])]
 
 
-def _with_good_golds(
+def with_good_golds(
     config: Config, problems: "Sequence[Problem]", held_out: "Sequence[Problem]", pool: Any
 ) -> "tuple[list[Problem], list[Problem]]":
     """Every verifier accepts its own gold, checked over all the data: each problem's own, or those that read answers in the rewards.
@@ -298,7 +298,7 @@ def _with_good_golds(
     return kept, [problem for problem in held_out if problem.id not in rejected]
 
 
-def _resolve_dtype(config: Config) -> Any:
+def resolve_dtype(config: Config) -> Any:
     import torch
 
     return ("bf16" if torch.cuda.is_available() else "fp32") if config.dtype == "auto" else config.dtype
@@ -328,7 +328,7 @@ def plan_facts(config: Config) -> Any:
     return Facts(
         load_shape(config),
         lora_of(config),
-        _resolve_dtype(config),
+        resolve_dtype(config),
         config.gradient_checkpointing,
         len(problems),
         prompt,

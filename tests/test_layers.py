@@ -193,7 +193,7 @@ ROOMS = {
     ),
     "rl.loop": Room(
         "the online and the offline loop",
-        "evaluate offline seeds silence train",
+        "chunks evaluate offline seeds silence train",
         ".learning .objectives .runs rollout",
     ),
     "recipes.setup": Room(
@@ -203,7 +203,7 @@ ROOMS = {
     ),
     "recipes.selection": Room(
         "stored rollouts to training data: `reckon data`",
-        "data_command",
+        "data_command problem_difficulty",
         ".setup data_pipeline.cleaning rl.loop rollout verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
     ),
     "recipes": Room(
@@ -212,10 +212,15 @@ ROOMS = {
         ".setup rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
         "verifiers.response_text verifiers.rewards verifiers.sandboxes verifiers.worker_pool",
     ),
+    "recipes.training": Room(
+        "stages: one command each",
+        "sample",
+        "recipes .selection .setup rl.learning rl.loop rl.runs rollout",
+    ),
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .selection .setup rl.objectives rl.runs rollout verifiers.mathematics.answer_reading "
+        "data_pipeline.commands recipes .selection .setup .training rl.objectives rl.runs rollout verifiers.mathematics.answer_reading "
         "verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards verifiers.worker_pool",
     ),
 }

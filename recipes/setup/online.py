@@ -147,6 +147,11 @@ def open_run(options: Options, problems: Sequence[Problem], *, needed_bytes: int
 def check_place(options: Options, *, needed_bytes: int = 0) -> None:
     """Raises InputError, before anything heavy, if the run could not be written, another process is at it or its tracker is missing."""
     check_tracker(options.track)
+    check_folder(options, needed_bytes=needed_bytes)
+
+
+def check_folder(options: Options, *, needed_bytes: int = 0) -> None:
+    """Raises InputError where the run's folder cannot be written, or another process is at it."""
     if options.overwrite or options.resume:
         RunFolder(options.resume or options.run).check_free()
     if options.resume is None:

@@ -32,7 +32,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
     **dict.fromkeys(
         ("steps", "problems_per_step", "completions_per_problem", "updates_per_rollout", "tokens_per_micro_batch", "max_completion_length",
          "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers",
-         "max_turns", "tool_output", "tools_at_once"),
+         "problems_per_chunk", "max_turns", "tool_output", "tools_at_once"),
         COUNT,
     ),
     **dict.fromkeys(

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes.commands.cli import main
-from recipes.grpo_math import Config, _with_good_golds
+from recipes.grpo_math import Config, with_good_golds
 from recipes.setup.online import verifier_pool
 from recipes.setup.options import Options
 from rl.runs.run_folder import read_lines
@@ -210,8 +210,8 @@ def test_golds_are_tried_on_what_reads_answers_in_the_rewards(rewards: list[str]
     config = Config(data="here", reward=tuple(rewards), workers=1)
     good, broken = make_problem("2+2?", "4"), make_problem("Half?", r"\frac{1")
     with pytest.raises(InputError, match=r"1 of 2 gold answers are rejected .*frac\{1.*--skip-bad-gold"):
-        _with_good_golds(config, [good, broken], [], None)
-    assert _with_good_golds(replace(config, skip_bad_gold=True), [good, broken], [broken], None) == ([good], [])
+        with_good_golds(config, [good, broken], [], None)
+    assert with_good_golds(replace(config, skip_bad_gold=True), [good, broken], [broken], None) == ([good], [])
 
 
 def test_a_gate_does_not_hide_bad_golds_or_a_missing_judge_from_the_command(
