@@ -182,9 +182,9 @@ ROOMS = {
         ".objectives rollout",
     ),
     "rl.examples": Room(
-        "written text to token sequences with masks: what trains, shown",
-        "",
-        "rollout verifiers.rewards",
+        "written text to token sequences with masks: what trains, shown, and what each step sees of it",
+        "batches example intake mask_view written",
+        ".loop .objectives rollout verifiers.rewards",
     ),
     "rl.runs": Room(
         "a run on disk, and how it looks",
@@ -214,8 +214,8 @@ ROOMS = {
     ),
     "recipes.training": Room(
         "stages: one command each",
-        "sample",
-        "recipes .selection .setup rl.learning rl.loop rl.runs rollout",
+        "sample sft",
+        "recipes .selection .setup rl.examples rl.learning rl.loop rl.objectives rl.runs rollout",
     ),
     "recipes.commands": Room(
         "the `reckon` command",

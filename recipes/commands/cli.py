@@ -15,6 +15,7 @@ COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or
     "grpo-math": ("recipes.grpo_math", "GRPO and its relatives on your model and your problems"),
     "grpo-tools": ("recipes.grpo_tools", "the same where the policy may run programs, or talk with an environment of yours"),
     "sample": ("recipes.training.sample", "completions of any model for your problems, scored, into a store"),
+    "sft": ("recipes.training.sft", "supervised fine-tuning on prompts with completions, conversations or texts"),
     "data": ("recipes.selection.data_command", "training data out of stored rollouts: sft, pairs, difficulty"),
     "plan": ("recipes.commands.plan", "what a recipe would do: options, loss, tokens, memory; without running it"),
     "verify": ("recipes.commands.verify", "one verdict for each row of a JSONL file or a pipe"),

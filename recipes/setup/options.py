@@ -32,11 +32,12 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
     **dict.fromkeys(
         ("steps", "problems_per_step", "completions_per_problem", "updates_per_rollout", "tokens_per_micro_batch", "max_completion_length",
          "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers",
-         "problems_per_chunk", "max_turns", "tool_output", "tools_at_once"),
+         "problems_per_chunk", "max_turns", "tool_output", "tools_at_once", "examples_per_step", "max_length", "show_mask"),
         COUNT,
     ),
     **dict.fromkeys(
-        ("warmup", "eval_every", "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low", "clip_high"),
+        ("warmup", "eval_every", "held_out", "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low",
+         "clip_high"),
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(

@@ -12,7 +12,7 @@ from typing import Any
 import zstandard
 
 from verifiers.input_error import InputError, first_line, missing_place
-from verifiers.rewards.problem_file import ProblemList, parse_row, problems_of, read_problems
+from verifiers.rewards.problem_file import ProblemList, parse_row, problems_of, read_problems, read_rows
 
 TABLES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "arrow"}
 COMPRESSED: dict[str, Callable[[Path], Any]] = {
@@ -30,8 +30,19 @@ def load_problems(data: str, *, subset: str | None = None, split: str = "train",
     """
     if is_file(data):
         return read_problems(Path(data), **reading)
-    source = data if Path(data).is_file() else f"data set {data}, split {split}"
-    return problems_of(data_set_rows(data, subset, split)[0], source=source, **reading)
+    return problems_of(data_set_rows(data, subset, split)[0], source=source_name(data, split), **reading)
+
+
+def load_rows(data: str, *, subset: str | None = None, split: str = "train") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The (place, row) pairs of a file or of a data set's split, as they are. Raises InputError where it cannot be read."""
+    if is_file(data):
+        return ((f"line {number}", row) for number, row in read_rows(Path(data)))
+    return data_set_rows(data, subset, split)[0]
+
+
+def source_name(data: str, split: str | None) -> str:
+    """How messages name where rows come from."""
+    return data if is_file(data) or Path(data).is_file() else f"data set {data}, split {split or 'train'}"
 
 
 def is_file(data: str) -> bool:

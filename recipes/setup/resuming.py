@@ -19,7 +19,7 @@ from verifiers.input_error import InputError
 ENGINE = ("engine", "engine_memory", "engine_sleep", "engine_option", "engines", "ray_engine", "ray_address", "server_url", "server_folder")
 MAY_CHANGE = frozenset(
     {
-        *("tokens_per_micro_batch", "gradient_checkpointing", "tools_at_once"),  # memory
+        *("tokens_per_micro_batch", "gradient_checkpointing", "packing", "tools_at_once"),  # memory
         *("max_sequences", *ENGINE),  # other draws, of the same distribution
         *("steps", "eval_every", "checkpoint_every"),
         *("track", "workers", "deadline"),

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rl.runs.report import is_number, plot_run
+from rl.runs.report import is_number, is_offline, plot_run
 from rl.runs.run_folder import RunFolder, read_lines
 from verifiers.atomic_files import atomic_path, read_file
 
@@ -27,6 +27,9 @@ NUMBERS = (
     "eval/accuracy", "accuracy", "reward", "length", "entropy", "groups_dead", "truncated_share", "kl_reference", "sampler_kl",
     "clipped_share", "grad_norm", "speed/tokens_per_s",
 )  # fmt: skip
+
+
+OFFLINE_NUMBERS = ("eval/loss", "loss", *(f"rewards/{name}" for name in ("accuracies", "margins", "chosen", "rejected")))
 
 
 def write_report(run: RunFolder) -> Path:
@@ -50,7 +53,7 @@ def write_report(run: RunFolder) -> Path:
 
 def _number_table(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["<tr><th>number<th>first<th>last</tr>"]
-    for key in NUMBERS:
+    for key in (*OFFLINE_NUMBERS, *NUMBERS) if is_offline(rows) else NUMBERS:
         held = [row[key] for row in rows if is_number(row.get(key))]
         if held:
             lines.append(f'<tr><td>{html.escape(key)}<td class="n">{held[0]:.4g}<td class="n">{held[-1]:.4g}</tr>')

@@ -23,7 +23,7 @@ def plot_run(metrics_path: Path, folder: Path) -> list[Path]:
     from matplotlib import pyplot as plt
 
     written = []
-    for name, draw in _PLOTS.items():
+    for name, draw in _plots_of(rows).items():
         figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
         draw(axes, rows)
         axes.set_xlabel("step")
@@ -47,6 +47,18 @@ def _series_of(rows: Rows, *keys: str) -> list[list[float]]:
 def is_number(value: Any) -> bool:
     """A finite number that a float can hold."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < sys.float_info.max
+
+
+def _plots_of(rows: Rows) -> dict[str, Any]:
+    if not is_offline(rows):
+        return _PLOTS
+    prefers = any("rewards/margins" in row for row in rows)
+    return {name: draw for name, draw in _OFFLINE_PLOTS.items() if prefers or name != "preferences"}
+
+
+def is_offline(rows: Rows) -> bool:
+    """Whether a run samples nothing: it has a loss, and no reward."""
+    return any("loss" in row and "reward" not in row for row in rows)
 
 
 def _plain_label(name: str) -> str:
@@ -113,6 +125,29 @@ def _draw_groups(axes: Any, rows: Rows) -> None:
     axes.set_title("Groups: those that teach, and the dead ones")
 
 
+def _draw_loss(axes: Any, rows: Rows) -> None:
+    axes.plot(*_series_of(rows, "loss"), color="#7a9cc6", linewidth=1, label="of each step")
+    steps, values = _series_of(rows, "eval/loss")
+    if steps:
+        axes.plot(steps, values, color="#b5382a", marker="o", label="held out")
+    axes.set_title("Loss")
+
+
+def _draw_gradient(axes: Any, rows: Rows) -> None:
+    axes.plot(*_series_of(rows, "grad_norm"), color="#33658a", label="norm of the gradient, before it is clipped")
+    axes.set_ylim(bottom=0)
+    axes.set_title("Gradient")
+
+
+def _draw_preferences(axes: Any, rows: Rows) -> None:
+    for key, colour in (("rewards/chosen", "#2c7a3f"), ("rewards/rejected", "#b5382a"), ("rewards/margins", "#33658a")):
+        steps, values = _series_of(rows, key)
+        if steps:
+            axes.plot(steps, values, color=colour, label=key)
+    axes.set_title("Implicit rewards")
+
+
+_OFFLINE_PLOTS = {"loss": _draw_loss, "gradient": _draw_gradient, "preferences": _draw_preferences}
 _PLOTS = {
     "accuracy": _draw_accuracy,
     "reward": _draw_reward,

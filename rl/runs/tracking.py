@@ -38,6 +38,14 @@ SHOWN = {  # key in metrics.jsonl -> (name on screen, format)
     "grad_norm": ("grad norm", "{:.3f}"),
     "lr": ("lr", "{:.1e}"),
 }
+SHOWN_OFFLINE = {  # of a run that samples nothing
+    "loss": ("loss", "{:.4f}"),
+    "eval/loss": ("held-out", "{:.4f}"),
+    "rewards/accuracies": ("chosen wins", "{:.1%}"),
+    "rewards/margins": ("margin", "{:.3f}"),
+    "grad_norm": ("grad norm", "{:.3f}"),
+    "lr": ("lr", "{:.1e}"),
+}
 
 
 class Clock:
@@ -62,8 +70,12 @@ class Clock:
 class Tracker:
     """A context manager that shows and stores every step's numbers."""
 
-    def __init__(self, metrics_path: Path, *, steps: int, name: str = "run", tracker: TrackerName | None = None, config: Any = None):
-        self.metrics_path, self.steps, self.name = metrics_path, steps, name
+    def __init__(
+        self, metrics_path: Path, *, steps: int, name: str = "run", tracker: TrackerName | None = None, config: Any = None,
+        shown: Mapping[str, tuple[str, str]] = SHOWN,
+    ):  # fmt: skip
+        """`shown`: key in metrics.jsonl -> its name on screen, and its format."""
+        self.metrics_path, self.steps, self.name, self.shown = metrics_path, steps, name, shown
         self.console = Console(file=sys.stderr, highlight=False)
         self.live = Live(get_renderable=self._live_view, console=self.console, refresh_per_second=4) if self.console.is_terminal else None
         self.screen = Screen(self.say, live=self.live is not None)
@@ -98,8 +110,8 @@ class Tracker:
         if self.live:
             self.live.refresh()
         else:
-            shown = {**metrics} if step else {"eval/accuracy": metrics.get("eval/accuracy")}
-            cells = [f"{label} {form.format(shown[key])}" for key, (label, form) in SHOWN.items() if shown.get(key) is not None]
+            found = {key: value for key, value in metrics.items() if step or key.startswith("eval/")}
+            cells = [f"{label} {form.format(found[key])}" for key, (label, form) in self.shown.items() if found.get(key) is not None]
             self.console.print(f"{self.name} {step}/{self.steps}  " + "  ".join(cells) + f"  {self._describe_pace(step)}", soft_wrap=True)
 
     def say(self, text: str) -> None:
@@ -122,7 +134,7 @@ class Tracker:
 
     def _number_table(self, step: int) -> Group:
         table = Table(box=None, padding=(0, 2), show_header=False)
-        cells = [(label, form.format(self._shown[key])) for key, (label, form) in SHOWN.items() if self._shown.get(key) is not None]
+        cells = [(label, form.format(self._shown[key])) for key, (label, form) in self.shown.items() if self._shown.get(key) is not None]
         for start in range(0, len(cells), 4):
             table.add_row(*(f"[dim]{label}[/dim] [bold]{value}[/bold]" for label, value in cells[start : start + 4]))
         bar = Padding(ProgressBar(self.steps, step, width=60), 0)  # a bare bar does not end its line

@@ -60,7 +60,7 @@ def read_problems(path: Path, *, limit: int | None = None, skip_bad_gold: bool =
     ends with the model's own turn, as data for SFT do, would hold the answer: it is refused, or, with `drop_answer_turn`, loses that
     turn, whose text is the gold answer only where the answer's field is the prompt's.
     """
-    rows = ((f"line {number}", row) for number, row in _read_rows(path))
+    rows = ((f"line {number}", row) for number, row in read_rows(path))
     return problems_of(rows, source=str(path), limit=limit, skip_bad_gold=skip_bad_gold, **reading)
 
 
@@ -239,7 +239,7 @@ def meta_of(row: dict[str, Any], *taken: str) -> dict[str, Any]:
     return {**rest, **meta} if isinstance(meta, dict) else rest if meta is None else {**rest, "meta": meta}
 
 
-def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The objects of a JSONL file with their line numbers; blank lines are passed over."""
     try:
         with path.open(encoding="utf-8-sig") as file:

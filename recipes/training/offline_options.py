@@ -1,0 +1,173 @@
+"""The options that every command has which trains on what is already written: `reckon sft`, `dpo`, `orpo`, `kto`.
+
+A command inherits them and adds its own: which fields of a row it reads, what its objective takes. An option left at None was not set;
+one that would be ignored is an error. `resolve` turns what was given into what the run is made of, before anything heavy.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, TypeVar
+
+import tyro
+
+from recipes.setup.command_line import flag_of, named_values
+from recipes.setup.options import absolute, check_numbers
+from verifiers.input_error import InputError, missing_place
+
+TemplateArgument = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineOptions:
+    model: str = ""
+    """Hub id or folder of any causal language model."""
+    data: str = ""
+    """JSONL file, table (Parquet, CSV), or a name or folder for `datasets`."""
+    subset: str | None = None
+    """Configuration of the data set."""
+    split: str | None = None
+    """Split of the data set (default train)."""
+    limit: int | None = None
+    """Read so many rows at most."""
+    skip_bad_rows: bool = False
+    """Leave out rows that cannot be used, and count them, instead of stopping at the first."""
+    held_out: int = 0
+    """Keep so many rows, drawn by --seed, for the held-out loss."""
+    eval_data: str | None = None
+    """Measure the held-out loss on this data instead."""
+
+    max_length: int | None = None
+    """Tokens of a sequence at most (default: the model's context)."""
+    too_long: Literal["drop", "truncate"] = "drop"
+    """What happens to longer ones: dropped and counted, or cut at their end and counted."""
+    strict: bool = False
+    """Stop where the chat template rewrites turns, instead of training each as the model sees it when it answers there."""
+    system_prompt: str = ""
+    """First message of conversations that have none; "" for none."""
+    chat_template: bool = True
+    """Use the tokenizer's chat template where it has one; --no-chat-template encodes texts as they stand."""
+    template_arg: TemplateArgument = ()
+    """What the chat template reads besides the messages, as name=value, such as enable_thinking=false; repeatable."""
+    show_mask: int | None = None
+    """Print so many examples with the tokens that train set apart, and stop."""
+    show_ids: bool = False
+    """With --show-mask: a line for each token, with its id."""
+
+    tune: Literal["lora", "full"] = "lora"
+    """Train a low-rank adapter or all parameters."""
+    lora_rank: int | None = None
+    """Rank of the adapter (default 16)."""
+    lora_alpha: float | None = None
+    """Scale of the adapter (default twice the rank)."""
+    lora_targets: str | None = None
+    """Modules that get an adapter: comma-separated names, or all-linear (default)."""
+    dora: bool | None = None
+    """Weight-decomposed adapter (DoRA)."""
+    dtype: Literal["fp32", "bf16", "auto"] = "auto"
+    """Precision of the computation; auto: bf16 on a GPU, else fp32. What trains is kept in float32."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, a third more time."""
+
+    steps: int | None = None
+    """Optimiser steps (default: as many as --epochs takes)."""
+    epochs: float | None = None
+    """Times that the data is gone through (default 1)."""
+    examples_per_step: int = 32
+    """Examples (of preferences: pairs) in an optimiser step."""
+    shuffle: bool = True
+    """Every epoch in a new order; --no-shuffle keeps the data's, such as one from easy to hard."""
+    packing: bool | None = None
+    """Lay sequences end to end without padding, where the model keeps them apart. Never changes the gradient. Default: on a GPU; on a CPU
+    the mask that keeps short ones apart costs more than padding (SmolLM2-135M, 64 sequences of 33 tokens: 27.8 s against 15.0 s)."""
+    tokens_per_micro_batch: int = 4096
+    """Memory setting: tokens in one forward and backward pass. Never changes the gradient."""
+
+    lr: float | None = None
+    """Peak learning rate (AdamW); the default is the method's, for a LoRA or for all parameters."""
+    warmup: int | None = None
+    """Steps of linear warm-up (default: 3 % of the steps)."""
+    schedule: Literal["constant", "cosine"] = "cosine"
+    """Shape of the learning rate after the warm-up."""
+    weight_decay: float = 0.0
+    """AdamW's decoupled weight decay."""
+    max_grad_norm: float = 1.0
+    """The gradient is scaled down to this norm."""
+
+    seed: int = 0
+    """All randomness is a function of it."""
+    eval_every: int = 0
+    """Steps between evaluations on what is held out; 0: before the first and after the last."""
+    checkpoint_every: int = 100
+    """Steps between checkpoints."""
+    run: Path = Path("runs/run")
+    """Folder of the run."""
+    overwrite: bool = False
+    """Delete an earlier run in that folder first."""
+    resume: Path | None = None
+    """Continue this run exactly where it stopped; all other options come from it."""
+    track: Literal["tensorboard", "wandb", "trackio"] | None = None
+    """Also send the numbers to a tracker."""
+
+
+AnyOptions = TypeVar("AnyOptions", bound=OfflineOptions)
+
+
+class Rates(NamedTuple):
+    """A method's learning rates where none is given."""
+
+    lora: float
+    full: float
+
+
+WARMUP_SHARE = 0.03  # of the steps; Alpaca's and QLoRA's (arXiv:2305.14314)
+
+
+def resolve(options: AnyOptions, rates: Rates) -> AnyOptions:
+    """Paths made absolute and defaults that depend on other options made numbers. Raises InputError for what is missing or ignored."""
+    check_numbers(options)
+    if options.epochs is not None and not options.epochs > 0:
+        raise InputError(f"--epochs must be a number above 0, not {options.epochs}")
+    if options.steps is not None and options.epochs is not None:
+        raise InputError("--steps and --epochs say the same thing twice; leave one of them out")
+    for name in ("model", "data"):
+        if not getattr(options, name):
+            raise InputError(
+                f"--{name} is missing; give {'a hub id or the folder of a model' if name == 'model' else 'a file or data set'}"
+            )
+    if (missing := missing_place(options.model)) is not None:
+        raise InputError(f"--model: {missing}")
+    _refuse_ignored(options)
+    named_values(options.template_arg, "--template-arg", "enable_thinking=false")
+    return replace(
+        options,
+        model=absolute(options.model),
+        data=absolute(options.data),
+        eval_data=options.eval_data and absolute(options.eval_data),
+        lr=getattr(rates, options.tune) if options.lr is None else options.lr,
+    )
+
+
+def _refuse_ignored(options: OfflineOptions) -> None:
+    def given(*names: str) -> str:
+        return " and ".join(flag_of(name) for name in names if getattr(options, name) not in (None, False, 0, ()))
+
+    if options.held_out and options.eval_data:
+        raise InputError("--held-out would be ignored with --eval-data; leave one of them out")
+    if options.eval_every and not (options.held_out or options.eval_data):
+        raise InputError("--eval-every would be ignored: nothing is held out; give --held-out or --eval-data")
+    if Path(options.data).is_file() and (ignored := given("subset", "split")):
+        raise InputError(f"{ignored} would be ignored: {options.data} is a file, not a data set; leave it out")
+    if not options.chat_template and options.template_arg:
+        raise InputError("--template-arg would be ignored with --no-chat-template; leave one of them out")
+    if options.show_ids and options.show_mask is None:
+        raise InputError("--show-ids would be ignored without --show-mask; give that too")
+    if options.tune == "full" and (ignored := given("lora_rank", "lora_alpha", "lora_targets", "dora")):
+        raise InputError(f"{ignored} would be ignored with --tune full; leave it out, or use --tune lora")
+
+
+def with_length(options: AnyOptions, units: int) -> AnyOptions:
+    """Steps and warm-up as numbers, for so many units to train on."""
+    steps = options.steps or math.ceil((options.epochs or 1.0) * units / options.examples_per_step)
+    warmup = round(WARMUP_SHARE * steps) if options.warmup is None else options.warmup
+    return replace(options, steps=steps, epochs=None, warmup=warmup)

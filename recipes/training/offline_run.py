@@ -1,0 +1,255 @@
+"""What every command does that trains on what is already written: cheap checks, data to masks, objects, the loop, a model on disk.
+
+A method is a value: how rows become examples, what is minimised, and what it is measured against. It decides nothing of the run's life;
+whatever is the same for supervised fine-tuning and for preferences is here, once.
+"""
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from recipes.setup.command_line import named_values
+from recipes.setup.online import check_place
+from recipes.setup.options import to_json
+from recipes.setup.problem_source import load_rows, source_name
+from recipes.setup.resuming import steps_done, with_changes
+from recipes.training.offline_options import AnyOptions, OfflineOptions, with_length
+from rl.examples.batches import Unit, batch_of, unit_batches
+from rl.examples.example import Intake
+from rl.examples.intake import Limits
+from rl.examples.mask_view import show_masks
+from rl.learning.adapters import Lora
+from rl.learning.learner import Diverged, Learner, Optimizer
+from rl.learning.model_loading import load_model
+from rl.learning.reference import Reference
+from rl.learning.schedule import Schedule
+from rl.loop.offline import OfflineLoop, measure, train_offline
+from rl.loop.seeds import derive_seed, reseed
+from rl.objectives.objective import Objective
+from rl.runs.html_report import write_report
+from rl.runs.run_folder import Position, RunFolder, write_json
+from rl.runs.tracking import SHOWN_OFFLINE, Tracker
+from rollout.chat import Chat, generation_stops, load_tokenizer
+from rollout.interruption import exit_code, interruptible, stage
+from rollout.progress import watched
+from verifiers.atomic_files import atomic_path
+from verifiers.input_error import InputError
+
+Rows = Iterable[tuple[str, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a command trains by."""
+
+    name: str
+    objective: Objective
+    intake: Callable[[Rows, Chat, str, Limits], Intake]
+    """(rows, chat, name of their source, limits) -> units of `objective.rows_per_unit` examples each."""
+    reference: Callable[[Learner], Reference | None] = lambda learner: None
+    """Made when the learner is as it begins."""
+
+
+def run_offline(options: AnyOptions, method: Method) -> int:
+    """Check, load, train, save; `options` as `resolve` gives them. Returns the exit code."""
+    with interruptible(), ExitStack() as opened:
+        checks = opened.enter_context(ExitStack())
+        with stage("checking the data and loading the model", "nothing was written yet"):
+            checks.enter_context(watched("checking the options and the data"))
+            chat, context = load_chat(options)
+            taken, held_out = load_units(options, method, chat, context)
+            if options.show_mask is not None:
+                show_masks(taken, chat, options.show_mask, ids=options.show_ids)
+                return 0
+            for line in taken.lines():
+                print(line, file=sys.stderr)
+            options = with_length(options, len(taken.units))
+            check_place(options)
+            checks.close()
+            learner = make_learner(options)
+            reference = method.reference(learner)
+            needed = 3 * learner.checkpoint_bytes()
+            folder = opened.enter_context(open_run(options, [*taken.units, *held_out], needed_bytes=needed))
+        outcome = train(options, method, learner, reference, taken.units, held_out, folder)
+        print("\n".join(outcome.lines()), file=sys.stderr)
+        if outcome.stopped:
+            return exit_code()
+        with (
+            stage("writing the final model", f"all steps are done and kept; --resume {folder.path} writes it again"),
+            atomic_path(folder.path / "final") as final,
+        ):
+            learner.save_model(final)
+            chat.tokenizer.save_pretrained(final)
+    print(f"{'adapter' if learner.lora else 'model'} in {folder.path / 'final'}", file=sys.stderr)
+    return 0
+
+
+# --- data --------------------------------------------------------------------------------------------------------------
+
+
+def load_chat(options: OfflineOptions) -> tuple[Chat, int | None]:
+    """The model's tokenizer as a Chat, and its context length. Raises InputError before any weights are read."""
+    from transformers import AutoConfig
+
+    chat = Chat(
+        load_tokenizer(options.model),
+        system_prompt=options.system_prompt,
+        use_template=options.chat_template,
+        extra_stop_ids=generation_stops(options.model),
+        template_arguments=named_values(options.template_arg, "--template-arg", "enable_thinking=false"),
+    )
+    shape = AutoConfig.from_pretrained(options.model, trust_remote_code=False)
+    return chat, getattr(shape.get_text_config(), "max_position_embeddings", None)
+
+
+def load_units(options: OfflineOptions, method: Method, chat: Chat, context: int | None) -> tuple[Intake, list[Unit]]:
+    """(what trains, what is held out), of other rows. Raises InputError for what cannot be used."""
+    most = min((length for length in (options.max_length, context) if length), default=None)
+    limits = Limits(max_length=most, too_long=options.too_long, strict=options.strict, skip_bad=options.skip_bad_rows)
+
+    def taken(data: str) -> Intake:
+        rows = load_rows(data, subset=options.subset, split=options.split or "train")
+        return method.intake(islice(rows, options.limit), chat, source_name(data, options.split), limits)
+
+    intake = taken(options.data)
+    if options.eval_data:
+        return intake, taken(options.eval_data).units
+    if not options.held_out:
+        return intake, []
+    places = list(dict.fromkeys(unit[0].place for unit in intake.units))  # a row's sequences stay together
+    if options.held_out >= len(places):
+        raise InputError(f"--held-out {options.held_out}: there are only {len(places)} rows to train on; keep fewer for evaluation")
+    kept = set(sorted(places, key=lambda place: derive_seed(options.seed, "held-out", place))[: options.held_out])
+    units = [unit for unit in intake.units if unit[0].place not in kept]
+    return replace(intake, units=units), [unit for unit in intake.units if unit[0].place in kept]
+
+
+def fingerprint(units: Sequence[Unit]) -> str:
+    """Changes when any token, mask or number of any example does, or their order: a run resumes only on what it began with."""
+    seen = hashlib.blake2b(digest_size=8)
+    for unit in units:
+        for example in unit:
+            seen.update(repr((list(example.tokens), example.spans, sorted(example.columns.items()))).encode())
+    return seen.hexdigest()
+
+
+# --- objects -----------------------------------------------------------------------------------------------------------
+
+
+def make_learner(options: OfflineOptions) -> Learner:
+    """The model with what is needed to train it, as the options say."""
+    import torch
+
+    on_gpu = torch.cuda.is_available()
+    dtype = ("bf16" if on_gpu else "fp32") if options.dtype == "auto" else options.dtype
+    packing = on_gpu if options.packing is None else options.packing
+    lora = lora_of(options)
+    with watched(f"loading {options.model}"):
+        model = load_model(options.model, dtype, lora=lora is not None)
+    reseed(options.seed, "policy")  # a fresh adapter draws its weights
+    learner = Learner(
+        model,
+        lora=lora,
+        dtype=dtype,
+        optimizer=Optimizer(weight_decay=options.weight_decay, max_grad_norm=options.max_grad_norm),
+        gradient_checkpointing=options.gradient_checkpointing,
+        tokens_per_micro_batch=options.tokens_per_micro_batch,
+        layout="packed" if packing else "padded",
+    )
+    if packing and learner.layout != "packed":
+        print(f"{options.model} does not keep packed sequences apart, so they are padded", file=sys.stderr)
+    return learner
+
+
+def lora_of(options: OfflineOptions) -> Lora | None:
+    """The adapter that the options describe; None for all parameters."""
+    if options.tune == "full":
+        return None
+    rank = 16 if options.lora_rank is None else options.lora_rank
+    alpha = 2.0 * rank if options.lora_alpha is None else options.lora_alpha
+    targets = options.lora_targets or "all-linear"
+    return Lora(rank, alpha, tuple(targets.split(",")) if "," in targets else targets, bool(options.dora))
+
+
+def open_run(options: OfflineOptions, units: Sequence[Unit], *, needed_bytes: int) -> RunFolder:
+    """A new run folder, or the one to resume, locked. Raises InputError where it exists, is missing, in use, or of other data.
+
+    Called when everything that can fail has been tried, because `--overwrite` deletes the earlier run here.
+    """
+    facts = {"units": len(units), "fingerprint": fingerprint(units)}
+    if options.resume is None:
+        return RunFolder.create(options.run, {"options": to_json(options), **facts}, overwrite=options.overwrite, needed_bytes=needed_bytes)
+    run, config = RunFolder.open(options.resume)
+    if config.get("fingerprint") != facts["fingerprint"]:
+        raise InputError(
+            f"--resume {options.resume}: the data, as tokens and masks, changed since the run began ({config.get('units')} units then, "
+            f"{len(units)} now); restore the data file and the tokenizer, or start a new run"
+        )
+    run.lock()
+    if (updated := with_changes(config, options, step=steps_done(run.path))) is not config:
+        write_json(run.path / "config.json", updated)
+    return run
+
+
+# --- the loop ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    run: RunFolder
+    position: Position
+    stopped: bool
+    """By Ctrl-C or SIGTERM, before its last step."""
+    seconds: float
+
+    def lines(self) -> list[str]:
+        drawn = f", plots and report.html in it; {self.seconds:,.0f} s" if self.position.step else ""
+        said = f"{'stopped' if self.stopped else 'done'} after step {self.position.step}; run in {self.run.path}{drawn}"
+        return [said, f"continue with --resume {self.run.path}"] if self.stopped else [said]
+
+
+def train(
+    options: OfflineOptions, method: Method, learner: Learner, reference: Reference | None, units: Sequence[Unit],
+    held_out: Sequence[Unit], run: RunFolder,
+) -> Outcome:  # fmt: skip
+    """The loop from where the run stands; then plots and manifest. Raises InputError if it had to stop."""
+    steps, lr, warmup = options.steps, options.lr, options.warmup
+    assert steps and lr and warmup is not None, "`resolve` and `with_length` come first"  # noqa: PT018
+    began = time.monotonic()
+    loop = OfflineLoop(
+        steps=steps,
+        lr=Schedule(lr, steps, warmup, options.schedule),
+        eval_every=options.eval_every,
+        checkpoint_every=options.checkpoint_every,
+        seed=options.seed,
+    )
+    unseen = batch_of(held_out) if held_out else None
+
+    def evaluate() -> dict[str, float]:
+        return measure(unseen, learner=learner, objective=method.objective, reference=reference) if unseen else {}
+
+    tracker = Tracker(run.metrics_path, steps=steps, name=method.name, tracker=options.track, config=to_json(options), shown=SHOWN_OFFLINE)
+    run.write_manifest(status="running")
+    with interruptible(), tracker:
+        try:
+            position = train_offline(
+                loop=loop, learner=learner, objective=method.objective, reference=reference, run=run, tracker=tracker, evaluate=evaluate,
+                batch_of_step=unit_batches(units, options.examples_per_step, options.seed, shuffle=options.shuffle),
+            )  # fmt: skip
+        except Diverged as error:
+            run.write_manifest(status="diverged", detail=str(error))
+            with suppress(InputError):  # before the first step there is nothing to draw, and `error` is the news
+                write_report(run)
+            raise InputError(f"the run stopped: {error}") from error
+        stopped = position.step < steps
+        run.write_manifest(status="interrupted" if stopped else "done", step=position.step)
+    with suppress(InputError) if stopped else nullcontext():
+        write_report(run)
+    return Outcome(run, position, stopped, time.monotonic() - began)
