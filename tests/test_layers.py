@@ -173,7 +173,7 @@ ROOMS = {
     ),
     "rl.objectives": Room(
         "pure maths, no model",
-        "algorithms batch credit objective policy_gradient supervised",
+        "algorithms batch credit objective policy_gradient preferences supervised",
         "",
     ),
     "rl.learning": Room(

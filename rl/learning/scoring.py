@@ -2,21 +2,35 @@
 
 from collections.abc import Collection, Mapping
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from rl.learning.learner import Learner
 from rl.learning.reference import Reference
-from rl.objectives.batch import Batch
+from rl.objectives.batch import Batch, by_row
+from rl.objectives.preferences import chosen_length, mismatched, reference_point
 
 
-def prepare(batch: Batch, reads: Collection[str], *, reference: Reference | None) -> Mapping[str, Tensor]:
-    """The columns of `reads` that the batch lacks. Raises ValueError where nobody can score one."""
-    found: dict[str, Tensor] = {}
-    for name in reads:
-        if name in batch.columns:
-            continue
-        if name != "ref_logp":
-            raise ValueError(f"nobody knows how to score the column {name!r}")
-        if reference is None:
-            raise ValueError("the objective is measured against a reference, and there is none")
-        found[name] = reference.score(batch)
-    return found
+def prepare(batch: Batch, reads: Collection[str], *, learner: Learner, reference: Reference | None) -> Mapping[str, Tensor]:
+    """The columns of `reads` that the batch, one whole step, lacks. Raises ValueError where nobody can score one."""
+    return {name: _column(name, batch, learner, reference) for name in reads if name not in batch.columns}
+
+
+def _column(name: str, batch: Batch, learner: Learner, reference: Reference | None) -> Tensor:
+    if name == "chosen_length":
+        return chosen_length(batch)
+    if name not in ("ref_logp", "z0"):
+        raise ValueError(f"nobody knows how to score the column {name!r}")
+    if reference is None:
+        raise ValueError("the objective is measured against a reference, and there is none")
+    return reference.score(batch) if name == "ref_logp" else _reference_point(batch, learner, reference)
+
+
+def _reference_point(batch: Batch, learner: Learner, reference: Reference) -> Float[Tensor, "B"]:
+    """KTO's z0 of the step, the same in every row; 0 where all prompts are equal, so that there is no mismatched pair."""
+    others = mismatched(batch)
+    if others is None:
+        return torch.zeros(len(batch))
+    point = reference_point(by_row(learner.score(others) - reference.score(others), others))
+    return point.expand(len(batch)).clone()

@@ -63,7 +63,7 @@ class OfflineLoop:
 
 def learn(batch: Batch, *, learner: Learner, objective: Objective, reference: Reference | None = None, lr: float) -> UpdateStats:
     """One optimiser step, what the objective reads scored first."""
-    scored = batch.with_columns(prepare(batch, objective.reads, reference=reference))
+    scored = batch.with_columns(prepare(batch, objective.reads, learner=learner, reference=reference))
     stats = learner.update(scored, objective, lr=lr)
     if reference and stats.updates:
         reference.follow()

@@ -136,7 +136,7 @@ class _Step:
         course.doing = f"the update of step {step}"
         rate, version = loop.lr(step - 1), policy.version
         batch = batch_of_groups(rollout.groups, temperature=temperature, mask_truncated=loop.mask_truncated)
-        batch = batch.with_columns(prepare(batch, self.algorithm.objective.reads, reference=self.reference))
+        batch = batch.with_columns(prepare(batch, self.algorithm.objective.reads, learner=self.policy, reference=self.reference))
         signal = signal_of(rollout.groups, batch, length_penalty=self.algorithm.length_penalty)
         batch = batch.with_columns(self.algorithm.credit(signal))
         with watched(f"step {step}, updating", len(batch) * loop.epochs_per_rollout, after=10.0):

@@ -18,6 +18,7 @@ from rl.objectives.algorithms import ALGORITHMS, named
 from rl.objectives.batch import Batch, lay_out
 from rl.objectives.objective import Objective, describe
 from rl.objectives.policy_gradient import KL, Correction
+from rl.objectives.preferences import PREFERENCES, chosen_length, preference
 from rl.objectives.supervised import sft
 from rl.objectives.weights import sequence_mean
 
@@ -29,6 +30,9 @@ OBJECTIVES: dict[str, Objective] = {
     **{f"{name}, all terms": named(name, max_completion_length=12, **BESIDE).objective for name in ALGORITHMS},
     "sft": sft(),
     "sft, sequences": sft(weight=sequence_mean),
+    **{name: preference(name) for name in PREFERENCES},
+    "sigmoid, all terms": preference("sigmoid", nll_coef=1.0, nll_mean="token", length_normalised=True, label_smoothing=0.1),
+    "orpo, tokens": preference("orpo", nll_mean="token"),
 }
 every_objective = pytest.mark.parametrize("name", OBJECTIVES)
 
@@ -55,6 +59,8 @@ def make_batch(dtype: torch.dtype) -> Batch:
     columns = {
         "advantage": given[batch.row] * batch.mask, "old_logp": around(-3.0, 0.3), "ref_logp": around(-3.1, 0.2),
         "sampler_logp": around(-3.0, 0.2), "label": torch.arange(len(batch)) % 2,
+        "z0": torch.full((len(batch),), 0.3, dtype=dtype),
+        "chosen_length": chosen_length(batch),
     }  # fmt: skip
     return batch.with_columns(columns)
 
