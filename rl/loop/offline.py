@@ -73,7 +73,7 @@ def learn(batch: Batch, *, learner: Learner, objective: Objective, reference: Re
 def measure(batch: Batch, *, learner: Learner, objective: Objective, reference: Reference | None = None) -> dict[str, float]:
     """Loss and measures of a batch that nobody trains on, as `eval/loss` and the like."""
     with watched("measuring what is held out", after=10.0):
-        stats = learner.measure(batch.with_columns(prepare(batch, objective.reads, reference=reference)), objective)
+        stats = learner.measure(batch.with_columns(prepare(batch, objective.reads, learner=learner, reference=reference)), objective)
     found = update_metrics([stats])
     return {f"eval/{name}": found[name] for name in ("loss", *objective.measures)}
 
