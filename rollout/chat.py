@@ -169,6 +169,15 @@ class Chat:
         except TypeError as error:  # what the tokenizers library says to a lone surrogate
             raise InputError(f"a text that is not valid Unicode cannot be encoded: {text!r:.80}") from error
 
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """As `encode` of each, on all cores. Raises InputError for a text that is not valid Unicode."""
+        if not texts:
+            return []
+        try:
+            return list(self.tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)["input_ids"])
+        except TypeError as error:
+            raise InputError("a text that is not valid Unicode cannot be encoded") from error
+
     def decode(self, tokens: Sequence[int], prompt: Sequence[int] = ()) -> str:
         """The response as the verifier reads it: special tokens left out, what the `prompt` gave put back in front."""
         return self.given(prompt) + str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))

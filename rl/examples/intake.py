@@ -6,20 +6,22 @@ dropped the other is too, and two sides that a cut made the same prefer nothing.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
 from rl.examples.example import Example, Intake
-from rl.examples.masks import Masked, as_conversation, masked, renderings
-from rl.examples.written import USUAL, Fields, Sides, Text, TrainOn, read_labelled, read_pair, read_supervised
+from rl.examples.masks import Encode, Masked, masked, rendered, texts_of
+from rl.examples.written import USUAL, Fields, Sides, TrainOn, read_labelled, read_pair, read_supervised
 from rollout.chat import Chat
 from rollout.progress import watched
 from rollout.rendering import rendered_in_time
 from verifiers.input_error import InputError
 
 Row = Mapping[str, Any]
+_AT_ONCE = 512  # rows whose texts are encoded together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +82,31 @@ class _Taking:
             self._vet(written)
             progress.text, progress.total = f"making the masks of {self.source}", len(written)
             units: list[tuple[Example, ...]] = []
-            for place, sides in written:
-                for made in self._tried(place, partial(self._masked, sides)):
-                    units += self._units(made[1], sides.columns)
-                progress.finished(1)
+            for part in (written[start : start + _AT_ONCE] for start in range(0, len(written), _AT_ONCE)):
+                units += self._units_of(part)
+                progress.finished(len(part))
         if not units:
             reasons = ", ".join(f"{count} {reason}" for reason, count in self.dropped.items())
             raise InputError(f"{self.source} holds nothing to train on" + (f": of its rows, {reasons}" if reasons else "; it has no rows"))
         return Intake(units, dict(self.dropped), tuple(self._notes()))
+
+    def _units_of(self, written: Sequence[tuple[str, Sides]]) -> Iterator[tuple[Example, ...]]:
+        """Of some rows, whose texts are encoded together: on all cores."""
+        found = [each for place, sides in written for each in self._tried(place, partial(self._rendered, sides))]
+        texts = list(dict.fromkeys(text for _, (sides, _) in found for side in sides for text in texts_of(side)))
+        known: dict[str, list[int]] = {}
+        with suppress(InputError):  # one of them is no Unicode: each is then encoded by itself, and the one names its row
+            known = dict(zip(texts, self.chat.encode_all(texts), strict=True))
+
+        def encode(text: str) -> list[int]:
+            return list(known[text]) if text in known else self.chat.encode(text)
+
+        for place, (sides, columns) in found:
+            for _, made in self._tried(place, partial(self._masked, sides, encode)):
+                yield from self._units(made, columns)
+
+    def _rendered(self, sides: Sides, place: str) -> tuple[list[Any], Mapping[str, float]]:
+        return [rendered(side, self.chat, place) for side in sides.sides], sides.columns
 
     def _tried(self, place: str, make: Callable[[str], Any]) -> list[tuple[str, Any]]:
         """[(place, what it makes)], or nothing for a bad row that is to be skipped."""
@@ -103,17 +122,15 @@ class _Taking:
 
     def _vet(self, written: Sequence[tuple[str, Sides]]) -> None:
         """The template has rendered all of it once where it can be killed."""
-        if not self.chat.has_template:
-            return
-        conversations = [(place, as_conversation(side)) for place, sides in written for side in sides.sides if not isinstance(side, Text)]
-        calls = [(place, partial(self._rendered, conversation, place)) for place, conversation in conversations]
-        rendered_in_time(calls)
+        if self.chat.has_template:
+            calls = [(place, partial(self._all_texts, sides, place)) for place, sides in written]
+            rendered_in_time(calls)
 
-    def _rendered(self, conversation: Any, place: str) -> str:
-        return "".join(renderings(conversation, self.chat, place))
+    def _all_texts(self, sides: Sides, place: str) -> str:
+        return "".join(text for side in self._rendered(sides, place)[0] for text in texts_of(side))
 
-    def _masked(self, sides: Sides, place: str) -> list[Masked]:
-        made = [masked(side, self.chat, place) for side in sides.sides]
+    def _masked(self, sides: Sequence[Any], encode: Encode, place: str) -> list[Masked]:
+        made = [masked(side, self.chat, place, encode) for side in sides]
         for each in made:
             if self.limits.strict and (len(each.examples) > 1 or each.as_sampled):
                 raise InputError(f"{place}: the chat template rewrites turns of it, so that no one sequence holds them all as they are; "

@@ -13,7 +13,7 @@ turn; Mistral's puts the system prompt before the last user's turn while that is
 the template's prompt, the words, the end of turn. Left out: templates that end no turn by a stop token (an error).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from rl.examples.example import Example, example_of
 from rl.examples.written import Conversation, PromptAndCompletion, Text, Written
 from rollout.chat import Chat
 from verifiers.input_error import InputError
+
+Encode = Callable[[str], list[int]]
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,46 @@ class _Turn:
     as_sampled: bool = False
 
 
-def masked(written: Written, chat: Chat, place: str) -> Masked:
-    """The sequences of one row: one, or several where the template rewrites earlier turns. Raises InputError where the mask cannot be."""
-    if isinstance(written, Text):
-        return Masked((_text(written, chat, place),))
-    if isinstance(written, PromptAndCompletion) and not chat.has_template:
-        return Masked((_plain(written, chat, place),))
-    conversation = as_conversation(written)
+@dataclass(frozen=True)
+class Rendered:
+    """A conversation as the chat template writes it, once for each turn that trains."""
+
+    conversation: Conversation
+    turns: tuple[tuple[int, str, str], ...]
+    """(number of the turn, what the model is given, the same with what it should say)."""
+
+
+def rendered(written: Written, chat: Chat, place: str) -> Rendered | PromptAndCompletion | Text:
+    """What was written, by the chat template where that has a say. Raises InputError where it cannot be, or nothing trains."""
+    if isinstance(written, Text) or (isinstance(written, PromptAndCompletion) and not chat.has_template):
+        return written
     if not chat.has_template:
         raise InputError(
             f"{place}: it has messages but the tokenizer has no chat template; give plain text, or a tokenizer with a template"
         )
-    turns = [_trained_turn(conversation, turn, chat, place) for turn in trained_turns(conversation, place)]
+    conversation = as_conversation(written)
+    turns = ((turn, *_asked_and_said(conversation, turn, chat, place)) for turn in trained_turns(conversation, place))
+    return Rendered(conversation, tuple(turns))
+
+
+def texts_of(each: Rendered | PromptAndCompletion | Text) -> list[str]:
+    """The texts of which `masked` wants the tokens, special ones left out."""
+    if isinstance(each, Rendered):
+        return [text for _, asked, said in each.turns for text in (asked, said)]
+    return [each.completion] if isinstance(each, PromptAndCompletion) else []
+
+
+def masked(each: Rendered | PromptAndCompletion | Text, chat: Chat, place: str, encode: Encode | None = None) -> Masked:
+    """The sequences of one row: one, or several where the template rewrites earlier turns. Raises InputError where the mask cannot be.
+
+    `encode`: the tokens of a text, `chat.encode` by default.
+    """
+    encode = encode or chat.encode
+    if isinstance(each, Text):
+        return Masked((_text(each, chat, place),))
+    if isinstance(each, PromptAndCompletion):
+        return Masked((_plain(each, chat, place, encode),))
+    turns = [_trained_turn(each.conversation, turn, chat, place, encode) for turn in each.turns]
     return Masked(tuple(_sharing(turns, place)), sum(turn.as_sampled for turn in turns))
 
 
@@ -72,12 +102,6 @@ def trained_turns(conversation: Conversation, place: str) -> list[int]:
     return turns
 
 
-def renderings(conversation: Conversation, chat: Chat, place: str) -> Iterator[str]:
-    """Every text that the chat template makes of it."""
-    for turn in trained_turns(conversation, place):
-        yield from _asked_and_said(conversation, turn, chat, place)
-
-
 def _asked_and_said(conversation: Conversation, turn: int, chat: Chat, place: str) -> tuple[str, str]:
     """(what the model is given, the same with what it should say)."""
     messages, arguments = conversation.messages, conversation.arguments
@@ -86,16 +110,16 @@ def _asked_and_said(conversation: Conversation, turn: int, chat: Chat, place: st
     return asked, said
 
 
-def _trained_turn(conversation: Conversation, turn: int, chat: Chat, place: str) -> _Turn:
-    asked, said = _asked_and_said(conversation, turn, chat, place)
-    prompt, whole = chat.encode(asked), chat.encode(said)
+def _trained_turn(conversation: Conversation, rendering: tuple[int, str, str], chat: Chat, place: str, encode: Encode) -> _Turn:
+    turn, asked, said = rendering
+    prompt, whole = encode(asked), encode(said)
     message = conversation.messages[turn]
     if not said.startswith(asked) or _lost(message, asked, said):
         before = chat.write_turns(chat.with_system_turn(conversation.messages[:turn]), place, ask=False, arguments=conversation.arguments)
         begun = said.startswith(before) and not said.startswith(asked)
-        return _as_sampled(message, prompt, whole, asked if begun else "", chat, place)
+        return _as_sampled(message, prompt, whole, asked, chat, place, begun=begun)
     if whole[: len(prompt)] != prompt:  # a token lies across the border; the model is given the prompt's own
-        whole = [*prompt, *chat.encode(said[len(asked) :])]
+        whole = [*prompt, *encode(said[len(asked) :])]
     return _Turn(whole[: _turn_end(whole, len(prompt), message, chat, place)], len(prompt))
 
 
@@ -136,10 +160,12 @@ def _words(message: Mapping[str, Any]) -> Iterator[str]:
     yield from (value for value in (message.get("reasoning_content"), message["content"]) if isinstance(value, str))
 
 
-def _as_sampled(message: Mapping[str, Any], prompt: list[int], whole: list[int], begun: str, chat: Chat, place: str) -> _Turn:
+def _as_sampled(
+    message: Mapping[str, Any], prompt: list[int], whole: list[int], asked: str, chat: Chat, place: str, *, begun: bool
+) -> _Turn:
     """The template's prompt, the words, and the end of turn as the template writes it.
 
-    `begun`: the prompt, where its own last words are what the template then writes otherwise; "" where what stands before differs.
+    `begun`: it is the prompt's own last words that the template then writes otherwise, and not what stands before them.
     Raises InputError where the prompt has begun an answer that these words do not begin with.
     """
     content, thought = message["content"], message.get("reasoning_content")
@@ -147,9 +173,9 @@ def _as_sampled(message: Mapping[str, Any], prompt: list[int], whole: list[int],
         raise InputError(f"{place}: the chat template leaves out words of a turn that has more than text; mend the template")
     words = f"<think>\n{thought}\n</think>\n\n{content}" if isinstance(thought, str) and thought else content
     given = chat.given(prompt).strip()
-    if begun and not (given and words.lstrip().startswith(given)):
+    if (begun or given) and not (given and words.lstrip().startswith(given)):
         raise InputError(
-            f"{place}: the chat template gives the model {begun[-40:]!r} to go on from, and the turn begins {words[:40]!r}, which does not "
+            f"{place}: the chat template gives the model {asked[-40:]!r} to go on from, and the turn begins {words[:40]!r}, which does not "
             "go on from it; change the template's arguments, such as enable_thinking, or the data"
         )
     if given:
@@ -186,9 +212,9 @@ def _sharing(turns: Sequence[_Turn], place: str) -> Iterator[Example]:
         yield example_of(tokens, spans, place)
 
 
-def _plain(written: PromptAndCompletion, chat: Chat, place: str) -> Example:
+def _plain(written: PromptAndCompletion, chat: Chat, place: str, encode: Encode) -> Example:
     """Tokenised apart, as when the completion is sampled; EOS ends it."""
-    prompt, completion = chat.encode_plain_prompt(chat.with_system_text(written.prompt)), chat.encode(written.completion)
+    prompt, completion = chat.encode_plain_prompt(chat.with_system_text(written.prompt)), encode(written.completion)
     if not prompt:
         raise InputError(f"{place}: its prompt has no tokens")
     _refuse_inner_ends([written.completion], chat, place)

@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from rl.examples.masks import masked
+from rl.examples.masks import masked, rendered
 from rl.examples.written import PromptAndCompletion, Text, read_supervised
 from rollout.chat import Chat
 from tests.rl.examples.chat_templates import CHATML, tokenizer_of
@@ -29,13 +29,17 @@ THOUGHTS = [
 def marked(chat, row, **how):
     """Every sequence that a row becomes, as text with « » around what trains, one character a token."""
     found = []
-    for example in masked(read_supervised(row, **how), chat, "row").examples:
+    for example in examples_of(read_supervised(row, **how), chat).examples:
         text, before = "", False
         for token, trains in zip(example.tokens, example.mask, strict=True):
             text += ("«" if trains and not before else "»" if before and not trains else "") + chat.decode_all([token])
             before = trains
         found.append(text + "»" * before)
     return found
+
+
+def examples_of(written, chat):
+    return masked(rendered(written, chat, "row"), chat, "row")
 
 
 def chat_of(family, **options):
@@ -132,7 +136,7 @@ def test_r1_opens_the_thought_itself_and_writes_none_so_turns_train_as_they_are_
     second = "<|begin_of_sentence|><|User|>hi<|Assistant|>\n\nyo<|end_of_sentence|>"
     second += "<|User|>go<|Assistant|><think>\n«b\n</think>\n\nok<|end_of_sentence|>»"
     assert marked(chat_of("r1"), row) == [first, second]
-    assert masked(read_supervised(row), chat_of("r1"), "row").as_sampled == 2
+    assert examples_of(read_supervised(row), chat_of("r1")).as_sampled == 2
     with pytest.raises(InputError, match="does not go on from it"):
         marked(chat_of("r1"), {"messages": [USER, ANSWER]})  # no thought, where one is open
 
@@ -245,7 +249,7 @@ def test_an_end_of_turn_inside_a_turn_is_refused(family):
     with pytest.raises(InputError, match=r"^row: the assistant's turn holds the end-of-turn token .* inside; take it out$"):
         marked(chat, {"messages": [USER, {"role": "assistant", "content": f"yo{end}more"}]})
     with pytest.raises(InputError, match="inside; take it out"):
-        masked(PromptAndCompletion("hi", f"yo{chat.tokenizer.eos_token}x"), chat_of(family, use_template=False), "row")
+        examples_of(PromptAndCompletion("hi", f"yo{chat.tokenizer.eos_token}x"), chat_of(family, use_template=False))
 
 
 def test_what_a_template_refuses_names_the_row():
@@ -266,13 +270,13 @@ def test_a_turn_that_begins_inside_a_token_begins_where_the_model_is_given_its_p
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<|im_end|>", additional_special_tokens=special)
     tokenizer.chat_template = CHATML
     chat = Chat(tokenizer)
-    [example] = masked(read_supervised({"messages": [USER, {"role": "assistant", "content": "\nyo"}]}), chat, "row").examples
+    [example] = examples_of(read_supervised({"messages": [USER, {"role": "assistant", "content": "\nyo"}]}), chat).examples
     assert list(example.prompt) == tokenizer.encode("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n")
     assert [chat.decode_all([token]) for token in example.completion] == ["\n", "y", "o", "<|im_end|>"]
     assert "\n\n" in [chat.decode_all([token]) for token in tokenizer.encode("assistant\n\nyo")]
 
 
 def test_a_text_begins_with_what_the_tokenizer_puts_before_it(tokenizer):
-    [example] = masked(Text("1+2=3"), Chat(tokenizer), "row").examples
+    [example] = examples_of(Text("1+2=3"), Chat(tokenizer)).examples
     assert example.tokens[-1] == tokenizer.eos_token_id
     assert example.mask == [False, *[True] * (len(example) - 1)]
