@@ -21,9 +21,9 @@ from verifiers.response_text.final_answer import extract_answer
 
 SAME_TEXT, SAME_EQUATIONS, NEARLY_SAME = "the same text again", "the same equations again", "nearly the same text again"
 REASONS = (SAME_TEXT, SAME_EQUATIONS, NEARLY_SAME)
-_SIGN = re.compile(
-    r"\d+(?:,\d{3})*(?:\.\d+)?|\\(?:times|cdot|div|frac|sqrt|pi)\b|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|[-+*/×·÷^=<>≤≥%!−]|[ \t{}()$\\]"
-)
+_SIGN = r"\d+(?:,\d{3})*(?:\.\d+)?|\\(?:times|cdot|div|frac|sqrt|pi)\b|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|[-+*/×·÷^=<>≤≥%!−]|[ \t{}()$\\]"
+_RUN = re.compile(f"(?:{_SIGN})++")
+_SPELLING = re.compile(r"\\(?:times|cdot|div)\b|[×·÷−, \t{}()$]|\\(?![a-z])")
 _PLAIN = {"×": "*", "·": "*", r"\times": "*", r"\cdot": "*", "÷": "/", r"\div": "/", "−": "-"}
 _LONGEST = 100_000  # characters that equations and an answer are looked for in
 
@@ -46,15 +46,9 @@ def solution_of(text: str) -> Solution:
 
 def equations(text: str) -> tuple[str, ...]:
     """The equations of a text in order, without white space, brackets and TeX's dollars, and with one sign for each operation."""
-    runs: list[str] = []
-    end = -1
-    for found in _SIGN.finditer(text):
-        if found.start() != end:
-            runs.append("")
-        end = found.end()
-        sign = found.group()
-        runs[-1] += "" if sign in " \t{}()$\\" else _PLAIN.get(sign, sign.replace(",", ""))
-    return tuple(run for run in runs if "=" in run.strip("="))
+    runs = (found.group() for found in _RUN.finditer(text))
+    plain = (_SPELLING.sub(lambda sign: _PLAIN.get(sign.group(), ""), run) for run in runs if "=" in run)
+    return tuple(run for run in plain if "=" in run.strip("="))
 
 
 def similarity(one: Solution, other: Solution) -> float:

@@ -127,6 +127,7 @@ def _read_all(files: Sequence[Path], where: str) -> Iterator[StoredResponse]:
         connection = duckdb.connect(
             config={"temp_directory": scratch, "autoinstall_known_extensions": False, "autoload_known_extensions": False}
         )
+        connection.execute("SET enable_progress_bar = false")  # whoever selects shows how far it is
         connection.register("nothing_stored", SCHEMA.empty_table())
         query = _QUERY.format(condition=f"({_one_condition(where)}\n)" if where.strip() else "true")
         try:

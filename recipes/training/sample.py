@@ -7,7 +7,7 @@
 Problems are sampled in chunks, each written as one Parquet file when all of it is scored. A chunk is a function of the weights, the
 problems and the seed: a run that was killed goes on with `--resume` and writes the same bytes (on a CPU, with the same engine and
 --max-sequences), and an interruption costs the chunk in flight. As with every recipe, a folder that is taken is refused rather than
-added to. The model is only sampled from: an adapter or a run is given as it is to any --model.
+added to.
 """
 
 import sys
