@@ -178,7 +178,7 @@ ROOMS = {
     ),
     "rl.learning": Room(
         "who holds parameters",
-        "adapters learner model_loading policy reference schedule scoring token_terms update_stats",
+        "adapters kept_scores learner model_loading policy reference schedule scoring token_terms update_stats",
         ".objectives rollout",
     ),
     "rl.examples": Room(
@@ -214,7 +214,7 @@ ROOMS = {
     ),
     "recipes.training": Room(
         "stages: one command each",
-        "sample sft",
+        "dpo kto orpo sample sft",
         "recipes .selection .setup rl.examples rl.learning rl.loop rl.objectives rl.runs rollout",
     ),
     "recipes.commands": Room(

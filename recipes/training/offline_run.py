@@ -30,6 +30,7 @@ from rl.learning.reference import Reference
 from rl.learning.schedule import Schedule
 from rl.loop.offline import OfflineLoop, measure, train_offline
 from rl.loop.seeds import derive_seed, reseed
+from rl.objectives.batch import Batch
 from rl.objectives.objective import Objective
 from rl.runs.html_report import write_report
 from rl.runs.run_folder import Position, RunFolder, write_json
@@ -51,8 +52,10 @@ class Method:
     objective: Objective
     intake: Callable[[Rows, Chat, str, Limits], Intake]
     """(rows, chat, name of their source, limits) -> units of `objective.rows_per_unit` examples each."""
-    reference: Callable[[Learner], Reference | None] = lambda learner: None
-    """Made when the learner is as it begins."""
+    reference: Callable[[Learner, Sequence[Unit]], Reference | None] = lambda learner, units: None
+    """Made when the learner is as it begins, of all units that will be trained or measured on."""
+    batch: Callable[[Batch], Batch] = lambda batch: batch
+    """What becomes of a step's batch before anything is scored."""
 
 
 def run_offline(options: AnyOptions, method: Method) -> int:
@@ -72,7 +75,7 @@ def run_offline(options: AnyOptions, method: Method) -> int:
             check_place(options)
             checks.close()
             learner = make_learner(options)
-            reference = method.reference(learner)
+            reference = method.reference(learner, [*taken.units, *held_out])
             needed = 3 * learner.checkpoint_bytes()
             folder = opened.enter_context(open_run(options, [*taken.units, *held_out], needed_bytes=needed))
         outcome = train(options, method, learner, reference, taken.units, held_out, folder)
@@ -230,7 +233,8 @@ def train(
         checkpoint_every=options.checkpoint_every,
         seed=options.seed,
     )
-    unseen = batch_of(held_out) if held_out else None
+    batches = unit_batches(units, options.examples_per_step, options.seed, shuffle=options.shuffle)
+    unseen = method.batch(batch_of(held_out)) if held_out else None
 
     def evaluate() -> dict[str, float]:
         return measure(unseen, learner=learner, objective=method.objective, reference=reference) if unseen else {}
@@ -241,7 +245,7 @@ def train(
         try:
             position = train_offline(
                 loop=loop, learner=learner, objective=method.objective, reference=reference, run=run, tracker=tracker, evaluate=evaluate,
-                batch_of_step=unit_batches(units, options.examples_per_step, options.seed, shuffle=options.shuffle),
+                batch_of_step=lambda step: method.batch(batches(step)),
             )  # fmt: skip
         except Diverged as error:
             run.write_manifest(status="diverged", detail=str(error))

@@ -65,7 +65,10 @@ def kept_scores(folder: Path, part: Callable[[int], Batch], parts: int, learner:
     """
     data = _data_digest(map(part, range(parts)))
     told = {"version": VERSION, "model": weights_digest(learner), "data": data, "parts": parts}
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{option} {folder}: no folder can be made there ({error.strerror}); give another place") from error
     note = folder / "scores.json"
     if note.exists():
         _require_same(told, note, folder, option)
@@ -94,7 +97,7 @@ def _part(path: Path, batch: Batch, learner: Learner, option: str) -> Mapping[by
         raise InputError(
             f"{option} {path.parent}: {path.name} is damaged ({first_line(error)}); delete it, and it is made again"
         ) from error
-    return dict(zip(digests, scores.split(counts), strict=True))
+    return dict(zip(digests, torch.split(scores, counts), strict=True))
 
 
 def _require_same(told: Mapping[str, Any], note: Path, folder: Path, option: str) -> None:
