@@ -9,7 +9,6 @@ options, files, golds against their own verifier, rewards, prompt lengths, disk.
 was measured on a GPU.
 """
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -17,14 +16,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from recipes.setup import starting_point
 from recipes.setup.command_line import flag_of, guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
 from recipes.setup.options import Options, absolute, check_options
 from recipes.setup.resuming import resumed, stored_run
+from recipes.setup.starting_point import FromAdapter, chat_of, keep_start, kept_start, start_of
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
 from verifiers.atomic_files import atomic_path
-from verifiers.input_error import InputError, first_line, missing_place
+from verifiers.input_error import InputError, missing_place
 
 if TYPE_CHECKING:
     from rl.learning.adapters import Lora
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from verifiers.problem import Problem
 
 BOXED = r"Please reason step by step, and put your final answer within \boxed{}."
-LORA_ONLY = ("lora_rank", "lora_alpha", "lora_targets", "dora")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,11 @@ class Config(Options):
     """GRPO and its relatives on your model and your problems."""
 
     model: str = ""
-    """Hub id or folder of any causal language model."""
+    """Hub id or folder of any causal language model; what an earlier run learnt (its folder, a checkpoint, an adapter); a GGUF file."""
+    gguf_file: str | None = None
+    """Of a folder with several GGUF files, or a hub id: the file to read."""
+    from_adapter: FromAdapter | None = None
+    """Where --model is an adapter: train it further (default), or merge it and train a fresh one, or all parameters with --tune full."""
     data: str = ""
     """JSONL file of problems (ours, GSM8K's, MATH's), or a name or folder for `datasets`."""
     subset: str | None = None
@@ -112,7 +116,8 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
 
             config = replace(config, dtype=resolve_dtype(config))  # a run that is resumed elsewhere computes as it began
             algorithm = online.algorithm_of(config)
-            lora = lora_of(config)
+            source = start_of(config)
+            lora = starting_point.lora_of(config, source)
             chat, context = load_chat(config)
             problems = online.check_prompts(problems, chat, config, context, skip=config.skip_long_prompts)
             held_out = online.check_prompts(held_out, chat, config, context, skip=config.skip_long_prompts)
@@ -123,7 +128,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
                 problems, held_out = with_good_golds(config, problems, held_out, pool)
             checks.close()
             policy, reference = online.make_policy(
-                config, config.model, algorithm=algorithm, lora=lora, dtype=config.dtype,
+                config, source, algorithm=algorithm, lora=lora, dtype=config.dtype,
                 gradient_checkpointing=config.gradient_checkpointing,
             )  # fmt: skip
             from rl.loop.evaluate import evaluate, evaluation_metrics
@@ -132,6 +137,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             sampler = make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)
             engine = opened.enter_context(closing(equip(sampler, chat)))
             folder = opened.enter_context(online.open_run(config, [*problems, *held_out], needed_bytes=disk))
+            keep_start(folder.path, policy, source, chat.tokenizer)
 
         player = online.make_player(config, engine, chat, pool.verify_many)
         outcome = online.train_online(
@@ -156,7 +162,7 @@ def resolve(config: Config) -> Config:
     check_options(config)
     if not config.model:
         raise InputError("--model is missing; give a hub id or the folder of a model")
-    if (missing := missing_place(config.model)) is not None:
+    if not (config.resume and kept_start(config.resume)) and (missing := missing_place(config.model)) is not None:
         raise InputError(f"--model: {missing}")
     if not config.data:
         raise InputError("--data is missing; give a JSONL file of problems or a data set's name")
@@ -167,66 +173,23 @@ def resolve(config: Config) -> Config:
     ignored = [flag_of(name) for name in ("subset", "split") if getattr(config, name) is not None]
     if ignored and Path(config.data).is_file():
         raise InputError(f"{' and '.join(ignored)} would be ignored: {config.data} is a file, not a data set; leave it out")
-    if odd := [p for p in Path(config.model).iterdir() if not (p.is_file() or p.is_dir())] if Path(config.model).is_dir() else []:
-        raise InputError(f"--model {config.model}: {odd[0].name} is not a regular file, and reading it could wait for ever; remove it")
     data = absolute(config.data)
     return replace(config, model=absolute(config.model), data=data, eval_data=config.eval_data and absolute(config.eval_data))
 
 
 def lora_of(config: Config) -> "Lora | None":
-    """The adapter that the options describe. Raises InputError for adapter options of a full run."""
-    from rl.learning.adapters import Lora
-
-    if config.tune == "full":
-        ignored = [flag_of(name) for name in LORA_ONLY if getattr(config, name) is not None]
-        if ignored:
-            raise InputError(f"{' and '.join(ignored)} would be ignored with --tune full; leave it out, or use --tune lora")
-        return None
-    rank = 16 if config.lora_rank is None else config.lora_rank
-    alpha = 2.0 * rank if config.lora_alpha is None else config.lora_alpha
-    targets = config.lora_targets or "all-linear"
-    return Lora(rank, alpha, tuple(targets.split(",")) if "," in targets else targets, bool(config.dora))
+    """The adapter that the options describe. Raises InputError for adapter options of a full run, or of an adapter that goes on."""
+    return starting_point.lora_of(config, start_of(config))
 
 
 def load_chat(config: Config) -> "tuple[Chat, int | None]":
     """The model's tokenizer as a Chat, and its context length. Raises InputError before any weights are read."""
-    from rollout.chat import Chat, generation_stops, load_tokenizer
-
-    _refuse_adapter(config.model)
-    chat = Chat(
-        load_tokenizer(config.model), system_prompt=config.system_prompt, prefill=config.prefill, use_template=config.chat_template,
-        extra_stop_ids=generation_stops(config.model),
-    )  # fmt: skip
-    return chat, getattr(load_shape(config).get_text_config(), "max_position_embeddings", None)
-
-
-def _refuse_adapter(model: str) -> None:
-    """Raises InputError where the folder holds an adapter instead of a model."""
-    settings = Path(model) / "adapter_config.json"
-    if not settings.is_file():
-        return
-    try:
-        base = json.loads(settings.read_text(encoding="utf-8")).get("base_model_name_or_path") or "its base model"
-    except (OSError, ValueError, AttributeError, RecursionError):
-        base = "its base model"
-    raise InputError(
-        f"--model {model} is an adapter (LoRA) of {base}, not a model; merge it first "
-        "(peft's AutoPeftModelForCausalLM.from_pretrained(...).merge_and_unload()) and give the merged model's folder"
-    )
+    return chat_of(config, start_of(config))
 
 
 def load_shape(config: Config) -> Any:
     """The model's transformers config. Raises InputError where there is none."""
-    from transformers import AutoConfig
-
-    from rollout.chat import own_code
-
-    try:
-        return AutoConfig.from_pretrained(config.model, trust_remote_code=False)
-    except Exception as error:  # each model's own code has its own for a file that is none of its
-        raise InputError(
-            own_code(config.model, error) or f"cannot read a model's config from {config.model!r}: {first_line(error)}"
-        ) from error
+    return start_of(config).load_shape()
 
 
 def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
@@ -305,11 +268,12 @@ def resolve_dtype(config: Config) -> Any:
 
 
 def _disk_bytes(config: Config) -> int:
-    """Three checkpoints (two kept, one being written) of weights and two moments, a moving average if there is one, and `final/`."""
+    """Three checkpoints (two kept, one being written) of weights, two moments and a moving average if any; `final/`; a merged start."""
     from recipes.setup.memory import parameters
 
-    _, trained = parameters(load_shape(config), lora_of(config))
-    return trained * 4 * (3 * (3 + (config.reference == "ema")) + 1)
+    source = start_of(config)
+    total, trained = parameters(source.load_shape(), starting_point.lora_of(config, source))
+    return trained * 4 * (3 * (3 + (config.reference == "ema")) + 1) + (total * 4 if source.merged else 0)
 
 
 def plan_facts(config: Config) -> Any:

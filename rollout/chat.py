@@ -231,8 +231,11 @@ class Chat:
         return head, tail
 
 
-def load_tokenizer(model: str) -> Any:
-    """The tokenizer of a hub id or a local folder. Raises InputError with the remedy where it has none, or would run code of its own."""
+def load_tokenizer(model: str, *, gguf_file: str | None = None) -> Any:
+    """The tokenizer of a hub id or a local folder, or of a GGUF file there.
+
+    Raises InputError with the remedy where it has none, or would run code of its own.
+    """
     from transformers import AutoTokenizer
 
     if (missing := missing_place(model)) is not None:
@@ -240,7 +243,7 @@ def load_tokenizer(model: str) -> Any:
     place = "folder" if Path(model).is_dir() else "hub id"
     remedy = "save one there with save_pretrained"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False, **({"gguf_file": gguf_file} if gguf_file else {}))
     except (MemoryError, ImportError):
         raise
     except Exception as error:  # transformers and tokenizers have each their own, bare Exception among them, for files that are not theirs

@@ -163,7 +163,7 @@ ROOMS = {
     ),
     "rollout.engines": Room(
         "transformers, vLLM here and behind a server, Ray, and one without a model",
-        "hf_engine ray_engines vllm_engine vllm_server",
+        "hf_engine policy_tensors ray_engines vllm_engine vllm_server",
         "rollout",
     ),
     "rollout.tools": Room(
@@ -178,7 +178,7 @@ ROOMS = {
     ),
     "rl.learning": Room(
         "who holds parameters",
-        "adapters kept_scores learner model_loading policy reference schedule scoring token_terms update_stats",
+        "adapters kept_scores learner merging model_loading policy reference schedule scoring starting_model token_terms update_stats",
         ".objectives rollout",
     ),
     "rl.examples": Room(
@@ -198,7 +198,7 @@ ROOMS = {
     ),
     "recipes.setup": Room(
         "objects from options",
-        "arithmetic command_line engines memory online options problem_source resuming",
+        "arithmetic command_line engines memory model_source online options problem_source resuming starting_point",
         "rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
     ),
     "recipes.selection": Room(
@@ -220,8 +220,9 @@ ROOMS = {
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .selection .setup .training rl.objectives rl.runs rollout verifiers.mathematics.answer_reading "
-        "verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards verifiers.worker_pool",
+        "data_pipeline.commands recipes .selection .setup .training rl.learning rl.objectives rl.runs rollout "
+        "verifiers.mathematics.answer_reading verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
+        "verifiers.worker_pool",
     ),
 }
 

@@ -9,12 +9,12 @@ from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from recipes.setup.model_source import ModelSource, find_model
 from recipes.setup.options import Options, check_options, to_json
 from recipes.setup.resuming import steps_done, with_changes
 from recipes.setup.reward_code import changed, reward_code
 from rl.learning.adapters import Lora
 from rl.learning.learner import Diverged, Optimizer
-from rl.learning.model_loading import load_model
 from rl.learning.policy import Policy
 from rl.learning.reference import MovingAverage, Reference, initial_reference
 from rl.learning.schedule import Schedule
@@ -159,11 +159,12 @@ def check_folder(options: Options, *, needed_bytes: int = 0) -> None:
 
 
 def make_policy(
-    options: Options, model: str, *, algorithm: Algorithm, lora: Lora | None = None, **settings: Any
+    options: Options, model: str | ModelSource, *, algorithm: Algorithm, lora: Lora | None = None, **settings: Any
 ) -> tuple[Policy, Reference | None]:
-    """The policy that the options describe, from a hub id or folder, and what its KL is measured against; `settings` go to Policy."""
-    with watched(f"loading {model}"):
-        loaded = load_model(model, settings.get("dtype", "fp32"), lora=lora is not None)
+    """The policy that the options describe, of a place as `--model` has it, and what its KL is measured against; `settings`: Policy's."""
+    source = find_model(model) if isinstance(model, str) else model
+    with watched(f"loading {source.in_words()}"):
+        loaded = source.load_model(settings.get("dtype", "fp32"), lora=lora is not None)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
     policy = Policy(
         loaded,

@@ -13,6 +13,7 @@ import tyro
 
 from recipes.setup.command_line import flag_of, named_values
 from recipes.setup.options import absolute, check_numbers
+from recipes.setup.starting_point import LORA_ONLY, FromAdapter, kept_start
 from verifiers.input_error import InputError, missing_place
 
 TemplateArgument = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
@@ -21,7 +22,11 @@ TemplateArgument = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 @dataclass(frozen=True, kw_only=True)
 class OfflineOptions:
     model: str = ""
-    """Hub id or folder of any causal language model."""
+    """Hub id or folder of any causal language model; what an earlier run learnt (its folder, a checkpoint, an adapter); a GGUF file."""
+    gguf_file: str | None = None
+    """Of a folder with several GGUF files, or a hub id: the file to read."""
+    from_adapter: FromAdapter | None = None
+    """Where --model is an adapter: train it further (default), or merge it and train a fresh one, or all parameters with --tune full."""
     data: str = ""
     """JSONL file, table (Parquet, CSV), or a name or folder for `datasets`."""
     subset: str | None = None
@@ -135,7 +140,7 @@ def resolve(options: AnyOptions, rates: Rates) -> AnyOptions:
             raise InputError(
                 f"--{name} is missing; give {'a hub id or the folder of a model' if name == 'model' else 'a file or data set'}"
             )
-    if (missing := missing_place(options.model)) is not None:
+    if not (options.resume and kept_start(options.resume)) and (missing := missing_place(options.model)) is not None:
         raise InputError(f"--model: {missing}")
     _refuse_ignored(options)
     named_values(options.template_arg, "--template-arg", "enable_thinking=false")
@@ -162,7 +167,7 @@ def _refuse_ignored(options: OfflineOptions) -> None:
         raise InputError("--template-arg would be ignored with --no-chat-template; leave one of them out")
     if options.show_ids and options.show_mask is None:
         raise InputError("--show-ids would be ignored without --show-mask; give that too")
-    if options.tune == "full" and (ignored := given("lora_rank", "lora_alpha", "lora_targets", "dora")):
+    if options.tune == "full" and (ignored := given(*LORA_ONLY)):
         raise InputError(f"{ignored} would be ignored with --tune full; leave it out, or use --tune lora")
 
 

@@ -14,10 +14,12 @@ from itertools import islice
 from typing import Any
 
 from recipes.setup.command_line import named_values
+from recipes.setup.model_source import ModelSource
 from recipes.setup.online import check_place
 from recipes.setup.options import to_json
 from recipes.setup.problem_source import load_rows, source_name
 from recipes.setup.resuming import steps_done, with_changes
+from recipes.setup.starting_point import keep_start, lora_of, merged_bytes, start_of
 from recipes.training.offline_options import AnyOptions, OfflineOptions, with_length
 from rl.examples.batches import Unit, batch_of, unit_batches
 from rl.examples.example import Intake
@@ -25,9 +27,9 @@ from rl.examples.intake import Limits
 from rl.examples.mask_view import show_masks
 from rl.learning.adapters import Lora
 from rl.learning.learner import Diverged, Learner, Optimizer
-from rl.learning.model_loading import load_model
 from rl.learning.reference import Reference
 from rl.learning.schedule import Schedule
+from rl.learning.starting_model import require_fit
 from rl.loop.offline import OfflineLoop, measure, train_offline
 from rl.loop.seeds import derive_seed, reseed
 from rl.objectives.batch import Batch
@@ -35,7 +37,7 @@ from rl.objectives.objective import Objective
 from rl.runs.html_report import write_report
 from rl.runs.run_folder import Position, RunFolder, write_json
 from rl.runs.tracking import SHOWN_OFFLINE, Tracker
-from rollout.chat import Chat, generation_stops, load_tokenizer
+from rollout.chat import Chat, generation_stops
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
 from verifiers.atomic_files import atomic_path
@@ -64,7 +66,9 @@ def run_offline(options: AnyOptions, method: Method) -> int:
         checks = opened.enter_context(ExitStack())
         with stage("checking the data and loading the model", "nothing was written yet"):
             checks.enter_context(watched("checking the options and the data"))
-            chat, context = load_chat(options)
+            source = start_of(options)
+            lora = lora_of(options, source)
+            chat, context = load_chat(options, source)
             taken, held_out = load_units(options, method, chat, context)
             if options.show_mask is not None:
                 show_masks(taken, chat, options.show_mask, ids=options.show_ids)
@@ -74,10 +78,11 @@ def run_offline(options: AnyOptions, method: Method) -> int:
             options = with_length(options, len(taken.units))
             check_place(options)
             checks.close()
-            learner = make_learner(options)
+            learner = make_learner(options, source, lora)
             reference = method.reference(learner, [*taken.units, *held_out])
-            needed = 3 * learner.checkpoint_bytes()
+            needed = 3 * learner.checkpoint_bytes() + merged_bytes(learner, source)
             folder = opened.enter_context(open_run(options, [*taken.units, *held_out], needed_bytes=needed))
+            keep_start(folder.path, learner, source, chat.tokenizer)
         outcome = train(options, method, learner, reference, taken.units, held_out, folder)
         print("\n".join(outcome.lines()), file=sys.stderr)
         if outcome.stopped:
@@ -95,18 +100,17 @@ def run_offline(options: AnyOptions, method: Method) -> int:
 # --- data --------------------------------------------------------------------------------------------------------------
 
 
-def load_chat(options: OfflineOptions) -> tuple[Chat, int | None]:
+def load_chat(options: OfflineOptions, source: ModelSource) -> tuple[Chat, int | None]:
     """The model's tokenizer as a Chat, and its context length. Raises InputError before any weights are read."""
-    from transformers import AutoConfig
-
+    shape = source.load_shape()
+    require_fit(shape, source.adapters)
     chat = Chat(
-        load_tokenizer(options.model),
+        source.load_tokenizer(),
         system_prompt=options.system_prompt,
         use_template=options.chat_template,
-        extra_stop_ids=generation_stops(options.model),
+        extra_stop_ids=generation_stops(source.base),
         template_arguments=named_values(options.template_arg, "--template-arg", "enable_thinking=false"),
     )
-    shape = AutoConfig.from_pretrained(options.model, trust_remote_code=False)
     return chat, getattr(shape.get_text_config(), "max_position_embeddings", None)
 
 
@@ -144,16 +148,15 @@ def fingerprint(units: Sequence[Unit]) -> str:
 # --- objects -----------------------------------------------------------------------------------------------------------
 
 
-def make_learner(options: OfflineOptions) -> Learner:
+def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None) -> Learner:
     """The model with what is needed to train it, as the options say."""
     import torch
 
     on_gpu = torch.cuda.is_available()
     dtype = ("bf16" if on_gpu else "fp32") if options.dtype == "auto" else options.dtype
     packing = on_gpu if options.packing is None else options.packing
-    lora = lora_of(options)
-    with watched(f"loading {options.model}"):
-        model = load_model(options.model, dtype, lora=lora is not None)
+    with watched(f"loading {source.in_words()}"):
+        model = source.load_model(dtype, lora=lora is not None)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
     learner = Learner(
         model,
@@ -167,16 +170,6 @@ def make_learner(options: OfflineOptions) -> Learner:
     if packing and learner.layout != "packed":
         print(f"{options.model} does not keep packed sequences apart, so they are padded", file=sys.stderr)
     return learner
-
-
-def lora_of(options: OfflineOptions) -> Lora | None:
-    """The adapter that the options describe; None for all parameters."""
-    if options.tune == "full":
-        return None
-    rank = 16 if options.lora_rank is None else options.lora_rank
-    alpha = 2.0 * rank if options.lora_alpha is None else options.lora_alpha
-    targets = options.lora_targets or "all-linear"
-    return Lora(rank, alpha, tuple(targets.split(",")) if "," in targets else targets, bool(options.dora))
 
 
 def open_run(options: OfflineOptions, units: Sequence[Unit], *, needed_bytes: int) -> RunFolder:

@@ -17,13 +17,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from recipes.grpo_math import BOXED, load_chat, resolve_dtype, with_good_golds
+from recipes.grpo_math import BOXED, resolve_dtype, with_good_golds
 from recipes.selection.problem_difficulty import Difficulty, summary
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
+from recipes.setup.model_source import find_model
 from recipes.setup.options import EngineName, EngineOption, Reward, absolute, check_numbers
 from recipes.setup.problem_source import load_problems
 from recipes.setup.resuming import resumed
+from recipes.setup.starting_point import chat_of
 from rollout.interruption import interruptible, stage
 from rollout.progress import watched
 from verifiers.atomic_files import remove_leftovers
@@ -41,7 +43,9 @@ class Config:
     """Completions of any model for your problems, scored, into a store."""
 
     model: str = ""
-    """Hub id or folder of any causal language model."""
+    """Hub id or folder of any causal language model; what a run learnt (its folder, a checkpoint, an adapter); a GGUF file."""
+    gguf_file: str | None = None
+    """Of a folder with several GGUF files, or a hub id: the file to read."""
     data: str = ""
     """JSONL file of problems (ours, GSM8K's, MATH's), or a name or folder for `datasets`."""
     subset: str | None = None
@@ -175,11 +179,11 @@ def _sample_all(config: Config, player: "Player", problems: "Sequence[Problem]",
 
 
 def _load_policy(config: Config) -> "Policy":
-    from rl.learning.model_loading import load_model
     from rl.learning.policy import Policy
 
-    with watched(f"loading {config.model}"):
-        return Policy(load_model(config.model, config.dtype, lora=True), dtype=config.dtype)  # as wide as a LoRA's base: nothing trains
+    source = find_model(config.model, gguf_file=config.gguf_file)
+    with watched(f"loading {source.in_words()}"):
+        return Policy(source.load_model(config.dtype, lora=True), dtype=config.dtype)  # as wide as a LoRA's base: nothing trains
 
 
 def _load_data(config: Config) -> "list[Problem]":
@@ -203,7 +207,7 @@ def _prepare(config: Config, opened: ExitStack) -> "tuple[Player, list[Problem],
 
         online.check_folder(config)
         config = replace(config, dtype=resolve_dtype(config))  # a run that is resumed elsewhere computes as it began
-        chat, context = load_chat(config)
+        chat, context = chat_of(config, find_model(config.model, gguf_file=config.gguf_file))
         problems = online.check_prompts(problems, chat, config, context, skip=config.skip_long_prompts)
         pool = opened.enter_context(online.verifier_pool(config, problems))
         problems, _ = with_good_golds(config, problems, [], pool)

@@ -1,12 +1,17 @@
 """Low-rank adapters on a frozen model: peft's, with what it would let pass refused."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, first_line
+
+OTHER_BASE = "give the model that it was trained on, or another adapter"
 
 
 @dataclass(frozen=True)
@@ -20,10 +25,12 @@ class Lora:
 
 
 def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:
-    """The model with its parameters frozen and a fresh adapter that changes nothing yet.
+    """The model with its parameters frozen and a fresh adapter that changes nothing yet; one with an adapter on it keeps that.
 
     Raises InputError for an adapter on weights that two modules share: merged, it would change both, trained it changed one.
     """
+    if getattr(model, "peft_config", None):
+        return model
     from peft import LoraConfig, get_peft_model
 
     targets = lora.target_modules if isinstance(lora.target_modules, str) else list(lora.target_modules)
@@ -36,12 +43,68 @@ def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:
                 r=lora.rank, lora_alpha=_as_int_if_whole(lora.alpha), target_modules=targets, use_dora=lora.dora, task_type="CAUSAL_LM"
             ),
         )
+    _refuse_tied(adapted, shared)
+    return adapted
+
+
+def with_saved_adapter(model: nn.Module, folder: str, *, trainable: bool = False) -> Any:
+    """The model with a saved LoRA on it, and its own parameters frozen. Raises InputError where that was made for another model."""
+    from peft import PeftModel, get_peft_model_state_dict
+
+    shared = _shared_modules(model)
+    try:
+        adapted = PeftModel.from_pretrained(model, folder, is_trainable=trainable)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # peft, safetensors and torch have each their own
+        raise InputError(f"the adapter {folder} does not fit the model under it: {first_line(error):.200}; {OTHER_BASE}") from error
+    require_tensors(folder, get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    if trainable:
+        _refuse_tied(adapted, shared)
+    return adapted
+
+
+def require_tensors(folder: str, own: Mapping[str, Tensor]) -> None:
+    """Raises InputError unless the saved adapter has all of these tensors: peft would leave those that it lacks at random, and warn."""
+    saved = adapter_shapes(folder)
+    if lost := sorted(name for name, tensor in own.items() if saved and saved.get(name) != tuple(tensor.shape)):
+        raise InputError(
+            f"the adapter {folder} does not fit the model under it: {len(lost)} of {len(own)} tensors are missing or of another shape, "
+            f"first {lost[0]}; {OTHER_BASE}"
+        )
+
+
+def adapter_shapes(folder: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a saved adapter's tensors, from the file's header; none for one in torch's format. Raises InputError."""
+    from safetensors import SafetensorError, safe_open
+
+    file = Path(folder) / "adapter_model.safetensors"
+    if not file.is_file():
+        if file.with_suffix(".bin").is_file():
+            return {}
+        raise InputError(f"the adapter {folder} has no adapter_model.safetensors; restore it")
+    try:
+        with safe_open(file, "pt") as tensors:
+            return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118  # no mapping
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{file} is damaged: {first_line(error):.200}; restore it") from error
+
+
+def saved_lora(folder: str) -> Lora:
+    """What an adapter was made with, from its adapter_config.json. `find_model` has looked at it before."""
+    from peft import LoraConfig
+
+    config: Any = LoraConfig.from_pretrained(folder)
+    targets = config.target_modules
+    return Lora(config.r, float(config.lora_alpha), targets if isinstance(targets, str) else tuple(sorted(targets)), config.use_dora)
+
+
+def _refuse_tied(adapted: Any, shared: set[str]) -> None:
     if tied := sorted(shared & set(getattr(adapted.base_model, "targeted_module_names", ()))):
         raise InputError(
             f"--lora-targets: {tied[0]} shares its weights with another module of this model (a tied output head), so its adapter could "
             "not be merged into them; leave it out, or use --tune full"
         )
-    return adapted
 
 
 def _shared_modules(model: nn.Module) -> set[str]:

@@ -358,19 +358,6 @@ def test_files_that_are_not_what_their_names_say_are_one_line(name: str, tmp_pat
     assert "\n" not in str(error.value)
 
 
-def test_an_adapter_given_as_a_model_is_told_so(model_folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(model_folder)
-    get_peft_model(model, LoraConfig(target_modules=["q_proj"])).save_pretrained(tmp_path / "adapter")
-    arguments = ["grpo-math", "--model", tmp_path / "adapter", "--data", data, "--run", tmp_path / "run", *SMALL]
-    assert main([str(a) for a in arguments]) == 2
-    said = capsys.readouterr().err.strip()
-    assert f"{tmp_path / 'adapter'} is an adapter (LoRA) of {model_folder}, not a model; merge it first" in said
-    assert "\n" not in said
-
-
 def test_overlong_prompts_are_dropped_and_counted_where_asked(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from recipes.setup.online import check_prompts
     from recipes.setup.options import Options

@@ -1,0 +1,258 @@
+"""What `--model` may be, and what it comes down to: base weights, the adapters on them, a tokenizer. Nothing is loaded.
+
+A hub id, the folder of a model, a GGUF file, an earlier run (its `final/`, else its newest checkpoint), a checkpoint of one, or an adapter;
+a stage of a recipe so begins where the last one ended. An adapter names its base, which may itself be any of these: the chain is
+followed down to weights that stand alone. The tokenizer, and with it the chat template, is that of the last stage which has one.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from verifiers.atomic_files import read_file
+from verifiers.input_error import InputError, first_line, missing_place
+
+ADAPTER = "adapter_config.json"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
+NEEDS_GGUF = "reading GGUF needs the package gguf; pip install 'reckon-rl[gguf]'"
+START, MERGED, FINAL, WARM_START = "start", "base", "final", "warm_start"
+"""Folders of a run: the adapter that it began with, the merged model that it began with, what it learnt, quickstart's beginning."""
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from. Every place is a hub id or an absolute path."""
+
+    given: str
+    """What the user gave."""
+    base: str
+    """The weights that stand alone."""
+    tokenizer: str
+    gguf: str | None = None
+    """The file in `base` that holds the weights and the tokenizer, where that is GGUF."""
+    merged: tuple[str, ...] = ()
+    """Adapters that are part of the starting point, from the base upwards: they are merged into it before anything is trained."""
+    adapter: str | None = None
+    """The adapter that goes on being trained."""
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """All of them, from the base upwards."""
+        return self.merged if self.adapter is None else (*self.merged, self.adapter)
+
+    @property
+    def record(self) -> str:
+        """What an adapter trained from here names as its base: what `find_model` would find the same weights by."""
+        return self.merged[-1] if self.merged else str(Path(self.base) / self.gguf) if self.gguf else self.base
+
+    def in_words(self) -> str:
+        """One line, such as "/models/qwen + adapter /runs/sft/final"."""
+        weights = str(Path(self.base) / self.gguf) if self.gguf else self.base
+        return " + adapter ".join([weights, *self.adapters])
+
+    def load_tokenizer(self) -> Any:
+        """The tokenizer with its chat template. Raises InputError where there is none."""
+        from rollout.chat import load_tokenizer
+
+        if not self.gguf or self.tokenizer != self.base:
+            return load_tokenizer(self.tokenizer)
+        try:
+            return load_tokenizer(self.tokenizer, gguf_file=self.gguf)
+        except ImportError as error:
+            raise InputError(f"{self.gguf}: {NEEDS_GGUF}") from error
+
+    def load_shape(self) -> Any:
+        """The transformers config. Raises InputError where there is none."""
+        from transformers import AutoConfig
+
+        from rollout.chat import own_code
+
+        try:
+            return AutoConfig.from_pretrained(self.base, trust_remote_code=False, **({"gguf_file": self.gguf} if self.gguf else {}))
+        except ImportError as error:
+            raise InputError(f"{self.gguf}: {NEEDS_GGUF}") from error
+        except Exception as error:  # each model's own code has its own for a file that is none of its
+            said = own_code(self.base, error) or f"cannot read a model's config from {self.record!r}: {first_line(error)}"
+            raise InputError(said) from error
+
+    def load_model(self, dtype: Any = "fp32", *, lora: bool = False) -> Any:
+        """The weights, what is to be merged merged, with the adapter that goes on. Raises InputError for files that do not fit."""
+        from rl.learning.starting_model import load_start
+
+        return load_start(self.base, gguf_file=self.gguf, merged=self.merged, adapter=self.adapter, dtype=dtype, lora=lora)
+
+
+def find_model(place: str, *, gguf_file: str | None = None) -> ModelSource:
+    """What stands at a place that a user gave. Raises InputError, one line with the remedy, where no model does."""
+    return _find(place, place, (), gguf_file)
+
+
+# --- what stands at a place ---
+
+
+def _find(place: str, given: str, seen: tuple[str, ...], gguf_file: str | None = None) -> ModelSource:
+    path = Path(place).expanduser()
+    if not path.exists():
+        return _on_the_hub(place, given, seen, gguf_file)
+    path = path.resolve()
+    _refuse_odd_files(path, given)
+    if path.is_file():
+        return _gguf_source(path, given)
+    if gguf_file:
+        return _gguf_source(path / gguf_file, given)
+    if is_run(path):
+        return _of_run(path, given, seen)
+    if (path / "position.json").is_file() and (path / "model").is_dir():
+        path = path / "model"
+    return replace(_of_folder(path, given, seen), tokenizer=_tokenizer_of(path, given, seen))
+
+
+def _of_folder(path: Path, given: str, seen: tuple[str, ...]) -> ModelSource:
+    if (path / ADAPTER).is_file():
+        return _of_adapter(path, given, seen)
+    files = sorted(file.name for file in path.glob("*.gguf"))
+    if files and not (path / "config.json").exists():
+        if len(files) > 1:
+            raise InputError(
+                f"--model {given}: {path} holds {len(files)} GGUF files ({', '.join(files):.200}); choose one with --gguf-file"
+            )
+        return _gguf_source(path / files[0], given)
+    return ModelSource(given, str(path), str(path))
+
+
+def _of_run(run: Path, given: str, seen: tuple[str, ...]) -> ModelSource:
+    """A run that is done says so in its manifest; the `final/` of one that goes on is of yesterday."""
+    final, checkpoints = run / FINAL, sorted(run.glob("checkpoints/step-*/model"))
+    if final.is_dir() and (not checkpoints or _status(run) == "done"):
+        return _find(str(final), given, seen)
+    if not checkpoints:
+        raise InputError(f"--model {given}: the run in {run} has no checkpoint yet, so there is no model of it; wait for one, or resume it")
+    return _find(str(checkpoints[-1]), given, seen)
+
+
+def _of_adapter(folder: Path, given: str, seen: tuple[str, ...]) -> ModelSource:
+    settings = adapter_config(folder, given)
+    base = settings["base_model_name_or_path"]
+    if str(folder) in seen:
+        raise InputError(f"--model {given}: the adapter {folder} is, by way of its bases, an adapter of itself; mend its {ADAPTER}")
+    found = _moved_with(folder, base) or Path(base)
+    if not found.exists() and (missing := missing_place(base)) is not None:
+        raise InputError(
+            f"--model {given}: the adapter {folder} is of the model {base}, and {missing}; put it back, or write its new place into "
+            f"base_model_name_or_path of {folder / ADAPTER}"
+        )
+    below = _find(str(found) if found.exists() else base, given, (*seen, str(folder)))
+    return ModelSource(given, below.base, below.tokenizer, below.gguf, below.adapters, str(folder))
+
+
+def _moved_with(folder: Path, base: str) -> Path | None:
+    """The base that a run keeps beside its adapters, where the run lies in another place now."""
+    run = run_of(folder)
+    kept = run / MERGED if run and Path(base).name == MERGED else None
+    return kept if kept and kept.is_dir() and not Path(base).exists() else None
+
+
+def _on_the_hub(place: str, given: str, seen: tuple[str, ...], gguf_file: str | None) -> ModelSource:
+    if (missing := missing_place(place)) is not None:
+        raise InputError(f"--model: {missing}")
+    if gguf_file:
+        return ModelSource(given, place, place, gguf_file)
+    folder = _hub_adapter(place)
+    return ModelSource(given, place, place) if folder is None else _find(folder, given, seen)
+
+
+@lru_cache
+def _hub_adapter(name: str) -> str | None:
+    """The folder in the hub's cache of a repository that is an adapter; None for a model, or where the hub cannot be asked."""
+    from transformers.utils import cached_file
+
+    try:
+        settings = cached_file(name, ADAPTER, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False,
+                               _raise_exceptions_for_gated_repo=False)  # fmt: skip
+        if settings is None:
+            return None
+        from huggingface_hub import snapshot_download
+
+        return snapshot_download(name)
+    except Exception:  # noqa: BLE001  # no such repository, no network: whoever reads the model's config says so
+        return None
+
+
+def _gguf_source(file: Path, given: str) -> ModelSource:
+    if not file.is_file():
+        raise InputError(f"--gguf-file: there is no {file.name} in {file.parent}")
+    if file.suffix != ".gguf":
+        raise InputError(f"--model {given} is a file, and not a .gguf; give the folder of a model, a hub id, a run or an adapter")
+    return ModelSource(given, str(file.parent), str(file.parent), file.name)
+
+
+# --- what a folder says of itself ---
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run's: its config.json holds options, a model's holds a model_type."""
+    config = path / "config.json"
+    try:
+        values = json.loads(read_file(config)) if config.exists() else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and isinstance(values.get("options"), dict)
+
+
+def run_of(path: Path) -> Path | None:
+    """The run that a folder of weights lies in: RUN/final, RUN/checkpoints/step-000120/model, RUN/base, RUN/start."""
+    return next((parent for parent in list(path.parents)[:3] if is_run(parent)), None)
+
+
+def _tokenizer_of(path: Path, given: str, seen: tuple[str, ...]) -> str:
+    """Its own, else that of its run, else that of what its run began with, or of its base."""
+    if _has_tokenizer(path) or not (run := run_of(path)):
+        own = _has_tokenizer(path) or not (path / ADAPTER).is_file()
+        return str(path) if own else _of_folder(path, given, seen).tokenizer
+    for name in (FINAL, START, MERGED, WARM_START):
+        if _has_tokenizer(run / name):
+            return str(run / name)
+    model = json.loads(read_file(run / "config.json"))["options"].get("model")
+    return _find(model, given, seen).tokenizer if isinstance(model, str) and model else str(path)
+
+
+def _has_tokenizer(path: Path) -> bool:
+    return any((path / name).is_file() for name in TOKENIZER_FILES)
+
+
+def _status(run: Path) -> Any:
+    try:
+        return json.loads(read_file(run / "manifest.json")).get("status")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+
+
+def adapter_config(folder: Path, given: str) -> dict[str, Any]:
+    """An adapter's settings. Raises InputError for what is no LoRA of a model with a name."""
+    place = folder / ADAPTER
+    try:
+        settings = json.loads(read_file(place))
+        if not isinstance(settings, dict):
+            raise ValueError("it holds no object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"--model {given}: {place} cannot be read ({error}); restore it") from error
+    if settings.get("peft_type") != "LORA":
+        raise InputError(f"--model {given}: {folder} is an adapter of peft's type {settings.get('peft_type')}; only LoRA and DoRA are read")
+    if settings.get("revision") not in (None, "main"):
+        raise InputError(
+            f"--model {given}: {folder} is an adapter of revision {settings['revision']} of its base; save that revision in a folder, and "
+            f"write the folder into base_model_name_or_path of {place}, without a revision"
+        )
+    if not isinstance(settings.get("base_model_name_or_path"), str) or not settings["base_model_name_or_path"]:
+        raise InputError(f"--model {given}: {place} does not say which model it is an adapter of; write it into base_model_name_or_path")
+    return settings
+
+
+def _refuse_odd_files(path: Path, given: str) -> None:
+    """A pipe among a model's files would be waited for, for ever."""
+    odd = [entry for entry in path.iterdir() if not (entry.is_file() or entry.is_dir())] if path.is_dir() else []
+    if odd or not (path.is_dir() or path.is_file()):
+        name = odd[0].name if odd else path.name
+        raise InputError(f"--model {given}: {name} is not a regular file, and reading it could wait for ever; remove it")

@@ -1,0 +1,171 @@
+"""Where training begins: the last stage's adapter trained further, or merged first, and what a run keeps of that.
+
+A run keeps its beginning in its own folder (an adapter is small; of a merge, the model that came of it), so that it can be resumed, and its
+adapter be loaded by any program, whatever becomes of the stage before it.
+"""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from recipes.setup.command_line import flag_of
+from recipes.setup.model_source import ADAPTER, MERGED, START, ModelSource, adapter_config, find_model
+from verifiers.atomic_files import atomic_path
+from verifiers.input_error import InputError
+
+if TYPE_CHECKING:
+    from rl.learning.adapters import Lora
+    from rl.learning.learner import Learner
+    from rollout.chat import Chat
+
+FromAdapter = Literal["continue", "merge"]
+LORA_ONLY = ("lora_rank", "lora_alpha", "lora_targets", "dora")
+
+
+class StartOptions(Protocol):
+    """What the functions here read of a command's options."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def gguf_file(self) -> str | None: ...
+    @property
+    def from_adapter(self) -> FromAdapter | None: ...
+    @property
+    def tune(self) -> Literal["lora", "full"]: ...
+    @property
+    def lora_rank(self) -> int | None: ...
+    @property
+    def lora_alpha(self) -> float | None: ...
+    @property
+    def lora_targets(self) -> str | None: ...
+    @property
+    def dora(self) -> bool | None: ...
+    @property
+    def run(self) -> Path: ...
+    @property
+    def resume(self) -> Path | None: ...
+    @property
+    def overwrite(self) -> bool: ...
+
+
+def start_of(options: StartOptions) -> ModelSource:
+    """What the options begin with: of a run that is resumed, what it kept. Raises InputError where that cannot be, in one line."""
+    if options.resume is not None and (kept := kept_start(options.resume)) is not None:
+        return replace(find_model(kept), given=options.model)
+    source = starting_point(options.model, full=options.tune == "full", how=options.from_adapter, gguf_file=options.gguf_file)
+    inside = [place for place in (source.base, source.tokenizer, *source.adapters) if options.run.resolve() in Path(place).parents]
+    if options.overwrite and inside:
+        raise InputError(
+            f"--overwrite would delete the run {options.run}, which --model {options.model} is; choose another place with --run"
+        )
+    return source
+
+
+def starting_point(place: str, *, full: bool, how: FromAdapter | None, gguf_file: str | None = None) -> ModelSource:
+    """`find_model` where training is to begin: whether its last adapter is trained further (the default of a LoRA), or merged first.
+
+    Raises InputError for a choice that cannot be, or would be ignored.
+    """
+    source = find_model(place, gguf_file=gguf_file)
+    if source.adapter is None:
+        if how:
+            raise InputError(f"--from-adapter {how} would be ignored: --model {place} is a model, not an adapter; leave it out")
+        return source
+    if full and how == "continue":
+        raise InputError(
+            f"--from-adapter continue: --model {place} is an adapter, and --tune full trains all weights; merge it first with "
+            "--from-adapter merge, or use --tune lora"
+        )
+    if full or how == "merge":
+        return replace(source, merged=source.adapters, adapter=None)
+    if trains := _trains_more_than_low_rank(adapter_config(Path(source.adapter), place)):
+        raise InputError(
+            f"--model {place}: besides low-rank matrices the adapter trains {trains}, which no engine of ours takes; merge it first with "
+            "--from-adapter merge"
+        )
+    return source
+
+
+def lora_of(options: StartOptions, source: ModelSource) -> "Lora | None":
+    """The adapter that is trained: the one that goes on, or a fresh one as the options say; None for a full run.
+
+    Raises InputError for adapter options of a full run, and for those that the adapter which goes on does not have.
+    """
+    from rl.learning.adapters import Lora, saved_lora
+
+    given = {name: getattr(options, name) for name in LORA_ONLY if getattr(options, name) is not None}
+    if options.tune == "full":
+        if given:
+            raise InputError(f"{' and '.join(map(flag_of, given))} would be ignored with --tune full; leave it out, or use --tune lora")
+        return None
+    if source.adapter is None:
+        rank = 16 if options.lora_rank is None else options.lora_rank
+        alpha = 2.0 * rank if options.lora_alpha is None else options.lora_alpha
+        targets = options.lora_targets or "all-linear"
+        return Lora(rank, alpha, tuple(targets.split(",")) if "," in targets else targets, bool(options.dora))
+    saved = saved_lora(source.adapter)
+    names = (saved.target_modules,) if isinstance(saved.target_modules, str) else saved.target_modules
+    has = {"lora_rank": saved.rank, "lora_alpha": saved.alpha, "lora_targets": ",".join(names), "dora": saved.dora}
+    if other := [name for name, value in given.items() if _as_set(value) != _as_set(has[name])]:
+        said = " and ".join(f"{flag_of(name)} {given[name]} (it has {has[name]})" for name in other)
+        raise InputError(f"--model {source.given} is an adapter, which goes on as it is, without {said}; leave that out, or merge it first "
+                         "and train a fresh one with --from-adapter merge")  # fmt: skip
+    return saved
+
+
+def chat_of(options: Any, source: ModelSource) -> "tuple[Chat, int | None]":
+    """The model's tokenizer as a Chat, and its context length. Raises InputError before any weights are read."""
+    from rl.learning.starting_model import require_fit
+    from rollout.chat import Chat, generation_stops
+
+    shape = source.load_shape()
+    require_fit(shape, source.adapters)
+    chat = Chat(
+        source.load_tokenizer(), system_prompt=options.system_prompt, prefill=options.prefill, use_template=options.chat_template,
+        extra_stop_ids=generation_stops(source.base),
+    )  # fmt: skip
+    return chat, getattr(shape.get_text_config(), "max_position_embeddings", None)
+
+
+def kept_start(run: Path) -> str | None:
+    """Where a run keeps what it began with; None where that is a model of its own."""
+    return next((str(run / name) for name in (START, MERGED) if (run / name).is_dir()), None)
+
+
+def keep_start(run: Path, learner: "Learner", source: ModelSource, tokenizer: Any) -> None:
+    """Writes what the run began with where `kept_start` finds it, before anything is learnt; and the base's place into the adapter."""
+    merged = run / MERGED
+    if source.merged and not merged.exists():
+        from rollout.engines.policy_tensors import base_model, save_model_folder
+
+        with atomic_path(merged) as folder:
+            model = base_model(learner.model)
+            save_model_folder(learner.model, folder, model.get_input_embeddings().weight.dtype, adapter=False)
+            model.generation_config.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+    base = str(merged.resolve()) if source.merged else source.record
+    if learner.lora:
+        learner.model.peft_config[learner.model.active_adapter].base_model_name_or_path = base
+    if source.adapter and not (run / START).exists():
+        with atomic_path(run / START) as folder:
+            shutil.copytree(source.adapter, folder)
+            tokenizer.save_pretrained(folder)
+            settings = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
+            (folder / ADAPTER).write_text(json.dumps(settings | {"base_model_name_or_path": base}, indent=2), encoding="utf-8")
+
+
+def merged_bytes(learner: "Learner", source: ModelSource) -> int:
+    """About what `keep_start` writes of a merged start."""
+    return sum(p.numel() * p.element_size() for p in learner.model.parameters()) if source.merged else 0
+
+
+def _trains_more_than_low_rank(settings: dict[str, Any]) -> str:
+    more = [name for name in ("modules_to_save", "trainable_token_indices", "lora_bias") if settings.get(name)]
+    return " and ".join([*more, *(["biases"] if settings.get("bias", "none") != "none" else [])])
+
+
+def _as_set(value: Any) -> Any:
+    return set(value.split(",")) if isinstance(value, str) else value

@@ -1,0 +1,85 @@
+"""The model that training, sampling or a merge starts from: base weights, adapters merged into them, an adapter on top that goes on.
+
+Merging is done in float32 and rounded once, whatever width the result has: added in bfloat16, small updates would be lost twice over.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from rl.learning.adapters import OTHER_BASE, require_tensors, with_saved_adapter
+from rl.learning.model_loading import Dtype, load_model
+from verifiers.input_error import InputError, first_line
+
+
+def load_start(
+    base: str,
+    *,
+    gguf_file: str | None = None,
+    merged: Sequence[str] = (),
+    adapter: str | None = None,
+    dtype: Dtype = "fp32",
+    lora: bool = False,
+) -> nn.Module:
+    """`base` (a hub id or folder) with the adapters of the folders `merged` in its weights, and `adapter` on it, to be trained further.
+
+    `dtype`, `lora`: as `load_model` has them. Raises InputError in one line for files that are not what they should be, or do not fit.
+    """
+    model: Any = load_gguf(base, gguf_file) if gguf_file else load_model(base, "fp32" if merged else dtype, lora=lora)
+    for folder in merged:
+        model = with_saved_adapter(model, folder).merge_and_unload(safe_merge=True)
+        model.requires_grad_(True)  # peft froze it
+    if dtype == "bf16" and lora:
+        set_width(model, torch.bfloat16)
+    return with_saved_adapter(model, adapter, trainable=True) if adapter else model
+
+
+def load_gguf(folder: str, file: str) -> nn.Module:
+    """The weights of a GGUF file (of a folder or hub id), as float32: what its quantisation lost is lost. Raises InputError."""
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32, trust_remote_code=False)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except ImportError as error:
+        raise InputError(f"{file}: reading GGUF needs the package gguf; pip install 'reckon-rl[gguf]'") from error
+    except Exception as error:  # gguf's reader, transformers' tables of architectures and numpy have each their own
+        raise InputError(
+            f"cannot read {Path(folder) / file} as GGUF: {first_line(error):.200} (transformers reads the commoner architectures and "
+            "quantisations; others: convert it to safetensors first)"
+        ) from error
+    for name in ("quantization_config", "_pre_quantization_dtype"):  # the weights are plain now, and are saved as such
+        model.config.__dict__.pop(name, None)
+    model.hf_quantizer, model.is_quantized, model.quantization_method = None, False, None
+    return model
+
+
+def require_fit(shape: Any, folders: Sequence[str]) -> None:
+    """Raises InputError unless each adapter has a tensor of the right shape for every module of such a model that it names.
+
+    `shape`: the model's transformers config. No weights are read, neither the model's nor the adapters'.
+    """
+    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+    from transformers import AutoModelForCausalLM
+
+    for folder in folders:
+        try:
+            with torch.device("meta"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what peft says of tied weights is `with_saved_adapter`'s to refuse
+                model: Any = AutoModelForCausalLM.from_config(shape, trust_remote_code=False)
+                adapted = get_peft_model(model, LoraConfig.from_pretrained(folder))
+        except ValueError as error:  # no module of those names
+            raise InputError(f"the adapter {folder} does not fit the model under it: {first_line(error):.200}; {OTHER_BASE}") from error
+        require_tensors(folder, get_peft_model_state_dict(adapted, save_embedding_layers=False))
+
+
+def set_width(model: nn.Module, width: torch.dtype) -> None:
+    """Every floating-point parameter in `width`. Buffers stay: rotary frequencies are float32 in every model."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.to(width)
