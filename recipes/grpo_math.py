@@ -17,18 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from recipes.setup import starting_point
-from recipes.setup.command_line import flag_of, guarded, parse_options
+from recipes.setup.choices import Lora, MovingAverage, Tune
+from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
 from recipes.setup.options import Options, absolute, check_options
 from recipes.setup.resuming import resumed, stored_run
 from recipes.setup.starting_point import FromAdapter, chat_of, keep_start, kept_start, start_of
+from recipes.spelling.flat_options import word_of
+from recipes.spelling.option_values import flag_of
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, missing_place
 
 if TYPE_CHECKING:
-    from rl.learning.adapters import Lora
+    from rl.learning.adapters import Lora as Adapter
     from rollout.chat import Chat
     from rollout.engine import Engine
     from verifiers.problem import Problem
@@ -78,16 +81,8 @@ class Config(Options):
     chat_template: bool = True
     """Use the tokenizer's chat template where it has one; --no-chat-template encodes prompts as they stand (R1-Zero)."""
 
-    tune: Literal["lora", "full"] = "lora"
+    tune: Tune = Lora()
     """Train a low-rank adapter or all parameters."""
-    lora_rank: int | None = None
-    """Rank of the adapter (default 16)."""
-    lora_alpha: float | None = None
-    """Scale of the adapter (default twice the rank)."""
-    lora_targets: str | None = None
-    """Modules that get an adapter: comma-separated names, or all-linear (default)."""
-    dora: bool | None = None
-    """Weight-decomposed adapter (DoRA)."""
     dtype: Literal["fp32", "bf16", "auto"] = "auto"
     """Precision of the computation; auto: bf16 on a GPU, else fp32. What trains is kept in float32."""
     gradient_checkpointing: bool = False
@@ -141,8 +136,9 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
 
         player = online.make_player(config, engine, chat, pool.verify_many)
         outcome = online.train_online(
-            config, name=config.algorithm, run=folder, algorithm=algorithm, policy=policy, reference=reference, player=player,
-            problems=problems, evaluate=(lambda: evaluation_metrics({"": evaluate(held_out, player)[0]})) if held_out else dict,
+            config, name=word_of(type(config.algorithm)), run=folder, algorithm=algorithm, policy=policy, reference=reference,
+            player=player, problems=problems,
+            evaluate=(lambda: evaluation_metrics({"": evaluate(held_out, player)[0]})) if held_out else dict,
         )  # fmt: skip
         print(online.summary(outcome, folder), file=sys.stderr)
         if outcome.stopped:
@@ -177,8 +173,8 @@ def resolve(config: Config) -> Config:
     return replace(config, model=absolute(config.model), data=data, eval_data=config.eval_data and absolute(config.eval_data))
 
 
-def lora_of(config: Config) -> "Lora | None":
-    """The adapter that the options describe. Raises InputError for adapter options of a full run, or of an adapter that goes on."""
+def lora_of(config: Config) -> "Adapter | None":
+    """The adapter that the options describe; None for a full run. Raises InputError for options that an adapter which goes on has not."""
     return starting_point.lora_of(config, start_of(config))
 
 
@@ -273,7 +269,8 @@ def _disk_bytes(config: Config) -> int:
 
     source = start_of(config)
     total, trained = parameters(source.load_shape(), starting_point.lora_of(config, source))
-    return trained * 4 * (3 * (3 + (config.reference == "ema")) + 1) + (total * 4 if source.merged else 0)
+    averages = isinstance(config.kl and config.kl.reference, MovingAverage)
+    return trained * 4 * (3 * (3 + averages) + 1) + (total * 4 if source.merged else 0)
 
 
 def plan_facts(config: Config) -> Any:

@@ -196,10 +196,15 @@ ROOMS = {
         "chunks evaluate offline seeds silence train",
         ".learning .objectives .runs rollout",
     ),
+    "recipes.spelling": Room(
+        "options as they are written: flat names, files, what others call them",
+        "config_file flat_options foreign_names option_values",
+        "",
+    ),
     "recipes.setup": Room(
         "objects from options",
-        "arithmetic command_line engines memory model_source online options problem_source resuming starting_point",
-        "rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
+        "arithmetic choices command_line engines memory model_source online options problem_source resuming starting_point",
+        ".spelling rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
     ),
     "recipes.selection": Room(
         "stored rollouts to training data: `reckon data`",
@@ -209,18 +214,18 @@ ROOMS = {
     "recipes": Room(
         "stories: one run each",
         "grpo_math grpo_tools quickstart",
-        ".setup rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
+        ".setup .spelling rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
         "verifiers.response_text verifiers.rewards verifiers.sandboxes verifiers.worker_pool",
     ),
     "recipes.training": Room(
         "stages: one command each",
         "dpo kto orpo sample sft",
-        "recipes .selection .setup rl.examples rl.learning rl.loop rl.objectives rl.runs rollout",
+        "recipes .selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout",
     ),
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .selection .setup .training rl.learning rl.objectives rl.runs rollout "
+        "data_pipeline.commands recipes .selection .setup .spelling .training rl.learning rl.objectives rl.runs rollout "
         "verifiers.mathematics.answer_reading verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
         "verifiers.worker_pool",
     ),

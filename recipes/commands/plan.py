@@ -9,8 +9,10 @@ import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from recipes.setup.choices import MovingAverage
 from recipes.setup.command_line import parse_options
-from recipes.setup.options import Options, to_json
+from recipes.setup.options import Options
+from recipes.spelling.flat_options import flat_values
 from rollout.progress import watched
 from verifiers.input_error import InputError
 
@@ -50,12 +52,13 @@ def plan(config: Options, facts: "Facts") -> str:
         bf16=facts.dtype == "bf16",
         checkpointing=facts.gradient_checkpointing,
         micro_batch=micro_batch_tokens(config, facts.longest_prompt + config.max_completion_length),
-        copy_reference="ref_logp" in algorithm.objective.reads and (facts.lora is None or config.reference == "ema"),
+        copy_reference="ref_logp" in algorithm.objective.reads
+        and (facts.lora is None or isinstance(config.kl and config.kl.reference, MovingAverage)),
         sequences=min(facts.max_sequences, completions),
         length=facts.longest_prompt + config.max_completion_length,
     )
     epochs = config.steps * config.problems_per_step / facts.problems
-    options = to_json(config) | {"dtype": facts.dtype, "adapter": facts.lora or "none: all parameters train"}
+    options = flat_values(config) | {"dtype": facts.dtype, "adapter": facts.lora or "none: all parameters train"}
     sections = {
         "options": [f"{key} = {value}" for key, value in options.items() if value is not None],
         "loss": describe_algorithm(algorithm).splitlines(),

@@ -14,17 +14,17 @@ import json
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
-from recipes.setup.foreign_names import here, hydra_name
-from recipes.setup.option_values import checked
+from recipes.spelling.flat_options import FlatOption, built, choices_of, flat_options, flat_values, from_file, merged, names_of
+from recipes.spelling.foreign_names import here, hydra_name
+from recipes.spelling.option_values import flag_of
 from rollout.interruption import exit_code
 from verifiers.input_error import InputError, did_you_mean
 
-_FLAGS = (bool, "bool", bool | None, "bool | None")
 _PYTHONS = {"True": True, "False": False, "None": None}
 _GIVEN = "_given_on_the_command_line"
 TRUNCATION = ("--top-p", "--top-k", "--min-p")
@@ -37,11 +37,6 @@ _PLAINER = (  # tyro's words -> a reader's
     (r"^Unrecognized options: (.*)", r"unexpected argument \1; an option's name begins with --, and --help lists them"),
     (r"^Missing from (reckon \S+): (?:[A-Z]+ )?(.*?)\.? \(required\)$", r"\1 is given nothing to work on: \2"),
 )
-
-
-def flag_of(name: str) -> str:
-    """An option as it is written on a command line."""
-    return "--" + name.replace("_", "-")
 
 
 def named_values(pairs: Sequence[str], option: str, example: str) -> dict[str, Any]:
@@ -70,61 +65,96 @@ def parse_options(config: Any, arguments: Sequence[str], *, name: str) -> Any:
 
     command = f"reckon {name.replace('_', '-')}"
     if any(argument in ("-h", "--help") for argument in arguments):
-        return tyro.cli(_with_config(config, {}), args=list(arguments), prog=command)
+        return tyro.cli(_flat(config, {}), args=list(arguments), prog=command)
     given = _refuse_unknown(config, arguments)
     stored = _stored_options(config, arguments) if "config" in given else {}
-    said = io.StringIO()
+    text = io.StringIO()
     try:
-        with redirect_stderr(said), redirect_stdout(said):
-            parsed = tyro.cli(_with_config(config, stored), args=list(_with_values(config, arguments)), prog=command)
+        with redirect_stderr(text), redirect_stdout(text):
+            parsed = tyro.cli(_flat(config, stored), args=list(_with_values(config, arguments)), prog=command)
     except SystemExit as error:
-        raise InputError(_one_line(said.getvalue())) from error
-    values = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(config)}
-    given |= {field.name for field in dataclasses.fields(config) if values[field.name] != default_of(field)}  # positional ones
-    options = config(**values | {key: value for key, value in stored.items() if key not in given})
-    object.__setattr__(options, _GIVEN, frozenset(given - {"config"}))
+        raise InputError(_one_line(text.getvalue())) from error
+    known = flat_options(config)
+    unset = {name: stored.get(name) if option.default is dataclasses.MISSING else option.default for name, option in known.items()}
+    given |= {name for name in known if getattr(parsed, name) != unset[name]}  # positional ones
+    values = {name: getattr(parsed, name) for name in known if name in given}
+    of_file = {name: f"--config {parsed.config}: {name}" for name in stored.keys() - given}
+    found = merged(config, stored, values)
+    grouped = frozenset().union(*(names_of(config, field) for field in choices_of(config)))
+    resumes = found.get("resume") is not None  # whether a choice obeys a setting is for the run to say
+    told = {name: value for name, value in found.items() if not (resumes and name in grouped)}
+    options = built(config, told, lambda name: of_file.get(name, flag_of(name)))
+    object.__setattr__(options, _GIVEN, found)
     return options
 
 
-def given_options(options: Any) -> frozenset[str]:
-    """Fields that the command line named, be it with their default value; of options made in Python, those that are not their defaults."""
-    changed = {field.name for field in dataclasses.fields(options) if getattr(options, field.name) != default_of(field)}
-    return frozenset(changed | getattr(options, _GIVEN, frozenset()))
+def given_options(options: Any) -> dict[str, Any]:
+    """What the command line and its file gave, be it the default, by flat names; of options made in Python, what is not the default."""
+    if (given := getattr(options, _GIVEN, None)) is not None:
+        return dict(given)
+    defaults = flat_options(type(options))
+    unset = {name: [option.default, *option.defaults.values()] for name, option in defaults.items()}
+    return {name: value for name, value in flat_values(options).items() if value not in unset[name]}
 
 
-def default_of(field: "dataclasses.Field[Any]") -> Any:
-    """What an option is where nobody gives it."""
-    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
-
-
-def _with_config(config: Any, stored: dict[str, Any]) -> Any:
-    """The dataclass with an option --config; what it requires, and the file holds, is no longer required on the command line."""
+def _flat(config: Any, stored: Mapping[str, Any]) -> Any:
+    """The dataclass that tyro reads: every option under its flat name, and --config. What a file holds is not required any more."""
     import tyro
 
     about = "YAML, TOML or JSON file of options, or an earlier run's config.json. Options of the command line win over the file's."
-    hints = typing.get_type_hints(config, include_extras=True)
-    held = [field.name for field in dataclasses.fields(config) if field.name in stored and default_of(field) is dataclasses.MISSING]
-    fields: list[Any] = [(name, hints[name], dataclasses.field(default=stored[name], kw_only=True)) for name in held]
+    fields: list[Any] = []
+    for name, option in flat_options(config).items():
+        default = stored.get(name, option.default) if option.default is dataclasses.MISSING else option.default
+        kept = {} if default is dataclasses.MISSING else {"default": default}
+        told = tyro.conf.arg(help=_help_of(option), help_behavior_hint=_default_hint(option), metavar=_value_of(option))
+        fields.append((name, Annotated[option.hint, told], dataclasses.field(kw_only=True, **kept)))
     fields.append(("config", Annotated[Path | None, tyro.conf.arg(help=about)], dataclasses.field(default=None, kw_only=True)))
-    return dataclasses.make_dataclass(config.__name__, fields, bases=(config,), namespace={"__doc__": config.__doc__}, frozen=True)
+    return dataclasses.make_dataclass(config.__name__, fields, namespace={"__doc__": config.__doc__}, frozen=True)
+
+
+def _help_of(option: FlatOption) -> str:
+    """With the choices that obey it."""
+    obeyed: dict[str, list[str]] = {}
+    for where, word in option.groups:
+        obeyed.setdefault(where, []).append(word)
+    return option.doc + "".join(f" With {flag_of(where)} {', '.join(words)}." for where, words in obeyed.items() if where)
+
+
+def _default_hint(option: FlatOption) -> str | None:
+    """A setting's defaults, which may differ from choice to choice; None for what tyro says by itself."""
+    defaults = {word: value for word, value in option.defaults.items() if value not in (None, (), dataclasses.MISSING)}
+    if not option.groups:
+        return None
+    if len(set(defaults.values())) <= 1:
+        return f"(default: {next(iter(defaults.values()))})" if defaults else ""
+    return f"(default: {', '.join(f'{word} {value}' for word, value in defaults.items())})"
+
+
+def _value_of(option: FlatOption) -> str | None:
+    """What stands for a setting's value, without the None that it is while it is not given; None for what tyro says by itself."""
+    kinds = [each for each in typing.get_args(option.hint) if each is not type(None)] if option.groups else []
+    if len(kinds) != 1 or typing.get_origin(kinds[0]) is tuple:
+        return None
+    words = typing.get_args(kinds[0]) or ("True", "False")
+    return f"{{{','.join(words)}}}" if typing.get_args(kinds[0]) or kinds[0] is bool else str(kinds[0].__name__).upper()
 
 
 def _stored_options(config: Any, arguments: Sequence[str]) -> dict[str, Any]:
-    """The options in the file that --config names."""
-    from recipes.setup.config_file import read_config
+    """The options in the file that --config names, by flat names."""
+    from recipes.spelling.config_file import read_config
 
     last = max(place for place, argument in enumerate(arguments) if argument.split("=", 1)[0] == "--config")
     value = arguments[last].partition("=")[2] or next(iter(arguments[last + 1 :]), "")
     if not value or value.startswith("--"):
         raise InputError("--config is given without a value")
-    path = Path(value)
-    return checked(read_config(path), typing.get_type_hints(config, include_extras=True), f"--config {path}")
+    return from_file(config, read_config(Path(value)), f"--config {Path(value)}")
 
 
 def _refuse_unknown(config: Any, arguments: Sequence[str]) -> set[str]:
     """The names of the options that are given."""
-    options = {flag_of(field.name): field.name for field in dataclasses.fields(config)} | {"--config": "config"}
-    options |= {f"--no-{flag_of(field.name)[2:]}": field.name for field in dataclasses.fields(config) if field.type in _FLAGS}
+    known = flat_options(config)
+    options = {flag_of(name): name for name in known} | {"--config": "config"}
+    options |= {f"--no-{flag_of(name)[2:]}": name for name, option in known.items() if option.hint in (bool, bool | None)}
     for argument in arguments:
         option = argument.split("=", 1)[0].replace("_", "-")
         if option in TRUNCATION:
@@ -142,7 +172,7 @@ def _refuse_unknown(config: Any, arguments: Sequence[str]) -> set[str]:
 
 def _with_values(config: Any, arguments: Sequence[str]) -> Iterator[str]:
     """`--dora` as `--dora True`, and `--no-dora` as `--dora False`: a flag that is neither where it was not given."""
-    unset = {flag_of(field.name) for field in dataclasses.fields(config) if field.type in (bool | None, "bool | None")}
+    unset = {flag_of(name) for name, option in flat_options(config).items() if option.hint == bool | None}
     for argument, following in itertools.zip_longest(arguments, arguments[1:]):
         option = "--" + argument.removeprefix("--").removeprefix("no-").replace("_", "-")
         if option not in unset:

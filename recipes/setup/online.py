@@ -6,13 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from recipes.setup import choices
 from recipes.setup.model_source import ModelSource, find_model
 from recipes.setup.options import Options, check_options, to_json
 from recipes.setup.resuming import steps_done, with_changes
 from recipes.setup.reward_code import changed, reward_code
+from recipes.spelling.flat_options import flat_values, word_of
 from rl.learning.adapters import Lora
 from rl.learning.learner import Diverged, Optimizer
 from rl.learning.policy import Policy
@@ -61,28 +63,30 @@ class Outcome:
 def algorithm_of(options: Options) -> Algorithm:
     """The algorithm that the options describe. Raises InputError for what it would ignore or cannot do."""
     check_options(options)
-    kl = KL(options.kl_coef, ESTIMATORS[options.kl or "k3"]) if options.kl_coef else None
-    correction, kind = None, options.correction or ("truncate" if options.ahead else None)
-    if kind:
-        bounds = {"low": options.correction_low, "high": options.correction_high}
-        given = {key: value for key, value in bounds.items() if value is not None}
-        correction = Correction(kind, options.correction_level or "token", **given)
-    own = {name: getattr(options, name) for name in ("clip_low", "clip_high", "ratio_cap", "overlong_cache", "max_refills")}
+    name, own = word_of(type(options.algorithm)), {f.name: getattr(options.algorithm, f.name) for f in fields(options.algorithm)}
+    kl = KL(options.kl.coef, ESTIMATORS[options.kl.estimator]) if options.kl else None
+    correction, chosen = None, options.correction or (choices.Truncate() if options.ahead else None)
+    if chosen:
+        correction = Correction(word_of(type(chosen)), **{f.name: getattr(chosen, f.name) for f in fields(chosen)})
     try:
         algorithm = named(
-            options.algorithm, max_completion_length=options.max_completion_length,
-            kl=kl, correction=correction, entropy_coef=options.entropy_coef, **own,
-        )  # fmt: skip
+            name,
+            max_completion_length=options.max_completion_length,
+            kl=kl,
+            correction=correction,
+            entropy_coef=options.entropy_coef,
+            **own,
+        )
     except ValueError as error:
         raise InputError(str(error).replace("_", "-")) from error
     if options.completions_per_problem < algorithm.min_completions:
         raise InputError(
-            f"--completions-per-problem {options.completions_per_problem}: {options.algorithm}'s baseline is the group, which needs "
+            f"--completions-per-problem {options.completions_per_problem}: {name}'s baseline is the group, which needs "
             f"at least {algorithm.min_completions}; only reinforce++ can do with 1"
         )
     if options.updates_per_rollout > 1 and not algorithm.corrects_for_age:
         raise InputError(
-            f"--updates-per-rollout {options.updates_per_rollout}: {options.algorithm} has no probability ratio, so only the first "
+            f"--updates-per-rollout {options.updates_per_rollout}: {name} has no probability ratio, so only the first "
             "update of a rollout would be right; use 1, or grpo"
         )
     return algorithm
@@ -175,8 +179,8 @@ def make_policy(
     )
     if "ref_logp" not in algorithm.objective.reads:
         return policy, None
-    if options.reference == "ema":
-        return policy, MovingAverage(policy, decay=0.99 if options.ema_decay is None else options.ema_decay)
+    if options.kl and isinstance(options.kl.reference, choices.MovingAverage):
+        return policy, MovingAverage(policy, decay=options.kl.reference.decay)
     return policy, initial_reference(policy)
 
 
@@ -213,7 +217,7 @@ def train_online(
         seed=options.seed,
         ahead=options.ahead,
     )
-    tracker = Tracker(run.metrics_path, steps=options.steps, name=name, tracker=options.track, config=to_json(options))
+    tracker = Tracker(run.metrics_path, steps=options.steps, name=name, tracker=options.track, config=flat_values(options))
     run.write_manifest(status="running")
     with interruptible(), tracker:
         try:

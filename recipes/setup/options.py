@@ -1,11 +1,10 @@
 """The options that every online recipe has, as one frozen dataclass; a recipe inherits it and adds its own.
 
-An option left at None was not set. One that was set but that the chosen algorithm would ignore is an error, not a comment.
+Options that belong to a choice are a dataclass of their own (`choices.py`): one that the chosen algorithm or engine would ignore has no
+place, and is refused under its flat name. Which numbers can be is said here.
 """
 
-import dataclasses
 import math
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,12 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from recipes.setup.command_line import flag_of
-from recipes.setup.option_values import fits, restored
+from recipes.setup.choices import GRPO, KL, Algorithm, Auto, Correction, Engine
+from recipes.spelling.flat_options import built, choices_of, flat_options, flat_values, from_file, in_groups
+from recipes.spelling.option_values import flag_of
 from verifiers.input_error import InputError
 
-EngineName = Literal["auto", "hf", "vllm", "server", "ray"]
-AlgorithmName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl", "raft"]
 Reward = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-EngineOption = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
 Rule = tuple[str, Callable[[Any], bool]]
@@ -53,34 +50,12 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    algorithm: AlgorithmName = "grpo"
+    algorithm: Algorithm = GRPO()
     """What to optimise; `reckon plan` prints its formula."""
-    clip_low: float | None = None
-    """Lower clip distance of the ratio (default: the algorithm's)."""
-    clip_high: float | None = None
-    """Upper clip distance of the ratio (default: the algorithm's)."""
-    ratio_cap: float | None = None
-    """CISPO: largest ratio (default 5)."""
-    overlong_cache: int | None = None
-    """DAPO: tokens before the limit over which the length penalty grows (default: a fifth of it; 0: off)."""
-    max_refills: int | None = None
-    """DAPO: further rounds of sampling to replace groups whose verdicts agree (default 3; 0: off)."""
-    kl_coef: float = 0.0
-    """Coefficient of the KL to the reference; 0 computes none (DeepSeekMath: 0.04)."""
-    kl: Literal["k1", "k2", "k3"] | None = None
-    """Estimator of that KL (default k3)."""
-    reference: Literal["initial", "ema"] | None = None
-    """What that KL is measured against: the policy as it began (default), or its moving average."""
-    ema_decay: float | None = None
-    """Decay of the moving average, a step (default 0.99)."""
-    correction: Literal["truncate", "mask"] | None = None
+    kl: KL | None = None
+    """A KL to a reference, in the loss."""
+    correction: Correction | None = None
     """Multiply the loss by the trainer/sampler probability ratio: truncated (TIS), or masked outside bounds (IcePop)."""
-    correction_level: Literal["token", "sequence"] | None = None
-    """One ratio a token (default) or a sequence."""
-    correction_low: float | None = None
-    """Lower bound of a masked ratio (default 0)."""
-    correction_high: float | None = None
-    """Upper bound of the ratio (default 2)."""
     entropy_coef: float = 0.0
     """Coefficient of an entropy bonus; entropy is measured always."""
 
@@ -102,25 +77,9 @@ class Options:
     temperature: float = 1.0
     """Sampling temperature; log-probabilities are at the same temperature everywhere."""
 
-    engine: EngineName = "auto"
+    engine: Engine = Auto()
     """What samples: vllm; server (a running vLLM server); hf (transformers' generate, from the policy in place); ray (several of vllm or
     hf, each an actor with a GPU or a core of its own). auto takes vllm when it is installed."""
-    engine_memory: float | None = None
-    """vLLM: share of the GPU's memory, which the policy needs too (default 0.4)."""
-    engine_sleep: bool = False
-    """vLLM on a GPU: give that memory back while the policy updates."""
-    engine_option: EngineOption = ()
-    """vLLM: any argument of vllm.LLM as name=value, such as quantization=fp8; repeatable."""
-    engines: int | None = None
-    """Ray: how many engines (default 2)."""
-    ray_engine: Literal["hf", "vllm"] | None = None
-    """Ray: what each of them is (default: vllm when it is installed)."""
-    ray_address: str | None = None
-    """Ray: a running cluster's address, or "auto" for this machine's; default: Ray starts here, for this run."""
-    server_url: str | None = None
-    """Server: its address (default http://127.0.0.1:8000)."""
-    server_folder: Path | None = None
-    """Server: a folder that it sees too, where weights are handed over (default: this machine's memory)."""
 
     lr: float = 1e-6
     """Peak learning rate (AdamW)."""
@@ -160,54 +119,46 @@ class Options:
 
 def check_numbers(options: object) -> None:
     """Raises InputError for numbers that cannot be, of whichever of these options there are."""
+    values = flat_values(options)
     for name, (rule, holds) in RANGES.items():
-        value = getattr(options, name, None)
+        value = values.get(name)
         if value is not None and not (math.isfinite(value) and holds(value)):
             raise InputError(f"{flag_of(name)} must be {rule}, not {value}")
 
 
 def check_options(options: Options) -> None:
-    """Raises InputError for numbers that cannot be, and for options that would be ignored."""
+    """Raises InputError for numbers that cannot be."""
     check_numbers(options)
-    if (options.overlong_cache or 0) > options.max_completion_length:
-        raise InputError(f"--overlong-cache {options.overlong_cache} is longer than --max-completion-length; the penalty would never be 0")
-    for needed, given in {
-        "kl_coef": ("kl", "reference", "ema_decay"),
-        "correction": ("correction_level", "correction_low", "correction_high"),
-    }.items():
-        obeyed = bool(getattr(options, needed)) or (needed == "correction" and options.ahead > 0)
-        _refuse_ignored(options, obeyed, given, f"without {flag_of(needed)}")
-    _refuse_ignored(options, options.reference == "ema", ("ema_decay",), "without --reference ema")
-    _refuse_ignored(options, options.correction == "mask", ("correction_low",), "without --correction mask")
-
-
-def _refuse_ignored(options: Options, obeyed: bool, names: tuple[str, ...], when: str) -> None:
-    ignored = [flag_of(name) for name in names if getattr(options, name) is not None]
-    if ignored and not obeyed:
-        raise InputError(f"{' and '.join(ignored)} would be ignored {when}; leave it out, or give that too")
+    cache = getattr(options.algorithm, "overlong_cache", None)
+    if (cache or 0) > options.max_completion_length:
+        raise InputError(f"--overlong-cache {cache} is longer than --max-completion-length; the penalty would never be 0")
 
 
 # --- to and from a run's config.json ---
 
 
-def to_json(options: Options) -> dict[str, Any]:
-    """Every option, resolved, as JSON values."""
-    return {key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(options).items()}
+def to_json(options: Any) -> dict[str, Any]:
+    """Every option, resolved, as JSON values: what `--config` reads."""
+    return {key: _as_json(value) for key, value in in_groups(options).items()}
 
 
-def from_json(kind: type[Options], values: dict[str, Any], place: Path) -> Any:
-    """The options of an earlier run; raises InputError where they are not this recipe's."""
-    hints = typing.get_type_hints(kind)
-    unknown = sorted(values.keys() - hints.keys())
-    if unknown:
-        raise InputError(f"--resume {place}: its config.json has options that this recipe does not: {', '.join(unknown)}")
-    as_held = {key: restored(value, hints[key]) for key, value in values.items()}
-    wrong = [key for key, value in as_held.items() if not fits(value, hints[key])]
-    if wrong:
-        raise InputError(
-            f"--resume {place}: its config.json gives {wrong[0]} as {values[wrong[0]]!r:.60}, which that option cannot be; restore the file"
-        )
-    return kind(**as_held)
+def _as_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_json(each) for key, each in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
+def from_json(kind: type[Any], values: dict[str, Any], place: Path) -> Any:
+    """The options of an earlier run, in groups or flat as before; raises InputError where they are not this recipe's."""
+    where, known = f"--resume {place}: its config.json", flat_options(kind)
+    if unknown := sorted(values.keys() - known.keys() - choices_of(kind).keys()):
+        raise InputError(f"{where} has options that this recipe does not: {', '.join(unknown)}")
+    unset = [name for name, value in values.items() if name in known and known[name].groups and (value is False or value == [])]
+    given = from_file(kind, {name: value for name, value in values.items() if name not in unset}, where)  # as runs of before have them
+    try:
+        return built(kind, given, str)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def absolute(place: str) -> str:

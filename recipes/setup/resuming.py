@@ -10,17 +10,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from recipes.setup.command_line import default_of, flag_of, given_options
+from recipes.setup.command_line import given_options
 from recipes.setup.options import from_json, to_json
+from recipes.spelling.flat_options import built, flat_values, merged, names_of
+from recipes.spelling.option_values import flag_of
 from rl.learning.schedule import Schedule
 from verifiers.atomic_files import read_file
 from verifiers.input_error import InputError
 
-ENGINE = ("engine", "engine_memory", "engine_sleep", "engine_option", "engines", "ray_engine", "ray_address", "server_url", "server_folder")
 MAY_CHANGE = frozenset(
     {
         *("tokens_per_micro_batch", "gradient_checkpointing", "packing", "tools_at_once"),  # memory
-        *("max_sequences", *ENGINE),  # other draws, of the same distribution
+        *("max_sequences", "engine"),  # other draws, of the same distribution
         *("steps", "eval_every", "checkpoint_every"),
         *("track", "workers", "deadline"),
     }
@@ -34,19 +35,18 @@ def resumed(options: Any) -> Any:
     path = options.resume
     stored = from_json(type(options), stored_run(path)["options"], path)
     stored = dataclasses.replace(stored, run=path, resume=path, overwrite=False)
-    given = {name: getattr(options, name) for name in given_options(options)}
-    changes = {name: value for name, value in given.items() if not _same(value, getattr(stored, name))}
-    if refused := sorted(changes.keys() - MAY_CHANGE):
-        has = " and ".join(f"{flag_of(name)} {_shown(getattr(stored, name))}" for name in refused)
+    kind, before = type(options), flat_values(stored)
+    given = {name: value for name, value in given_options(options).items() if name != "resume"}
+    changes = {name: value for name, value in given.items() if not _same(value, before.get(name))}
+    if refused := sorted(changes.keys() - MAY_CHANGE - names_of(kind, "engine")):
+        has = " and ".join(f"{flag_of(name)} {_shown(before.get(name))}" for name in refused)
         raise InputError(
             f"--resume {path} goes on with {has}, which cannot change within a run; leave {' and '.join(map(flag_of, refused))} out, or "
             f"start a new run{_anew(stored)}"
         )
-    if "engine" in changes:  # the settings of the one before would be ignored
-        changes = {field.name: default_of(field) for field in dataclasses.fields(options) if field.name in ENGINE} | changes
     if "steps" in changes:
         _check_steps(stored, changes["steps"])
-    return dataclasses.replace(stored, **changes)
+    return built(kind, merged(kind, before, changes))
 
 
 def stored_run(path: Path) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def stored_run(path: Path) -> dict[str, Any]:
 
 def with_changes(config: dict[str, Any], options: Any, *, step: int) -> dict[str, Any]:
     """A run's config.json for the life that begins at `step`: today's options, and under "changes" what each earlier life had instead."""
-    today, before = to_json(options), config["options"]
+    today, before = to_json(options), to_json(from_json(type(options), config["options"], Path(str(options.resume))))
     changed = {
         name: [before.get(name), today[name]] for name in sorted(MAY_CHANGE & today.keys()) if not _same(today[name], before.get(name))
     }

@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from recipes.setup.command_line import flag_of
+from recipes.setup.choices import Full, Tune
 from recipes.setup.model_source import ADAPTER, MERGED, START, ModelSource, adapter_config, find_model
+from recipes.spelling.flat_options import flat_values
+from recipes.spelling.option_values import flag_of
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from rollout.chat import Chat
 
 FromAdapter = Literal["continue", "merge"]
-LORA_ONLY = ("lora_rank", "lora_alpha", "lora_targets", "dora")
 
 
 class StartOptions(Protocol):
@@ -34,15 +35,7 @@ class StartOptions(Protocol):
     @property
     def from_adapter(self) -> FromAdapter | None: ...
     @property
-    def tune(self) -> Literal["lora", "full"]: ...
-    @property
-    def lora_rank(self) -> int | None: ...
-    @property
-    def lora_alpha(self) -> float | None: ...
-    @property
-    def lora_targets(self) -> str | None: ...
-    @property
-    def dora(self) -> bool | None: ...
+    def tune(self) -> Tune: ...
     @property
     def run(self) -> Path: ...
     @property
@@ -55,7 +48,7 @@ def start_of(options: StartOptions) -> ModelSource:
     """What the options begin with: of a run that is resumed, what it kept. Raises InputError where that cannot be, in one line."""
     if options.resume is not None and (kept := kept_start(options.resume)) is not None:
         return replace(find_model(kept), given=options.model)
-    source = starting_point(options.model, full=options.tune == "full", how=options.from_adapter, gguf_file=options.gguf_file)
+    source = starting_point(options.model, full=isinstance(options.tune, Full), how=options.from_adapter, gguf_file=options.gguf_file)
     inside = [place for place in (source.base, source.tokenizer, *source.adapters) if options.run.resolve() in Path(place).parents]
     if options.overwrite and inside:
         raise InputError(
@@ -92,20 +85,18 @@ def starting_point(place: str, *, full: bool, how: FromAdapter | None, gguf_file
 def lora_of(options: StartOptions, source: ModelSource) -> "Lora | None":
     """The adapter that is trained: the one that goes on, or a fresh one as the options say; None for a full run.
 
-    Raises InputError for adapter options of a full run, and for those that the adapter which goes on does not have.
+    Raises InputError for options that the adapter which goes on does not have.
     """
     from rl.learning.adapters import Lora, saved_lora
 
-    given = {name: getattr(options, name) for name in LORA_ONLY if getattr(options, name) is not None}
-    if options.tune == "full":
-        if given:
-            raise InputError(f"{' and '.join(map(flag_of, given))} would be ignored with --tune full; leave it out, or use --tune lora")
+    tune = options.tune
+    if isinstance(tune, Full):
         return None
     if source.adapter is None:
-        rank = 16 if options.lora_rank is None else options.lora_rank
-        alpha = 2.0 * rank if options.lora_alpha is None else options.lora_alpha
-        targets = options.lora_targets or "all-linear"
-        return Lora(rank, alpha, tuple(targets.split(",")) if "," in targets else targets, bool(options.dora))
+        rank, targets = 16 if tune.rank is None else tune.rank, tune.targets or "all-linear"
+        alpha = 2.0 * rank if tune.alpha is None else tune.alpha
+        return Lora(rank, alpha, tuple(targets.split(",")) if "," in targets else targets, bool(tune.dora))
+    given = {name: value for name, value in flat_values(tune).items() if value is not None}
     saved = saved_lora(source.adapter)
     names = (saved.target_modules,) if isinstance(saved.target_modules, str) else saved.target_modules
     has = {"lora_rank": saved.rank, "lora_alpha": saved.alpha, "lora_targets": ",".join(names), "dora": saved.dora}

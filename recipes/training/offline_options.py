@@ -11,9 +11,12 @@ from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import tyro
 
-from recipes.setup.command_line import flag_of, named_values
+from recipes.setup.choices import Lora, Tune
+from recipes.setup.command_line import named_values
 from recipes.setup.options import absolute, check_numbers
-from recipes.setup.starting_point import LORA_ONLY, FromAdapter, kept_start
+from recipes.setup.starting_point import FromAdapter, kept_start
+from recipes.spelling.flat_options import word_of
+from recipes.spelling.option_values import flag_of
 from verifiers.input_error import InputError, missing_place
 
 TemplateArgument = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
@@ -59,16 +62,8 @@ class OfflineOptions:
     show_ids: bool = False
     """With --show-mask: a line for each token, with its id."""
 
-    tune: Literal["lora", "full"] = "lora"
+    tune: Tune = Lora()
     """Train a low-rank adapter or all parameters."""
-    lora_rank: int | None = None
-    """Rank of the adapter (default 16)."""
-    lora_alpha: float | None = None
-    """Scale of the adapter (default twice the rank)."""
-    lora_targets: str | None = None
-    """Modules that get an adapter: comma-separated names, or all-linear (default)."""
-    dora: bool | None = None
-    """Weight-decomposed adapter (DoRA)."""
     dtype: Literal["fp32", "bf16", "auto"] = "auto"
     """Precision of the computation; auto: bf16 on a GPU, else fp32. What trains is kept in float32."""
     gradient_checkpointing: bool = False
@@ -149,7 +144,7 @@ def resolve(options: AnyOptions, rates: Rates) -> AnyOptions:
         model=absolute(options.model),
         data=absolute(options.data),
         eval_data=options.eval_data and absolute(options.eval_data),
-        lr=getattr(rates, options.tune) if options.lr is None else options.lr,
+        lr=getattr(rates, word_of(type(options.tune))) if options.lr is None else options.lr,
     )
 
 
@@ -167,8 +162,6 @@ def _refuse_ignored(options: OfflineOptions) -> None:
         raise InputError("--template-arg would be ignored with --no-chat-template; leave one of them out")
     if options.show_ids and options.show_mask is None:
         raise InputError("--show-ids would be ignored without --show-mask; give that too")
-    if options.tune == "full" and (ignored := given(*LORA_ONLY)):
-        raise InputError(f"{ignored} would be ignored with --tune full; leave it out, or use --tune lora")
 
 
 def with_length(options: AnyOptions, units: int) -> AnyOptions:

@@ -20,6 +20,7 @@ from recipes.setup.options import to_json
 from recipes.setup.problem_source import load_rows, source_name
 from recipes.setup.resuming import steps_done, with_changes
 from recipes.setup.starting_point import keep_start, lora_of, merged_bytes, start_of
+from recipes.spelling.flat_options import flat_values
 from recipes.training.offline_options import AnyOptions, OfflineOptions, with_length
 from rl.examples.batches import Unit, batch_of, unit_batches
 from rl.examples.example import Intake
@@ -232,7 +233,9 @@ def train(
     def evaluate() -> dict[str, float]:
         return measure(unseen, learner=learner, objective=method.objective, reference=reference) if unseen else {}
 
-    tracker = Tracker(run.metrics_path, steps=steps, name=method.name, tracker=options.track, config=to_json(options), shown=SHOWN_OFFLINE)
+    tracker = Tracker(
+        run.metrics_path, steps=steps, name=method.name, tracker=options.track, config=flat_values(options), shown=SHOWN_OFFLINE
+    )
     run.write_manifest(status="running")
     with interruptible(), tracker:
         try:

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from recipes.grpo_math import BOXED, resolve_dtype, with_good_golds
 from recipes.selection.problem_difficulty import Difficulty, summary
+from recipes.setup.choices import Auto, Engine
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
 from recipes.setup.model_source import find_model
-from recipes.setup.options import EngineName, EngineOption, Reward, absolute, check_numbers
+from recipes.setup.options import Reward, absolute, check_numbers
 from recipes.setup.problem_source import load_problems
 from recipes.setup.resuming import resumed
 from recipes.setup.starting_point import chat_of
@@ -87,25 +88,9 @@ class Config:
     max_sequences: int = 128
     """Completions that the engine samples at once: a memory setting."""
 
-    engine: EngineName = "auto"
+    engine: Engine = Auto()
     """What samples: vllm; server (a running vLLM server); hf (transformers' generate); ray (several of vllm or hf, each an actor with a GPU
     or a core of its own). auto takes vllm when it is installed."""
-    engine_memory: float | None = None
-    """vLLM: share of the GPU's memory, beside the weights that are loaded once more (default 0.4)."""
-    engine_sleep: bool = False
-    """vLLM on a GPU: give that memory back between chunks."""
-    engine_option: EngineOption = ()
-    """vLLM: any argument of vllm.LLM as name=value, such as quantization=fp8; repeatable."""
-    engines: int | None = None
-    """Ray: how many engines (default 2)."""
-    ray_engine: Literal["hf", "vllm"] | None = None
-    """Ray: what each of them is (default: vllm when it is installed)."""
-    ray_address: str | None = None
-    """Ray: a running cluster's address, or "auto" for this machine's; default: Ray starts here, for this run."""
-    server_url: str | None = None
-    """Server: its address (default http://127.0.0.1:8000)."""
-    server_folder: Path | None = None
-    """Server: a folder that it sees too, where weights are handed over (default: this machine's memory)."""
 
     reward: Reward = ()
     """A verifier's name, `package.module:function` or `file.py:function`, optionally `(parameter=value, ...)` and `=weight`; also

@@ -46,7 +46,7 @@ def test_lora_on_gsm8k_leaves_a_whole_run_on_disk(model_folder: Path, gsm8k: Pat
     run = tmp_path / "run"
     assert grpo_math("--model", model_folder, "--data", gsm8k, "--held-out", "2", "--run", run, "--kl-coef", "0.04", *SMALL) == 0
     config = json.loads((run / "config.json").read_text())["options"]
-    assert (config["tune"], config["kl_coef"], config["steps"]) == ("lora", 0.04, 2)
+    assert (config["tune"]["name"], config["kl"]["coef"], config["steps"]) == ("lora", 0.04, 2)
     rows = read_lines(run / "metrics.jsonl")
     assert [row["step"] for row in rows] == [0, 1, 2]
     assert "eval/accuracy" in rows[0]
@@ -133,12 +133,22 @@ def one_line_error(capsys: pytest.CaptureFixture[str], arguments: Sequence[str |
         (["--algorithm", "gpo"], ("--algorithm", "gpo")),
         (["--steps", "0"], ("--steps must be at least 1",)),
         (["--lr", "-1"], ("--lr must be a number above 0",)),
-        (["--algorithm", "rloo", "--clip-high", "0.3"], ("rloo ignores clip-high", "leave it out")),
-        (["--ratio-cap", "3"], ("grpo ignores ratio-cap",)),
+        (
+            ["--algorithm", "rloo", "--clip-high", "0.3"],
+            ("--clip-high would be ignored with --algorithm rloo;", "grpo or dr_grpo"),
+        ),
+        (["--ratio-cap", "3"], ("--ratio-cap would be ignored with --algorithm grpo;", "use --algorithm cispo")),
         (["--kl", "k2"], ("--kl would be ignored without --kl-coef",)),
-        (["--kl-coef", "0.1", "--ema-decay", "0.9"], ("--ema-decay would be ignored without --reference ema",)),
-        (["--correction-high", "3"], ("--correction-high would be ignored without --correction",)),
-        (["--correction", "truncate", "--correction-low", "0.5"], ("--correction-low would be ignored without --correction mask",)),
+        (
+            ["--kl-coef", "0.1", "--ema-decay", "0.9"],
+            ("--ema-decay would be ignored with --reference initial;", "ema"),
+        ),
+        (["--reference", "ema"], ("--reference would be ignored without --kl-coef",)),
+        (["--kl-coef", "0", "--kl", "k2"], ("--kl would be ignored with --kl-coef 0",)),
+        (
+            ["--correction", "truncate", "--correction-low", "0.5"],
+            ("--correction-low would be ignored", "use --correction mask"),
+        ),
         (["--tune", "full", "--lora-rank", "4"], ("--lora-rank would be ignored with --tune full",)),
         (["--completions-per-problem", "1"], ("--completions-per-problem 1", "baseline is the group", "at least 2")),
         (["--algorithm", "maxrl", "--updates-per-rollout", "2"], ("maxrl has no probability ratio",)),

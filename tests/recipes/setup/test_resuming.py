@@ -116,7 +116,9 @@ def test_killed_and_resumed_with_other_memory_settings_it_learns_the_same(
         (["--no-chat-template"], ("--chat-template True",)),
         (["--run", "elsewhere"], ("goes on with --run",)),
         (["--steps", "3"], ("has done 6 steps already",)),
-        (["--engine-memory", "0.5"], ("would be ignored with --engine hf",)),
+        (["--engine-memory", "0.5"], ("--engine-memory would be ignored with --engine hf",)),
+        (["--server-url", "x"], ("--server-url would be ignored with --engine hf",)),
+        (["--algorithm", "dapo"], ("goes on with --algorithm grpo",)),
         (["--workers", "0"], ("--workers must be at least 1",)),
     ],
 )  # fmt: skip

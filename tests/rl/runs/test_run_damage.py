@@ -183,7 +183,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "a config.json cut short": ("config.json", cut, "its config.json cannot be read"),
     "a config.json that is a list": ("config.json", text("[1]"), "its config.json cannot be read"),
     "a pipe for config.json": ("config.json", pipe, "not a regular file"),
-    "an option of another type": ("config.json", lambda p: _replace(p, '"steps": 2', '"steps": "two"'), "steps as 'two'"),
+    "an option of another type": ("config.json", lambda p: _replace(p, '"steps": 2', '"steps": "two"'), "steps must be a whole number"),
     "a foreign metrics.jsonl": ("metrics.jsonl", text('{"name": "x"}\n'), "metrics.jsonl is damaged: after 0 whole lines"),
     "a metrics.jsonl of bytes": ("metrics.jsonl", lambda p: p.write_bytes(b"\xff\xfe\n" * 9), "metrics.jsonl is damaged"),
     "a metrics.jsonl cut short": ("metrics.jsonl", cut, "it should hold each step once"),
@@ -320,7 +320,7 @@ def test_stored_options_must_fit_their_types(tmp_path: Path) -> None:
     good = {"steps": 3, "lr": 1, "reward": ["exact"], "kl_coef": 0.5, "eval_data": None, "run": "r", "tune": "full"}
     assert from_json(grpo_math.Config, good, tmp_path).reward == ("exact",)
     for name, bad in [("steps", 2.5), ("steps", True), ("lr", "1"), ("reward", "exact"), ("reward", [1]), ("tune", "half"), ("run", None)]:
-        with pytest.raises(InputError, match=f"gives {name} as"):
+        with pytest.raises(InputError, match=f"its config.json: {name} must be "):
             from_json(grpo_math.Config, {name: bad}, tmp_path)
 
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from recipes.commands import cli
-from recipes.setup.engines import engine_options, with_engine
+from recipes.setup.choices import HF, VLLM, Auto, Ray
+from recipes.setup.engines import llm_arguments, with_engine
 from recipes.setup.options import Options
 from rl.learning.policy import Lora, Policy
 from rl.runs.run_folder import read_lines
@@ -270,21 +271,22 @@ def test_auto_takes_vllm_when_it_is_installed(monkeypatch: pytest.MonkeyPatch) -
     import importlib.util
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert with_engine(Options()).engine == "hf"
+    assert with_engine(Options()).engine == HF()
     with pytest.raises(InputError, match="--engine vllm: vLLM is not installed"):
-        with_engine(Options(engine="vllm"))
+        with_engine(Options(engine=VLLM()))
     with pytest.raises(InputError, match="--engine-memory and --engine-option would be ignored with --engine hf"):
-        with_engine(Options(engine_memory=0.5, engine_option=("a=1",)))
+        with_engine(Options(engine=Auto(memory=0.5, option=("a=1",))))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    assert with_engine(Options()).engine == "vllm"
-    assert with_engine(Options(engine="hf")).engine == "hf"
+    assert with_engine(Options(engine=Auto(memory=0.5))).engine == VLLM(memory=0.5)
+    assert with_engine(Options(engine=Ray())).engine == Ray(engine=VLLM())
+    assert with_engine(Options(engine=HF())).engine == HF()
 
 
 def test_engine_options_are_json_where_they_can_be() -> None:
-    given = Options(engine_option=("quantization=fp8", "max_lora_rank=32", "enforce_eager=true", 'hf_overrides={"a": 1}'))
-    assert engine_options(given) == {"quantization": "fp8", "max_lora_rank": 32, "enforce_eager": True, "hf_overrides": {"a": 1}}
+    given = VLLM(option=("quantization=fp8", "max_lora_rank=32", "enforce_eager=true", 'hf_overrides={"a": 1}'))
+    assert llm_arguments(given) == {"quantization": "fp8", "max_lora_rank": 32, "enforce_eager": True, "hf_overrides": {"a": 1}}
     with pytest.raises(InputError, match="'quantization' must be name=value"):
-        engine_options(Options(engine_option=("quantization",)))
+        llm_arguments(VLLM(option=("quantization",)))
 
 
 @pytest.mark.parametrize("option", ["--top-p", "--top_k=20", "--min-p"])

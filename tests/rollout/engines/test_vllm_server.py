@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import torch
 
+from recipes.setup.choices import Server
+from recipes.setup.command_line import parse_options
 from recipes.setup.engines import with_engine
 from recipes.setup.options import Options
 from rl.learning.policy import Lora, Policy
@@ -435,9 +437,10 @@ def test_a_server_that_computes_in_another_dtype_is_refused_with_the_command_tha
 
 
 def test_the_recipes_take_a_server_and_refuse_its_options_elsewhere() -> None:
-    assert with_engine(Options(engine="server", server_url="http://h:1")).engine == "server"
+    given = parse_options(Options, ["--engine", "server", "--server-url", "http://h:1"], name="x")
+    assert with_engine(given).engine == Server(url="http://h:1")
     with pytest.raises(InputError, match="--server-url would be ignored with --engine hf; leave it out, or use --engine server"):
-        with_engine(Options(engine="hf", server_url="http://h:1"))
+        parse_options(Options, ["--engine", "hf", "--server-url", "http://h:1"], name="x")
 
 
 # --- a real server ----------------------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from recipes import grpo_math, grpo_tools, quickstart
 from recipes.commands import audit, verify
 from recipes.commands.cli import main
 from recipes.setup.command_line import parse_options
-from recipes.setup.config_file import MOST_BYTES, read_config
 from recipes.setup.options import to_json
+from recipes.spelling.config_file import MOST_BYTES, read_config
 from verifiers.input_error import InputError
 
 SETTINGS = {"steps": 7, "lr": 1e-6, "reward": ["math_answer", "exact=0.2"], "dora": True, "subset": "main", "kl_coef": 0.04}
@@ -41,7 +41,7 @@ def test_a_file_gives_the_options_that_the_command_line_would(name: str, text: s
 def test_the_command_line_wins() -> None:
     Path("a.yaml").write_text(AS_YAML + "skip-bad-gold: true\nrun: there\n")
     found = config("--config", "a.yaml", "--steps", "200", "--reward", "exact", "--no-dora", "--no-skip-bad-gold", "--run=here")
-    assert (found.steps, found.reward, found.dora, found.skip_bad_gold, found.run) == (200, ("exact",), False, False, Path("here"))
+    assert (found.steps, found.reward, found.tune.dora, found.skip_bad_gold, found.run) == (200, ("exact",), False, False, Path("here"))
     assert (found.lr, found.subset) == (1e-6, "main")
 
 
@@ -57,7 +57,21 @@ def test_what_a_command_needs_may_stand_in_the_file() -> None:
 
 @pytest.mark.parametrize("kind", [grpo_math.Config, grpo_tools.Config, quickstart.Config])
 def test_a_runs_own_config_starts_an_equal_run(kind: Any) -> None:
-    begun = config("--steps", "9", "--reward", "exact", "--lr", "2e-5", "--run", "runs/one", "--server-folder", "shared", kind=kind)
+    begun = config(
+        "--steps",
+        "9",
+        "--reward",
+        "exact",
+        "--lr",
+        "2e-5",
+        "--run",
+        "runs/one",
+        "--engine",
+        "server",
+        "--server-folder",
+        "shared",
+        kind=kind,
+    )
     stored = {"options": to_json(begun), "problems": 3, "fingerprint": "0" * 16, "rewards": {}}
     Path("config.json").write_text(json.dumps(stored))
     assert config("--config", "config.json", kind=kind) == begun

@@ -1,30 +1,37 @@
 """Whether a value read from a file fits an option, and in words what that option can be."""
 
+import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from recipes.setup.foreign_names import dotted, here
-from verifiers.input_error import InputError, did_you_mean
+from verifiers.input_error import InputError
 
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
 
 
-def checked(values: dict[str, Any], hints: dict[str, Any], place: str) -> dict[str, Any]:
-    """The values as options hold them: paths as Path, lists as tuples.
+def flag_of(name: str) -> str:
+    """An option as it is written on a command line."""
+    return "--" + name.replace("_", "-")
 
-    Raises InputError, in one line with the place, for a name or a value that cannot be.
+
+def default_of(field: "dataclasses.Field[Any]") -> Any:
+    """What an option is where nobody gives it."""
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+
+
+def checked(values: Mapping[str, tuple[str, Any]], hints: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """A file's values as options hold them: paths as Path, lists as tuples. `values`: each with the name that the file has for it.
+
+    Raises InputError, in one line with the place, for a value that cannot be.
     """
-    for name, value in values.items():
-        if name not in hints:
-            if said := next(filter(None, (here(path, hints) for path in dotted(name, value))), None):
-                raise InputError(f"{place}: {said}")
-            raise InputError(f"{place}: there is no option {name}{did_you_mean(name, hints)} (--help lists all)")
+    for name, (written, value) in values.items():
         if not fits(restored(value, hints[name]), hints[name]):
             quoted = " (in quotes)" if isinstance(value, int | float) and "a text" in wanted(hints[name]) else ""
-            raise InputError(f"{place}: {name} must be {wanted(hints[name])}{quoted}, not {_shown(value)}")
-    return {name: restored(value, hints[name]) for name, value in values.items()}
+            raise InputError(f"{place}: {written} must be {wanted(hints[name])}{quoted}, not {_shown(value)}")
+    return {name: restored(value, hints[name]) for name, (_, value) in values.items()}
 
 
 def restored(value: Any, hint: Any) -> Any:

@@ -8,13 +8,14 @@ import pytest
 
 from recipes import grpo_tools
 from recipes.commands.cli import COMMANDS, main
-from recipes.setup.foreign_names import TRL, VERL
+from recipes.spelling.flat_options import flat_options
+from recipes.spelling.foreign_names import TRL, VERL
 
 
 def option_names() -> set[str]:
     """Of all commands."""
     modules = [importlib.import_module(module) for module, _ in COMMANDS.values()]
-    return {field.name for module in modules if hasattr(module, "Config") for field in dataclasses.fields(module.Config)}
+    return {name for module in modules if hasattr(module, "Config") for name in flat_options(module.Config)}
 
 
 def test_every_name_of_trl_is_a_field_of_its_configs_and_none_is_an_online_recipes() -> None:
@@ -22,7 +23,7 @@ def test_every_name_of_trl_is_a_field_of_its_configs_and_none_is_an_online_recip
 
     theirs = {field.name for kind in (GRPOConfig, SFTConfig, DPOConfig, ModelConfig, ScriptArguments) for field in dataclasses.fields(kind)}
     assert TRL.keys() <= theirs
-    assert not TRL.keys() & {field.name for field in dataclasses.fields(grpo_tools.Config)}
+    assert not TRL.keys() & flat_options(grpo_tools.Config).keys()
 
 
 def test_every_answer_is_an_option_of_ours() -> None:
@@ -79,4 +80,4 @@ def test_a_value_that_looks_like_theirs_is_a_value() -> None:
     from recipes.grpo_math import Config
     from recipes.setup.command_line import parse_options
 
-    assert parse_options(Config, ["--engine-option", "a.b=1", "--system-prompt", "x.y=2"], name="x").engine_option == ("a.b=1",)
+    assert parse_options(Config, ["--engine-option", "a.b=1", "--system-prompt", "x.y=2"], name="x").engine.option == ("a.b=1",)

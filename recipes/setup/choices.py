@@ -1,0 +1,235 @@
+"""Options that are a choice with settings of its own: what samples, what trains, which algorithm, and the terms beside its loss.
+
+    Config(engine=VLLM(memory=0.5), tune=Lora(rank=8), algorithm=DAPO(clip_high=0.3), kl=KL(0.04, reference=MovingAverage(0.99)))
+
+Each is a dataclass that holds only what it obeys. Nothing is computed here: `engines.py` and `online.py` make the objects.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import tyro
+
+from recipes.spelling.flat_options import spelt
+
+EngineOption = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+
+
+# --- what samples ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class HF:
+    """transformers' generate, from the policy in place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VLLM:
+    """vLLM in this process."""
+
+    prefix: ClassVar[str] = "engine_"
+    memory: float = 0.4
+    """vLLM: share of the GPU's memory, which the policy needs too."""
+    sleep: bool = False
+    """vLLM on a GPU: give that memory back while the policy updates."""
+    option: EngineOption = ()
+    """vLLM: any argument of vllm.LLM as name=value, such as quantization=fp8; repeatable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auto(VLLM):
+    """vLLM with these settings where it is installed, else transformers' generate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running vLLM server."""
+
+    prefix: ClassVar[str] = "server_"
+    url: str = "http://127.0.0.1:8000"
+    """Server: its address."""
+    folder: Path | None = None
+    """Server: a folder that it sees too, where weights are handed over (default: this machine's memory)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ray:
+    """Several engines, each an actor with a GPU or a core of its own."""
+
+    prefix: ClassVar[str] = "ray_"
+    count: int = spelt("engines", default=2)
+    """Ray: how many engines."""
+    engine: HF | VLLM | Auto = Auto()
+    """Ray: what each of them is."""
+    address: str | None = None
+    """Ray: a running cluster's address, or "auto" for this machine's; default: Ray starts here, for this run."""
+
+
+Engine = HF | VLLM | Server | Ray | Auto
+
+
+# --- what trains -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """A low-rank adapter, arXiv:2106.09685. What is None is the default, or that of the adapter which goes on."""
+
+    prefix: ClassVar[str] = "lora_"
+    rank: int | None = None
+    """Rank of the adapter (default 16)."""
+    alpha: float | None = None
+    """Scale of the adapter (default twice the rank)."""
+    targets: str | None = None
+    """Modules that get an adapter: comma-separated names, or all-linear (default)."""
+    dora: bool | None = spelt("dora", default=None)
+    """Weight-decomposed adapter (DoRA), arXiv:2402.09353."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Full:
+    """All parameters."""
+
+
+Tune = Lora | Full
+
+
+# --- which algorithm: each is a factory's parameters in `rl/objectives/algorithms.py`, with the same defaults ----------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRPO:
+    """Group-relative policy optimisation, arXiv:2402.03300."""
+
+    clip_low: float = 0.2
+    """Lower clip distance of the ratio."""
+    clip_high: float = 0.2
+    """Upper clip distance of the ratio."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrGRPO(GRPO):
+    """GRPO without division by standard deviation or length, arXiv:2503.20783."""
+
+    word: ClassVar[str] = "dr_grpo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DAPO(GRPO):
+    """Clip-higher, token weights, soft overlong punishment, dynamic sampling, arXiv:2503.14476."""
+
+    clip_high: float = 0.28
+    overlong_cache: int | None = None
+    """Tokens before the limit over which the length penalty grows (default: a fifth of the limit; 0: off)."""
+    max_refills: int = 3
+    """Further rounds of sampling to replace groups whose verdicts agree; 0: off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GSPO(GRPO):
+    """One ratio a sequence, arXiv:2507.18071."""
+
+    clip_low: float = 3e-4
+    clip_high: float = 4e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class CISPO:
+    """Clipped importance-sampling weights, arXiv:2506.13585."""
+
+    ratio_cap: float = 5.0
+    """Largest ratio."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLOO:
+    """REINFORCE with a leave-one-out baseline, arXiv:2402.14740."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReinforcePP(GRPO):
+    """Returns whitened over the rollout, no group baseline, arXiv:2501.03262."""
+
+    word: ClassVar[str] = "reinforce++"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReinforcePPBaseline(GRPO):
+    """The group's mean subtracted, then whitened over the rollout, arXiv:2501.03262."""
+
+    word: ClassVar[str] = "reinforce++-baseline"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxRL:
+    """The group's mean divides, so that rare right answers weigh more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RAFT:
+    """Online rejection sampling: maximum likelihood of the policy's own right answers, arXiv:2304.06767, 2402.03300."""
+
+    accept_score: float = 1.0
+    """A response whose score is at least this is learnt from."""
+
+
+Algorithm = GRPO | DrGRPO | DAPO | GSPO | CISPO | RLOO | ReinforcePP | ReinforcePPBaseline | MaxRL | RAFT
+
+
+# --- terms beside the loss ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The policy as it began."""
+
+
+@dataclass(frozen=True)
+class MovingAverage:
+    """The policy's moving average."""
+
+    word: ClassVar[str] = "ema"
+    prefix: ClassVar[str] = "ema_"
+    decay: float = 0.99
+    """Decay of the moving average, a step."""
+
+
+@dataclass(frozen=True)
+class KL:
+    """A KL to a reference, as a term of the loss."""
+
+    prefix: ClassVar[str] = "kl_"
+    coef: float
+    """Coefficient of the KL to the reference; 0, or none, computes none (DeepSeekMath: 0.04)."""
+    estimator: Literal["k1", "k2", "k3"] = spelt("kl", default="k3")
+    """Estimator of that KL."""
+    reference: Initial | MovingAverage = spelt("reference", default=Initial())
+    """What that KL is measured against: the policy as it began, or its moving average."""
+
+    @property
+    def off(self) -> bool:
+        """What --kl-coef 0 says."""
+        return self.coef == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truncate:
+    """TIS: the trainer/sampler ratio multiplies the loss, at most `high`."""
+
+    prefix: ClassVar[str] = "correction_"
+    level: Literal["token", "sequence"] = "token"
+    """One ratio a token or a sequence."""
+    high: float = 2.0
+    """Upper bound of the ratio."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask(Truncate):
+    """IcePop: the same, and a ratio outside the bounds counts as 0."""
+
+    low: float = 0.0
+    """Lower bound of a masked ratio."""
+
+
+Correction = Truncate | Mask
