@@ -178,7 +178,7 @@ ROOMS = {
     ),
     "rl.learning": Room(
         "who holds parameters",
-        "adapters kept_scores learner merging model_loading policy reference schedule scoring starting_model token_terms update_stats",
+        "adapters kept_scores learner merging policy reference schedule scoring starting_model token_terms update_stats",
         ".objectives rollout",
     ),
     "rl.examples": Room(

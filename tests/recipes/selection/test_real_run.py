@@ -55,6 +55,16 @@ def test_a_runs_rollouts_feed_all_three(run: Path, tmp_path: Path) -> None:
         assert rates[problem.id]["solve_rate"] == pytest.approx(sum(r.score or 0 for r in rows) / len(rows), abs=1e-6)
 
 
+def test_what_is_written_trains_here(run: Path, model_folder: Path, tmp_path: Path) -> None:
+    for command, words in {"dpo": ["pairs"], "orpo": ["pairs"], "kto": ["pairs", "--format", "kto"]}.items():
+        rows = written(run, tmp_path / f"{command}.jsonl", *words)
+        place = tmp_path / command
+        given = ["--model", model_folder, "--data", tmp_path / f"{command}.jsonl", "--run", place, "--steps", 2, "--examples-per-step", 4]
+        assert main([command, *map(str, given), "--lr", "1e-2", "--lora-rank", "2"]) == 0
+        assert json.loads((place / "config.json").read_text())["units"] == len(rows)
+        assert (place / "final" / "adapter_model.safetensors").exists()
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_what_is_written_trains_in_trl(run: Path, model_folder: Path, tmp_path: Path) -> None:
     """SFTTrainer, DPOTrainer and KTOTrainer, with nothing but the file: two steps each, with a loss that is a number."""
