@@ -178,7 +178,7 @@ ROOMS = {
     ),
     "rl.learning": Room(
         "who holds parameters",
-        "adapters kept_scores learner merging policy reference schedule scoring starting_model token_terms update_stats",
+        "adapters kept_scores learner merging model_loading policy reference schedule scoring starting_model token_terms update_stats",
         ".objectives rollout",
     ),
     "rl.examples": Room(
@@ -219,7 +219,7 @@ ROOMS = {
     ),
     "recipes.training": Room(
         "stages: one command each",
-        "dpo kto orpo sample sft",
+        "dpo kto offline_plan orpo sample sft",
         "recipes .selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout",
     ),
     "recipes.commands": Room(

@@ -6,7 +6,7 @@ recipe's checks on options, data, prompts and rewards run; no weights are read.
 
 import dataclasses
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from recipes.setup.choices import MovingAverage
@@ -20,18 +20,27 @@ if TYPE_CHECKING:  # torch and transformers: only where there is something to pl
     from recipes.setup.memory import Facts, Memory
 
 RECIPES = {"quickstart": "recipes.quickstart", "grpo-math": "recipes.grpo_math", "grpo-tools": "recipes.grpo_tools"}
+OFFLINE = {name: f"recipes.training.{name}" for name in ("sft", "dpo", "orpo", "kto")}  # `prepared(config) -> (config, method)`
 
 
 def command(arguments: Sequence[str]) -> int:
     """The command line. Returns the exit code; raises InputError for an unknown recipe."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"reckon plan RECIPE [its options], where RECIPE is one of {', '.join(RECIPES)}\n\n{(__doc__ or '').strip()}")
+        print(f"reckon plan RECIPE [its options], where RECIPE is one of {', '.join([*RECIPES, *OFFLINE])}\n\n{(__doc__ or '').strip()}")
         return 0
     name = arguments[0].replace("_", "-")
-    if name not in RECIPES:
-        raise InputError(f"there is no recipe {arguments[0]!r} to plan; there are {', '.join(RECIPES)}")
-    module = importlib.import_module(RECIPES[name])
+    known = RECIPES | OFFLINE
+    if name not in known:
+        raise InputError(f"there is no recipe {arguments[0]!r} to plan; there are {', '.join(known)}")
+    module = importlib.import_module(known[name])
     config = parse_options(module.Config, arguments[1:], name=name)
+    if name in OFFLINE:
+        from recipes.training.offline_plan import offline_plan
+
+        with watched("checking the options and the data"):
+            sections, memory = offline_plan(*module.prepared(config))
+        print(_as_text(sections | {"memory (estimate)": _memory_lines(memory)}))
+        return 0
     with watched("checking the options, the data and the rewards"):
         facts = module.plan_facts(config)
     print(plan(config, facts))
@@ -70,6 +79,10 @@ def plan(config: Options, facts: "Facts") -> str:
         ],
         "memory (estimate)": _memory_lines(memory),
     }
+    return _as_text(sections)
+
+
+def _as_text(sections: Mapping[str, Sequence[str]]) -> str:
     return "\n\n".join("\n".join([title, *("  " + line for line in lines)]) for title, lines in sections.items())
 
 

@@ -13,12 +13,15 @@ second model in memory; all parameters against a copy, or, with --reference-scor
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.resuming import resumed
 from recipes.training.offline_options import resolve
 from recipes.training.preference_options import DPO_RATES, PairOptions, ReferenceOptions, objective_of, with_reference
+
+if TYPE_CHECKING:  # torch and transformers: only when something runs
+    from recipes.training.offline_run import Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +46,23 @@ class Config(ReferenceOptions, PairOptions):
     run: Path = Path("runs/dpo")
 
 
-def run(config: Config) -> int:
-    """Check, load, train. Returns the exit code."""
+def prepared(config: Config) -> "tuple[Config, Method]":
+    """The options made numbers, and what they say to train by. Raises InputError."""
     config = resolve(resumed(config), DPO_RATES)
     names = ("beta", "label_smoothing", "length_normalised", "gamma", "nll_coef", "nll_mean")
     objective = objective_of(config.loss, **{name: getattr(config, name) for name in names})
     config = with_reference(config, read="ref_logp" in objective.reads, loss=f"--loss {config.loss}")
-    from recipes.training.preference_run import run_preferences
+    from recipes.training.preference_run import preference_method
 
-    return run_preferences("dpo" if config.loss != "simpo" else "simpo", config, objective)
+    return config, preference_method("dpo" if config.loss != "simpo" else "simpo", config, objective)
+
+
+def run(config: Config) -> int:
+    """Check, load, train. Returns the exit code."""
+    config, method = prepared(config)
+    from recipes.training.offline_run import run_offline
+
+    return run_offline(config, method)
 
 
 if __name__ == "__main__":

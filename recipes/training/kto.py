@@ -11,12 +11,16 @@ data.
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.resuming import resumed
 from recipes.training.offline_options import OfflineOptions, resolve
 from recipes.training.preference_options import DPO_RATES, ReferenceOptions, objective_of, with_reference
 from verifiers.input_error import InputError
+
+if TYPE_CHECKING:  # torch and transformers: only when something runs
+    from recipes.training.offline_run import Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +43,8 @@ class Config(ReferenceOptions, OfflineOptions):
     run: Path = Path("runs/kto")
 
 
-def run(config: Config) -> int:
-    """Check, load, train. Returns the exit code."""
+def prepared(config: Config) -> "tuple[Config, Method]":
+    """The options made numbers, and what they say to train by. Raises InputError."""
     config = resolve(resumed(config), DPO_RATES)
     names = ("beta", "desirable_weight", "undesirable_weight")
     objective = objective_of("kto", **{name: getattr(config, name) for name in names})
@@ -51,9 +55,17 @@ def run(config: Config) -> int:
         )
     if config.examples_per_step < 2:
         raise InputError("--examples-per-step 1: KTO's reference point is estimated from other prompts of the step; give 2 or more")
-    from recipes.training.preference_run import run_preferences
+    from recipes.training.preference_run import preference_method
 
-    return run_preferences("kto", config, objective)
+    return config, preference_method("kto", config, objective)
+
+
+def run(config: Config) -> int:
+    """Check, load, train. Returns the exit code."""
+    config, method = prepared(config)
+    from recipes.training.offline_run import run_offline
+
+    return run_offline(config, method)
 
 
 if __name__ == "__main__":

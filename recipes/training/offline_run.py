@@ -7,6 +7,7 @@ whatever is the same for supervised fine-tuning and for preferences is here, onc
 import hashlib
 import sys
 import time
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from rl.examples.intake import Limits
 from rl.examples.mask_view import show_masks
 from rl.learning.adapters import Lora
 from rl.learning.learner import Diverged, Learner, Optimizer
+from rl.learning.model_loading import Dtype
 from rl.learning.reference import Reference
 from rl.learning.schedule import Schedule
 from rl.learning.starting_model import require_fit
@@ -129,12 +131,16 @@ def load_units(options: OfflineOptions, method: Method, chat: Chat, context: int
         return intake, taken(options.eval_data).units
     if not options.held_out:
         return intake, []
-    places = list(dict.fromkeys(unit[0].place for unit in intake.units))  # a row's sequences stay together
-    if options.held_out >= len(places):
-        raise InputError(f"--held-out {options.held_out}: there are only {len(places)} rows to train on; keep fewer for evaluation")
-    kept = set(sorted(places, key=lambda place: derive_seed(options.seed, "held-out", place))[: options.held_out])
-    units = [unit for unit in intake.units if unit[0].place not in kept]
-    return replace(intake, units=units), [unit for unit in intake.units if unit[0].place in kept]
+    rows: dict[str, list[Unit]] = {}
+    for unit in intake.units:  # a row's sequences stay together
+        rows.setdefault(unit[0].place, []).append(unit)
+    keys = {place: fingerprint(units) for place, units in rows.items()}  # so do rows of the same tokens, wherever the file lies
+    order = sorted(dict.fromkeys(keys.values()), key=lambda key: derive_seed(options.seed, "held-out", key))
+    if options.held_out >= len(order):
+        raise InputError(f"--held-out {options.held_out}: there are only {len(order)} rows that differ; keep fewer for evaluation")
+    kept = set(order[: options.held_out])
+    units = [unit for unit in intake.units if keys[unit[0].place] not in kept]
+    return replace(intake, units=units), [unit for unit in intake.units if keys[unit[0].place] in kept]
 
 
 def fingerprint(units: Sequence[Unit]) -> str:
@@ -142,20 +148,29 @@ def fingerprint(units: Sequence[Unit]) -> str:
     seen = hashlib.blake2b(digest_size=8)
     for unit in units:
         for example in unit:
-            seen.update(repr((list(example.tokens), example.spans, sorted(example.columns.items()))).encode())
+            seen.update(repr((len(example), example.spans, sorted(example.columns.items()))).encode())
+            seen.update(array("q", example.tokens).tobytes())
     return seen.hexdigest()
 
 
 # --- objects -----------------------------------------------------------------------------------------------------------
 
 
+def computed_dtype(options: OfflineOptions) -> Dtype:
+    """The precision that `auto` means on this machine."""
+    import torch
+
+    if options.dtype == "auto":
+        return "bf16" if torch.cuda.is_available() else "fp32"
+    return options.dtype
+
+
 def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None) -> Learner:
     """The model with what is needed to train it, as the options say."""
     import torch
 
-    on_gpu = torch.cuda.is_available()
-    dtype = ("bf16" if on_gpu else "fp32") if options.dtype == "auto" else options.dtype
-    packing = on_gpu if options.packing is None else options.packing
+    dtype = computed_dtype(options)
+    packing = torch.cuda.is_available() if options.packing is None else options.packing
     with watched(f"loading {source.in_words()}"):
         model = source.load_model(dtype, lora=lora is not None)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights

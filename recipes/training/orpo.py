@@ -11,12 +11,15 @@ trainer takes prompt and completion, and the mean over tokens (--nll-over everyt
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.resuming import resumed
 from recipes.training.offline_options import resolve
 from recipes.training.preference_options import ORPO_RATES, PairOptions, objective_of
+
+if TYPE_CHECKING:  # torch and transformers: only when something runs
+    from recipes.training.offline_run import Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +36,21 @@ class Config(PairOptions):
     run: Path = Path("runs/orpo")
 
 
-def run(config: Config) -> int:
-    """Check, load, train. Returns the exit code."""
+def prepared(config: Config) -> "tuple[Config, Method]":
+    """The options made numbers, and what they say to train by. Raises InputError."""
     config = resolve(resumed(config), ORPO_RATES)
     objective = objective_of("orpo", beta=config.beta, nll_over=config.nll_over, nll_mean=config.nll_mean)
-    from recipes.training.preference_run import run_preferences
+    from recipes.training.preference_run import preference_method
 
-    return run_preferences("orpo", config, objective, train_prompts=config.nll_over == "everything")
+    return config, preference_method("orpo", config, objective, train_prompts=config.nll_over == "everything")
+
+
+def run(config: Config) -> int:
+    """Check, load, train. Returns the exit code."""
+    config, method = prepared(config)
+    from recipes.training.offline_run import run_offline
+
+    return run_offline(config, method)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from recipes.training.offline_options import OfflineOptions
-from recipes.training.offline_run import Method, Rows, run_offline
+from recipes.training.offline_run import Method, Rows
 from recipes.training.references import check_same_tokenizer, make_reference
 from rl.examples.example import Intake
 from rl.examples.intake import Limits, preference_examples
@@ -16,8 +16,8 @@ from rollout.chat import Chat
 from verifiers.input_error import InputError
 
 
-def run_preferences(name: str, options: OfflineOptions, objective: Objective, *, train_prompts: bool = False) -> int:
-    """Check, load, train. Returns the exit code."""
+def preference_method(name: str, options: OfflineOptions, objective: Objective, *, train_prompts: bool = False) -> Method:
+    """How rows become units, what is minimised, and what it is measured against."""
     fields = Fields(
         **{field: getattr(options, f"{field}_column", None) for field in ("prompt", "chosen", "rejected", "completion", "label")}
     )
@@ -30,14 +30,13 @@ def run_preferences(name: str, options: OfflineOptions, objective: Objective, *,
         taken = preference_examples(rows, chat, source=source, fields=fields, labelled=labelled, limits=limits)
         return with_balance(taken, options) if labelled else taken
 
-    method = Method(
+    return Method(
         name,
         objective,
         intake,
         reference=partial(make_reference, objective, other=other, scores=scores),
         batch=with_trained_prompts if train_prompts else lambda batch: batch,
     )
-    return run_offline(options, method)
 
 
 def with_balance(taken: Intake, options: Any) -> Intake:

@@ -12,11 +12,17 @@ same. Learning rates: 2e-4 for a LoRA (QLoRA, arXiv:2305.14314, table 9), 2e-5 f
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.resuming import resumed
 from recipes.training.offline_options import OfflineOptions, Rates, resolve
+
+if TYPE_CHECKING:  # torch and transformers: only when something runs
+    from recipes.training.offline_run import Method, Rows
+    from rl.examples.example import Intake
+    from rl.examples.intake import Limits
+    from rollout.chat import Chat
 
 RATES = Rates(lora=2e-4, full=2e-5)
 
@@ -40,12 +46,10 @@ class Config(OfflineOptions):
     run: Path = Path("runs/sft")
 
 
-def run(config: Config) -> int:
-    """Check, load, train. Returns the exit code."""
+def prepared(config: Config) -> "tuple[Config, Method]":
+    """The options made numbers, and what they say to train by. Raises InputError."""
     config = resolve(resumed(config), RATES)
-    from functools import partial
-
-    from recipes.training.offline_run import Method, run_offline
+    from recipes.training.offline_run import Method
     from rl.examples.intake import supervised_examples
     from rl.examples.written import Fields
     from rl.objectives.supervised import sft
@@ -53,8 +57,18 @@ def run(config: Config) -> int:
     fields = Fields(
         prompt=config.prompt_column, completion=config.completion_column, messages=config.messages_column, text=config.text_column
     )
-    intake = partial(supervised_examples, fields=fields, train_on=config.train_on)
-    method = Method("sft", sft(), lambda rows, chat, source, limits: intake(rows, chat, source=source, limits=limits))
+
+    def intake(rows: "Rows", chat: "Chat", source: str, limits: "Limits") -> "Intake":
+        return supervised_examples(rows, chat, source=source, fields=fields, train_on=config.train_on, limits=limits)
+
+    return config, Method("sft", sft(), intake)
+
+
+def run(config: Config) -> int:
+    """Check, load, train. Returns the exit code."""
+    config, method = prepared(config)
+    from recipes.training.offline_run import run_offline
+
     return run_offline(config, method)
 
 

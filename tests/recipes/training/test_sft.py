@@ -90,6 +90,38 @@ def test_epochs_are_steps_and_the_rate_has_a_default(begin: Callable[..., int], 
     assert (options["steps"], options["lr"]) == (1, 2e-5)
 
 
+def test_rows_of_the_same_tokens_are_held_out_together(model_folder: Path, tmp_path: Path) -> None:
+    """Six rows, three times each: what is held out is nowhere in what trains."""
+    data = write(
+        tmp_path / "data.jsonl",
+        *(conversation(f"{n}+1=", str(n + 1)) for n in range(6)),
+        *(conversation(f"{n % 6}+1=", str(n % 6 + 1)) for n in range(12)),
+    )
+    words = ["--model", str(model_folder), "--data", str(data), "--run", str(tmp_path / "run"), *SMALL, "--held-out", "2", "--epochs", "1"]
+    assert main(["sft", *words]) == 0
+    assert len(numbers(tmp_path / "run")) == 1 + 3  # 12 of the 18 rows train
+
+
+def test_a_plan_says_loss_data_work_and_memory(
+    begin: Callable[..., int], data: Path, model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", str(model_folder), "--data", str(data), "--epochs", "2", "--examples-per-step", "6", "--held-out", "6"]
+    assert main(["plan", "sft", *words]) == 0
+    said = capsys.readouterr().out
+    for line in (
+        "loss = Σ_n w · [ -lp ]",
+        "18 sequences of ",
+        "6 held out",
+        "6 steps of 6 sequences, about ",
+        "the data are gone through 2.00 times",
+        "lr = 0.0002",
+        "adapter = Lora(rank=16",
+        "peak",
+    ):
+        assert line in said
+    assert main(["plan", "sft", *words, "--lora-rank", "0"]) == 2
+
+
 def _live(start: Callable[..., int], arguments: list[str | Path]) -> None:
     os._exit(start(*arguments))
 
@@ -142,7 +174,7 @@ def test_show_mask_prints_and_writes_nothing(begin: Callable[..., int], tmp_path
         (["--show-ids"], "--show-ids would be ignored without --show-mask; give that too"),
         (["--eval-every", "2"], "--eval-every would be ignored: nothing is held out; give --held-out or --eval-data"),
         (["--split", "test"], "--split would be ignored: {data} is a file, not a data set; leave it out"),
-        (["--held-out", "24"], "--held-out 24: there are only 24 rows to train on; keep fewer for evaluation"),
+        (["--held-out", "24"], "--held-out 24: there are only 24 rows that differ; keep fewer for evaluation"),
         (["--template-arg", "thinking=false"], "the template argument thinking would be ignored: the model's chat template does not read "
          "it; leave it out"),
         (["--examples-per-step", "0"], "--examples-per-step must be at least 1, not 0"),
