@@ -14,6 +14,7 @@ import pytest
 import torch
 from datasets import Dataset
 
+from rl.learning import scoring
 from rl.learning.adapters import Lora
 from rl.learning.learner import Learner, Optimizer
 from rl.learning.reference import initial_reference
@@ -21,7 +22,7 @@ from rl.learning.schedule import Schedule
 from rl.loop.offline import fit
 from rl.objectives.batch import Batch, lay_out
 from rl.objectives.objective import Objective
-from rl.objectives.preferences import dpo, ipo, orpo, with_trained_prompts
+from rl.objectives.preferences import dpo, ipo, kto, orpo, reference_point, with_trained_prompts
 
 STEPS, PAIRS = 10, 4
 LR = 0.003  # small: where losses jump about, rounding errors grow a hundredfold in a few steps
@@ -62,11 +63,14 @@ def losses_of_trl(
     return seen
 
 
-def losses_of_ours(learner: Learner, objective: Objective, rows: Rows, tokenizer: Any, *, lr: float, prompts: bool = False) -> list[float]:
+def losses_of_ours(
+    learner: Learner, objective: Objective, rows: Rows, tokenizer: Any, *, lr: float, prompts: bool = False,
+    batch_of: "Callable[[Sequence[dict[str, Any]], Any], Batch] | None" = None,
+) -> list[float]:  # fmt: skip
     learner.optimizer = torch.optim.SGD(list(learner.trainable.values()), lr=0.0)  # type: ignore[assignment]
 
     def batch_of_step(step: int) -> Batch:
-        batch = pairs_of(rows[(step - 1) * PAIRS : step * PAIRS], tokenizer)
+        batch = (batch_of or pairs_of)(rows[(step - 1) * PAIRS : step * PAIRS], tokenizer)
         return with_trained_prompts(batch) if prompts else batch
 
     seen: list[float] = []
@@ -87,6 +91,20 @@ def pairs_of(rows: Sequence[dict[str, str]], tokenizer: Any) -> Batch:
         [len(prompt) for prompt in prompts],
         groups=[number // 2 for number in range(len(prompts))],
     )
+
+
+def labelled_of(rows: Sequence[dict[str, Any]], tokenizer: Any) -> Batch:
+    """In the opposite order: TRL's prompts meet the completion before theirs, KTO's paper's and ours the one after."""
+    turned = rows[::-1]
+    prompts = [tokenizer.encode(row["prompt"]) for row in turned]
+    assert len({tuple(prompt) for prompt in prompts}) == len(prompts), "equal prompts are not mismatched here; TRL would not see"
+    answers = [[*tokenizer.encode(row["completion"]), tokenizer.eos_token_id] for row in turned]
+    batch = lay_out(
+        [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)],
+        [[*[False] * len(prompt), *[True] * len(answer)] for prompt, answer in zip(prompts, answers, strict=True)],
+        [len(prompt) for prompt in prompts],
+    )
+    return batch.with_columns({"label": torch.tensor([float(row["label"]) for row in turned])})
 
 
 def learner_of(model: Any, lora: Lora | None = None) -> Learner:
@@ -131,3 +149,27 @@ def test_ten_steps_of_orpo(rows: Rows, tokenizer: Any, make_llama: Callable[...,
     ours = losses_of_ours(learner, objective, rows, tokenizer, lr=LR, prompts=True)
     assert ours == pytest.approx(theirs, abs=1e-4)
     assert abs(theirs[-1] - theirs[1]) > 1e-2
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("lora", [None, Lora(4)], ids=["full", "lora"])
+def test_ten_steps_of_kto(
+    lora: Lora | None, rows: Rows, tokenizer: Any, make_llama: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One device whose batch is the step, and different prompts in it: there TRL's reference point is the paper's."""
+    from trl import KTOConfig, KTOTrainer
+
+    labelled: Any = [
+        {"prompt": row["prompt"], "completion": row["chosen" if number % 3 else "rejected"], "label": bool(number % 3)}
+        for number, row in enumerate(rows)
+    ]
+    points: list[float] = []
+    monkeypatch.setattr(scoring, "reference_point", lambda gains: points.append(float(gains.mean())) or reference_point(gains))
+    learner = learner_of(make_llama(), lora)
+    models = {"model": copy.deepcopy(learner.model)} | ({} if lora else {"ref_model": copy.deepcopy(learner.model)})
+    weights = {"desirable_weight": 1.2, "undesirable_weight": 0.7}
+    theirs = losses_of_trl(KTOTrainer, KTOConfig, labelled, tokenizer, tmp_path, models=models, lr=10 * LR, beta=0.3, **weights)
+    ours = losses_of_ours(learner, kto(beta=0.3, **weights), labelled, tokenizer, lr=10 * LR, batch_of=labelled_of)
+    assert ours == pytest.approx(theirs, abs=1e-4)
+    assert abs(theirs[-1] - theirs[1]) > 1e-2
+    assert max(points) > 0.1, "the reference point was 0 throughout, so it was not compared"
