@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from recipes.setup import starting_point
-from recipes.setup.choices import Lora, MovingAverage, Tune
-from recipes.setup.command_line import guarded, parse_options
+from recipes.setup.choices import Full, Lora, MovingAverage, Tune
+from recipes.setup.command_line import given_options, guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
-from recipes.setup.options import Options, absolute, check_options
+from recipes.setup.options import Options, Rates, TemplateArgument, absolute, check_options, with_length
 from recipes.setup.resuming import resumed, stored_run
 from recipes.setup.starting_point import FromAdapter, chat_of, keep_start, kept_start, start_of
 from recipes.spelling.flat_options import word_of
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rollout.engine import Engine
     from verifiers.problem import Problem
 
+RATES = Rates(lora=1e-5, full=1e-6)
 BOXED = r"Please reason step by step, and put your final answer within \boxed{}."
 
 
@@ -80,17 +81,25 @@ class Config(Options):
     """The beginning of every response, given rather than sampled, such as "<think>"."""
     chat_template: bool = True
     """Use the tokenizer's chat template where it has one; --no-chat-template encodes prompts as they stand (R1-Zero)."""
+    template_arg: TemplateArgument = ()
+    """What the chat template reads besides the messages, as name=value, such as enable_thinking=false; repeatable."""
 
     tune: Tune = Lora()
     """Train a low-rank adapter or all parameters."""
     dtype: Literal["fp32", "bf16", "auto"] = "auto"
     """Precision of the computation; auto: bf16 on a GPU, else fp32. What trains is kept in float32."""
+    attention: Literal["sdpa", "eager", "flash_attention_2"] | None = None
+    """Implementation of attention (default: transformers' choice for the model, mostly sdpa)."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, a third more time."""
     max_sequences: int = 128
     """Completions that the engine samples at once: a memory setting."""
 
-    lr: float = 1e-5
+    lr: float | None = None  # type: ignore[assignment]  # a number once it is resolved
+    """Peak learning rate (AdamW); default: 1e-6 for all parameters (DeepSeekMath, arXiv:2402.03300, section 4.2), 1e-5 for a LoRA, for
+    which ten times the rate of a full tuning is best (Schulman et al., "LoRA Without Regret", 2025)."""
+    epochs: float | None = None
+    """Instead of --steps: how often the training problems are gone through."""
     run: Path = Path("runs/grpo_math")
 
 
@@ -121,9 +130,10 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             pool = opened.enter_context(online.verifier_pool(config, problems))
             if check_golds:
                 problems, held_out = with_good_golds(config, problems, held_out, pool)
+            config = with_length(config, len(problems))
             checks.close()
             policy, reference = online.make_policy(
-                config, source, algorithm=algorithm, lora=lora, dtype=config.dtype,
+                config, source, algorithm=algorithm, lora=lora, dtype=config.dtype, attention=config.attention,
                 gradient_checkpointing=config.gradient_checkpointing,
             )  # fmt: skip
             from rl.loop.evaluate import evaluate, evaluation_metrics
@@ -169,8 +179,13 @@ def resolve(config: Config) -> Config:
     ignored = [flag_of(name) for name in ("subset", "split") if getattr(config, name) is not None]
     if ignored and Path(config.data).is_file():
         raise InputError(f"{' and '.join(ignored)} would be ignored: {config.data} is a file, not a data set; leave it out")
+    if config.epochs is not None and "steps" in given_options(config):
+        raise InputError("--steps and --epochs say the same thing twice; leave one of them out")
+    if config.template_arg and not config.chat_template:
+        raise InputError("--template-arg would be ignored with --no-chat-template; leave one of them out")
+    lr = (RATES.full if isinstance(config.tune, Full) else RATES.lora) if config.lr is None else config.lr
     data = absolute(config.data)
-    return replace(config, model=absolute(config.model), data=data, eval_data=config.eval_data and absolute(config.eval_data))
+    return replace(config, lr=lr, model=absolute(config.model), data=data, eval_data=config.eval_data and absolute(config.eval_data))
 
 
 def lora_of(config: Config) -> "Adapter | None":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from recipes.setup.choices import MovingAverage
 from recipes.setup.command_line import parse_options
-from recipes.setup.options import Options
+from recipes.setup.options import Options, with_length
 from recipes.spelling.flat_options import flat_values
 from rollout.progress import watched
 from verifiers.input_error import InputError
@@ -42,8 +42,9 @@ def command(arguments: Sequence[str]) -> int:
         print(_as_text(sections | {"memory (estimate)": _memory_lines(memory)}))
         return 0
     with watched("checking the options, the data and the rewards"):
+        config = module.resolve(config) if hasattr(module, "resolve") else config
         facts = module.plan_facts(config)
-    print(plan(config, facts))
+    print(plan(with_length(config, facts.problems), facts))
     return 0
 
 
@@ -66,6 +67,7 @@ def plan(config: Options, facts: "Facts") -> str:
         sequences=min(facts.max_sequences, completions),
         length=facts.longest_prompt + config.max_completion_length,
     )
+    updates = config.updates_per_rollout * config.epochs_per_rollout
     epochs = config.steps * config.problems_per_step / facts.problems
     options = flat_values(config) | {"dtype": facts.dtype, "adapter": facts.lora or "none: all parameters train"}
     sections = {
@@ -74,7 +76,7 @@ def plan(config: Options, facts: "Facts") -> str:
         "work": [
             f"{config.problems_per_step} problems x {config.completions_per_problem} completions = {completions:,} sequences a step",
             f"at most {completions * config.max_completion_length:,} sampled tokens a step, prompts of up to {facts.longest_prompt} tokens",
-            f"{config.steps:,} steps x {config.updates_per_rollout} = {config.steps * config.updates_per_rollout:,} optimiser steps",
+            f"{config.steps:,} steps x {updates} = {config.steps * updates:,} optimiser steps",
             f"{facts.problems:,} problems, each seen {epochs:.2f} times{' or more (dynamic sampling)' if algorithm.max_refills else ''}",
         ],
         "memory (estimate)": _memory_lines(memory),

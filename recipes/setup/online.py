@@ -11,12 +11,14 @@ from typing import Any
 
 from recipes.setup import choices
 from recipes.setup.model_source import ModelSource, find_model
-from recipes.setup.options import Options, check_options, to_json
+from recipes.setup.options import Options, check_options, optimizer_of, to_json
 from recipes.setup.resuming import steps_done, with_changes
 from recipes.setup.reward_code import changed, reward_code
 from recipes.spelling.flat_options import flat_values, word_of
+from recipes.spelling.option_values import flag_of
 from rl.learning.adapters import Lora
-from rl.learning.learner import Diverged, Optimizer
+from rl.learning.learner import Diverged
+from rl.learning.model_loading import with_attention
 from rl.learning.policy import Policy
 from rl.learning.reference import MovingAverage, Reference, initial_reference
 from rl.learning.schedule import Schedule
@@ -63,14 +65,14 @@ class Outcome:
 def algorithm_of(options: Options) -> Algorithm:
     """The algorithm that the options describe. Raises InputError for what it would ignore or cannot do."""
     check_options(options)
-    name, own = word_of(type(options.algorithm)), {f.name: getattr(options.algorithm, f.name) for f in fields(options.algorithm)}
+    algorithm_name, own = word_of(type(options.algorithm)), {f.name: getattr(options.algorithm, f.name) for f in fields(options.algorithm)}
     kl = KL(options.kl.coef, ESTIMATORS[options.kl.estimator]) if options.kl else None
     correction, chosen = None, options.correction or (choices.Truncate() if options.ahead else None)
     if chosen:
         correction = Correction(word_of(type(chosen)), **{f.name: getattr(chosen, f.name) for f in fields(chosen)})
     try:
         algorithm = named(
-            name,
+            algorithm_name,
             max_completion_length=options.max_completion_length,
             kl=kl,
             correction=correction,
@@ -81,13 +83,14 @@ def algorithm_of(options: Options) -> Algorithm:
         raise InputError(str(error).replace("_", "-")) from error
     if options.completions_per_problem < algorithm.min_completions:
         raise InputError(
-            f"--completions-per-problem {options.completions_per_problem}: {name}'s baseline is the group, which needs "
+            f"--completions-per-problem {options.completions_per_problem}: {algorithm_name}'s baseline is the group, which needs "
             f"at least {algorithm.min_completions}; only reinforce++ can do with 1"
         )
-    if options.updates_per_rollout > 1 and not algorithm.corrects_for_age:
+    several = {name: getattr(options, name) for name in ("updates_per_rollout", "epochs_per_rollout") if getattr(options, name) > 1}
+    if several and not algorithm.corrects_for_age:
+        given = " and ".join(f"{flag_of(name)} {value}" for name, value in several.items())
         raise InputError(
-            f"--updates-per-rollout {options.updates_per_rollout}: {name} has no probability ratio, so only the first "
-            "update of a rollout would be right; use 1, or grpo"
+            f"{given}: {algorithm_name} has no probability ratio, so only the first update of a rollout would be right; use 1, or grpo"
         )
     return algorithm
 
@@ -163,17 +166,23 @@ def check_folder(options: Options, *, needed_bytes: int = 0) -> None:
 
 
 def make_policy(
-    options: Options, model: str | ModelSource, *, algorithm: Algorithm, lora: Lora | None = None, **settings: Any
+    options: Options,
+    model: str | ModelSource,
+    *,
+    algorithm: Algorithm,
+    lora: Lora | None = None,
+    attention: str | None = None,
+    **settings: Any,
 ) -> tuple[Policy, Reference | None]:
     """The policy that the options describe, of a place as `--model` has it, and what its KL is measured against; `settings`: Policy's."""
     source = find_model(model) if isinstance(model, str) else model
     with watched(f"loading {source.in_words()}"):
-        loaded = source.load_model(settings.get("dtype", "fp32"), lora=lora is not None)
+        loaded = with_attention(source.load_model(settings.get("dtype", "fp32"), lora=lora is not None), attention)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
     policy = Policy(
         loaded,
         lora=lora,
-        optimizer=Optimizer(weight_decay=options.weight_decay, max_grad_norm=options.max_grad_norm),
+        optimizer=optimizer_of(options),
         tokens_per_micro_batch=options.tokens_per_micro_batch,
         **settings,
     )
@@ -212,6 +221,8 @@ def train_online(
         problems_per_step=options.problems_per_step,
         lr=Schedule(options.lr, options.steps, options.warmup, options.schedule),
         updates_per_rollout=options.updates_per_rollout,
+        epochs_per_rollout=options.epochs_per_rollout,
+        mask_truncated=options.mask_truncated,
         eval_every=options.eval_every,
         checkpoint_every=options.checkpoint_every,
         seed=options.seed,

@@ -4,11 +4,12 @@ Options that belong to a choice are a dataclass of their own (`choices.py`): one
 place, and is refused under its flat name. Which numbers can be is said here.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, cast
 
 import tyro
 
@@ -17,6 +18,10 @@ from recipes.spelling.flat_options import built, choices_of, flat_options, flat_
 from recipes.spelling.option_values import flag_of
 from verifiers.input_error import InputError
 
+if TYPE_CHECKING:
+    from rl.learning.learner import Optimizer
+
+TemplateArgument = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 Reward = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
@@ -27,7 +32,8 @@ POSITIVE: Rule = ("a number above 0", lambda value: value > 0)
 BELOW_ONE: Rule = ("from 0 to below 1", lambda value: 0 <= value < 1)
 RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lacks is passed over
     **dict.fromkeys(
-        ("steps", "problems_per_step", "completions_per_problem", "updates_per_rollout", "tokens_per_micro_batch", "max_completion_length",
+        ("steps", "problems_per_step", "completions_per_problem", "updates_per_rollout", "epochs_per_rollout",
+         "tokens_per_micro_batch", "max_completion_length",
          "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers",
          "problems_per_chunk", "max_turns", "tool_output", "tools_at_once", "examples_per_step", "max_length", "show_mask"),
         COUNT,
@@ -38,9 +44,10 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(
-        ("temperature", "lr", "deadline", "max_grad_norm", "ratio_cap", "correction_high", "lora_alpha", "tool_seconds"), POSITIVE
+        ("temperature", "lr", "epochs", "adam_eps",
+         "deadline", "max_grad_norm", "ratio_cap", "correction_high", "lora_alpha", "tool_seconds"), POSITIVE
     ),
-    **dict.fromkeys(("clip_low", "ema_decay"), BELOW_ONE),
+    **dict.fromkeys(("clip_low", "ema_decay", "adam_beta1", "adam_beta2"), BELOW_ONE),
     "engine_memory": ("above 0 and at most 1", lambda value: 0 < value <= 1),
     **dict.fromkeys(("worked_share", "warm_start"), ("from 0 to 1", lambda value: 0 <= value <= 1)),
     "ahead": ("0 or 1", lambda value: value in (0, 1)),
@@ -67,6 +74,10 @@ class Options:
     """G: completions sampled for each problem."""
     updates_per_rollout: int = 1
     """Optimiser steps on each rollout, over disjoint parts of its groups."""
+    epochs_per_rollout: int = 1
+    """Passes over those parts. From the second update on, ratios are to the policy as it was before the first."""
+    mask_truncated: bool = False
+    """Completions that were cut at the length limit do not train (overlong filtering of DAPO, arXiv:2503.14476, section 3.4)."""
     ahead: int = 0
     """1: sample the next rollout while this step's update runs. It is then one step old, which --correction accounts for (truncate, if
     none is given)."""
@@ -89,6 +100,12 @@ class Options:
     """Shape of the learning rate after the warm-up."""
     weight_decay: float = 0.0
     """AdamW's decoupled weight decay."""
+    adam_beta1: float = 0.9
+    """AdamW's decay of the mean gradient."""
+    adam_beta2: float = 0.999
+    """AdamW's decay of the mean squared gradient."""
+    adam_eps: float = 1e-8
+    """AdamW's term in the denominator."""
     max_grad_norm: float = 1.0
     """The gradient is scaled down to this norm."""
 
@@ -159,6 +176,33 @@ def from_json(kind: type[Any], values: dict[str, Any], place: Path) -> Any:
         return built(kind, given, str)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
+
+
+class Rates(NamedTuple):
+    """A method's learning rates where none is given."""
+
+    lora: float
+    full: float
+
+
+AnyOptions = TypeVar("AnyOptions")
+
+
+def with_length(options: AnyOptions, problems: int) -> AnyOptions:
+    """--epochs over so many problems as steps."""
+    online: Any = options
+    if getattr(online, "epochs", None) is None:
+        return options
+    steps = math.ceil(online.epochs * problems / online.problems_per_step)
+    return cast("AnyOptions", dataclasses.replace(online, steps=steps, epochs=None))
+
+
+def optimizer_of(options: Any) -> "Optimizer":
+    """AdamW as the options say."""
+    from rl.learning.learner import Optimizer
+
+    betas = (options.adam_beta1, options.adam_beta2)
+    return Optimizer(betas=betas, eps=options.adam_eps, weight_decay=options.weight_decay, max_grad_norm=options.max_grad_norm)
 
 
 def absolute(place: str) -> str:

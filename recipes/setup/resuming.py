@@ -20,7 +20,7 @@ from verifiers.input_error import InputError
 
 MAY_CHANGE = frozenset(
     {
-        *("tokens_per_micro_batch", "gradient_checkpointing", "packing", "tools_at_once"),  # memory
+        *("tokens_per_micro_batch", "gradient_checkpointing", "attention", "packing", "tools_at_once"),  # memory
         *("max_sequences", "engine"),  # other draws, of the same distribution
         *("steps", "eval_every", "checkpoint_every"),
         *("track", "workers", "deadline"),

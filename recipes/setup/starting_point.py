@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from recipes.setup.choices import Full, Tune
+from recipes.setup.command_line import named_values
 from recipes.setup.model_source import ADAPTER, MERGED, START, ModelSource, adapter_config, find_model
 from recipes.spelling.flat_options import flat_values
 from recipes.spelling.option_values import flag_of
@@ -117,6 +118,7 @@ def chat_of(options: Any, source: ModelSource) -> "tuple[Chat, int | None]":
     chat = Chat(
         source.load_tokenizer(), system_prompt=options.system_prompt, prefill=options.prefill, use_template=options.chat_template,
         extra_stop_ids=generation_stops(source.base),
+        template_arguments=named_values(getattr(options, "template_arg", ()), "--template-arg", "enable_thinking=false"),
     )  # fmt: skip
     return chat, getattr(shape.get_text_config(), "max_position_embeddings", None)
 

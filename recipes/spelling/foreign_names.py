@@ -25,6 +25,11 @@ _RATIO = "the ratio is trainer to sampler; --correction truncate or mask, --corr
 _LENGTH = "in completions of a step, there are --completions-per-problem for each of --problems-per-step"
 
 TRL = {
+    "adam_epsilon": Ours("adam_eps"),
+    "attn_implementation": Ours("attention"),
+    "chat_template_kwargs": Ours("template_arg", "--template-arg NAME=VALUE"),
+    "mask_truncated_completions": Ours("mask_truncated"),
+    "num_iterations": Ours("epochs_per_rollout"),
     "beta": Ours("kl_coef", "the KL's coefficient; its estimator is --kl"),
     "bf16": Ours("dtype", "--dtype bf16; what trains is kept in float32"),
     "data_seed": Ours("seed", "one seed for everything"),
@@ -48,7 +53,7 @@ TRL = {
     "max_tool_calling_iterations": Ours("max_turns"),
     "model_name_or_path": Ours("model"),
     "num_generations": Ours("completions_per_problem"),
-    "num_train_epochs": Ours("steps", "a step takes --problems-per-step problems; `reckon plan` says how often each is seen"),
+    "num_train_epochs": Ours("epochs"),
     "output_dir": Ours("run"),
     "per_device_eval_batch_size": Ours("max_sequences", "completions that are sampled at once"),
     "per_device_train_batch_size": Ours("tokens_per_micro_batch", f"a micro-batch is measured in tokens; {_BATCH}"),
@@ -94,6 +99,7 @@ VERL = {
     f"{_ACTOR}.optim.warmup_style": Ours("schedule"),
     f"{_ACTOR}.optim.weight_decay": Ours("weight_decay"),
     f"{_ACTOR}.policy_loss.loss_mode": Ours("algorithm", _LOSS),
+    f"{_ACTOR}.ppo_epochs": Ours("epochs_per_rollout"),
     f"{_ACTOR}.ppo_max_token_len_per_gpu": Ours("tokens_per_micro_batch"),
     f"{_ACTOR}.ppo_micro_batch_size_per_gpu": Ours("tokens_per_micro_batch", f"a micro-batch is measured in tokens; {_BATCH}"),
     f"{_ACTOR}.ppo_mini_batch_size": Ours("updates_per_rollout", "into how many parts a rollout is cut, an optimiser step each"),
@@ -113,6 +119,7 @@ VERL = {
     f"{_ROLLOUT}.temperature": Ours("temperature"),
     f"{_ROLLOUT}.tensor_model_parallel_size": Ours("engine_option", "--engine-option tensor_parallel_size=N"),
     "custom_reward_function.path": Ours("reward", "--reward FILE.py:FUNCTION"),
+    "data.apply_chat_template_kwargs": Ours("template_arg", "--template-arg NAME=VALUE"),
     "data.filter_overlong_prompts": Ours("skip_long_prompts"),
     "data.max_response_length": Ours("max_completion_length"),
     "data.prompt_key": Ours("prompt_column"),
@@ -124,6 +131,7 @@ VERL = {
     "trainer.resume_from_path": Ours("resume", "the run's folder; its options come with it"),
     "trainer.save_freq": Ours("checkpoint_every"),
     "trainer.test_freq": Ours("eval_every"),
+    "trainer.total_epochs": Ours("epochs"),
     "trainer.total_training_steps": Ours("steps"),
 }  # fmt: skip
 

@@ -7,19 +7,15 @@ one that would be ignored is an error. `resolve` turns what was given into what 
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, TypeVar
-
-import tyro
+from typing import Literal, TypeVar
 
 from recipes.setup.choices import Lora, Tune
 from recipes.setup.command_line import named_values
-from recipes.setup.options import absolute, check_numbers
+from recipes.setup.options import Rates, TemplateArgument, absolute, check_numbers
 from recipes.setup.starting_point import FromAdapter, kept_start
 from recipes.spelling.flat_options import word_of
 from recipes.spelling.option_values import flag_of
 from verifiers.input_error import InputError, missing_place
-
-TemplateArgument = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +62,8 @@ class OfflineOptions:
     """Train a low-rank adapter or all parameters."""
     dtype: Literal["fp32", "bf16", "auto"] = "auto"
     """Precision of the computation; auto: bf16 on a GPU, else fp32. What trains is kept in float32."""
+    attention: Literal["sdpa", "eager", "flash_attention_2"] | None = None
+    """Implementation of attention (default: transformers' choice for the model, mostly sdpa)."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, a third more time."""
 
@@ -91,6 +89,12 @@ class OfflineOptions:
     """Shape of the learning rate after the warm-up."""
     weight_decay: float = 0.0
     """AdamW's decoupled weight decay."""
+    adam_beta1: float = 0.9
+    """AdamW's decay of the mean gradient."""
+    adam_beta2: float = 0.999
+    """AdamW's decay of the mean squared gradient."""
+    adam_eps: float = 1e-8
+    """AdamW's term in the denominator."""
     max_grad_norm: float = 1.0
     """The gradient is scaled down to this norm."""
 
@@ -111,13 +115,6 @@ class OfflineOptions:
 
 
 AnyOptions = TypeVar("AnyOptions", bound=OfflineOptions)
-
-
-class Rates(NamedTuple):
-    """A method's learning rates where none is given."""
-
-    lora: float
-    full: float
 
 
 WARMUP_SHARE = 0.03  # of the steps; Alpaca's and QLoRA's (arXiv:2305.14314)

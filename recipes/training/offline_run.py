@@ -17,7 +17,7 @@ from typing import Any
 from recipes.setup.command_line import named_values
 from recipes.setup.model_source import ModelSource
 from recipes.setup.online import check_place
-from recipes.setup.options import to_json
+from recipes.setup.options import optimizer_of, to_json
 from recipes.setup.problem_source import load_rows, source_name
 from recipes.setup.resuming import steps_done, with_changes
 from recipes.setup.starting_point import keep_start, lora_of, merged_bytes, start_of
@@ -28,8 +28,8 @@ from rl.examples.example import Intake
 from rl.examples.intake import Limits
 from rl.examples.mask_view import show_masks
 from rl.learning.adapters import Lora
-from rl.learning.learner import Diverged, Learner, Optimizer
-from rl.learning.model_loading import Dtype
+from rl.learning.learner import Diverged, Learner
+from rl.learning.model_loading import Dtype, with_attention
 from rl.learning.reference import Reference
 from rl.learning.schedule import Schedule
 from rl.learning.starting_model import require_fit
@@ -172,13 +172,13 @@ def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None
     dtype = computed_dtype(options)
     packing = torch.cuda.is_available() if options.packing is None else options.packing
     with watched(f"loading {source.in_words()}"):
-        model = source.load_model(dtype, lora=lora is not None)
+        model = with_attention(source.load_model(dtype, lora=lora is not None), options.attention)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
     learner = Learner(
         model,
         lora=lora,
         dtype=dtype,
-        optimizer=Optimizer(weight_decay=options.weight_decay, max_grad_norm=options.max_grad_norm),
+        optimizer=optimizer_of(options),
         gradient_checkpointing=options.gradient_checkpointing,
         tokens_per_micro_batch=options.tokens_per_micro_batch,
         layout="packed" if packing else "padded",

@@ -29,6 +29,20 @@ def load_model(name: str, dtype: Dtype = "fp32", *, lora: bool = False) -> nn.Mo
     return model
 
 
+def with_attention(model: nn.Module, name: str | None) -> nn.Module:
+    """The model with this implementation of attention (sdpa, eager, flash_attention_2); None: transformers' own choice.
+
+    Raises InputError in one line where the model, or this machine, does not have it.
+    """
+    if name:
+        try:
+            bare: Any = model
+            (bare.get_base_model() if hasattr(bare, "get_base_model") else bare).set_attn_implementation(name)
+        except (ValueError, ImportError) as error:
+            raise InputError(f"--attention {name}: {first_line(error):.200}; use another, or leave it out") from error
+    return model
+
+
 def prepare_model(model: nn.Module, *, gradient_checkpointing: bool) -> None:
     """No dropout, a backward pass that hears signals, sampling defaults that can be saved, and checkpoints where they are asked for."""
     _switch_off_dropout(model)
