@@ -138,7 +138,15 @@ def resolve(config: Config) -> Config:
     ignored = [f"--{name}" for name in ("subset", "split") if getattr(config, name) is not None]
     if ignored and Path(config.data).is_file():
         raise InputError(f"{' and '.join(ignored)} would be ignored: {config.data} is a file, not a data set; leave it out")
-    return replace(config, model=absolute(config.model), data=absolute(config.data))
+    return replace(config, model=_standing_place(config), data=absolute(config.data))
+
+
+def _standing_place(config: Config) -> str:
+    """The model's place, of a run the stage that it means now: what is resumed when the run has gone on is still of one policy."""
+    if config.gguf_file or not Path(config.model).is_dir():
+        return absolute(config.model)
+    source = find_model(config.model)
+    return absolute(config.model) if source.gguf else (source.adapters or (source.base,))[-1]
 
 
 def _sample_all(config: Config, player: "Player", problems: "Sequence[Problem]", folder: "RunFolder") -> list[Difficulty]:

@@ -65,6 +65,14 @@ def test_what_is_written_trains_here(run: Path, model_folder: Path, tmp_path: Pa
         assert (place / "final" / "adapter_model.safetensors").exists()
 
 
+def test_a_run_is_sampled_from_as_it_stands_now(run: Path, tmp_path: Path) -> None:
+    arguments = ["sample", "--model", run, "--data", run.parent / "data.jsonl", "--run", tmp_path / "run", "--engine", "hf", "--limit", 2]
+    assert main([str(word) for word in [*arguments, "--max-completion-length", 4, "--completions-per-problem", 2]]) == 0
+    assert main(["sample", "--resume", str(tmp_path / "run")]) == 0
+    models = {response.model for _, rows in stored_responses(store_files([tmp_path / "run"])) for response in rows}
+    assert models == {str(run.resolve() / "final")}
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_what_is_written_trains_in_trl(run: Path, model_folder: Path, tmp_path: Path) -> None:
     """SFTTrainer, DPOTrainer and KTOTrainer, with nothing but the file: two steps each, with a loss that is a number."""
