@@ -23,7 +23,10 @@ class Progress:
     began: float = field(default_factory=time.monotonic)
     in_turns: bool = False
     """A completion takes several calls of an engine, so that a call says nothing of how far the whole is."""
+    calls: int = 1
+    """Calls of an engine that the whole takes, where several of like size follow each other."""
     tokens: int = 0
+    _begun: int = 0
     _finished: int = 0
     _before: int = 0
     _ended: int = 0
@@ -39,6 +42,7 @@ class Progress:
 
     def begin_call(self) -> None:
         """By an engine that tells each step of a call of `generate`."""
+        self._begun += 1
         self._before, self._ended, self._share = self._finished, 0, 0.0
 
     def sampled(self, tokens: int, ended: int, share: float) -> None:
@@ -50,7 +54,8 @@ class Progress:
     @property
     def seconds_left(self) -> float | None:
         """An upper bound where the engine knows one, else in proportion; None before there is anything to go by."""
-        share = self._share or (self.done / self.total if self.total else 0.0)
+        calls_done = min(self._begun, self.calls) - 1
+        share = (calls_done + self._share) / self.calls if self._share else self.done / self.total if self.total else 0.0
         return (time.monotonic() - self.began) * (1 - min(share, 1.0)) / share if share else None
 
     def __str__(self) -> str:

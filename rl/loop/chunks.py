@@ -28,7 +28,7 @@ def sample_chunks(problems: Sequence[Problem], player: Player, store: RolloutSto
     text = f"sampling {total:,} completions, up to {sampling.max_tokens:,} tokens each"
     yield from (_stored(step, chunk, player, store) for step, chunk in chunks.items() if step not in missing)
     with watched(text, total) as progress:
-        progress.in_turns = len(missing) > 1  # an engine's call says how far one chunk is
+        progress.calls = len(missing) or 1
         for step, chunk in missing.items():
             groups = player.seeded(derive_seed(seed, "sampling", step)).collect(chunk)
             _require_finite(groups)

@@ -240,6 +240,14 @@ def test_progress_has_a_rate_and_the_time_left() -> None:
     counted.begin_call()
     counted.sampled(600, 2, 0.25)
     assert str(counted) == "sampling: 2/8, 3:00 left at most, 10 tokens/s"
+    several = Progress("sampling", 8, began=ago, calls=2)
+    several.begin_call()
+    several.sampled(600, 1, 0.5)  # half of the first of two calls
+    assert str(several) == "sampling: 1/8, 3:00 left at most, 10 tokens/s"
+    several.finished(4)
+    several.begin_call()
+    several.sampled(600, 1, 0.5)
+    assert str(several) == "sampling: 5/8, 0:20 left at most, 20 tokens/s"
     turns = Progress("sampling", 8, began=ago, in_turns=True)
     turns.sampled(600, 8, 0.9)
     assert str(turns) == "sampling: 0/8, 10 tokens/s"
