@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from rl.learning.policy import Lora, Policy
+from rl.learning.adapters import Lora
+from rl.learning.policy import Policy
+from rl.objectives.batch import lay_out
+from rl.objectives.supervised import sft
 from rollout.canary import BOUNDS, Bound, Canary, Gap, SamplerIsNotThePolicy, bound_of, fixed_sequences
 from rollout.engine import Completion, PolicyWeights, Sampling
 from rollout.engines import vllm_engine
@@ -26,11 +29,8 @@ LORA = Lora(rank=4, alpha=8.0)
 
 def update(policy: Policy, seed: int, lr: float = 3e-3) -> None:
     """One real optimiser step."""
-    tokens = torch.randint(VOCABULARY, (4, 8), generator=torch.Generator().manual_seed(seed))
-    attention = torch.ones(tokens.shape, dtype=torch.bool)
-    weight = torch.full(tokens.shape, 1 / tokens.numel())
-    weight[:, 0] = 0
-    assert policy.learn(tokens, attention, weight, lr=lr).updates == 1
+    tokens = torch.randint(VOCABULARY, (4, 8), generator=torch.Generator().manual_seed(seed)).tolist()
+    assert policy.update(lay_out(tokens, [[False] + [True] * 7] * 4, [1] * 4), sft(), lr=lr).updates == 1
 
 
 def make_canary(policy: Policy, score: Any = None) -> Canary:

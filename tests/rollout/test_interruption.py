@@ -48,6 +48,7 @@ def live(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any]
     from rollout.chat import Chat
     from rollout.engine import Sampling
     from rollout.engines.hf_engine import HFEngine
+    from rollout.player import Player
 
     def run(
         name: str = "run", *, evaluate: Any = None, engine: Callable[[Any], Any] = lambda engine: engine, disturb: Any = None,
@@ -66,10 +67,10 @@ def live(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any]
         tracker.say = said.append  # type: ignore[method-assign]
         loop = Loop(steps=STEPS, problems_per_step=3, lr=Schedule(1e-2, STEPS), updates_per_rollout=updates, seed=5)
         problems = make_problems(9, seed=3, digits=1)
+        player = Player(engine(HFEngine(pad_id=chat.pad_id)), chat, Sampling(6, 4, stop_ids=chat.stop_ids), verify)
         with tracker:
             position = train(
-                loop=loop, policy=policy, engine=engine(HFEngine(pad_id=chat.pad_id)), chat=chat, problems=problems,
-                sampling=Sampling(6, 4, stop_ids=chat.stop_ids), verify=verify, algorithm=named("grpo", max_completion_length=6),
+                loop=loop, policy=policy, player=player, problems=problems, algorithm=named("grpo", max_completion_length=6),
                 run=folder, tracker=tracker, evaluate=evaluate,
             )  # fmt: skip
         return position, said, folder, policy
@@ -277,8 +278,9 @@ def test_an_evaluation_tells_how_far_it_is(one_thread: None, tokenizer: Any) -> 
     from recipes.setup.arithmetic import make_model, make_problems
     from rl.loop.evaluate import evaluate
     from rollout.chat import Chat
-    from rollout.engine import PolicyWeights
+    from rollout.engine import PolicyWeights, Sampling
     from rollout.engines.hf_engine import HFEngine
+    from rollout.player import Player
 
     engine, chat = HFEngine(pad_id=0, max_sequences=2), Chat(tokenizer)
     engine.load_policy(PolicyWeights(make_model(len(tokenizer), hidden=16, layers=1)), 0)
@@ -292,7 +294,8 @@ def test_an_evaluation_tells_how_far_it_is(one_thread: None, tokenizer: Any) -> 
         return verdicts
 
     with shown_on(screen):
-        _, groups = evaluate(make_problems(5, seed=3, digits=1), engine=engine, chat=chat, max_tokens=7, verify=watching)
+        player = Player(engine, chat, Sampling(7, 4, stop_ids=chat.stop_ids), watching)
+        _, groups = evaluate(make_problems(5, seed=3, digits=1), player)
     sampled = sum(len(group.completions[0].tokens) for group in groups)
     assert lines == [("evaluating 5 held-out problems, up to 7 tokens each", 5, 5, sampled)]
     assert screen.progress is None

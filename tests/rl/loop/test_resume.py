@@ -14,21 +14,23 @@ import pyarrow.parquet as pq
 import pytest
 import reasoning_gym  # noqa: F401  # with all else that a life needs, imported once here and not in every life
 import torch
-from rl.objectives.losses import KL
 from safetensors.numpy import load_file
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM  # noqa: F401
 
 from recipes.setup.arithmetic import make_model, make_problems, make_tokenizer
 from rl.learning.policy import Policy
+from rl.learning.reference import MovingAverage
 from rl.learning.schedule import Schedule
-from rl.loop.evaluate import evaluate
+from rl.loop.evaluate import evaluate, evaluation_metrics
 from rl.loop.train import Loop, train
 from rl.objectives.algorithms import named
+from rl.objectives.policy_gradient import KL
 from rl.runs.run_folder import RunFolder, read_lines
 from rl.runs.tracking import Tracker
 from rollout.chat import Chat
 from rollout.engine import Sampling
 from rollout.engines.hf_engine import HFEngine
+from rollout.player import Player
 from verifiers.verdict import Verdict, right, wrong
 
 STEPS = 30
@@ -46,8 +48,8 @@ def train_until(path: Path, stop_after: int | None = None, ahead: int = 0) -> No
     run = RunFolder.open(path)[0] if path.exists() else RunFolder.create(path, {"options": {}})
     torch.manual_seed(0)
     model = make_model(len(chat.tokenizer), hidden=16, layers=1)
-    policy = Policy(model, reference="ema", tokens_per_micro_batch=128)
-    engine = HFEngine(pad_id=chat.pad_id, copy=bool(ahead))
+    policy = Policy(model, tokens_per_micro_batch=128)
+    player = Player(HFEngine(pad_id=chat.pad_id, copy=bool(ahead)), chat, Sampling(6, 4, stop_ids=chat.stop_ids), verify)
     loop = Loop(steps=STEPS, problems_per_step=3, lr=Schedule(1e-3, STEPS, 4, "cosine"), updates_per_rollout=2,
                 checkpoint_every=4, eval_every=7, seed=5, ahead=ahead)  # fmt: skip
     lives = iter(range(10_000))
@@ -55,9 +57,9 @@ def train_until(path: Path, stop_after: int | None = None, ahead: int = 0) -> No
     tracker.console.quiet = True
     with tracker:
         train(
-            loop=loop, policy=policy, engine=engine, chat=chat, sampling=Sampling(6, 4, stop_ids=chat.stop_ids), problems=problems,
-            verify=verify, algorithm=named("grpo", max_completion_length=6, kl=KL(0.01)), run=run, tracker=tracker,
-            evaluate=lambda: evaluate(problems, engine=engine, chat=chat, max_tokens=6, verify=verify)[0],
+            loop=loop, policy=policy, player=player, problems=problems, algorithm=named("grpo", max_completion_length=6, kl=KL(0.01)),
+            run=run, tracker=tracker, reference=MovingAverage(policy),
+            evaluate=lambda: evaluation_metrics({"": evaluate(problems, player)[0]}),
             should_stop=lambda: stop_after is not None and next(lives) >= stop_after,
         )  # fmt: skip
 

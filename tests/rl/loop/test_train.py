@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rl.objectives.losses import Correction
 
-from rl.learning.policy import Diverged, Policy
+from rl.learning.learner import Diverged
+from rl.learning.policy import Policy
 from rl.learning.schedule import Schedule
 from rl.loop.train import Loop, train
 from rl.objectives.algorithms import Algorithm, named
+from rl.objectives.policy_gradient import Correction, surrogate
 from rl.runs.run_folder import RunFolder, read_lines
 from rl.runs.tracking import Tracker
 from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
 from rollout.engine import PolicyWeights, Sampling
 from rollout.engines.hf_engine import HFEngine
+from rollout.player import Player
 from verifiers.problem import Problem, make_problem
 from verifiers.verdict import Status, Verdict, right, wrong
 from verifiers.worker_pool.verifier_pool import VerifierPool
@@ -62,11 +64,9 @@ def build(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any
         tracker.say = said.append  # type: ignore[method-assign]
         completions = settings.pop("completions", 4)
         loop = Loop(steps=steps, problems_per_step=settings.pop("problems_per_step", 16), lr=Schedule(5e-3, steps), **settings)
+        player = Player(engine or HFEngine(pad_id=chat.pad_id), chat, Sampling(5, completions, stop_ids=chat.stop_ids), verify)
         with tracker:
-            train(
-                loop=loop, policy=policy, engine=engine or HFEngine(pad_id=chat.pad_id), chat=chat, problems=problems,
-                sampling=Sampling(5, completions, stop_ids=chat.stop_ids), verify=verify, algorithm=algorithm, run=folder, tracker=tracker,
-            )  # fmt: skip
+            train(loop=loop, policy=policy, player=player, problems=problems, algorithm=algorithm, run=folder, tracker=tracker)
         return read_lines(folder.metrics_path)[1:], said, policy, folder
 
     return run
@@ -250,15 +250,16 @@ def test_a_completion_that_the_engine_aborted_has_no_verdict(build: Callable[...
 def test_a_run_that_diverges_stops_and_says_what_it_saw(build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from rl.objectives import losses
-
-    broken = Algorithm(grpo().advantage, lambda logp, old, advantage, mask: logp * torch.nan, losses.sequence_mean)
+    chosen = grpo()
+    broken = replace(chosen, objective=surrogate(lambda terms, batch: terms["logp"] * torch.nan, chosen.objective.weight))
     verify: Any = lambda pairs: [right() if n % 2 else wrong() for n, _ in enumerate(pairs)]  # noqa: E731
     with pytest.raises(Diverged, match="3 steps in a row were not finite"):
         build(verify, broken, steps=5)
 
 
-@pytest.mark.parametrize("name", ["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl"])
+@pytest.mark.parametrize(
+    "name", ["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl", "raft"]
+)
 def test_every_algorithm_learns_to_say_less(build: Callable[..., Any], name: str) -> None:
     """The reward prefers short completions; each algorithm must shorten them within a few steps."""
 

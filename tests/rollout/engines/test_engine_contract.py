@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 import torch
 
-from rl.learning.policy import Lora, Policy
-from rl.loop.train import learn
+from rl.learning.adapters import Lora
+from rl.learning.policy import Policy
+from rl.loop.group_batch import batch_of_groups
 from rl.objectives.algorithms import named
-from rl.objectives.batch import make_batch
 from rollout.engine import Engine, Sampling
 from rollout.engines.fake_engine import FakeEngine
 from rollout.engines.hf_engine import HFEngine
 from rollout.engines.vllm_engine import VLLMEngine, installed
 from rollout.engines.vllm_server import VLLMServer
 from rollout.player import Group
+from tests.rl.rollouts import with_credit
 from tests.rollout.engines.fake_vllm_server import FakeVLLMServer
 from verifiers.problem import make_problem
 from verifiers.verdict import right, wrong
@@ -343,9 +344,9 @@ def groups_of(engine, sampling):
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 def test_the_sampler_is_the_policy(weighed, temperature):
     groups = groups_of(weighed.engine, Sampling(max_tokens=8, completions=2, temperature=temperature, stop_ids=(1,), seed=8))
-    batch, _ = make_batch(groups, named("grpo", max_completion_length=8), temperature=temperature, pad_id=0)
-    torch.testing.assert_close(batch.sampler_logp, weighed.policy.score(batch)[0], atol=weighed.tolerance, rtol=0)
-    assert batch.sampler_logp[batch.mask].std() > 0.1
+    batch = batch_of_groups(groups, temperature=temperature)
+    torch.testing.assert_close(batch.column("sampler_logp"), weighed.policy.score(batch), atol=weighed.tolerance, rtol=0)
+    assert batch.column("sampler_logp")[batch.mask].std() > 0.1
 
 
 def test_a_changed_policy_changes_the_scores_and_the_stamp(weighed):
@@ -357,8 +358,8 @@ def test_a_changed_policy_changes_the_scores_and_the_stamp(weighed):
     groups = groups_of(weighed.engine, sampling)
     assert {c.policy_version for group in groups for c in group.completions} == {42}
     assert max(abs(a - b) for a, b in zip(before[0], weighed.engine.score(PROMPTS[:1])[0], strict=True)) > 0.05
-    batch, _ = make_batch(groups, named("grpo", max_completion_length=8), temperature=1.0, pad_id=0)
-    torch.testing.assert_close(batch.sampler_logp, weighed.policy.score(batch)[0], atol=weighed.tolerance, rtol=0)
+    batch = batch_of_groups(groups, temperature=1.0)
+    torch.testing.assert_close(batch.column("sampler_logp"), weighed.policy.score(batch), atol=weighed.tolerance, rtol=0)
 
 
 def test_after_1_5_and_20_updates_the_sampler_is_still_the_policy(weighed):
@@ -368,12 +369,12 @@ def test_after_1_5_and_20_updates_the_sampler_is_still_the_policy(weighed):
     start = policy.score_sequences(PROMPTS)
     for update in range(1, 21):
         groups = groups_of(engine, Sampling(max_tokens=6, completions=2, stop_ids=(1,), seed=update))
-        learn(groups, policy=policy, algorithm=grpo, temperature=1.0, pad_id=0, parts=1, lr=3e-3)
+        policy.update(with_credit(groups, grpo), grpo.objective, lr=3e-3)
         engine.load_policy(policy.weights(), 7 + update)
         if update in (1, 5, 20):
             groups = groups_of(engine, Sampling(max_tokens=8, completions=2, temperature=0.7, stop_ids=(1,), seed=100 + update))
-            batch, _ = make_batch(groups, named("grpo", max_completion_length=8), temperature=0.7, pad_id=0)
-            torch.testing.assert_close(batch.sampler_logp, policy.score(batch)[0], atol=weighed.tolerance, rtol=0)
+            batch = batch_of_groups(groups, temperature=0.7)
+            torch.testing.assert_close(batch.column("sampler_logp"), policy.score(batch), atol=weighed.tolerance, rtol=0)
     assert policy.version == 20
     assert (
         max(abs(a - b) for row, other in zip(start, policy.score_sequences(PROMPTS), strict=True) for a, b in zip(row, other, strict=True))

@@ -10,7 +10,8 @@ from functools import partial
 import pytest
 import torch
 
-from rl.learning.policy import Lora, Policy
+from rl.learning.adapters import Lora
+from rl.learning.policy import Policy
 from rollout.engine import Sampling
 from rollout.engines.fake_engine import FakeEngine
 from rollout.engines.hf_engine import HFEngine

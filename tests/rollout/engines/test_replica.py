@@ -5,7 +5,8 @@ import pickle
 import pytest
 import torch
 
-from rl.learning.policy import Lora, Policy
+from rl.learning.adapters import Lora
+from rl.learning.policy import Policy
 from rollout.engines.hf_engine import HFEngine
 from rollout.engines.replica import Parcel, Replica, pack
 

@@ -17,7 +17,8 @@ from recipes.commands import cli
 from recipes.setup.choices import HF, VLLM, Auto, Ray
 from recipes.setup.engines import llm_arguments, with_engine
 from recipes.setup.options import Options
-from rl.learning.policy import Lora, Policy
+from rl.learning.adapters import Lora
+from rl.learning.policy import Policy
 from rl.runs.run_folder import read_lines
 from rollout.engine import Completion, Sampling
 from rollout.engines import vllm_engine

@@ -20,7 +20,10 @@ from recipes.setup.choices import Server
 from recipes.setup.command_line import parse_options
 from recipes.setup.engines import with_engine
 from recipes.setup.options import Options
-from rl.learning.policy import Lora, Policy
+from rl.learning.adapters import Lora
+from rl.learning.policy import Policy
+from rl.objectives.batch import lay_out
+from rl.objectives.supervised import sft
 from rollout.canary import BOUNDS, Canary, SamplerIsNotThePolicy, fixed_sequences
 from rollout.engine import Sampling
 from rollout.engines.fake_engine import FakeEngine
@@ -448,10 +451,8 @@ def test_the_recipes_take_a_server_and_refuse_its_options_elsewhere() -> None:
 
 def learn(policy: Policy, seed: int) -> None:
     """One real optimiser step."""
-    tokens = torch.randint(VOCABULARY, (4, 8), generator=torch.Generator().manual_seed(seed))
-    weight = torch.full(tokens.shape, 1 / tokens.numel())
-    weight[:, 0] = 0
-    policy.learn(tokens, torch.ones(tokens.shape, dtype=torch.bool), weight, lr=3e-3)
+    tokens = torch.randint(VOCABULARY, (4, 8), generator=torch.Generator().manual_seed(seed)).tolist()
+    policy.update(lay_out(tokens, [[False] + [True] * 7] * 4, [1] * 4), sft(), lr=3e-3)
 
 
 @pytest.mark.slow

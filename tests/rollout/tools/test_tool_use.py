@@ -8,16 +8,17 @@ import pytest
 import torch
 
 from rl.learning.policy import Policy
+from rl.loop.group_batch import batch_of_groups
 from rl.loop.signal_report import rollout_metrics
 from rl.objectives.algorithms import named
-from rl.objectives.batch import make_batch
 from rollout.chat import Chat
 from rollout.engine import Completion, PolicyWeights, Sampling
-from rollout.player import collect
+from rollout.player import Player
 from rollout.store import RolloutStore
 from rollout.tools.environment import Failure, Reply, call_all
 from rollout.tools.interpreter_environment import Interpreter
 from rollout.tools.tool_use import ToolEngine
+from tests.rl.rollouts import with_credit
 from verifiers.problem import make_problem
 from verifiers.sandboxes.local_sandbox import probe
 from verifiers.verdict import Status, right
@@ -306,7 +307,7 @@ def test_an_environment_that_raises_hangs_or_answers_nonsense_has_no_verdict_and
     def verify(pairs):
         return [asked.append(response) or right() for _, response in pairs]
 
-    groups = collect(problems, engine=tools, chat=chat, sampling=Sampling(100, stop_ids=chat.stop_ids), verify=verify)
+    groups = Player(tools, chat, Sampling(100, stop_ids=chat.stop_ids), verify).collect(problems)
     assert time.monotonic() - began < 8  # not as long as what hangs
     assert Echo.alive == 0
     verdicts = {group.problem.prompt: group.verdicts[0] for group in groups}
@@ -315,8 +316,9 @@ def test_an_environment_that_raises_hangs_or_answers_nonsense_has_no_verdict_and
     for kind, why in {"reset": "no board", "hang": "no reply within 0.3 s", "raise": "KeyError", "nonsense": "5", "nan": "nan"}.items():
         assert why in verdicts[kind].detail
     assert asked == ["x</python>\ny"]
-    batch, _ = make_batch(groups, named("grpo", max_completion_length=100), temperature=1.0, pad_id=0)
-    assert not batch.mask[:5].any()
+    batch = batch_of_groups(groups, temperature=1.0)
+    assert not batch.mask[batch.row < 5].any()
+    assert batch.mask[batch.row == 5].any()
     assert rollout_metrics(groups, [])["tools/aborted"] == 5
 
 
@@ -393,7 +395,7 @@ def test_replies_get_exactly_no_gradient_and_the_transcript_replays_from_the_dis
         tools = ToolEngine(Scripted(chat, scripts), chat=chat, make_environment=make, **TAGS)
         both = [right() if n else replace(right(), score=0.25) for n in range(2)]
         verdicts = iter(both)
-        return collect(problems, engine=tools, chat=chat, sampling=sampling, verify=lambda pairs: [next(verdicts) for _ in pairs])
+        return Player(tools, chat, sampling, lambda pairs: [next(verdicts) for _ in pairs]).collect(problems)
 
     one, two = run(scripts)
     pair = [replace(one, completions=one.completions + two.completions, responses=one.responses + two.responses,
@@ -416,21 +418,19 @@ def test_replies_get_exactly_no_gradient_and_the_transcript_replays_from_the_dis
                          num_key_value_heads=2, max_position_embeddings=256, tie_word_embeddings=True)  # fmt: skip
     policy = Policy(Qwen2ForCausalLM(config), device="cpu")
     algorithm = named("grpo", max_completion_length=200)
-    batch, _ = make_batch(pair, algorithm, temperature=1.0, pad_id=chat.pad_id)
-    given = torch.zeros_like(batch.mask)
-    for row, completion in enumerate(pair[0].completions):
-        start = len(pair[0].prompt)
-        given[row, start : start + len(completion.sampled)] = ~torch.tensor(completion.sampled)
+    batch = with_credit(pair, algorithm)
+    advantage = batch.column("advantage")
+    given = torch.tensor([x for c in pair[0].completions for x in [*[False] * len(pair[0].prompt), *(not own for own in c.sampled)]])
     assert given.sum() > 30
     assert not (batch.mask & given).any()
-    assert batch.advantage[batch.mask].abs().min() > 0
+    assert torch.equal(batch.mask | given, batch.completion)
+    assert advantage[batch.mask].abs().min() > 0
 
     def loss_gradient(of):
         """Gradient of the step's loss with respect to each token's log-probability."""
         logp = torch.full(of.tokens.shape, -0.7, requires_grad=True)
-        loss = algorithm.loss(logp=logp, old_logp=torch.full_like(logp, -0.75), advantage=of.advantage, mask=of.mask)
-        total = ((loss[0] if isinstance(loss, tuple) else loss) * algorithm.weight(of.mask)).sum()
-        return torch.autograd.grad(total, logp)[0]
+        loss = algorithm.objective.loss({"logp": logp}, of.with_columns({"old_logp": torch.full_like(logp, -0.75)}))
+        return torch.autograd.grad((loss * algorithm.objective.weight(of)).sum(), logp)[0]
 
     gradient = loss_gradient(batch)
     assert (gradient[given] == 0).all()
@@ -440,12 +440,11 @@ def test_replies_get_exactly_no_gradient_and_the_transcript_replays_from_the_dis
         """All weights after one update."""
         torch.manual_seed(0)
         policy = Policy(Qwen2ForCausalLM(config), device="cpu")
-        policy.update(of, algorithm, lr=1e-2)
+        policy.update(of, algorithm.objective, lr=1e-2)
         return torch.cat([parameter.detach().reshape(-1) for parameter in policy.trainable.values()])
 
-    noise = torch.where(given, torch.full_like(batch.sampler_logp, -9.0), batch.sampler_logp)
-    shouted = torch.where(given, torch.full_like(batch.advantage, 1e6), batch.advantage)
+    noise = {"sampler_logp": torch.where(given, -9.0, batch.column("sampler_logp")), "advantage": torch.where(given, 1e6, advantage)}
     expected = trained(batch)
-    assert torch.equal(trained(replace(batch, sampler_logp=noise, advantage=shouted)), expected), "not one bit of a reply's loss arrives"
+    assert torch.equal(trained(batch.with_columns(noise)), expected), "not one bit of a reply's loss arrives"
     assert not torch.equal(trained(replace(batch, mask=batch.mask | given)), expected), "the test can fail"
     assert policy.vocabulary == size
