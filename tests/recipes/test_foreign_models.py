@@ -82,7 +82,7 @@ def test_a_model_folder_runs_no_code_whatever_waits_on_the_pipe(place: str, mode
 
 
 def test_weights_with_code_of_their_own_are_refused(model_folder: Path, tmp_path: Path) -> None:
-    from rl.learning.policy import load_model
+    from rl.learning.model_loading import load_model
 
     model, mark = copy(model_folder, tmp_path / "model"), tmp_path / "ran"
     (model / "own.py").write_text(CODE.format(mark=str(mark)))
@@ -129,7 +129,7 @@ BROKEN = {
 @pytest.mark.parametrize(("name", "content"), [(name, content) for name, contents in BROKEN.items() for content in contents])
 def test_a_model_folder_with_a_broken_file_is_one_line(name: str, content: str, model_folder: Path, tmp_path: Path) -> None:
     from recipes.grpo_math import Config, load_shape
-    from rl.learning.policy import load_model
+    from rl.learning.model_loading import load_model
 
     def load() -> None:
         load_shape(Config(model=str(model)))
@@ -175,7 +175,7 @@ def test_a_model_that_lacks_a_tensor_is_refused(lost: str, model_folder: Path, t
     """transformers fills it with random numbers, and training goes on from there."""
     from safetensors.torch import load_file, save_file
 
-    from rl.learning.policy import load_model
+    from rl.learning.model_loading import load_model
 
     model = copy(model_folder, tmp_path / "model")
     tensors = load_file(model / "model.safetensors")

@@ -210,7 +210,9 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
 @pytest.fixture
 def policy(model_folder: Path) -> Any:
     """As the finished run's."""
-    from rl.learning.policy import Lora, Policy, load_model
+    from rl.learning.adapters import Lora
+    from rl.learning.model_loading import load_model
+    from rl.learning.policy import Policy
 
     return Policy(load_model(str(model_folder)), lora=Lora(16, 32.0), device="cpu")
 
@@ -256,7 +258,7 @@ def test_a_damaged_checkpoint_of_a_full_tuning_is_one_line(damage: str, make_qwe
     policy = Policy(make_qwen2(), device="cpu")
     with RunFolder.create(tmp_path / "run", {"options": {}}) as run:
         append_line(run.metrics_path, {"step": 0})
-        run.save(policy, Position())
+        run.save(Position(), policy)
         assert run.restore(Policy(make_qwen2(), device="cpu")) == Position()
         spoil(run.checkpoints / "step-000000" / "model" / name)
         with pytest.raises(InputError, match=r"step-000000 is damaged: .*; restore it, or start a new run") as caught:

@@ -21,16 +21,16 @@ from recipes.setup.arithmetic import make_model
 from rl.learning.policy import Policy
 from rl.learning.schedule import Schedule
 from rl.loop.evaluate import Accuracy, accuracy, evaluate
-from rl.loop.offline import Example, sft
-from rl.loop.train import learn
+from rl.loop.offline import Example, fit, shuffled_batches
 from rl.objectives.algorithms import named
-from rl.objectives.batch import make_batch
+from rl.objectives.supervised import sft
 from rollout.chat import Chat
 from rollout.engine import Completion, PolicyWeights, Sampling
 from rollout.engines.hf_engine import HFEngine
-from rollout.player import Group, collect
+from rollout.player import Group, Player
 from rollout.tools.interpreter_environment import STOPS, Interpreter
 from rollout.tools.tool_use import ToolEngine
+from tests.rl.rollouts import with_credit
 from verifiers.mathematics.equality.math_answer import verify
 from verifiers.problem import make_problem
 from verifiers.sandboxes.local_sandbox import probe
@@ -118,24 +118,26 @@ def learned(request, one_thread) -> Learned:
     held_out, train = problems[:100], problems[100:]
     torch.manual_seed(request.param)
     policy = Policy(make_model(len(chat.tokenizer), hidden=64, layers=2, context=96), device="cpu")
-    sft(policy=policy, examples=examples(chat, train, random.Random(request.param)), steps=WARM_STEPS, examples_per_step=64,
-        lr=Schedule(4e-3, WARM_STEPS, warmup=20), pad_id=chat.pad_id, seed=request.param)  # fmt: skip
+    written = examples(chat, train, random.Random(request.param))
+    fit(learner=policy, objective=sft(), batch_of_step=shuffled_batches(written, 64, request.param), steps=WARM_STEPS,
+        lr=Schedule(4e-3, WARM_STEPS, warmup=20), seed=request.param)  # fmt: skip
     warm = Policy(deepcopy(policy.model), device="cpu")
     engine = tools(HFEngine(pad_id=chat.pad_id, decode=chat.decode_all), chat)
     engine.load_policy(policy.weights(), policy.version)
 
+    player = Player(engine, chat, Sampling(LENGTH, completions=8, stop_ids=chat.stop_ids), verdicts)
+
     def rollout(problems, seed) -> list[Group]:
-        sampling = Sampling(LENGTH, completions=8, stop_ids=chat.stop_ids, seed=seed)
-        return collect(problems, engine=engine, chat=chat, sampling=sampling, verify=verdicts)
+        return player.seeded(seed).collect(problems)
 
     def judged() -> tuple[Accuracy, Accuracy]:
-        greedy, _ = evaluate(held_out, engine=engine, chat=chat, max_tokens=LENGTH, verify=verdicts)
+        greedy, _ = evaluate(held_out, player)
         return greedy, accuracy(rollout(held_out[:25], seed=99))
 
     before, first = judged(), rollout(train[:16], seed=0)
     for step in range(STEPS):
         groups = rollout(train[16 * step : 16 * (step + 1)], seed=step) if step else first
-        learn(groups, policy=policy, algorithm=ALGORITHM, temperature=1.0, pad_id=chat.pad_id, parts=1, lr=1.5e-3)
+        policy.update(with_credit(groups, ALGORITHM), ALGORITHM.objective, lr=1.5e-3)
         engine.load_policy(policy.weights(), policy.version)
     after = judged()
     print(
@@ -167,35 +169,31 @@ def test_the_outputs_are_those_of_the_programs_and_the_answer_copies_them(learne
 
 
 def test_a_tools_tokens_get_exactly_no_gradient_in_what_it_sampled(learned):
-    policy, pad = learned.warm, learned.chat.pad_id
-    batch, _ = make_batch(learned.groups, ALGORITHM, temperature=1.0, pad_id=pad)
-    given = torch.zeros_like(batch.mask)
+    policy, objective = learned.warm, ALGORITHM.objective
+    batch = with_credit(learned.groups, ALGORITHM)
+    advantage = batch.column("advantage")
     completions = [(group, completion) for group in learned.groups for completion in group.completions]
-    for row, (group, completion) in enumerate(completions):
-        start = len(group.prompt)
-        given[row, start : start + len(completion.sampled)] = ~torch.tensor(completion.sampled)
+    given = torch.tensor([x for g, c in completions for x in [*[False] * len(g.prompt), *(not own for own in c.sampled)]])
     assert given.sum() > 200
     assert not (batch.mask & given).any()
 
     # the log-probabilities of all tokens of the completions, a tool's too, by the model that sampled them
-    logp, _ = policy.logprobs(batch.tokens, batch.attention, batch.mask | given, temperature=1.0)
+    logp = policy.token_terms(replace(batch, mask=batch.mask | given))["logp"]
     logp.retain_grad()
-    per_token = ALGORITHM.loss(logp, logp.detach(), batch.advantage, batch.mask)
-    (per_token * ALGORITHM.weight(batch.mask)).sum().backward()
+    (objective.loss({"logp": logp}, batch) * objective.weight(batch)).sum().backward()
     assert (logp[given] < 0).any()
     assert (logp.grad[given] == 0).all()
-    assert (logp.grad[batch.mask & (batch.advantage != 0)] != 0).all()
+    assert (logp.grad[batch.mask & (advantage != 0)] != 0).all()
 
     def updated(of) -> torch.Tensor:
         """All weights after one step of the loop's own."""
         fresh = Policy(deepcopy(policy.model), device="cpu")
-        fresh.update(of, ALGORITHM, lr=1e-3)
+        fresh.update(of, objective, lr=1e-3)
         return torch.cat([parameter.detach().reshape(-1) for parameter in fresh.trainable.values()])
 
-    shouted = torch.where(given, torch.full_like(batch.advantage, 1e6), batch.advantage)
-    noise = torch.where(given, torch.full_like(batch.sampler_logp, -9.0), batch.sampler_logp)
+    noise = {"advantage": torch.where(given, 1e6, advantage), "sampler_logp": torch.where(given, -9.0, batch.column("sampler_logp"))}
     expected = updated(batch)
-    assert torch.equal(updated(replace(batch, advantage=shouted, sampler_logp=noise)), expected), "not one bit of an output's loss arrives"
+    assert torch.equal(updated(batch.with_columns(noise)), expected), "not one bit of an output's loss arrives"
     assert not torch.equal(updated(replace(batch, mask=batch.mask | given)), expected), "the test can fail"
 
 
