@@ -10,9 +10,11 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from recipes.setup.memory import estimate, micro_batch_tokens
 from recipes.setup.options import Options
-from rl.learning.policy import Lora, Policy
+from rl.learning.adapters import Lora
+from rl.learning.policy import Policy
 from rl.objectives.algorithms import named
-from rl.objectives.batch import Batch, micro_batches
+from rl.objectives.batch import micro_batches
+from tests.rl.grids import grid
 
 ROWS, WIDTH = 16, 128
 
@@ -54,11 +56,11 @@ def peak_bytes(work: Callable[[], object]) -> int:
 
 
 def update(policy: Policy, rows: int) -> None:
-    tokens, mask = torch.zeros(rows, WIDTH, dtype=torch.long), torch.ones(rows, WIDTH, dtype=torch.bool)
+    mask = torch.ones(rows, WIDTH, dtype=torch.bool)
     mask[:, 0] = False
     advantage = torch.where(mask, 1.0, 0.0)
-    batch = Batch(tokens, torch.ones(rows, WIDTH, dtype=torch.bool), mask, advantage - 5, advantage, 1.0)
-    policy.update(batch, named("grpo", max_completion_length=100), lr=0.0)
+    batch = grid(mask, sampler_logp=advantage - 5, advantage=advantage)
+    policy.update(batch, named("grpo", max_completion_length=100).objective, lr=0.0)
 
 
 def test_bytes_are_counted_by_hand(one_thread: None) -> None:
