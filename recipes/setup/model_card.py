@@ -10,7 +10,7 @@ from typing import Any
 from verifiers.atomic_files import read_file
 
 DEFAULTS_SAY_NOTHING = (None, "", False, [], ())
-_NOT_FOR_OTHERS = ("run", "resume", "overwrite", "track", "server_url", "server_folder", "ray_address")
+_NOT_FOR_OTHERS = ("run", "resume", "overwrite", "track", "url", "folder", "address")  # of this machine and its network
 _SHOWN = ("reward", "accuracy", "length", "loss", "eval/accuracy", "eval/loss")
 
 
@@ -27,8 +27,7 @@ def write_card(path: Path, *, name: str, run: Path | None, base: str | None, ada
     )
     sections = [
         f"# {name.rpartition('/')[2]}",
-        f"{'An adapter (LoRA)' if adapter else 'A model'} trained with [Reckon](https://pypi.org/project/reckon-rl/)"
-        + (f", on {base}." if base else "."),
+        f"{'An adapter (LoRA)' if adapter else 'A model'} trained with Reckon" + (f", on {base}." if base else "."),
         *_numbers(run),
         *_made_with(config, manifest),
     ]
@@ -37,7 +36,8 @@ def write_card(path: Path, *, name: str, run: Path | None, base: str | None, ada
 
 def _method(config: dict[str, Any]) -> list[str]:
     algorithm = config.get("options", {}).get("algorithm")
-    return [algorithm] if isinstance(algorithm, str) else []
+    name = algorithm.get("name") if isinstance(algorithm, dict) else algorithm
+    return [name] if isinstance(name, str) else []
 
 
 def _numbers(run: Path | None) -> list[str]:
@@ -73,12 +73,16 @@ def _made_with(config: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     return [*(["## Options", "```\n" + "\n".join(lines) + "\n```"] if lines else []), *made]
 
 
+def _worth_saying(key: str, value: Any) -> bool:
+    return value not in DEFAULTS_SAY_NOTHING and key not in _NOT_FOR_OTHERS
+
+
 def _shown(value: Any) -> str:
     """One line; of an absolute path, and of a file with a function in it, the last part."""
     if isinstance(value, list):
         return " ".join(map(_shown, value))
-    if isinstance(value, dict):
-        return json.dumps({key: _shown(each) for key, each in value.items()}, ensure_ascii=False)
+    if isinstance(value, dict):  # a choice and what belongs to it
+        return ", ".join(f"{key} {_shown(each)}".removeprefix("name ") for key, each in value.items() if _worth_saying(key, each))
     text = " ".join(str(value).split())
     return text.rpartition("/")[2] if text.startswith("/") else text
 

@@ -135,8 +135,9 @@ def test_an_adapter_is_pushed_with_a_card_of_its_run(
     assert {"tokenizer.json", "chat_template.jinja"} <= files.keys()
     head, text = card(files)
     assert (head["base_model"], head["library_name"], head["pipeline_tag"]) == ("someone/base", "peft", "text-generation")
-    assert "reckon" in head["tags"]
-    assert "steps = 1" in text
+    assert head["tags"] == ["reckon", "grpo"]
+    assert "steps = 1\n" in text
+    assert "\nengine = hf\n" in text
     assert "| reward | " in text
     assert str(adapter_run.parent) not in files["README.md"].decode() + files["adapter_config.json"].decode(), "no path of this machine"
     assert json.loads((adapter_run / "final" / "adapter_config.json").read_text())["base_model_name_or_path"] != "someone/base"
