@@ -1,8 +1,8 @@
 """The recipe of the papers, measured: `python -m benchmarks.recipe --model FOLDER [--only ...]`.
 
-Runs, each in a process of its own: `recipe_grpo_peer` (a real model by GRPO, here and in TRL), `recipe_table` (SFT, RFT, online RFT, DPO,
-ORPO, KTO and GRPO from one start and one store). FOLDER holds SmolLM2-135M-Instruct. On two cores the first takes about a quarter of an
-hour and the second over an hour; time nothing else meanwhile. What cannot run here is named under `not_measured`.
+Runs, each in a process of its own: `recipe_preference_memory` (what a reference costs), `recipe_grpo_peer` (a real model by GRPO, here and
+in TRL), `recipe_table` (SFT, RFT, online RFT, DPO, ORPO, KTO and GRPO from one start and one store). FOLDER holds SmolLM2-135M-Instruct.
+Time nothing else meanwhile. What cannot run here is named under `not_measured`.
 """
 
 import argparse
@@ -11,8 +11,8 @@ from typing import Any
 
 from benchmarks.parts import benchmark, ended, verdict
 
-PARTS = ("recipe_grpo_peer", "recipe_table")
-NEED_A_MODEL = frozenset(("recipe_grpo_peer",))
+PARTS = ("recipe_preference_memory", "recipe_grpo_peer", "recipe_table")
+NEED_A_MODEL = frozenset(("recipe_preference_memory", "recipe_grpo_peer"))
 LONGEST = 4 * 3600.0  # seconds of one part
 
 

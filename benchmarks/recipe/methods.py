@@ -16,6 +16,11 @@ from benchmarks.recipe.pace import completed
 from benchmarks.recipe.worlds import RECKON, Words, World
 from recipes.commands.cli import COMMANDS
 
+Steps = list[tuple[Words, Path]]
+"""Commands, and the run folder that each leaves."""
+Method = Callable[[World, Path, Path], Steps]
+"""(world, folder of the store and its selections, run folder) -> what to type; the last command leaves the model in the run folder."""
+
 
 class Missing(Exception):
     """A method cannot be had; the message says why."""
@@ -67,49 +72,65 @@ def store(world: World, folder: Path) -> Spent:
     words = ("sample", "--model", world.model, "--data", str(world.train), *world.sampling, *world.store)
     spent = called((*words, "--seed", str(world.seed), "--run", str(folder / "store")), folder / "store")
     for kind, name in ((("sft",), "sft"), (("pairs",), "pairs"), (("pairs", "--format", "kto"), "kto")):
-        select = ("data", kind[0], str(folder / "store"), "--out", str(folder / f"{name}.jsonl"), *kind[1:], *world.own.get(name, ()))
-        spent += called(select, folder / f"select_{name}")
+        out, own = folder / f"{name}.jsonl", world.own.get(f"select_{name}", ())
+        spent += called(("data", kind[0], str(folder / "store"), "--out", str(out), *kind[1:], *own), folder / f"select_{name}")
     return spent
 
 
-def _common(world: World, name: str, run: Path) -> Words:
-    return ("--model", world.model, *world.tune, "--seed", str(world.seed), "--run", str(run), *world.own.get(name, ()))
+def _training(world: World, command: str, run: Path, *, name: str = "") -> Words:
+    own = world.own.get(name or command, ())
+    return (command, "--model", world.model, *world.tune, "--seed", str(world.seed), "--run", str(run), *own)
 
 
-def written(command: str, data: str) -> Callable[[World, Path, Path], Words]:
-    """A command that trains on a file selected from the store."""
+def written(command: str, data: str) -> Method:
+    """One command that trains on what was selected from the store."""
 
-    def words(world: World, folder: Path, run: Path) -> Words:
-        return (command, "--data", str(folder / f"{data}.jsonl"), *_common(world, command, run))
+    def steps(world: World, folder: Path, run: Path) -> Steps:
+        return [((*_training(world, command, run), "--data", str(folder / f"{data}.jsonl")), run)]
 
-    return words
-
-
-def sampled(command: str, *more: str, name: str) -> Callable[[World, Path, Path], Words]:
-    """A command that samples while it trains."""
-
-    def words(world: World, folder: Path, run: Path) -> Words:
-        sizes = world.online if command == "grpo-math" else ()
-        return (command, "--data", str(world.train), *more, *world.sampling, *sizes, *_common(world, name, run))
-
-    return words
+    return steps
 
 
-METHODS: Mapping[str, Callable[[World, Path, Path], Words]] = {
+def online(algorithm: str) -> Method:
+    """The online loop with this algorithm."""
+
+    def steps(world: World, folder: Path, run: Path) -> Steps:
+        words = _training(world, "grpo-math", run, name=algorithm)
+        return [((*words, "--data", str(world.train), "--algorithm", algorithm, *world.sampling, *world.online), run)]
+
+    return steps
+
+
+def rft(world: World, folder: Path, run: Path) -> Steps:
+    """Two rounds, each from the start: what SFT learnt from the store samples again, and both stores' right answers train the second."""
+    first, store2, data = run.with_name(f"{run.name}_first"), run.with_name(f"{run.name}_store"), run.with_name(f"{run.name}.jsonl")
+    sample = ("sample", "--model", str(first), "--data", str(world.train), *world.sampling, *world.store)
+    select = ("data", "sft", str(folder / "store"), str(store2), "--out", str(data), *world.own.get("select_sft", ()))
+    return [
+        ((*_training(world, "sft", first), "--data", str(folder / "sft.jsonl")), first),
+        ((*sample, "--seed", str(world.seed + 1), "--run", str(store2)), store2),
+        (select, run.with_name(f"{run.name}_select")),
+        ((*_training(world, "sft", run), "--data", str(data)), run),
+    ]
+
+
+METHODS: Mapping[str, Method] = {
     "SFT": written("sft", "sft"),
-    "RFT, 2 rounds": sampled("rft", "--rounds", "2", name="rft"),
-    "online RFT": sampled("grpo-math", "--algorithm", "raft", name="raft"),
+    "RFT, 2 rounds": rft,
+    "online RFT": online("raft"),
     "DPO": written("dpo", "pairs"),
     "ORPO": written("orpo", "pairs"),
     "KTO": written("kto", "kto"),
-    "GRPO": sampled("grpo-math", "--algorithm", "grpo", name="grpo"),
+    "GRPO": online("grpo"),
 }
 
 
 def trained(method: str, world: World, folder: Path) -> tuple[Path, dict[str, Any]]:
     """(the model or adapter that a method leaves, what it took). Raises Missing."""
     run = folder / method.replace(", ", "_").replace(" ", "_")
-    spent = called(METHODS[method](world, folder, run), run)
+    spent = Spent()
+    for words, place in METHODS[method](world, folder, run):
+        spent += called(words, place)
     if not (run / "final").is_dir():
         raise Missing(f"{run.name} left no model in {run}/final")
     return run / "final", spent.as_json()

@@ -6,6 +6,7 @@ problems by `held_out.py`. The bar: each beats its start. A method that cannot b
 """
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from benchmarks.parts import ended
 from benchmarks.recipe.additions import checked_model
 from benchmarks.recipe.held_out import judged
 from benchmarks.recipe.methods import METHODS, Missing, store, trained
+from benchmarks.recipe.picture import draw
 from benchmarks.recipe.worlds import World, real, tiny
 
 
@@ -69,6 +71,7 @@ def main() -> int:
     parser.add_argument("--model", help="folder of SmolLM2-135M-Instruct, for the second half")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="of the tiny model")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--plot", type=Path, help="an SVG to draw")
     parser.add_argument("--keep", type=Path, help="a new folder for the runs (default: a temporary one)")
     given = parser.parse_args()
     model = checked_model(given.model) if given.model else None
@@ -80,7 +83,10 @@ def main() -> int:
         for make in worlds:
             world = make()
             results[world.name] = compared(world, world.train.parent, given.methods)
+            print(f"so far: {json.dumps(results)}", flush=True)
     print(markdown(results))
+    if given.plot:
+        draw(results, given.plot)
     missing = [] if model else ["SmolLM2-135M: give --model"]
     return ended({"not_measured": missing} | results, failures(results, given.methods))
 

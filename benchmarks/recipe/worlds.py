@@ -34,7 +34,7 @@ class World:
     online: Words
     """Sizes of the online loop."""
     own: Mapping[str, Words] = field(default_factory=dict)
-    """Options of one method."""
+    """Options of one command (`sft`), algorithm (`grpo`) or selection (`select_sft`)."""
 
 
 def tiny(folder: Path, seed: int) -> World:

@@ -16,6 +16,7 @@ from benchmarks.recipe import methods
 from benchmarks.recipe.additions import HELD_OUT, write_problems
 from benchmarks.recipe.held_out import greedy
 from benchmarks.recipe.pace import Run, completed, side_by_side
+from benchmarks.recipe.picture import draw
 from benchmarks.recipe.table import failures, markdown
 from benchmarks.recipe.worlds import World
 from rollout.chat import Chat
@@ -99,9 +100,19 @@ def test_costs_are_counted_from_what_a_run_left(tmp_path: Path, monkeypatch: pyt
 
 
 def test_commands_have_the_worlds_options(world: World, tmp_path: Path) -> None:
-    words = methods.METHODS["DPO"](world, tmp_path, tmp_path / "run")
-    assert words[:3] == ("dpo", "--data", str(tmp_path / "pairs.jsonl"))
-    assert " ".join(words).endswith(f"--model m --tune full --seed 3 --run {tmp_path / 'run'} --beta 0.3")
+    ((words, run),) = methods.METHODS["DPO"](world, tmp_path, tmp_path / "run")
+    assert run == tmp_path / "run"
+    assert " ".join(words) == f"dpo --model m --tune full --seed 3 --run {run} --beta 0.3 --data {tmp_path / 'pairs.jsonl'}"
+
+
+def test_the_second_round_samples_from_the_first(world: World, tmp_path: Path) -> None:
+    steps = methods.METHODS["RFT, 2 rounds"](world, tmp_path, tmp_path / "run")
+    first, store2, _, last = (run for _, run in steps)
+    assert [words[0] for words, _ in steps] == ["sft", "sample", "data", "sft"]
+    assert steps[1][0][1:3] == ("--model", str(first))
+    assert steps[2][0][2:4] == (str(tmp_path / "store"), str(store2))
+    assert last == tmp_path / "run"
+    assert steps[3][0][1:3] == ("--model", "m"), "each round begins from the start"
 
 
 def test_what_does_not_beat_its_start_fails_the_bar() -> None:
@@ -112,3 +123,13 @@ def test_what_does_not_beat_its_start_fails_the_bar() -> None:
     assert failures(results, ["SFT", "DPO", "GRPO"]) == ["DPO, a: no better than its start", "GRPO, a: no such command"]
     assert "| GRPO | missing |" in markdown(results)
     assert "| SFT | 60.0% (40% to 60%) |" in markdown(results)
+
+
+def test_the_picture_names_what_it_shows(tmp_path: Path) -> None:
+    start = {"accuracy": 0.5, "ci95": [0.4, 0.6]}
+    results: dict[str, dict[str, Any]] = {"a": {"start": start, "SFT": start}, "b": {"start": start, "SFT": {"missing": "why"}}}
+    draw(results, tmp_path / "plot.svg")
+    first = (tmp_path / "plot.svg").read_bytes()
+    assert all(f">{name}<".encode() in first for name in ("a", "b", "SFT", "GRPO"))
+    draw(results, tmp_path / "plot.svg")
+    assert (tmp_path / "plot.svg").read_bytes() == first
