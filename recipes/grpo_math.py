@@ -32,8 +32,10 @@ from verifiers.input_error import InputError, missing_place
 
 if TYPE_CHECKING:
     from rl.learning.adapters import Lora as Adapter
+    from rl.learning.policy import Policy
     from rollout.chat import Chat
     from rollout.engine import Engine
+    from rollout.player import Verify
     from verifiers.problem import Problem
 
 RATES = Rates(lora=1e-5, full=1e-6)
@@ -108,14 +110,34 @@ def run(config: Config) -> int:
     return train(resolve(resumed(config)))
 
 
-def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda engine, chat: engine, check_golds: bool = True) -> int:
-    """`run`, of resolved options. `equip` may wrap the engine; `check_golds`: verifiers must accept their own golds."""
+@dataclass(frozen=True)
+class Given:
+    """What a Python program has as objects, where options would name it."""
+
+    problems: "Sequence[Problem]"
+    held_out: "Sequence[Problem]" = ()
+    verify: "Verify | None" = None
+    """In place of the verifier pool; the golds are then not checked."""
+
+
+def train(
+    config: Config,
+    *,
+    equip: "Callable[[Engine, Chat], Engine]" = lambda engine, chat: engine,
+    check_golds: bool = True,
+    given: Given | None = None,
+    hand_over: "Callable[[Policy, Chat], None]" = lambda policy, chat: None,
+) -> int:
+    """`run`, of resolved options. `equip` may wrap the engine; `check_golds`: verifiers must accept their own golds.
+
+    `hand_over` is given what was trained, once all steps are done.
+    """
     with interruptible(), ExitStack() as opened:
         checks = opened.enter_context(ExitStack())
         with stage("checking the data and loading the model", "nothing was written yet"):
             checks.enter_context(watched("checking the options, the data and the rewards"))
             config = with_engine(config)
-            problems, held_out = load_data(config)
+            problems, held_out = (list(given.problems), list(given.held_out)) if given else load_data(config)
             from recipes.setup import online  # torch and transformers: only once the cheap mistakes are ruled out
 
             config = replace(config, dtype=resolve_dtype(config))  # a run that is resumed elsewhere computes as it began
@@ -127,9 +149,12 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             held_out = online.check_prompts(held_out, chat, config, context, skip=config.skip_long_prompts)
             disk = _disk_bytes(config)
             online.check_place(config, needed_bytes=disk)
-            pool = opened.enter_context(online.verifier_pool(config, problems))
-            if check_golds:
-                problems, held_out = with_good_golds(config, problems, held_out, pool)
+            verify = given.verify if given else None
+            if verify is None:
+                pool = opened.enter_context(online.verifier_pool(config, problems))
+                verify = pool.verify_many
+                if check_golds:
+                    problems, held_out = with_good_golds(config, problems, held_out, pool)
             config = with_length(config, len(problems))
             checks.close()
             policy, reference = online.make_policy(
@@ -144,7 +169,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
             folder = opened.enter_context(online.open_run(config, [*problems, *held_out], needed_bytes=disk))
             keep_start(folder.path, policy, source, chat.tokenizer)
 
-        player = online.make_player(config, engine, chat, pool.verify_many)
+        player = online.make_player(config, engine, chat, verify)
         outcome = online.train_online(
             config, name=word_of(type(config.algorithm)), run=folder, algorithm=algorithm, policy=policy, reference=reference,
             player=player, problems=problems,
@@ -153,6 +178,7 @@ def train(config: Config, *, equip: "Callable[[Engine, Chat], Engine]" = lambda 
         print(online.summary(outcome, folder), file=sys.stderr)
         if outcome.stopped:
             return exit_code()
+        hand_over(policy, chat)
         with (
             stage("writing the final model", f"all steps are done and kept; --resume {folder.path} writes it again"),
             atomic_path(folder.path / "final") as final,

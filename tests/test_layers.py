@@ -88,7 +88,7 @@ ROOMS = {
     ),
     "verifiers.rewards": Room(
         "names and rows to verifiers and problems",
-        "gold_answers load_reward named_functions problem_file reward_kinds reward_text",
+        "combined_rewards gold_answers load_reward named_functions problem_file reward_kinds reward_text",
         ".mathematics.equality .response_text",
     ),
     "verifiers.worker_pool": Room(
@@ -211,6 +211,11 @@ ROOMS = {
         "data_command problem_difficulty",
         ".setup data_pipeline.cleaning rl.loop rollout verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
     ),
+    "recipes.in_python": Room(
+        "the commands as functions over objects, behind `import reckon`",
+        "",
+        "recipes .setup .training rl.learning rl.loop rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
+    ),
     "recipes": Room(
         "stories: one run each",
         "grpo_math grpo_tools quickstart",
@@ -219,7 +224,7 @@ ROOMS = {
     ),
     "recipes.training": Room(
         "stages: one command each",
-        "dpo kto offline_plan orpo sample sft",
+        "dpo kto offline_plan offline_run orpo sample sft",
         "recipes .selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout",
     ),
     "recipes.commands": Room(

@@ -6,6 +6,8 @@ followed down to weights that stand alone. The tokenizer, and with it the chat t
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -77,6 +79,12 @@ class ModelSource:
             said = own_code(self.base, error) or f"cannot read a model's config from {self.record!r}: {first_line(error)}"
             raise InputError(said) from error
 
+    def generation_stops(self) -> tuple[int, ...]:
+        """Token ids that end generation by the model's own defaults, such as <end_of_turn>."""
+        from rollout.chat import generation_stops
+
+        return generation_stops(self.base)
+
     def load_model(self, dtype: Any = "fp32", *, lora: bool = False) -> Any:
         """The weights, what is to be merged merged, with the adapter that goes on. Raises InputError for files that do not fit."""
         from rl.learning.starting_model import load_start
@@ -84,8 +92,55 @@ class ModelSource:
         return load_start(self.base, gguf_file=self.gguf, merged=self.merged, adapter=self.adapter, dtype=dtype, lora=lora)
 
 
+@dataclass(frozen=True)
+class ModelInMemory(ModelSource):
+    """A model that a Python program has loaded or made, with its tokenizer. It is trained in place."""
+
+    model: Any = None
+    own_tokenizer: Any = None
+
+    @property
+    def record(self) -> str:
+        return str(getattr(self.model.config, "name_or_path", "") or self.given)
+
+    def load_tokenizer(self) -> Any:
+        return self.own_tokenizer
+
+    def load_shape(self) -> Any:
+        return self.model.config
+
+    def generation_stops(self) -> tuple[int, ...]:
+        stops = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None)
+        return tuple(stops) if isinstance(stops, list) else () if stops is None else (stops,)
+
+    def load_model(self, dtype: Any = "fp32", *, lora: bool = False) -> Any:
+        """The object itself; all of it in float32 where all of it trains (float64 stays)."""
+        import torch
+
+        widths = {parameter.dtype for parameter in self.model.parameters()}
+        return self.model if lora or widths <= {torch.float32, torch.float64} else self.model.float()
+
+
+_IN_MEMORY: dict[str, ModelInMemory] = {}
+
+
+@contextmanager
+def in_memory(model: Any, tokenizer: Any) -> Iterator[str]:
+    """A name under which `find_model` gives this model and tokenizer, for as long as the context lasts: options hold names."""
+    name = f"in-memory/model-{len(_IN_MEMORY) + 1}"
+    _IN_MEMORY[name] = ModelInMemory(name, name, name, model=model, own_tokenizer=tokenizer)
+    try:
+        yield name
+    finally:
+        del _IN_MEMORY[name]
+
+
 def find_model(place: str, *, gguf_file: str | None = None) -> ModelSource:
     """What stands at a place that a user gave. Raises InputError, one line with the remedy, where no model does."""
+    if place.startswith("in-memory/"):
+        if place not in _IN_MEMORY:
+            raise InputError(f"--model {place} was an object of a Python program, which has ended; give that model's folder")
+        return _IN_MEMORY[place]
     return _find(place, place, (), gguf_file)
 
 

@@ -111,13 +111,13 @@ def lora_of(options: StartOptions, source: ModelSource) -> "Lora | None":
 def chat_of(options: Any, source: ModelSource) -> "tuple[Chat, int | None]":
     """The model's tokenizer as a Chat, and its context length. Raises InputError before any weights are read."""
     from rl.learning.starting_model import require_fit
-    from rollout.chat import Chat, generation_stops
+    from rollout.chat import Chat
 
     shape = source.load_shape()
     require_fit(shape, source.adapters)
     chat = Chat(
         source.load_tokenizer(), system_prompt=options.system_prompt, prefill=options.prefill, use_template=options.chat_template,
-        extra_stop_ids=generation_stops(source.base),
+        extra_stop_ids=source.generation_stops(),
         template_arguments=named_values(getattr(options, "template_arg", ()), "--template-arg", "enable_thinking=false"),
     )  # fmt: skip
     return chat, getattr(shape.get_text_config(), "max_position_embeddings", None)

@@ -30,6 +30,7 @@ from rl.examples.mask_view import show_masks
 from rl.learning.adapters import Lora
 from rl.learning.learner import Diverged, Learner
 from rl.learning.model_loading import Dtype, with_attention
+from rl.learning.policy import Policy
 from rl.learning.reference import Reference
 from rl.learning.schedule import Schedule
 from rl.learning.starting_model import require_fit
@@ -40,7 +41,7 @@ from rl.objectives.objective import Objective
 from rl.runs.html_report import write_report
 from rl.runs.run_folder import Position, RunFolder, write_json
 from rl.runs.tracking import SHOWN_OFFLINE, Tracker
-from rollout.chat import Chat, generation_stops
+from rollout.chat import Chat
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
 from verifiers.atomic_files import atomic_path
@@ -63,8 +64,14 @@ class Method:
     """What becomes of a step's batch before anything is scored."""
 
 
-def run_offline(options: AnyOptions, method: Method) -> int:
-    """Check, load, train, save; `options` as `resolve` gives them. Returns the exit code."""
+HandOver = Callable[[Policy, Chat], None]
+
+
+def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = lambda policy, chat: None) -> int:
+    """Check, load, train, save; `options` as `resolve` gives them. Returns the exit code.
+
+    `hand_over` is given what was trained, once all steps are done.
+    """
     with interruptible(), ExitStack() as opened:
         checks = opened.enter_context(ExitStack())
         with stage("checking the data and loading the model", "nothing was written yet"):
@@ -90,6 +97,7 @@ def run_offline(options: AnyOptions, method: Method) -> int:
         print("\n".join(outcome.lines()), file=sys.stderr)
         if outcome.stopped:
             return exit_code()
+        hand_over(learner, chat)
         with (
             stage("writing the final model", f"all steps are done and kept; --resume {folder.path} writes it again"),
             atomic_path(folder.path / "final") as final,
@@ -111,7 +119,7 @@ def load_chat(options: OfflineOptions, source: ModelSource) -> tuple[Chat, int |
         source.load_tokenizer(),
         system_prompt=options.system_prompt,
         use_template=options.chat_template,
-        extra_stop_ids=generation_stops(source.base),
+        extra_stop_ids=source.generation_stops(),
         template_arguments=named_values(options.template_arg, "--template-arg", "enable_thinking=false"),
     )
     return chat, getattr(shape.get_text_config(), "max_position_embeddings", None)
@@ -165,7 +173,7 @@ def computed_dtype(options: OfflineOptions) -> Dtype:
     return options.dtype
 
 
-def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None) -> Learner:
+def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None) -> Policy:
     """The model with what is needed to train it, as the options say."""
     import torch
 
@@ -174,7 +182,7 @@ def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None
     with watched(f"loading {source.in_words()}"):
         model = with_attention(source.load_model(dtype, lora=lora is not None), options.attention)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
-    learner = Learner(
+    learner = Policy(
         model,
         lora=lora,
         dtype=dtype,

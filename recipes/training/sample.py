@@ -11,13 +11,13 @@ added to.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from recipes.grpo_math import BOXED, resolve_dtype, with_good_golds
+from recipes.grpo_math import BOXED, Given, resolve_dtype, with_good_golds
 from recipes.selection.problem_difficulty import Difficulty, summary
 from recipes.setup.choices import Auto, Engine
 from recipes.setup.command_line import guarded, parse_options
@@ -35,7 +35,7 @@ from verifiers.input_error import InputError, missing_place
 if TYPE_CHECKING:
     from rl.learning.policy import Policy
     from rl.runs.run_folder import RunFolder
-    from rollout.player import Player
+    from rollout.player import Group, Player
     from verifiers.problem import Problem
 
 
@@ -114,11 +114,15 @@ class Config:
 
 def run(config: Config) -> int:
     """Check, load, sample. Returns the exit code."""
-    config = resolve(resumed(config))
+    return sample(resolve(resumed(config)))
+
+
+def sample(config: Config, *, given: Given | None = None, hand_over: "Callable[[Sequence[Group]], None]" = lambda groups: None) -> int:
+    """`run`, of resolved options. `hand_over` is given the groups of each chunk."""
     with interruptible(), ExitStack() as opened:
         with stage("checking the data and loading the model", "nothing was written yet"):
-            player, problems, folder = _prepare(config, opened)
-        measured = _sample_all(config, player, problems, folder)
+            player, problems, folder = _prepare(config, opened, given)
+        measured = _sample_all(config, player, problems, folder, hand_over)
     print(summary(measured))
     print(f"{len(problems) * config.completions_per_problem:,} completions in {folder.rollouts.folder}", file=sys.stderr)
     return 0
@@ -149,7 +153,10 @@ def _standing_place(config: Config) -> str:
     return absolute(config.model) if source.gguf else (source.adapters or (source.base,))[-1]
 
 
-def _sample_all(config: Config, player: "Player", problems: "Sequence[Problem]", folder: "RunFolder") -> list[Difficulty]:
+def _sample_all(
+    config: Config, player: "Player", problems: "Sequence[Problem]", folder: "RunFolder",
+    hand_over: "Callable[[Sequence[Group]], None]",
+) -> list[Difficulty]:  # fmt: skip
     """Every chunk, sampled or found; how hard each problem was."""
     from rl.loop.chunks import sample_chunks
     from rl.loop.evaluate import accuracy
@@ -160,6 +167,7 @@ def _sample_all(config: Config, player: "Player", problems: "Sequence[Problem]",
         with stage("sampling", f"the chunks that are written are kept; {remedy}"):
             chunks = sample_chunks(problems, player, folder.rollouts, size=config.problems_per_chunk, seed=config.seed)
             for groups in chunks:
+                hand_over(groups)
                 measured += [Difficulty(group.problem, accuracy([group])) for group in groups]
     except KeyboardInterrupt:
         folder.write_manifest(status="interrupted")
@@ -190,11 +198,11 @@ def _load_data(config: Config) -> "list[Problem]":
     return problems
 
 
-def _prepare(config: Config, opened: ExitStack) -> "tuple[Player, list[Problem], RunFolder]":
+def _prepare(config: Config, opened: ExitStack, given: Given | None) -> "tuple[Player, list[Problem], RunFolder]":
     """Everything is checked before the model is loaded, and the folder made when all of it works."""
     with watched("checking the options, the data and the rewards"):
         config = with_engine(config)
-        problems = _load_data(config)
+        problems = list(given.problems) if given else _load_data(config)
         from recipes.setup import online  # torch and transformers: only once the cheap mistakes are ruled out
         from rollout.store import Source
 
@@ -202,8 +210,11 @@ def _prepare(config: Config, opened: ExitStack) -> "tuple[Player, list[Problem],
         config = replace(config, dtype=resolve_dtype(config))  # a run that is resumed elsewhere computes as it began
         chat, context = chat_of(config, find_model(config.model, gguf_file=config.gguf_file))
         problems = online.check_prompts(problems, chat, config, context, skip=config.skip_long_prompts)
-        pool = opened.enter_context(online.verifier_pool(config, problems))
-        problems, _ = with_good_golds(config, problems, [], pool)
+        verify = given.verify if given else None
+        if verify is None:
+            pool = opened.enter_context(online.verifier_pool(config, problems))
+            verify = pool.verify_many
+            problems, _ = with_good_golds(config, problems, [], pool)
     policy = _load_policy(config)
     longest = max(len(chat.render(problem)) for problem in problems) + config.max_completion_length
     engine = make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)
@@ -212,7 +223,7 @@ def _prepare(config: Config, opened: ExitStack) -> "tuple[Player, list[Problem],
     for place in (folder.path, folder.rollouts.folder):
         remove_leftovers(place)
     folder.rollouts.source = Source(config.model, chat.system_prompt, chat.has_template, config.temperature)
-    return online.make_player(config, engine, chat, pool.verify_many), problems, folder
+    return online.make_player(config, engine, chat, verify), problems, folder
 
 
 if __name__ == "__main__":

@@ -4,11 +4,15 @@ from collections.abc import Sequence
 
 from rl.learning.learner import Learner
 from rl.objectives.batch import lay_out
+from rollout.chat import Chat
 from rollout.engine import PolicyWeights
 
 
 class Policy(Learner):
     """A learner whose weights travel to engines, and who can say of any text what an engine should."""
+
+    chat: Chat | None = None
+    """How it was spoken to in training, once that has ended: for whoever samples from it afterwards."""
 
     def weights(self) -> PolicyWeights:
         return PolicyWeights(self.model, self.autocast)

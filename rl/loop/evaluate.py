@@ -22,6 +22,11 @@ class Accuracy:
     def value(self) -> float:
         return self.right / self.total if self.total else 0.0
 
+    def __str__(self) -> str:
+        low, high = self.interval
+        lost = f", {self.without_verdict:,} more without a verdict" if self.without_verdict else ""
+        return f"{self.value:.1%} of {self.total:,} (95 % interval {low:.1%} to {high:.1%}){lost}"
+
     @property
     def interval(self) -> tuple[float, float]:
         """95 % Wilson score interval: honest near 0 and 1, where the normal one is not."""

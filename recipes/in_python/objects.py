@@ -1,0 +1,151 @@
+"""What a Python program hands over, as the commands take it: rows to problems or to a file beside the run, a model to a name."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recipes.grpo_math import Given
+from recipes.in_python.closures import verify_by
+from recipes.setup.model_source import in_memory
+from rl.runs.run_folder import read_lines
+from verifiers.atomic_files import atomic_path
+from verifiers.input_error import InputError, did_you_mean
+from verifiers.problem import Problem, make_problem
+from verifiers.rewards.problem_file import problems_of
+
+if TYPE_CHECKING:
+    from rl.learning.policy import Policy
+    from rollout.chat import Chat
+
+Rows = Iterable[Mapping[str, Any]]
+"""Dicts: a list, a `datasets.Dataset`, anything that is gone through once."""
+Reward = str | Callable[..., Any] | Sequence[str] | Sequence[Callable[..., Any]]
+"""A verifier's name or `file.py:function` (judged by worker processes, with a deadline), or functions of this program."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of a training: the run's folder on the disk, and what was trained, in memory."""
+
+    path: Path
+    policy: "Policy"
+    chat: "Chat"
+
+    @property
+    def model(self) -> Any:
+        """The transformers or peft model."""
+        return self.policy.model
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.chat.tokenizer
+
+    @property
+    def final(self) -> Path:
+        """The model or adapter on the disk, as `from_pretrained` reads it."""
+        return self.path / "final"
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The numbers of every step."""
+        return read_lines(self.path / "metrics.jsonl")
+
+
+@contextmanager
+def named(model: Any, tokenizer: Any) -> Iterator[str]:
+    """The model as `--model` has it: a place as it is, a Run by its folder, a loaded model by a name of its own.
+
+    Raises InputError for a model without its tokenizer, and for one with an adapter on it.
+    """
+    if isinstance(model, Run | str | Path):
+        if tokenizer is not None:
+            raise InputError("tokenizer would be ignored: a folder, a hub id or a run has its own; leave it out")
+        yield str(model.path if isinstance(model, Run) else model)
+        return
+    if tokenizer is None:
+        raise InputError("tokenizer is missing; a model in memory does not say which is its own")
+    if getattr(model, "peft_config", None):
+        raise InputError("this model has an adapter on it; save that with save_pretrained and give its folder, which goes on training it")
+    with in_memory(model, tokenizer) as name:
+        yield name
+
+
+def folder_of(run: str | Path | None, method: str) -> Path:
+    """Where a run goes: as it is given, or a folder of its own by the time of day."""
+    return Path(run) if run is not None else Path("runs") / f"{method}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def config_of(kind: Any, options: Mapping[str, Any], **own: Any) -> Any:
+    """A command's Config. Raises InputError for an option that it has not, with the nearest that it has."""
+    known = {field.name for field in fields(kind)}
+    if unknown := next((name for name in options if name not in known), None):
+        raise InputError(f"there is no option {unknown!r}" + (did_you_mean(unknown, known) or f"; there are {', '.join(sorted(known))}"))
+    return kind(**own, **options)
+
+
+def data_file(rows: Any, run: Path, what: str) -> str:
+    """A place as it is; rows are written beside the run, so that it can be resumed, and says what it learnt from.
+
+    Raises InputError for rows that JSON cannot hold.
+    """
+    if isinstance(rows, str | Path):
+        return str(rows)
+    path = run.with_name(f"{run.name}-{what}.jsonl")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary, temporary.open("w", encoding="ascii") as file:
+        for number, row in enumerate(rows):
+            try:
+                file.write(json.dumps(dict(row)) + "\n")
+            except (TypeError, ValueError) as error:
+                raise InputError(
+                    f"row {number} of {what} is nothing that JSON can hold ({error}); give dicts of text and numbers"
+                ) from error
+    return str(path)
+
+
+def given_problems(problems: Any, reward: Reward | None, held_out: Any = ()) -> tuple[Given, dict[str, Any]]:
+    """(the objects, the options that say the rest): functions judge where they are, names go to the worker pool."""
+    functions = _functions(reward)
+    taken, unseen = (_problems(rows, checked=not functions) for rows in (problems, held_out))
+    if functions:
+        return Given(taken, unseen, verify_by(functions)), {}
+    names = () if reward is None else (reward,) if isinstance(reward, str) else tuple(map(str, reward))  # type: ignore[arg-type]
+    return Given(taken, unseen), {"reward": names}
+
+
+def _functions(reward: Reward | None) -> list[Callable[..., Any]]:
+    if reward is None or isinstance(reward, str):
+        return []
+    given = [reward] if callable(reward) else list(reward)
+    functions = [each for each in given if callable(each)]
+    if functions and len(functions) < len(given):
+        raise InputError("rewards are either all functions or all names: functions run in this program, names in worker processes")
+    return functions
+
+
+def _problems(rows: Any, *, checked: bool) -> list[Problem]:
+    """Of problems, or of rows with a prompt and an answer; `checked`: the answer is what a verifier compares with, so it is needed."""
+    if isinstance(rows, str | Path):
+        from recipes.setup.problem_source import load_problems
+
+        return load_problems(str(rows))
+    listed = list(rows)
+    if all(isinstance(row, Problem) for row in listed):
+        return listed
+    with_answers = [dict(row) for row in listed]
+    if checked or all(any(name in row for name in ("answer", "gold", "solution")) for row in with_answers):
+        return list(problems_of(((f"row {number}", row) for number, row in enumerate(with_answers)), source="problems"))
+    return [_unchecked(row, number) for number, row in enumerate(with_answers)]
+
+
+def _unchecked(row: dict[str, Any], number: int) -> Problem:
+    name = next((name for name in ("prompt", "question", "problem") if name in row), None)
+    if name is None:
+        raise InputError(f"row {number} of problems has no prompt, question or problem (it has {', '.join(row) or 'nothing'})")
+    return make_problem(
+        row[name], str(row.get("answer", "")), meta={key: value for key, value in row.items() if key not in (name, "answer")}
+    )
