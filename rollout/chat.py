@@ -115,10 +115,16 @@ class Chat:
         if self.template_arguments and not self.has_template:
             raise InputError(f"the template argument {next(iter(self.template_arguments))} would be ignored: there is no chat template")
         for name in self.template_arguments:
-            words = set(re.findall(r"[A-Za-z_]\w*", self._template_text()))
-            if name in _OURS or name not in words:
-                hint = did_you_mean(name, words - {*_OURS}) or "; leave it out"
+            if name in _OURS or not self.reads(name):
+                hint = did_you_mean(name, self._template_words() - {*_OURS}) or "; leave it out"
                 raise InputError(f"the template argument {name} would be ignored: the model's chat template does not read it{hint}")
+
+    def reads(self, name: str) -> bool:
+        """Whether the chat template speaks of an argument."""
+        return self.has_template and name in self._template_words()
+
+    def _template_words(self) -> set[str]:
+        return set(re.findall(r"[A-Za-z_]\w*", self._template_text()))
 
     def _stop_ids(self) -> set[int]:
         """EOS, and the token that ends a turn in the model's template where that is another one (<|im_end|>, <|eot_id|>)."""

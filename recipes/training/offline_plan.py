@@ -35,7 +35,7 @@ def offline_plan(options: OfflineOptions, method: Method) -> tuple[dict[str, lis
         "loss": describe(method.objective).splitlines(),
         "data": [*taken.lines(), f"{len(held_out):,} held out" if held_out else "nothing held out"],
         "work": [
-            f"{options.steps:,} steps of {step:,} sequences, about {per_unit * options.examples_per_step:,.0f} tokens each",
+            f"{options.steps:,} steps of {step:,} sequences, about {per_unit * options.examples_per_step:,.0f} tokens a step",
             f"the data are gone through {options.steps * options.examples_per_step / len(taken.units):.2f} times",
         ],
     }

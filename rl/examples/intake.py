@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from rl.examples.example import Example, Intake
 from rl.examples.masks import Encode, Masked, masked, rendered, texts_of
-from rl.examples.written import USUAL, Fields, Sides, TrainOn, read_labelled, read_pair, read_supervised
+from rl.examples.written import USUAL, Conversation, Fields, Sides, TrainOn, read_labelled, read_pair, read_supervised
 from rollout.chat import Chat
 from rollout.progress import watched
 from rollout.rendering import rendered_in_time
@@ -75,6 +75,7 @@ class _Taking:
     """Sequences that the rewritten conversations became."""
     as_sampled: int = 0
     cut: int = 0
+    unread_tools: int = 0
 
     def take(self, rows: Iterable[tuple[str, Row]], read: Callable[[Row], Sides]) -> Intake:
         with watched(f"reading {self.source}") as progress:
@@ -106,6 +107,9 @@ class _Taking:
                 yield from self._units(made, columns)
 
     def _rendered(self, sides: Sides, place: str) -> tuple[list[Any], Mapping[str, float]]:
+        if any(isinstance(side, Conversation) and side.arguments for side in sides.sides) and not self.chat.reads("tools"):
+            self.unread_tools += 1
+            self.first.setdefault("tools", place)
         return [rendered(side, self.chat, place) for side in sides.sides], sides.columns
 
     def _tried(self, place: str, make: Callable[[str], Any]) -> list[tuple[str, Any]]:
@@ -180,6 +184,8 @@ class _Taking:
             "as sampled": f"the chat template writes {self.as_sampled:,} turns that train, or what stands before them, otherwise than "
             "when it asks the model for them (first: {}): they train as they would be sampled",
             "cut": f"cut at their end, so that they do not train to stop there: {self.cut:,} (first: {{}})",
+            "tools": f"{self.unread_tools:,} rows have tools (first: {{}}), which the chat template does not read: the model is not told of "
+            "them",
             "bad": "the first row that cannot be used: {}",
         }
         return [text.format(self.first[name]) for name, text in notes.items() if name in self.first]

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from verifiers.input_error import InputError
+from verifiers.rewards.gold_answers import answer_text
 from verifiers.rewards.problem_file import ABSENT, field_of
 
 TrainOn = Literal["auto", "all", "last", "marked"]
@@ -238,10 +239,14 @@ def _missing(row: Mapping[str, Any], what: str, flag: str) -> InputError:
 
 
 def _side(value: Any, name: str) -> str | tuple[Messages, tuple[bool | None, ...]]:
+    if isinstance(value, int | float) and not isinstance(value, bool):  # a table's column of numbers
+        value = answer_text(value, name)
     if isinstance(value, str):
         if not value.strip():
             raise InputError(f"{name!r} is empty")
         return value
+    if not isinstance(value, dict | list | tuple):
+        raise InputError(f"{name!r} is {value!r:.60}; it should be a text, or a list of {{'role': ..., 'content': ...}}")
     return _messages([value] if isinstance(value, dict) else value, name)
 
 

@@ -112,7 +112,7 @@ def test_a_plan_says_loss_data_work_and_memory(
         "loss = Σ_n w · [ -lp ]",
         "18 sequences of ",
         "6 held out",
-        "6 steps of 6 sequences, about ",
+        "6 steps of 6 sequences, about 288 tokens a step",
         "the data are gone through 2.00 times",
         "lr = 0.0002",
         "adapter = Lora(rank=16",

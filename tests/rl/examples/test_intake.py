@@ -89,6 +89,20 @@ def test_a_template_that_never_ends_is_stopped(monkeypatch):
         supervised_examples(numbered(completion("2")), Chat(tokenizer), source="data")
 
 
+def test_tools_that_a_template_passes_over_are_said():
+    rows = numbered({"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}], "tools": [{"name": "f"}]})
+    intake = supervised_examples(rows, Chat(tokenizer_of("chatml")), source="data")
+    assert intake.notes == (
+        "1 rows have tools (first: data, line 1), which the chat template does not read: the model is not told of them",
+    )
+    tokenizer = tokenizer_of("chatml")
+    tokenizer.chat_template = "{% if tools %}{{ tools[0].name }} {% endif %}" + tokenizer.chat_template
+    chat = Chat(tokenizer)
+    told = supervised_examples(rows, chat, source="data")
+    assert told.notes == ()
+    assert texts(told, chat)[0].startswith("f <|im_start|>user")
+
+
 # --- preferences -------------------------------------------------------------------------------------------------------
 
 
