@@ -151,10 +151,12 @@ def _held_out_accuracy(problems: Sequence[Any], player: Any) -> dict[str, float]
 def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any, verify: Any) -> None:
     """Supervised fine-tuning on both kinds of solutions, until the policy can work out what it cannot yet answer at once."""
     from recipes.setup import arithmetic
+    from rl.examples.batches import unit_batches
+    from rl.examples.example import imitation
     from rl.learning.policy import Policy
     from rl.learning.schedule import Schedule
     from rl.loop.evaluate import evaluate
-    from rl.loop.offline import Example, fit, shuffled_batches
+    from rl.loop.offline import fit
     from rl.loop.seeds import derive_seed, reseed
     from rl.objectives.supervised import sft
     from rollout.chat import Chat
@@ -168,8 +170,8 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
     engine = HFEngine(pad_id=chat.pad_id)
     coin = random.Random(derive_seed(config.seed, "styles"))
     styles = [arithmetic.worked_solution if coin.random() < config.worked_share else arithmetic.answer_at_once for _ in problems]
-    examples = [
-        Example(chat.render(problem), [*chat.encode(style(problem)), chat.stop_ids[0]])
+    units = [
+        (imitation(chat.render(problem), [*chat.encode(style(problem)), chat.stop_ids[0]]),)
         for problem, style in zip(problems, styles, strict=True)
     ]
     thinking = Chat(chat.tokenizer, prefill="<think>")
@@ -185,9 +187,8 @@ def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any
         print(f"warm start, step {step}: loss {loss:.3f}, right when made to think {found.value:.0%}", file=sys.stderr)
         return found.value >= config.warm_start
 
-    batches = shuffled_batches(examples, 128, config.seed)
-    steps = fit(learner=policy, objective=sft(), batch_of_step=batches, steps=1000, lr=Schedule(2e-3, 1000, warmup=50),
-                seed=config.seed, should_stop=good_enough)  # fmt: skip
+    steps = fit(learner=policy, objective=sft(), batch_of_step=unit_batches(units, 128, config.seed), steps=1000,
+                lr=Schedule(2e-3, 1000, warmup=50), seed=config.seed, should_stop=good_enough)  # fmt: skip
     print(f"warm start done after {steps} steps", file=sys.stderr)
     with atomic_path(folder) as temporary:
         arithmetic.save(temporary, policy.model, chat.tokenizer)

@@ -219,7 +219,7 @@ ROOMS = {
     "recipes": Room(
         "stories: one run each",
         "grpo_math grpo_tools quickstart",
-        ".setup .spelling rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
+        ".setup .spelling rl.examples rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
         "verifiers.response_text verifiers.rewards verifiers.sandboxes verifiers.worker_pool",
     ),
     "recipes.training": Room(

@@ -62,6 +62,11 @@ def example_of(tokens: Sequence[int], spans: Sequence[tuple[int, int]], place: s
     return Example(array("i", tokens), tuple(spans), place, MappingProxyType(columns))
 
 
+def imitation(prompt: Sequence[int], completion: Sequence[int], place: str = "") -> Example:
+    """A prompt and the completion to imitate, all of which trains, its stop token included."""
+    return example_of([*prompt, *completion], [(len(prompt), len(prompt) + len(completion))], place)
+
+
 @dataclass(frozen=True)
 class Intake:
     """What a set of rows became."""

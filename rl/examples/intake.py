@@ -184,8 +184,8 @@ class _Taking:
             "as sampled": f"the chat template writes {self.as_sampled:,} turns that train, or what stands before them, otherwise than "
             "when it asks the model for them (first: {}): they train as they would be sampled",
             "cut": f"cut at their end, so that they do not train to stop there: {self.cut:,} (first: {{}})",
-            "tools": f"{self.unread_tools:,} rows have tools (first: {{}}), which the chat template does not read: the model is not told of "
-            "them",
+            "tools": f"{self.unread_tools:,} rows have tools (first: {{}}), which the chat template does not read: the model is not "
+            "told of them",
             "bad": "the first row that cannot be used: {}",
         }
         return [text.format(self.first[name]) for name, text in notes.items() if name in self.first]

@@ -4,7 +4,7 @@ What a step trains on is a function of the step alone, so that a run that was ki
 more; `train_offline` is the same with a run folder, checkpoints and evaluations.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rl.learning.learner import Learner
@@ -14,8 +14,8 @@ from rl.learning.scoring import prepare
 from rl.learning.update_stats import UpdateStats
 from rl.learning.update_stats import metrics as update_metrics
 from rl.loop.course import Course, NothingPending
-from rl.loop.seeds import Shuffled, reseed
-from rl.objectives.batch import Batch, lay_out
+from rl.loop.seeds import reseed
+from rl.objectives.batch import Batch
 from rl.objectives.objective import Objective
 from rl.runs.run_folder import Position, RunFolder
 from rl.runs.tracking import Clock, Tracker
@@ -24,29 +24,6 @@ from rollout.progress import watched
 
 BatchOfStep = Callable[[int], Batch]
 """Step 1, 2, ... -> what it trains on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A prompt and the completion to imitate, stop token included. Prompts are not trained on."""
-
-    prompt: list[int]
-    completion: list[int]
-
-
-def shuffled_batches(examples: Sequence[Example], per_step: int, seed: int) -> BatchOfStep:
-    """Each step the next `per_step` examples of an endless stream, every epoch in a new order."""
-    stream = Shuffled(len(examples), seed)
-
-    def batch_of_step(step: int) -> Batch:
-        part = [examples[stream[(step - 1) * per_step + i]] for i in range(per_step)]
-        return lay_out(
-            [[*e.prompt, *e.completion] for e in part],
-            [[*[False] * len(e.prompt), *[True] * len(e.completion)] for e in part],
-            [len(e.prompt) for e in part],
-        )
-
-    return batch_of_step
 
 
 @dataclass(frozen=True)

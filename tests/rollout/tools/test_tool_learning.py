@@ -18,10 +18,12 @@ import pytest
 import torch
 
 from recipes.setup.arithmetic import make_model
+from rl.examples.batches import unit_batches
+from rl.examples.example import Example, imitation
 from rl.learning.policy import Policy
 from rl.learning.schedule import Schedule
 from rl.loop.evaluate import Accuracy, accuracy, evaluate
-from rl.loop.offline import Example, fit, shuffled_batches
+from rl.loop.offline import fit
 from rl.objectives.algorithms import named
 from rl.objectives.supervised import sft
 from rollout.chat import Chat
@@ -87,9 +89,9 @@ def examples(chat, problems, coin) -> list[Example]:
         if coin.random() < PROGRAMS:
             program = chat.encode(f"```python\nprint({problem.prompt[:-1]})\n```\n")
             output = chat.encode_foreign(f"```output\n{problem.answer}\n```\n")
-            found += [Example(prompt, program), Example([*prompt, *program, *output], answer)]
+            found += [imitation(prompt, program), imitation([*prompt, *program, *output], answer)]
         else:
-            found.append(Example(prompt, answer))
+            found.append(imitation(prompt, answer))
     return found
 
 
@@ -118,8 +120,8 @@ def learned(request, one_thread) -> Learned:
     held_out, train = problems[:100], problems[100:]
     torch.manual_seed(request.param)
     policy = Policy(make_model(len(chat.tokenizer), hidden=64, layers=2, context=96), device="cpu")
-    written = examples(chat, train, random.Random(request.param))
-    fit(learner=policy, objective=sft(), batch_of_step=shuffled_batches(written, 64, request.param), steps=WARM_STEPS,
+    written = [(example,) for example in examples(chat, train, random.Random(request.param))]
+    fit(learner=policy, objective=sft(), batch_of_step=unit_batches(written, 64, request.param), steps=WARM_STEPS,
         lr=Schedule(4e-3, WARM_STEPS, warmup=20), seed=request.param)  # fmt: skip
     warm = Policy(deepcopy(policy.model), device="cpu")
     engine = tools(HFEngine(pad_id=chat.pad_id, decode=chat.decode_all), chat)
