@@ -230,7 +230,7 @@ def _hub_adapter(name: str) -> str | None:
             return None
         from huggingface_hub import snapshot_download
 
-        return snapshot_download(name)
+        return snapshot_download(name, allow_patterns=["adapter_*", "*.json", "*.jinja", "*.model", "*.txt"])
     except Exception:  # noqa: BLE001  # no such repository, no network: whoever reads the model's config says so
         return None
 

@@ -41,6 +41,31 @@ def adapt(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Adapt
     return make
 
 
+def test_an_adapter_on_the_hub_is_one_too(model_folder: Path, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of the hub's cache, as its own client lays it out."""
+    kept = tmp_path / "models--someone--adapter"
+    shutil.copytree(adapt(), kept / "snapshots" / "abc")
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path))
+    found = find_model("someone/adapter")
+    assert (found.base, found.given) == (str(model_folder), "someone/adapter")
+    assert found.adapter == str(kept / "snapshots" / "abc")
+
+
+def test_a_16_bit_start_has_a_frozen_base_in_16_bits_and_trains_in_32(model_folder: Path, adapt: Adapt) -> None:
+    first = adapt()
+    source = starting_point(str(adapt(record=first)), full=False, how=None)
+    assert source.merged == (str(first),)
+    model = source.load_model("bf16", lora=True)
+    widths = {parameter.requires_grad: parameter.dtype for parameter in model.parameters()}
+    assert widths == {True: torch.float32, False: torch.bfloat16}
+    assert {tensor.dtype for name, tensor in model.named_buffers() if "inv_freq" in name} == {torch.float32}
+    whole = starting_point(str(first), full=True, how=None).load_model("bf16", lora=False)
+    assert {(parameter.requires_grad, parameter.dtype) for parameter in whole.parameters()} == {(True, torch.float32)}
+
+
 def amend(path: Path, **values: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
