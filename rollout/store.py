@@ -11,7 +11,7 @@ a version, in each file's metadata; files of an earlier one are read, those of a
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rollout.engine import Completion
-from rollout.player import Group
+from rollout.player import Group, Player
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, first_line
 from verifiers.problem import Problem
@@ -41,6 +41,7 @@ SCHEMA = pa.schema(
         ("model", pa.string()),
         ("system_prompt", pa.string()),
         ("templated", pa.bool_()),
+        ("template_arguments", pa.string()),  # JSON; null for none
         ("temperature", pa.float64()),
         ("prompt", pa.list_(pa.int32())),
         ("tokens", pa.list_(pa.int32())),
@@ -70,6 +71,14 @@ class Source:
     templated: bool
     """Whether prompts went through the model's chat template, as messages, or stand as plain text."""
     temperature: float
+    template_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the template was given besides the messages."""
+
+    @classmethod
+    def of(cls, model: str, player: Player) -> "Source":
+        """What a player samples from, of the model of that name."""
+        chat = player.chat
+        return cls(model, chat.system_prompt, chat.has_template, player.sampling.temperature, dict(chat.template_arguments))
 
 
 def refuse_newer(path: Path, metadata: Mapping[bytes, bytes] | None) -> None:
@@ -179,6 +188,7 @@ def _source_columns(source: Source | None) -> dict[str, Any]:
         "model": _as_utf8(source.model),
         "system_prompt": _as_utf8(source.system_prompt),
         "templated": source.templated,
+        "template_arguments": json.dumps(dict(source.template_arguments), default=str) if source.template_arguments else None,
         "temperature": source.temperature,
     }
 

@@ -20,7 +20,7 @@ import tyro
 
 from recipes.selection.accepted_responses import Acceptance, accepted, example_row
 from recipes.selection.preference_pairs import Pair, Pairing, is_right, labelled, labelled_row, pair_row, preference_pairs
-from recipes.selection.problem_difficulty import Choice, chosen_problems, difficulties, problem_row, summary
+from recipes.selection.problem_difficulty import Curriculum, chosen_problems, problem_row, solve_rates, summary
 from recipes.selection.stored_responses import StoredResponse, count_responses, store_files, stored_responses
 from recipes.selection.tally import Tally
 from recipes.selection.training_text import write_rows
@@ -59,7 +59,7 @@ class PairsConfig(Pairing, StoreOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DifficultyConfig(Choice, StoreOptions):
+class DifficultyConfig(Curriculum, StoreOptions):
     """Problems with the share of samples that solved them, and pass@k: to filter, or to order a curriculum. Without --out, a summary."""
 
 
@@ -145,7 +145,7 @@ def _write_labelled(config: PairsConfig, stored: Stored) -> None:
 
 def _write_problems(config: DifficultyConfig, stored: Stored) -> None:
     tally = Tally("problems")
-    kept = chosen_problems(difficulties(stored, tally), config, tally)
+    kept = chosen_problems(solve_rates(stored, tally), config, tally)
     _write(config.out, map(problem_row, kept), tally)
     print(summary(kept))
 

@@ -18,7 +18,7 @@ _OURS = ("problem_id", "solve_rate", "solve_rate_low", "solve_rate_high", "sampl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class Curriculum:
     """Which problems are wanted."""
 
     min_rate: float = 0.0
@@ -37,7 +37,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Difficulty:
+class SolveRate:
     """One problem's."""
 
     problem: Problem
@@ -52,33 +52,33 @@ class Difficulty:
         return [1 << power for power in range(self.solved.total.bit_length())]
 
 
-def difficulties(stored: Iterable[tuple[Problem, Sequence[StoredResponse]]], tally: Tally) -> Iterator[Difficulty]:
+def solve_rates(stored: Iterable[tuple[Problem, Sequence[StoredResponse]]], tally: Tally) -> Iterator[SolveRate]:
     """Of every problem with a verdict, by id."""
     for problem, responses in tally.watch(stored):
         judged = [response for response in responses if response.score is not None]
         tally.leave_out(NO_VERDICT, len(responses) - len(judged))
         if judged:
             right = sum(response.status == "right" for response in judged)
-            yield Difficulty(problem, Accuracy(right, len(judged), len(responses) - len(judged)))
+            yield SolveRate(problem, Accuracy(right, len(judged), len(responses) - len(judged)))
 
 
-def chosen_problems(measured: Iterable[Difficulty], choice: Choice, tally: Tally) -> list[Difficulty]:
+def chosen_problems(measured: Iterable[SolveRate], wanted: Curriculum, tally: Tally) -> list[SolveRate]:
     """Those that are neither too hard nor too easy, in the order asked for; problems that are equally hard stay by id."""
-    kept: list[Difficulty] = []
+    kept: list[SolveRate] = []
     for each in measured:
-        if each.solved.value < choice.min_rate:
+        if each.solved.value < wanted.min_rate:
             tally.leave_out("problems that are too hard")
-        elif each.solved.value > choice.max_rate:
+        elif each.solved.value > wanted.max_rate:
             tally.leave_out("problems that are too easy")
         else:
             kept.append(each)
-    if choice.order != "id":
-        kept.sort(key=lambda each: each.solved.value if choice.order == "hardest" else -each.solved.value)
+    if wanted.order != "id":
+        kept.sort(key=lambda each: each.solved.value if wanted.order == "hardest" else -each.solved.value)
     tally.written = len(kept)
     return kept
 
 
-def problem_row(each: Difficulty) -> dict[str, Any]:
+def problem_row(each: SolveRate) -> dict[str, Any]:
     """A row that `--data` reads, as the same problem with its difficulty in `meta`, and that `reckon mine` takes as a solve rate."""
     low, high = each.solved.interval
     problem = each.problem
@@ -96,7 +96,7 @@ def problem_row(each: Difficulty) -> dict[str, Any]:
     }
 
 
-def mean_pass_at_k(measured: Sequence[Difficulty]) -> Mapping[int, tuple[float, int]]:
+def mean_pass_at_k(measured: Sequence[SolveRate]) -> Mapping[int, tuple[float, int]]:
     """k -> (mean over the problems that have so many samples, how many these are)."""
     found: dict[int, tuple[float, int]] = {}
     for k in sorted({k for each in measured for k in each.ks}):
@@ -105,7 +105,7 @@ def mean_pass_at_k(measured: Sequence[Difficulty]) -> Mapping[int, tuple[float, 
     return found
 
 
-def summary(measured: Sequence[Difficulty]) -> str:
+def summary(measured: Sequence[SolveRate]) -> str:
     """For the reader's eyes: how many problems are how hard, and pass@k."""
     rates = [each.solved.value for each in measured]
     solved = Accuracy(sum(each.solved.right for each in measured), sum(each.solved.total for each in measured))

@@ -11,9 +11,9 @@ to be what was given, without a system prompt.
 import glob
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -33,7 +33,7 @@ WITH stored AS (
     UNION ALL BY NAME SELECT * FROM nothing_stored
 )
 SELECT problem_id, filename - 1 AS file, step, "group", response, len(tokens) AS length, finish, score, status,
-       list_contains(sampled, false) AS spoken_to, model, policy_version, system_prompt, templated,
+       list_contains(sampled, false) AS spoken_to, model, policy_version, system_prompt, templated, template_arguments,
        problem, answer, verifier, problem_row
 FROM stored
 WHERE {condition}
@@ -61,6 +61,7 @@ class StoredResponse:
     system_prompt: str
     templated: bool | None
     """None: the row does not say."""
+    template_arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 def store_files(places: Sequence[Path | str]) -> list[Path]:
@@ -164,6 +165,7 @@ def _response_of(row: dict[str, Any]) -> StoredResponse:
         problem=problem, text=row["response"], length=row["length"], finish=row["finish"], score=row["score"], status=row["status"],
         spoken_to=bool(row["spoken_to"]), group=(row["file"], row["step"], row["group"]), model=row["model"] or "",
         policy_version=row["policy_version"] or 0, system_prompt=row["system_prompt"] or "", templated=row["templated"],
+        template_arguments=json.loads(row["template_arguments"] or "{}"),
     )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """A stored response as a trainer reads it: the prompt as the policy saw it, and the completion.
 
 Where prompts went through a chat template, both are lists of messages, the system prompt of the run first; where they stood as plain
-text, both are texts. These are the forms that `reckon sft` and its relatives, and TRL's trainers, read; which of a trainer's tokens are
-trained on is the trainer's business. A row has no column whose name a trainer gives a meaning to, besides those that it is meant to.
+text, both are texts. What the template was given besides (`enable_thinking`) is a column of its own. These are the forms that `reckon sft`
+and its relatives, and TRL's trainers, read; which of a trainer's tokens are trained on is the trainer's business. A row has no column whose
+name a trainer gives a meaning to, besides those that it is meant to.
 """
 
 import json
@@ -45,7 +46,9 @@ def completion_of(response: StoredResponse) -> Text:
 def facts_of(response: StoredResponse) -> dict[str, Any]:
     """Columns that trainers leave alone: where the row came from. `meta` is JSON, as its fields differ from problem to problem."""
     problem = response.problem
+    given = {"chat_template_kwargs": dict(response.template_arguments)} if response.template_arguments else {}
     return {
+        **given,
         "problem_id": problem.id,
         "answer": _utf8(problem.answer),
         "verifier": _utf8(problem.verifier),

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from recipes.grpo_math import BOXED, Given, resolve_dtype, with_good_golds
-from recipes.selection.problem_difficulty import Difficulty, summary
+from recipes.selection.problem_difficulty import SolveRate, summary
 from recipes.setup.choices import Auto, Engine
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
 from recipes.setup.model_source import find_model
-from recipes.setup.options import Reward, absolute, check_numbers
+from recipes.setup.options import Reward, TemplateArgument, absolute, check_numbers
 from recipes.setup.problem_source import load_problems
 from recipes.setup.resuming import resumed
 from recipes.setup.starting_point import chat_of
@@ -74,6 +74,8 @@ class Config:
     """The beginning of every response, given rather than sampled, such as "<think>"."""
     chat_template: bool = True
     """Use the tokenizer's chat template where it has one; --no-chat-template encodes prompts as they stand."""
+    template_arg: TemplateArgument = ()
+    """What the chat template reads besides the messages, as name=value, such as enable_thinking=false; repeatable."""
 
     completions_per_problem: int = 8
     """G: completions sampled for each problem."""
@@ -142,6 +144,8 @@ def resolve(config: Config) -> Config:
     ignored = [f"--{name}" for name in ("subset", "split") if getattr(config, name) is not None]
     if ignored and Path(config.data).is_file():
         raise InputError(f"{' and '.join(ignored)} would be ignored: {config.data} is a file, not a data set; leave it out")
+    if config.template_arg and not config.chat_template:
+        raise InputError("--template-arg would be ignored with --no-chat-template; leave one of them out")
     return replace(config, model=_standing_place(config), data=absolute(config.data))
 
 
@@ -156,19 +160,19 @@ def _standing_place(config: Config) -> str:
 def _sample_all(
     config: Config, player: "Player", problems: "Sequence[Problem]", folder: "RunFolder",
     hand_over: "Callable[[Sequence[Group]], None]",
-) -> list[Difficulty]:  # fmt: skip
+) -> list[SolveRate]:  # fmt: skip
     """Every chunk, sampled or found; how hard each problem was."""
     from rl.loop.chunks import sample_chunks
     from rl.loop.evaluate import accuracy
 
-    measured: list[Difficulty] = []
+    measured: list[SolveRate] = []
     remedy = f"continue with --resume {folder.path}"
     try:
         with stage("sampling", f"the chunks that are written are kept; {remedy}"):
             chunks = sample_chunks(problems, player, folder.rollouts, size=config.problems_per_chunk, seed=config.seed)
             for groups in chunks:
                 hand_over(groups)
-                measured += [Difficulty(group.problem, accuracy([group])) for group in groups]
+                measured += [SolveRate(group.problem, accuracy([group])) for group in groups]
     except KeyboardInterrupt:
         folder.write_manifest(status="interrupted")
         raise
@@ -222,8 +226,9 @@ def _prepare(config: Config, opened: ExitStack, given: Given | None) -> "tuple[P
     folder = opened.enter_context(online.open_run(config, problems))
     for place in (folder.path, folder.rollouts.folder):
         remove_leftovers(place)
-    folder.rollouts.source = Source(config.model, chat.system_prompt, chat.has_template, config.temperature)
-    return online.make_player(config, engine, chat, verify), problems, folder
+    player = online.make_player(config, engine, chat, verify)
+    folder.rollouts.source = Source.of(config.model, player)
+    return player, problems, folder
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@
     {"prompt": ..., "completion": ..., "label": true}            one side of a preference
 
 No tokenizer is needed here. A message may say itself whether it trains (`train` or `loss`: true or false, `weight`: 0 or 1). Fields
-are found by these names or named by the user, nested ones with dots. `tools` of a row go to the chat template.
+are found by these names or named by the user, nested ones with dots. `tools` and
+`chat_template_kwargs` (`enable_thinking`) of a row go to the chat template.
 """
 
 import json
@@ -28,6 +29,11 @@ _PROMPTS = ("prompt", "question", "problem", "instruction", "query")
 _COMPLETIONS = ("completion", "response", "output", "solution", "answer")
 _CONVERSATIONS = ("messages", "conversations", "conversation")
 _MARKS = ("train", "loss", "weight")
+_RENDERING = {
+    *("tokenize", "add_generation_prompt", "continue_final_message", "chat_template", "conversation", "tools", "documents", "padding"),
+    *("truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs"),
+}
+"""How the tokenizer renders, which is not the data's business."""
 _ROLES = {  # other names of the roles that chat templates know
     **dict.fromkeys(("gpt", "bot", "ai", "chatbot", "chatgpt", "model"), "assistant"),
     "human": "user",
@@ -57,7 +63,7 @@ class Conversation:
     trains: tuple[bool, ...]
     """Of every message; only the assistant's can."""
     arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    """What the chat template reads besides: `tools`."""
+    """What the chat template reads besides: `tools`, `enable_thinking`."""
 
 
 @dataclass(frozen=True)
@@ -289,4 +295,8 @@ def _arguments(row: Mapping[str, Any]) -> Mapping[str, Any]:
             raise InputError(f"'tools' is no JSON ({error}); it should be a list of tools") from None
     if tools and not isinstance(tools, list):
         raise InputError(f"'tools' is {tools!r:.60}; it should be a list of tools")
-    return MappingProxyType({"tools": tools} if tools else {})
+    given = row.get("chat_template_kwargs") or {}
+    if not isinstance(given, dict) or _RENDERING & given.keys():
+        raise InputError(f"'chat_template_kwargs' is {given!r:.60}; it should hold what a chat template reads, such as enable_thinking")
+    known = {name: value for name, value in given.items() if value is not None}  # a table gives every row the names of all
+    return MappingProxyType(known | ({"tools": tools} if tools else {}))

@@ -69,7 +69,7 @@ class RolloutSource:
         """`sync` brings the policy's weights to the engine; `oldest`: by how many updates a rollout may lag behind the policy."""
         self.policy, self.player, self.run = policy, player, run
         self.sync, self.count, self.max_refills, self.oldest, self.seed = sync, problems_per_step, max_refills, oldest, seed
-        self.run.rollouts.source = Source(policy.name, player.chat.system_prompt, player.chat.has_template, player.sampling.temperature)
+        self.run.rollouts.source = Source.of(policy.name, player)
         self.problems = problems
         self.stream = Shuffled(len(problems), seed)
         self.by_id = {problem.id: problem for problem in problems}

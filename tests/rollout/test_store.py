@@ -33,9 +33,10 @@ def group_of(problem: Problem, response: str = "5") -> Group:
 
 def test_a_row_holds_the_whole_problem_and_what_it_was_sampled_from(tmp_path: Path) -> None:
     odd = make_problem([Message(role="user", content="2 + \ud800 3 =")], "5", verifier="exact", meta={"level": 3, "made": Path("x")})
-    RolloutStore(tmp_path, Source("some/model", "Be brief.", True, 0.7)).write(2, [group_of(odd)], cursor=1)
+    RolloutStore(tmp_path, Source("some/model", "Be brief.", True, 0.7, {"enable_thinking": False})).write(2, [group_of(odd)], cursor=1)
     (row,) = pq.read_table(tmp_path / "step-000002.parquet").to_pylist()
     assert (row["model"], row["system_prompt"], row["templated"], row["temperature"]) == ("some/model", "Be brief.", True, 0.7)
+    assert row["template_arguments"] == '{"enable_thinking": false}'
     assert (row["step"], row["group"], row["policy_version"], row["verifier"]) == (2, 0, 3, "exact")
     (tmp_path / "data.jsonl").write_text(row["problem_row"] + "\n")
     (again,) = read_problems(tmp_path / "data.jsonl")

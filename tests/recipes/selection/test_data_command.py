@@ -18,6 +18,7 @@ from recipes.selection.preference_pairs import Pairing, labelled, preference_pai
 from recipes.selection.stored_responses import StoredResponse, store_files, stored_responses
 from recipes.selection.tally import Tally
 from rl.loop.evaluate import pass_at_k
+from rollout.store import Source
 from tests.recipes.selection.written_store import LOST, NO, PLAIN, R, W, group_of, problem_of, write_store
 from verifiers.problem import Message, Problem, make_problem
 from verifiers.rewards.problem_file import read_problems
@@ -87,6 +88,15 @@ def test_messages_keep_their_own_system_prompt(tmp_path: Path) -> None:
     run = write_store(tmp_path, [group_of(make_problem(own, "2"), [("2", R)])])
     ((_, (response,)),) = stored_responses(store_files([run]))
     assert prompt_of(response) == own
+
+
+def test_what_the_template_was_given_is_a_column(tmp_path: Path) -> None:
+    from recipes.selection.training_text import facts_of
+
+    source = Source("m", "", True, 1.0, {"enable_thinking": False})
+    run = write_store(tmp_path, [group_of(TWO, [("2", R)])], source=source)
+    ((_, (response,)),) = stored_responses(store_files([run]))
+    assert facts_of(response)["chat_template_kwargs"] == {"enable_thinking": False}
 
 
 def test_which_solutions_are_kept(tmp_path: Path) -> None:

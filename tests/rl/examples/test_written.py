@@ -43,6 +43,11 @@ def test_roles_have_other_names_and_nulls_of_a_table_are_nothing():
     assert read_supervised({"messages": nulls}) == Conversation((USER, ANSWER), (False, True))
 
 
+def test_what_a_row_gives_its_template():
+    written = read_supervised({"messages": [USER, ANSWER], "chat_template_kwargs": {"enable_thinking": False, "other": None}})
+    assert dict(written.arguments) == {"enable_thinking": False}
+
+
 def test_tools_and_their_calls_go_to_the_template():
     call = {"role": "assistant", "content": None, "tool_calls": [{"name": "f"}]}
     written = read_supervised({"messages": [USER, call, {"role": "tool", "content": "1"}, ANSWER], "tools": '[{"name": "f"}]'})
@@ -73,6 +78,8 @@ def test_tools_and_their_calls_go_to_the_template():
         ({"prompt": [USER, ANSWER], "completion": "b"}, "^the prompt ends with the assistant's turn"),
         ({"prompt": "q", "completion": [USER, ANSWER]}, "^what follows the prompt begins with the user's turn"),
         ({"messages": [USER, ANSWER], "tools": "[1"}, "^'tools' is no JSON"),
+        ({"messages": [USER, ANSWER], "chat_template_kwargs": {"chat_template": "x"}}, "^'chat_template_kwargs' is"),
+        ({"messages": [USER, ANSWER], "chat_template_kwargs": [1]}, "^'chat_template_kwargs' is"),
     ],
 )
 def test_a_row_that_cannot_be_used_says_why(row, line):
