@@ -20,7 +20,8 @@ from recipes.setup import starting_point
 from recipes.setup.choices import Full, Lora, MovingAverage, Tune
 from recipes.setup.command_line import given_options, guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
-from recipes.setup.options import Options, Rates, TemplateArgument, absolute, check_options, with_length
+from recipes.setup.options import Data, Options, Rates, TemplateArgument, absolute, check_options, with_length
+from recipes.setup.problem_mixture import by_set, load_parts, load_sets, parts_of, resolved, sets_of, stream_of
 from recipes.setup.resuming import resumed, stored_run
 from recipes.setup.starting_point import FromAdapter, chat_of, keep_start, kept_start, start_of
 from recipes.spelling.flat_options import word_of
@@ -52,8 +53,8 @@ class Config(Options):
     """Of a folder with several GGUF files, or a hub id: the file to read."""
     from_adapter: FromAdapter | None = None
     """Where --model is an adapter: train it further (default), or merge it and train a fresh one, or all parameters with --tune full."""
-    data: str = ""
-    """JSONL file of problems (ours, GSM8K's, MATH's), or a name or folder for `datasets`."""
+    data: Data = ()
+    """JSONL file of problems (ours, GSM8K's, MATH's), or a name or folder for `datasets`. Repeatable; PLACE=WEIGHT mixes by weight."""
     subset: str | None = None
     """Configuration of the data set, such as "main" of openai/gsm8k."""
     split: str | None = None
@@ -76,6 +77,10 @@ class Config(Options):
     """Keep so many problems, drawn by --seed, for evaluation."""
     eval_data: str | None = None
     """Evaluate on these problems (a JSONL file) instead."""
+    eval: Data = ()
+    """Evaluate on these too, each by its name, as NAME=FILE; repeatable."""
+    order: Literal["shuffled", "easy-first"] = "shuffled"
+    """In which order problems come: shuffled, every epoch anew; or by their `solve_rate`, from the easiest to the hardest."""
 
     system_prompt: str = BOXED
     """First message; "" for none."""
@@ -155,6 +160,7 @@ def train(
                 verify = pool.verify_many
                 if check_golds:
                     problems, held_out = with_good_golds(config, problems, held_out, pool)
+            stream = stream_of(problems, parts_of(config.data), order=config.order, seed=config.seed)
             config = with_length(config, len(problems))
             checks.close()
             policy, reference = online.make_policy(
@@ -169,11 +175,12 @@ def train(
             folder = opened.enter_context(online.open_run(config, [*problems, *held_out], needed_bytes=disk))
             keep_start(folder.path, policy, source, chat.tokenizer)
 
+        sets = by_set(held_out)
         player = online.make_player(config, engine, chat, verify)
         outcome = online.train_online(
             config, name=word_of(type(config.algorithm)), run=folder, algorithm=algorithm, policy=policy, reference=reference,
-            player=player, problems=problems,
-            evaluate=(lambda: evaluation_metrics({"": evaluate(held_out, player)[0]})) if held_out else dict,
+            player=player, problems=problems, stream=stream,
+            evaluate=lambda: evaluation_metrics({name: evaluate(part, player, what=f"{name} problems")[0] for name, part in sets.items()}),
         )  # fmt: skip
         print(online.summary(outcome, folder), file=sys.stderr)
         if outcome.stopped:
@@ -203,15 +210,19 @@ def resolve(config: Config) -> Config:
     if config.held_out and config.eval_data:
         raise InputError("--held-out would be ignored with --eval-data; leave one of them out")
     ignored = [flag_of(name) for name in ("subset", "split") if getattr(config, name) is not None]
-    if ignored and Path(config.data).is_file():
-        raise InputError(f"{' and '.join(ignored)} would be ignored: {config.data} is a file, not a data set; leave it out")
+    parts = parts_of(config.data)
+    if ignored and all(Path(part.place).is_file() for part in parts):
+        raise InputError(f"{' and '.join(ignored)} would be ignored: {parts[0].place} is a file, not a data set; leave it out")
+    if config.order != "shuffled" and parts[0].weight is not None:
+        raise InputError(f"--order {config.order} would be ignored with weights in --data; leave one of them out")
     if config.epochs is not None and "steps" in given_options(config):
         raise InputError("--steps and --epochs say the same thing twice; leave one of them out")
     if config.template_arg and not config.chat_template:
         raise InputError("--template-arg would be ignored with --no-chat-template; leave one of them out")
     lr = (RATES.full if isinstance(config.tune, Full) else RATES.lora) if config.lr is None else config.lr
-    data = absolute(config.data)
-    return replace(config, lr=lr, model=absolute(config.model), data=data, eval_data=config.eval_data and absolute(config.eval_data))
+    sets = tuple(f"{name}={absolute(place)}" for name, place in sets_of(config.eval).items())
+    eval_data = config.eval_data and absolute(config.eval_data)
+    return replace(config, lr=lr, model=absolute(config.model), data=resolved(config.data), eval_data=eval_data, eval=sets)
 
 
 def lora_of(config: Config) -> "Adapter | None":
@@ -237,9 +248,12 @@ def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
         "prompt_field": config.prompt_column, "answer_field": config.answer_column, "skip_bad_gold": config.skip_bad_gold,
         "trust_verifiers": config.trust_data_verifiers, "drop_answer_turn": config.drop_answer_turn,
     }  # fmt: skip
-    problems = load_problems(config.data, subset=config.subset, split=config.split or "train", limit=config.limit, **reading)
-    if problems.bad_gold or problems.duplicates:
-        print(f"{config.data}: left out {problems.bad_gold} rows without a gold answer, {problems.duplicates} duplicates", file=sys.stderr)
+    parts = parts_of(config.data)
+
+    def read(place: str) -> Any:
+        return load_problems(place, subset=config.subset, split=config.split or "train", limit=config.limit, **reading)
+
+    problems = load_parts(parts, read)
     held_out: list[Problem] = []
     if config.eval_data:
         held_out = load_problems(config.eval_data, **reading)
@@ -247,10 +261,11 @@ def load_data(config: Config) -> "tuple[list[Problem], list[Problem]]":
         if config.held_out >= len(problems):
             raise InputError(f"--held-out {config.held_out}: there are only {len(problems)} problems; keep fewer for evaluation")
         held_out = _draw_held_out(problems, config)
+    held_out = [*held_out, *load_sets(sets_of(config.eval), lambda place: load_problems(place, **reading))]
     known = {problem.id for problem in held_out}
     kept = [problem for problem in problems if problem.id not in known]
     if not kept:
-        raise InputError(f"--data {config.data}: every problem is also in the evaluation set; nothing is left to train on")
+        raise InputError(f"--data {parts[0].place}: every problem is also in the evaluation set; nothing is left to train on")
     return kept, held_out
 
 
@@ -274,7 +289,7 @@ def with_good_golds(
     from verifiers.worker_pool.gold_check import audit_golds, gold_judges
     from verifiers.worker_pool.verifier_pool import VerifierPool
 
-    every = [*problems, *held_out]
+    every, places = [*problems, *held_out], " and ".join(part.place for part in parts_of(config.data))
     if config.reward:
         judged = [replace(problem, verifier=judge) for judge in gold_judges(config.reward) for problem in every]
         with VerifierPool(workers=config.workers, deadline=config.deadline) as own:
@@ -286,15 +301,15 @@ def with_good_golds(
         listed = "; ".join(f"{problem.answer!r:.60} ({verdict.status}: {verdict.detail:.80})" for problem, verdict in bad[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise InputError(
-            f"--data {config.data}: {len(bad)} of {len(every)} gold answers are rejected by their own verifier: {listed}{more}; "
+            f"--data {places}: {len(bad)} of {len(every)} gold answers are rejected by their own verifier: {listed}{more}; "
             "mend them, or drop them with --skip-bad-gold"
         )
     if bad:
-        print(f"{config.data}: left out {len(bad)} problems whose gold answer its own verifier rejects", file=sys.stderr)
+        print(f"{places}: left out {len(bad)} problems whose gold answer its own verifier rejects", file=sys.stderr)
     rejected = {problem.id for problem, _ in bad}
     kept = [problem for problem in problems if problem.id not in rejected]
     if not kept:
-        raise InputError(f"--data {config.data}: no gold answer is accepted by its own verifier; nothing is left to train on")
+        raise InputError(f"--data {places}: no gold answer is accepted by its own verifier; nothing is left to train on")
     return kept, [problem for problem in held_out if problem.id not in rejected]
 
 

@@ -193,7 +193,7 @@ ROOMS = {
     ),
     "rl.loop": Room(
         "the online and the offline loop",
-        "chunks evaluate offline seeds silence train",
+        "chunks evaluate offline problem_stream seeds silence train",
         ".learning .objectives .runs rollout",
     ),
     "recipes.spelling": Room(
@@ -203,7 +203,7 @@ ROOMS = {
     ),
     "recipes.setup": Room(
         "objects from options",
-        "arithmetic choices command_line engines memory model_source online options problem_source resuming starting_point",
+        "arithmetic choices command_line engines memory model_source online options problem_mixture problem_source resuming starting_point",
         ".spelling rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
     ),
     "recipes.selection": Room(

@@ -233,3 +233,30 @@ class Mask(Truncate):
 
 
 Correction = Truncate | Mask
+
+
+# --- who else is told the numbers --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorBoard:
+    """TensorBoard's files, in the run's folder."""
+
+    run_name: str | None = None
+    """Name of the run there (default: the algorithm's; of wandb and trackio, the run folder's)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WandB(TensorBoard):
+    """Weights & Biases."""
+
+    project: str | None = None
+    """Project there (default: the algorithm's name)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trackio(WandB):
+    """Trackio."""
+
+
+Track = TensorBoard | WandB | Trackio

@@ -22,6 +22,7 @@ from rl.learning.model_loading import with_attention
 from rl.learning.policy import Policy
 from rl.learning.reference import MovingAverage, Reference, initial_reference
 from rl.learning.schedule import Schedule
+from rl.loop.problem_stream import Stream
 from rl.loop.seeds import reseed
 from rl.loop.silence import SecondLook
 from rl.loop.train import Loop, train
@@ -30,7 +31,7 @@ from rl.objectives.credit import UnfitReward
 from rl.objectives.policy_gradient import KL, Correction, k1, k2, k3
 from rl.runs.html_report import write_report
 from rl.runs.run_folder import Position, RunFolder, read_lines, write_json
-from rl.runs.tracking import Tracker, check_tracker
+from rl.runs.tracking import Service, Tracker, check_tracker
 from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling
@@ -153,8 +154,14 @@ def open_run(options: Options, problems: Sequence[Problem], *, needed_bytes: int
 
 def check_place(options: Options, *, needed_bytes: int = 0) -> None:
     """Raises InputError, before anything heavy, if the run could not be written, another process is at it or its tracker is missing."""
-    check_tracker(options.track)
+    check_tracker(options.track and word_of(type(options.track)))
     check_folder(options, needed_bytes=needed_bytes)
+
+
+def service_of(options: Any) -> Service | None:
+    """The tracker of the options."""
+    track = options.track
+    return Service(word_of(type(track)), track.run_name, getattr(track, "project", None)) if track else None
 
 
 def check_folder(options: Options, *, needed_bytes: int = 0) -> None:
@@ -209,6 +216,7 @@ def train_online(
     reference: Reference | None,
     player: Player,
     problems: Sequence[Problem],
+    stream: Stream | None = None,
     evaluate: Callable[[], Mapping[str, float]] = dict,
 ) -> Outcome:
     """The loop, from where the run stands, to its last step or an interruption; then plots and manifest.
@@ -228,13 +236,13 @@ def train_online(
         seed=options.seed,
         ahead=options.ahead,
     )
-    tracker = Tracker(run.metrics_path, steps=options.steps, name=name, tracker=options.track, config=flat_values(options))
+    tracker = Tracker(run.metrics_path, steps=options.steps, name=name, tracker=service_of(options), config=flat_values(options))
     run.write_manifest(status="running")
     with interruptible(), tracker:
         try:
             position = train(
                 loop=loop, policy=policy, player=player, problems=problems, algorithm=algorithm, run=run, tracker=tracker,
-                reference=reference, evaluate=evaluate, second_look=_second_look(options),
+                reference=reference, stream=stream, evaluate=evaluate, second_look=_second_look(options),
             )  # fmt: skip
         except (Diverged, UnfitReward, SamplerIsNotThePolicy) as error:
             run.write_manifest(status="diverged", detail=str(error))

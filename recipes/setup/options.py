@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, 
 
 import tyro
 
-from recipes.setup.choices import GRPO, KL, Algorithm, Auto, Correction, Engine
+from recipes.setup.choices import GRPO, KL, Algorithm, Auto, Correction, Engine, Track
 from recipes.spelling.flat_options import built, choices_of, flat_options, flat_values, from_file, in_groups
 from recipes.spelling.option_values import flag_of
 from verifiers.input_error import InputError
@@ -21,6 +21,7 @@ from verifiers.input_error import InputError
 if TYPE_CHECKING:
     from rl.learning.learner import Optimizer
 
+Data = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 TemplateArgument = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 Reward = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
@@ -130,8 +131,8 @@ class Options:
     resume: Path | None = None
     """Continue this run exactly where it stopped. Its options stay; memory settings, the engine, steps, evaluation, checkpoints, trackers,
     workers and the deadline may be given anew."""
-    track: Literal["tensorboard", "wandb", "trackio"] | None = None
-    """Also send the numbers to a tracker."""
+    track: Track | None = None
+    """Also send the numbers to a tracker; a run that is resumed goes on there as the same run."""
 
 
 def check_numbers(options: object) -> None:
@@ -170,6 +171,8 @@ def from_json(kind: type[Any], values: dict[str, Any], place: Path) -> Any:
     where, known = f"--resume {place}: its config.json", flat_options(kind)
     if unknown := sorted(values.keys() - known.keys() - choices_of(kind).keys()):
         raise InputError(f"{where} has options that this recipe does not: {', '.join(unknown)}")
+    if isinstance(values.get("data"), str) and known["data"].hint is Data:  # as runs of before have it
+        values = values | {"data": [values["data"]] if values["data"] else []}
     unset = [name for name, value in values.items() if name in known and known[name].groups and (value is False or value == [])]
     given = from_file(kind, {name: value for name, value in values.items() if name not in unset}, where)  # as runs of before have them
     try:

@@ -38,7 +38,7 @@ def resumed(options: Any) -> Any:
     kind, before = type(options), flat_values(stored)
     given = {name: value for name, value in given_options(options).items() if name != "resume"}
     changes = {name: value for name, value in given.items() if not _same(value, before.get(name))}
-    if refused := sorted(changes.keys() - MAY_CHANGE - names_of(kind, "engine")):
+    if refused := sorted(changes.keys() - MAY_CHANGE - names_of(kind, "engine") - names_of(kind, "track")):
         has = " and ".join(f"{flag_of(name)} {_shown(before.get(name))}" for name in refused)
         raise InputError(
             f"--resume {path} goes on with {has}, which cannot change within a run; leave {' and '.join(map(flag_of, refused))} out, or "
@@ -102,7 +102,9 @@ def _same(given: Any, stored: Any) -> bool:
     """A path is stored absolute, a tuple as a list."""
     if isinstance(given, str | Path) and isinstance(stored, str | Path):
         return str(given) == str(stored) or (Path(stored).is_absolute() and Path(given).resolve() == Path(stored).resolve())
-    return bool((list(given) if isinstance(given, tuple) else given) == (list(stored) if isinstance(stored, tuple) else stored))
+    if isinstance(given, tuple | list) and isinstance(stored, tuple | list):
+        return len(given) == len(stored) and all(map(_same, given, stored))
+    return bool(given == stored)
 
 
 def _shown(value: Any) -> str:

@@ -82,6 +82,8 @@ TRL = {
 
 _ACTOR, _ROLLOUT, _MODEL = "actor_rollout_ref.actor", "actor_rollout_ref.rollout", "actor_rollout_ref.model"
 VERL = {
+    "trainer.experiment_name": Ours("run_name"),
+    "trainer.project_name": Ours("project"),
     "algorithm.adv_estimator": Ours("algorithm", _LOSS),
     "algorithm.norm_adv_by_std_in_grpo": Ours("algorithm", "--algorithm dr_grpo does not divide by the standard deviation"),
     "algorithm.kl_ctrl.kl_coef": Ours("kl_coef", "a term of the loss, not of the reward"),

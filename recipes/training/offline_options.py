@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from recipes.setup.choices import Lora, Tune
+from recipes.setup.choices import Lora, Track, Tune
 from recipes.setup.command_line import named_values
 from recipes.setup.options import Rates, TemplateArgument, absolute, check_numbers
 from recipes.setup.starting_point import FromAdapter, kept_start
@@ -110,8 +110,8 @@ class OfflineOptions:
     """Delete an earlier run in that folder first."""
     resume: Path | None = None
     """Continue this run exactly where it stopped; all other options come from it."""
-    track: Literal["tensorboard", "wandb", "trackio"] | None = None
-    """Also send the numbers to a tracker."""
+    track: Track | None = None
+    """Also send the numbers to a tracker; a run that is resumed goes on there as the same run."""
 
 
 AnyOptions = TypeVar("AnyOptions", bound=OfflineOptions)

@@ -16,7 +16,7 @@ from typing import Any
 
 from recipes.setup.command_line import named_values
 from recipes.setup.model_source import ModelSource
-from recipes.setup.online import check_place
+from recipes.setup.online import check_place, service_of
 from recipes.setup.options import optimizer_of, to_json
 from recipes.setup.problem_source import load_rows, source_name
 from recipes.setup.resuming import steps_done, with_changes
@@ -257,7 +257,7 @@ def train(
         return measure(unseen, learner=learner, objective=method.objective, reference=reference) if unseen else {}
 
     tracker = Tracker(
-        run.metrics_path, steps=steps, name=method.name, tracker=options.track, config=flat_values(options), shown=SHOWN_OFFLINE
+        run.metrics_path, steps=steps, name=method.name, tracker=service_of(options), config=flat_values(options), shown=SHOWN_OFFLINE
     )
     run.write_manifest(status="running")
     with interruptible(), tracker:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from rl.learning.learner import Diverged
 from rl.learning.policy import Policy
+from rl.loop.problem_stream import Stream
 from rl.loop.seeds import Shuffled, derive_seed
 from rl.runs.run_folder import RunFolder
 from rl.runs.tracking import Clock
@@ -65,13 +66,17 @@ class RolloutSource:
         max_refills: int,
         oldest: int,
         seed: int,
+        stream: Stream | None = None,
     ):
-        """`sync` brings the policy's weights to the engine; `oldest`: by how many updates a rollout may lag behind the policy."""
+        """`sync` brings the policy's weights to the engine; `oldest`: by how many updates a rollout may lag behind the policy.
+
+        `stream`: in which order the problems come (default: shuffled).
+        """
         self.policy, self.player, self.run = policy, player, run
         self.sync, self.count, self.max_refills, self.oldest, self.seed = sync, problems_per_step, max_refills, oldest, seed
         self.run.rollouts.source = Source.of(policy.name, player)
         self.problems = problems
-        self.stream = Shuffled(len(problems), seed)
+        self.stream: Stream = stream or Shuffled(len(problems), seed)
         self.by_id = {problem.id: problem for problem in problems}
         self._coming: tuple[int, Future[Rollout]] | None = None
         self._thread: threading.Thread | None = None
@@ -164,9 +169,9 @@ def _require_finite(groups: Sequence[Group], step: int) -> None:
 
 
 class _Feed:
-    """Problems from a position of the endless shuffled stream."""
+    """Problems from a position of the endless stream."""
 
-    def __init__(self, problems: Sequence[Problem], stream: Shuffled, cursor: int):
+    def __init__(self, problems: Sequence[Problem], stream: Stream, cursor: int):
         self.problems, self.stream, self.cursor = problems, stream, cursor
 
     def next(self) -> Problem:

@@ -17,6 +17,7 @@ from rl.learning.update_stats import metrics as update_metrics
 from rl.loop.course import Course
 from rl.loop.engine_sync import EngineSync
 from rl.loop.group_batch import batch_of_groups, signal_of, taught
+from rl.loop.problem_stream import Stream
 from rl.loop.rollout_source import Rollout, RolloutSource
 from rl.loop.seeds import reseed
 from rl.loop.signal_report import rollout_metrics
@@ -62,6 +63,7 @@ def train(
     run: RunFolder,
     tracker: Tracker,
     reference: Reference | None = None,
+    stream: Stream | None = None,
     evaluate: Callable[[], Mapping[str, float]] = dict,
     should_stop: Callable[[], bool] = lambda: False,
     second_look: SecondLook | None = None,
@@ -78,6 +80,7 @@ def train(
     rollouts = RolloutSource(
         policy=policy, player=player, problems=problems, run=run, sync=engine.sync, problems_per_step=loop.problems_per_step,
         max_refills=algorithm.max_refills, seed=loop.seed, oldest=loop.ahead * loop.updates_per_rollout * loop.epochs_per_rollout,
+        stream=stream,
     )  # fmt: skip
     step = _Step(loop, policy, engine, rollouts, algorithm, reference, tracker, evaluate)
     with interruptible():

@@ -5,12 +5,13 @@ Keys that begin with "time/", "speed/" or "sync/" depend on the machine; all oth
 
 import importlib.util
 import math
+import secrets
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,6 +22,7 @@ from rich.text import Text
 
 from rl.runs.run_folder import append_line
 from rollout.progress import Screen, shown_on
+from verifiers.atomic_files import atomic_path, read_file
 from verifiers.input_error import InputError
 
 TrackerName = Literal["tensorboard", "wandb", "trackio"]
@@ -48,6 +50,14 @@ SHOWN_OFFLINE = {  # of a run that samples nothing
 }
 
 
+class Service(NamedTuple):
+    """A tracker that is told the numbers too, and under which names. What is None is named by the run."""
+
+    tracker: TrackerName
+    run_name: str | None = None
+    project: str | None = None
+
+
 class Clock:
     """Seconds by phase: `clock("sample")` ends the phase before and begins this one."""
 
@@ -71,7 +81,7 @@ class Tracker:
     """A context manager that shows and stores every step's numbers."""
 
     def __init__(
-        self, metrics_path: Path, *, steps: int, name: str = "run", tracker: TrackerName | None = None, config: Any = None,
+        self, metrics_path: Path, *, steps: int, name: str = "run", tracker: Service | None = None, config: Any = None,
         shown: Mapping[str, tuple[str, str]] = SHOWN,
     ):  # fmt: skip
         """`shown`: key in metrics.jsonl -> its name on screen, and its format."""
@@ -147,15 +157,27 @@ def check_tracker(tracker: TrackerName | None) -> None:
         raise InputError(f"--track {tracker}: the package {tracker} is not installed; pip install {tracker}, or leave --track out")
 
 
-def _start_external(tracker: TrackerName, name: str, folder: Path, config: Any) -> Any:
-    """accelerate's trackers: one interface to services that change theirs."""
+def _start_external(service: Service, name: str, folder: Path, config: Any) -> Any:
+    """accelerate's trackers: one interface to services that change theirs. A run that is resumed is the same run there: it keeps its id."""
     from accelerate import PartialState, tracking
 
     PartialState()  # they ask it which process is the main one
-    if tracker == "tensorboard":
-        external: Any = tracking.TensorBoardTracker(name, folder / "tensorboard")
-    else:
-        external = {"wandb": tracking.WandBTracker, "trackio": tracking.TrackioTracker}[tracker](name)
+    project, run_name = service.project or name, service.run_name
+    if service.tracker == "tensorboard":
+        external: Any = tracking.TensorBoardTracker(run_name or name, folder / "tensorboard")
+    elif service.tracker == "wandb":
+        external = tracking.WandBTracker(project, name=run_name or folder.name, id=_kept_id(folder), resume="allow", dir=folder)
+    else:  # it knows a run by its name
+        external = tracking.TrackioTracker(project, name=run_name or f"{folder.name}-{_kept_id(folder)}", resume="allow")
     external.start()
     external.store_init_configuration({k: v if isinstance(v, int | float | str | bool) else str(v) for k, v in config.items()})
     return external
+
+
+def _kept_id(folder: Path) -> str:
+    """Of the run, at whatever service: made once, and kept in its folder."""
+    path = folder / "tracker_id"
+    if not path.is_file():
+        with atomic_path(path) as temporary:
+            temporary.write_text(secrets.token_hex(4), encoding="utf-8")
+    return read_file(path)

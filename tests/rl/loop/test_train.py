@@ -16,7 +16,7 @@ from rl.loop.train import Loop, train
 from rl.objectives.algorithms import Algorithm, named
 from rl.objectives.policy_gradient import Correction, surrogate
 from rl.runs.run_folder import RunFolder, read_lines
-from rl.runs.tracking import Tracker
+from rl.runs.tracking import Service, Tracker
 from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
 from rollout.engine import PolicyWeights, Sampling
@@ -274,7 +274,7 @@ def test_every_algorithm_learns_to_say_less(build: Callable[..., Any], name: str
 def test_tensorboard_gets_the_numbers(build: Callable[..., Any], tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    tracker = Tracker(tmp_path / "metrics.jsonl", steps=2, name="r", tracker="tensorboard", config={"lr": 0.1, "reward": ("a",)})
+    tracker = Tracker(tmp_path / "metrics.jsonl", steps=2, name="r", tracker=Service("tensorboard"), config={"lr": 0.1, "reward": ("a",)})
     tracker.console.quiet = True
     with tracker:
         tracker.step(1, {"reward": 0.25})
