@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 from recipes.spelling.flat_options import FlatOption, built, choices_of, flat_options, flat_values, from_file, merged, names_of
 from recipes.spelling.foreign_names import here, hydra_name
-from recipes.spelling.option_values import flag_of
+from recipes.spelling.option_values import flag_of, takes_list
 from rollout.interruption import exit_code
 from verifiers.input_error import InputError, did_you_mean
 
@@ -147,7 +147,11 @@ def _stored_options(config: Any, arguments: Sequence[str]) -> dict[str, Any]:
     value = arguments[last].partition("=")[2] or next(iter(arguments[last + 1 :]), "")
     if not value or value.startswith("--"):
         raise InputError("--config is given without a value")
-    return from_file(config, read_config(Path(value)), f"--config {Path(value)}")
+    hints = {name: option.hint for name, option in flat_options(config).items()}
+    values = {
+        key: [each] if isinstance(each, str) and takes_list(hints.get(key)) else each for key, each in read_config(Path(value)).items()
+    }
+    return from_file(config, values, f"--config {Path(value)}")
 
 
 def _refuse_unknown(config: Any, arguments: Sequence[str]) -> set[str]:

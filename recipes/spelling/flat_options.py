@@ -185,8 +185,9 @@ def flattened(kind: Any, values: Mapping[str, Any], place: str) -> dict[str, tup
         choice = choices.get(name)
         if choice and isinstance(value, dict):
             found |= _flat_group(choice, value, name, place)
-        elif name not in known and not choice:
+        elif (name not in known and not choice) or isinstance(value, dict):
             said = next(filter(None, (here(path, known) for path in dotted(name, value))), None)
+            said = said or (f"{name} is one value, not a group of names" if name in known else None)
             raise InputError(f"{place}: {said or f'there is no option {name}{did_you_mean(name, known)} (--help lists all)'}")
         elif not (value is None and (choice or known[name].groups)):
             found.setdefault(name, (name, value))

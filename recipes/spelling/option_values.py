@@ -34,6 +34,11 @@ def checked(values: Mapping[str, tuple[str, Any]], hints: Mapping[str, Any], pla
     return {name: restored(value, hints[name]) for name, (_, value) in values.items()}
 
 
+def takes_list(hint: Any) -> bool:
+    """Whether an option may be given more than once."""
+    return typing.get_origin(typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint) is tuple
+
+
 def restored(value: Any, hint: Any) -> Any:
     """A value of JSON as an option holds it."""
     kinds = _kinds(hint)

@@ -107,9 +107,9 @@ BOMB = "a: &a [1, 1]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         ("a.yaml", "steps: 2.5\n", "--config a.yaml: steps must be a whole number, not 2.5"),
         ("a.yaml", "steps: true\n", "--config a.yaml: steps must be a whole number, not true"),
         ("a.yaml", "steps: null\n", "--config a.yaml: steps must be a whole number, not null"),
-        ("a.yaml", "lr: {a: 1}\n", "--config a.yaml: lr must be a number, not a group of names"),
+        ("a.yaml", "lr: {a: 1}\n", "--config a.yaml: lr is one value, not a group of names"),
         ("a.yaml", "subset: 2024\n", "--config a.yaml: subset must be a text (or null) (in quotes), not 2024"),
-        ("a.yaml", "reward: exact\n", "--config a.yaml: reward must be a list, each a text, not 'exact'"),
+        ("a.yaml", "reward: 3\n", "--config a.yaml: reward must be a list, each a text"),
         ("a.yaml", "tune: half\n", "--config a.yaml: tune must be one of lora, full, not 'half'"),
         ("a.yaml", "dora: yes\n", "--config a.yaml: dora must be true or false (or null), not 'yes'"),
         ("a.yaml", "steps: 3\nsteps: 4\n", "--config a.yaml: line 2: steps is given twice"),
@@ -165,6 +165,11 @@ def test_an_empty_file_and_a_mark_of_byte_order_change_nothing() -> None:
     assert config("--config", "a.yaml") == config()
     Path("a.json").write_bytes(b"\xef\xbb\xbf{}")
     assert config("--config", "a.json") == config()
+
+
+def test_one_text_is_a_list_of_one() -> None:
+    Path("a.yaml").write_text("data: a.jsonl\nreward: exact\n")
+    assert config("--config", "a.yaml") == config("--data", "a.jsonl", "--reward", "exact")
 
 
 def test_plan_takes_it_too(capsys: pytest.CaptureFixture[str]) -> None:

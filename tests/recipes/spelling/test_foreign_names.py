@@ -66,7 +66,7 @@ def test_their_names_on_the_command_line(arguments: list[str], said: str, capsys
     ("text", "said"),
     [
         ("num_generations: 8\n", "num_generations is TRL's name; here it is --completions-per-problem"),
-        ("data:\n  train_batch_size: 8\n", "data must be a text, not a group of names"),
+        ("data:\n  train_batch_size: 8\n", "data.train_batch_size is verl's name; here it is --problems-per-step"),
         ("actor_rollout_ref:\n  rollout:\n    n: 8\n", "actor_rollout_ref.rollout.n is verl's name; here it is --completions-per-problem"),
     ],
 )
