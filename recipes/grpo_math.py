@@ -22,6 +22,7 @@ from recipes.setup.command_line import given_options, guarded, parse_options
 from recipes.setup.engines import make_engine, with_engine
 from recipes.setup.options import Data, Options, Rates, TemplateArgument, absolute, check_options, with_length
 from recipes.setup.problem_mixture import by_set, load_parts, load_sets, parts_of, resolved, sets_of, stream_of
+from recipes.setup.problem_set import BOXED, Given, resolve_dtype, with_good_golds
 from recipes.setup.resuming import resumed, stored_run
 from recipes.setup.starting_point import FromAdapter, chat_of, keep_start, kept_start, start_of
 from recipes.spelling.flat_options import word_of
@@ -36,11 +37,9 @@ if TYPE_CHECKING:
     from rl.learning.policy import Policy
     from rollout.chat import Chat
     from rollout.engine import Engine
-    from rollout.player import Verify
     from verifiers.problem import Problem
 
 RATES = Rates(lora=1e-5, full=1e-6)
-BOXED = r"Please reason step by step, and put your final answer within \boxed{}."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,16 +112,6 @@ class Config(Options):
 def run(config: Config) -> int:
     """Check, load, train. Returns the exit code."""
     return train(resolve(resumed(config)))
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a Python program has as objects, where options would name it."""
-
-    problems: "Sequence[Problem]"
-    held_out: "Sequence[Problem]" = ()
-    verify: "Verify | None" = None
-    """In place of the verifier pool; the golds are then not checked."""
 
 
 def train(
@@ -277,46 +266,6 @@ def _draw_held_out(problems: "Sequence[Problem]", config: Config) -> "list[Probl
 
     places = sorted(range(len(problems)), key=lambda place: derive_seed(config.seed, "held-out", problems[place].id))
     return [problems[place] for place in sorted(places[: config.held_out])]
-
-
-def with_good_golds(
-    config: Config, problems: "Sequence[Problem]", held_out: "Sequence[Problem]", pool: Any
-) -> "tuple[list[Problem], list[Problem]]":
-    """Every verifier accepts its own gold, checked over all the data: each problem's own, or those that read answers in the rewards.
-
-    A reward of the user's own need not accept the bare gold answer, and neither must one of format or length.
-    """
-    from verifiers.worker_pool.gold_check import audit_golds, gold_judges
-    from verifiers.worker_pool.verifier_pool import VerifierPool
-
-    every, places = [*problems, *held_out], " and ".join(part.place for part in parts_of(config.data))
-    if config.reward:
-        judged = [replace(problem, verifier=judge) for judge in gold_judges(config.reward) for problem in every]
-        with VerifierPool(workers=config.workers, deadline=config.deadline) as own:
-            found = audit_golds(judged, own)
-    else:
-        found = audit_golds(every, pool)
-    bad = list({problem.id: (problem, verdict) for problem, verdict in reversed(found)}.values())[::-1]
-    if bad and not config.skip_bad_gold:
-        listed = "; ".join(f"{problem.answer!r:.60} ({verdict.status}: {verdict.detail:.80})" for problem, verdict in bad[:5])
-        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-        raise InputError(
-            f"--data {places}: {len(bad)} of {len(every)} gold answers are rejected by their own verifier: {listed}{more}; "
-            "mend them, or drop them with --skip-bad-gold"
-        )
-    if bad:
-        print(f"{places}: left out {len(bad)} problems whose gold answer its own verifier rejects", file=sys.stderr)
-    rejected = {problem.id for problem, _ in bad}
-    kept = [problem for problem in problems if problem.id not in rejected]
-    if not kept:
-        raise InputError(f"--data {places}: no gold answer is accepted by its own verifier; nothing is left to train on")
-    return kept, [problem for problem in held_out if problem.id not in rejected]
-
-
-def resolve_dtype(config: Config) -> Any:
-    import torch
-
-    return ("bf16" if torch.cuda.is_available() else "fp32") if config.dtype == "auto" else config.dtype
 
 
 def _disk_bytes(config: Config) -> int:

@@ -203,7 +203,8 @@ ROOMS = {
     ),
     "recipes.setup": Room(
         "objects from options",
-        "arithmetic choices command_line engines memory model_source online options problem_mixture problem_source resuming starting_point",
+        "arithmetic choices command_line engines memory model_source online options problem_mixture problem_set problem_source resuming "
+        "starting_point",
         ".spelling rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
     ),
     "recipes.selection": Room(
@@ -220,12 +221,12 @@ ROOMS = {
         "stories: one run each",
         "grpo_math grpo_tools quickstart",
         ".setup .spelling rl.examples rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
-        "verifiers.response_text verifiers.rewards verifiers.sandboxes verifiers.worker_pool",
+        "verifiers.response_text verifiers.rewards verifiers.sandboxes",
     ),
     "recipes.training": Room(
         "stages: one command each",
         "dpo kto offline_plan offline_run orpo sample sft",
-        "recipes .selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout",
+        ".selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout",
     ),
     "recipes.commands": Room(
         "the `reckon` command",

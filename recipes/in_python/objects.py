@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recipes.grpo_math import Given
 from recipes.in_python.closures import verify_by
 from recipes.setup.model_source import in_memory
+from recipes.setup.problem_set import Given
 from rl.runs.run_folder import read_lines
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, did_you_mean

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes.commands.cli import main
-from recipes.grpo_math import Config, with_good_golds
+from recipes.grpo_math import Config
 from recipes.setup.online import verifier_pool
 from recipes.setup.options import Options
+from recipes.setup.problem_set import with_good_golds
 from rl.runs.run_folder import read_lines
 from tests.progress_lines import without_progress
 from verifiers.child_environment import PACKAGE_ROOT
