@@ -183,7 +183,9 @@ def _of_run(run: Path, given: str, seen: tuple[str, ...]) -> ModelSource:
     if final.is_dir() and (not checkpoints or _status(run) == "done"):
         return _find(str(final), given, seen)
     if not checkpoints:
-        raise InputError(f"--model {given}: the run in {run} has no checkpoint yet, so there is no model of it; wait for one, or resume it")
+        raise InputError(
+            f"--model {given}: the run in {run} has no checkpoint yet (or only samples), so there is no model of it; wait for one"
+        )
     return _find(str(checkpoints[-1]), given, seen)
 
 
