@@ -242,7 +242,7 @@ def load_tokenizer(model: str, *, gguf_file: str | None = None) -> Any:
 
     Raises InputError with the remedy where it has none, or would run code of its own.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     if (missing := missing_place(model)) is not None:
         raise InputError(missing)
@@ -250,6 +250,8 @@ def load_tokenizer(model: str, *, gguf_file: str | None = None) -> Any:
     remedy = "save one there with save_pretrained"
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False, **({"gguf_file": gguf_file} if gguf_file else {}))
+        if not gguf_file and _is_replaced(model, tokenizer):
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(model, trust_remote_code=False)
     except (MemoryError, ImportError):
         raise
     except Exception as error:  # transformers and tokenizers have each their own, bare Exception among them, for files that are not theirs
@@ -259,6 +261,18 @@ def load_tokenizer(model: str, *, gguf_file: str | None = None) -> Any:
     if not tokenizer.encode("1 + 1 = 2", add_special_tokens=False):  # without files, transformers makes an empty one and says nothing
         raise InputError(f"cannot load a tokenizer from {place} {model!r}: it has no tokenizer files ({remedy})")
     return tokenizer
+
+
+def _is_replaced(model: str, loaded: Any) -> bool:
+    """Whether transformers took its own tokenizer of the model's type for one that was saved as `tokenizer.json` has it.
+
+    It does so for qwen2, llama and others, and keeps of the saved one the vocabulary alone: text is then split in another way, and
+    characters without a token of that kind (a space) are silently lost.
+    """
+    from transformers.models.auto.tokenization_auto import get_tokenizer_config
+
+    as_saved = ("TokenizersBackend", "PreTrainedTokenizerFast")
+    return get_tokenizer_config(model).get("tokenizer_class") in as_saved and type(loaded).__name__ not in as_saved
 
 
 def own_code(model: str, error: Exception) -> str:

@@ -6,6 +6,7 @@ import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from recipes.setup.arithmetic import model_shape
 from rollout.chat import Chat, load_tokenizer
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
@@ -147,6 +148,16 @@ def test_spaces_and_line_breaks_survive():
     chat = Chat(make_chat_tokenizer())
     for text in (" leading", "trailing ", "two  spaces", "a\n\nb\t", "x , y ."):
         assert chat.decode(chat.encode(text)) == text
+
+
+def test_a_tokenizer_of_its_own_is_not_replaced_by_its_models_type(tokenizer, tmp_path):
+    """transformers would split text as Qwen2 does, and lose the spaces, for which this vocabulary has no token of Qwen2's."""
+    tokenizer.save_pretrained(tmp_path)
+    model_shape(len(tokenizer)).save_pretrained(tmp_path)
+    text = "<think>7+8=15 5+6+1=12</think><answer>125</answer>"
+    loaded = load_tokenizer(str(tmp_path))
+    assert loaded.encode(text) == tokenizer.encode(text)
+    assert Chat(loaded).decode(loaded.encode(text)) == text
 
 
 def test_a_folder_without_a_tokenizer_is_one_line_with_the_remedy(tmp_path):
