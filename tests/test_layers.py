@@ -215,7 +215,7 @@ ROOMS = {
     "recipes.in_python": Room(
         "the commands as functions over objects, behind `import reckon`",
         "",
-        "recipes .setup .training rl.learning rl.loop rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
+        "recipes .setup .spelling .training rl.learning rl.loop rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
     ),
     "recipes": Room(
         "stories: one run each",

@@ -4,13 +4,14 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recipes.in_python.closures import verify_by
 from recipes.setup.model_source import in_memory
 from recipes.setup.problem_set import Given
+from recipes.spelling.flat_options import built, choices_of, flat_options
 from rl.runs.run_folder import read_lines
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, did_you_mean
@@ -80,11 +81,17 @@ def folder_of(run: str | Path | None, method: str) -> Path:
 
 
 def config_of(kind: Any, options: Mapping[str, Any], **own: Any) -> Any:
-    """A command's Config. Raises InputError for an option that it has not, with the nearest that it has."""
-    known = {field.name for field in fields(kind)}
+    """A command's Config: choices as objects (engine=VLLM(memory=0.5)), or as the command line has them (engine="vllm", engine_memory=0.5).
+
+    Raises InputError for an option that it has not, with the nearest that it has, and for one that what is chosen would ignore.
+    """
+    choices = choices_of(kind)
+    known = flat_options(kind).keys() | choices.keys()
     if unknown := next((name for name in options if name not in known), None):
         raise InputError(f"there is no option {unknown!r}" + (did_you_mean(unknown, known) or f"; there are {', '.join(sorted(known))}"))
-    return kind(**own, **options)
+    given = {**own, **options}
+    objects = {name: value for name, value in given.items() if name in choices and (value is None or is_dataclass(value))}
+    return replace(built(kind, {name: value for name, value in given.items() if name not in objects}, str), **objects)
 
 
 def data_file(rows: Any, run: Path, what: str) -> str:

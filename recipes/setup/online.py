@@ -12,6 +12,7 @@ from typing import Any
 from recipes.setup import choices
 from recipes.setup.model_source import ModelSource, find_model
 from recipes.setup.options import Options, check_options, optimizer_of, to_json
+from recipes.setup.problem_mixture import sets_of
 from recipes.setup.resuming import steps_done, with_changes
 from recipes.setup.reward_code import changed, reward_code
 from recipes.spelling.flat_options import flat_values, word_of
@@ -31,7 +32,7 @@ from rl.objectives.credit import UnfitReward
 from rl.objectives.policy_gradient import KL, Correction, k1, k2, k3
 from rl.runs.html_report import write_report
 from rl.runs.run_folder import Position, RunFolder, read_lines, write_json
-from rl.runs.tracking import Service, Tracker, check_tracker
+from rl.runs.tracking import SHOWN, Service, Tracker, check_tracker
 from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
 from rollout.engine import Engine, Sampling
@@ -236,7 +237,10 @@ def train_online(
         seed=options.seed,
         ahead=options.ahead,
     )
-    tracker = Tracker(run.metrics_path, steps=options.steps, name=name, tracker=service_of(options), config=flat_values(options))
+    shown = SHOWN | {f"eval/{name}/accuracy": (name, "{:.1%}") for name in sets_of(getattr(options, "eval", ()))}
+    tracker = Tracker(
+        run.metrics_path, steps=options.steps, name=name, tracker=service_of(options), config=flat_values(options), shown=shown
+    )
     run.write_manifest(status="running")
     with interruptible(), tracker:
         try:

@@ -265,6 +265,10 @@ def _chosen(choice: Choice, left: dict[str, Any], chosen: dict[str, str], said: 
         if not counts[word]:
             chosen[choice.flat] = ""
             return None
+    if word not in choice.kinds:
+        raise InputError(
+            f"{said(choice.flat)} must be one of {', '.join(choice.kinds)}, not {word!r:.60}{did_you_mean(str(word), choice.kinds)}"
+        )
     kind, chosen[choice.flat] = choice.kinds[word], word
     settings, inner, missing = {}, choices_of(kind), []
     begun = [name for name in _names_in(kind) if name in left]

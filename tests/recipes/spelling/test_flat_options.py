@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,18 @@ def test_choices_cannot_hold_what_they_ignore() -> None:
         HF(memory=0.5)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="clip_high"):
         choices.RLOO(clip_high=0.3)  # type: ignore[call-arg]
+
+
+def test_python_may_write_a_choice_as_an_object_or_in_words() -> None:
+    from recipes.in_python.objects import config_of
+
+    flat = {"engine": "vllm", "engine_memory": 0.5, "tune": "full", "kl_coef": 0.1, "reference": "ema", "steps": 3}
+    nested = {"engine": VLLM(memory=0.5), "tune": Full(), "kl": KL(0.1, reference=MovingAverage()), "steps": 3}
+    assert config_of(grpo_math.Config, flat, model="m") == config_of(grpo_math.Config, nested, model="m")
+    for options, said in [
+        ({"engine": "vlm"}, "engine must be one of hf, vllm, server, ray, auto, not 'vlm'; did you mean vllm?"),
+        ({"tune": "full", "lora_rank": 4}, "lora_rank would be ignored with tune full"),
+        ({"lora_rnk": 4}, "there is no option 'lora_rnk'; did you mean lora_rank?"),
+    ]:
+        with pytest.raises(InputError, match="^" + re.escape(said)):
+            config_of(grpo_math.Config, options)
