@@ -246,8 +246,8 @@ def load_tokenizer(model: str, *, gguf_file: str | None = None) -> Any:
 
     if (missing := missing_place(model)) is not None:
         raise InputError(missing)
-    place = "folder" if Path(model).is_dir() else "hub id"
-    remedy = "save one there with save_pretrained"
+    place = f"the file {gguf_file} of" if gguf_file else "folder" if Path(model).is_dir() else "hub id"
+    remedy = "it is damaged, or of a kind that transformers does not read" if gguf_file else "save one there with save_pretrained"
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False, **({"gguf_file": gguf_file} if gguf_file else {}))
         if not gguf_file and _is_replaced(model, tokenizer):

@@ -203,8 +203,8 @@ ROOMS = {
     ),
     "recipes.setup": Room(
         "objects from options",
-        "arithmetic choices command_line engines memory model_source online options problem_mixture problem_set problem_source resuming "
-        "starting_point",
+        "arithmetic choices command_line engines memory model_card model_source online options problem_mixture problem_set problem_source "
+        "resuming starting_point",
         ".spelling rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
     ),
     "recipes.selection": Room(

@@ -25,6 +25,7 @@ COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or
     "verifiers": ("recipes.commands.verifier_list", "the verifiers and their parameters, a line each"),
     "audit": ("recipes.commands.audit", "golds that fail, conflicts, duplicates, leaks and answer types of a data set"),
     "merge": ("recipes.commands.merge", "a run, a checkpoint or an adapter as one plain model, checked against what it was"),
+    "push": ("recipes.commands.push", "a model or an adapter to the Hugging Face hub, with a card that says how it was made"),
     "plot": ("recipes.commands.plot", "draw the plots of a run again"),
     "mine": (
         "data_pipeline.commands.mine_command",

@@ -225,7 +225,8 @@ class Learner:
 
     def save_model(self, folder: Path) -> None:
         """In the format of transformers (full) or peft (adapter), loadable by `from_pretrained`."""
-        self.model.save_pretrained(folder)
+        kept = {"save_embedding_layers": False} if self.lora else {}  # the base's own; to decide, peft would ask the hub at each save
+        self.model.save_pretrained(folder, **kept)
 
     def save(self, folder: Path) -> None:
         """The model as `save_model`, and what else a bit-exact continuation needs."""

@@ -1,0 +1,95 @@
+"""The card (README.md) of a model on the hub, made from what its run says of itself: facts, and no claims beyond them.
+
+Paths of this machine stay out: of a path the name alone is written. Without a run there is little to say, and little is said.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from verifiers.atomic_files import read_file
+
+DEFAULTS_SAY_NOTHING = (None, "", False, [], ())
+_NOT_FOR_OTHERS = ("run", "resume", "overwrite", "track", "url", "folder", "address")  # of this machine and its network
+_SHOWN = ("reward", "accuracy", "length", "loss", "eval/accuracy", "eval/loss")
+
+
+def write_card(path: Path, *, name: str, run: Path | None, base: str | None, adapter: bool) -> None:
+    """Writes the card of `name`. `run`: the folder of the run that made it; `base`: the hub id of what an adapter is on."""
+    from huggingface_hub import ModelCardData
+
+    config, manifest = ({}, {}) if run is None else (_read(run / "config.json"), _read(run / "manifest.json"))
+    data = ModelCardData(
+        library_name="peft" if adapter else "transformers",
+        pipeline_tag="text-generation",
+        base_model=base,
+        tags=["reckon", *_method(config)],
+    )
+    sections = [
+        f"# {name.rpartition('/')[2]}",
+        f"{'An adapter (LoRA)' if adapter else 'A model'} trained with Reckon" + (f", on {base}." if base else "."),
+        *_numbers(run),
+        *_made_with(config, manifest),
+    ]
+    path.write_text(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n", encoding="utf-8")
+
+
+def _method(config: dict[str, Any]) -> list[str]:
+    algorithm = config.get("options", {}).get("algorithm")
+    name = algorithm.get("name") if isinstance(algorithm, dict) else algorithm
+    return [name] if isinstance(name, str) else []
+
+
+def _numbers(run: Path | None) -> list[str]:
+    """The first and the last of each number that says how the run went."""
+    if run is None:
+        return []
+    from rl.runs.run_folder import read_lines
+
+    rows = read_lines(run / "metrics.jsonl")
+    lines = []
+    for key in _SHOWN:
+        seen = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float)]
+        if seen:
+            (first, before), (last, after) = seen[0], seen[-1]
+            lines.append(f"| {key} | {before:.4g} (step {first}) | {after:.4g} (step {last}){_interval(key, rows[-1])} |")
+    return ["\n".join(["| | first | last |", "|---|---|---|", *lines])] if lines else []
+
+
+def _interval(key: str, row: dict[str, Any]) -> str:
+    if key != "eval/accuracy" or "eval/low" not in row:
+        return ""
+    return f", 95 % {row['eval/low']:.3f} to {row['eval/high']:.3f}, of {int(row['eval/total'])}"
+
+
+def _made_with(config: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
+    options = config.get("options", {})
+    lines = [
+        f"{key} = {_shown(value)}" for key, value in options.items() if value not in DEFAULTS_SAY_NOTHING and key not in _NOT_FOR_OTHERS
+    ]
+    packages = {name: found for name, found in manifest.get("packages", {}).items() if found != "not installed"}
+    versions = ", ".join(f"{name} {found}" for name, found in packages.items())
+    made = [f"Made with {versions}, Python {manifest.get('python')}."] if versions else []
+    return [*(["## Options", "```\n" + "\n".join(lines) + "\n```"] if lines else []), *made]
+
+
+def _worth_saying(key: str, value: Any) -> bool:
+    return value not in DEFAULTS_SAY_NOTHING and key not in _NOT_FOR_OTHERS
+
+
+def _shown(value: Any) -> str:
+    """One line; of an absolute path, and of a file with a function in it, the last part."""
+    if isinstance(value, list):
+        return " ".join(map(_shown, value))
+    if isinstance(value, dict):  # a choice and what belongs to it
+        return ", ".join(f"{key} {_shown(each)}".removeprefix("name ") for key, each in value.items() if _worth_saying(key, each))
+    text = " ".join(str(value).split())
+    return text.rpartition("/")[2] if text.startswith("/") else text
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(read_file(path))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
