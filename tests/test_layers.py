@@ -209,7 +209,7 @@ ROOMS = {
     ),
     "recipes.selection": Room(
         "stored rollouts to training data: `reckon data`",
-        "data_command problem_difficulty",
+        "accepted_responses data_command data_text problem_difficulty self_play",
         ".setup data_pipeline.cleaning rl.loop rollout verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
     ),
     "recipes.in_python": Room(
@@ -225,8 +225,8 @@ ROOMS = {
     ),
     "recipes.training": Room(
         "stages: one command each",
-        "dpo kto offline_plan offline_run orpo sample sft",
-        ".selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout",
+        "dpo kto offline_plan offline_run orpo rft sample sft spin",
+        ".selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout verifiers.rewards",
     ),
     "recipes.commands": Room(
         "the `reckon` command",

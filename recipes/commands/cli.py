@@ -19,6 +19,8 @@ COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or
     "dpo": ("recipes.training.dpo", "preferences out of pairs of answers: DPO, IPO, hinge, robust, SimPO"),
     "orpo": ("recipes.training.orpo", "likelihood and preference in one, out of pairs, without a reference"),
     "kto": ("recipes.training.kto", "preferences out of single answers with a label"),
+    "rft": ("recipes.training.rft", "rounds of sampling, keeping right answers and learning from them: RFT, STaR, ReST-EM"),
+    "spin": ("recipes.training.spin", "rounds of the data's answers against the model's own, by DPO: self-play"),
     "data": ("recipes.selection.data_command", "training data out of stored rollouts: sft, pairs, difficulty"),
     "plan": ("recipes.commands.plan", "what a recipe would do: options, loss, tokens, memory; without running it"),
     "verify": ("recipes.commands.verify", "one verdict for each row of a JSONL file or a pipe"),

@@ -6,9 +6,10 @@ problems that are always or never solved would seem rarer than they are. Respons
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from recipes.selection.stored_responses import StoredResponse
+from recipes.selection.stored_responses import StoredResponse, store_files, stored_responses
 from recipes.selection.tally import NO_VERDICT, Tally
 from rl.loop.evaluate import Accuracy, pass_at_k
 from verifiers.input_error import InputError
@@ -62,6 +63,17 @@ def solve_rates(stored: Iterable[tuple[Problem, Sequence[StoredResponse]]], tall
             yield SolveRate(problem, Accuracy(right, len(judged), len(responses) - len(judged)))
 
 
+def solved_in(*places: Path | str) -> Accuracy:
+    """Over all responses of these stores. Raises InputError for a place that holds none."""
+    return overall(list(solve_rates(stored_responses(store_files(places)), Tally("problems"))))
+
+
+def overall(measured: Sequence[SolveRate]) -> Accuracy:
+    """Over all responses."""
+    right, total, without = (sum(getattr(each.solved, name) for each in measured) for name in ("right", "total", "without_verdict"))
+    return Accuracy(right, total, without)
+
+
 def chosen_problems(measured: Iterable[SolveRate], wanted: Curriculum, tally: Tally) -> list[SolveRate]:
     """Those that are neither too hard nor too easy, in the order asked for; problems that are equally hard stay by id."""
     kept: list[SolveRate] = []
@@ -108,7 +120,7 @@ def mean_pass_at_k(measured: Sequence[SolveRate]) -> Mapping[int, tuple[float, i
 def summary(measured: Sequence[SolveRate]) -> str:
     """For the reader's eyes: how many problems are how hard, and pass@k."""
     rates = [each.solved.value for each in measured]
-    solved = Accuracy(sum(each.solved.right for each in measured), sum(each.solved.total for each in measured))
+    solved = overall(measured)
     never, always = sum(rate == 0 for rate in rates), sum(rate == 1 for rate in rates)
     low, high = solved.interval
     lines = [f"{solved.right:,} of {solved.total:,} responses right: {solved.value:.1%} (95 % interval {low:.1%} to {high:.1%})"]

@@ -129,10 +129,11 @@ def fingerprint(problems: Sequence[Problem]) -> str:
     return hashlib.blake2b(json.dumps(content, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
 
 
-def open_run(options: Options, problems: Sequence[Problem], *, needed_bytes: int = 0) -> RunFolder:
+def open_run(options: Options, problems: Sequence[Problem], *, needed_bytes: int = 0, done: int | None = None) -> RunFolder:
     """A new run folder, or the one to resume, locked. Raises InputError where it exists, is missing, in use, or of other problems.
 
-    Called when everything that can fail has been tried, because `--overwrite` deletes the earlier run here.
+    Called when everything that can fail has been tried, because `--overwrite` deletes the earlier run here. `done`: steps, where no
+    checkpoint says it.
     """
     facts = {"problems": len(problems), "fingerprint": fingerprint(problems)}
     rewards = reward_code(options.reward or [problem.verifier for problem in problems])
@@ -148,7 +149,7 @@ def open_run(options: Options, problems: Sequence[Problem], *, needed_bytes: int
     if said := changed(config["rewards"], rewards) if isinstance(config.get("rewards"), dict) else "":
         print(f"--resume {options.resume}: {said}", file=sys.stderr)
     run.lock()
-    if (updated := with_changes(config, options, step=steps_done(run.path))) is not config:
+    if (updated := with_changes(config, options, step=steps_done(run.path) if done is None else done)) is not config:
         write_json(run.path / "config.json", updated)
     return run
 

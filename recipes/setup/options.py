@@ -36,7 +36,8 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
         ("steps", "problems_per_step", "completions_per_problem", "updates_per_rollout", "epochs_per_rollout",
          "tokens_per_micro_batch", "max_completion_length",
          "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers",
-         "problems_per_chunk", "max_turns", "tool_output", "tools_at_once", "examples_per_step", "max_length", "show_mask"),
+         "problems_per_chunk", "max_turns", "tool_output", "tools_at_once", "examples_per_step", "max_length", "show_mask",
+         "rounds"),
         COUNT,
     ),
     **dict.fromkeys(

@@ -22,7 +22,7 @@ MAY_CHANGE = frozenset(
     {
         *("tokens_per_micro_batch", "gradient_checkpointing", "attention", "packing", "tools_at_once"),  # memory
         *("max_sequences", "engine"),  # other draws, of the same distribution
-        *("steps", "eval_every", "checkpoint_every"),
+        *("steps", "rounds", "eval_every", "checkpoint_every"),
         *("track", "workers", "deadline"),
     }
 )

@@ -19,7 +19,9 @@ from verifiers.input_error import InputError, missing_place
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfflineOptions:
+class WrittenData:
+    """What is read, and how it becomes tokens."""
+
     model: str = ""
     """Hub id or folder of any causal language model; what an earlier run learnt (its folder, a checkpoint, an adapter); a GGUF file."""
     gguf_file: str | None = None
@@ -57,6 +59,11 @@ class OfflineOptions:
     """Print so many examples with the tokens that train set apart, and stop."""
     show_ids: bool = False
     """With --show-mask: a line for each token, with its id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Updates:
+    """What trains, for how long and at which rate."""
 
     tune: Tune = Lora()
     """Train a low-rank adapter or all parameters."""
@@ -97,6 +104,11 @@ class OfflineOptions:
     """AdamW's term in the denominator."""
     max_grad_norm: float = 1.0
     """The gradient is scaled down to this norm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineOptions(Updates, WrittenData):
+    """All of it, and the life of a run."""
 
     seed: int = 0
     """All randomness is a function of it."""

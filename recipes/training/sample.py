@@ -35,18 +35,15 @@ from verifiers.input_error import InputError, missing_place
 if TYPE_CHECKING:
     from rl.learning.policy import Policy
     from rl.runs.run_folder import RunFolder
-    from rollout.player import Group, Player
+    from rollout.chat import Chat
+    from rollout.player import Group, Player, Verify
     from verifiers.problem import Problem
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """Completions of any model for your problems, scored, into a store."""
+class ProblemData:
+    """Which problems, and how they are read."""
 
-    model: str = ""
-    """Hub id or folder of any causal language model; what a run learnt (its folder, a checkpoint, an adapter); a GGUF file."""
-    gguf_file: str | None = None
-    """Of a folder with several GGUF files, or a hub id: the file to read."""
     data: str = ""
     """JSONL file of problems (ours, GSM8K's, MATH's), or a name or folder for `datasets`."""
     subset: str | None = None
@@ -68,6 +65,11 @@ class Config:
     trust_data_verifiers: bool = False
     """Let rows name code (`file.py:function`) as their verifier, which then runs here."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class Speech:
+    """How the model is spoken to, and what it says sampled."""
+
     system_prompt: str = BOXED
     """First message; "" for none."""
     prefill: str = ""
@@ -77,8 +79,6 @@ class Config:
     template_arg: TemplateArgument = ()
     """What the chat template reads besides the messages, as name=value, such as enable_thinking=false; repeatable."""
 
-    completions_per_problem: int = 8
-    """G: completions sampled for each problem."""
     max_completion_length: int = 1024
     """Tokens of a completion at most."""
     temperature: float = 1.0
@@ -94,13 +94,38 @@ class Config:
     """What samples: vllm; server (a running vLLM server); hf (transformers' generate); ray (several of vllm or hf, each an actor with a GPU
     or a core of its own). auto takes vllm when it is installed."""
 
-    reward: Reward = ()
-    """A verifier's name, `package.module:function` or `file.py:function`, optionally `(parameter=value, ...)` and `=weight`; also
-    `gate(a, b)` and `minimum(a, b)`. Repeatable, the first decides what counts as right. Default: each problem's own verifier."""
     workers: int = 2
     """Verifier processes."""
     deadline: float = 10.0
     """Seconds for one verdict; past it the verifier is killed and the completion has none."""
+
+    ahead: ClassVar[int] = 0  # engines ask: nothing is updated meanwhile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged(Speech):
+    """Several completions of each problem, scored."""
+
+    completions_per_problem: int = 8
+    """G: completions sampled for each problem."""
+    reward: Reward = ()
+    """A verifier's name, `package.module:function` or `file.py:function`, optionally `(parameter=value, ...)` and `=weight`; also
+    `gate(a, b)` and `minimum(a, b)`. Repeatable, the first decides what counts as right. Default: each problem's own verifier."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartingModel:
+    """What the first completion is sampled from."""
+
+    model: str = ""
+    """Hub id or folder of any causal language model; what a run learnt (its folder, a checkpoint, an adapter); a GGUF file."""
+    gguf_file: str | None = None
+    """Of a folder with several GGUF files, or a hub id: the file to read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Judged, ProblemData, StartingModel):
+    """Completions of any model for your problems, scored, into a store."""
 
     seed: int = 0
     """All randomness is a function of it."""
@@ -110,8 +135,6 @@ class Config:
     """Delete an earlier run in that folder first."""
     resume: Path | None = None
     """Continue this run exactly where it stopped; all other options come from it."""
-
-    ahead: ClassVar[int] = 0  # engines ask: nothing is updated meanwhile
 
 
 def run(config: Config) -> int:
@@ -191,7 +214,8 @@ def _load_policy(config: Config) -> "Policy":
         return Policy(source.load_model(config.dtype, lora=True), dtype=config.dtype)  # as wide as a LoRA's base: nothing trains
 
 
-def _load_data(config: Config) -> "list[Problem]":
+def load_data(config: Config) -> "list[Problem]":
+    """The problems that the options name. Raises InputError for what cannot be used."""
     problems = load_problems(
         config.data, subset=config.subset, split=config.split or "train", limit=config.limit, prompt_field=config.prompt_column,
         answer_field=config.answer_column, skip_bad_gold=config.skip_bad_gold, trust_verifiers=config.trust_data_verifiers,
@@ -202,23 +226,33 @@ def _load_data(config: Config) -> "list[Problem]":
     return problems
 
 
+def checked(config: Config, opened: ExitStack, given: Given | None = None) -> "tuple[Config, list[Problem], Chat, Verify]":
+    """(options, problems, how to speak, who judges): everything that can be wrong with them is found before any weights are read.
+
+    Raises InputError.
+    """
+    config = with_engine(config)
+    problems = list(given.problems) if given else load_data(config)
+    from recipes.setup import online  # torch and transformers: only once the cheap mistakes are ruled out
+
+    online.check_folder(config)
+    config = replace(config, dtype=resolve_dtype(config))  # a run that is resumed elsewhere computes as it began
+    chat, context = chat_of(config, find_model(config.model, gguf_file=config.gguf_file))
+    problems = online.check_prompts(problems, chat, config, context, skip=config.skip_long_prompts)
+    if given and given.verify:
+        return config, problems, chat, given.verify
+    pool = opened.enter_context(online.verifier_pool(config, problems))
+    problems, _ = with_good_golds(config, problems, [], pool)
+    return config, problems, chat, pool.verify_many
+
+
 def _prepare(config: Config, opened: ExitStack, given: Given | None) -> "tuple[Player, list[Problem], RunFolder]":
     """Everything is checked before the model is loaded, and the folder made when all of it works."""
     with watched("checking the options, the data and the rewards"):
-        config = with_engine(config)
-        problems = list(given.problems) if given else _load_data(config)
-        from recipes.setup import online  # torch and transformers: only once the cheap mistakes are ruled out
-        from rollout.store import Source
+        config, problems, chat, verify = checked(config, opened, given)
+    from recipes.setup import online
+    from rollout.store import Source
 
-        online.check_folder(config)
-        config = replace(config, dtype=resolve_dtype(config))  # a run that is resumed elsewhere computes as it began
-        chat, context = chat_of(config, find_model(config.model, gguf_file=config.gguf_file))
-        problems = online.check_prompts(problems, chat, config, context, skip=config.skip_long_prompts)
-        verify = given.verify if given else None
-        if verify is None:
-            pool = opened.enter_context(online.verifier_pool(config, problems))
-            verify = pool.verify_many
-            problems, _ = with_good_golds(config, problems, [], pool)
     policy = _load_policy(config)
     longest = max(len(chat.render(problem)) for problem in problems) + config.max_completion_length
     engine = make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)
