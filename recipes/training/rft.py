@@ -20,7 +20,6 @@ from recipes.selection.data_command import SftConfig
 from recipes.selection.data_command import run as select
 from recipes.setup.choices import Lora
 from recipes.setup.command_line import guarded, parse_options
-from recipes.setup.options import check_numbers
 from recipes.setup.resuming import resumed
 from recipes.training import rounds, sample, sft
 from recipes.training.offline_options import Updates
@@ -61,7 +60,6 @@ def run(config: Config) -> int:
 
 def resolve(config: Config) -> Config:
     """Paths made absolute. Raises InputError for what is missing, cannot be or would be ignored."""
-    check_numbers(replace(config, temperature=config.temperature or 1.0))
     config.check()
     config = rounds.settled(config, _from_data(config))
     resolve_training(replace(_training(config, 1), resume=config.resume), sft.RATES)

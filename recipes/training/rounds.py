@@ -25,7 +25,7 @@ from recipes.grpo_math import Given, resolve_dtype
 from recipes.selection.problem_difficulty import solved_in
 from recipes.setup.command_line import given_options
 from recipes.setup.engines import with_engine
-from recipes.setup.options import absolute
+from recipes.setup.options import absolute, check_numbers
 from recipes.setup.problem_source import load_problems
 from recipes.setup.resuming import MAY_CHANGE, stored_run
 from recipes.setup.starting_point import FromAdapter, lora_of, start_of
@@ -351,5 +351,6 @@ def count_rows(path: Path) -> int:
 
 def settled(options: Any, sampling: sample.Config) -> Any:
     """Its places made absolute and the model pinned to what it means now, as `reckon sample` does. Raises InputError."""
+    check_numbers(replace(options, temperature=options.temperature or 1.0))
     options, found = with_engine(options), sample.resolve(sampling)
     return replace(options, model=found.model, data=found.data, eval_data=options.eval_data and absolute(options.eval_data))

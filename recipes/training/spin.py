@@ -21,7 +21,7 @@ from recipes.selection.data_text import SAME
 from recipes.selection.self_play import write_self_play
 from recipes.setup.choices import Lora
 from recipes.setup.command_line import guarded, parse_options
-from recipes.setup.options import Reward, check_numbers
+from recipes.setup.options import Reward
 from recipes.setup.problem_source import load_rows, source_name
 from recipes.setup.resuming import resumed
 from recipes.training import dpo, rounds, sample
@@ -88,7 +88,6 @@ def run(config: Config) -> int:
 
 def resolve(config: Config) -> Config:
     """Paths made absolute. Raises InputError for what is missing, cannot be or would be ignored."""
-    check_numbers(config)
     if not config.beta > 0:
         raise InputError(f"--beta must be a number above 0, not {config.beta}")
     config = rounds.settled(config, _from_data(config))
@@ -131,7 +130,7 @@ def _problem_of(row: Mapping[str, Any], fields: Any) -> "Problem":
         raise InputError(f"it ends with the {last['role']}'s turn; it should end with the assistant's, after a prompt")
     odd = [message for message in written.messages if not isinstance(message["content"], str) or message.keys() != {"role", "content"}]
     if odd or written.arguments:
-        raise InputError("it has tools, or messages that are more than a role and a text, which are not sampled from; leave the row out")
+        raise InputError("it has tools, or messages that are more than a role and a text, which are not sampled from; leave it out")
     if not last["content"].strip():
         raise InputError("the assistant's turn is empty")
     return make_problem([{"role": m["role"], "content": m["content"]} for m in before], last["content"], verifier=SAME)
