@@ -70,7 +70,7 @@ def _sampled(file: Path) -> int:
 def store(world: World, folder: Path) -> Spent:
     """One store for every method that samples nothing, and the files that are selected from it."""
     words = ("sample", "--model", world.model, "--data", str(world.train), *world.sampling, *world.store)
-    spent = called((*words, "--seed", str(world.seed), "--run", str(folder / "store")), folder / "store")
+    spent = called((*words, "--seed", str(world.seed), "--run", str(folder / "store"), "--overwrite"), folder / "store")
     for kind, name in ((("sft",), "sft"), (("pairs",), "pairs"), (("pairs", "--format", "kto"), "kto")):
         out, own = folder / f"{name}.jsonl", world.own.get(f"select_{name}", ())
         spent += called(("data", kind[0], str(folder / "store"), "--out", str(out), *kind[1:], *own), folder / f"select_{name}")
@@ -79,7 +79,7 @@ def store(world: World, folder: Path) -> Spent:
 
 def _training(world: World, command: str, run: Path, *, name: str = "") -> Words:
     own = world.own.get(name or command, ())
-    return (command, "--model", world.model, *world.tune, "--seed", str(world.seed), "--run", str(run), *own)
+    return (command, "--model", world.model, *world.tune, "--seed", str(world.seed), "--run", str(run), "--overwrite", *own)
 
 
 def written(command: str, data: str) -> Method:
@@ -108,7 +108,7 @@ def rft(world: World, folder: Path, run: Path) -> Steps:
     select = ("data", "sft", str(folder / "store"), str(store2), "--out", str(data), *world.own.get("select_sft", ()))
     return [
         ((*_training(world, "sft", first), "--data", str(folder / "sft.jsonl")), first),
-        ((*sample, "--seed", str(world.seed + 1), "--run", str(store2)), store2),
+        ((*sample, "--seed", str(world.seed + 1), "--run", str(store2), "--overwrite"), store2),
         (select, run.with_name(f"{run.name}_select")),
         ((*_training(world, "sft", run), "--data", str(data)), run),
     ]

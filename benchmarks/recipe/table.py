@@ -9,7 +9,8 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +20,33 @@ from benchmarks.recipe.held_out import judged
 from benchmarks.recipe.methods import METHODS, Missing, store, trained
 from benchmarks.recipe.picture import draw
 from benchmarks.recipe.worlds import World, real, tiny
+from rl.runs.run_folder import write_json
 
 
 def compared(world: World, folder: Path, methods: Sequence[str]) -> dict[str, Any]:
-    """The start, the store and each method, measured."""
+    """The start, the store and each method, measured. What the folder's results hold already is not measured again."""
     asked: dict[str, Any] = {"system": world.system, "max_tokens": world.max_tokens}
-    found: dict[str, Any] = {"start": judged(world.model, None, world.held_out, **asked)}
-    try:
-        found["store"] = store(world, folder).as_json()
-    except Missing as missing:
-        found["store"] = {"missing": str(missing)}
-    for method in methods:
+    results = folder / "results.json"
+    found: dict[str, Any] = json.loads(results.read_text()) if results.exists() else {}
+    measures: dict[str, Callable[[], dict[str, Any]]] = {
+        "start": lambda: judged(world.model, None, world.held_out, **asked),
+        "store": lambda: store(world, folder).as_json(),
+    }
+
+    def by(method: str) -> dict[str, Any]:
+        left, spent = trained(method, world, folder)
+        return judged(world.model, left, world.held_out, **asked) | spent
+
+    for name, measure in {**measures, **{method: partial(by, method) for method in methods}}.items():
+        if name in found:
+            continue
         try:
-            left, spent = trained(method, world, folder)
+            found[name] = measure()
         except Missing as missing:
-            found[method] = {"missing": str(missing)}
+            found[name] = {"missing": str(missing)}
         else:
-            found[method] = judged(world.model, left, world.held_out, **asked) | spent
-        print(f"{world.name}: {method}: {found[method]}", flush=True)
+            write_json(results, {name: row for name, row in found.items() if "missing" not in row})
+        print(f"{world.name}: {name}: {found[name]}", flush=True)
     return found
 
 
@@ -72,7 +82,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="of the tiny model")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--plot", type=Path, help="an SVG to draw")
-    parser.add_argument("--keep", type=Path, help="a new folder for the runs (default: a temporary one)")
+    parser.add_argument("--keep", type=Path, help="the runs' folder, in which a broken off comparison goes on (default: a temporary one)")
     given = parser.parse_args()
     model = checked_model(given.model) if given.model else None
     results: dict[str, dict[str, Any]] = {}
@@ -83,7 +93,6 @@ def main() -> int:
         for make in worlds:
             world = make()
             results[world.name] = compared(world, world.train.parent, given.methods)
-            print(f"so far: {json.dumps(results)}", flush=True)
     print(markdown(results))
     if given.plot:
         draw(results, given.plot)

@@ -102,7 +102,7 @@ def test_costs_are_counted_from_what_a_run_left(tmp_path: Path, monkeypatch: pyt
 def test_commands_have_the_worlds_options(world: World, tmp_path: Path) -> None:
     ((words, run),) = methods.METHODS["DPO"](world, tmp_path, tmp_path / "run")
     assert run == tmp_path / "run"
-    assert " ".join(words) == f"dpo --model m --tune full --seed 3 --run {run} --beta 0.3 --data {tmp_path / 'pairs.jsonl'}"
+    assert " ".join(words) == f"dpo --model m --tune full --seed 3 --run {run} --overwrite --beta 0.3 --data {tmp_path / 'pairs.jsonl'}"
 
 
 def test_the_second_round_samples_from_the_first(world: World, tmp_path: Path) -> None:
