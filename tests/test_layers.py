@@ -383,7 +383,7 @@ def test_modules_named_in_strings_and_texts_exist():
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not _names_nothing(node.value.partition(":")[0]), f"{where}:{node.lineno}: {node.value}"
                 assert not _missing(node.value, own), f"{where}:{node.lineno}: there is no {_missing(node.value, own)}"
-    for page in (*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
+    for page in (*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
         assert not _missing(page.read_text(), own), f"{page.name}: there is no {_missing(page.read_text(), own)}"
 
 

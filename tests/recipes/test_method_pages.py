@@ -1,0 +1,112 @@
+"""The pages of docs/methods/ and the README against the code: formulas, commands, rows of data, links, and Python."""
+
+import ast
+import importlib
+import json
+import re
+import shlex
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import reckon
+from recipes.commands import plan
+from recipes.commands.cli import COMMANDS
+from recipes.selection import data_command
+from recipes.setup.command_line import parse_options
+from rl.examples.written import read_labelled, read_pair, read_supervised
+from rl.objectives.algorithms import ALGORITHMS, describe_algorithm, named
+from rl.objectives.objective import describe
+from rl.objectives.policy_gradient import KL, Correction
+from rl.objectives.preferences import preference
+from rl.objectives.supervised import sft
+from verifiers.problem import Problem
+from verifiers.rewards.problem_file import row_reader
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = sorted((DOCS / "methods").glob("*.md"))
+README = DOCS.parent / "README.md"
+online = partial(named, max_completion_length=1024)
+VALUES: dict[str, list[str]] = {  # of each page its formulas, in order
+    "sft": [describe(sft())],
+    "dpo": [
+        *(describe(preference(name)) for name in ("sigmoid", "hinge", "ipo", "robust", "simpo")),
+        describe(preference("sigmoid", label_smoothing=0.1)),
+        describe(preference("sigmoid", nll_coef=1.0)),
+    ],
+    "orpo": [describe(preference("orpo"))],
+    "kto": [describe(preference("kto"))],
+    "grpo": [
+        *(describe_algorithm(online(name)) for name in ALGORITHMS if name != "raft"),
+        describe_algorithm(online("grpo", kl=KL(0.04), correction=Correction(), entropy_coef=0.001)),
+    ],
+    "rft": [describe(sft()), describe_algorithm(online("raft"))],
+    "spin": [describe(preference("sigmoid"))],
+}
+READERS: dict[str, Any] = {
+    **dict.fromkeys(("sft", "spin"), read_supervised), **dict.fromkeys(("dpo", "orpo"), read_pair), "kto": read_labelled
+}  # fmt: skip
+
+
+def blocks(page: Path, language: str = "") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)\n```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_formulas_are_those_that_the_values_print(page: Path) -> None:
+    assert [block for block in blocks(page) if block.startswith("loss = ")] == VALUES[page.stem]
+
+
+def test_every_method_has_a_page() -> None:
+    assert {page.stem for page in PAGES} == VALUES.keys() >= {name for name in COMMANDS if name in plan.OFFLINE}
+
+
+def words_of(line: str) -> list[str]:
+    return shlex.split(line, comments=True)
+
+
+def commands(page: Path) -> list[list[str]]:
+    return [words_of(line)[1:] for block in blocks(page) for line in block.splitlines() if line.startswith("reckon ")]
+
+
+@pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.stem)
+def test_commands_have_the_options_that_they_are_shown_with(page: Path) -> None:
+    shown = commands(page)
+    assert shown
+    for name, *rest in shown:
+        assert name in COMMANDS
+        if name == "plan":
+            name, *rest = rest
+        place: str = (plan.RECIPES | plan.OFFLINE).get(name) or COMMANDS[name][0]
+        module = importlib.import_module(place)
+        if name == "data":
+            parse_options(data_command.COMMANDS[rest[0]][0], rest[1:], name=name)
+        elif hasattr(module, "Config") and hasattr(module, "run"):
+            parse_options(module.Config, rest, name=name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_rows_are_read(page: Path) -> None:
+    rows = [json.loads(line) for block in blocks(page, "json") for line in block.splitlines()]
+    assert rows
+    for row in rows:
+        if page.stem in READERS:
+            READERS[page.stem](row)  # raises InputError for what it cannot read
+        else:
+            assert isinstance(row_reader()(row), Problem)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *DOCS.glob("*.md"), README], ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", [*PAGES, DOCS / "python.md"], ids=lambda page: page.stem)
+def test_python_uses_names_that_exist(page: Path) -> None:
+    for block in blocks(page, "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "reckon":
+                assert hasattr(reckon, node.attr), node.attr
