@@ -83,7 +83,7 @@ def run(config: Config) -> int:
         if not start.exists():
             begun = stage("the warm start", f"nothing was learnt yet; --resume {folder.path} begins it again")
             with begun, watched("warm start: learning from written solutions"):
-                _warm_start(config, start, problems, chat, pool.verify_many)
+                warm_start(config, start, problems, chat, pool.verify_many)
         policy, reference = online.make_policy(config, str(start), algorithm=algorithm)
         longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
         with closing(make_engine(config, policy=policy, chat=chat, max_sequences=MAX_SEQUENCES, longest=longest)) as engine:
@@ -148,7 +148,7 @@ def _held_out_accuracy(problems: Sequence[Any], player: Any) -> dict[str, float]
     return evaluation_metrics({"": evaluate(problems, replace(player, verify=verify))[0]})
 
 
-def _warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any, verify: Any) -> None:
+def warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any, verify: Any) -> None:
     """Supervised fine-tuning on both kinds of solutions, until the policy can work out what it cannot yet answer at once."""
     from recipes.setup import arithmetic
     from rl.examples.batches import unit_batches
