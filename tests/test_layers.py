@@ -220,7 +220,7 @@ ROOMS = {
     "recipes": Room(
         "stories: one run each",
         "grpo_math grpo_tools quickstart",
-        ".setup .spelling rl.examples rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
+        ".selection .setup .spelling .training rl.examples rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
         "verifiers.response_text verifiers.rewards verifiers.sandboxes",
     ),
     "recipes.training": Room(

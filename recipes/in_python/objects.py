@@ -16,7 +16,7 @@ from rl.runs.run_folder import read_lines
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, did_you_mean
 from verifiers.problem import Problem, make_problem
-from verifiers.rewards.problem_file import problems_of
+from verifiers.rewards.problem_file import problem_line, problems_of
 
 if TYPE_CHECKING:
     from rl.learning.policy import Policy
@@ -106,7 +106,7 @@ def data_file(rows: Any, run: Path, what: str) -> str:
     with atomic_path(path) as temporary, temporary.open("w", encoding="ascii") as file:
         for number, row in enumerate(rows):
             try:
-                file.write(json.dumps(dict(row)) + "\n")
+                file.write((problem_line(row) if isinstance(row, Problem) else json.dumps(dict(row))) + "\n")
             except (TypeError, ValueError) as error:
                 raise InputError(
                     f"row {number} of {what} is nothing that JSON can hold ({error}); give dicts of text and numbers"

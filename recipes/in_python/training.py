@@ -11,6 +11,9 @@ from typing import Any
 
 from recipes import grpo_math
 from recipes.in_python.objects import Reward, Run, config_of, data_file, folder_of, given_problems, named
+from recipes.setup.model_source import find_model
+from recipes.setup.resuming import resumed
+from recipes.setup.starting_point import chat_of
 
 
 class _Kept:
@@ -28,18 +31,21 @@ class _Kept:
 
 def grpo(
     *, model: Any, problems: Any, reward: Reward | None = None, tokenizer: Any = None, held_out: Any = (), run: str | Path | None = None,
-    **options: Any,
+    resume: str | Path | None = None, **options: Any,
 ) -> Run:  # fmt: skip
     """GRPO and its relatives (`algorithm=DAPO()`, `kl=KL(0.04)`): the options of `reckon grpo-math`.
 
     `model`: a hub id, a folder, a Run, or a loaded model with its `tokenizer`, which is trained in place. `problems`: a file, a data set's
-    name, or rows with a prompt and (unless `reward` is a function) an answer. `held_out`: problems for evaluation.
+    name, or rows with a prompt and (unless `reward` is a function) an answer. `held_out`: problems for evaluation. `resume`: the folder of
+    an earlier run, which goes on with its own options; give it the same model, problems and reward.
     """
-    path, kept = folder_of(run or options.pop("resume", None), "grpo"), _Kept()
+    path, kept = folder_of(resume or run, "grpo"), _Kept()
     given, chosen = given_problems(problems, reward, held_out)
     with named(model, tokenizer) as place:
-        own = {"model": place, "data": "in-memory/problems", "run": path, "resume": path if (path / "config.json").exists() else None}
-        config = config_of(grpo_math.Config, options, **own, **chosen)
+        if resume is not None:
+            config = resumed(config_of(grpo_math.Config, options, resume=path))
+        else:
+            config = config_of(grpo_math.Config, options, model=place, data="in-memory/problems", run=path, **chosen)
         return kept.run(grpo_math.train(grpo_math.resolve(config), given=given, hand_over=kept), path)
 
 
@@ -63,18 +69,41 @@ def kto(*, model: Any, data: Any, **options: Any) -> Run:
     return _offline("kto", model, data, **options)
 
 
+def rft(*, model: Any, problems: Any, tokenizer: Any = None, run: str | Path | None = None, **options: Any) -> Run:
+    """Rounds of sampling, keeping right answers and learning from them: the options of `reckon rft`. Rewards are names here."""
+    from recipes.training import rft as command
+    from rl.learning.adapters import saved_lora
+    from rl.learning.policy import Policy
+
+    path = folder_of(run, "rft")
+    with named(model, tokenizer) as place:
+        config = config_of(command.Config, options, model=place, data=data_file(problems, path, "problems"), run=path)
+        if command.run(config):
+            raise KeyboardInterrupt(f"the run was interrupted; continue it with reckon rft --resume {path}")
+        source = find_model(str(path))
+        lora = saved_lora(source.adapter) if source.adapter else None
+        policy, (chat, _) = Policy(source.load_model("fp32", lora=lora is not None), lora=lora), chat_of(config, source)
+    policy.chat = chat
+    return Run(path, policy, chat)
+
+
 def _offline(
-    method: str, model: Any, data: Any, *, tokenizer: Any = None, held_out: Any = None, run: str | Path | None = None, **options: Any
-) -> Run:
+    method: str, model: Any, data: Any, *, tokenizer: Any = None, held_out: Any = None, run: str | Path | None = None,
+    resume: str | Path | None = None, **options: Any,
+) -> Run:  # fmt: skip
     module = importlib.import_module(f"recipes.training.{method}")
     from recipes.training.offline_run import run_offline
 
-    path, kept = folder_of(run, method), _Kept()
-    files = {"data": data_file(data, path, "data")}
-    if isinstance(held_out, int):
-        options["held_out"] = held_out
-    elif held_out is not None:
-        files["eval_data"] = data_file(held_out, path, "held-out")
+    path, kept = folder_of(resume or run, method), _Kept()
     with named(model, tokenizer) as place:
-        config, how = module.prepared(config_of(module.Config, options, model=place, run=path, **files))
+        if resume is not None:
+            config = config_of(module.Config, options, resume=path)
+        else:
+            own = {"data": data_file(data, path, "data")}
+            if isinstance(held_out, int):
+                options["held_out"] = held_out
+            elif held_out is not None:
+                own["eval_data"] = data_file(held_out, path, "held-out")
+            config = config_of(module.Config, options, model=place, run=path, **own)
+        config, how = module.prepared(config)
         return kept.run(run_offline(config, how, hand_over=kept), path)

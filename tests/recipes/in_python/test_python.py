@@ -106,6 +106,16 @@ def test_stages_follow_each_other_as_objects(made: dict[str, Any], tmp_path: Pat
     assert [len(group.completions) for group in groups] == [3, 3]
 
 
+def test_a_run_goes_on_with_its_own_options(made: dict[str, Any], tmp_path: Path) -> None:
+    rows = [{"prompt": row["prompt"], "completion": row["answer"]} for row in PROBLEMS]
+    asked = {"data": rows, "tune": reckon.Full(), "schedule": "constant", "max_length": 32}
+    reckon.sft(**made, **asked, run=tmp_path / "run", steps=2)
+    longer = reckon.sft(**made, data=rows, resume=tmp_path / "run", steps=3)
+    assert [row["step"] for row in longer.metrics] == [0, 1, 2, 3]
+    with pytest.raises(InputError, match="lr"):
+        reckon.sft(**made, data=rows, resume=tmp_path / "run", lr=0.5)
+
+
 # --- mistakes ----------------------------------------------------------------------------------------------------------------
 
 
