@@ -7,7 +7,6 @@ from rl.learning.adapters import Lora
 from rl.learning.learner import Diverged, Optimizer
 from rl.learning.policy import Policy
 from rl.learning.reference import MovingAverage, initial_reference
-from rl.learning.scoring import prepare
 from rl.objectives import policy_gradient
 from rl.objectives.policy_gradient import KL, Correction
 from tests.rl.rollouts import algorithm, assert_same, gradient, make_groups, randomise_adapter, with_credit
@@ -20,7 +19,7 @@ def grpo_batch(*, seed=7, reference=None, **terms):
     """(a batch of two problems, GRPO's objective), scored by the reference where there is a KL."""
     chosen = algorithm("grpo", **terms)
     batch = with_credit(make_groups([[1.0, 0.0, 0.5], [0.0, 1.0, 1.0]], seed), chosen)
-    return batch.with_columns(prepare(batch, chosen.objective.reads, reference=reference)), chosen.objective
+    return batch.with_columns({"ref_logp": reference.score(batch)} if reference else {}), chosen.objective
 
 
 def snapshot(policy):

@@ -110,15 +110,18 @@ def test_a_reference_of_another_run_is_refused(make_qwen2, make_llama, tmp_path,
         reference.load(tmp_path)
 
 
-def test_kl_without_a_reference_is_an_error():
+def test_kl_without_a_reference_is_an_error(make_qwen2):
+    policy = Policy(make_qwen2(), device="cpu")
     with pytest.raises(ValueError, match="measured against a reference, and there is none"):
-        prepare(BATCH, algorithm("grpo", kl=KL(0.1)).objective.reads, reference=None)
-    with pytest.raises(ValueError, match="nobody knows how to score the column 'z0'"):
-        prepare(BATCH, ("z0",), reference=None)
+        prepare(BATCH, algorithm("grpo", kl=KL(0.1)).objective.reads, learner=policy, reference=None)
+    with pytest.raises(ValueError, match="nobody knows how to score the column 'charm'"):
+        prepare(BATCH, ("charm",), learner=policy, reference=None)
 
 
 def test_what_is_there_is_not_scored_again(make_qwen2):
     ready = BATCH.with_columns({"ref_logp": torch.zeros(len(BATCH.tokens))})
-    reference = OtherModel(Policy(make_qwen2(), device="cpu"))
-    assert prepare(ready, ("ref_logp",), reference=reference) == {}
-    assert torch.equal(prepare(BATCH, ("ref_logp",), reference=reference)["ref_logp"], reference.score(BATCH))
+    policy = Policy(make_qwen2(), device="cpu")
+    reference = OtherModel(Policy(make_qwen2(seed=1), device="cpu"))
+    assert prepare(ready, ("ref_logp",), learner=policy, reference=reference) == {}
+    found = prepare(BATCH, ("ref_logp",), learner=policy, reference=reference)
+    assert torch.equal(found["ref_logp"], reference.score(BATCH))

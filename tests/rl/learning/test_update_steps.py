@@ -55,7 +55,9 @@ def learn(
     step = _Step.__new__(_Step)  # without what samples, which this part of it does not need
     step.__dict__.update(loop=loop, policy=policy, algorithm=algorithm, reference=reference)
     batch = with_credit(groups, algorithm)
-    return step._learn(batch.with_columns(prepare(batch, algorithm.objective.reads, reference=reference)), rows_per_group=4, lr=lr)
+    return step._learn(
+        batch.with_columns(prepare(batch, algorithm.objective.reads, learner=policy, reference=reference)), rows_per_group=4, lr=lr
+    )
 
 
 class Watched:

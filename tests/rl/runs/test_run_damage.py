@@ -315,7 +315,7 @@ def test_a_pipe_in_a_model_folder_is_not_waited_for(model_folder: Path, data: Pa
     model = Path(shutil.copytree(model_folder, tmp_path / "model"))
     pipe(model / "config.json")
     with pytest.raises(InputError, match=r"config\.json is not a regular file"):
-        grpo_math.resolve(grpo_math.Config(model=str(model), data=str(data)))
+        grpo_math.load_chat(grpo_math.resolve(grpo_math.Config(model=str(model), data=str(data))))
 
 
 def test_stored_options_must_fit_their_types(tmp_path: Path) -> None:
