@@ -1,5 +1,6 @@
 """What a Python program hands over, as the commands take it: rows to problems or to a file beside the run, a model to a name."""
 
+import filecmp
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from recipes.in_python.closures import verify_by
 from recipes.setup.model_source import in_memory
 from recipes.setup.problem_set import Given
 from recipes.spelling.flat_options import built, choices_of, flat_options
+from recipes.spelling.option_values import checked
 from rl.runs.run_folder import read_lines
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, did_you_mean
@@ -69,10 +71,20 @@ def named(model: Any, tokenizer: Any) -> Iterator[str]:
         return
     if tokenizer is None:
         raise InputError("tokenizer is missing; a model in memory does not say which is its own")
+    _require_loaded(model, tokenizer)
     if getattr(model, "peft_config", None):
         raise InputError("this model has an adapter on it; save that with save_pretrained and give its folder, which goes on training it")
     with in_memory(model, tokenizer) as name:
         yield name
+
+
+def _require_loaded(model: Any, tokenizer: Any) -> None:
+    if not (hasattr(model, "config") and hasattr(model, "parameters")):
+        raise InputError(f"model is {type(model).__name__}; give a transformers model, a Run, or the place of one")
+    if not hasattr(tokenizer, "chat_template"):
+        raise InputError(f"tokenizer is {type(tokenizer).__name__}; give the model's transformers tokenizer")
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise InputError("this model has no weights (its parameters are on the meta device); load it with from_pretrained")
 
 
 def folder_of(run: str | Path | None, method: str) -> Path:
@@ -83,25 +95,28 @@ def folder_of(run: str | Path | None, method: str) -> Path:
 def config_of(kind: Any, options: Mapping[str, Any], **own: Any) -> Any:
     """A command's Config: choices as objects (engine=VLLM(memory=0.5)), or as the command line has them (engine="vllm", engine_memory=0.5).
 
-    Raises InputError for an option that it has not, with the nearest that it has, and for one that what is chosen would ignore.
+    Raises InputError for an option that it has not, with the nearest that it has, for one that what is chosen would
+    ignore, and for a value that cannot be.
     """
     choices = choices_of(kind)
     known = flat_options(kind).keys() | choices.keys()
     if unknown := next((name for name in options if name not in known), None):
         raise InputError(f"there is no option {unknown!r}" + (did_you_mean(unknown, known) or f"; there are {', '.join(sorted(known))}"))
-    given = {**own, **options}
+    hints = {name: option.hint for name, option in flat_options(kind).items()}
+    plain = {name: (name, value) for name, value in options.items() if name in hints and not is_dataclass(value)}
+    given = {**own, **options, **checked(plain, hints, "option")}
     objects = {name: value for name, value in given.items() if name in choices and (value is None or is_dataclass(value))}
     return replace(built(kind, {name: value for name, value in given.items() if name not in objects}, str), **objects)
 
 
-def data_file(rows: Any, run: Path, what: str) -> str:
+def data_file(rows: Any, run: Path, what: str, *, overwrite: bool = False) -> str:
     """A place as it is; rows are written beside the run, so that it can be resumed, and says what it learnt from.
 
-    Raises InputError for rows that JSON cannot hold.
+    Raises InputError for rows that JSON cannot hold, and, unless `overwrite`, where other rows are there: an earlier run's, or anybody's.
     """
     if isinstance(rows, str | Path):
         return str(rows)
-    path = run.with_name(f"{run.name}-{what}.jsonl")
+    path = run.resolve().with_name(f"{run.resolve().name}-{what}.jsonl")
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary, temporary.open("w", encoding="ascii") as file:
         for number, row in enumerate(rows):
@@ -111,12 +126,20 @@ def data_file(rows: Any, run: Path, what: str) -> str:
                 raise InputError(
                     f"row {number} of {what} is nothing that JSON can hold ({error}); give dicts of text and numbers"
                 ) from error
+        file.close()
+        if not overwrite and path.exists() and not (path.is_file() and filecmp.cmp(path, temporary, shallow=False)):
+            raise InputError(
+                f"{path} holds other rows than those given, and a run that learnt from them could not go on; choose another run=, or say "
+                "overwrite=True"
+            )
     return str(path)
 
 
 def given_problems(problems: Any, reward: Reward | None, held_out: Any = ()) -> tuple[Given, dict[str, Any]]:
     """(the objects, the options that say the rest): functions judge where they are, names go to the worker pool."""
     functions = _functions(reward)
+    if not (isinstance(problems, str | Path) or (problems := list(problems))):
+        raise InputError("problems holds none; give at least one")
     taken, unseen = (_problems(rows, checked=not functions) for rows in (problems, held_out))
     if functions:
         return Given(taken, unseen, verify_by(functions)), {}

@@ -77,7 +77,8 @@ def rft(*, model: Any, problems: Any, tokenizer: Any = None, run: str | Path | N
 
     path = folder_of(run, "rft")
     with named(model, tokenizer) as place:
-        config = config_of(command.Config, options, model=place, data=data_file(problems, path, "problems"), run=path)
+        data = data_file(problems, path, "problems", overwrite=bool(options.get("overwrite")))
+        config = config_of(command.Config, options, model=place, data=data, run=path)
         if command.run(config):
             raise KeyboardInterrupt(f"the run was interrupted; continue it with reckon rft --resume {path}")
         source = find_model(str(path))
@@ -95,15 +96,16 @@ def _offline(
     from recipes.training.offline_run import run_offline
 
     path, kept = folder_of(resume or run, method), _Kept()
+    overwrite = bool(options.get("overwrite"))
     with named(model, tokenizer) as place:
         if resume is not None:
             config = config_of(module.Config, options, resume=path)
         else:
-            own = {"data": data_file(data, path, "data")}
+            own = {"data": data_file(data, path, "data", overwrite=overwrite)}
             if isinstance(held_out, int):
                 options["held_out"] = held_out
             elif held_out is not None:
-                own["eval_data"] = data_file(held_out, path, "held-out")
+                own["eval_data"] = data_file(held_out, path, "held-out", overwrite=overwrite)
             config = config_of(module.Config, options, model=place, run=path, **own)
         config, how = module.prepared(config)
         return kept.run(run_offline(config, how, hand_over=kept), path)

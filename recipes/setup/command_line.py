@@ -214,6 +214,9 @@ def guarded(run: Callable[[], int]) -> int:
     except BrokenPipeError:
         return 0
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            print(f"error: {str(error.filename)[:60]!r}... is too long for a file's name; give a shorter one", file=sys.stderr)
+            return 2
         if error.errno != errno.ENOSPC:
             raise
         place = f" for {error.filename}" if error.filename else ""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,11 @@ class ModelInMemory(ModelSource):
         return tuple(stops) if isinstance(stops, list) else () if stops is None else (stops,)
 
     def load_model(self, dtype: Any = "fp32", *, lora: bool = False) -> Any:
-        """The object itself; all of it in float32 where all of it trains (float64 stays)."""
+        """The object itself; all of it in float32 where all of it trains (float64 stays). What is merged comes frozen, and then thaws."""
         import torch
+
+        if not lora and not any(parameter.requires_grad for parameter in self.model.parameters()):
+            self.model.requires_grad_(True)
 
         widths = {parameter.dtype for parameter in self.model.parameters()}
         return self.model if lora or widths <= {torch.float32, torch.float64} else self.model.float()
@@ -127,7 +131,8 @@ _IN_MEMORY: dict[str, ModelInMemory] = {}
 @contextmanager
 def in_memory(model: Any, tokenizer: Any) -> Iterator[str]:
     """A name under which `find_model` gives this model and tokenizer, for as long as the context lasts: options hold names."""
-    name = f"in-memory/model-{len(_IN_MEMORY) + 1}"
+    # the first that is free: contexts may end in any order, and a run that goes on finds its model under the name of before
+    name = next(name for n in count(1) if (name := f"in-memory/model-{n}") not in _IN_MEMORY)
     _IN_MEMORY[name] = ModelInMemory(name, name, name, model=model, own_tokenizer=tokenizer)
     try:
         yield name

@@ -11,7 +11,7 @@ from typing import Any
 
 from recipes.setup import choices
 from recipes.setup.model_source import ModelSource, find_model
-from recipes.setup.options import Options, check_options, optimizer_of, to_json
+from recipes.setup.options import Options, check_options, optimizer_of, refuse_read_inside, to_json
 from recipes.setup.problem_mixture import sets_of
 from recipes.setup.resuming import steps_done, with_changes
 from recipes.setup.reward_code import changed, reward_code
@@ -171,6 +171,8 @@ def check_folder(options: Options, *, needed_bytes: int = 0) -> None:
     if options.overwrite or options.resume:
         RunFolder(options.resume or options.run).check_free()
     if options.resume is None:
+        if options.overwrite:
+            refuse_read_inside(options)
         RunFolder.check_new(options.run, overwrite=options.overwrite, needed_bytes=needed_bytes)
 
 

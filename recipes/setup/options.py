@@ -6,6 +6,7 @@ place, and is refused under its flat name. Which numbers can be is said here.
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +152,24 @@ def check_options(options: Options) -> None:
     cache = getattr(options.algorithm, "overlong_cache", None)
     if (cache or 0) > options.max_completion_length:
         raise InputError(f"--overlong-cache {cache} is longer than --max-completion-length; the penalty would never be 0")
+
+
+READ = ("data", "eval_data", "eval", "reference_model", "reference_scores", "reward", "environment", "tools")
+"""Options that name files, with what may stand around the place: NAME=FILE, FILE=WEIGHT, FILE:FUNCTION. `start_of` looks at --model."""
+
+
+def refuse_read_inside(options: Any) -> None:
+    """Raises InputError where an option names what lies in the run's folder, which `--overwrite` empties."""
+    run, values = Path(options.run).resolve(), flat_values(options)
+    for name in READ:
+        value = values.get(name)
+        for text in map(str, value if isinstance(value, tuple | list) else (value or "",)):
+            tried = {text, text.partition("=")[2], text.rpartition("=")[0], text.partition(":")[0]} - {""}
+            places = [Path(os.path.realpath(place)) for place in tried if os.path.exists(place)]  # Path.exists raises for long ones
+            if any(run in (place, *place.parents) for place in places):
+                raise InputError(
+                    f"--overwrite would delete {text}, which {flag_of(name)} names; move it out of {options.run}, or choose another --run"
+                )
 
 
 # --- to and from a run's config.json ---

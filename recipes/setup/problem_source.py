@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ def load_problems(data: str, *, subset: str | None = None, split: str = "train",
 
     `reading`: how rows become problems, as `problems_of` takes it.
     """
+    _refuse_pipe(data)
     if is_file(data):
         return read_problems(Path(data), **reading)
     return problems_of(data_set_rows(data, subset, split)[0], source=source_name(data, split), **reading)
@@ -35,9 +37,15 @@ def load_problems(data: str, *, subset: str | None = None, split: str = "train",
 
 def load_rows(data: str, *, subset: str | None = None, split: str = "train") -> Iterator[tuple[str, dict[str, Any]]]:
     """The (place, row) pairs of a file or of a data set's split, as they are. Raises InputError where it cannot be read."""
+    _refuse_pipe(data)
     if is_file(data):
         return ((f"line {number}", row) for number, row in read_rows(Path(data)))
     return data_set_rows(data, subset, split)[0]
+
+
+def _refuse_pipe(data: str) -> None:
+    if os.path.exists(data) and not (os.path.isfile(data) or os.path.isdir(data)):
+        raise InputError(f"{data} is not a regular file: it might never end, and a run that is resumed reads it again; save it as a file")
 
 
 def source_name(data: str, split: str | None) -> str:

@@ -129,6 +129,7 @@ class OfflineOptions(Updates, WrittenData):
 AnyOptions = TypeVar("AnyOptions", bound=OfflineOptions)
 
 
+MOST_EPOCHS = 1_000_000
 WARMUP_SHARE = 0.03  # of the steps; Alpaca's and QLoRA's (arXiv:2305.14314)
 
 
@@ -137,6 +138,8 @@ def resolve(options: AnyOptions, rates: Rates) -> AnyOptions:
     check_numbers(options)
     if options.epochs is not None and not options.epochs > 0:
         raise InputError(f"--epochs must be a number above 0, not {options.epochs}")
+    if (options.epochs or 0) > MOST_EPOCHS:
+        raise InputError(f"--epochs must be at most {MOST_EPOCHS:,}, not {options.epochs:g}; to go on until it is stopped, give --steps")
     if options.steps is not None and options.epochs is not None:
         raise InputError("--steps and --epochs say the same thing twice; leave one of them out")
     for name in ("model", "data"):

@@ -67,4 +67,7 @@ def with_reference(options: AnyOptions, *, read: bool, loss: str) -> AnyOptions:
     if options.reference_model is not None and (missing := missing_place(options.reference_model)) is not None:
         raise InputError(f"--reference-model: {missing}")
     model, scores = options.reference_model, options.reference_scores
+    run: Path | None = getattr(options, "run", None)
+    if scores is not None and run is not None and run.resolve() in (scores.resolve(), *scores.resolve().parents):
+        raise InputError(f"--reference-scores {scores} would lie in the run's folder {run}, which the run makes; give a place beside it")
     return replace(options, reference_model=model and absolute(model), reference_scores=scores and scores.resolve())

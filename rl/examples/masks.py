@@ -61,6 +61,12 @@ def rendered(written: Written, chat: Chat, place: str) -> Rendered | PromptAndCo
             f"{place}: it has messages but the tokenizer has no chat template; give plain text, or a tokenizer with a template"
         )
     conversation = as_conversation(written)
+    calling = [turn for turn in trained_turns(conversation, place) if conversation.messages[turn].get("tool_calls")]
+    if calling and not chat.reads("tool_calls"):
+        raise InputError(
+            f"{place}: message {calling[0]} calls a tool, which the chat template does not write, so it would train to say nothing there; "
+            "mend the template, or mark that turn not to train (train: false)"
+        )
     turns = ((turn, *_asked_and_said(conversation, turn, chat, place)) for turn in trained_turns(conversation, place))
     return Rendered(conversation, tuple(turns))
 

@@ -1,15 +1,18 @@
 """Reckon from Python: objects in, objects out, on a model of a few thousand weights."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 import reckon
 from recipes.in_python.closures import verify_by
 from recipes.setup import arithmetic
+from recipes.setup.model_source import find_model, in_memory
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
 from verifiers.verdict import Status, Verdict
@@ -160,3 +163,69 @@ def test_the_notebook_runs(one_thread: None) -> None:
         if cell["cell_type"] == "code":
             exec("".join(cell["source"]), names)  # noqa: S102  # our own notebook
     assert names["better"].metrics[-1]["step"] == 2
+
+
+def _sft(made: dict[str, Any], run: Path, **options: Any) -> reckon.Run:
+    rows = [{"prompt": row["prompt"], "completion": row["answer"]} for row in PROBLEMS]
+    return reckon.sft(**{**made, "data": rows, "run": run, "steps": 1, "examples_per_step": 2, **options})  # type: ignore[no-any-return]
+
+
+def test_a_run_goes_on_with_rows_and_other_rows_do_not_take_their_place(made: dict[str, Any], tmp_path: Path) -> None:
+    made |= {"tune": reckon.Full()}
+    model = copy.deepcopy(made["model"])
+    _sft(made, tmp_path / "run", schedule="constant", warmup=0)
+    kept = (tmp_path / "run-data.jsonl").read_bytes()
+    with pytest.raises(InputError, match=r"run-data\.jsonl holds other rows than those given"):
+        _sft(made | {"model": model}, tmp_path / "run", data=[{"prompt": "1+1=", "completion": "3"}])
+    assert (tmp_path / "run-data.jsonl").read_bytes() == kept
+    again = _sft(made | {"model": model}, None, resume=str(tmp_path / "run"), steps=2, schedule="constant", warmup=0)  # type: ignore[arg-type]
+    assert [row["step"] for row in again.metrics] == [0, 1, 2]
+
+
+def test_a_merged_model_which_comes_frozen_trains_whole(made: dict[str, Any], tmp_path: Path) -> None:
+    made["model"].save_pretrained(tmp_path / "model")  # peft looks at the place that a model names
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    merged = _sft(made | {"model": model}, tmp_path / "lora").model.merge_and_unload()
+    before = merged.lm_head.weight.detach().clone()
+    after = _sft(made | {"model": merged}, tmp_path / "full", tune=reckon.Full(), lr=1e-2, warmup=0)
+    assert not torch.equal(before, after.model.lm_head.weight)
+
+
+def test_two_models_in_memory_never_share_a_name() -> None:
+    first, second = in_memory("a", "a"), in_memory("b", "b")
+    first.__enter__(), second.__enter__()
+    first.__exit__(None, None, None)
+    with in_memory("c", "c") as name:
+        assert find_model(name).load_tokenizer() == "c"
+        assert find_model("in-memory/model-2").load_tokenizer() == "b"
+    second.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"steps": "3"}, "option: steps must be a whole number (or null), not '3'"),
+        ({"steps": 2.5}, "option: steps must be a whole number (or null), not 2.5"),
+        ({"dtype": "fp8"}, "option: dtype must be one of fp32, bf16, auto, not 'fp8'"),
+        ({"tune": "both"}, "option: tune must be one of lora, full, not 'both'"),
+        ({"model": object()}, "model is object; give a transformers model"),
+        ({"tokenizer": 42}, "tokenizer is int; give the model's transformers tokenizer"),
+        ({"model": torch.nn.Linear(1, 1, device="meta")}, "model is Linear; give a transformers model"),
+    ],
+)
+def test_what_cannot_be_is_one_line(options: dict[str, Any], line: str, made: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError) as raised:
+        _sft(made, tmp_path / "run", **options)
+    assert str(raised.value).startswith(line)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_without_weights_is_one_line(made: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no weights"):
+        _sft(made | {"model": made["model"].to("meta")}, tmp_path / "run")
+
+
+def test_no_problems_are_one_line(made: dict[str, Any], tmp_path: Path) -> None:
+    for reward in (None, lambda problem, response: 1.0):
+        with pytest.raises(InputError, match="problems holds none"):
+            reckon.sample(**made, problems=[], reward=reward, run=tmp_path / "run")

@@ -168,6 +168,7 @@ def test_orpo_over_everything_imitates_the_prompt_too(begin: Callable[..., int],
         ("kto", ["--examples-per-step", "1"], "--examples-per-step 1: KTO's reference point is estimated from other prompts of the step"),
         ("kto", ["--desirable-weight", "-1"], "--desirable-weight must be 0 or more, not -1.0"),
         ("orpo", ["--reference-model", "some/model"], "unknown option --reference-model"),
+        ("orpo", ["--epochs", "1e308"], "--epochs must be at most 1,000,000, not 1e+308"),
     ],
 )
 def test_a_bad_option_is_one_line_and_nothing_is_written(
@@ -178,6 +179,23 @@ def test_a_bad_option_is_one_line_and_nothing_is_written(
     assert said.startswith(f"error: {line}"), said
     assert "\n" not in said
     assert not (tmp_path / "run").exists()
+
+
+def test_what_a_run_reads_is_not_in_the_folder_that_it_empties(
+    begin: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert begin("dpo", run, "--reference-scores", run / "scores") == 2
+    assert "would lie in the run's folder" in capsys.readouterr().err
+    assert not run.exists()
+    assert begin("dpo", run) == 0
+    unseen = write(run / "unseen.jsonl", pair(40))
+    for words in (["--reference-model", run], ["--eval-data", unseen]):
+        assert begin("dpo", run, "--overwrite", *words) == 2
+        said = without_progress(capsys.readouterr().err).strip().splitlines()[-1]
+        assert said.startswith(f"error: --overwrite would delete {words[1]}, which {words[0]} names"), said
+    assert unseen.exists()
+    assert (run / "final").is_dir()
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,17 @@ def test_tools_that_a_template_passes_over_are_said():
 # --- preferences -------------------------------------------------------------------------------------------------------
 
 
+def test_a_call_that_the_template_does_not_write_does_not_train_as_an_empty_turn():
+    call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}
+    messages = [{"role": "user", "content": "hi"}, call, {"role": "tool", "content": "3"}, {"role": "assistant", "content": "yo"}]
+    tokenizer = tokenizer_of("chatml")
+    with pytest.raises(InputError, match=r"^data, line 1: message 1 calls a tool, which the chat template does not write"):
+        supervised_examples(numbered({"messages": messages}), Chat(tokenizer), source="data")
+    assert supervised_examples(numbered({"messages": messages}), Chat(tokenizer), source="data", train_on="last").units
+    tokenizer.chat_template = tokenizer.chat_template.replace("message['content']", "(message.content ~ (message.tool_calls or ''))")
+    assert supervised_examples(numbered({"messages": messages}), Chat(tokenizer), source="data").units
+
+
 def test_pairs_share_the_tokens_of_their_prompt():
     rows = numbered({"prompt": "hi", "chosen": "yo", "rejected": "<think>\na\n</think>\n\nno"})
     [(chosen, rejected)] = preference_examples(rows, Chat(tokenizer_of("qwen3")), source="data").units
