@@ -96,7 +96,7 @@ def lora_of(options: StartOptions, source: ModelSource) -> "Lora | None":
     if source.adapter is None:
         rank, targets = 16 if tune.rank is None else tune.rank, tune.targets or "all-linear"
         alpha = 2.0 * rank if tune.alpha is None else tune.alpha
-        return Lora(rank, alpha, tuple(targets.split(",")) if "," in targets else targets, bool(tune.dora))
+        return Lora(rank, alpha, targets if targets == "all-linear" else tuple(targets.split(",")), bool(tune.dora))
     given = {name: value for name, value in flat_values(tune).items() if value is not None}
     saved = saved_lora(source.adapter)
     names = (saved.target_modules,) if isinstance(saved.target_modules, str) else saved.target_modules

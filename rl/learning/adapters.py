@@ -1,7 +1,7 @@
 """Low-rank adapters on a frozen model: peft's, with what it would let pass refused."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from verifiers.input_error import InputError, first_line
+from verifiers.input_error import InputError, did_you_mean, first_line
 
 OTHER_BASE = "give the model that it was trained on, or another adapter"
 
@@ -27,13 +27,16 @@ class Lora:
 def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:
     """The model with its parameters frozen and a fresh adapter that changes nothing yet; one with an adapter on it keeps that.
 
-    Raises InputError for an adapter on weights that two modules share: merged, it would change both, trained it changed one.
+    Raises InputError for an adapter on weights that two modules share: merged, it would change both, trained it changed one; and for a name
+    that no module has, which would otherwise get no adapter in silence.
     """
     if getattr(model, "peft_config", None):
         return model
     from peft import LoraConfig, get_peft_model
 
     targets = lora.target_modules if isinstance(lora.target_modules, str) else list(lora.target_modules)
+    if isinstance(targets, list):
+        _require_modules(model, targets)
     shared = _shared_modules(model)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True`")  # that is refused below
@@ -45,6 +48,15 @@ def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:
         )
     _refuse_tied(adapted, shared)
     return adapted
+
+
+def _require_modules(model: nn.Module, targets: Sequence[str]) -> None:
+    names = [name for name, _ in model.named_modules()]
+    leaves = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)})
+    for target in targets:
+        if not target or not any(name == target or name.endswith(f".{target}") for name in names):
+            hint = did_you_mean(target, leaves) or f"; it has {', '.join(leaves)}"
+            raise InputError(f"--lora-targets {target or repr(target)}: the model has no such module{hint}")
 
 
 def with_saved_adapter(model: nn.Module, folder: str, *, trainable: bool = False) -> Any:

@@ -20,6 +20,8 @@ class Silence:
     """The steps since the last that taught anything."""
 
     second_look: SecondLook | None = None
+    mask_truncated: bool = False
+    """Whether completions that reached the length limit do not train."""
     steps: int = 0
     patience: int = FIRST
     statuses: Counter[Status] = field(default_factory=Counter)
@@ -32,7 +34,7 @@ class Silence:
     def note(self, groups: Sequence[Group], *, taught: bool) -> str:
         """After each step. What to tell the user: a line, or "" ."""
         if taught:
-            self.__init__(self.second_look)  # type: ignore[misc]
+            self.__init__(self.second_look, self.mask_truncated)  # type: ignore[misc]
             return ""
         self.steps += 1
         for group in groups:
@@ -40,7 +42,7 @@ class Silence:
         if self.steps < self.patience:
             return ""
         text = self.reason()
-        self.__init__(self.second_look, patience=LATER)  # type: ignore[misc]
+        self.__init__(self.second_look, self.mask_truncated, patience=LATER)  # type: ignore[misc]
         return text
 
     def _count_group(self, group: Group) -> None:
@@ -58,8 +60,16 @@ class Silence:
     def reason(self) -> str:
         """One line: why nothing was learnt in these steps, and what helps."""
         total = sum(self.statuses.values())
-        why = self._gate_reason(total) or self._other_reason(total)
+        why = self._masked_reason(total) or self._gate_reason(total) or self._other_reason(total)
         return f"No group had a signal in the last {self.steps} steps, so nothing was learnt: {why}"
+
+    def _masked_reason(self, total: int) -> str:
+        if not self.mask_truncated or 2 * self.cut < total:
+            return ""
+        return (
+            f"{self.cut} of {total} answers were cut at the length limit, which --mask-truncated keeps from training; give them room with "
+            "--max-completion-length, or leave --mask-truncated out"
+        )
 
     def _gate_reason(self, total: int) -> str:
         if 2 * len(self.refused) < total or not self.refused:

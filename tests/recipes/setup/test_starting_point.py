@@ -12,7 +12,10 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recipes.commands.cli import main
-from recipes.setup.model_source import find_model
+from recipes.setup.choices import Lora as LoraOptions
+from recipes.setup.model_source import ModelSource, find_model
+from recipes.setup.starting_point import lora_of
+from recipes.training.sft import Config as SftConfig
 from rl.runs.run_folder import read_lines
 from tests.progress_lines import without_progress
 
@@ -172,3 +175,10 @@ def test_a_run_is_not_deleted_to_be_begun_from(
     assert main(words(run, run, "--steps", "1", "--overwrite")) == 2
     assert "--overwrite would delete the run" in without_progress(capsys.readouterr().err)
     assert (run / "final" / "adapter_model.safetensors").exists()
+
+
+@pytest.mark.parametrize(("said", "targets"), [("q_proj", ("q_proj",)), ("q_proj,v_proj", ("q_proj", "v_proj")), (None, "all-linear")])
+def test_one_target_is_a_name_as_several_are(said: str | None, targets: str | tuple[str, ...]) -> None:
+    lora = lora_of(SftConfig(tune=LoraOptions(targets=said)), ModelSource("model", "model", "model"))
+    assert lora is not None
+    assert lora.target_modules == targets

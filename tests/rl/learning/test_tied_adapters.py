@@ -41,3 +41,17 @@ def test_the_command_says_so_in_one_line_before_the_run(model_folder: Path, tmp_
     assert said.startswith("error: --lora-targets: lm_head shares its weights with another module")
     assert "\n" not in said
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("targets", "line"),
+    [
+        (("q_proj", "v_porj"), "--lora-targets v_porj: the model has no such module; did you mean v_proj?"),
+        (("nosuch",), "--lora-targets nosuch: the model has no such module; it has down_proj, gate_proj, k_proj, lm_head, o_proj, "),
+        (("q_proj", ""), "--lora-targets '': the model has no such module; it has down_proj"),
+    ],
+)
+def test_a_target_that_no_module_is_does_not_pass_in_silence(make_llama: Callable[..., Any], targets: tuple[str, ...], line: str) -> None:
+    with pytest.raises(InputError) as raised:
+        with_adapter(make_llama(), Lora(target_modules=targets))
+    assert str(raised.value).startswith(line)

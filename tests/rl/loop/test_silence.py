@@ -97,3 +97,12 @@ def test_a_second_look_judges_by_what_is_behind_every_gate() -> None:
     assert look is not None
     pairs: list[tuple[Problem, str]] = [(PROBLEM, r"\boxed{2}"), (PROBLEM, r"\boxed{3}")]
     assert look(pairs) == 1
+
+
+def test_answers_that_were_cut_and_masked_are_the_reason_whatever_their_rewards() -> None:
+    cut = [group([right(), wrong()], cut=2)]
+    assert after_three(cut, Silence(mask_truncated=True)).endswith(
+        "6 of 6 answers were cut at the length limit, which --mask-truncated keeps from training; give them room with "
+        "--max-completion-length, or leave --mask-truncated out"
+    )
+    assert "--mask-truncated" not in after_three(cut)
