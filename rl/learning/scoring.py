@@ -29,7 +29,7 @@ def _column(name: str, batch: Batch, learner: Learner, reference: Reference | No
 
 def _reference_point(batch: Batch, learner: Learner, reference: Reference) -> Float[Tensor, "B"]:
     """KTO's z0 of the step, the same in every row; 0 where all prompts are equal, so that there is no mismatched pair."""
-    others = mismatched(batch)
+    others = mismatched(batch, most=getattr(learner.model.config.get_text_config(), "max_position_embeddings", None))
     if others is None:
         return torch.zeros(len(batch))
     point = reference_point(by_row(learner.score(others) - reference.score(others), others))

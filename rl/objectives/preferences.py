@@ -205,8 +205,10 @@ def chosen_length(batch: Batch) -> Float[Tensor, "B"]:
     return count.expand(len(batch)).clone()
 
 
-def mismatched(batch: Batch) -> Batch | None:
+def mismatched(batch: Batch, *, most: int | None = None) -> Batch | None:
     """Each prompt of the step with the completion of the next row, cyclically, whose prompt is another. KTO's section 4.1.
+
+    `most`: tokens that the model can read, where a long prompt that meets a long completion ends.
 
     None where all prompts are equal. TRL pairs neighbours of a device's batch, whatever their prompts are, so that what it measures
     depends on memory settings and on the order of the data.
@@ -219,7 +221,7 @@ def mismatched(batch: Batch) -> Batch | None:
         others = [(row + step) % len(rows) for step in range(1, len(rows))]
         other = next((other for other in others if prompts[other] != prompt), None)
         if other is not None:
-            answer = rows[other][starts[other] :]
+            answer = rows[other][starts[other] :][: None if most is None else max(0, most - len(prompt))]
             sequences.append([*prompt, *batch.tokens[answer].tolist()])
             masks.append([False] * len(prompt) + batch.mask[answer].tolist())
             lengths.append(len(prompt))

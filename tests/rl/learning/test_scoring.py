@@ -1,9 +1,11 @@
 """What is scored before a step: KTO's reference point, and reference scores that are kept on disk."""
 
+import copy
 import json
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from rl.learning.adapters import Lora
 from rl.learning.kept_scores import kept_scores
@@ -145,3 +147,18 @@ def test_a_fresh_adapter_and_a_full_policy_of_one_model_have_one_reference(make_
     served = kept_scores(tmp_path, parts, 2, Learner(make_llama()), option="--reference-scores")
     assert torch.allclose(served.score(batch_of()), Learner(make_llama()).score(batch_of()), atol=1e-6)
     assert isinstance(initial_reference(Learner(make_llama(), lora=Lora(rank=2))), AdapterOff)
+
+
+def test_a_mismatched_pair_ends_where_the_model_reads_no_further():
+    """Learned positions end at 10: the long prompt takes the other's first completion token only, the short one all of the other's."""
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=24, n_embd=16, n_layer=1, n_head=2, n_positions=10, initializer_range=0.3))
+    learner, long, short = Learner(model, device="cpu"), [3, 4, 5, 6, 7, 3, 4, 5, 6], [9]
+    reference = FrozenCopy(learner)
+    still = copy.deepcopy(learner.model)
+    batch = lay_out([[*long, 8], [*short, *range(10, 19)]], [[False] * 9 + [True], [False] + [True] * 9], [9, 1])
+    learner.update(batch.with_columns({"chosen_length": torch.ones(2)}), preference("orpo"), lr=0.05)
+    gains = [log_likelihood(learner.model, *pair) - log_likelihood(still, *pair) for pair in ((long, [10]), (short, [8]))]
+    assert abs(sum(gains)) > 0.01
+    expected = max(0.0, sum(gains) / 2)
+    assert prepare(batch, ("z0",), learner=learner, reference=reference)["z0"].tolist() == pytest.approx([expected] * 2, abs=1e-5)
