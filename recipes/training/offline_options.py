@@ -177,7 +177,8 @@ def _refuse_ignored(options: OfflineOptions) -> None:
 
 
 def with_length(options: AnyOptions, units: int) -> AnyOptions:
-    """Steps and warm-up as numbers, for so many units to train on."""
-    steps = options.steps or math.ceil((options.epochs or 1.0) * units / options.examples_per_step)
+    """Steps and warm-up as numbers, for so many units to train on; a step takes no more than there are: an epoch sees each once."""
+    per_step = min(options.examples_per_step, units)
+    steps = options.steps or math.ceil((options.epochs or 1.0) * units / per_step)
     warmup = round(WARMUP_SHARE * steps) if options.warmup is None else options.warmup
-    return replace(options, steps=steps, epochs=None, warmup=warmup)
+    return replace(options, steps=steps, epochs=None, warmup=warmup, examples_per_step=per_step)
