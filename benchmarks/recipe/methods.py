@@ -102,16 +102,9 @@ def online(algorithm: str) -> Method:
 
 
 def rft(world: World, folder: Path, run: Path) -> Steps:
-    """Two rounds, each from the start: what SFT learnt from the store samples again, and both stores' right answers train the second."""
-    first, store2, data = run.with_name(f"{run.name}_first"), run.with_name(f"{run.name}_store"), run.with_name(f"{run.name}.jsonl")
-    sample = ("sample", "--model", str(first), "--data", str(world.train), *world.sampling, *world.store)
-    select = ("data", "sft", str(folder / "store"), str(store2), "--out", str(data), *world.own.get("select_sft", ()))
-    return [
-        ((*_training(world, "sft", first), "--data", str(folder / "sft.jsonl")), first),
-        ((*sample, "--seed", str(world.seed + 1), "--run", str(store2), "--overwrite"), store2),
-        (select, run.with_name(f"{run.name}_select")),
-        ((*_training(world, "sft", run), "--data", str(data)), run),
-    ]
+    """Two rounds, each from the start, the second on the right answers of both; the first samples what the store holds."""
+    words = _training(world, "rft", run, name="sft")
+    return [((*words, "--data", str(world.train), "--rounds", "2", *world.sampling, *world.store), run)]
 
 
 METHODS: Mapping[str, Method] = {

@@ -105,16 +105,6 @@ def test_commands_have_the_worlds_options(world: World, tmp_path: Path) -> None:
     assert " ".join(words) == f"dpo --model m --tune full --seed 3 --run {run} --overwrite --beta 0.3 --data {tmp_path / 'pairs.jsonl'}"
 
 
-def test_the_second_round_samples_from_the_first(world: World, tmp_path: Path) -> None:
-    steps = methods.METHODS["RFT, 2 rounds"](world, tmp_path, tmp_path / "run")
-    first, store2, _, last = (run for _, run in steps)
-    assert [words[0] for words, _ in steps] == ["sft", "sample", "data", "sft"]
-    assert steps[1][0][1:3] == ("--model", str(first))
-    assert steps[2][0][2:4] == (str(tmp_path / "store"), str(store2))
-    assert last == tmp_path / "run"
-    assert steps[3][0][1:3] == ("--model", "m"), "each round begins from the start"
-
-
 def test_what_does_not_beat_its_start_fails_the_bar() -> None:
     start = {"accuracy": 0.5, "ci95": [0.4, 0.6]}
     results: dict[str, dict[str, Any]] = {
