@@ -77,7 +77,8 @@ class ModelSource:
         except ImportError as error:
             raise InputError(f"{self.gguf}: {NEEDS_GGUF}") from error
         except Exception as error:  # each model's own code has its own for a file that is none of its
-            said = own_code(self.base, error) or f"cannot read a model's config from {self.record!r}: {first_line(error)}"
+            gone = f"{absent}, and " if (absent := missing_place(self.base, tried=True)) else ""
+            said = own_code(self.base, error) or f"{gone}cannot read a model's config from {self.record!r}: {first_line(error)}"
             raise InputError(said) from error
 
     def generation_stops(self) -> tuple[int, ...]:

@@ -155,7 +155,7 @@ def one_line_error(capsys: pytest.CaptureFixture[str], arguments: Sequence[str |
         (["--algorithm", "maxrl", "--updates-per-rollout", "2"], ("maxrl has no probability ratio",)),
         (["--data", "nowhere.jsonl"], ("nowhere.jsonl",)),
         (["--data", "no/such-set"], ("no/such-set", "datasets", "give a .jsonl file")),
-        (["--model", "nowhere"], ("tokenizer", "nowhere")),
+        (["--model", "nowhere"], ("there is no file or folder nowhere", "cannot read a model's config")),
         (["--reward", "nowhere.py:fn"], ("nowhere.py",)),
         (["--reward", "math_answr"], ("math_answr",)),
         (["--max-completion-length", "2000"], ("the model's context is 1024", "shorten")),

@@ -71,7 +71,7 @@ def live(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any]
         with tracker:
             position = train(
                 loop=loop, policy=policy, player=player, problems=problems, algorithm=named("grpo", max_completion_length=6),
-                run=folder, tracker=tracker, evaluate=evaluate,
+                run=folder, tracker=tracker, evaluate=evaluate or dict,
             )  # fmt: skip
         return position, said, folder, policy
 

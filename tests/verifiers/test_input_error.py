@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from recipes.commands.cli import main
+from tests.progress_lines import without_progress
 from verifiers.input_error import missing_place, nearest
 
 OPTIONS = ("--model", "--data", "--out", "--reward", "--steps", "--held-out")
@@ -32,7 +33,7 @@ def test_did_you_mean_is_silent_when_nothing_is_near(name: str, known: tuple[str
 
 def one_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert main(list(arguments)) == 2
-    [line] = capsys.readouterr().err.splitlines()
+    [line] = without_progress(capsys.readouterr().err).splitlines()
     return line
 
 

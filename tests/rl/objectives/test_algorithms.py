@@ -101,9 +101,7 @@ def test_zscore_with_verls_epsilon():
     assert as_rows(credit.zscore(SIGNAL, eps=1e-6)["advantage"], BATCH)[:, 0].tolist() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("estimator", "expected"), [(policy_gradient.k1, 0.011111), (policy_gradient.k2, 0.023889), (policy_gradient.k3, 0.023736)]
-)
+@pytest.mark.parametrize(("estimator", "expected"), [("k1", 0.011111), ("k2", 0.023889), ("k3", 0.023736)])
 def test_kl_estimators(estimator, expected):
     found = getattr(policy_gradient, estimator)(LOGP.reshape(-1), REF.reshape(-1))
     assert (weights.token_mean(BATCH) * found).sum().item() == pytest.approx(expected, abs=1e-6)
@@ -371,7 +369,7 @@ def test_the_suite_checks_shapes():
 
 
 def test_the_command_line_names_every_algorithm() -> None:
-    from recipes.setup.options import AlgorithmName
-    from rl.objectives.algorithms import ALGORITHMS
+    from recipes.setup.choices import Algorithm
+    from recipes.spelling.flat_options import word_of
 
-    assert list(typing.get_args(AlgorithmName)) == list(ALGORITHMS)
+    assert [word_of(choice) for choice in typing.get_args(Algorithm)] == list(ALGORITHMS)
