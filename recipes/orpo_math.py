@@ -4,7 +4,9 @@
     python -m recipes.orpo_math --model Qwen/Qwen2.5-0.5B-Instruct --data train.jsonl --eval-data test.jsonl
 
 The start samples 16 completions for each problem; right ones are paired with wrong ones of the same problem; ORPO imitates the
-right ones and pushes the wrong ones away, without any reference. --tiny: the quickstart's model after its warm start. MEASURED_ORPO
+right ones and pushes the wrong ones away, without any reference. --tiny: the quickstart's model after its warm start. From 6.2 to 88.2 % of 500 held-out problems (95 %
+interval 85.1 to 90.7), seed 0, about six minutes on one thread of a busy machine. The likelihood is the mean over the step's tokens here:
+with each sequence's mean, the default, short answers given at once outweigh worked ones and nothing is gained (6.8 %).
 No number of a larger run is here: none was measured on a GPU.
 """
 
@@ -35,7 +37,7 @@ def run(config: Config) -> int:
     before = accuracy_of(start.model, start, config.run / "before", seed=config.seed)
     store = stored(start.model, start, config.run / "store", config)
     pairs = selected(PairsConfig(stores=(store,), out=config.run / "pairs.jsonl", seed=config.seed))
-    own = {"lr": 3e-4, "examples_per_step": 64, "epochs": 2.0, "schedule": "constant"} if config.tiny else {}
+    own = {"lr": 3e-4, "examples_per_step": 64, "epochs": 4.0, "schedule": "constant", "nll_mean": "token"} if config.tiny else {}
     how = orpo.Config(
         model=start.model, data=pairs, run=config.run / "orpo", seed=config.seed, tune=start.tune,
         system_prompt=start.speaking["system_prompt"], **own,

