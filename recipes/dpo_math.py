@@ -4,8 +4,8 @@
     python -m recipes.dpo_math --model Qwen/Qwen2.5-0.5B-Instruct --data train.jsonl --eval-data test.jsonl
 
 The start samples 16 completions for each problem; right ones are paired with wrong ones of the same problem; DPO trains on the pairs, with
-the start as its reference. --tiny: the quickstart's model after its warm start. From 6.2 to 66.2 % of 500 held-out problems (95 % interval 61.9
-to 70.2), seed 0, 261 seconds on one thread of a busy machine.
+the start as its reference. --tiny: the quickstart's model after its warm start. From 6.2 to 66.2 % of 500 held-out problems (95 %
+interval 61.9 to 70.2), seed 0, 261 seconds on one thread of a busy machine.
 No number of a larger run is here: none was measured on a GPU.
 """
 
