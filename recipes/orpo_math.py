@@ -3,10 +3,11 @@
     python -m recipes.orpo_math --tiny
     python -m recipes.orpo_math --model Qwen/Qwen2.5-0.5B-Instruct --data train.jsonl --eval-data test.jsonl
 
-The start samples 16 completions for each problem; right ones are paired with wrong ones of the same problem; ORPO imitates the
-right ones and pushes the wrong ones away, without any reference. --tiny: the quickstart's model after its warm start. From 6.2 to 88.2 %
-of 500 held-out problems (95 % interval 85.1 to 90.7), seed 0, about six minutes on one thread of a busy machine. The likelihood is the mean over the step's tokens here:
-with each sequence's mean, the default, short answers given at once outweigh worked ones and nothing is gained (6.8 %).
+The start samples 16 completions for each problem; right ones are paired with wrong ones of the same problem; ORPO imitates the right ones
+and pushes the wrong ones away, without any reference. --tiny: the quickstart's model after its warm start. From 6.2 to 88.2 % of 500
+held-out problems (95 % interval 85.1 to 90.7), seed 0, about six minutes on one thread of a busy machine. The likelihood is the mean over
+the step's tokens here: with each sequence's mean, the default, short answers given at once outweigh worked ones and nothing is gained
+(6.8 %).
 No number of a larger run is here: none was measured on a GPU.
 """
 
