@@ -24,12 +24,11 @@ from recipes.setup.options import Data, Options, Rates, TemplateArgument, absolu
 from recipes.setup.problem_mixture import by_set, load_parts, load_sets, parts_of, resolved, sets_of, stream_of
 from recipes.setup.problem_set import BOXED, Given, resolve_dtype, with_good_golds
 from recipes.setup.resuming import resumed, stored_run
-from recipes.setup.starting_point import FromAdapter, chat_of, keep_start, kept_start, start_of
+from recipes.setup.starting_point import FromAdapter, chat_of, keep_start, kept_start, start_of, write_final
 from recipes.spelling.flat_options import word_of
 from recipes.spelling.option_values import flag_of
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
-from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, missing_place
 
 if TYPE_CHECKING:
@@ -175,13 +174,7 @@ def train(
         if outcome.stopped:
             return exit_code()
         hand_over(policy, chat)
-        with (
-            stage("writing the final model", f"all steps are done and kept; --resume {folder.path} writes it again"),
-            atomic_path(folder.path / "final") as final,
-        ):
-            policy.save_model(final)
-            chat.tokenizer.save_pretrained(final)
-    print(f"{'adapter' if lora else 'model'} in {folder.path / 'final'}", file=sys.stderr)
+        write_final(folder.path, policy, chat.tokenizer)
     return 0
 
 

@@ -9,12 +9,13 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recipes import quickstart
+from recipes.selection.data_command import PairsConfig
 from recipes.selection.data_command import run as select
 from recipes.setup.choices import Full, Tune
 from recipes.setup.choices import Lora as Adapter
@@ -138,8 +139,22 @@ def selected(config: Any) -> str:
     return str(config.out)
 
 
-def told(before: "Accuracy", after: "Accuracy", began: float) -> int:
-    """The RESULT line. Returns the exit code."""
+def pairs_from(start: Start, story: Story) -> str:
+    """The file of right answers against wrong ones of the same problem, out of what the start samples."""
+    store = stored(start.model, start, story.run / "store", story)
+    return selected(PairsConfig(stores=(store,), out=story.run / "pairs.jsonl", seed=story.seed))
+
+
+def tell(story: Story, method: str, learn: Callable[[Start], int], *, tiny_start: Callable[[Story], str] = warm_start) -> int:
+    """The story, from its start to the RESULT line: `learn` leaves what it learnt in the folder `method` and returns an exit code."""
+    began = time.monotonic()
+    start = begin(story)
+    if story.tiny:
+        start = replace(start, model=tiny_start(story))
+    before = accuracy_of(start.model, start, story.run / "before", seed=story.seed)
+    if code := learn(start):
+        return code
+    after = accuracy_of(str(story.run / method), start, story.run / "after", seed=story.seed)
     low, high = after.interval
     seconds = round(time.monotonic() - began, 1)
     result = {"before": round(before.value, 4), "after": round(after.value, 4), "ci95": [round(low, 4), round(high, 4)], "seconds": seconds}

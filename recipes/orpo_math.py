@@ -12,12 +12,10 @@ No number of a larger run is here: none was measured on a GPU.
 """
 
 import sys
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.measured_stages import Story, accuracy_of, begin, selected, stored, told, warm_start
-from recipes.selection.data_command import PairsConfig
+from recipes.measured_stages import Start, Story, pairs_from, tell
 from recipes.setup.command_line import guarded, parse_options
 from recipes.training import orpo
 
@@ -31,21 +29,16 @@ class Config(Story):
 
 def run(config: Config) -> int:
     """The story, from its start to the RESULT line. Returns the exit code."""
-    began = time.monotonic()
-    start = begin(config)
-    if config.tiny:
-        start = replace(start, model=warm_start(config))
-    before = accuracy_of(start.model, start, config.run / "before", seed=config.seed)
-    store = stored(start.model, start, config.run / "store", config)
-    pairs = selected(PairsConfig(stores=(store,), out=config.run / "pairs.jsonl", seed=config.seed))
     own = {"lr": 3e-4, "examples_per_step": 64, "epochs": 4.0, "schedule": "constant", "nll_mean": "token"} if config.tiny else {}
-    how = orpo.Config(
-        model=start.model, data=pairs, run=config.run / "orpo", seed=config.seed, tune=start.tune,
-        system_prompt=start.speaking["system_prompt"], **own,
-    )  # fmt: skip
-    if code := orpo.run(how):
-        return code
-    return told(before, accuracy_of(str(config.run / "orpo"), start, config.run / "after", seed=config.seed), began)
+
+    def learn(start: Start) -> int:
+        how = orpo.Config(
+            model=start.model, data=pairs_from(start, config), run=config.run / "orpo", seed=config.seed, tune=start.tune,
+            system_prompt=start.speaking["system_prompt"], **own,
+        )  # fmt: skip
+        return orpo.run(how)
+
+    return tell(config, "orpo", learn)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,10 @@ No number of a larger run is here: none was measured on a GPU.
 """
 
 import sys
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.measured_stages import Story, accuracy_of, begin, told, warm_start
+from recipes.measured_stages import Start, Story, tell
 from recipes.setup.command_line import guarded, parse_options
 from recipes.training import rft
 
@@ -30,19 +29,16 @@ class Config(Story):
 
 def run(config: Config) -> int:
     """The story, from its start to the RESULT line. Returns the exit code."""
-    began = time.monotonic()
-    start = begin(config)
-    if config.tiny:
-        start = replace(start, model=warm_start(config))
-    before = accuracy_of(start.model, start, config.run / "before", seed=config.seed)
     own = {"lr": 3e-4, "examples_per_step": 64, "epochs": 3.0} if config.tiny else {}
-    how = rft.Config(
-        model=start.model, data=start.train, run=config.run / "rft", seed=config.seed, tune=start.tune, rounds=config.rounds,
-        completions_per_problem=16, limit=config.limit, **start.speaking, **own,
-    )  # fmt: skip
-    if code := rft.run(how):
-        return code
-    return told(before, accuracy_of(str(config.run / "rft"), start, config.run / "after", seed=config.seed), began)
+
+    def learn(start: Start) -> int:
+        how = rft.Config(
+            model=start.model, data=start.train, run=config.run / "rft", seed=config.seed, tune=start.tune, rounds=config.rounds,
+            completions_per_problem=16, limit=config.limit, **start.speaking, **own,
+        )  # fmt: skip
+        return rft.run(how)
+
+    return tell(config, "rft", learn)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,11 @@ golds. No number of such a run is here: none was measured on a GPU.
 
 import json
 import sys
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from recipes import quickstart
-from recipes.measured_stages import Story, accuracy_of, begin, told
+from recipes.measured_stages import Start, Story, tell
 from recipes.setup.command_line import guarded, parse_options
 from recipes.training import sft
 
@@ -33,39 +32,38 @@ class Config(Story):
 
 def run(config: Config) -> int:
     """The story, from its start to the RESULT line. Returns the exit code."""
-    began = time.monotonic()
-    start = begin(config)
-    if config.tiny:
-        model, data = _tiny_start(config)
-        start = replace(start, model=model)
-        how = sft.Config(
-            model=model, data=data, run=config.run / "sft", seed=config.seed, tune=start.tune, steps=400, examples_per_step=128, lr=2e-3,
-            warmup=50, schedule="constant",
-        )  # fmt: skip
-    else:
-        how = sft.Config(
-            model=start.model, data=start.train, run=config.run / "sft", seed=config.seed, tune=start.tune, epochs=config.epochs,
-            system_prompt=config.system_prompt, limit=config.limit,
-        )  # fmt: skip
-    before = accuracy_of(start.model, start, config.run / "before", seed=config.seed)
-    if code := sft.run(how):
-        return code
-    return told(before, accuracy_of(str(config.run / "sft"), start, config.run / "after", seed=config.seed), began)
+
+    def learn(start: Start) -> int:
+        shared = {"model": start.model, "run": config.run / "sft", "seed": config.seed, "tune": start.tune}
+        if config.tiny:
+            sizes = {"steps": 400, "examples_per_step": 128, "lr": 2e-3, "warmup": 50, "schedule": "constant"}
+            return sft.run(sft.Config(data=_solutions(config), **shared, **sizes))
+        data = {"data": start.train, "system_prompt": config.system_prompt, "limit": config.limit}
+        return sft.run(sft.Config(epochs=config.epochs, **shared, **data))
+
+    return tell(config, "sft", learn, tiny_start=_random_start)
 
 
-def _tiny_start(config: Config) -> tuple[str, str]:
-    """(a random model, its solutions worked out)"""
+def _random_start(config: Story) -> str:
+    """The tiny model, made at random."""
     from recipes.setup import arithmetic
     from rl.loop.seeds import reseed
 
     reseed(config.seed, "model")
     tokenizer = arithmetic.make_tokenizer()
     arithmetic.save(config.run / "start", arithmetic.make_model(len(tokenizer)), tokenizer)
+    return str(config.run / "start")
+
+
+def _solutions(config: Story) -> str:
+    """The file of its problems, each worked out."""
+    from recipes.setup import arithmetic
+
     problems, _ = quickstart.load_data(quickstart.Config(seed=config.seed))
     rows = [{"prompt": problem.prompt, "completion": arithmetic.worked_solution(problem)} for problem in problems]
     data = config.run / "solutions.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return str(config.run / "start"), str(data)
+    return str(data)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,17 @@ adapter be loaded by any program, whatever becomes of the stage before it.
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from recipes.setup.choices import Full, Tune
 from recipes.setup.command_line import named_values
-from recipes.setup.model_source import ADAPTER, MERGED, START, ModelSource, adapter_config, find_model
+from recipes.setup.model_source import ADAPTER, FINAL, MERGED, START, ModelSource, adapter_config, find_model
 from recipes.spelling.flat_options import flat_values
 from recipes.spelling.option_values import flag_of
+from rollout.interruption import stage
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
@@ -116,8 +118,8 @@ def chat_of(options: Any, source: ModelSource) -> "tuple[Chat, int | None]":
     shape = source.load_shape()
     require_fit(shape, source.adapters)
     chat = Chat(
-        source.load_tokenizer(), system_prompt=options.system_prompt, prefill=options.prefill, use_template=options.chat_template,
-        extra_stop_ids=source.generation_stops(),
+        source.load_tokenizer(), system_prompt=options.system_prompt, prefill=getattr(options, "prefill", ""),
+        use_template=options.chat_template, extra_stop_ids=source.generation_stops(),
         template_arguments=named_values(getattr(options, "template_arg", ()), "--template-arg", "enable_thinking=false"),
     )  # fmt: skip
     return chat, getattr(shape.get_text_config(), "max_position_embeddings", None)
@@ -148,6 +150,15 @@ def keep_start(run: Path, learner: "Learner", source: ModelSource, tokenizer: An
             tokenizer.save_pretrained(folder)
             settings = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
             (folder / ADAPTER).write_text(json.dumps(settings | {"base_model_name_or_path": base}, indent=2), encoding="utf-8")
+
+
+def write_final(run: Path, learner: "Learner", tokenizer: Any) -> None:
+    """What was learnt, where `find_model` finds it; said."""
+    kept = f"all steps are done and kept; --resume {run} writes it again"
+    with stage("writing the final model", kept), atomic_path(run / FINAL) as final:
+        learner.save_model(final)
+        tokenizer.save_pretrained(final)
+    print(f"{'adapter' if learner.lora else 'model'} in {run / FINAL}", file=sys.stderr)
 
 
 def merged_bytes(learner: "Learner", source: ModelSource) -> int:

@@ -1,10 +1,10 @@
 """What `reckon plan` says of training on what is written: every check runs, the data become masks, no weights are read."""
 
 from recipes.setup.memory import Memory, estimate
-from recipes.setup.starting_point import lora_of, start_of
+from recipes.setup.starting_point import chat_of, lora_of, start_of
 from recipes.spelling.flat_options import flat_values
 from recipes.training.offline_options import OfflineOptions, with_length
-from recipes.training.offline_run import Method, computed_dtype, load_chat, load_units
+from recipes.training.offline_run import Method, computed_dtype, load_units
 from rl.objectives.objective import describe
 
 
@@ -12,7 +12,7 @@ def offline_plan(options: OfflineOptions, method: Method) -> tuple[dict[str, lis
     """(sections of lines, memory), of options as `resolve` gives them. Raises InputError where the command would."""
     source = start_of(options)
     lora = lora_of(options, source)
-    chat, context = load_chat(options, source)
+    chat, context = chat_of(options, source)
     taken, held_out = load_units(options, method, chat, context)
     options = with_length(options, len(taken.units))
     assert options.steps, "`with_length` says how many"

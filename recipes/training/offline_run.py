@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from recipes.setup.command_line import named_values
 from recipes.setup.model_source import ModelSource
 from recipes.setup.online import check_place, service_of
 from recipes.setup.options import optimizer_of, to_json
 from recipes.setup.problem_source import load_rows, source_name
 from recipes.setup.resuming import steps_done, with_changes
-from recipes.setup.starting_point import keep_start, lora_of, merged_bytes, start_of
+from recipes.setup.starting_point import chat_of, keep_start, lora_of, merged_bytes, start_of, write_final
 from recipes.spelling.flat_options import flat_values
 from recipes.training.offline_options import AnyOptions, OfflineOptions, with_length
 from rl.examples.batches import Unit, batch_of, unit_batches
@@ -33,7 +32,6 @@ from rl.learning.model_loading import Dtype, with_attention
 from rl.learning.policy import Policy
 from rl.learning.reference import Reference
 from rl.learning.schedule import Schedule
-from rl.learning.starting_model import require_fit
 from rl.loop.offline import OfflineLoop, measure, train_offline
 from rl.loop.seeds import derive_seed, reseed
 from rl.objectives.batch import Batch
@@ -44,7 +42,6 @@ from rl.runs.tracking import SHOWN_OFFLINE, Tracker
 from rollout.chat import Chat
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
-from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 Rows = Iterable[tuple[str, Mapping[str, Any]]]
@@ -78,7 +75,7 @@ def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = la
             checks.enter_context(watched("checking the options and the data"))
             source = start_of(options)
             lora = lora_of(options, source)
-            chat, context = load_chat(options, source)
+            chat, context = chat_of(options, source)
             taken, held_out = load_units(options, method, chat, context)
             if options.show_mask is not None:
                 show_masks(taken, chat, options.show_mask, ids=options.show_ids)
@@ -98,31 +95,11 @@ def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = la
         if outcome.stopped:
             return exit_code()
         hand_over(learner, chat)
-        with (
-            stage("writing the final model", f"all steps are done and kept; --resume {folder.path} writes it again"),
-            atomic_path(folder.path / "final") as final,
-        ):
-            learner.save_model(final)
-            chat.tokenizer.save_pretrained(final)
-    print(f"{'adapter' if learner.lora else 'model'} in {folder.path / 'final'}", file=sys.stderr)
+        write_final(folder.path, learner, chat.tokenizer)
     return 0
 
 
 # --- data --------------------------------------------------------------------------------------------------------------
-
-
-def load_chat(options: OfflineOptions, source: ModelSource) -> tuple[Chat, int | None]:
-    """The model's tokenizer as a Chat, and its context length. Raises InputError before any weights are read."""
-    shape = source.load_shape()
-    require_fit(shape, source.adapters)
-    chat = Chat(
-        source.load_tokenizer(),
-        system_prompt=options.system_prompt,
-        use_template=options.chat_template,
-        extra_stop_ids=source.generation_stops(),
-        template_arguments=named_values(options.template_arg, "--template-arg", "enable_thinking=false"),
-    )
-    return chat, getattr(shape.get_text_config(), "max_position_embeddings", None)
 
 
 def load_units(options: OfflineOptions, method: Method, chat: Chat, context: int | None) -> tuple[Intake, list[Unit]]:
