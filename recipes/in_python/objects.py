@@ -104,7 +104,7 @@ def config_of(kind: Any, options: Mapping[str, Any], **own: Any) -> Any:
         raise InputError(f"there is no option {unknown!r}" + (did_you_mean(unknown, known) or f"; there are {', '.join(sorted(known))}"))
     hints = {name: option.hint for name, option in flat_options(kind).items()}
     plain = {name: (name, value) for name, value in options.items() if name in hints and not is_dataclass(value)}
-    given = {**own, **options, **checked(plain, hints, "option")}
+    given = {**own, **options, **checked(plain, hints)}
     objects = {name: value for name, value in given.items() if name in choices and (value is None or is_dataclass(value))}
     return replace(built(kind, {name: value for name, value in given.items() if name not in objects}, str), **objects)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from verifiers.input_error import InputError
+from verifiers.input_error import InputError, did_you_mean
 
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
 
@@ -22,15 +22,16 @@ def default_of(field: "dataclasses.Field[Any]") -> Any:
     return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
 
 
-def checked(values: Mapping[str, tuple[str, Any]], hints: Mapping[str, Any], place: str) -> dict[str, Any]:
+def checked(values: Mapping[str, tuple[str, Any]], hints: Mapping[str, Any], place: str = "") -> dict[str, Any]:
     """A file's values as options hold them: paths as Path, lists as tuples. `values`: each with the name that the file has for it.
 
-    Raises InputError, in one line with the place, for a value that cannot be.
+    Raises InputError, in one line with the place (none for a call's own arguments), for a value that cannot be.
     """
+    where = f"{place}: " if place else ""
     for name, (written, value) in values.items():
         if not fits(restored(value, hints[name]), hints[name]):
             quoted = " (in quotes)" if isinstance(value, int | float) and "a text" in wanted(hints[name]) else ""
-            raise InputError(f"{place}: {written} must be {wanted(hints[name])}{quoted}, not {_shown(value)}")
+            raise InputError(f"{where}{written} must be {wanted(hints[name])}{quoted}, not {_shown(value)}{_nearest(value, hints[name])}")
     return {name: restored(value, hints[name]) for name, (_, value) in values.items()}
 
 
@@ -89,3 +90,15 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 def _shown(value: Any) -> str:
     words = {True: "true", False: "false", None: "null"}
     return words[value] if value is None or isinstance(value, bool) else "a group of names" if isinstance(value, dict) else f"{value!r:.60}"
+
+
+def _nearest(value: Any, hint: Any) -> str:
+    """The word that was meant, where an option takes words."""
+    return did_you_mean(value, _words_of(hint)) if isinstance(value, str) else ""
+
+
+def _words_of(hint: Any) -> list[str]:
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return list(inner)
+    return [word for each in inner for word in _words_of(each)] if origin is not None else []

@@ -204,10 +204,10 @@ def test_two_models_in_memory_never_share_a_name() -> None:
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"steps": "3"}, "option: steps must be a whole number (or null), not '3'"),
-        ({"steps": 2.5}, "option: steps must be a whole number (or null), not 2.5"),
-        ({"dtype": "fp8"}, "option: dtype must be one of fp32, bf16, auto, not 'fp8'"),
-        ({"tune": "both"}, "option: tune must be one of lora, full, not 'both'"),
+        ({"steps": "3"}, "steps must be a whole number (or null), not '3'"),
+        ({"steps": 2.5}, "steps must be a whole number (or null), not 2.5"),
+        ({"dtype": "fp8"}, "dtype must be one of fp32, bf16, auto, not 'fp8'"),
+        ({"tune": "both"}, "tune must be one of lora, full, not 'both'"),
         ({"model": object()}, "model is object; give a transformers model"),
         ({"tokenizer": 42}, "tokenizer is int; give the model's transformers tokenizer"),
         ({"model": torch.nn.Linear(1, 1, device="meta")}, "model is Linear; give a transformers model"),
