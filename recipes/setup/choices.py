@@ -174,7 +174,27 @@ class RAFT:
     """A response whose score is at least this is learnt from."""
 
 
-Algorithm = GRPO | DrGRPO | DAPO | GSPO | CISPO | RLOO | ReinforcePP | ReinforcePPBaseline | MaxRL | RAFT
+@dataclass(frozen=True, kw_only=True)
+class PassAtK(GRPO):
+    """The best of k answers, unbiased over the group (PKPO), arXiv:2505.15201."""
+
+    word: ClassVar[str] = "pass-at-k"
+    k: int = 4
+    """Tries of which the best counts; at most --completions-per-problem."""
+    baseline: Literal["k-1", "leave-one-out", "z-score"] = "k-1"
+    """What the best of k is compared with: the best of k-1 others, of k others, or GRPO over subsets (Pass@k Training)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestOfN(GRPO):
+    """Towards the policy's own best of n answers (the forward KL of BOND), arXiv:2407.14622, 2412.15287."""
+
+    word: ClassVar[str] = "best-of-n"
+    n: int = 4
+    """Answers among which the best is imitated; at most --completions-per-problem."""
+
+
+Algorithm = GRPO | DrGRPO | DAPO | GSPO | CISPO | RLOO | ReinforcePP | ReinforcePPBaseline | MaxRL | RAFT | PassAtK | BestOfN
 
 
 # --- terms beside the loss ---------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def algorithm_of(options: Options) -> Algorithm:
     if options.completions_per_problem < algorithm.min_completions:
         raise InputError(
             f"--completions-per-problem {options.completions_per_problem}: {algorithm_name}'s baseline is the group, which needs "
-            f"at least {algorithm.min_completions}; only reinforce++ can do with 1"
+            f"at least {algorithm.min_completions}; {_fewer(own)}"
         )
     several = {name: getattr(options, name) for name in ("updates_per_rollout", "epochs_per_rollout") if getattr(options, name) > 1}
     if several and not algorithm.corrects_for_age:
@@ -95,6 +95,12 @@ def algorithm_of(options: Options) -> Algorithm:
             f"{given}: {algorithm_name} has no probability ratio, so only the first update of a rollout would be right; use 1, or grpo"
         )
     return algorithm
+
+
+def _fewer(own: Mapping[str, Any]) -> str:
+    """What can do with a smaller group."""
+    size = next((name for name in ("k", "n") if name in own), None)
+    return f"sample more, or lower {flag_of(size)} {own[size]}" if size else "only reinforce++ can do with 1"
 
 
 def check_prompts(problems: Sequence[Problem], chat: Chat, options: Options, context: int | None, *, skip: bool = False) -> list[Problem]:

@@ -38,7 +38,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
          "tokens_per_micro_batch", "max_completion_length",
          "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers",
          "problems_per_chunk", "max_turns", "tool_output", "tools_at_once", "examples_per_step", "max_length", "show_mask",
-         "rounds"),
+         "rounds", "k"),
         COUNT,
     ),
     **dict.fromkeys(
@@ -53,6 +53,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
     **dict.fromkeys(("clip_low", "ema_decay", "adam_beta1", "adam_beta2"), BELOW_ONE),
     "engine_memory": ("above 0 and at most 1", lambda value: 0 < value <= 1),
     **dict.fromkeys(("worked_share", "warm_start"), ("from 0 to 1", lambda value: 0 <= value <= 1)),
+    "n": ("at least 2", lambda value: value >= 2),
     "ahead": ("0 or 1", lambda value: value in (0, 1)),
     "hidden": ("a multiple of 8, at least 8", lambda value: value >= 8 and value % 8 == 0),
 }  # fmt: skip

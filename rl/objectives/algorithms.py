@@ -11,13 +11,13 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
-from rl.objectives import credit, policy_gradient, weights
-from rl.objectives.credit import CreditFn
+from rl.objectives import best_of_n, credit, policy_gradient, weights
+from rl.objectives.credit import Credit, CreditFn
 from rl.objectives.objective import LossFn, Objective, WeightFn, describe, formula_of
 from rl.objectives.policy_gradient import KL, Correction, Surrogate, surrogate
 from verifiers.input_error import nearest
@@ -120,6 +120,33 @@ def raft(*, accept_score: float = 1.0) -> Algorithm:
     return online(policy_gradient.reinforce, weights.taught_token_mean, chosen, min_completions=1, corrects_for_age=False)
 
 
+PassAtKBaseline = Literal["k-1", "leave-one-out", "z-score"]
+PASS_AT_K: dict[PassAtKBaseline, tuple[Callable[..., Credit], int]] = {
+    "k-1": (best_of_n.pass_at_k, 0),
+    "leave-one-out": (best_of_n.pass_at_k_leave_one_out, 1),
+    "z-score": (best_of_n.pass_at_k_zscore, 1),
+}
+"""The credit of each baseline, and how many completions more than k it needs."""
+
+
+def pass_at_k(*, k: int = 4, baseline: PassAtKBaseline = "k-1", clip_low: float = 0.2, clip_high: float = 0.2) -> Algorithm:
+    """The best of k answers as the objective, unbiased over the group: PKPO, arXiv:2505.15201.
+
+    `baseline`: k-1 (the best of k - 1 others; least variance, and defined up to k = G), leave-one-out (the best of k others: wrong answers
+    are pushed down too), z-score (Pass@k Training, arXiv:2508.10751: biased, as GRPO is). Tokens of the step count alike, as RLOO's:
+    an answer's gradient is then that of its whole log-probability.
+    """
+    given, more = PASS_AT_K[baseline]
+    loss = partial(policy_gradient.clipped_ratio, low=clip_low, high=clip_high)
+    return online(loss, weights.token_mean, partial(given, k=k), min_completions=max(2, k + more))
+
+
+def best_of(*, n: int = 4, clip_low: float = 0.2, clip_high: float = 0.2) -> Algorithm:
+    """Towards the policy's own best of n answers: BOND's forward KL, arXiv:2407.14622; the win rate of arXiv:2412.15287."""
+    loss = partial(policy_gradient.clipped_ratio, low=clip_low, high=clip_high)
+    return online(loss, weights.token_mean, partial(best_of_n.best_of_n, n=n), min_completions=max(2, n))
+
+
 ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "grpo": grpo,
     "dr_grpo": dr_grpo,
@@ -131,6 +158,8 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "reinforce++-baseline": reinforce_pp_baseline,
     "maxrl": maxrl,
     "raft": raft,
+    "pass-at-k": pass_at_k,
+    "best-of-n": best_of,
 }
 
 

@@ -17,7 +17,7 @@ from recipes.commands.cli import COMMANDS
 from recipes.selection import data_command
 from recipes.setup.command_line import parse_options
 from rl.examples.written import read_labelled, read_pair, read_supervised
-from rl.objectives.algorithms import ALGORITHMS, describe_algorithm, named
+from rl.objectives.algorithms import ALGORITHMS, PASS_AT_K, describe_algorithm, named
 from rl.objectives.objective import describe
 from rl.objectives.policy_gradient import KL, Correction
 from rl.objectives.preferences import preference
@@ -39,8 +39,12 @@ VALUES: dict[str, list[str]] = {  # of each page its formulas, in order
     "orpo": [describe(preference("orpo"))],
     "kto": [describe(preference("kto"))],
     "grpo": [
-        *(describe_algorithm(online(name)) for name in ALGORITHMS if name != "raft"),
+        *(describe_algorithm(online(name)) for name in ALGORITHMS if name not in ("raft", "pass-at-k", "best-of-n")),
         describe_algorithm(online("grpo", kl=KL(0.04), correction=Correction(), entropy_coef=0.001)),
+    ],
+    "best-of-n": [
+        *(describe_algorithm(online("pass-at-k", baseline=baseline)) for baseline in PASS_AT_K),
+        describe_algorithm(online("best-of-n")),
     ],
     "rft": [describe(sft()), describe_algorithm(online("raft"))],
     "spin": [describe(preference("sigmoid"))],

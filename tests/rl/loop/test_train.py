@@ -258,7 +258,8 @@ def test_a_run_that_diverges_stops_and_says_what_it_saw(build: Callable[..., Any
 
 
 @pytest.mark.parametrize(
-    "name", ["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl", "raft"]
+    "name",
+    ["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce++", "reinforce++-baseline", "maxrl", "raft", "pass-at-k", "best-of-n"],
 )
 def test_every_algorithm_learns_to_say_less(build: Callable[..., Any], name: str) -> None:
     """The reward prefers short completions; each algorithm must shorten them within a few steps."""
