@@ -24,7 +24,7 @@ from recipes.setup.options import Data, Options, Rates, TemplateArgument, absolu
 from recipes.setup.problem_mixture import by_set, load_parts, load_sets, parts_of, resolved, sets_of, stream_of
 from recipes.setup.problem_set import BOXED, Given, resolve_dtype, with_good_golds
 from recipes.setup.resuming import resumed, stored_run
-from recipes.setup.starting_point import FromAdapter, chat_of, keep_start, kept_start, start_of, write_final
+from recipes.setup.starting_point import FromAdapter, chat_of, keep_start, keeps_model, kept_start, start_of, with_place, write_final
 from recipes.spelling.flat_options import word_of
 from recipes.spelling.option_values import flag_of
 from rollout.interruption import exit_code, interruptible, stage
@@ -140,7 +140,8 @@ def train(
             chat, context = load_chat(config)
             problems = online.check_prompts(problems, chat, config, context, skip=config.skip_long_prompts)
             held_out = online.check_prompts(held_out, chat, config, context, skip=config.skip_long_prompts)
-            disk = _disk_bytes(config)
+            needed = lora is not None or "ref_logp" in algorithm.objective.reads
+            disk = _disk_bytes(config, needed=needed)
             online.check_place(config, needed_bytes=disk)
             verify = given.verify if given else None
             if verify is None:
@@ -160,8 +161,9 @@ def train(
             longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
             sampler = make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)
             engine = opened.enter_context(closing(equip(sampler, chat)))
-            folder = opened.enter_context(online.open_run(config, [*problems, *held_out], needed_bytes=disk))
-            keep_start(folder.path, policy, source, chat.tokenizer)
+            told = with_place(config, source, needed=needed)
+            folder = opened.enter_context(online.open_run(told, [*problems, *held_out], needed_bytes=disk))
+            keep_start(folder.path, policy, source, chat.tokenizer, needed=needed)
 
         sets = by_set(held_out)
         player = online.make_player(config, engine, chat, verify)
@@ -261,14 +263,14 @@ def _draw_held_out(problems: "Sequence[Problem]", config: Config) -> "list[Probl
     return [problems[place] for place in sorted(places[: config.held_out])]
 
 
-def _disk_bytes(config: Config) -> int:
-    """Three checkpoints (two kept, one being written) of weights, two moments and a moving average if any; `final/`; a merged start."""
+def _disk_bytes(config: Config, *, needed: bool) -> int:
+    """Three checkpoints (two kept, one being written) of weights, moments and a moving average if any; `final/`; a start that is kept."""
     from recipes.setup.memory import parameters
 
     source = start_of(config)
     total, trained = parameters(source.load_shape(), starting_point.lora_of(config, source))
     averages = isinstance(config.kl and config.kl.reference, MovingAverage)
-    return trained * 4 * (3 * (3 + averages) + 1) + (total * 4 if source.merged else 0)
+    return trained * 4 * (3 * (3 + averages) + 1) + (total * 4 if keeps_model(source, needed=needed) else 0)
 
 
 def plan_facts(config: Config) -> Any:

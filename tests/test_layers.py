@@ -179,7 +179,7 @@ ROOMS = {
     "rl.learning": Room(
         "who holds parameters",
         "adapters kept_scores learner merging model_loading policy reference schedule scoring starting_model token_terms update_stats",
-        ".objectives rollout",
+        ".objectives rollout rollout.engines",
     ),
     "rl.examples": Room(
         "written text to token sequences with masks: what trains, shown, and what each step sees of it",

@@ -2,6 +2,7 @@
 
 import filecmp
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recipes.in_python.closures import verify_by
-from recipes.setup.model_source import in_memory
+from recipes.setup.model_source import IN_MEMORY, ModelInMemory, find_model, in_memory
 from recipes.setup.problem_set import Given
+from recipes.setup.resuming import stored_run
+from recipes.setup.starting_point import kept_start, write_model
 from recipes.spelling.flat_options import built, choices_of, flat_options
 from recipes.spelling.option_values import checked
 from rl.runs.run_folder import read_lines
@@ -59,12 +62,25 @@ class Run:
 
 
 @contextmanager
-def named(model: Any, tokenizer: Any) -> Iterator[str]:
+def named(model: Any, tokenizer: Any, resume: Path | None = None) -> Iterator[str]:
     """The model as `--model` has it: a place as it is, a Run by its folder, a loaded model by a name of its own.
 
-    Raises InputError for a model without its tokenizer, and for one with an adapter on it.
+    `resume`: a run that goes on with what it began with; it asks for a loaded model only where it has kept none and needs none but to learn
+    on. Raises InputError for a model without its tokenizer, and for one with an adapter on it.
     """
-    if isinstance(model, Run | str | Path):
+    began = None if resume is None else str(stored_run(resume)["options"].get("model", ""))
+    loaded = model is not None and not isinstance(model, Run | str | Path)
+    if began is not None and resume and (kept_start(resume) or not began.startswith(IN_MEMORY)):
+        if loaded:
+            told = "is read from the disk; the model given is not looked at, and stays as it is"
+            print(f"the model that {resume} began with {told}", file=sys.stderr)
+        yield began
+        return
+    if began is not None and not loaded:
+        raise InputError(f"--resume {resume}: it trains a model of a Python program; give that, as model= with its tokenizer=")
+    if not loaded:
+        if model is None:
+            raise InputError("model is missing; give a hub id, a folder, a Run, or a transformers model with its tokenizer")
         if tokenizer is not None:
             raise InputError("tokenizer would be ignored: a folder, a hub id or a run has its own; leave it out")
         yield str(model.path if isinstance(model, Run) else model)
@@ -74,8 +90,26 @@ def named(model: Any, tokenizer: Any) -> Iterator[str]:
     _require_loaded(model, tokenizer)
     if getattr(model, "peft_config", None):
         raise InputError("this model has an adapter on it; save that with save_pretrained and give its folder, which goes on training it")
-    with in_memory(model, tokenizer) as name:
+    with in_memory(model, tokenizer, began) as name:
         yield name
+
+
+def on_disk(place: str, run: Path) -> str:
+    """A place that lasts: of a model in memory that stands nowhere else, a folder beside the run. Raises InputError where another is."""
+    source = find_model(place) if place.startswith(IN_MEMORY) else None
+    if not isinstance(source, ModelInMemory):
+        return place
+    if source.place is None:
+        from rl.learning.starting_model import stands_at
+
+        folder = run.resolve().with_name(f"{run.resolve().name}-model")
+        if folder.exists() and not stands_at(source.model, str(folder)):
+            raise InputError(f"{folder} holds another model than the one given; choose another run=, or remove it")
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            write_model(folder, source.model, source.own_tokenizer)
+        return str(folder)
+    return source.place
 
 
 def _require_loaded(model: Any, tokenizer: Any) -> None:

@@ -2,7 +2,7 @@
 
 Every function takes the options of its command by their names (`steps=50`, `lr=1e-5`, `tune=Lora(rank=8)`, `engine=VLLM(memory=0.5)`),
 writes the same run folder, and raises InputError where the command would print one line. A run that is interrupted raises
-KeyboardInterrupt once all that can be kept is kept.
+KeyboardInterrupt once all that can be kept is kept; `resume=FOLDER` goes on with what it began with, and asks for nothing that it has kept.
 """
 
 import importlib
@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from recipes import grpo_math
-from recipes.in_python.objects import Reward, Run, config_of, data_file, folder_of, given_problems, named
+from recipes.in_python.objects import Reward, Run, config_of, data_file, folder_of, given_problems, named, on_disk
 from recipes.setup.model_source import find_model
 from recipes.setup.resuming import resumed
 from recipes.setup.starting_point import chat_of
+from verifiers.input_error import InputError
 
 
 class _Kept:
@@ -30,18 +31,18 @@ class _Kept:
 
 
 def grpo(
-    *, model: Any, problems: Any, reward: Reward | None = None, tokenizer: Any = None, held_out: Any = (), run: str | Path | None = None,
-    resume: str | Path | None = None, **options: Any,
+    *, model: Any = None, problems: Any, reward: Reward | None = None, tokenizer: Any = None, held_out: Any = (),
+    run: str | Path | None = None, resume: str | Path | None = None, **options: Any,
 ) -> Run:  # fmt: skip
     """GRPO and its relatives (`algorithm=DAPO()`, `kl=KL(0.04)`): the options of `reckon grpo-math`.
 
     `model`: a hub id, a folder, a Run, or a loaded model with its `tokenizer`, which is trained in place. `problems`: a file, a data set's
     name, or rows with a prompt and (unless `reward` is a function) an answer. `held_out`: problems for evaluation. `resume`: the folder of
-    an earlier run, which goes on with its own options; give it the same model, problems and reward.
+    an earlier run, which goes on with its own options and, where it keeps that, its own beginning; give it the same problems and reward.
     """
     path, kept = folder_of(resume or run, "grpo"), _Kept()
     given, chosen = given_problems(problems, reward, held_out)
-    with named(model, tokenizer) as place:
+    with named(model, tokenizer, None if resume is None else path) as place:
         if resume is not None:
             config = resumed(config_of(grpo_math.Config, options, resume=path))
         else:
@@ -49,22 +50,22 @@ def grpo(
         return kept.run(grpo_math.train(grpo_math.resolve(config), given=given, hand_over=kept), path)
 
 
-def sft(*, model: Any, data: Any, **options: Any) -> Run:
+def sft(*, model: Any = None, data: Any = None, **options: Any) -> Run:
     """Supervised fine-tuning: the options of `reckon sft`. `data`: a place, or rows (`messages`, prompt and completion, or text)."""
     return _offline("sft", model, data, **options)
 
 
-def dpo(*, model: Any, data: Any, **options: Any) -> Run:
+def dpo(*, model: Any = None, data: Any = None, **options: Any) -> Run:
     """Preferences by pairs (rows with prompt, chosen, rejected): the options of `reckon dpo`."""
     return _offline("dpo", model, data, **options)
 
 
-def orpo(*, model: Any, data: Any, **options: Any) -> Run:
+def orpo(*, model: Any = None, data: Any = None, **options: Any) -> Run:
     """Preferences by pairs without a reference: the options of `reckon orpo`."""
     return _offline("orpo", model, data, **options)
 
 
-def kto(*, model: Any, data: Any, **options: Any) -> Run:
+def kto(*, model: Any = None, data: Any = None, **options: Any) -> Run:
     """Preferences by labelled answers (rows with prompt, completion, label): the options of `reckon kto`."""
     return _offline("kto", model, data, **options)
 
@@ -78,7 +79,7 @@ def rft(*, model: Any, problems: Any, tokenizer: Any = None, run: str | Path | N
     path = folder_of(run, "rft")
     with named(model, tokenizer) as place:
         data = data_file(problems, path, "problems", overwrite=bool(options.get("overwrite")))
-        config = config_of(command.Config, options, model=place, data=data, run=path)
+        config = config_of(command.Config, options, model=on_disk(place, path), data=data, run=path)
         if command.run(config):
             raise KeyboardInterrupt(f"the run was interrupted; continue it with reckon rft --resume {path}")
         source = find_model(str(path))
@@ -97,10 +98,12 @@ def _offline(
 
     path, kept = folder_of(resume or run, method), _Kept()
     overwrite = bool(options.get("overwrite"))
-    with named(model, tokenizer) as place:
+    with named(model, tokenizer, None if resume is None else path) as place:
         if resume is not None:
             config = config_of(module.Config, options, resume=path)
         else:
+            if data is None:
+                raise InputError("data is missing; give a file, a data set's name, or rows")
             own = {"data": data_file(data, path, "data", overwrite=overwrite)}
             if isinstance(held_out, int):
                 options["held_out"] = held_out

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from verifiers.input_error import InputError, first_line, missing_place
 ADAPTER = "adapter_config.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 NEEDS_GGUF = "reading GGUF needs the package gguf; pip install 'reckon-rl[gguf]'"
+IN_MEMORY = "in-memory/"
+"""How the place begins of what is an object of a Python program."""
 START, MERGED, FINAL, WARM_START = "start", "base", "final", "warm_start"
-"""Folders of a run: the adapter that it began with, the merged model that it began with, what it learnt, quickstart's beginning."""
+"""Folders of a run: the adapter that it began with, the model (merged, or of a Python program), what it learnt, quickstart's beginning."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,22 @@ class ModelInMemory(ModelSource):
     model: Any = None
     own_tokenizer: Any = None
 
+    @cached_property
+    def place(self) -> str | None:
+        """Where the same model lies on the disk; None where that is nowhere. Asked before anything is learnt: later it is another model.
+
+        The name that transformers writes into a model says where it came from, not what has become of it: the weights are compared.
+        """
+        from rl.learning.starting_model import stands_at
+
+        name = str(getattr(self.model.config, "name_or_path", "") or "")
+        if not name or not stands_at(self.model, name):
+            return None
+        return str(Path(name).resolve()) if Path(name).exists() else name
+
     @property
     def record(self) -> str:
-        return str(getattr(self.model.config, "name_or_path", "") or self.given)
+        return self.place or ""
 
     def load_tokenizer(self) -> Any:
         return self.own_tokenizer
@@ -130,10 +145,15 @@ _IN_MEMORY: dict[str, ModelInMemory] = {}
 
 
 @contextmanager
-def in_memory(model: Any, tokenizer: Any) -> Iterator[str]:
-    """A name under which `find_model` gives this model and tokenizer, for as long as the context lasts: options hold names."""
-    # the first that is free: contexts may end in any order, and a run that goes on finds its model under the name of before
-    name = next(name for n in count(1) if (name := f"in-memory/model-{n}") not in _IN_MEMORY)
+def in_memory(model: Any, tokenizer: Any, name: str | None = None) -> Iterator[str]:
+    """A name under which `find_model` gives this model and tokenizer, for as long as the context lasts: options hold names.
+
+    `name`: that of an earlier life of a run, which its options still hold. Raises InputError where another run has it now.
+    """
+    # the first that is free: contexts may end in any order
+    name = name or next(free for n in count(1) if (free := f"{IN_MEMORY}model-{n}") not in _IN_MEMORY)
+    if name in _IN_MEMORY:
+        raise InputError(f"{name} is the model of another run that this program is at; resume one after the other")
     _IN_MEMORY[name] = ModelInMemory(name, name, name, model=model, own_tokenizer=tokenizer)
     try:
         yield name
@@ -143,9 +163,9 @@ def in_memory(model: Any, tokenizer: Any) -> Iterator[str]:
 
 def find_model(place: str, *, gguf_file: str | None = None) -> ModelSource:
     """What stands at a place that a user gave. Raises InputError, one line with the remedy, where no model does."""
-    if place.startswith("in-memory/"):
+    if place.startswith(IN_MEMORY):
         if place not in _IN_MEMORY:
-            raise InputError(f"--model {place} was an object of a Python program, which has ended; give that model's folder")
+            raise InputError(f"--model {place} was an object of a Python program, which has ended; save it and give its folder")
         return _IN_MEMORY[place]
     return _find(place, place, (), gguf_file)
 

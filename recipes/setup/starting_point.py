@@ -1,7 +1,7 @@
 """Where training begins: the last stage's adapter trained further, or merged first, and what a run keeps of that.
 
-A run keeps its beginning in its own folder (an adapter is small; of a merge, the model that came of it), so that it can be resumed, and its
-adapter be loaded by any program, whatever becomes of the stage before it.
+A run keeps its beginning in its own folder (an adapter is small; of a merge, the model that came of it; a model of a Python program that
+stands nowhere else), so that it can be resumed, and its adapter be loaded by any program, whatever becomes of the stage before it.
 """
 
 import json
@@ -9,11 +9,11 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from recipes.setup.choices import Full, Tune
 from recipes.setup.command_line import named_values
-from recipes.setup.model_source import ADAPTER, FINAL, MERGED, START, ModelSource, adapter_config, find_model
+from recipes.setup.model_source import ADAPTER, FINAL, MERGED, START, ModelInMemory, ModelSource, adapter_config, find_model
 from recipes.spelling.flat_options import flat_values
 from recipes.spelling.option_values import flag_of
 from rollout.interruption import stage
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rollout.chat import Chat
 
 FromAdapter = Literal["continue", "merge"]
+AnyOptions = TypeVar("AnyOptions")
 
 
 class StartOptions(Protocol):
@@ -130,18 +131,33 @@ def kept_start(run: Path) -> str | None:
     return next((str(run / name) for name in (START, MERGED) if (run / name).is_dir()), None)
 
 
-def keep_start(run: Path, learner: "Learner", source: ModelSource, tokenizer: Any) -> None:
-    """Writes what the run began with where `kept_start` finds it, before anything is learnt; and the base's place into the adapter."""
-    merged = run / MERGED
-    if source.merged and not merged.exists():
-        from rollout.engines.policy_tensors import base_model, save_model_folder
+def with_place(options: AnyOptions, source: ModelSource, *, needed: bool) -> AnyOptions:
+    """What config.json says: a model of a Python program that lies on the disk too is found there again. `needed`: as `keeps_model`."""
+    return replace(options, model=source.place) if needed and isinstance(source, ModelInMemory) and source.place else options  # type: ignore[type-var]
 
-        with atomic_path(merged) as folder:
-            model = base_model(learner.model)
-            save_model_folder(learner.model, folder, model.get_input_embeddings().weight.dtype, adapter=False)
-            model.generation_config.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
-    base = str(merged.resolve()) if source.merged else source.record
+
+def keeps_model(source: ModelSource, *, needed: bool) -> bool:
+    """Whether a run writes down the model that it begins with: it came of a merge, or it is a Python program's and stands nowhere else.
+
+    `needed`: the run trains an adapter, which is nothing without its base, or is measured against what it began as. Asked before anything
+    is learnt.
+    """
+    return bool(source.merged) or (needed and isinstance(source, ModelInMemory) and source.place is None)
+
+
+def keep_start(run: Path, learner: "Learner", source: ModelSource, tokenizer: Any, *, needed: bool) -> None:
+    """Writes what the run began with where `kept_start` finds it, before anything is learnt; and the base's place into the adapter.
+
+    Raises InputError for a run that has learnt something already, and whose beginning is gone.
+    """
+    merged, keeps = run / MERGED, keeps_model(source, needed=needed)
+    if keeps and not merged.exists():
+        if isinstance(source, ModelInMemory) and any(run.glob("checkpoints/step-*")):  # what is in memory is what it has learnt since
+            raise InputError(f"--resume {run}: the model that it began with is not kept in it ({merged} is missing); start a new run")
+        write_model(merged, learner.model, tokenizer)
+        if isinstance(source, ModelInMemory):
+            print(f"the model that it begins with stands nowhere else, so it is kept in {merged}", file=sys.stderr)
+    base = str(merged.resolve()) if keeps else source.record
     if learner.lora:
         learner.model.peft_config[learner.model.active_adapter].base_model_name_or_path = base
     if source.adapter and not (run / START).exists():
@@ -150,6 +166,17 @@ def keep_start(run: Path, learner: "Learner", source: ModelSource, tokenizer: An
             tokenizer.save_pretrained(folder)
             settings = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
             (folder / ADAPTER).write_text(json.dumps(settings | {"base_model_name_or_path": base}, indent=2), encoding="utf-8")
+
+
+def write_model(place: Path, module: Any, tokenizer: Any) -> None:
+    """A model, an adapter on it left out, as `from_pretrained` reads it."""
+    from rollout.engines.policy_tensors import base_model, save_model_folder
+
+    with atomic_path(place) as folder:
+        model = base_model(module)
+        save_model_folder(module, folder, model.get_input_embeddings().weight.dtype, adapter=False)
+        model.generation_config.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 
 def write_final(run: Path, learner: "Learner", tokenizer: Any) -> None:
@@ -161,9 +188,9 @@ def write_final(run: Path, learner: "Learner", tokenizer: Any) -> None:
     print(f"{'adapter' if learner.lora else 'model'} in {run / FINAL}", file=sys.stderr)
 
 
-def merged_bytes(learner: "Learner", source: ModelSource) -> int:
-    """About what `keep_start` writes of a merged start."""
-    return sum(p.numel() * p.element_size() for p in learner.model.parameters()) if source.merged else 0
+def start_bytes(learner: "Learner", source: ModelSource, *, needed: bool) -> int:
+    """About what `keep_start` writes."""
+    return sum(p.numel() * p.element_size() for p in learner.model.parameters()) if keeps_model(source, needed=needed) else 0
 
 
 def _trains_more_than_low_rank(settings: dict[str, Any]) -> str:

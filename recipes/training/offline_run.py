@@ -19,7 +19,7 @@ from recipes.setup.online import check_place, service_of
 from recipes.setup.options import optimizer_of, to_json
 from recipes.setup.problem_source import load_rows, source_name
 from recipes.setup.resuming import steps_done, with_changes
-from recipes.setup.starting_point import chat_of, keep_start, lora_of, merged_bytes, start_of, write_final
+from recipes.setup.starting_point import chat_of, keep_start, lora_of, start_bytes, start_of, with_place, write_final
 from recipes.spelling.flat_options import flat_values
 from recipes.training.offline_options import AnyOptions, OfflineOptions, with_length
 from rl.examples.batches import Unit, batch_of, unit_batches
@@ -87,9 +87,11 @@ def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = la
             checks.close()
             learner = make_learner(options, source, lora)
             reference = method.reference(learner, [*taken.units, *held_out])
-            needed = 3 * learner.checkpoint_bytes() + merged_bytes(learner, source)
-            folder = opened.enter_context(open_run(options, [*taken.units, *held_out], needed_bytes=needed))
-            keep_start(folder.path, learner, source, chat.tokenizer)
+            needed = lora is not None or reference is not None
+            disk = 3 * learner.checkpoint_bytes() + start_bytes(learner, source, needed=needed)
+            told = with_place(options, source, needed=needed)
+            folder = opened.enter_context(open_run(told, [*taken.units, *held_out], needed_bytes=disk))
+            keep_start(folder.path, learner, source, chat.tokenizer, needed=needed)
         outcome = train(options, method, learner, reference, taken.units, held_out, folder)
         print("\n".join(outcome.lines()), file=sys.stderr)
         if outcome.stopped:

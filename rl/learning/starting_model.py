@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rl.learning.adapters import OTHER_BASE, require_tensors, with_saved_adapter
 from rl.learning.model_loading import Dtype, load_model
+from rollout.engines.policy_tensors import base_model, full_tensors
 from verifiers.input_error import InputError, first_line
 
 
@@ -83,3 +84,51 @@ def set_width(model: nn.Module, width: torch.dtype) -> None:
     for parameter in model.parameters():
         if parameter.is_floating_point():
             parameter.data = parameter.data.to(width)
+
+
+_SAID_OTHERWISE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache", "attn_implementation")
+"""Of a transformers config: what loading or saving writes into it, and no weight or formula depends on."""
+
+
+def stands_at(model: nn.Module, place: str) -> bool:
+    """Whether loading `place` (a folder, or a hub id in the cache) would give this very model, an adapter around it left out.
+
+    Config and all weights are compared, in the model's own width; nothing is fetched. False wherever that cannot be said: other formats
+    than safetensors, quantised weights, tensors of another name.
+    """
+    from safetensors import SafetensorError, safe_open
+    from transformers import AutoConfig
+
+    base = base_model(model)
+    try:
+        if _formulas(AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=True)) != _formulas(base.config):
+            return False
+        files = [safe_open(file, "pt") for file in _weight_files(place)]
+        held = {name: file for file in files for name in file.keys()}  # noqa: SIM118  # no mapping
+        own = dict(full_tensors(model, next(base.parameters()).dtype, adapter=False))
+        spare = held.keys() - own.keys()
+        tied = bool(getattr(base.config.get_text_config(), "tie_word_embeddings", False))
+        if own.keys() - held.keys() or (spare and not (tied and spare == {"lm_head.weight"})):
+            return False
+        return all(_equal(tensor, held[name].get_tensor(name)) for name, tensor in own.items())
+    except (OSError, ValueError, SafetensorError):
+        return False
+
+
+def _equal(own: Tensor, saved: Tensor) -> bool:
+    return own.shape == saved.shape and torch.equal(own, saved.to(own.device, own.dtype))
+
+
+def _formulas(config: Any) -> dict[str, Any]:
+    return {name: value for name, value in config.to_dict().items() if name not in _SAID_OTHERWISE}
+
+
+def _weight_files(place: str) -> list[str]:
+    """The safetensors files of a model that lies here. Raises OSError where there are none."""
+    from transformers.utils.hub import cached_file, get_checkpoint_shard_files
+
+    found: Any = cached_file(place, "model.safetensors", local_files_only=True, _raise_exceptions_for_missing_entries=False)
+    if found is not None:
+        return [found]
+    index = cached_file(place, "model.safetensors.index.json", local_files_only=True)
+    return list(get_checkpoint_shard_files(place, index, local_files_only=True)[0])

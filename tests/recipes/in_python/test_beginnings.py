@@ -1,0 +1,203 @@
+"""What a run of a model in memory began with: found again when it is resumed, and by whoever loads the adapter later."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+import reckon
+from recipes.in_python import training
+from recipes.setup import arithmetic
+from recipes.setup.model_source import find_model
+from rl.learning.starting_model import stands_at
+from rl.runs.run_folder import read_lines
+from verifiers.input_error import InputError
+
+PROBLEMS = [{"prompt": f"{a}+1=", "answer": str(a + 1)} for a in range(6)]
+PAIRS = [{"prompt": f"{a}+1=", "chosen": str(a + 1), "rejected": "0"} for a in range(6)]
+OFFLINE = {"schedule": "constant", "warmup": 0, "lr": 1e-2, "examples_per_step": 3, "max_length": 32, "steps": 4, "checkpoint_every": 1}
+
+
+@pytest.fixture
+def made(one_thread: None) -> dict[str, Any]:
+    tokenizer = arithmetic.make_tokenizer()
+    torch.manual_seed(0)
+    return {"tokenizer": tokenizer, "model": arithmetic.make_model(len(tokenizer), hidden=16, layers=1)}
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """(step) -> Ctrl-C comes in the middle of that step, once."""
+    from rl.learning.learner import Learner
+
+    def arm(step: int) -> None:
+        whole, calls = Learner.update, [0]
+
+        def update(self: Any, *args: Any, **kwargs: Any) -> Any:
+            calls[0] += 1
+            if calls[0] == step:
+                raise KeyboardInterrupt
+            return whole(self, *args, **kwargs)
+
+        monkeypatch.setattr(Learner, "update", update)
+
+    return arm
+
+
+def _numbers(run: Path) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if not k.startswith(("time/", "speed/", "sync/"))} for row in read_lines(run / "metrics.jsonl")]
+
+
+def _dpo(made: dict[str, Any], run: Path, **options: Any) -> reckon.Run:
+    return reckon.dpo(**{**made, "data": PAIRS, "run": run, **OFFLINE, **options})  # type: ignore[no-any-return]
+
+
+def _grpo(made: dict[str, Any], run: Path, **options: Any) -> reckon.Run:
+    given = {
+        "problems": PROBLEMS, "reward": lambda problem, response: float(len(response) % 2), "run": run, "engine": reckon.HF(), "steps": 3,
+        "problems_per_step": 3, "completions_per_problem": 4, "max_completion_length": 6, "lr": 1e-2, "warmup": 0, "system_prompt": "",
+        "kl": reckon.KL(0.5),
+    }  # fmt: skip
+    return reckon.grpo(**{**made, **given, **options})  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("tune", [reckon.Full(), reckon.Lora(rank=2)])
+@pytest.mark.parametrize("begin", [_dpo, _grpo])
+def test_a_run_goes_on_against_what_it_began_as_though_the_model_has_learnt_since(
+    begin: Any, tune: Any, made: dict[str, Any], interrupt: Callable[[int], None], tmp_path: Path
+) -> None:
+    begin(copy.deepcopy(made), tmp_path / "whole", tune=tune)
+    interrupt(3)
+    with pytest.raises(KeyboardInterrupt):
+        begin(made, tmp_path / "run", tune=tune)
+    taught = {name: tensor.clone() for name, tensor in made["model"].state_dict().items()}
+    if begin is _dpo:
+        resumed = reckon.dpo(**made, data=PAIRS, resume=tmp_path / "run")
+    else:
+        objects = {"problems": PROBLEMS, "reward": lambda problem, response: float(len(response) % 2)}
+        resumed = reckon.grpo(**made, **objects, resume=tmp_path / "run")
+    assert _numbers(tmp_path / "run") == _numbers(tmp_path / "whole")
+    kind = "model" if isinstance(tune, reckon.Full) else "adapter_model"
+    ends = [load_file(tmp_path / name / "final" / f"{kind}.safetensors") for name in ("run", "whole")]
+    assert all(torch.equal(ends[0][name], tensor) for name, tensor in ends[1].items())
+    assert resumed.model is not made["model"]
+    assert all(torch.equal(taught[name], tensor) for name, tensor in made["model"].state_dict().items()), "it stays as it is"
+
+
+def test_a_run_that_kept_its_beginning_needs_nothing_but_its_name(
+    made: dict[str, Any], interrupt: Callable[[int], None], tmp_path: Path
+) -> None:
+    interrupt(2)
+    with pytest.raises(KeyboardInterrupt):
+        _dpo(made, tmp_path / "run", tune=reckon.Full())
+    assert reckon.dpo(resume=tmp_path / "run").metrics[-1]["step"] == 4
+
+
+def test_a_run_whose_beginning_is_gone_is_refused(made: dict[str, Any], interrupt: Callable[[int], None], tmp_path: Path) -> None:
+    interrupt(2)
+    with pytest.raises(KeyboardInterrupt):
+        _dpo(made, tmp_path / "run", tune=reckon.Full())
+    (tmp_path / "run" / "base").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="the model that it began with is not kept in it") as caught:
+        reckon.dpo(**made, data=PAIRS, resume=tmp_path / "run")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_measured_against_nothing_keeps_nothing_and_learns_in_place(made: dict[str, Any], tmp_path: Path) -> None:
+    rows = [{"prompt": row["prompt"], "completion": row["answer"]} for row in PROBLEMS]
+    reckon.sft(**made, data=rows, run=tmp_path / "run", tune=reckon.Full(), **OFFLINE)
+    assert not (tmp_path / "run" / "base").exists()
+    with pytest.raises(InputError, match="it trains a model of a Python program; give that") as caught:
+        reckon.sft(resume=tmp_path / "run", steps=5)
+    assert "\n" not in str(caught.value)
+    assert reckon.sft(**made, resume=tmp_path / "run", steps=5).model is made["model"]
+
+
+# --- the base of an adapter --------------------------------------------------------------------------------------------------
+
+
+def _as_loaded(place: Path, base: Any) -> Any:
+    from peft import AutoPeftModelForCausalLM
+
+    model = AutoPeftModelForCausalLM.from_pretrained(place)
+    inner = model.get_base_model()
+    assert torch.equal(inner.get_input_embeddings().weight, base.get_input_embeddings().weight)
+    return model
+
+
+def test_the_adapter_of_a_nameless_model_finds_its_base_again(made: dict[str, Any], tmp_path: Path) -> None:
+    start = copy.deepcopy(made["model"])
+    run = _dpo(made, tmp_path / "run", tune=reckon.Lora(rank=2))
+    base = json.loads((run.final / "adapter_config.json").read_text())["base_model_name_or_path"]
+    assert base == str((tmp_path / "run" / "base").resolve())
+    assert "in-memory" not in (run.final / "README.md").read_text()
+    loaded, tokens = _as_loaded(run.final, start), torch.arange(8)[None]
+    with torch.no_grad():
+        assert torch.allclose(loaded(tokens).logits, run.model(tokens).logits, atol=1e-5)
+    assert find_model(str(tmp_path / "run")).base == base
+
+
+def test_a_model_that_still_is_what_its_name_says_is_named(made: dict[str, Any], tmp_path: Path) -> None:
+    made["model"].save_pretrained(tmp_path / "model")
+    made["tokenizer"].save_pretrained(tmp_path / "model")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    run = _dpo(made | {"model": model}, tmp_path / "run", tune=reckon.Lora(rank=2))
+    assert not (tmp_path / "run" / "base").exists()
+    assert json.loads((run.final / "adapter_config.json").read_text())["base_model_name_or_path"] == str(tmp_path / "model")
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["options"]["model"] == str(tmp_path / "model")
+
+
+def test_a_model_that_has_learnt_since_it_was_loaded_is_not_what_its_name_says(made: dict[str, Any], tmp_path: Path) -> None:
+    made["model"].save_pretrained(tmp_path / "model")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    assert stands_at(model, str(tmp_path / "model"))
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] += 1e-3
+    assert not stands_at(model, str(tmp_path / "model"))
+    run = _dpo(made | {"model": model}, tmp_path / "run", tune=reckon.Lora(rank=2))
+    assert json.loads((run.final / "adapter_config.json").read_text())["base_model_name_or_path"] == str(tmp_path / "run" / "base")
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] -= 1e-3
+    model.config.rope_parameters = {**model.config.rope_parameters, "rope_theta": 7.0}
+    assert not stands_at(model, str(tmp_path / "model")), "its formulas are others"
+
+
+def test_tied_weights_and_half_precision_stand_where_they_were_saved(
+    make_qwen2: Callable[..., Any], make_llama: Callable[..., Any], tmp_path: Path
+) -> None:
+    for number, model in enumerate([make_qwen2(), make_llama().to(torch.bfloat16)]):
+        model.save_pretrained(tmp_path / str(number), max_shard_size="20KB")
+        assert stands_at(model, str(tmp_path / str(number)))
+        assert stands_at(AutoModelForCausalLM.from_pretrained(tmp_path / str(number), dtype=torch.float32), str(tmp_path / str(number)))
+    assert not stands_at(make_qwen2(1), str(tmp_path / "0"))
+    assert not stands_at(model, "nobody/nothing")
+
+
+# --- rounds ------------------------------------------------------------------------------------------------------------------
+
+
+def test_rounds_begin_with_the_model_that_was_given(made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recipes.training import rft as command
+
+    seen: list[str] = []
+
+    def run(config: Any) -> int:
+        seen.append(config.model)
+        return 1
+
+    monkeypatch.setattr(command, "run", run)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            training.rft(**made, problems=PROBLEMS, run=tmp_path / "run")
+    assert seen == [str(tmp_path / "run-model")] * 2
+    assert stands_at(made["model"], seen[0])
+    with torch.no_grad():
+        made["model"].lm_head.weight[0, 0] += 1e-3
+    with pytest.raises(InputError, match="run-model holds another model than the one given"):
+        training.rft(**made, problems=PROBLEMS, run=tmp_path / "run")
