@@ -18,7 +18,7 @@ _PLACES = {
     "find_model": "recipes.setup.model_source",
     **dict.fromkeys(
         ("HF", "VLLM", "Server", "Ray", "Lora", "Full", "KL", "MovingAverage", "GRPO", "DrGRPO", "DAPO", "GSPO", "CISPO", "RLOO",
-         "ReinforcePP", "ReinforcePPBaseline", "MaxRL", "RAFT", "PassAtK", "BestOfN", "Truncate", "Mask"),
+         "ReinforcePP", "ReinforcePPBaseline", "MaxRL", "RAFT", "PassAtK", "BestOfN", "GRPOPS", "Truncate", "Mask"),
         "recipes.setup.choices",
     ),
     "VerifierPool": "verifiers.worker_pool.verifier_pool",

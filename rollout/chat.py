@@ -14,6 +14,7 @@ from typing import Any
 
 from rollout.engine import Completion
 from rollout.rendering import rendered_in_time
+from rollout.text_places import TextPlaces
 from verifiers.input_error import InputError, did_you_mean, first_line, missing_place
 from verifiers.problem import Message, Problem
 
@@ -52,6 +53,8 @@ class Chat:
         self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         self._vetted = False
         """Whether the template is known to end."""
+        self._piece_lengths: dict[int, int] = {}
+        """Characters of each token that was asked for, decoded by itself."""
 
     def given(self, prompt: Sequence[int]) -> str:
         """What stands in a rendered prompt before the first sampled token and belongs to the response: an opened thought, the prefill.
@@ -186,18 +189,44 @@ class Chat:
 
     def decode(self, tokens: Sequence[int], prompt: Sequence[int] = ()) -> str:
         """The response as the verifier reads it: special tokens left out, what the `prompt` gave put back in front."""
-        return self.given(prompt) + str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+        return self.given(prompt) + self._text(tokens)
 
     def response(self, completion: Completion, prompt: Sequence[int] = ()) -> str:
         """As `decode`, without the tokens that the policy did not sample; what it said between two of a tool's replies is a line or more.
 
         A tool's output is no part of what is judged: it may hold an answer that the policy never gave.
         """
-        if all(completion.sampled):
-            return self.decode(completion.tokens, prompt)
-        own = groupby(zip(completion.tokens, completion.sampled, strict=True), key=lambda pair: pair[1])
-        spans = [[token for token, _ in pairs] for sampled, pairs in own if sampled]
-        return self.given(prompt) + "\n".join(str(self.tokenizer.decode(span, skip_special_tokens=True)) for span in spans)
+        return self.given(prompt) + "\n".join(self._text(completion.tokens[start:end]) for start, end in _turns(completion))
+
+    def token_ends(self, completion: Completion, prompt: Sequence[int], ends: Sequence[int]) -> list[int]:
+        """For each end in characters of `response`, the place in `completion.tokens` of the token that finishes the character before it.
+
+        A line break between two turns is no token's: the last one before it stands for it. -1 where that would be what the prompt gave,
+        or nothing was said yet. Special tokens have no text, so they finish none. Raises InputError for an end outside of the response.
+        """
+        at = len(self.given(prompt))
+        length, turns = at, []
+        for start, stop in _turns(completion):
+            places = TextPlaces(completion.tokens[start:stop], self._text, self._piece_length)
+            length = at + len(places.text)
+            if places.text:
+                turns.append((at, start, places))
+            at = length + 1
+        if outside := [end for end in ends if not 0 <= end <= length]:
+            raise InputError(f"a step ends at character {outside[0]} of a response that has {length}; its end must lie in the response")
+        found = []
+        for end in ends:
+            at, start, places = next((turn for turn in reversed(turns) if turn[0] < end), (0, 0, None))
+            found.append(-1 if places is None else start + places.finishing(min(end - at, len(places.text))))
+        return found
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+    def _piece_length(self, token: int) -> int:
+        if token not in self._piece_lengths:
+            self._piece_lengths[token] = len(self._text([token]))
+        return self._piece_lengths[token]
 
     def said(self, tokens: Sequence[int]) -> str:
         """What the policy said in one turn, as an environment hears it: with special tokens, but for the one that ended the turn."""
@@ -235,6 +264,13 @@ class Chat:
         text = render()
         head, _, tail = text.partition(mine)[2].partition(yours)
         return head, tail
+
+
+def _turns(completion: Completion) -> list[tuple[int, int]]:
+    """Where what the policy said in one go begins and ends, in tokens."""
+    runs = groupby(range(len(completion.tokens)), key=lambda place: completion.sampled[place])
+    turns = [list(places) for sampled, places in runs if sampled]
+    return [(places[0], places[-1] + 1) for places in turns]
 
 
 def load_tokenizer(model: str, *, gguf_file: str | None = None) -> Any:

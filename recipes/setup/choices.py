@@ -194,7 +194,18 @@ class BestOfN(GRPO):
     """Answers among which the best is imitated; at most --completions-per-problem."""
 
 
-Algorithm = GRPO | DrGRPO | DAPO | GSPO | CISPO | RLOO | ReinforcePP | ReinforcePPBaseline | MaxRL | RAFT | PassAtK | BestOfN
+@dataclass(frozen=True, kw_only=True)
+class GRPOPS(GRPO):
+    """GRPO with process supervision: a reward such as steps(arithmetic) scores each step, arXiv:2402.03300, section 4.1.3."""
+
+    word: ClassVar[str] = "grpo-ps"
+    process_weight: float = 1.0
+    """Weight of the advantages by step."""
+    outcome_weight: float = 0.0
+    """Weight of GRPO's advantage of the whole response beside them; 0: the paper's process supervision."""
+
+
+Algorithm = GRPO | DrGRPO | DAPO | GSPO | CISPO | RLOO | ReinforcePP | ReinforcePPBaseline | MaxRL | RAFT | PassAtK | BestOfN | GRPOPS
 
 
 # --- terms beside the loss ---------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
     ),
     **dict.fromkeys(
         ("warmup", "eval_every", "held_out", "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low",
-         "clip_high"),
+         "clip_high", "process_weight", "outcome_weight"),
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(

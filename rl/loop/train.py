@@ -140,7 +140,7 @@ class _Step:
         rate, version = loop.lr(step - 1), policy.version
         batch = batch_of_groups(rollout.groups, temperature=temperature, mask_truncated=loop.mask_truncated)
         batch = batch.with_columns(prepare(batch, self.algorithm.objective.reads, learner=self.policy, reference=self.reference))
-        signal = signal_of(rollout.groups, batch, length_penalty=self.algorithm.length_penalty)
+        signal = signal_of(rollout.groups, batch, length_penalty=self.algorithm.length_penalty, chat=self.rollouts.player.chat)
         batch = batch.with_columns(self.algorithm.credit(signal))
         with watched(f"step {step}, updating", len(batch) * loop.epochs_per_rollout, after=10.0):
             updates = self._learn(batch, rows_per_group=len(rollout.groups[0].completions), lr=rate)

@@ -4,7 +4,7 @@
 
 Nothing else differs between GRPO and its descendants, so nothing else is here: no model, no config, no device, no logging. What a
 name means differs between libraries; every convention is stated where it is used (`credit.py`, `policy_gradient.py`, `weights.py`).
-PPO's critic and process rewards are not here yet.
+PPO's critic is not here yet.
 """
 
 import inspect
@@ -16,7 +16,7 @@ from typing import Any, Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from rl.objectives import best_of_n, credit, policy_gradient, weights
+from rl.objectives import best_of_n, credit, policy_gradient, process_credit, weights
 from rl.objectives.credit import Credit, CreditFn
 from rl.objectives.objective import LossFn, Objective, WeightFn, describe, formula_of
 from rl.objectives.policy_gradient import KL, Correction, Surrogate, surrogate
@@ -147,6 +147,12 @@ def best_of(*, n: int = 4, clip_low: float = 0.2, clip_high: float = 0.2) -> Alg
     return online(loss, weights.token_mean, partial(best_of_n.best_of_n, n=n), min_completions=max(2, n))
 
 
+def grpo_ps(*, process_weight: float = 1.0, outcome_weight: float = 0.0, clip_low: float = 0.2, clip_high: float = 0.2) -> Algorithm:
+    """GRPO with process supervision, DeepSeekMath, arXiv:2402.03300, section 4.1.3; with an `outcome_weight`, mixed with the outcome's."""
+    chosen = partial(process_credit.process_zscore, process_weight=process_weight, outcome_weight=outcome_weight)
+    return online(partial(policy_gradient.clipped_ratio, low=clip_low, high=clip_high), weights.sequence_mean, chosen)
+
+
 ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "grpo": grpo,
     "dr_grpo": dr_grpo,
@@ -160,6 +166,7 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "raft": raft,
     "pass-at-k": pass_at_k,
     "best-of-n": best_of,
+    "grpo-ps": grpo_ps,
 }
 
 

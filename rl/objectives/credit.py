@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from rl.objectives.batch import Batch
@@ -20,6 +20,17 @@ from rl.objectives.objective import formula
 
 class UnfitReward(ValueError):
     """The rewards are not of the kind that the algorithm is defined for."""
+
+
+@dataclass(frozen=True)
+class StepScores:
+    """Process supervision: S scored steps of the responses of a rollout, in any order, those of a response without a verdict left out."""
+
+    score: Float[Tensor, "S"]
+    token: Int[Tensor, "S"]
+    """Of the N tokens of the batch the last one of the step; the policy sampled it."""
+    row: Int[Tensor, "S"]
+    """The sequence that it is a step of."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,8 @@ class Signal:
     """False where the verifier reached no verdict (time-out, crash, bad gold): such a completion never trains."""
     batch: Batch
     """The tokens, whose mask is True on what the policy sampled, and False where `valid` is; and the columns scored so far."""
+    steps: StepScores | None = None
+    """None: no verdict of the rollout scored a step."""
 
 
 Credit = Mapping[str, Float[Tensor, "N"]]

@@ -1,12 +1,13 @@
 """Batches out of tensors with rows of one length: for tests whose numbers are tables."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from rl.objectives.batch import Batch
-from rl.objectives.credit import Signal
+from rl.objectives.credit import Signal, StepScores
 
 
 def grid(mask: Tensor, *, tokens: Tensor | None = None, temperature: float = 1.0, **columns: Tensor) -> Batch:
@@ -38,7 +39,14 @@ def as_rows(x: Tensor, batch: Batch) -> Tensor:
 def signal_on(outcome: Tensor, mask: Tensor, valid: Tensor | None = None, **columns: Tensor) -> Signal:
     """Outcomes [P G] of completions whose sampled tokens are `mask` [B T]; what has no verdict is masked."""
     valid = torch.ones(outcome.shape, dtype=torch.bool) if valid is None else valid
-    return Signal(outcome, valid, grid(mask & valid.reshape(-1, 1), **columns))
+    return in_one_step(Signal(outcome, valid, grid(mask & valid.reshape(-1, 1), **columns)))
+
+
+def in_one_step(signal: Signal) -> Signal:
+    """Every response one step, whose score is its outcome: process supervision is then supervision of the outcome."""
+    tokens, rows = signal.batch.mask.nonzero().squeeze(1), signal.batch.row[signal.batch.mask]
+    last = torch.cat([rows[1:] != rows[:-1], torch.ones(min(1, len(rows)), dtype=torch.bool)])
+    return replace(signal, steps=StepScores(signal.outcome.reshape(-1)[rows[last]], tokens[last], rows[last]))
 
 
 def loss_of(objective: Any, logp: Tensor, batch: Batch) -> Tensor:

@@ -16,6 +16,7 @@ from rl.objectives.batch import Batch
 from rl.objectives.objective import Objective
 from rollout.engine import Completion
 from rollout.player import Group
+from tests.rl.grids import in_one_step
 from verifiers.problem import make_problem
 from verifiers.verdict import Status, Verdict
 
@@ -46,7 +47,7 @@ def make_groups(rewards: Sequence[Sequence[float | None]], seed: int = 0) -> lis
 def with_credit(groups: Sequence[Group], chosen: Algorithm, *, temperature: float = 1.0) -> Batch:
     """The groups' batch, advantages given."""
     batch = batch_of_groups(groups, temperature=temperature)
-    return batch.with_columns(chosen.credit(signal_of(groups, batch, length_penalty=chosen.length_penalty)))
+    return batch.with_columns(chosen.credit(in_one_step(signal_of(groups, batch, length_penalty=chosen.length_penalty))))
 
 
 def gradient(

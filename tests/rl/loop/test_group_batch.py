@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from rl.loop.group_batch import batch_of_groups, signal_of, taught
 from rl.objectives.batch import split
+from rollout.chat import Chat
 from rollout.engine import Completion
 from rollout.player import Group
 from tests.rl.rollouts import algorithm, make_groups, with_credit
+from verifiers.input_error import InputError
 from verifiers.problem import make_problem
-from verifiers.verdict import Status, Verdict
+from verifiers.verdict import Status, StepScore, Verdict
 
 few = settings(max_examples=8, deadline=None, derandomize=True, database=None)
 
@@ -47,6 +49,33 @@ def test_dapos_penalty_is_on_the_length_that_was_sampled():
     expected = [1 - min(1.0, max(0.0, (n - 2) / 4)) for n in lengths[:2]]
     assert signal.outcome[0, :2].tolist() == pytest.approx(expected)
     assert len(set(lengths[:2])) == 2
+
+
+def test_steps_stand_at_their_last_tokens_and_those_without_a_verdict_are_left_out(tokenizer):
+    chat, texts = Chat(tokenizer), ([7, 8, 9], [6, 8], [9, 9, 9, 9])  # a token a character
+    completions = tuple(Completion(t, [-1.0] * len(t), [True] * len(t), "stop", 0) for t in texts)
+    verdicts = (
+        Verdict(1.0, Status.RIGHT, steps=(StepScore(1, 0.25), StepScore(3, 1.0))),
+        Verdict(0.0, Status.WRONG, steps=(StepScore(0, 0.5), StepScore(2, 0.0))),  # the prompt gave the first one whole
+        Verdict(None, Status.CRASH, steps=(StepScore(4, 1.0),)),
+    )
+    group = Group(make_problem("p", "a"), [3, 3], completions, ("", "", ""), verdicts)
+    batch = batch_of_groups([group], temperature=1.0)
+    steps = signal_of([group], batch, chat=chat).steps
+    assert (steps.score.tolist(), steps.token.tolist(), steps.row.tolist()) == ([0.25, 1.0, 0.0], [2, 4, 8], [0, 0, 1])
+    assert batch.mask[steps.token].all()
+    assert signal_of([group], batch).steps is None
+    bare = Group(group.problem, group.prompt, completions, ("", "", ""), (Verdict(1.0, Status.RIGHT),) * 3)
+    assert signal_of([bare], batch, chat=chat).steps is None
+
+
+def test_a_step_outside_of_its_response_names_its_problem(tokenizer):
+    chat = Chat(tokenizer)
+    completions = tuple(Completion(chat.encode("1+1"), [-1.0] * 3, [True] * 3, "stop", 0) for _ in range(2))
+    verdicts = (Verdict(1.0, Status.RIGHT, steps=(StepScore(3, 1.0),)), Verdict(0.0, Status.WRONG, steps=(StepScore(4, 1.0),)))
+    group = Group(make_problem("1+1=", "2"), chat.encode("1+1="), completions, ("1+1", "1+1"), verdicts)
+    with pytest.raises(InputError, match=rf"^problem {group.problem.id}: a step ends at character 4 of a response that has 3"):
+        signal_of([group], batch_of_groups([group], temperature=1.0), chat=chat)
 
 
 scores = st.sampled_from([0.0, 0.5, 1.0, None])
