@@ -19,7 +19,7 @@ from rl.objectives.algorithms import ALGORITHMS
 from rl.objectives.batch import trained
 from rl.objectives.credit import Signal
 from rl.objectives.policy_gradient import KL, Correction
-from tests.rl.grids import grid
+from tests.rl.grids import grid, in_one_step
 from tests.rl.rollouts import VOCABULARY, algorithm, assert_same, gradient, make_groups, with_credit
 
 few = settings(max_examples=8, deadline=None, derandomize=True, database=None)
@@ -139,7 +139,7 @@ def direct_batch(chosen, outcome, valid, tokens, mask):
     """A Batch that was not made of groups: rows of one length, prompts of two tokens."""
     sampler = torch.full(tokens.shape, -2.0)
     batch = grid(mask & valid.reshape(-1, 1), tokens=tokens, sampler_logp=sampler, old_logp=sampler, ref_logp=sampler - 0.1)
-    return batch.with_columns(chosen.credit(Signal(outcome, valid, batch)))
+    return batch.with_columns(chosen.credit(in_one_step(Signal(outcome, valid, batch))))
 
 
 @every_algorithm
