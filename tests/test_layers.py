@@ -181,6 +181,11 @@ ROOMS = {
         "adapters kept_scores learner merging model_loading policy reference schedule scoring starting_model token_terms update_stats",
         ".objectives rollout rollout.engines",
     ),
+    "rl.interpolation": Room(
+        "several models to one: spherical and straight means of what they learnt, TIES, DARE, part of the way back",
+        "merged_models task_vectors weight_files",
+        ".learning rollout",
+    ),
     "rl.examples": Room(
         "written text to token sequences with masks: what trains, shown, and what each step sees of it",
         "batches example intake mask_view written",
@@ -228,10 +233,15 @@ ROOMS = {
         "dpo kto offline_plan offline_run orpo rft sample sft spin",
         ".selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout verifiers.rewards",
     ),
+    "recipes.policies": Room(
+        "one policy out of others: merges",
+        "merged_policies",
+        ".setup .spelling rl.interpolation rl.learning",
+    ),
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .selection .setup .spelling .training rl.learning rl.objectives rl.runs rollout "
+        "data_pipeline.commands recipes .policies .selection .setup .spelling .training rl.learning rl.objectives rl.runs rollout "
         "verifiers.mathematics.answer_reading verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
         "verifiers.worker_pool",
     ),
