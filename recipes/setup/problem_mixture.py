@@ -59,8 +59,9 @@ def _part(given: str) -> Part:
 
 
 def resolved(data: str | Sequence[str]) -> tuple[str, ...]:
-    """--data with paths made absolute."""
-    return tuple(absolute(part.place) + ("" if part.weight is None else f"={part.weight:g}") for part in parts_of(data))
+    """--data with paths made absolute; a weight stays as it is written, to its last digit."""
+    parts, written = parts_of(data), [given for given in ((data,) if isinstance(data, str) else data) if given]
+    return tuple(absolute(part.place) + given[len(part.place) :] for part, given in zip(parts, written, strict=True))
 
 
 def sets_of(given: Sequence[str]) -> dict[str, str]:

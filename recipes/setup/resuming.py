@@ -99,9 +99,11 @@ def _anew(stored: Any) -> str:
 
 
 def _same(given: Any, stored: Any) -> bool:
-    """A path is stored absolute, a tuple as a list."""
+    """A path is stored absolute, alone or behind a name (`hard=hard.jsonl`), a tuple as a list."""
     if isinstance(given, str | Path) and isinstance(stored, str | Path):
-        return str(given) == str(stored) or (Path(stored).is_absolute() and Path(given).resolve() == Path(stored).resolve())
+        (name, equals, place), (known, _, kept) = str(given).partition("="), str(stored).partition("=")
+        alike = str(given) == str(stored) or (Path(stored).is_absolute() and Path(given).resolve() == Path(stored).resolve())
+        return alike or (bool(equals) and name == known and _same(place, kept))
     if isinstance(given, tuple | list) and isinstance(stored, tuple | list):
         return len(given) == len(stored) and all(map(_same, given, stored))
     return bool(given == stored)

@@ -10,8 +10,11 @@ import pytest
 from recipes import grpo_math
 from recipes.commands.cli import main
 from recipes.setup.command_line import parse_options
+from recipes.setup.options import to_json
 from recipes.setup.problem_mixture import Part, by_set, parts_of, sets_of, stream_of
+from recipes.setup.resuming import resumed
 from rl.runs.run_folder import read_lines
+from verifiers.input_error import InputError
 
 SMALL = ["--problems-per-step", "4", "--completions-per-problem", "2", "--max-completion-length", "3", "--workers", "1", "--engine", "hf"]
 
@@ -44,6 +47,22 @@ def test_weights_and_paths_are_read() -> None:
     assert parts_of("a.jsonl") == [Part("a.jsonl", None)]
     assert parts_of(("c=1.jsonl", "hub/name")) == [Part("c=1.jsonl", None), Part("hub/name", None)]
     assert sets_of(("hard=x=1.jsonl",)) == {"hard": "x=1.jsonl"}
+
+
+@pytest.mark.parametrize("words", [("a.jsonl=0.1234567", "b.jsonl=0.30000000000000004"), ("a.jsonl=1e-7", "b.jsonl=2.50")])
+def test_weights_are_kept_to_their_last_digit_and_a_run_goes_on_with_them(words: tuple[str, str]) -> None:
+    asked = ["--model", ".", "--data", words[0], "--data", words[1], "--eval", "hard=hard.jsonl"]
+    begun = grpo_math.resolve(config(*asked))
+    assert [part.weight for part in parts_of(begun.data)] == [part.weight for part in parts_of(words)]
+    run = Path("run")
+    run.mkdir()
+    (run / "config.json").write_text(json.dumps({"options": to_json(begun)}))
+    again = grpo_math.resolve(resumed(config(*asked, "--resume", "run")))
+    assert (again.data, again.eval) == (begun.data, begun.eval)
+    with pytest.raises(InputError, match="--data"):
+        resumed(config(*asked[:2], "--data", "a.jsonl=0.123456", "--data", words[1], "--resume", "run"))
+    with pytest.raises(InputError, match="--eval"):
+        resumed(config("--eval", "easy=hard.jsonl", "--resume", "run"))
 
 
 def test_two_files_are_as_one_and_evaluation_sets_are_kept_out() -> None:
