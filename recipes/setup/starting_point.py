@@ -89,9 +89,11 @@ def starting_point(place: str, *, full: bool, how: FromAdapter | None, gguf_file
 def lora_of(options: StartOptions, source: ModelSource) -> "Lora | None":
     """The adapter that is trained: the one that goes on, or a fresh one as the options say; None for a full run.
 
-    Raises InputError for options that the adapter which goes on does not have.
+    Raises InputError for options that the adapter which goes on does not have, and for --lora-targets that the model has not. No weights
+    are read.
     """
     from rl.learning.adapters import Lora, saved_lora
+    from rl.learning.starting_model import targeted_modules
 
     tune = options.tune
     if isinstance(tune, Full):
@@ -99,12 +101,21 @@ def lora_of(options: StartOptions, source: ModelSource) -> "Lora | None":
     if source.adapter is None:
         rank, targets = 16 if tune.rank is None else tune.rank, tune.targets or "all-linear"
         alpha = 2.0 * rank if tune.alpha is None else tune.alpha
-        return Lora(rank, alpha, targets if targets == "all-linear" else tuple(targets.split(",")), bool(tune.dora))
+        lora = Lora(rank, alpha, targets if targets == "all-linear" else tuple(targets.split(",")), bool(tune.dora))
+        if tune.targets and not isinstance(source, ModelInMemory):  # those weights are read, and the module may be of no config's
+            targeted_modules(source.load_shape(), lora)
+        return lora
     given = {name: value for name, value in flat_values(tune).items() if value is not None}
     saved = saved_lora(source.adapter)
     names = (saved.target_modules,) if isinstance(saved.target_modules, str) else saved.target_modules
     has = {"lora_rank": saved.rank, "lora_alpha": saved.alpha, "lora_targets": ",".join(names), "dora": saved.dora}
-    if other := [name for name, value in given.items() if _as_set(value) != _as_set(has[name])]:
+    other = [name for name, value in given.items() if _as_set(value) != _as_set(has[name])]
+    if "lora_targets" in other:  # the same modules may be said in other words, such as all-linear
+        targets, shape = str(given["lora_targets"]), source.load_shape()
+        wanted = replace(saved, target_modules=targets if targets == "all-linear" else tuple(targets.split(",")))
+        if targeted_modules(shape, wanted) == targeted_modules(shape, source.adapter):
+            other.remove("lora_targets")
+    if other:
         said = " and ".join(f"{flag_of(name)} {given[name]} (it has {has[name]})" for name in other)
         raise InputError(f"--model {source.given} is an adapter, which goes on as it is, without {said}; leave that out, or merge it first "
                          "and train a fresh one with --from-adapter merge")  # fmt: skip

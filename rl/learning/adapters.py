@@ -40,12 +40,12 @@ def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:
     shared = _shared_modules(model)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True`")  # that is refused below
-        adapted = get_peft_model(
-            model,  # type: ignore[arg-type]  # any PreTrainedModel
-            LoraConfig(
-                r=lora.rank, lora_alpha=_as_int_if_whole(lora.alpha), target_modules=targets, use_dora=lora.dora, task_type="CAUSAL_LM"
-            ),
-        )
+        alpha: Any = _as_int_if_whole(lora.alpha)
+        config = LoraConfig(r=lora.rank, lora_alpha=alpha, target_modules=targets, use_dora=lora.dora, task_type="CAUSAL_LM")
+        try:
+            adapted = get_peft_model(model, config)  # type: ignore[arg-type]  # any PreTrainedModel
+        except ValueError as error:  # a module of a kind that has no low-rank update, such as a norm
+            raise InputError(f"--lora-targets: {first_line(error):.200}") from error
     _refuse_tied(adapted, shared)
     return adapted
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rl.learning.adapters import OTHER_BASE, require_tensors, with_saved_adapter
+from rl.learning.adapters import OTHER_BASE, Lora, require_tensors, with_adapter, with_saved_adapter
 from rl.learning.model_loading import Dtype, load_model
 from rollout.engines.policy_tensors import base_model, full_tensors
 from verifiers.input_error import InputError, first_line
@@ -65,18 +65,42 @@ def require_fit(shape: Any, folders: Sequence[str]) -> None:
 
     `shape`: the model's transformers config. No weights are read, neither the model's nor the adapters'.
     """
-    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
-    from transformers import AutoModelForCausalLM
+    from peft import get_peft_model_state_dict
 
     for folder in folders:
-        try:
-            with torch.device("meta"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what peft says of tied weights is `with_saved_adapter`'s to refuse
-                model: Any = AutoModelForCausalLM.from_config(shape, trust_remote_code=False)
-                adapted = get_peft_model(model, LoraConfig.from_pretrained(folder))
-        except ValueError as error:  # no module of those names
-            raise InputError(f"the adapter {folder} does not fit the model under it: {first_line(error):.200}; {OTHER_BASE}") from error
-        require_tensors(folder, get_peft_model_state_dict(adapted, save_embedding_layers=False))
+        require_tensors(folder, get_peft_model_state_dict(_saved_on_nothing(shape, folder), save_embedding_layers=False))
+
+
+def targeted_modules(shape: Any, adapter: Lora | str) -> set[str]:
+    """The modules of such a model that a fresh adapter, or one in a folder, is on. Raises InputError as `with_adapter` does.
+
+    `shape`: the model's transformers config. No weights are read.
+    """
+    adapted: Any
+    if isinstance(adapter, str):
+        adapted = _saved_on_nothing(shape, adapter)
+    else:
+        with torch.device("meta"):
+            adapted = with_adapter(_without_weights(shape), adapter)
+    return set(adapted.base_model.targeted_module_names)
+
+
+def _saved_on_nothing(shape: Any, folder: str) -> Any:
+    """A saved adapter on a model without weights. Raises InputError where it does not fit."""
+    from peft import LoraConfig, get_peft_model
+
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what peft says of tied weights is `with_saved_adapter`'s to refuse
+            return get_peft_model(_without_weights(shape), LoraConfig.from_pretrained(folder))
+    except ValueError as error:  # no module of those names
+        raise InputError(f"the adapter {folder} does not fit the model under it: {first_line(error):.200}; {OTHER_BASE}") from error
+
+
+def _without_weights(shape: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_config(shape, trust_remote_code=False)
 
 
 def set_width(model: nn.Module, width: torch.dtype) -> None:

@@ -18,6 +18,7 @@ from recipes.setup.starting_point import lora_of
 from recipes.training.sft import Config as SftConfig
 from rl.runs.run_folder import read_lines
 from tests.progress_lines import without_progress
+from verifiers.input_error import InputError
 
 SMALL = ["--problems-per-step", "2", "--completions-per-problem", "4", "--max-completion-length", "5", "--workers", "1", "--engine", "hf"]
 SMALL += ["--lr", "1e-2", "--warmup", "1"]
@@ -178,7 +179,42 @@ def test_a_run_is_not_deleted_to_be_begun_from(
 
 
 @pytest.mark.parametrize(("said", "targets"), [("q_proj", ("q_proj",)), ("q_proj,v_proj", ("q_proj", "v_proj")), (None, "all-linear")])
-def test_one_target_is_a_name_as_several_are(said: str | None, targets: str | tuple[str, ...]) -> None:
-    lora = lora_of(SftConfig(tune=LoraOptions(targets=said)), ModelSource("model", "model", "model"))
+def test_one_target_is_a_name_as_several_are(said: str | None, targets: str | tuple[str, ...], model_folder: Path) -> None:
+    place = str(model_folder)
+    lora = lora_of(SftConfig(tune=LoraOptions(targets=said)), ModelSource(place, place, place))
     assert lora is not None
     assert lora.target_modules == targets
+
+
+def test_what_an_adapter_is_on_may_be_said_in_other_words(first: Path) -> None:
+    source = find_model(str(first))
+    everywhere = "k_proj,q_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
+    for said in ("all-linear", everywhere):
+        assert lora_of(SftConfig(tune=LoraOptions(targets=said)), source) == lora_of(SftConfig(), source)
+    for said in ("q_proj", everywhere.replace("q_proj", "lm_head")):
+        with pytest.raises(InputError):
+            lora_of(SftConfig(tune=LoraOptions(targets=said)), source)
+
+
+@pytest.mark.parametrize("command", ["sft", "dpo", "grpo-math"])
+@pytest.mark.parametrize(
+    ("targets", "line"),
+    [
+        ("nosuch", "--lora-targets nosuch: the model has no such module; it has down_proj, "),
+        ("lm_head", "--lora-targets: lm_head shares its weights with another module"),
+        ("input_layernorm", "--lora-targets: Target module Qwen2RMSNorm"),
+    ],
+)
+def test_targets_that_cannot_be_are_one_line_before_any_weights_are_read(
+    command: str, targets: str, line: str, model_folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Path(shutil.copytree(model_folder, tmp_path / "model"))
+    (model / "model.safetensors").write_bytes(b"never read")
+    rows = {"sft": {"prompt": "1+1=", "completion": "2"}, "dpo": {"prompt": "1+1=", "chosen": "2", "rejected": "3"}}
+    written = tmp_path / "rows.jsonl"
+    written.write_text(json.dumps(rows.get(command, {"problem": "1+1=", "answer": "2"})) + "\n")
+    words = ["--model", model, "--data", written, "--run", tmp_path / "run", "--lora-targets", targets]
+    assert main([command, *map(str, words)]) == 2
+    said = without_progress(capsys.readouterr().err)
+    assert said.startswith(f"error: {line}")
+    assert "\n" not in said
