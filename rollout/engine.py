@@ -37,6 +37,10 @@ class Sampling:
             raise ValueError("an empty stop text would end every completion")
 
 
+Finish = Literal["stop", "length", "abort"]
+"""How a completion ended: by itself, at the token limit, or taken back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """One sampled response."""
@@ -46,7 +50,7 @@ class Completion:
     """Log-probability of each token under the distribution that it was sampled from: softmax(logits / temperature)."""
     sampled: list[bool]
     """False for tokens that the policy did not choose (a tool's output): they are never trained on."""
-    finish: Literal["stop", "length", "abort"]
+    finish: Finish
     policy_version: int
     tool_errors: int = 0
     """Of the tool calls within, those that ended in an error."""

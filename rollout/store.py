@@ -10,15 +10,15 @@ a version, in each file's metadata; files of an earlier one are read, those of a
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rollout.engine import Completion
+from rollout.engine import Completion, Finish
 from rollout.player import Group, Player
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, first_line
@@ -91,6 +91,37 @@ def refuse_newer(path: Path, metadata: Mapping[bytes, bytes] | None) -> None:
         )
 
 
+def misfit(schema: pa.Schema, columns: Collection[str] = SCHEMA.names) -> str | None:
+    """Says which of these columns holds something else than ours does; None where all that are there fit.
+
+    Widths of numbers and how texts and lists are laid out are free: other programs write them as they like.
+    """
+    for own in SCHEMA:
+        for place in schema.get_all_field_indices(own.name) if own.name in columns else ():
+            found = schema.field(place).type
+            if not pa.types.is_null(found) and _kind(found) not in (_kind(own.type), *_TAKEN_FOR.get(_kind(own.type), ())):
+                return f"its column {own.name!r} is of type {found}, not {own.type}"
+    return None
+
+
+_TAKEN_FOR = {"number": ("whole",)}
+
+
+def _kind(kind: pa.DataType) -> Any:
+    """What values of a type are, whatever their width."""
+    ask = pa.types
+    if ask.is_dictionary(kind):
+        return _kind(kind.value_type)
+    if ask.is_map(kind):
+        return ("map", _kind(kind.key_type), _kind(kind.item_type))
+    if ask.is_list(kind) or ask.is_large_list(kind) or ask.is_fixed_size_list(kind):
+        return ("list", _kind(kind.value_type))
+    if ask.is_struct(kind):
+        return ("struct", *sorted((part.name, _kind(part.type)) for part in kind))
+    names = {"text": (ask.is_string, ask.is_large_string, ask.is_string_view), "whole": (ask.is_integer,), "number": (ask.is_floating,)}
+    return next((name for name, tests in names.items() if any(test(kind) for test in tests)), str(kind))
+
+
 def _as_utf8(value: str) -> str:
     return value.encode("utf-8", "replace").decode()  # a lone surrogate is no UTF-8; tokens keep the truth
 
@@ -136,6 +167,8 @@ class RolloutStore:
 def _read_rollout(path: Path, problems: Mapping[str, Problem]) -> tuple[list[Group], list[Group], int]:
     table = pq.read_table(path)
     refuse_newer(path, table.schema.metadata)
+    if said := misfit(table.schema):
+        raise ValueError(said)
     by_group: dict[int, list[dict[str, Any]]] = {}
     for row in table.to_pylist():
         by_group.setdefault(row["group"], []).append(row)
@@ -194,8 +227,10 @@ def _source_columns(source: Source | None) -> dict[str, Any]:
 
 
 def _group_of_rows(rows: Sequence[dict[str, Any]], problems: Mapping[str, Problem]) -> Group:
+    for row in rows:
+        _require_whole(row, rows[0])
     completions = [
-        Completion(r["tokens"], r["logprobs"], r["sampled"], r["finish"], r["policy_version"], r.get("tool_errors", 0)) for r in rows
+        Completion(r["tokens"], r["logprobs"], r["sampled"], r["finish"], r["policy_version"], r.get("tool_errors") or 0) for r in rows
     ]
     verdicts = [
         Verdict(r["score"], Status(r["status"]), r["detail"], dict(r["parts"]), tuple(StepScore(**s) for s in r["steps"])) for r in rows
@@ -204,3 +239,15 @@ def _group_of_rows(rows: Sequence[dict[str, Any]], problems: Mapping[str, Proble
     if any(not len(c.tokens) == len(c.logprobs) == len(c.sampled) for c in completions):
         raise ValueError("a completion's tokens and their log-probabilities are not equally many")
     return Group(problems[rows[0]["problem_id"]], rows[0]["prompt"], tuple(completions), responses, tuple(verdicts))
+
+
+def _require_whole(row: Mapping[str, Any], first: Mapping[str, Any]) -> None:
+    """Raises ValueError for a row with holes in it, or of another group than the first row's."""
+    if any(row[name] != first[name] for name in ("problem_id", "prompt")):
+        raise ValueError("a group's rows are of several problems")
+    if any(row[name] is None for name in ("response", "policy_version", "detail")) or None in row["logprobs"] or None in row["sampled"]:
+        raise ValueError("a row has holes in it")
+    if not row["prompt"] or any(token is None or token < 0 for name in ("prompt", "tokens") for token in row[name]):
+        raise ValueError("a prompt is empty, or a token no number from 0 on")
+    if row["finish"] not in get_args(Finish):
+        raise ValueError(f"a completion ended by {row['finish']!r:.40}")

@@ -17,14 +17,18 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from rollout.store import SCHEMA, refuse_newer
+from rollout.engine import Finish
+from rollout.store import SCHEMA, misfit, refuse_newer
 from verifiers.input_error import InputError, first_line, missing_place
 from verifiers.problem import Problem, make_problem
 from verifiers.rewards.named_functions import own_names
+from verifiers.verdict import Status, Verdict
 
 _NEEDED = ("problem_id", "problem", "answer", "response", "score", "status", "finish", "tokens", "sampled", "step", "group")
+_READ = (*_NEEDED, "model", "policy_version", "system_prompt", "templated", "template_arguments", "problem_row")
+_NEVER_NULL = ("problem_id", "problem", "answer", "step", "group", "response", "length", "finish", "status")
 _FETCHED = 256  # rows at a time: a row may hold a text of megabytes
 _QUERY = """
 WITH stored AS (
@@ -33,8 +37,8 @@ WITH stored AS (
     UNION ALL BY NAME SELECT * FROM nothing_stored
 )
 SELECT problem_id, filename - 1 AS file, step, "group", response, len(tokens) AS length, finish, score, status,
-       list_contains(sampled, false) AS spoken_to, model, policy_version, system_prompt, templated, template_arguments,
-       problem, answer, verifier, problem_row
+       len(sampled) AS marks, list_contains(sampled, false) AS spoken_to,
+       model, policy_version, system_prompt, templated, template_arguments, problem, answer, verifier, problem_row
 FROM stored
 WHERE {condition}
 ORDER BY problem_id, file, step, "group", file_row_number
@@ -113,8 +117,10 @@ def _count_in(path: Path) -> int:
         with pq.ParquetFile(path) as file:
             schema, count = file.schema_arrow, int(file.metadata.num_rows)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as rollouts ({first_line(error)[:120]}); remove it, or give other files") from None
+        raise InputError(f"{path} cannot be read as rollouts ({_said(error)}); remove it, or give other files") from None
     refuse_newer(path, schema.metadata)
+    if said := misfit(schema, _READ):
+        raise InputError(f"{path} cannot be read as rollouts ({said}); remove it, or give other files")
     if missing := [name for name in _NEEDED if name not in schema.names]:
         raise InputError(f"{path} holds no rollouts (it has no column {missing[0]!r}); give the folder of a run of ours")
     return count
@@ -136,12 +142,13 @@ def _read_all(files: Sequence[Path], where: str) -> Iterator[StoredResponse]:
             cursor = connection.execute(query, {"files": names, "patterns": [glob.escape(name) for name in names]})
             columns = [column[0] for column in cursor.description or ()]
             while rows := cursor.fetchmany(_FETCHED):
-                yield from (_response_of(dict(zip(columns, row, strict=True))) for row in rows)
+                yield from (_whole_response(dict(zip(columns, row, strict=True)), files) for row in rows)
         except duckdb.Error as error:
-            what = first_line(error)[:200]
+            what = _said(error)
             if where.strip() and not isinstance(error, duckdb.IOException):
                 what = f"--where {where!r} is no condition over its columns ({what}); such as --where 'step >= 100 and temperature = 1'"
-            raise InputError(f"the store cannot be read: {what}") from None
+                raise InputError(f"the store cannot be read: {what}") from None
+            raise InputError(f"the store cannot be read: {what}; one of its files is damaged: remove it, or give others") from None
         finally:
             connection.close()
 
@@ -159,13 +166,34 @@ def _one_condition(where: str) -> str:
     return where
 
 
+def _said(error: BaseException) -> str:
+    """What a reader of bytes says of them, without those that a terminal would obey."""
+    return "".join(letter for letter in first_line(error)[:160] if letter.isprintable())
+
+
+def _whole_response(row: dict[str, Any], files: Sequence[Path]) -> StoredResponse:
+    """Raises InputError for a row that no run writes."""
+    try:
+        if hole := next((name for name in _NEVER_NULL if row[name] is None), None):
+            raise ValueError(f"a row has no {hole}")
+        if row["marks"] != row["length"]:
+            raise ValueError(f"a row has {row['length']} tokens and {row['marks']} marks of which were sampled")
+        if row["finish"] not in get_args(Finish):
+            raise ValueError(f"a completion ended by {row['finish']!r:.40}")
+        Verdict(row["score"], Status(row["status"]))
+        return _response_of(row)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        what = f"the row of a problem has no {error}" if isinstance(error, KeyError) else _said(error)
+        raise InputError(f"{files[row['file'] or 0]} is damaged: {what}; remove it, or give other files") from error
+
+
 def _response_of(row: dict[str, Any]) -> StoredResponse:
     problem = _problem_of(row["problem_id"], row["problem_row"], row["problem"], row["answer"])
     return StoredResponse(
         problem=problem, text=row["response"], length=row["length"], finish=row["finish"], score=row["score"], status=row["status"],
         spoken_to=bool(row["spoken_to"]), group=(row["file"], row["step"], row["group"]), model=row["model"] or "",
         policy_version=row["policy_version"] or 0, system_prompt=row["system_prompt"] or "", templated=row["templated"],
-        template_arguments=json.loads(row["template_arguments"] or "{}"),
+        template_arguments=_object_of(row["template_arguments"] or "{}"),
     )  # fmt: skip
 
 
@@ -173,9 +201,25 @@ def _response_of(row: dict[str, Any]) -> StoredResponse:
 def _problem_of(name: str, whole: str | None, text: str, answer: str) -> Problem:
     if whole is None:
         return _problem_of_version_1(name, text, answer)
-    row = json.loads(whole)
-    problem = make_problem(row["prompt"], row["answer"], verifier=row["verifier"], meta=row["meta"])
+    row = _object_of(whole)
+    prompt, meta = row["prompt"], row["meta"]
+    if not (isinstance(prompt, str) or (isinstance(prompt, list) and all(map(_is_message, prompt)))) or not isinstance(meta, dict):
+        raise ValueError("a problem's prompt is neither a text nor messages, or its meta is no object")
+    if not (isinstance(row["answer"], str) and isinstance(row["verifier"], str)):
+        raise ValueError("a problem's answer or verifier is no text")
+    problem = make_problem(prompt, row["answer"], verifier=row["verifier"], meta=meta)
     return replace(problem, id=name)  # as it was sampled: a user's own problems may have ids of their own
+
+
+def _object_of(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{text!r:.40} is no object")
+    return found
+
+
+def _is_message(turn: Any) -> bool:
+    return isinstance(turn, dict) and isinstance(turn.get("role"), str) and isinstance(turn.get("content"), str)
 
 
 def _problem_of_version_1(name: str, text: str, answer: str) -> Problem:

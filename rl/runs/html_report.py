@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from rl.runs.report import is_number, is_offline, plot_run
 from rl.runs.run_folder import RunFolder, read_lines
+from rollout.store import misfit
 from verifiers.atomic_files import atomic_path, read_file
 
 SAMPLES = 6
@@ -69,7 +70,10 @@ def _sample_table(path: Path, step: int) -> str:
     columns = ["group", "problem", "answer", "response", "score", "status", "detail"]
     heading = f"<h2>What the policy said, step {step}</h2>"
     try:
-        rows = pq.read_table(path, columns=columns).to_pylist()
+        table = pq.read_table(path, columns=columns)
+        if lost := misfit(table.schema) or next((name for name in columns if name not in table.schema.names), None):
+            raise ValueError(lost)
+        rows = table.to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
         return f"{heading}<p>{html.escape(path.name)} cannot be read: {html.escape(str(error)[:200])}</p>"
     seen: dict[int, dict[str, Any]] = {}
