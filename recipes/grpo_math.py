@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from recipes.actors.engines import make_engine, with_engine
 from recipes.setup import starting_point
 from recipes.setup.choices import Full, Lora, MovingAverage, Tune
 from recipes.setup.command_line import given_options, guarded, parse_options
-from recipes.setup.engines import make_engine, with_engine
 from recipes.setup.options import Data, Options, Rates, TemplateArgument, absolute, check_options, with_length
 from recipes.setup.problem_mixture import by_set, load_parts, load_sets, parts_of, resolved, sets_of, stream_of
 from recipes.setup.problem_set import BOXED, Given, resolve_dtype, with_good_golds
@@ -131,12 +131,14 @@ def train(
             checks.enter_context(watched("checking the options, the data and the rewards"))
             config = with_engine(config)
             problems, held_out = (list(given.problems), list(given.held_out)) if given else load_data(config)
+            from recipes.actors.critics import check_critic, make_critic, write_critic
             from recipes.setup import online  # torch and transformers: only once the cheap mistakes are ruled out
 
             config = replace(config, dtype=resolve_dtype(config))  # a run that is resumed elsewhere computes as it began
             algorithm = online.algorithm_of(config)
             source = start_of(config)
             lora = starting_point.lora_of(config, source)
+            check_critic(config, adapted=lora is not None)
             chat, context = load_chat(config)
             problems = online.check_prompts(problems, chat, config, context, skip=config.skip_long_prompts)
             held_out = online.check_prompts(held_out, chat, config, context, skip=config.skip_long_prompts)
@@ -152,10 +154,11 @@ def train(
             stream = stream_of(problems, parts_of(config.data), order=config.order, seed=config.seed)
             config = with_length(config, len(problems))
             checks.close()
-            policy, reference = online.make_policy(
-                config, source, algorithm=algorithm, lora=lora, dtype=config.dtype, attention=config.attention,
-                gradient_checkpointing=config.gradient_checkpointing,
-            )  # fmt: skip
+            heavy: dict[str, Any] = {
+                "dtype": config.dtype, "attention": config.attention, "gradient_checkpointing": config.gradient_checkpointing,
+            }  # fmt: skip
+            policy, reference = online.make_policy(config, source, algorithm=algorithm, lora=lora, **heavy)
+            critic = make_critic(config, policy, source, **heavy)
             from rl.loop.evaluate import evaluate, evaluation_metrics
 
             longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
@@ -169,13 +172,14 @@ def train(
         player = online.make_player(config, engine, chat, verify)
         outcome = online.train_online(
             config, name=word_of(type(config.algorithm)), run=folder, algorithm=algorithm, policy=policy, reference=reference,
-            player=player, problems=problems, stream=stream,
+            player=player, problems=problems, critic=critic, stream=stream,
             evaluate=lambda: evaluation_metrics({name: evaluate(part, player, what=f"{name} problems")[0] for name, part in sets.items()}),
         )  # fmt: skip
         print(online.summary(outcome, folder), file=sys.stderr)
         if outcome.stopped:
             return exit_code()
         hand_over(policy, chat)
+        write_critic(folder.path, critic)
         write_final(folder.path, policy, chat.tokenizer)
     return 0
 

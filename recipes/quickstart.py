@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from recipes.actors.engines import make_engine, with_engine
 from recipes.setup.command_line import guarded, parse_options
-from recipes.setup.engines import make_engine, with_engine
 from recipes.setup.options import Options, check_options
 from recipes.setup.resuming import resumed
 from rollout.interruption import exit_code, interruptible, stage
@@ -71,11 +71,13 @@ def run(config: Config) -> int:
         raise InputError(f"--held-out must be at least 1, not {config.held_out}: the RESULT line is about them")
     began = time.monotonic()
     with watched("loading torch and making the problems"):
+        from recipes.actors.critics import check_critic, make_critic
         from recipes.setup import arithmetic, online
         from rollout.chat import Chat
 
         online.check_place(config)
         algorithm = online.algorithm_of(config)
+        check_critic(config, adapted=False)
         problems, held_out = load_data(config)
         chat = Chat(arithmetic.make_tokenizer())
     with interruptible(), online.verifier_pool(config, problems) as pool, online.open_run(config, [*problems, *held_out]) as folder:
@@ -85,12 +87,13 @@ def run(config: Config) -> int:
             with begun, watched("warm start: learning from written solutions"):
                 warm_start(config, start, problems, chat, pool.verify_many)
         policy, reference = online.make_policy(config, str(start), algorithm=algorithm)
+        critic = make_critic(config, policy, str(start))
         longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
         with closing(make_engine(config, policy=policy, chat=chat, max_sequences=MAX_SEQUENCES, longest=longest)) as engine:
             player = online.make_player(config, engine, chat, pool.verify_many)
             outcome = online.train_online(
-                config, name="GRPO", run=folder, algorithm=algorithm, policy=policy, reference=reference, player=player,
-                problems=problems, evaluate=lambda: _held_out_accuracy(held_out, player),
+                config, name="GRPO", run=folder, algorithm=algorithm, policy=policy, reference=reference, critic=critic,
+                player=player, problems=problems, evaluate=lambda: _held_out_accuracy(held_out, player),
             )  # fmt: skip
     print(online.summary(outcome, folder), file=sys.stderr)
     if outcome.stopped:

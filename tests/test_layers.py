@@ -173,12 +173,13 @@ ROOMS = {
     ),
     "rl.objectives": Room(
         "pure maths, no model",
-        "algorithms batch credit objective policy_gradient preferences supervised",
+        "algorithms batch credit objective policy_gradient preferences supervised values",
         "",
     ),
     "rl.learning": Room(
         "who holds parameters",
-        "adapters kept_scores learner merging model_loading policy reference schedule scoring starting_model token_terms update_stats",
+        "adapters critic kept_scores learner merging model_loading policy reference schedule scoring starting_model token_terms "
+        "update_stats value_heads",
         ".objectives rollout rollout.engines",
     ),
     "rl.interpolation": Room(
@@ -208,9 +209,14 @@ ROOMS = {
     ),
     "recipes.setup": Room(
         "objects from options",
-        "arithmetic choices command_line engines memory model_card model_source online options problem_mixture problem_set problem_source "
+        "arithmetic choices command_line memory model_card model_source online options problem_mixture problem_set problem_source "
         "resuming starting_point",
         ".spelling rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
+    ),
+    "recipes.actors": Room(
+        "who acts beside the policy: engines, critics",
+        "critics engines",
+        ".setup .spelling rl.learning rl.loop rollout rollout.engines",
     ),
     "recipes.selection": Room(
         "stored rollouts to training data: `reckon data`",
@@ -224,14 +230,14 @@ ROOMS = {
     ),
     "recipes": Room(
         "stories: one run each",
-        "grpo_math grpo_tools quickstart",
-        ".selection .setup .spelling .training rl.examples rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
+        "grpo_math grpo_tools ppo_math quickstart",
+        ".actors .selection .setup .spelling .training rl.examples rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
         "verifiers.response_text verifiers.rewards verifiers.sandboxes",
     ),
     "recipes.training": Room(
         "stages: one command each",
         "dpo kto offline_plan offline_run orpo rft sample sft spin",
-        ".selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout verifiers.rewards",
+        ".actors .selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout verifiers.rewards",
     ),
     "recipes.policies": Room(
         "one policy out of others: merges",

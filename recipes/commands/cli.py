@@ -13,6 +13,7 @@ from verifiers.input_error import InputError, did_you_mean
 COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or `command(words) -> exit code`; what it does)
     "quickstart": ("recipes.quickstart", "GRPO teaches a tiny model arithmetic, on any machine, in minutes"),
     "grpo-math": ("recipes.grpo_math", "GRPO and its relatives on your model and your problems"),
+    "ppo": ("recipes.ppo_math", "PPO with a critic: a head on the policy, a second adapter, or a model of its own"),
     "grpo-tools": ("recipes.grpo_tools", "the same where the policy may run programs, or talk with an environment of yours"),
     "sample": ("recipes.training.sample", "completions of any model for your problems, scored, into a store"),
     "sft": ("recipes.training.sft", "supervised fine-tuning on prompts with completions, conversations or texts"),

@@ -205,7 +205,72 @@ class GRPOPS(GRPO):
     """Weight of GRPO's advantage of the whole response beside them; 0: the paper's process supervision."""
 
 
-Algorithm = GRPO | DrGRPO | DAPO | GSPO | CISPO | RLOO | ReinforcePP | ReinforcePPBaseline | MaxRL | RAFT | PassAtK | BestOfN | GRPOPS
+@dataclass(frozen=True, kw_only=True)
+class Trunk:
+    """A value head on the policy: one forward and backward pass for both."""
+
+    prefix: ClassVar[str] = "critic_"
+    coef: float = 0.1
+    """Critic on the policy's trunk: what its loss counts beside the policy's."""
+    lr: float | None = None
+    """Peak learning rate of the critic (default: ten times --lr; on the policy's trunk, of its head alone)."""
+    clip: float = 0.2
+    """The critic's new value may differ so much from the old before its loss is clipped; 0: off."""
+    warmup: int = 0
+    """In so many steps only the critic learns, and the policy stays as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """A second adapter and a value head on the base under the policy's adapter."""
+
+    prefix: ClassVar[str] = "critic_"
+    lr: float | None = None
+    clip: float = 0.2
+    warmup: int = 0
+    rank: int | None = None
+    """Rank of the critic's adapter (default: the policy's)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Separate:
+    """A model of its own with a value head, tuned as the policy is: an adapter or all parameters."""
+
+    prefix: ClassVar[str] = "critic_"
+    lr: float | None = None
+    clip: float = 0.2
+    warmup: int = 0
+    model: str | None = None
+    """Separate critic: hub id, folder or run that it begins as (default: as the policy does); a reward model brings its head."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPO(GRPO):
+    """Proximal policy optimisation with a critic, arXiv:1707.06347."""
+
+    dual_clip: float = 0.0
+    """Bound on the ratio of tokens that were bad, arXiv:1912.09729 (3); 0: off."""
+    gamma: float = 1.0
+    """Discount of GAE."""
+    lam: float = 1.0
+    """λ of the policy's GAE, arXiv:1506.02438."""
+    critic_lam: float = 1.0
+    """λ of the critic's target (decoupled GAE, arXiv:2503.01491)."""
+    length_adaptive: float = 0.0
+    """α of λ = 1 - 1/(α length) for the policy, instead of --lam (VAPO, arXiv:2504.05118: 0.05); 0: off."""
+    truncation: Literal["zero", "bootstrap"] = "zero"
+    """What a completion that was cut at the length limit is followed by: nothing, or the critic's value there."""
+    process_weight: float = 1.0
+    outcome_weight: float = 1.0
+    whiten: bool = True
+    """Advantages to mean 0 and standard deviation 1 over the rollout's tokens."""
+    kl_in: Literal["loss", "reward"] = "loss"
+    """Where the KL of --kl-coef is: a term of the loss, or subtracted from each token's reward (k1)."""
+    critic: Trunk | Adapter | Separate = Trunk()
+    """Who says what a text is worth: a head on the policy (trunk), a second adapter on its base, or a model of its own (separate)."""
+
+
+Algorithm = GRPO | DrGRPO | DAPO | GSPO | CISPO | RLOO | ReinforcePP | ReinforcePPBaseline | MaxRL | RAFT | PassAtK | BestOfN | GRPOPS | PPO
 
 
 # --- terms beside the loss ---------------------------------------------------------------------------------------------------

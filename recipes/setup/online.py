@@ -18,7 +18,8 @@ from recipes.setup.reward_code import changed, reward_code
 from recipes.spelling.flat_options import flat_values, word_of
 from recipes.spelling.option_values import flag_of
 from rl.learning.adapters import Lora
-from rl.learning.learner import Diverged
+from rl.learning.critic import Critic
+from rl.learning.learner import Diverged, ValueHead
 from rl.learning.model_loading import with_attention
 from rl.learning.policy import Policy
 from rl.learning.reference import MovingAverage, Reference, initial_reference
@@ -30,6 +31,7 @@ from rl.loop.train import Loop, train
 from rl.objectives.algorithms import Algorithm, named
 from rl.objectives.credit import UnfitReward
 from rl.objectives.policy_gradient import KL, Correction, k1, k2, k3
+from rl.objectives.values import with_value
 from rl.runs.html_report import write_report
 from rl.runs.run_folder import Position, RunFolder, read_lines, write_json
 from rl.runs.tracking import SHOWN, Service, Tracker, check_tracker
@@ -50,6 +52,8 @@ from verifiers.worker_pool.verifier_pool import VerifierPool
 
 TRIALS = 3
 DECLINED = as_verdict(None).detail
+CRITIC_FASTER = 10.0
+"""A critic's learning rate over its policy's, where none is given: as in verl's examples (1e-5 beside 1e-6)."""
 ESTIMATORS = {"k1": k1, "k2": k2, "k3": k3}
 
 
@@ -69,6 +73,9 @@ def algorithm_of(options: Options) -> Algorithm:
     check_options(options)
     algorithm_name, own = word_of(type(options.algorithm)), {f.name: getattr(options.algorithm, f.name) for f in fields(options.algorithm)}
     kl = KL(options.kl.coef, ESTIMATORS[options.kl.estimator]) if options.kl else None
+    critic = own.pop("critic", None)
+    if own.pop("kl_in", "loss") == "reward":
+        own, kl = own | {"reward_kl": _reward_kl(options)}, None
     correction, chosen = None, options.correction or (choices.Truncate() if options.ahead else None)
     if chosen:
         correction = Correction(word_of(type(chosen)), **{f.name: getattr(chosen, f.name) for f in fields(chosen)})
@@ -83,6 +90,8 @@ def algorithm_of(options: Options) -> Algorithm:
         )
     except ValueError as error:
         raise InputError(str(error).replace("_", "-")) from error
+    if isinstance(critic, choices.Trunk):
+        algorithm = replace(algorithm, objective=with_value(algorithm.objective, coef=critic.coef, clip=critic.clip))
     if options.completions_per_problem < algorithm.min_completions:
         raise InputError(
             f"--completions-per-problem {options.completions_per_problem}: {algorithm_name}'s baseline is the group, which needs "
@@ -100,7 +109,36 @@ def algorithm_of(options: Options) -> Algorithm:
 def _fewer(own: Mapping[str, Any]) -> str:
     """What can do with a smaller group."""
     size = next((name for name in ("k", "n") if name in own), None)
-    return f"sample more, or lower {flag_of(size)} {own[size]}" if size else "only reinforce++ can do with 1"
+    return f"sample more, or lower {flag_of(size)} {own[size]}" if size else "reinforce++, raft and ppo can do with 1"
+
+
+def _reward_kl(options: Options) -> float:
+    if not options.kl:
+        raise InputError("--kl-in reward would be ignored without --kl-coef; leave it out, or give that too")
+    if options.kl.estimator not in ("k1", choices.KL.estimator):
+        raise InputError(f"--kl {options.kl.estimator} would be ignored with --kl-in reward, where it is k1; leave it out")
+    return options.kl.coef
+
+
+def critic_of(options: Options) -> Any:
+    """What the options say of a critic; None for an algorithm that has none."""
+    return getattr(options.algorithm, "critic", None)
+
+
+def critic_rate(options: Options) -> float:
+    """Its peak learning rate."""
+    rate = getattr(critic_of(options), "lr", None)
+    return CRITIC_FASTER * options.lr if rate is None else float(rate)
+
+
+def critic_schedule(options: Options) -> Schedule:
+    """As the policy's, with a peak of its own."""
+    return Schedule(critic_rate(options), options.steps, options.warmup, options.schedule)
+
+
+def trunk_head(options: Options) -> ValueHead | None:
+    """The value head of a policy that carries its critic; None where it does not."""
+    return ValueHead(lr_scale=critic_rate(options) / options.lr) if isinstance(critic_of(options), choices.Trunk) else None
 
 
 def check_prompts(problems: Sequence[Problem], chat: Chat, options: Options, context: int | None, *, skip: bool = False) -> list[Problem]:
@@ -199,11 +237,12 @@ def make_policy(
     policy = Policy(
         loaded,
         lora=lora,
+        value_head=trunk_head(options),
         optimizer=optimizer_of(options),
         tokens_per_micro_batch=options.tokens_per_micro_batch,
         **settings,
     )
-    if "ref_logp" not in algorithm.objective.reads:
+    if "ref_logp" not in (*algorithm.objective.reads, *algorithm.reads):
         return policy, None
     if options.kl and isinstance(options.kl.reference, choices.MovingAverage):
         return policy, MovingAverage(policy, decay=options.kl.reference.decay)
@@ -226,6 +265,7 @@ def train_online(
     reference: Reference | None,
     player: Player,
     problems: Sequence[Problem],
+    critic: Critic | None = None,
     stream: Stream | None = None,
     evaluate: Callable[[], Mapping[str, float]] = dict,
 ) -> Outcome:
@@ -240,6 +280,8 @@ def train_online(
         lr=Schedule(options.lr, options.steps, options.warmup, options.schedule),
         updates_per_rollout=options.updates_per_rollout,
         epochs_per_rollout=options.epochs_per_rollout,
+        critic_lr=critic_schedule(options),
+        critic_warmup=getattr(getattr(options.algorithm, "critic", None), "warmup", 0),
         mask_truncated=options.mask_truncated,
         eval_every=options.eval_every,
         checkpoint_every=options.checkpoint_every,
@@ -255,7 +297,7 @@ def train_online(
         try:
             position = train(
                 loop=loop, policy=policy, player=player, problems=problems, algorithm=algorithm, run=run, tracker=tracker,
-                reference=reference, stream=stream, evaluate=evaluate, second_look=_second_look(options),
+                reference=reference, critic=critic, stream=stream, evaluate=evaluate, second_look=_second_look(options),
             )  # fmt: skip
         except (Diverged, UnfitReward, SamplerIsNotThePolicy) as error:
             run.write_manifest(status="diverged", detail=str(error))

@@ -38,19 +38,21 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
          "tokens_per_micro_batch", "max_completion_length",
          "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers",
          "problems_per_chunk", "max_turns", "tool_output", "tools_at_once", "examples_per_step", "max_length", "show_mask",
-         "rounds", "k"),
+         "rounds", "k", "critic_rank"),
         COUNT,
     ),
     **dict.fromkeys(
         ("warmup", "eval_every", "held_out", "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low",
-         "clip_high", "process_weight", "outcome_weight"),
+         "clip_high", "process_weight", "outcome_weight", "critic_warmup", "critic_clip", "dual_clip", "length_adaptive"),
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(
         ("temperature", "lr", "epochs", "adam_eps",
-         "deadline", "max_grad_norm", "ratio_cap", "correction_high", "lora_alpha", "tool_seconds"), POSITIVE
+         "deadline", "max_grad_norm", "ratio_cap", "correction_high", "lora_alpha", "tool_seconds", "critic_coef",
+         "critic_lr"), POSITIVE
     ),
     **dict.fromkeys(("clip_low", "ema_decay", "adam_beta1", "adam_beta2"), BELOW_ONE),
+    **dict.fromkeys(("gamma", "lam", "critic_lam"), ("from 0 to 1", lambda value: 0 <= value <= 1)),
     "engine_memory": ("above 0 and at most 1", lambda value: 0 < value <= 1),
     **dict.fromkeys(("worked_share", "warm_start"), ("from 0 to 1", lambda value: 0 <= value <= 1)),
     "n": ("at least 2", lambda value: value >= 2),

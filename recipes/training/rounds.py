@@ -21,9 +21,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from recipes.actors.engines import with_engine
 from recipes.selection.problem_difficulty import solved_in
 from recipes.setup.command_line import given_options
-from recipes.setup.engines import with_engine
 from recipes.setup.options import absolute, check_numbers
 from recipes.setup.problem_set import Given, resolve_dtype
 from recipes.setup.problem_source import load_problems

@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from recipes.actors.engines import make_engine, with_engine
 from recipes.selection.problem_difficulty import SolveRate, summary
 from recipes.setup.choices import Auto, Engine
 from recipes.setup.command_line import guarded, parse_options
-from recipes.setup.engines import make_engine, with_engine
 from recipes.setup.model_source import find_model
 from recipes.setup.options import Reward, TemplateArgument, absolute, check_numbers
 from recipes.setup.problem_set import BOXED, Given, resolve_dtype, with_good_golds

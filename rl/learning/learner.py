@@ -28,6 +28,7 @@ from rollout.interruption import raise_if_interrupted, uninterrupted
 from rollout.progress import in_progress
 
 STEPS_BEFORE_GIVING_UP = 3
+VALUE_HEAD = "value_head.weight"
 
 
 class Diverged(RuntimeError):
@@ -44,6 +45,16 @@ class Optimizer:
     max_grad_norm: float = 1.0
 
 
+@dataclass(frozen=True)
+class ValueHead:
+    """A linear map of a hidden state to a number."""
+
+    weight: Tensor | None = None
+    """[H] or [1 H], where it begins; None: all zero."""
+    lr_scale: float = 1.0
+    """Its learning rate over that of the rest."""
+
+
 class Learner:
     """A causal language model with what is needed to train it."""
 
@@ -57,9 +68,13 @@ class Learner:
         gradient_checkpointing: bool = False,
         tokens_per_micro_batch: int = 16_384,
         layout: LayoutName = "padded",
+        value_head: ValueHead | None = None,
         device: str | torch.device | None = None,
     ):
-        """`layout`: a model that does not allow it is trained padded (`self.layout` says). `device`: default CUDA where there is one."""
+        """`layout`: a model that does not allow it is trained padded (`self.layout` says). `device`: default CUDA where there is one.
+
+        `value_head`: the terms `value` and `score` are there too, and train.
+        """
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model: Any = with_adapter(model, lora) if lora else model
         self.model.to(self.device)
@@ -71,9 +86,29 @@ class Learner:
         fields = {key: value for key, value in asdict(self.settings).items() if key != "max_grad_norm"}
         self.optimizer = torch.optim.AdamW(list(self.trainable.values()), lr=0.0, **fields)
         self.token_terms = TokenTerms(self.model)
+        if value_head:
+            self._add_value_head(value_head)
         self.layout: LayoutName = layout if self.token_terms.allows(layout) else "padded"
         self.version = 0
         self.skipped_in_a_row = 0
+
+    def _add_value_head(self, wanted: "ValueHead") -> None:
+        """All zero, so that it begins without an opinion and depends on no random number."""
+        width, dtype = int(self.model.config.get_text_config().hidden_size), self._dtype
+        head = nn.Linear(width, 1, bias=False, device=self.device, dtype=dtype)
+        nn.init.zeros_(head.weight)
+        if wanted.weight is not None:
+            head.weight.data.copy_(wanted.weight.reshape(1, width))
+        self.token_terms.value_head = head
+        self.trainable[VALUE_HEAD] = head.weight
+        self.optimizer.add_param_group({"params": [head.weight], "lr_scale": wanted.lr_scale})
+
+    def beside(self, value_head: "ValueHead") -> "Learner":
+        """A learner of what is trainable in the same model now (an adapter that was just switched to), with a value head of its own."""
+        return Learner(
+            self.model, dtype="bf16" if self.autocast else "fp32", optimizer=self.settings, layout=self.layout, value_head=value_head,
+            tokens_per_micro_batch=self.tokens_per_micro_batch, device=self.device,
+        )  # fmt: skip
 
     @property
     def name(self) -> str:
@@ -199,7 +234,7 @@ class Learner:
             return
         nn.utils.clip_grads_with_norm_(self.trainable.values(), self.settings.max_grad_norm, norm)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("lr_scale", 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.version += 1
@@ -225,13 +260,16 @@ class Learner:
 
     def save_model(self, folder: Path) -> None:
         """In the format of transformers (full) or peft (adapter), loadable by `from_pretrained`."""
-        kept = {"save_embedding_layers": False} if self.lora else {}  # the base's own; to decide, peft would ask the hub at each save
+        # embeddings are the base's own; to decide, peft would ask the hub at each save. Other adapters are other learners'
+        kept = {"save_embedding_layers": False, "selected_adapters": [self.model.active_adapter]} if self.lora else {}
         self.model.save_pretrained(folder, **kept)
 
     def save(self, folder: Path) -> None:
         """The model as `save_model`, and what else a bit-exact continuation needs."""
         self.save_model(folder / "model")
         state = {"optimizer": self.optimizer.state_dict(), "version": self.version, "skipped": self.skipped_in_a_row}
+        if VALUE_HEAD in self.trainable:
+            state[VALUE_HEAD] = self.trainable[VALUE_HEAD].detach()
         torch.save(state, folder / "trainer.pt")
 
     def checkpoint_bytes(self) -> int:
@@ -257,6 +295,8 @@ class Learner:
         # to the CPU: the optimiser moves its moments to the parameters and leaves its counters there, where reading them waits for no GPU
         state = torch.load(folder / "trainer.pt", map_location="cpu", weights_only=True)
         self._require_own(state)
+        if VALUE_HEAD in self.trainable:
+            self.trainable[VALUE_HEAD].data.copy_(state[VALUE_HEAD])
         self.optimizer.load_state_dict(state["optimizer"])
         self.version, self.skipped_in_a_row = state["version"], state["skipped"]
 
@@ -264,6 +304,9 @@ class Learner:
         if not isinstance(state, dict) or not isinstance(state.get("version"), int) or not isinstance(state.get("skipped"), int):
             raise ValueError("trainer.pt holds no trainer's state")
         shapes = [parameter.shape for parameter in self.trainable.values()]
+        head = self.trainable.get(VALUE_HEAD)
+        if getattr(state.get(VALUE_HEAD), "shape", None) != getattr(head, "shape", None):
+            raise ValueError("trainer.pt has no value head of this policy's width" if head is not None else "trainer.pt has a value head")
         for place, moments in state["optimizer"]["state"].items():
             if place >= len(shapes) or not moments["exp_avg"].shape == moments["exp_avg_sq"].shape == shapes[place]:
                 raise ValueError("trainer.pt is another policy's")

@@ -6,20 +6,29 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rl.learning.critic import Critic
 from rl.learning.learner import Learner
 from rl.learning.reference import Reference
 from rl.objectives.batch import Batch, by_row
 from rl.objectives.preferences import chosen_length, mismatched, reference_point
 
 
-def prepare(batch: Batch, reads: Collection[str], *, learner: Learner, reference: Reference | None) -> Mapping[str, Tensor]:
+def prepare(
+    batch: Batch, reads: Collection[str], *, learner: Learner, reference: Reference | None, critic: Critic | None = None
+) -> Mapping[str, Tensor]:
     """The columns of `reads` that the batch, one whole step, lacks. Raises ValueError where nobody can score one."""
-    return {name: _column(name, batch, learner, reference) for name in reads if name not in batch.columns}
+    return {name: _column(name, batch, learner, reference, critic) for name in reads if name not in batch.columns}
 
 
-def _column(name: str, batch: Batch, learner: Learner, reference: Reference | None) -> Tensor:
+def _column(name: str, batch: Batch, learner: Learner, reference: Reference | None, critic: Critic | None) -> Tensor:
     if name == "chosen_length":
         return chosen_length(batch)
+    if name == "policy_logp":
+        return learner.score(batch)
+    if name in ("value", "value_after"):
+        if critic is None:
+            raise ValueError("the algorithm asks what a text is worth, and there is no critic")
+        return critic.value(batch) if name == "value" else critic.value_after(batch)
     if name not in ("ref_logp", "z0"):
         raise ValueError(f"nobody knows how to score the column {name!r}")
     if reference is None:

@@ -1,4 +1,4 @@
-"""Log-probabilities and entropy of given tokens, without ever holding N x V.
+"""Log-probabilities and entropy of given tokens, without ever holding N x V; and what a value head says of them.
 
 The backbone gives hidden states; the output head runs over the wanted tokens only, a chunk at a time, and is run again in the
 backward pass. Models whose head does more than one linear map (soft-capped or scaled logits) are recognised by comparing with
@@ -21,6 +21,8 @@ MAX_LOGITS = 2**25
 """Elements of the largest logits tensor: 128 MiB in float32."""
 _CLOSE = 1e-3
 """Of two ways to the same logits, in float32."""
+_OF_HEAD = ("logp", "entropy")
+_OF_VALUE_HEAD = ("value", "value_apart", "score")
 
 
 class TokenTerms:
@@ -36,6 +38,8 @@ class TokenTerms:
         # Cohere multiplies by logit_scale, Granite divides by logits_scaling
         self.scale = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
         self.vocabulary = int(config.vocab_size)
+        self.value_head: nn.Linear | None = None
+        """H -> 1, in float32: who has one gives it. Then there are `value`, `value_apart` and `score` too."""
         self.chunked = self.backbone is not None and self.head is not None and self._reproduces_the_model()
 
     def _reproduces_the_model(self) -> bool:
@@ -83,23 +87,39 @@ class TokenTerms:
     def __call__(
         self, batch: Batch, *, layout: LayoutName = "padded", terms: Collection[str] = ("logp",), watches: Collection[str] = ()
     ) -> Terms:
-        """`terms`, with gradient, and `watches`, without: [N] of `logp` and `entropy` under softmax(logits / temperature).
+        """`terms`, with gradient, and `watches`, without, [N] each; at least float32, 0 where the batch's mask is False.
 
-        At least float32; 0 where the batch's mask is False.
+        Under softmax(logits / temperature): `logp` and `entropy`. Of the value head: `value`, of the text before token n was chosen;
+        `value_apart`, the same without a gradient into the model; `score`, of the text with token n. Raises ValueError where there is none.
         """
+        wanted = {*terms, *watches}
         laid = LAYOUTS[layout](batch)
         source, targets = laid.source[batch.mask], batch.tokens[batch.mask]
-        entropy = None if "entropy" not in (*terms, *watches) else "entropy" in terms
+        found: dict[str, Tensor] = {}
         if self.chunked:
-            hidden = self.backbone(**laid.inputs, use_cache=False).last_hidden_state.flatten(0, 1)[source]
-            found = self._by_chunks(hidden, targets, batch.temperature, entropy)
+            states = self.backbone(**laid.inputs, use_cache=False).last_hidden_state.flatten(0, 1)
         else:
-            logits = self.model(**laid.inputs, use_cache=False).logits.flatten(0, 1)[source]
-            found = _of_logits(_at_least_float32(logits), targets, batch.temperature, entropy)
-        return {
-            name: value.new_zeros(len(batch.tokens)).masked_scatter(batch.mask, value)
-            for name, value in zip(("logp", "entropy")[: len(found)], found, strict=True)
-        }
+            deep = bool(wanted.intersection(_OF_VALUE_HEAD))
+            whole = self.model(**laid.inputs, use_cache=False, output_hidden_states=deep)
+            states = whole.hidden_states[-1].flatten(0, 1) if deep else None
+        if wanted.intersection(_OF_HEAD):
+            entropy = None if "entropy" not in wanted else "entropy" in terms
+            if self.chunked:
+                of_head = self._by_chunks(states[source], targets, batch.temperature, entropy)
+            else:
+                of_head = _of_logits(_at_least_float32(whole.logits.flatten(0, 1)[source]), targets, batch.temperature, entropy)
+            found = dict(zip(_OF_HEAD, of_head, strict=False))
+        for name in wanted.intersection(_OF_VALUE_HEAD):
+            with torch.set_grad_enabled(name in terms and torch.is_grad_enabled()):
+                found[name] = self._by_value_head(states[laid.own[batch.mask] if name == "score" else source], apart=name == "value_apart")
+        return {name: value.new_zeros(len(batch.tokens)).masked_scatter(batch.mask, value) for name, value in found.items()}
+
+    def _by_value_head(self, hidden: Float[Tensor, "M H"], *, apart: bool) -> Float[Tensor, "M"]:
+        if self.value_head is None:
+            raise ValueError("this model has no value head, so it says no value or score of a text")
+        with torch.autocast(hidden.device.type, enabled=False):  # as precise as its parameters: a value is a sum to be subtracted
+            given = (hidden.detach() if apart else hidden).to(self.value_head.weight.dtype)
+            return _at_least_float32(self.value_head(given).squeeze(-1))
 
     def _by_chunks(
         self, hidden: Float[Tensor, "M H"], targets: Int[Tensor, "M"], temperature: float, entropy: bool | None

@@ -3,8 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 from rl.learning.learner import Learner
-from rl.learning.reference import Reference
-from rl.runs.run_folder import Position, RunFolder
+from rl.runs.run_folder import Kept, Position, RunFolder
 from rollout.interruption import take_over, uninterrupted
 
 
@@ -35,9 +34,10 @@ class NothingPending:
 class Course:
     """The last whole step of a run. The learner may be ahead of it, in the middle of a step."""
 
-    def __init__(self, run: RunFolder, learner: Learner, reference: Reference | None, pending: Pending):
+    def __init__(self, run: RunFolder, learner: Learner, pending: Pending, *beside: Kept | None):
+        """`beside`: who else has a state that belongs to a checkpoint: a reference, a critic."""
         self.run, self.learner, self.pending = run, learner, pending
-        self.kept = (learner, reference) if reference else (learner,)
+        self.kept = (learner, *(each for each in beside if each is not None))
         self.doing = "the start"
         """What is in progress, for whoever interrupts it."""
         restored = run.restore(*self.kept)

@@ -31,7 +31,8 @@ def batch_of_groups(groups: Sequence[Group], *, temperature: float, mask_truncat
         temperature=temperature,
     )
     said = [logp for _, prompt, completion, _ in rows for logp in [*[0.0] * len(prompt), *completion.logprobs]]
-    return batch.with_columns({"sampler_logp": torch.tensor(said)})
+    truncated = torch.tensor([completion.finish == "length" for _, _, completion, _ in rows])
+    return batch.with_columns({"sampler_logp": torch.tensor(said), "truncated": truncated})
 
 
 def signal_of(groups: Sequence[Group], batch: Batch, *, length_penalty: LengthPenaltyFn | None = None, chat: Chat | None = None) -> Signal:

@@ -93,7 +93,7 @@ def train_offline(
     Raises `Diverged` after three steps that were not finite.
     """
     with interruptible():
-        course = Course(run, learner, reference, NothingPending())
+        course = Course(run, learner, NothingPending(), reference)
         try:
             if not course.begun:
                 course.doing = "the evaluation before the first step"

@@ -4,7 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
+from rl.learning.update_stats import UpdateStats
+from rl.learning.update_stats import metrics as update_metrics
 from rl.loop.evaluate import accuracy
+from rl.objectives.batch import Batch
 from rollout.engine import Completion
 from rollout.player import Group
 from verifiers.verdict import Status
@@ -75,3 +78,19 @@ def _group_kind(group: Group) -> str:
     if statuses == {Status.RIGHT}:
         return "all_right"
     return "all_wrong" if Status.RIGHT not in statuses else "equal"
+
+
+def critic_metrics(batch: Batch, updates: Sequence[UpdateStats]) -> dict[str, float]:
+    """What the critic knew of this rollout before it learnt from it, and how its own `updates` went; nothing without one.
+
+    `critic/explained`: 1 - Var(R - V) / Var(R) over sampled tokens: 1 where it knew all, 0 where it knew no more than their mean.
+    """
+    if not {"value", "returns"} <= batch.columns.keys():
+        return {}
+    value, returns = (batch.columns[name][batch.mask].double() for name in ("value", "returns"))
+    spread = float(returns.var()) if len(returns) > 1 else 0.0
+    known = {"critic/value": float(value.mean()) if len(value) else 0.0, "critic/return": float(returns.mean()) if len(returns) else 0.0}
+    if spread:
+        known["critic/explained"] = 1 - float((returns - value).var()) / spread
+    own = update_metrics(list(updates)) if updates else {}
+    return known | {f"critic/{name}": own[name] for name in ("loss", "grad_norm", "skipped_updates") if name in own}

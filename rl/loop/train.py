@@ -6,8 +6,10 @@ again, gives the same numbers. Every sync and every sampling is followed by the 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from rl.learning.critic import Critic
 from rl.learning.policy import Policy
 from rl.learning.reference import Reference
 from rl.learning.schedule import Schedule
@@ -20,7 +22,7 @@ from rl.loop.group_batch import batch_of_groups, signal_of, taught
 from rl.loop.problem_stream import Stream
 from rl.loop.rollout_source import Rollout, RolloutSource
 from rl.loop.seeds import reseed
-from rl.loop.signal_report import rollout_metrics
+from rl.loop.signal_report import critic_metrics, rollout_metrics
 from rl.loop.silence import SecondLook, Silence
 from rl.objectives.algorithms import Algorithm
 from rl.objectives.batch import Batch, split
@@ -47,6 +49,10 @@ class Loop:
     """0: before the first step and after the last only."""
     checkpoint_every: int = 10
     seed: int = 0
+    critic_lr: Schedule = field(default_factory=lambda: Schedule(0.0, 1))
+    """Of a critic with an optimiser of its own."""
+    critic_warmup: int = 0
+    """In so many steps only the critic learns, and the policy stays as it is."""
     mask_truncated: bool = False
     """Completions that reached the length limit do not train; their verdicts count in their group all the same (DAPO's filtering)."""
     ahead: int = 0
@@ -63,6 +69,7 @@ def train(
     run: RunFolder,
     tracker: Tracker,
     reference: Reference | None = None,
+    critic: Critic | None = None,
     stream: Stream | None = None,
     evaluate: Callable[[], Mapping[str, float]] = dict,
     should_stop: Callable[[], bool] = lambda: False,
@@ -82,9 +89,9 @@ def train(
         max_refills=algorithm.max_refills, seed=loop.seed, oldest=loop.ahead * loop.updates_per_rollout * loop.epochs_per_rollout,
         stream=stream,
     )  # fmt: skip
-    step = _Step(loop, policy, engine, rollouts, algorithm, reference, tracker, evaluate)
+    step = _Step(loop, policy, engine, rollouts, algorithm, reference, critic, tracker, evaluate)
     with interruptible():
-        course = Course(run, policy, reference, rollouts)
+        course = Course(run, policy, rollouts, reference, critic)
         try:
             if not course.begun:
                 course.doing = "the evaluation before the first step"
@@ -116,6 +123,7 @@ class _Step:
     rollouts: RolloutSource
     algorithm: Algorithm
     reference: Reference | None
+    critic: Critic | None
     tracker: Tracker
     evaluate: Callable[[], Mapping[str, float]]
 
@@ -139,30 +147,45 @@ class _Step:
         course.doing = f"the update of step {step}"
         rate, version = loop.lr(step - 1), policy.version
         batch = batch_of_groups(rollout.groups, temperature=temperature, mask_truncated=loop.mask_truncated)
-        batch = batch.with_columns(prepare(batch, self.algorithm.objective.reads, learner=self.policy, reference=self.reference))
-        signal = signal_of(rollout.groups, batch, length_penalty=self.algorithm.length_penalty, chat=self.rollouts.player.chat)
-        batch = batch.with_columns(self.algorithm.credit(signal))
-        with watched(f"step {step}, updating", len(batch) * loop.epochs_per_rollout, after=10.0):
-            updates = self._learn(batch, rows_per_group=len(rollout.groups[0].completions), lr=rate)
+        batch = self._credited(batch, rollout.groups)
+        passes = len(batch) * loop.epochs_per_rollout
+        with watched(f"step {step}, updating", passes, after=10.0):
+            updates, of_critic = self._learn(batch, rows_per_group=len(rollout.groups[0].completions), step=step)
         metrics: dict[str, float] = {
-            **rollout_metrics(rollout.groups, rollout.replaced), **update_metrics(updates), "effective_batch": taught(batch),
-            "lr": rate, "staleness": version - rollout.version,
+            **rollout_metrics(rollout.groups, rollout.replaced), **update_metrics(updates), **critic_metrics(batch, of_critic),
+            "effective_batch": taught(batch), "lr": rate, "staleness": version - rollout.version,
         }  # fmt: skip
         self._conclude(course, Position(step, rollout.cursor), metrics, rollout, clock)
         return metrics, rollout.groups
 
-    def _learn(self, batch: Batch, *, rows_per_group: int, lr: float) -> list[UpdateStats]:
-        """One rollout's optimiser steps, over whole groups, in order, as often as there are epochs."""
-        objective, epochs = self.algorithm.objective, self.loop.epochs_per_rollout
-        first, *later = split(batch, self.loop.updates_per_rollout, rows_per_group)
+    def _credited(self, batch: Batch, groups: list[Group]) -> Batch:
+        """With all that credit and objective read, and the credit itself."""
+        asked: dict[str, Any] = {"learner": self.policy, "reference": self.reference, "critic": self.critic}
+        batch = batch.with_columns(prepare(batch, self.algorithm.reads, **asked))
+        signal = signal_of(groups, batch, length_penalty=self.algorithm.length_penalty, chat=self.rollouts.player.chat)
+        batch = batch.with_columns(self.algorithm.credit(signal))
+        return batch.with_columns(prepare(batch, self.algorithm.objective.reads, **asked))
+
+    def _learn(self, batch: Batch, *, rows_per_group: int, step: int) -> tuple[list[UpdateStats], list[UpdateStats]]:
+        """One rollout's optimiser steps, over whole groups, in order, as often as there are epochs: (the policy's, a critic's own).
+
+        The critic's come first: a policy that follows stale values would be corrected by the next rollout only.
+        """
+        loop, objective = self.loop, self.algorithm.objective
+        first, *later = split(batch, loop.updates_per_rollout, rows_per_group)
+        waits = step <= loop.critic_warmup
         # the first update starts from the very policy that "old" means
-        parts = [first if epochs == 1 else self._with_old(first), *map(self._with_old, later)]
-        steps = []
-        for part in parts * epochs:
-            steps.append(self.policy.update(part, objective, lr=lr))
+        parts = [first if loop.epochs_per_rollout == 1 else self._with_old(first), *map(self._with_old, later)]
+        steps, of_critic = [], []
+        for part in parts * loop.epochs_per_rollout:
+            if self.critic and (stats := self.critic.update(part, lr=loop.critic_lr(step - 1), alone=waits)):
+                of_critic.append(stats)
+            if waits:
+                continue
+            steps.append(self.policy.update(part, objective, lr=loop.lr(step - 1)))
             if self.reference and steps[-1].updates:
                 self.reference.follow()
-        return steps
+        return steps, of_critic
 
     def _with_old(self, part: Batch) -> Batch:
         return part.with_columns({"old_logp": self.policy.score_as_updated(part, self.algorithm.objective)})

@@ -4,7 +4,7 @@
 
 Nothing else differs between GRPO and its descendants, so nothing else is here: no model, no config, no device, no logging. What a
 name means differs between libraries; every convention is stated where it is used (`credit.py`, `policy_gradient.py`, `weights.py`).
-PPO's critic is not here yet.
+A critic is not a part of it: who says `value` is handed to the loop.
 """
 
 import inspect
@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rl.objectives import best_of_n, credit, policy_gradient, process_credit, weights
+from rl.objectives.advantage_estimation import GAE, Truncation
 from rl.objectives.credit import Credit, CreditFn
 from rl.objectives.objective import LossFn, Objective, WeightFn, describe, formula_of
 from rl.objectives.policy_gradient import KL, Correction, Surrogate, surrogate
@@ -37,6 +38,8 @@ class Algorithm:
     """Whether the loss has a ratio to the policy that sampled, without which only a rollout's first update is right."""
     length_penalty: LengthPenaltyFn | None = None
     """Completion lengths [P G] -> a term added to the outcome before credit is given."""
+    reads: tuple[str, ...] = ()
+    """Columns that must have been scored before credit is given: a critic's `value`, ..."""
     max_refills: int = 0
     """Dynamic sampling: groups whose verdicts agree are replaced by fresh problems, in at most this many further rounds a step."""
 
@@ -153,6 +156,33 @@ def grpo_ps(*, process_weight: float = 1.0, outcome_weight: float = 0.0, clip_lo
     return online(partial(policy_gradient.clipped_ratio, low=clip_low, high=clip_high), weights.sequence_mean, chosen)
 
 
+def ppo(
+    *,
+    clip_low: float = 0.2,
+    clip_high: float = 0.2,
+    dual_clip: float = 0.0,
+    gamma: float = 1.0,
+    lam: float = 1.0,
+    critic_lam: float = 1.0,
+    length_adaptive: float = 0.0,
+    truncation: Truncation = "zero",
+    process_weight: float = 1.0,
+    outcome_weight: float = 1.0,
+    whiten: bool = True,
+    reward_kl: float = 0.0,
+) -> Algorithm:
+    """Proximal policy optimisation, arXiv:1707.06347, with a critic that the loop is handed. G = 1 is allowed: no group is compared.
+
+    `dual_clip` c > 1: arXiv:1912.09729 (c = 3); 0: off. `reward_kl`: KL to the reference as a part of the reward, as in RLHF's
+    (arXiv:2203.02155), instead of the loss. Token weights. The rest: `GAE`.
+    """
+    clipped = partial(policy_gradient.clipped_ratio, low=clip_low, high=clip_high)
+    if dual_clip:
+        clipped = partial(policy_gradient.dual_clipped_ratio, low=clip_low, high=clip_high, dual=dual_clip)
+    credit = GAE(gamma, lam, critic_lam, length_adaptive, truncation, reward_kl, process_weight, outcome_weight, whiten)
+    return online(clipped, weights.token_mean, credit, min_completions=1, reads=credit.reads)
+
+
 ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "grpo": grpo,
     "dr_grpo": dr_grpo,
@@ -167,6 +197,7 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "pass-at-k": pass_at_k,
     "best-of-n": best_of,
     "grpo-ps": grpo_ps,
+    "ppo": ppo,
 }
 
 

@@ -120,21 +120,22 @@ def over_mean(signal: Signal, *, eps: float = 1e-6) -> Credit:
     return {"advantage": _over_tokens(_centered(signal) / (_group_mean(signal) + eps), signal.batch)}
 
 
-def _whitened(per_completion: Float[Tensor, "P G"], signal: Signal) -> Credit:
-    """(x - mean) / sqrt(var + 1e-8) over all sampled tokens of the rollout; var with ddof = 1, as verl's masked_whiten.
+def whitened(tokens: Float[Tensor, "N"], mask: Bool[Tensor, "N"]) -> Float[Tensor, "N"]:
+    """(x - mean) / sqrt(var + 1e-8) over the tokens of `mask`, 0 elsewhere; var with ddof = 1, as verl's masked_whiten.
 
-    Exactly 0 where all are equal: a rounding error in the mean, divided by 1e-4, would be an advantage.
+    Exactly 0 where all are equal, or fewer than two: a rounding error in the mean, divided by 1e-4, would be an advantage.
     """
-    mask = signal.batch.mask
-    tokens = _over_tokens(per_completion, signal.batch)
     values = tokens[mask]
-    if len(values) == 0 or bool((values == values[0]).all()):
-        return {"advantage": torch.zeros_like(tokens)}
-    n = mask.sum()
-    mean = tokens.sum() / n.clamp(min=1)
-    deviation = torch.where(mask, tokens - mean, 0.0)
-    variance = deviation.square().sum() / (n - 1).clamp(min=1)
-    return {"advantage": deviation * (variance + 1e-8).rsqrt()}
+    if len(values) < 2 or bool((values == values[0]).all()):
+        return torch.zeros_like(tokens)
+    deviation = torch.where(mask, tokens - values.mean(), 0.0)
+    variance = deviation.square().sum() / (len(values) - 1)
+    return deviation * (variance + 1e-8).rsqrt()
+
+
+def _whitened(per_completion: Float[Tensor, "P G"], signal: Signal) -> Credit:
+    """Over all sampled tokens of the rollout."""
+    return {"advantage": whitened(_over_tokens(per_completion, signal.batch), signal.batch.mask)}
 
 
 @formula("A = whiten(r) over the rollout's tokens")

@@ -41,6 +41,14 @@ def clipped_ratio(terms: Terms, batch: Batch, *, low: float = 0.2, high: float =
     return _clipped(_exp(terms["logp"] - old_logp(terms, batch)), batch.column("advantage"), low, high)
 
 
+@formula("-min(ρ A, clip(ρ, 1-{low}, 1+{high}) A), and where A < 0 at most -{dual} A,  ρ = exp(lp - old)")
+def dual_clipped_ratio(terms: Terms, batch: Batch, *, low: float = 0.2, high: float = 0.2, dual: float = 3.0) -> Float[Tensor, "N"]:
+    """`clipped_ratio` with a second bound, arXiv:1912.09729: what became far likelier and was bad pushes no harder than `dual` times."""
+    advantage = batch.column("advantage")
+    loss = clipped_ratio(terms, batch, low=low, high=high)
+    return torch.where(advantage < 0, torch.min(loss, -dual * advantage), loss)
+
+
 @formula("-min(s A, clip(s, 1-{low}, 1+{high}) A),  s = exp(mean_t(lp - old))")
 def clipped_sequence_ratio(terms: Terms, batch: Batch, *, low: float = 3e-4, high: float = 4e-4) -> Float[Tensor, "N"]:
     """GSPO, arXiv:2507.18071: one length-normalised ratio a sequence, shared by its tokens. Differs from GRPO only off policy."""

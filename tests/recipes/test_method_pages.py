@@ -39,7 +39,7 @@ VALUES: dict[str, list[str]] = {  # of each page its formulas, in order
     "orpo": [describe(preference("orpo"))],
     "kto": [describe(preference("kto"))],
     "grpo": [
-        *(describe_algorithm(online(name)) for name in ALGORITHMS if name not in ("raft", "pass-at-k", "best-of-n", "grpo-ps")),
+        *(describe_algorithm(online(name)) for name in ALGORITHMS if name not in ("raft", "pass-at-k", "best-of-n", "grpo-ps", "ppo")),
         describe_algorithm(online("grpo", kl=KL(0.04), correction=Correction(), entropy_coef=0.001)),
     ],
     "best-of-n": [

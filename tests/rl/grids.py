@@ -39,6 +39,7 @@ def as_rows(x: Tensor, batch: Batch) -> Tensor:
 def signal_on(outcome: Tensor, mask: Tensor, valid: Tensor | None = None, **columns: Tensor) -> Signal:
     """Outcomes [P G] of completions whose sampled tokens are `mask` [B T]; what has no verdict is masked."""
     valid = torch.ones(outcome.shape, dtype=torch.bool) if valid is None else valid
+    columns = {"value": torch.zeros(mask.shape, dtype=outcome.dtype)} | columns  # a critic without an opinion
     return in_one_step(Signal(outcome, valid, grid(mask & valid.reshape(-1, 1), **columns)))
 
 

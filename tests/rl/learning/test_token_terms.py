@@ -168,7 +168,7 @@ def test_neither_what_stands_in_the_padding_nor_longer_rows_beside_it_matter(mod
         def layout(batch):
             laid = padded(batch)
             tokens = torch.where(laid.inputs["attention_mask"] == 1, laid.inputs["input_ids"], pad)
-            return Layout({**laid.inputs, "input_ids": tokens}, laid.source)
+            return Layout({**laid.inputs, "input_ids": tokens}, laid.source, laid.own)
 
         return layout
 

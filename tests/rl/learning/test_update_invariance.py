@@ -20,7 +20,7 @@ from rl.objectives.batch import trained
 from rl.objectives.credit import Signal
 from rl.objectives.policy_gradient import KL, Correction
 from tests.rl.grids import grid, in_one_step
-from tests.rl.rollouts import VOCABULARY, algorithm, assert_same, gradient, make_groups, with_credit
+from tests.rl.rollouts import VOCABULARY, algorithm, as_if_scored, assert_same, gradient, make_groups, with_credit
 
 few = settings(max_examples=8, deadline=None, derandomize=True, database=None)
 every_algorithm = pytest.mark.parametrize("name", list(ALGORITHMS))
@@ -83,8 +83,8 @@ def test_neither_padding_on_the_right_nor_what_does_not_train_changes_anything(p
         width = tokens.shape[1]
         tokens = torch.nn.functional.pad(torch.where(attention == 1, tokens, pad), (0, extra), value=pad)
         attention = torch.nn.functional.pad(attention, (0, extra))
-        source = laid.source // width * (width + extra) + laid.source % width
-        return Layout({"input_ids": tokens, "attention_mask": attention}, source)
+        source, own = (places // width * (width + extra) + places % width for places in (laid.source, laid.own))
+        return Layout({"input_ids": tokens, "attention_mask": attention}, source, own)
 
     junk = {"sampler_logp": -9.0, "advantage": 7.0, "old_logp": 3.0, "ref_logp": 5.0}
     spoilt = batch.with_columns({name: torch.where(batch.mask, batch.columns[name], value) for name, value in junk.items()})
@@ -139,6 +139,7 @@ def direct_batch(chosen, outcome, valid, tokens, mask):
     """A Batch that was not made of groups: rows of one length, prompts of two tokens."""
     sampler = torch.full(tokens.shape, -2.0)
     batch = grid(mask & valid.reshape(-1, 1), tokens=tokens, sampler_logp=sampler, old_logp=sampler, ref_logp=sampler - 0.1)
+    batch = as_if_scored(batch, chosen)
     return batch.with_columns(chosen.credit(in_one_step(Signal(outcome, valid, batch))))
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 
+from recipes.actors.engines import llm_arguments, with_engine
 from recipes.commands import cli
 from recipes.setup.choices import HF, VLLM, Auto, Ray
-from recipes.setup.engines import llm_arguments, with_engine
 from recipes.setup.options import Options
 from rl.learning.adapters import Lora
 from rl.learning.policy import Policy

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import torch
 
+from recipes.actors.engines import with_engine
 from recipes.setup.choices import Server
 from recipes.setup.command_line import parse_options
-from recipes.setup.engines import with_engine
 from recipes.setup.options import Options
 from rl.learning.adapters import Lora
 from rl.learning.policy import Policy
