@@ -21,15 +21,16 @@ if TYPE_CHECKING:  # torch and transformers: only where there is something to pl
 
 RECIPES = {"quickstart": "recipes.quickstart", "grpo-math": "recipes.grpo_math", "grpo-tools": "recipes.grpo_tools"}
 OFFLINE = {name: f"recipes.training.{name}" for name in ("sft", "dpo", "orpo", "kto")}  # `prepared(config) -> (config, method)`
+ROUNDS = {name: f"recipes.training.{name}" for name in ("rft", "spin")}  # `planned(config) -> Planned`
 
 
 def command(arguments: Sequence[str]) -> int:
     """The command line. Returns the exit code; raises InputError for an unknown recipe."""
+    known = RECIPES | OFFLINE | ROUNDS
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"reckon plan RECIPE [its options], where RECIPE is one of {', '.join([*RECIPES, *OFFLINE])}\n\n{(__doc__ or '').strip()}")
+        print(f"reckon plan RECIPE [its options], where RECIPE is one of {', '.join(known)}\n\n{(__doc__ or '').strip()}")
         return 0
     name = arguments[0].replace("_", "-")
-    known = RECIPES | OFFLINE
     if name not in known:
         raise InputError(f"there is no recipe {arguments[0]!r} to plan; there are {', '.join(known)}")
     module = importlib.import_module(known[name])
@@ -40,6 +41,13 @@ def command(arguments: Sequence[str]) -> int:
         with watched("checking the options and the data"):
             sections, memory = offline_plan(*module.prepared(config))
         print(_as_text(sections | {"memory (estimate)": _memory_lines(memory)}))
+        return 0
+    if name in ROUNDS:
+        from recipes.training.offline_plan import rounds_plan
+
+        with watched("checking the options, the data and the rewards"):
+            sections, parts = rounds_plan(module.planned(config))
+        print(_as_text(sections | {f"memory of {part} (estimate)": _memory_lines(memory) for part, memory in parts.items()}))
         return 0
     with watched("checking the options, the data and the rewards"):
         config = module.resolve(config) if hasattr(module, "resolve") else config
@@ -89,7 +97,8 @@ def _as_text(sections: Mapping[str, Sequence[str]]) -> str:
 
 
 def _memory_lines(memory: "Memory") -> list[str]:
-    rows = [(field.name.replace("_", " "), getattr(memory, field.name)) for field in dataclasses.fields(memory)]
+    found = [(field.name.replace("_", " "), getattr(memory, field.name)) for field in dataclasses.fields(memory)]
+    rows = [(name, value) for name, value in found if value or memory.optimizer]
     rows.append(("peak", memory.peak))
     return [f"{name:12} {_format_size(value):>10}" for name, value in rows]
 

@@ -73,9 +73,7 @@ def estimate(
     total, trained = parameters(shape, lora)
     text = shape.get_text_config()
     frozen, width = total - trained, 2 if bf16 else 4
-    heads = text.num_attention_heads
-    head = getattr(text, "head_dim", None) or text.hidden_size // heads
-    kv = (getattr(text, "num_key_value_heads", None) or heads) * head
+    kv = _key_width(text)
     inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
     layer = 8 * text.hidden_size + 2 * kv + 4 * inner  # inputs that a layer keeps for its backward pass, a token
     kept = text.num_hidden_layers * text.hidden_size + layer if checkpointing else text.num_hidden_layers * layer
@@ -89,3 +87,17 @@ def estimate(
         activations=micro_batch * kept * width + logits,
         kv_cache=sequences * length * 2 * text.num_hidden_layers * kv * width,
     )
+
+
+def sampling_estimate(shape: Any, *, bf16: bool, sequences: int, length: int) -> Memory:
+    """Of sampling where nothing trains: `sequences` of `length` tokens at once."""
+    total, text, width = parameters(shape, None)[0], shape.get_text_config(), 2 if bf16 else 4
+    cache = sequences * length * 2 * text.num_hidden_layers * _key_width(text) * width
+    return Memory(total * width, gradients=0, optimizer=0, reference=0, activations=0, kv_cache=cache)
+
+
+def _key_width(text: Any) -> int:
+    """Numbers that the keys of a token take in a layer; its values take as many."""
+    heads = text.num_attention_heads
+    head = getattr(text, "head_dim", None) or text.hidden_size // heads
+    return int((getattr(text, "num_key_value_heads", None) or heads) * head)

@@ -1,14 +1,18 @@
 """What `reckon plan` says of training on what is written: every check runs, the data become masks, no weights are read."""
 
-from recipes.setup.memory import Memory, estimate
+from recipes.setup.memory import Memory, estimate, sampling_estimate
+from recipes.setup.problem_set import resolve_dtype
 from recipes.setup.starting_point import chat_of, lora_of, start_of
 from recipes.spelling.flat_options import flat_values
 from recipes.training.offline_options import OfflineOptions, with_length
 from recipes.training.offline_run import Method, computed_dtype, load_units
+from recipes.training.rounds import Planned
 from rl.objectives.objective import describe
 
+Sections = dict[str, list[str]]
 
-def offline_plan(options: OfflineOptions, method: Method) -> tuple[dict[str, list[str]], Memory]:
+
+def offline_plan(options: OfflineOptions, method: Method) -> tuple[Sections, Memory]:
     """(sections of lines, memory), of options as `resolve` gives them. Raises InputError where the command would."""
     source = start_of(options)
     lora = lora_of(options, source)
@@ -40,3 +44,42 @@ def offline_plan(options: OfflineOptions, method: Method) -> tuple[dict[str, lis
         ],
     }
     return sections, memory
+
+
+def rounds_plan(planned: Planned) -> tuple[Sections, dict[str, Memory]]:
+    """(sections of lines, memory by what takes it) of a command that samples and trains in rounds."""
+    options, (training, method) = planned.options, planned.training
+    source = start_of(options)
+    lora, (chat, _) = lora_of(options, source), chat_of(planned.sampling, source)
+    problems, completions, held_out = planned.material.problems, planned.sampling.completions_per_problem, planned.material.held_out
+    length = max(len(chat.render(problem)) for problem in problems) + options.max_completion_length
+    units = len(problems) * planned.most
+    lengths = [with_length(training, units * (number if planned.grows else 1)) for number in (1, options.rounds)]
+    step = lengths[-1].examples_per_step * method.objective.rows_per_unit
+    whole = length * method.objective.rows_per_unit
+    name = "pairs" if method.objective.rows_per_unit == 2 else "examples"
+    steps = " to ".join(dict.fromkeys(f"{each.steps:,}" for each in lengths))
+    count = len(problems) * completions
+    sampled = f"{count:,} sequences, at most {count * options.max_completion_length:,} sampled tokens"
+    drawn = f"{len(problems):,} problems x {completions} completion{'s' if completions > 1 else ''} = {sampled}"
+    sections = {
+        "options": [f"{key} = {value}" for key, value in flat_values(options).items() if value is not None]
+        + [f"adapter = {lora or 'none: all parameters train'}"],
+        "loss": describe(method.objective).splitlines(),
+        "data": [f"{len(problems):,} problems", f"{len(held_out):,} held out" if held_out else "nothing held out"],
+        "work": [
+            f"{options.rounds:,} round{'s' if options.rounds > 1 else ''} of {drawn}",
+            f"the first trains on at most {units:,} {name}"
+            + (f", the last on {units * options.rounds:,}" if planned.grows and options.rounds > 1 else "")
+            + f": {steps} steps of {step:,} sequences{'' if training.steps else ' at most'}",
+        ],
+    }
+    shape, bf16 = source.load_shape(), computed_dtype(training) == "bf16"
+    micro_batch = max(whole, min(options.tokens_per_micro_batch, whole * lengths[-1].examples_per_step))
+    learning = estimate(
+        shape, lora, bf16=bf16, checkpointing=options.gradient_checkpointing, micro_batch=micro_batch,
+        copy_reference=lora is None and "ref_logp" in method.objective.reads, sequences=0, length=0,
+    )  # fmt: skip
+    at_once = min(planned.sampling.max_sequences, planned.sampling.problems_per_chunk * completions, count)
+    sampling = sampling_estimate(shape, bf16=resolve_dtype(planned.sampling) == "bf16", sequences=at_once, length=length)
+    return sections, {"sampling": sampling, "training": learning}

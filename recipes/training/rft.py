@@ -66,10 +66,21 @@ def resolve(config: Config) -> Config:
     return config
 
 
-def _material(config: Config) -> rounds.Material:
+def planned(config: Config) -> rounds.Planned:
+    """What `reckon plan` shows. Raises InputError where the command would, but for the run's folder."""
+    config = resolve(resumed(config))
+    kept = rounds.kept_material(config.resume) if config.resume else None
+    most = min(config.per_problem, config.completions_per_problem)
+    return rounds.Planned(
+        config, kept or _material(config, place=False), _sampling(config, 1), sft.prepared(_training(config, 1)), most,
+        grows=config.examples == "all",
+    )  # fmt: skip
+
+
+def _material(config: Config, *, place: bool = True) -> rounds.Material:
     first = _from_data(config)
-    problems = sample.load_data(first)
-    return rounds.read_material(config, first, problems, answer_field=config.answer_column, prompt_field=config.prompt_column)
+    problems, fields = sample.load_data(first), {"answer_field": config.answer_column, "prompt_field": config.prompt_column}
+    return rounds.read_material(config, first, problems, place=place, **fields)
 
 
 def _sampling(config: Config, number: int) -> sample.Config:

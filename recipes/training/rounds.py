@@ -38,6 +38,7 @@ from verifiers.problem import Problem
 from verifiers.rewards.problem_file import read_problems, write_problems
 
 if TYPE_CHECKING:  # torch
+    from recipes.training.offline_run import Method
     from rl.loop.evaluate import Accuracy
     from rl.runs.run_folder import RunFolder
 
@@ -104,10 +105,11 @@ class Material:
     held_out: Sequence[Problem]
 
 
-def read_material(options: Any, sampling: sample.Config, problems: Sequence[Problem], **reading: Any) -> Material:
+def read_material(options: Any, sampling: sample.Config, problems: Sequence[Problem], *, place: bool = True, **reading: Any) -> Material:
     """The problems and those of --eval-data, all that can be wrong with them and with the model found. Raises InputError.
 
-    `sampling`: what the first round samples with, into the folder of the whole run. `reading`: how a row of --eval-data becomes a problem.
+    `sampling`: what the first round samples with, into the folder of the whole run, which is looked at for `place`. `reading`: how a row
+    of --eval-data becomes a problem.
     """
     trusted = sampling.trust_data_verifiers
     held_out: list[Problem] = load_problems(options.eval_data, trust_verifiers=trusted, **reading) if options.eval_data else []
@@ -118,11 +120,27 @@ def read_material(options: Any, sampling: sample.Config, problems: Sequence[Prob
     if len(kept) < len(problems):
         print(f"left out {len(problems) - len(kept)} problems that are in --eval-data too", file=sys.stderr)
     with ExitStack() as opened:
-        _, kept, _, _ = sample.checked(sampling, opened, Given(kept))
+        _, kept, _, _ = sample.checked(sampling, opened, Given(kept), place=place)
         if held_out:
-            _, held_out, _, _ = sample.checked(replace(sampling, data=options.eval_data), opened, Given(held_out))
+            evaluation = replace(sampling, data=options.eval_data)
+            _, held_out, _, _ = sample.checked(evaluation, opened, Given(held_out), place=place)
     lora_of(options, start_of(options))
     return Material([_plain(problem) for problem in kept], [_plain(problem) for problem in held_out])
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What there is to say of rounds before the first: how it samples, and how it trains."""
+
+    options: Any
+    material: Material
+    sampling: sample.Config
+    training: "tuple[Any, Method]"
+    """Options and method of the first round's training."""
+    most: int
+    """Units that a problem can give a round to train on."""
+    grows: bool = False
+    """Whether a round trains on those of the rounds before it too."""
 
 
 def _plain(problem: Problem) -> Problem:

@@ -226,16 +226,19 @@ def load_data(config: Config) -> "list[Problem]":
     return problems
 
 
-def checked(config: Config, opened: ExitStack, given: Given | None = None) -> "tuple[Config, list[Problem], Chat, Verify]":
+def checked(
+    config: Config, opened: ExitStack, given: Given | None = None, *, place: bool = True
+) -> "tuple[Config, list[Problem], Chat, Verify]":
     """(options, problems, how to speak, who judges): everything that can be wrong with them is found before any weights are read.
 
-    Raises InputError.
+    `place`: the run's folder too. Raises InputError.
     """
     config = with_engine(config)
     problems = list(given.problems) if given else load_data(config)
     from recipes.setup import online  # torch and transformers: only once the cheap mistakes are ruled out
 
-    online.check_folder(config)
+    if place:
+        online.check_folder(config)
     config = replace(config, dtype=resolve_dtype(config))  # a run that is resumed elsewhere computes as it began
     chat, context = chat_of(config, find_model(config.model, gguf_file=config.gguf_file))
     problems = online.check_prompts(problems, chat, config, context, skip=config.skip_long_prompts)

@@ -95,6 +95,14 @@ def resolve(config: Config) -> Config:
     return config
 
 
+def planned(config: Config) -> rounds.Planned:
+    """What `reckon plan` shows. Raises InputError where the command would, but for the run's folder."""
+    config = resolve(resumed(config))
+    kept = rounds.kept_material(config.resume) if config.resume else None
+    material = kept or rounds.read_material(config, _from_data(config), read_rows(config), place=False)
+    return rounds.Planned(config, material, _sampling(config, 1), dpo.prepared(_training(config, 1)), 1)
+
+
 def read_rows(config: Config) -> "list[Problem]":
     """A problem for each row: its prompt, with what the data say as the answer. Raises InputError for a row that is none."""
     from rl.examples.written import Fields

@@ -50,6 +50,33 @@ def straight(model_folder: Path, data: Path, tmp_path_factory: pytest.TempPathFa
     return run
 
 
+def test_a_plan_says_what_a_round_samples_and_learns_and_writes_nothing(
+    model_folder: Path, data: Path, straight: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = words(model_folder, data, tmp_path / "run", "--rounds", "3", "--eval-data", held_out(data))[1:]
+    assert main(["plan", "rft", *asked, "--epochs", "1"]) == 2, "--steps is there"
+    place = asked.index("--steps")
+    without_steps = asked[:place] + asked[place + 2 :]
+    capsys.readouterr()
+    assert main(["plan", "rft", *without_steps]) == 0
+    said = capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+    for line in (
+        "loss = Σ_n w · [ -lp ]",
+        f"{PROBLEMS} problems",
+        "2 held out",
+        f"3 rounds of {PROBLEMS} problems x {G} completions = {PROBLEMS * G} sequences, at most {PROBLEMS * G * 6} sampled tokens",
+        f"the first trains on at most {2 * PROBLEMS} examples, the last on {6 * PROBLEMS}: "
+        f"{-(-2 * PROBLEMS // 4)} to {-(-6 * PROBLEMS // 4)} steps of 4 sequences at most",
+        "memory of sampling (estimate)",
+        "memory of training (estimate)",
+        "adapter = Lora(rank=2",
+    ):
+        assert line in said, line
+    assert main(["plan", "rft", *words(model_folder, data, straight)[1:]]) == 0, "a run that is there is none of a plan's business"
+    assert main(["plan", "rft", *asked, "--lora-targets", "nosuch"]) == 2
+
+
 def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 

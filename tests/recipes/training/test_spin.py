@@ -49,6 +49,20 @@ def straight(model_folder: Path, data: Path, tmp_path_factory: pytest.TempPathFa
     return run
 
 
+def test_a_plan_says_what_a_round_samples_and_learns(model_folder: Path, data: Path, tmp_path: Path, capsys: Any) -> None:
+    assert main(["plan", *words(model_folder, data, tmp_path / "run", "--tune", "full")[:-4], "--tune", "full"]) == 0
+    said = capsys.readouterr().out
+    for line in (
+        "-logσ(0.1 x)",
+        f"1 round of {ROWS} problems x 1 completion = {ROWS} sequences, at most {ROWS * 6} sampled tokens",
+        f"the first trains on at most {ROWS} pairs: 2 steps of 8 sequences",
+        "adapter = none: all parameters train",
+        "reference",
+    ):
+        assert line in said, said
+    assert not (tmp_path / "run").exists()
+
+
 def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
