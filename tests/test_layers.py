@@ -199,7 +199,7 @@ ROOMS = {
     ),
     "rl.loop": Room(
         "the online and the offline loop",
-        "chunks evaluate offline problem_stream seeds silence train",
+        "chunks drift evaluate offline problem_stream seeds silence train",
         ".learning .objectives .runs rollout",
     ),
     "recipes.spelling": Room(
@@ -226,7 +226,8 @@ ROOMS = {
     "recipes.in_python": Room(
         "the commands as functions over objects, behind `import reckon`",
         "",
-        "recipes .setup .spelling .training rl.learning rl.loop rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
+        "recipes .policies .setup .spelling .training rl.learning rl.loop rl.runs rollout rollout.engines verifiers.rewards "
+        "verifiers.worker_pool",
     ),
     "recipes": Room(
         "stories: one run each",
@@ -236,13 +237,13 @@ ROOMS = {
     ),
     "recipes.training": Room(
         "stages: one command each",
-        "dpo kto offline_plan offline_run orpo rft sample sft spin",
+        "dpo kto offline_plan offline_run orpo rft rounds sample sft spin",
         ".actors .selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout verifiers.rewards",
     ),
     "recipes.policies": Room(
-        "one policy out of others: merges",
-        "merged_policies",
-        ".setup .spelling rl.interpolation rl.learning",
+        "one policy out of others: merges, WARP",
+        "merged_policies warp",
+        "recipes .setup .spelling .training rl.interpolation rl.learning rl.loop rollout",
     ),
     "recipes.commands": Room(
         "the `reckon` command",

@@ -73,15 +73,30 @@ def kto(*, model: Any = None, data: Any = None, **options: Any) -> Run:
 def rft(*, model: Any, problems: Any, tokenizer: Any = None, run: str | Path | None = None, **options: Any) -> Run:
     """Rounds of sampling, keeping right answers and learning from them: the options of `reckon rft`. Rewards are names here."""
     from recipes.training import rft as command
+
+    return _in_rounds(command, "rft", model, problems, tokenizer, run, options)
+
+
+def warp(*, model: Any, problems: Any, tokenizer: Any = None, run: str | Path | None = None, **options: Any) -> Run:
+    """Several policies from one start, merged, in rounds: the options of `reckon warp`. Rewards are names here.
+
+    Policies are trained from copies: a loaded model stays as it is.
+    """
+    from recipes.policies import warp as command
+
+    return _in_rounds(command, "warp", model, problems, tokenizer, run, options)
+
+
+def _in_rounds(command: Any, name: str, model: Any, problems: Any, tokenizer: Any, run: str | Path | None, options: Any) -> Run:
     from rl.learning.adapters import saved_lora
     from rl.learning.policy import Policy
 
-    path = folder_of(run, "rft")
+    path = folder_of(run, name)
     with named(model, tokenizer) as place:
         data = data_file(problems, path, "problems", overwrite=bool(options.get("overwrite")))
-        config = config_of(command.Config, options, model=on_disk(place, path), data=data, run=path)
+        config = config_of(command.Config, options, model=on_disk(place, path), data=(data,) if name == "warp" else data, run=path)
         if command.run(config):
-            raise KeyboardInterrupt(f"the run was interrupted; continue it with reckon rft --resume {path}")
+            raise KeyboardInterrupt(f"the run was interrupted; continue it with reckon {name} --resume {path}")
         source = find_model(str(path))
         lora = saved_lora(source.adapter) if source.adapter else None
         policy, (chat, _) = Policy(source.load_model("fp32", lora=lora is not None), lora=lora), chat_of(config, source)

@@ -125,7 +125,7 @@ def read_material(options: Any, sampling: sample.Config, problems: Sequence[Prob
             evaluation = replace(sampling, data=options.eval_data)
             _, held_out, _, _ = sample.checked(evaluation, opened, Given(held_out), place=place)
     lora_of(options, start_of(options))
-    return Material([_plain(problem) for problem in kept], [_plain(problem) for problem in held_out])
+    return Material([plain(problem) for problem in kept], [plain(problem) for problem in held_out])
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Planned:
     """Whether a round trains on those of the rounds before it too."""
 
 
-def _plain(problem: Problem) -> Problem:
+def plain(problem: Problem) -> Problem:
     """With nothing in its `meta` that JSON cannot hold."""
     return replace(problem, meta=json.loads(json.dumps(dict(problem.meta), default=str)))
 

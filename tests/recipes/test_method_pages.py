@@ -47,6 +47,7 @@ VALUES: dict[str, list[str]] = {  # of each page its formulas, in order
         describe_algorithm(online("best-of-n")),
     ],
     "rft": [describe(sft()), describe_algorithm(online("raft"))],
+    "warp": [describe_algorithm(online("grpo", kl=KL(0.04)))],
     "spin": [describe(preference("sigmoid"))],
     "grpo_ps": [describe_algorithm(online("grpo-ps")), describe_algorithm(online("grpo-ps", outcome_weight=0.5))],
 }
