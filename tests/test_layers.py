@@ -91,6 +91,11 @@ ROOMS = {
         "combined_rewards gold_answers load_reward named_functions problem_file reward_kinds reward_text",
         ".mathematics.equality .response_text",
     ),
+    "verifiers.steps": Room(
+        "a response in steps, and a score of each: steps, arithmetic",
+        "",
+        ".mathematics.answer_reading .mathematics.equality .rewards",
+    ),
     "verifiers.worker_pool": Room(
         "many verdicts at once, with limits and kills",
         "gold_check verifier_pool",

@@ -9,7 +9,7 @@ from typing import Any
 
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
-from verifiers.rewards.load_reward import compose_rewards, rewards_in
+from verifiers.rewards.load_reward import compose_rewards, functions_in
 from verifiers.rewards.problem_file import row_reader
 from verifiers.rewards.reward_kinds import as_verifier
 from verifiers.rewards.reward_text import short_name
@@ -37,7 +37,7 @@ def trl_reward(
     judge: Callable[[Sequence[tuple[Problem, str]]], list[Verdict]]
     if isinstance(verifier, str):
         spec, name = verifier, short_name(verifier)
-        if not any(":" in part.name for part in rewards_in(spec)):  # code of the user's is loaded by the workers alone
+        if not any(":" in name for name in functions_in(spec)):  # code of the user's is loaded by the workers alone
             compose_rewards([spec])
         judge = VerifierPool([spec], workers=workers, deadline=deadline).verify_many
     else:

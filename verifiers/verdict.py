@@ -5,7 +5,7 @@ wrong. It is a verdict without a score, which training leaves out and the run's 
 """
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -86,6 +86,9 @@ def _is_finite(value: float) -> bool:
 Reward = Callable[[Problem, str], Any] | Callable[[Problem, str], Awaitable[Any]]
 """What users write: returns a Verdict, a float, a bool, or None for "no verdict"."""
 Verifier = Callable[[Problem, str], Verdict]
+StepScorer = Callable[[Problem, Sequence[str]], Sequence[float | None]]
+"""What scores the steps of a response, given as texts that lie end to end: a score for each, or None for a step that has none. It may
+raise `Undecided`."""
 
 
 def quoted(text: str, most: int = 120) -> str:
@@ -142,7 +145,7 @@ def _show_value(value: object) -> str:
 
 
 class Undecided(Exception):
-    """The step that would have decided has failed: a deadline or a crash of ours, and no verdict on the answer."""
+    """What would have decided has failed: a deadline or a crash of ours, and no verdict on the answer."""
 
     def __init__(self, status: Status, detail: str) -> None:
         super().__init__(detail)

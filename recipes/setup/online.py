@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -44,13 +44,15 @@ from rollout.progress import watched
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.rewards.gold_answers import gold_response
-from verifiers.rewards.load_reward import rewards_in
+from verifiers.rewards.load_reward import functions_in, rewards_in
 from verifiers.rewards.reward_text import parse, split_weight
 from verifiers.verdict import Status, as_verdict
 from verifiers.worker_pool.gold_check import try_gold
 from verifiers.worker_pool.verifier_pool import VerifierPool
 
 TRIALS = 3
+_WRONG = "I do not know. 0"
+_WRONG_STEPS = "Let me see.\n\nFirst, 1 + 1 = 3.\n\nThen I do not know.\n\n0"
 DECLINED = as_verdict(None).detail
 CRITIC_FASTER = 10.0
 """A critic's learning rate over its policy's, where none is given: as in verl's examples (1e-5 beside 1e-6)."""
@@ -316,11 +318,14 @@ def train_online(
 
 def verifier_pool(options: Options, problems: Sequence[Problem]) -> VerifierPool:
     """Workers for the rewards of the options, tried on a few problems first. Raises InputError if they do not work."""
+    functions = {name for spec in options.reward or {problem.verifier for problem in problems} for name in _functions_in(spec)}
+    _require_step_scores(options, functions)
     with ExitStack() as stack:  # the workers end if a trial fails
         pool = stack.enter_context(VerifierPool(options.reward, workers=options.workers, deadline=options.deadline))
         for problem in problems[:TRIALS]:
             try_gold(pool, problem)
-        wrong = [(problem, "I do not know. 0") for problem in problems[:TRIALS]]
+        said = (_WRONG, _WRONG_STEPS) if "steps" in functions else (_WRONG,)
+        wrong = [(problem, response) for problem in problems[:TRIALS] for response in said]
         for (problem, response), verdict in zip(wrong, pool.verify_many(wrong), strict=True):
             if verdict.status is Status.CRASH and verdict.detail != DECLINED:
                 raise InputError(f"{verdict.detail}, on problem {problem.id} with the response {response!r}")
@@ -328,6 +333,23 @@ def verifier_pool(options: Options, problems: Sequence[Problem]) -> VerifierPool
             _try_inside(options, problem)
         stack.pop_all()
     return pool
+
+
+def _functions_in(spec: str) -> list[str]:
+    with suppress(InputError):  # loading it says what is wrong
+        return functions_in(spec)
+    return []
+
+
+def _require_step_scores(options: Options, functions: Collection[str]) -> None:
+    """Raises InputError where the algorithm learns from steps alone, and none of our verifiers that run scores any."""
+    algorithm = getattr(options, "algorithm", None)
+    alone = isinstance(algorithm, choices.GRPOPS) and not algorithm.outcome_weight
+    if alone and "steps" not in functions and not any(":" in name for name in functions):
+        raise InputError(
+            f"--algorithm grpo-ps learns from the scores of steps, and {', '.join(sorted(functions))} gives none; give --reward "
+            "'steps(arithmetic)' or another way to score them, or --outcome-weight"
+        )
 
 
 def _try_inside(options: Options, problem: Problem) -> None:

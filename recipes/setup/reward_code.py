@@ -10,7 +10,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from verifiers.input_error import InputError
-from verifiers.rewards.load_reward import rewards_in
+from verifiers.rewards.load_reward import functions_in
 
 
 def reward_code(specs: Iterable[str]) -> dict[str, str]:
@@ -18,7 +18,7 @@ def reward_code(specs: Iterable[str]) -> dict[str, str]:
     marks: dict[str, str] = {}
     for spec in dict.fromkeys(specs):
         with suppress(InputError):  # loading it says what is wrong
-            marks |= {reward.name: _code_mark(reward.name) for reward in rewards_in(spec)}
+            marks |= {name: _code_mark(name) for name in functions_in(spec)}
     return marks
 
 

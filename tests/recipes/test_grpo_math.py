@@ -16,6 +16,7 @@ import pytest
 
 from recipes.commands.cli import main
 from recipes.grpo_math import Config
+from recipes.setup.choices import GRPOPS
 from recipes.setup.online import verifier_pool
 from recipes.setup.options import Options
 from recipes.setup.problem_set import with_good_golds
@@ -248,6 +249,38 @@ def test_what_stands_behind_a_gate_is_tried_too(reward: str, expected: str, tmp_
     (tmp_path / "mine.py").write_text("def broken(problem, response):\n    return 1 / 0\n")
     with pytest.raises(InputError, match=expected):
         verifier_pool(Options(reward=(reward,), workers=1), [make_problem("2+2?", "4")])
+
+
+@pytest.mark.parametrize(
+    ("reward", "expected"),
+    [
+        ("steps(mine.py:few)", r"^mine.py:few returned 3 scores for 4 steps; .* with the response 'Let me see\.\\n\\nFirst"),
+        (
+            "steps(arithmetic, split=mine.py:far)",
+            r"^mine.py:far returned the end 109, outside of the response, which has 9 characters, on problem",
+        ),
+    ],
+)
+def test_steps_that_do_not_fit_are_found_before_anything_heavy(
+    reward: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "def few(problem, steps):\n    return [1.0] * min(3, len(steps))\ndef far(response):\n    return [len(response) + 100]\n"
+    )
+    with pytest.raises(InputError, match=expected):
+        verifier_pool(Options(reward=(reward,), workers=1), [make_problem("2+2?", "4")])
+
+
+def test_process_supervision_without_steps_is_refused() -> None:
+    problems, steps = [make_problem("2+2?", "4")], "steps(arithmetic)"
+    with pytest.raises(
+        InputError, match=r"^--algorithm grpo-ps learns from the scores of steps, and math_answer gives none; give --reward"
+    ):
+        verifier_pool(Options(algorithm=GRPOPS(), workers=1), problems)
+    for algorithm, rewards in ((GRPOPS(outcome_weight=1.0), ()), (GRPOPS(), ("length=0.1", steps))):
+        with verifier_pool(Options(algorithm=algorithm, reward=rewards, workers=1), problems):
+            pass
 
 
 def test_a_reward_may_rely_on_the_gate_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

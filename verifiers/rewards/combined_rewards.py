@@ -2,7 +2,8 @@
 
 Two rules hold for all of them. The status is the first part's (for a gate, see there): accuracy is then a fact about the primary
 verifier, whatever else the score holds. And a part without a verdict leaves the whole without one, with that part's status and,
-named, its detail: a sum over the parts that happened to work would be a different reward from response to response.
+named, its detail: a sum over the parts that happened to work would be a different reward from response to response. Steps (process
+supervision) are those of the first part that scores any, as they are: weights are of the outcomes.
 """
 
 import math
@@ -16,7 +17,7 @@ _Named = tuple[str, Verdict]
 
 
 def weighted_sum(parts: Sequence[tuple[str, Verifier, float]]) -> Verifier:
-    """score = sum of weight * score over (name, verifier, weight). The first is the primary one: status and steps are its own."""
+    """score = sum of weight * score over (name, verifier, weight). The first is the primary one: status is its own."""
     weights = [weight for _, _, weight in parts]
     if not all(math.isfinite(weight) for weight in weights):
         raise ValueError(f"weights must be finite numbers, not {weights}")
@@ -25,7 +26,7 @@ def weighted_sum(parts: Sequence[tuple[str, Verifier, float]]) -> Verifier:
 
 
 def minimum(parts: Sequence[tuple[str, Verifier]]) -> Verifier:
-    """score = the smallest score. The first is the primary one: status and steps are its own."""
+    """score = the smallest score. The first is the primary one: status is its own."""
     return partial(_verify_all, _with_names(parts), min)
 
 
@@ -49,12 +50,12 @@ def _verify_gated(gatekeeper: Verifier, verifier: Verifier, refused: float, prob
         return _without_verdict("gate", first)
     gate_part = _scores([("gate", first)])
     if first.status is not Status.RIGHT:
-        return Verdict(refused, first.status, f"gate: {first.detail or 'refused'}", gate_part)
+        return Verdict(refused, first.status, f"gate: {first.detail or 'refused'}", gate_part, first.steps)
     second = as_verdict(verifier(problem, response))
     if second.score is None:
         return _without_verdict("score", second)
     parts = gate_part | _scores([("score", second)])
-    return Verdict(second.score, second.status, _details([("gate", first), ("", second)]), parts, second.steps)
+    return Verdict(second.score, second.status, _details([("gate", first), ("", second)]), parts, second.steps or first.steps)
 
 
 def _verify_all(
@@ -70,7 +71,8 @@ def _verify_all(
         scores.append(verdict.score)
     primary = verdicts[0][1]
     detail = primary.detail if len(verdicts) == 1 else _details(verdicts)  # of a part with a weight alone its own
-    return Verdict(score(scores), primary.status, detail, _scores(verdicts), primary.steps)
+    steps = next((verdict.steps for _, verdict in verdicts if verdict.steps), ())
+    return Verdict(score(scores), primary.status, detail, _scores(verdicts), steps)
 
 
 def _dot(weights: tuple[float, ...], scores: Sequence[float]) -> float:

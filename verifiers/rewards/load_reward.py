@@ -12,6 +12,7 @@ raises into a verdict.
 """
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
@@ -19,10 +20,10 @@ from typing import Any
 
 from verifiers.input_error import InputError
 from verifiers.rewards.combined_rewards import gate, minimum, weighted_sum
-from verifiers.rewards.named_functions import find_function, own_names, own_source, own_verifier
-from verifiers.rewards.reward_kinds import as_verifier
+from verifiers.rewards.named_functions import find_function, find_step_scorer, own_names, own_source, own_verifier
+from verifiers.rewards.reward_kinds import as_step_scorer, as_verifier
 from verifiers.rewards.reward_text import Spec, bind, inner, parse, short_name, split_weight
-from verifiers.verdict import Verifier
+from verifiers.verdict import StepScorer, Verifier
 
 
 def load(spec: str) -> Verifier:
@@ -30,27 +31,45 @@ def load(spec: str) -> Verifier:
     return _load(parse(spec))
 
 
+def load_step_scorer(spec: str) -> StepScorer:
+    """What scores the steps of a response, as it is written inside `steps(...)`. Raises InputError, in one line, when there is none."""
+    return _load_step_scorer(parse(spec))
+
+
 def _load(spec: Spec) -> Verifier:
     if spec.name in _COMPOSITIONS:
         return _load_composition(spec)
-    function = find_function(spec.name)
-    parameters = bind(function, spec, _load)
-    _check_parameters(function, spec.name, parameters)
-    return as_verifier(partial(function, **parameters) if parameters else function, spec.name)
+    return as_verifier(_with_parameters(find_function(spec.name), spec), spec.name)
 
 
-def _check_parameters(function: Callable[..., Any], name: str, parameters: Mapping[str, Any]) -> None:
+def _load_step_scorer(spec: Spec) -> StepScorer:
+    return as_step_scorer(_with_parameters(find_step_scorer(spec.name), spec, check="check_steps"), spec.name)
+
+
+def _load_part(spec: Spec, kind: Any) -> Verifier | StepScorer:
+    return _load_step_scorer(spec) if kind == StepScorer else _load(spec)
+
+
+def _with_parameters(function: Callable[..., Any], spec: Spec, check: str = "check") -> Callable[..., Any]:
+    parameters = bind(function, spec, _load_part)
+    _check_parameters(function, spec.name, parameters, check)
+    return partial(function, **parameters) if parameters else function
+
+
+def _check_parameters(function: Callable[..., Any], name: str, parameters: Mapping[str, Any], checks: str) -> None:
     """Let one of our verifiers object to its parameters, and to a service that is missing, now and not at every response.
 
-    Its module may define `check`, which is called with all parameters of `verify`, those left at their defaults included.
+    Its module may define `check` (where it scores steps, `check_steps`), which is called with all parameters of the function, those left at
+    their defaults included.
     """
-    check = None if ":" in name else getattr(sys.modules[function.__module__], "check", None)
+    check = None if ":" in name else getattr(sys.modules[function.__module__], checks, None)
     if check is not None:
         defaults = {key: p.default for key, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
         check(**defaults | dict(parameters))
 
 
 _COMPOSITIONS = ("gate", "minimum")
+_FUNCTION = re.compile(r"[^\s:]+\.py:\w+|[A-Za-z_]\w*(?:\.\w+)+:\w+")
 
 
 def _load_composition(spec: Spec) -> Verifier:
@@ -59,7 +78,7 @@ def _load_composition(spec: Spec) -> Verifier:
     if spec.name == "gate":
         if len(spec.parts) != 2:
             raise InputError(f"reward gate takes two rewards, gate(GATEKEEPER, REWARD), not {len(spec.parts)}")
-        return gate(_load(spec.parts[0]), _load(spec.parts[1]), **bind(gate, Spec("gate", (), spec.parameters), _load))
+        return gate(_load(spec.parts[0]), _load(spec.parts[1]), **bind(gate, Spec("gate", (), spec.parameters), _load_part))
     if not spec.parts:
         raise InputError("reward minimum takes rewards, e.g. minimum(math_answer, language)")
     parts: list[tuple[str, Verifier]] = []
@@ -116,6 +135,23 @@ def _rewards_in(spec: Spec) -> Iterator[Spec]:
         yield spec
     for part in inner(own_verifier(spec.name), spec) if spec.name in own_names() else spec.parts:
         yield from _rewards_in(part)
+
+
+def functions_in(text: str) -> list[str]:
+    """The names of all functions that a spec runs: its rewards, what scores steps, and functions of a user's that are a parameter.
+
+    Nothing is imported, but for our own. Raises InputError for text that is no spec.
+    """
+    spec = parse(split_weight(text)[0])
+    return list(dict.fromkeys([*(reward.name for reward in rewards_in(text)), *_named_in(spec)]))
+
+
+def _named_in(spec: Spec) -> Iterator[str]:
+    if spec.name not in _COMPOSITIONS:
+        yield spec.name
+    for part in spec.parts:
+        yield from _named_in(part)
+    yield from (bare for _, value in spec.parameters if _FUNCTION.fullmatch(bare := value.strip("\"'")))
 
 
 def own_verifiers(specs: Iterable[str]) -> list[str]:

@@ -58,15 +58,36 @@ def own_verifier(name: str) -> Callable[..., Any]:
     return _import_module(own_modules()[name]).verify  # type: ignore[no-any-return]  # the source was seen to define it
 
 
-@lru_cache
+def find_step_scorer(spec: str) -> Callable[..., Any]:
+    """The function that scores steps: one of ours by its file's stem, or the user's."""
+    if ":" in spec:
+        return find_function(spec)
+    known = own_step_scorers()
+    if spec not in known:
+        near = nearest(spec, known)
+        hint = f" (did you mean {near!r}?)" if near else ""
+        raise InputError(f"nothing that scores steps is called {spec!r}{hint}; there are {', '.join(known)}; your own is FILE.py:FUNCTION")
+    return _import_module(known[spec]).score_steps  # type: ignore[no-any-return]  # the source was seen to define it
+
+
 def own_modules() -> Mapping[str, str]:
     """Our verifiers: the stem of every file of this package that defines `verify(problem, response)`, to the module's name; nothing is
     imported."""
+    return _modules_that_define("verify")
+
+
+def own_step_scorers() -> Mapping[str, str]:
+    """The same of `score_steps(problem, steps)`."""
+    return _modules_that_define("score_steps")
+
+
+@lru_cache
+def _modules_that_define(function: str) -> Mapping[str, str]:
     root = Path(PACKAGE_ROOT)
     files = sorted(((path.stem, path) for path in (root / "verifiers").rglob("*.py")), key=lambda found: found[0])
     return {
         stem: ".".join(path.relative_to(root).with_suffix("").parts)
-        for stem, path in files if "\ndef verify(" in path.read_text(encoding="utf-8")
+        for stem, path in files if f"\ndef {function}(" in path.read_text(encoding="utf-8")
     }  # fmt: skip
 
 

@@ -12,14 +12,14 @@ import inspect
 import threading
 import typing
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.rewards.reward_text import short_name
-from verifiers.verdict import Verdict, Verifier, as_verdict
+from verifiers.verdict import StepScorer, Verdict, Verifier, as_verdict
 
 # What a TRL trainer has and a lone verdict has not. Its two loggers are not here: they have a stand-in that does nothing.
 _ONLY_A_TRAINER_HAS = ("completion_ids", "trainer_state", "environments")
@@ -46,12 +46,49 @@ def as_verifier(function: Callable[..., Any], name: str) -> Verifier:
     def verify(problem: Problem, response: str) -> Verdict:
         value = call(problem, response)
         try:
-            return as_verdict(value)
+            verdict = as_verdict(value)
         except TypeError as error:
             raise WrongReturnError(f"{name} {error}") from None
+        if verdict.steps and (end := max(step.end for step in verdict.steps)) > len(response):
+            raise WrongReturnError(f"{name} scored a step that ends at character {end} of a response that has {len(response)}")
+        return verdict
 
     verify.__name__ = verify.__qualname__ = short_name(name)
     return verify
+
+
+def as_step_scorer(function: Callable[..., Any], name: str) -> StepScorer:
+    """What scores steps, from a function `(problem, steps)`; `name` is how messages call it. Raises InputError for another signature.
+
+    The scorer raises WrongReturnError for what is no list of one number, or None, for each step.
+    """
+    try:
+        _signature(function, name).bind(None, None)
+    except TypeError:
+        raise InputError(f"{name} takes {_signature(function, name)}; what scores steps takes (problem, steps)") from None
+
+    def score(problem: Problem, steps: Sequence[str]) -> list[float | None]:
+        value = _run_if_awaitable(function(problem, list(steps)))
+        if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+            raise WrongReturnError(f"{name} returned {value!r:.80} ({type(value).__name__}); expected a list of one score for each step")
+        scores = list(value)
+        if len(scores) != len(steps):
+            raise WrongReturnError(
+                f"{name} returned {len(scores)} scores for {len(steps)} steps; expected one for each, None where it has none"
+            )
+        return [None if each is None else _step_score(each, name) for each in scores]
+
+    score.__name__ = score.__qualname__ = short_name(name)
+    return score
+
+
+def _step_score(value: object, name: str) -> float:
+    verdict = None
+    with suppress(TypeError):
+        verdict = as_verdict(value)
+    if verdict is None or verdict.score is None:
+        raise WrongReturnError(f"{name} returned {value!r:.40} ({type(value).__name__}) among its scores; expected finite numbers or None")
+    return float(verdict.score)
 
 
 def _signature(function: Callable[..., Any], name: str) -> inspect.Signature:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from verifiers.input_error import InputError, nearest
-from verifiers.verdict import Verifier
+from verifiers.verdict import StepScorer, Verifier
 
 _KEYWORD = re.compile(r"([A-Za-z_]\w{0,80})\s*=\s*", re.ASCII)
 _CALL = re.compile(r"[\w.:/-]+\(")
@@ -90,25 +90,25 @@ def short_name(spec: str) -> str:
     return name.rpartition(":")[2] or name
 
 
-def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec], Verifier]) -> dict[str, Any]:
-    """The spec's parts and parameters as keyword arguments of `function`, converted; `load` makes a verifier of a part.
+def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec, Any], Any]) -> dict[str, Any]:
+    """The spec's parts and parameters as keyword arguments of `function`, converted; `load` makes of a part what its parameter takes.
 
-    Parts go, in order, to the parameters that are annotated as a `Verifier`. Raises InputError for a keyword that the function
-    does not have (naming the nearest one) or a value that is not of its kind.
+    Parts go, in order, to the parameters that are annotated as a `Verifier` or a `StepScorer`. Raises InputError for a keyword that the
+    function does not have (naming the nearest one) or a value that is not of its kind.
     """
     if not (spec.parts or spec.parameters):
         return {}
     known = settable(function)
     takes = ", ".join(known) or "none"
     values: dict[str, Any] = {}
-    slots = [name for name, (hint, _) in known.items() if _takes_verifier(hint) and name not in dict(spec.parameters)]
+    slots = [(name, kind) for name, (hint, _) in known.items() if (kind := _part_kind(hint)) and name not in dict(spec.parameters)]
     if len(spec.parts) > len(slots):
         extra = spec.parts[len(slots)].name
         raise InputError(
             f"reward {spec.name}: {extra!r} has no place; it takes {len(slots)} reward(s); write parameters as name=value ({takes})"
         )
-    for slot, part in zip(slots, spec.parts, strict=False):  # the slots left over keep their defaults
-        values[slot] = load(part)
+    for (slot, kind), part in zip(slots, spec.parts, strict=False):  # the slots left over keep their defaults
+        values[slot] = load(part, kind)
     for name, text in spec.parameters:
         if name not in known:
             near = nearest(name, known)
@@ -116,8 +116,8 @@ def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec], Verifi
                 f"reward {spec.name} has no parameter {name!r}" + (f"; did you mean {near!r}?" if near else f"; it has {takes}")
             )
         hint, default = known[name]
-        if _takes_verifier(hint):
-            values[name] = load(parse(text, 1))
+        if kind := _part_kind(hint):
+            values[name] = load(parse(text, 1), kind)
         else:
             values[name] = _read_value(text, hint, default, f"reward {spec.name}: {name}")
     return values
@@ -125,12 +125,15 @@ def bind(function: Callable[..., Any], spec: Spec, load: Callable[[Spec], Verifi
 
 def inner(function: Callable[..., Any], spec: Spec) -> list[Spec]:
     """The rewards that `function` would call: those in the spec, and for the rest its defaults that are verifiers of ours."""
-    slots = {name: default for name, (hint, default) in settable(function).items() if _takes_verifier(hint)}
+    slots = {name: (kind, default) for name, (hint, default) in settable(function).items() if (kind := _part_kind(hint))}
     given = dict(spec.parameters)
-    unset = [name for name in slots if name not in given][len(spec.parts) :]
-    defaults = [getattr(slots[name], "__module__", "") for name in unset if getattr(slots[name], "__name__", "") == "verify"]
-    named = [parse(given[name], 1) for name in slots if name in given]
-    return [*spec.parts, *named, *(Spec(module.rpartition(".")[2]) for module in defaults)]
+    open_ = [name for name in slots if name not in given]
+    judging = {name for name, (kind, _) in slots.items() if kind == Verifier}
+    parts = [part for name, part in zip(open_, spec.parts, strict=False) if name in judging]
+    unset = [slots[name][1] for name in open_[len(spec.parts) :] if name in judging]
+    defaults = [getattr(default, "__module__", "") for default in unset if getattr(default, "__name__", "") == "verify"]
+    named = [parse(given[name], 1) for name in slots if name in given and name in judging]
+    return [*parts, *named, *(Spec(module.rpartition(".")[2]) for module in defaults)]
 
 
 # Cutting the text
@@ -187,8 +190,9 @@ def settable(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _takes_verifier(hint: Any) -> bool:
-    return hint == Verifier or Verifier in typing.get_args(hint)
+def _part_kind(hint: Any) -> Any:
+    """`Verifier` or `StepScorer`, whichever a parameter takes; None for one that takes a value."""
+    return next((kind for kind in (Verifier, StepScorer) if hint == kind or kind in typing.get_args(hint)), None)
 
 
 def _read_value(text: str, hint: Any, default: Any, where: str) -> Any:

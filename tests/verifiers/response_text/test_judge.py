@@ -13,6 +13,7 @@ import pytest
 from verifiers.input_error import InputError
 from verifiers.problem import make_problem
 from verifiers.response_text import judge
+from verifiers.rewards.load_reward import load
 from verifiers.verdict import Status, Verdict
 from verifiers.worker_pool.verifier_pool import VerifierPool
 
@@ -323,3 +324,81 @@ def test_a_pool_judges_with_a_written_spec(server: Server) -> None:
     with VerifierPool([f"judge(endpoint='{server.url}', model=m)=0.5", "length(limit=100, cache=50)"], workers=1) as pool:
         [verdict] = pool.verify_many([(PROBLEM, "It is 42.")])
     assert (verdict.score, verdict.parts["judge/completion_tokens"]) == (0.5, 5.0)
+
+
+# --- a step at a time ------------------------------------------------------------------------------------------------------
+
+STEPS = ["6 times 5 is 30.\n\n", "30 plus 6 is 37.\n\n", "So it is 37."]
+
+
+def score_of(step: str, score: object) -> Answer:
+    """Answers by what stands in the STEP block: requests come at once, in any order."""
+
+    def answer(handler: BaseHTTPRequestHandler, request: dict[str, Any]) -> None:
+        asked = request["messages"][1]["content"]
+        found = score if step in asked.rpartition("<<<STEP")[2] else 1
+        say(json.dumps({"reason": "r", "score": found}))(handler, request)
+
+    return answer
+
+
+def test_each_step_is_asked_about_with_those_before_it(server: Server) -> None:
+    server.answers = [score_of("plus 6", 0.25)]
+    settings: dict[str, Any] = {"endpoint": server.url, "model": "m", "cache": False}
+    assert judge.score_steps(PROBLEM, STEPS, **settings) == [1.0, 0.25, 1.0]
+    asked = sorted((request["messages"][1]["content"] for request in server.requests), key=len)
+    assert len(asked) == 3
+    for n, content in enumerate(asked):
+        blocks = [
+            part.partition(">>>\n")[2].rpartition("\n<<<END")[0] for part in content.split("<<<") if part[:4] in ("TASK", "BEFO", "STEP")
+        ]
+        assert len(blocks) == 3
+        assert all(step.strip() in content for step in STEPS[: n + 1])
+        assert all(step.strip() not in content for step in STEPS[n + 1 :])
+    assert "What is 6 times 7?" in asked[0]
+    assert "42" not in "".join(asked)  # no reference answer
+    assert judge.STEP_RUBRIC in server.requests[0]["messages"][0]["content"]
+
+
+def test_steps_may_be_judged_by_a_probability_and_are_remembered(server: Server) -> None:
+    top = [{"token": "Yes", "logprob": -0.2876820724517809}, {"token": "no", "logprob": -1.3862943611198906}]
+    server.answers = [send(200, json.dumps({"choices": [{"logprobs": {"content": [{"top_logprobs": top}]}}]}))]
+    settings: dict[str, Any] = {"endpoint": server.url, "model": "m-steps", "mode": "logprobs"}
+    assert judge.score_steps(PROBLEM, STEPS[:2], **settings) == pytest.approx([0.75, 0.75])
+    assert judge.score_steps(PROBLEM, STEPS[:2], **settings) == pytest.approx([0.75, 0.75])
+    assert len(server.requests) == 2
+
+
+def test_what_says_nothing_is_not_asked_about_and_steps_past_the_most_have_no_score(server: Server) -> None:
+    server.answers = [say(json.dumps({"reason": "r", "score": 1}))]
+    settings: dict[str, Any] = {"endpoint": server.url, "model": "m", "cache": False, "most": 2}
+    assert judge.score_steps(PROBLEM, ["Let's think step by step:\n\n", *STEPS], **settings) == [0.0, 1.0, None, None]
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "message"),
+    [
+        (send(400, "no such model"), Status.CRASH, "answered 400"),
+        (say("I think it is fine"), Status.CRASH, "gave no score: not one JSON object"),
+        (say('{"score": 7}'), Status.CRASH, "gave no score: no score from 0 to 1"),
+        (hang, Status.TIMEOUT, "did not answer within"),
+    ],
+)
+def test_a_step_that_gets_no_score_leaves_the_whole_without_a_verdict(server: Server, answer: Answer, status: Status, message: str) -> None:
+    server.answers = [answer]
+    spec = f"steps(judge(endpoint={server.url}, model=m, cache=false, timeout=0.4, attempts=1))"
+    verdict = load(spec)(PROBLEM, "6 * 7 = 42\n\n\\boxed{42}")
+    assert (verdict.score, verdict.status) == (None, status)
+    assert verdict.detail.startswith("steps: ")
+    assert message in verdict.detail
+
+
+def test_a_judge_of_steps_is_checked_when_it_is_loaded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"^judge: no endpoint is named"):
+        load("steps(judge)")
+    with pytest.raises(InputError, match=r"^judge: attempts, max_tokens, most and at_once must be at least 1"):
+        load(f"steps(judge(endpoint={server.url}, model=m, most=0))")
+    with pytest.raises(InputError, match=r"^reward judge has no parameter 'control'"):
+        load(f"steps(judge(endpoint={server.url}, model=m, control=true))")
+    assert server.requests == []
