@@ -48,7 +48,8 @@ def _numbers(run: Path | None) -> list[str]:
 
     rows = read_lines(run / "metrics.jsonl")
     lines = []
-    for key in _SHOWN:
+    named = [key for key in (rows[-1] if rows else {}) if key.startswith("eval/") and key.endswith("/accuracy")]
+    for key in dict.fromkeys([*_SHOWN, *named]):
         seen = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float)]
         if seen:
             (first, before), (last, after) = seen[0], seen[-1]
@@ -57,9 +58,10 @@ def _numbers(run: Path | None) -> list[str]:
 
 
 def _interval(key: str, row: dict[str, Any]) -> str:
-    if key != "eval/accuracy" or "eval/low" not in row:
+    where = key.removesuffix("accuracy")
+    if not where.startswith("eval/") or where == key or f"{where}low" not in row:
         return ""
-    return f", 95 % {row['eval/low']:.3f} to {row['eval/high']:.3f}, of {int(row['eval/total'])}"
+    return f", 95 % {row[f'{where}low']:.3f} to {row[f'{where}high']:.3f}, of {int(row[f'{where}total'])}"
 
 
 def _made_with(config: dict[str, Any], manifest: dict[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rl.runs.report import is_number, is_offline, plot_run
+from rl.runs.report import evaluated_sets, is_number, is_offline, plot_run
 from rl.runs.run_folder import RunFolder, read_lines
 from rollout.store import misfit
 from verifiers.atomic_files import atomic_path, read_file
@@ -54,7 +54,8 @@ def write_report(run: RunFolder) -> Path:
 
 def _number_table(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["<tr><th>number<th>first<th>last</tr>"]
-    for key in (*OFFLINE_NUMBERS, *NUMBERS) if is_offline(rows) else NUMBERS:
+    shown = (*OFFLINE_NUMBERS, *NUMBERS) if is_offline(rows) else (*evaluated_sets(rows), *NUMBERS)
+    for key in dict.fromkeys(shown):
         held = [row[key] for row in rows if is_number(row.get(key))]
         if held:
             lines.append(f'<tr><td>{html.escape(key)}<td class="n">{held[0]:.4g}<td class="n">{held[-1]:.4g}</tr>')

@@ -61,6 +61,16 @@ def is_offline(rows: Rows) -> bool:
     return any("loss" in row and "reward" not in row for row in rows)
 
 
+_SET_COLOURS = ("#b5382a", "#2c7a3f", "#6a4c93", "#c98a1b", "#222222", "#1b7f8c")
+
+
+def evaluated_sets(rows: Rows) -> dict[str, str]:
+    """Keys of the accuracies on problems that are only looked at -> the names of their sets; "" for that without a name, which is first."""
+    found = {key for row in rows for key in row if key.startswith("eval/") and key.endswith("/accuracy")}
+    keys = sorted(found, key=lambda key: (key != "eval/accuracy", key))
+    return {key: key.removeprefix("eval/").removesuffix("accuracy").removesuffix("/") for key in keys}
+
+
 def _plain_label(name: str) -> str:
     """A name for matplotlib to show as it is: not as a formula, which a pair of dollars would be, and without what no font has."""
     shown = "".join(character if character.isprintable() else "\ufffd" for character in name[:60]).replace("$", r"\$")
@@ -71,11 +81,14 @@ def _draw_accuracy(axes: Any, rows: Rows) -> None:
     steps, value, low, high = _series_of(rows, "accuracy", "accuracy_low", "accuracy_high")
     axes.plot(steps, value, color="#7a9cc6", linewidth=1, label="sampled, training problems")
     axes.fill_between(steps, low, high, color="#7a9cc6", alpha=0.2, linewidth=0)
-    steps, value, low, high = _series_of(rows, "eval/accuracy", "eval/low", "eval/high")
-    if steps:
+    for number, (key, name) in enumerate(evaluated_sets(rows).items()):
+        steps, value, low, high = _series_of(rows, key, *(key.removesuffix("accuracy") + end for end in ("low", "high")))
+        if not steps:
+            continue
         bars = [(v, a, b) for v, a, b in zip(value, low, high, strict=True)]
         errors = [[max(0.0, v - a) for v, a, _ in bars], [max(0.0, b - v) for v, _, b in bars]]  # by rounding a little below 0
-        axes.errorbar(steps, value, errors, color="#b5382a", marker="o", capsize=3, label="greedy, held-out (95 % interval)")
+        label = _plain_label(f"greedy, {name or 'held-out'} (95 % interval)")
+        axes.errorbar(steps, value, errors, color=_SET_COLOURS[number % len(_SET_COLOURS)], marker="o", capsize=3, label=label)
     axes.set_ylim(0, 1)
     axes.set_title("Accuracy")
 

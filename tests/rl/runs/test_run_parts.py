@@ -7,11 +7,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rl.learning.schedule import Schedule
-from rl.loop.evaluate import Accuracy
+from rl.loop.evaluate import Accuracy, evaluation_metrics
 from rl.loop.seeds import Shuffled, derive_seed, reseed
 from rl.runs.html_report import write_report
 from rl.runs.run_folder import RunFolder, append_line
@@ -162,6 +163,29 @@ def test_report_pages_survive_names_that_are_no_formulas(tmp_path: Path) -> None
     for step in (1, 2):
         append_line(run.metrics_path, {"step": step, **NUMBERS, **{f"reward/{name}": 0.5 for name in NAMES}})
     assert write_report(run).read_text().count("data:image/png;base64,") == 6
+
+
+def test_every_evaluation_set_is_drawn_with_its_name_and_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.axes import Axes
+
+    drawn: dict[str, list[float]] = {}
+
+    def errorbar(axes: Axes, steps: list[int], value: list[float], errors: Any, **style: Any) -> None:
+        drawn[style["label"]] = value
+
+    monkeypatch.setattr(Axes, "errorbar", errorbar)
+    run = RunFolder.create(tmp_path / "run", {"options": {}})
+    run.rollouts.write(1, [group()], cursor=1)
+    for step, right in enumerate((1, 3)):
+        sets = {"": Accuracy(right, 4, 0), "hard": Accuracy(right, 8, 0), r"$\frac{$": Accuracy(4 - right, 4, 0)}
+        append_line(run.metrics_path, {"step": step, **NUMBERS, **evaluation_metrics(sets)})
+    page = write_report(run).read_text()
+    assert list(drawn.values()) == [[0.25, 0.75], [0.75, 0.25], [0.125, 0.375]]
+    assert [label for label in drawn if "hard" in label or "held-out" in label] == [
+        "greedy, held-out (95 % interval)", "greedy, hard (95 % interval)"
+    ]  # fmt: skip
+    assert '<td>eval/hard/accuracy<td class="n">0.125<td class="n">0.375' in page
+    assert page.count("<td>eval/accuracy<") == 1
 
 
 @pytest.mark.parametrize("which", ["all", "one"])
