@@ -17,13 +17,15 @@ _PLACES = {
     "Run": "recipes.in_python.objects",
     "find_model": "recipes.setup.model_source",
     **dict.fromkeys(
-        ("HF", "VLLM", "Server", "Ray", "Lora", "Full", "KL", "MovingAverage", "GRPO", "DrGRPO", "DAPO", "GSPO", "CISPO", "RLOO",
-         "ReinforcePP", "ReinforcePPBaseline", "MaxRL", "RAFT", "PassAtK", "BestOfN", "GRPOPS", "Truncate", "Mask"),
+        ("HF", "VLLM", "Auto", "Server", "Ray", "Lora", "Full", "KL", "Initial", "MovingAverage", "GRPO", "DrGRPO", "DAPO", "GSPO", "CISPO",
+         "RLOO", "ReinforcePP", "ReinforcePPBaseline", "MaxRL", "RAFT", "PassAtK", "BestOfN", "GRPOPS", "PPO", "Trunk", "Adapter",
+         "Separate", "Truncate", "Mask", "TensorBoard", "WandB", "Trackio"),
         "recipes.setup.choices",
     ),
     "VerifierPool": "verifiers.worker_pool.verifier_pool",
     **dict.fromkeys(("Problem", "make_problem"), "verifiers.problem"),
     **dict.fromkeys(("Verdict", "right", "wrong"), "verifiers.verdict"),
+    "InputError": "verifiers.input_error",
     "load_reward": "verifiers.rewards.load_reward",
 }  # fmt: skip
 

@@ -217,3 +217,18 @@ def test_what_others_could_not_load_is_not_pushed(
     assert "--base-model would be ignored" in capsys.readouterr().err
     assert main(["push", "someone/model", "me/model"]) == 2
     assert not hub.repos
+
+
+def test_a_card_says_the_accuracy_on_every_evaluation_set(tmp_path: Path) -> None:
+    from recipes.setup.model_card import write_card
+    from rl.loop.evaluate import Accuracy, evaluation_metrics
+    from rl.runs.run_folder import append_line
+
+    for step, right in enumerate((1, 3)):
+        append_line(
+            tmp_path / "metrics.jsonl", {"step": step, **evaluation_metrics({"": Accuracy(right, 4, 0), "hard": Accuracy(right, 8, 0)})}
+        )
+    write_card(tmp_path / "README.md", name="me/it", run=tmp_path, base=None, adapter=False)
+    text = (tmp_path / "README.md").read_text()
+    assert "| eval/accuracy | 0.25 (step 0) | 0.75 (step 1), 95 % " in text
+    assert "| eval/hard/accuracy | 0.125 (step 0) | 0.375 (step 1), 95 % 0.137 to 0.694, of 8 |" in text

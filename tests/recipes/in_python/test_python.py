@@ -156,6 +156,22 @@ def test_importing_it_is_cheap_and_every_name_is_there() -> None:
         reckon.grpoo  # noqa: B018
 
 
+def test_every_choice_of_the_options_has_its_name_here() -> None:
+    from dataclasses import is_dataclass
+
+    from recipes.setup import choices
+
+    own = {name for name, value in vars(choices).items() if is_dataclass(value) and value.__module__ == choices.__name__}
+    assert own - set(dir(reckon)) == set()
+    assert all(getattr(reckon, name) is getattr(choices, name) for name in own)
+
+
+def test_the_numbers_of_a_run_go_to_a_tracker_that_is_given_as_an_object(made: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    _sft(made, tmp_path / "run", tune=reckon.Full(), track=reckon.TensorBoard(run_name="mine"))
+    assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
+
+
 def test_the_notebook_runs(one_thread: None) -> None:
     cells = json.loads((ROOT / "docs" / "python.ipynb").read_text(encoding="utf-8"))["cells"]
     names: dict[str, Any] = {}

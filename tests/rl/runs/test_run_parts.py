@@ -176,8 +176,8 @@ def test_every_evaluation_set_is_drawn_with_its_name_and_in_the_table(tmp_path: 
     monkeypatch.setattr(Axes, "errorbar", errorbar)
     run = RunFolder.create(tmp_path / "run", {"options": {}})
     run.rollouts.write(1, [group()], cursor=1)
-    for step, right in enumerate((1, 3)):
-        sets = {"": Accuracy(right, 4, 0), "hard": Accuracy(right, 8, 0), r"$\frac{$": Accuracy(4 - right, 4, 0)}
+    for step, solved in enumerate((1, 3)):
+        sets = {"": Accuracy(solved, 4, 0), "hard": Accuracy(solved, 8, 0), r"$\frac{$": Accuracy(4 - solved, 4, 0)}
         append_line(run.metrics_path, {"step": step, **NUMBERS, **evaluation_metrics(sets)})
     page = write_report(run).read_text()
     assert list(drawn.values()) == [[0.25, 0.75], [0.75, 0.25], [0.125, 0.375]]
