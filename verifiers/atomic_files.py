@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -43,6 +44,27 @@ def remove_leftovers(folder: Path) -> None:
     """Delete what processes that were killed left half-written in `folder`."""
     for leftover in folder.glob(".tmp-*"):
         _remove(leftover)
+
+
+def remove_abandoned(path: Path) -> None:
+    """Delete what processes of this machine, ended since, left half-written of `path`: for places that no run of ours owns.
+
+    Only where nobody of another machine writes the same file at the same time: it is the process's number that is looked up here.
+    """
+    name = re.compile(rf"\.tmp-(\d+)-\d+-{re.escape(path.name)}")
+    for entry in path.parent.iterdir() if path.parent.is_dir() else ():
+        if (found := name.fullmatch(entry.name)) and not _runs(int(found[1])):
+            _remove(entry)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # somebody else's; no number of a process
+        return True
+    return True
 
 
 def _neighbour(path: Path) -> Path:

@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 import tyro
 
 from recipes.policies.merged_policies import Average, How, in_words, merge_policies, shares_of
+from verifiers.atomic_files import remove_abandoned
 from verifiers.input_error import InputError
 
 
@@ -49,6 +50,7 @@ def run(config: Config) -> int:
         raise InputError("reckon merge needs a run, a checkpoint, an adapter or a model; give its folder")
     if config.out.exists():
         raise InputError(f"--out {config.out} is there already; remove it, or give another name")
+    remove_abandoned(config.out)  # gigabytes, under a hidden name
     several = len(config.models) > 1
     if several and config.how is None:
         raise InputError("--how is missing: slerp, average, ties or dare is how several models are put together")

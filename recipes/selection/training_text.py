@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.selection.stored_responses import StoredResponse
-from verifiers.atomic_files import atomic_path
+from verifiers.atomic_files import atomic_path, remove_abandoned
 
 Text = str | list[dict[str, str]]
 
@@ -64,6 +64,7 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     Raises OSError where it cannot be written. Escapes carry every character, and no reader takes one of them for the end of a line.
     """
     count = 0
+    remove_abandoned(path)
     try:
         with atomic_path(path) as temporary:
             with temporary.open("w", encoding="ascii", newline="\n") as file:

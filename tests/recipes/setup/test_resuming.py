@@ -64,6 +64,12 @@ def learnt(run: Path) -> list[tuple[float, ...]]:
     return [tuple(row[name] for name in ("step", "reward", "loss", "grad_norm", "lr")) for row in read_lines(run / "metrics.jsonl")[1:]]
 
 
+def numbers(run: Path) -> list[dict[str, Any]]:
+    """All that does not depend on the machine."""
+    rows = read_lines(run / "metrics.jsonl")
+    return [{key: value for key, value in row.items() if not key.startswith(("time/", "speed/", "sync/"))} for row in rows]
+
+
 def test_a_finished_run_goes_on_as_if_it_had_been_longer_from_the_start(begin: Callable[..., int], straight: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert begin(run, "--steps", "2") == 0
@@ -103,6 +109,28 @@ def test_killed_and_resumed_with_other_memory_settings_it_learns_the_same(
     changed = json.loads((run / "config.json").read_text())["changes"][0]["options"]
     assert changed["tokens_per_micro_batch"] == [16384, 40]
     assert set(changed) == {"tokens_per_micro_batch", "gradient_checkpointing", "checkpoint_every", "workers", "deadline"}
+
+
+@pytest.mark.slow
+def test_several_passes_over_a_rollout_killed_and_resumed_are_the_same_to_the_last_bit(begin: Callable[..., int], tmp_path: Path) -> None:
+    """Six updates a step: the last checkpoint's optimiser, the stored rollout and the old log-probabilities are all found again."""
+    words = ["--steps", "6", "--epochs-per-rollout", "3", "--updates-per-rollout", "2", "--kl-coef", "0.1", "--checkpoint-every", "2"]
+    assert begin(tmp_path / "whole", *words) == 0
+    assert read_lines(tmp_path / "whole" / "metrics.jsonl")[-1]["updates"] == 6
+    for rows in (2, 4, 6):  # before the first checkpoint, between two, beside one
+        run = tmp_path / f"run-{rows}"
+        life = multiprocessing.get_context("fork").Process(target=_live, args=(begin, [run, *words]))
+        life.start()
+        until = time.monotonic() + 90
+        while len(read_lines(run / "metrics.jsonl")) < rows and time.monotonic() < until and life.is_alive():
+            time.sleep(0.005)
+        assert life.is_alive(), "it ended before it could be killed"
+        assert life.pid
+        os.kill(life.pid, signal.SIGKILL)
+        life.join()
+        assert resume(run) == 0
+        assert numbers(run) == numbers(tmp_path / "whole")
+        assert all((tensor == adapter(tmp_path / "whole")[name]).all() for name, tensor in adapter(run).items())
 
 
 @pytest.mark.parametrize(
