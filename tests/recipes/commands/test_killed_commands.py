@@ -1,4 +1,4 @@
-"""`reckon data` and `reckon merge` killed with SIGKILL at their worst instants: nothing half-written has a name, and the next try succeeds."""
+"""`reckon data` and `reckon merge` killed with SIGKILL: nothing half-written has a name, and the next try succeeds and sweeps up."""
 
 import multiprocessing
 import os
