@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rl.objectives.batch import Batch, by_row, trained
 from rl.objectives.objective import LossFn, MeasureFn, Objective, Terms, WeightFn, formula, formula_of
+from rl.objectives.weights import taught_token_mean
 
 
 def _exp(log_ratio: Float[Tensor, "N"]) -> Float[Tensor, "N"]:
@@ -176,7 +177,12 @@ class Surrogate:
 def surrogate(
     token_loss: LossFn, weight: WeightFn, *, kl: KL | None = None, correction: Correction | None = None, entropy_coef: float = 0.0
 ) -> Objective:
-    """The objective of a policy-gradient method. It reads `ref_logp` where it has a KL term; entropy is always watched."""
+    """The objective of a policy-gradient method. It reads `ref_logp` where it has a KL term; entropy is always watched.
+
+    A sequence that nothing teaches is passed over: one without an advantage, where there is no term beside it, or where the weight leaves
+    such tokens out anyway. A step of none but these is no step: AdamW would go on by its momentum.
+    """
+    alone = (kl is None and not entropy_coef) or weight is taught_token_mean
     measures: dict[str, MeasureFn] = {
         "entropy_trained": lambda terms, batch: terms["entropy"],
         "clipped_share": partial(clipped_tokens, token_loss=token_loss),
@@ -190,7 +196,7 @@ def surrogate(
         terms=("logp", "entropy") if entropy_coef else ("logp",),
         watches=() if entropy_coef else ("entropy",),
         reads=("ref_logp",) if kl else (),
-        idle=without_advantage if kl is None and not entropy_coef else None,
+        idle=without_advantage if alone else None,
         measures=measures,
     )
 
