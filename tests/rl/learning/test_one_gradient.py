@@ -13,12 +13,13 @@ from torch import Tensor
 
 from rl.learning.adapters import Lora
 from rl.learning.layout import LAYOUTS
-from rl.learning.learner import Learner
+from rl.learning.learner import Learner, ValueHead
 from rl.objectives.algorithms import ALGORITHMS, named
 from rl.objectives.batch import Batch, lay_out
 from rl.objectives.objective import Objective, describe
 from rl.objectives.policy_gradient import KL, Correction
 from rl.objectives.preferences import PREFERENCES, chosen_length, preference
+from rl.objectives.reward_models import bradley_terry, outcome_bce, step_bce
 from rl.objectives.supervised import sft
 from rl.objectives.weights import sequence_mean
 
@@ -33,6 +34,11 @@ OBJECTIVES: dict[str, Objective] = {
     **{name: preference(name) for name in PREFERENCES},
     "sigmoid, all terms": preference("sigmoid", nll_coef=1.0, nll_mean="token", length_normalised=True, label_smoothing=0.1),
     "orpo, tokens": preference("orpo", nll_mean="token"),
+    "bradley-terry": bradley_terry(),
+    "bradley-terry, all terms": bradley_terry(margin=0.2, margins=True, centering=0.05),
+    "outcome": outcome_bce(),
+    "steps": step_bce(),
+    "steps, sequences": step_bce(weight=sequence_mean),
 }
 every_objective = pytest.mark.parametrize("name", OBJECTIVES)
 
@@ -61,6 +67,8 @@ def make_batch(dtype: torch.dtype) -> Batch:
         "sampler_logp": around(-3.0, 0.2), "label": torch.arange(len(batch)) % 2,
         "z0": torch.full((len(batch),), 0.3, dtype=dtype),
         "chosen_length": chosen_length(batch),
+        "margin": given.repeat_interleave(2)[: len(batch)],
+        "step_label": torch.where(batch.mask, torch.rand(len(batch.tokens), generator=random, dtype=dtype), torch.nan),
     }  # fmt: skip
     return batch.with_columns(columns)
 
@@ -86,7 +94,8 @@ def dtype(request: pytest.FixtureRequest) -> torch.dtype:
 
 @pytest.fixture(scope="module", params=["full", "lora"])
 def learner(request: pytest.FixtureRequest, make_qwen2: Callable[..., Any], dtype: torch.dtype) -> Learner:
-    made = Learner(make_qwen2().to(dtype), lora=Lora(rank=2, alpha=4.0) if request.param == "lora" else None, device="cpu")
+    lora, head = Lora(rank=2, alpha=4.0) if request.param == "lora" else None, ValueHead(torch.linspace(-1, 1, 32))
+    made = Learner(make_qwen2().to(dtype), lora=lora, value_head=head, device="cpu")
     generator = torch.Generator().manual_seed(0)
     for name, parameter in made.trainable.items():
         if "lora_" in name:  # a fresh adapter's B is 0, which would hide half of it; peft keeps an adapter in float32
@@ -125,11 +134,11 @@ def test_the_loss_is_additive_over_units(name: str) -> None:
     objective, batch = OBJECTIVES[name], make_batch(torch.float64)
     logp = torch.where(batch.mask, -3 + 0.3 * torch.randn(len(batch.tokens), dtype=torch.float64), 0.0)
     entropy = torch.where(batch.mask, logp.abs(), 0.0)
-    together = objective.loss({"logp": logp, "entropy": entropy}, batch)
+    together = objective.loss({"logp": logp, "entropy": entropy, "score": logp}, batch)
     per_token = len(together) == len(batch.tokens)
     for unit, rows in enumerate(torch.arange(len(batch)).reshape(-1, objective.rows_per_unit)):
         places = batch.places(rows)
-        alone = objective.loss({"logp": logp[places], "entropy": entropy[places]}, batch.take(rows))
+        alone = objective.loss({"logp": logp[places], "entropy": entropy[places], "score": logp[places]}, batch.take(rows))
         expected = together[places] if per_token else together[unit : unit + 1]
         kept = batch.mask[places] if per_token else slice(None)
         torch.testing.assert_close(alone[kept], expected[kept], atol=1e-12, rtol=0)
@@ -139,7 +148,8 @@ def test_the_loss_is_additive_over_units(name: str) -> None:
 def test_the_weights_are_of_the_loss_and_the_value_describes_itself(name: str) -> None:
     objective, batch = OBJECTIVES[name], make_batch(torch.float64)
     weight = objective.weight(batch)
-    assert weight.shape == objective.loss({"logp": batch.columns["old_logp"], "entropy": -batch.columns["old_logp"]}, batch).shape
+    logp = batch.columns["old_logp"]
+    assert weight.shape == objective.loss({"logp": logp, "entropy": -logp, "score": logp}, batch).shape
     assert weight.isfinite().all()
     text = describe(objective)
     assert text.startswith("loss = ")
