@@ -178,7 +178,7 @@ ROOMS = {
     ),
     "rl.objectives": Room(
         "pure maths, no model",
-        "algorithms batch credit objective policy_gradient preferences supervised values",
+        "algorithms batch credit objective policy_gradient preferences reward_models supervised values",
         "",
     ),
     "rl.learning": Room(
@@ -204,7 +204,7 @@ ROOMS = {
     ),
     "rl.loop": Room(
         "the online and the offline loop",
-        "chunks drift evaluate offline problem_stream seeds silence train",
+        "chunks drift evaluate judged_figures offline problem_stream seeds silence train",
         ".learning .objectives .runs rollout",
     ),
     "recipes.spelling": Room(
@@ -242,7 +242,7 @@ ROOMS = {
     ),
     "recipes.training": Room(
         "stages: one command each",
-        "dpo kto offline_plan offline_run orpo rft rounds sample sft spin",
+        "dpo kto offline_plan offline_run orpo reward_model rft rounds sample sft spin",
         ".actors .selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout verifiers.rewards",
     ),
     "recipes.policies": Room(

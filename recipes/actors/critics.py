@@ -49,7 +49,7 @@ def make_critic(options: Options, policy: Policy, start: ModelSource | str, **se
     if isinstance(source, ModelInMemory):
         raise InputError("a separate critic begins as the policy did, which is in memory once; give critic=Separate(model=PLACE), or trunk")
     with watched(f"loading the critic, {source.in_words()}"):
-        model = with_attention(source.load_model(settings.get("dtype", "fp32"), lora=policy.lora is not None), attention)
+        model = with_attention(source.load_model(settings.get("dtype", "fp32"), lora=policy.lora is not None, judges=True), attention)
     text = model.config.get_text_config()
     if text.vocab_size < policy.vocabulary:
         raise InputError(f"--critic-model: {source.in_words()} has fewer tokens than the policy; give one of the same tokenizer")

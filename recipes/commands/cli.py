@@ -20,6 +20,7 @@ COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or
     "dpo": ("recipes.training.dpo", "preferences out of pairs of answers: DPO, IPO, hinge, robust, SimPO"),
     "orpo": ("recipes.training.orpo", "likelihood and preference in one, out of pairs, without a reference"),
     "kto": ("recipes.training.kto", "preferences out of single answers with a label"),
+    "reward-model": ("recipes.training.reward_model", "a reward model: pairs of answers, right and wrong ones, or labelled steps"),
     "rft": ("recipes.training.rft", "rounds of sampling, keeping right answers and learning from them: RFT, STaR, ReST-EM"),
     "spin": ("recipes.training.spin", "rounds of the data's answers against the model's own, by DPO: self-play"),
     "warp": ("recipes.policies.warp", "rounds of several policies from one start, merged by spherical interpolation (WARP)"),

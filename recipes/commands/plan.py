@@ -20,7 +20,8 @@ if TYPE_CHECKING:  # torch and transformers: only where there is something to pl
     from recipes.setup.memory import Facts, Memory
 
 RECIPES = {"quickstart": "recipes.quickstart", "grpo-math": "recipes.grpo_math", "grpo-tools": "recipes.grpo_tools"}
-OFFLINE = {name: f"recipes.training.{name}" for name in ("sft", "dpo", "orpo", "kto")}  # `prepared(config) -> (config, method)`
+_NAMES = ("sft", "dpo", "orpo", "kto", "reward-model")
+OFFLINE = {name: f"recipes.training.{name.replace('-', '_')}" for name in _NAMES}  # `prepared(config) -> (config, method)`
 ROUNDS = {name: f"recipes.training.{name}" for name in ("rft", "spin")}  # `planned(config) -> Planned`
 
 

@@ -70,6 +70,11 @@ def kto(*, model: Any = None, data: Any = None, **options: Any) -> Run:
     return _offline("kto", model, data, **options)
 
 
+def reward_model(*, model: Any = None, data: Any = None, **options: Any) -> Run:
+    """A reward model by pairs, labelled answers or labelled steps (`kind="process"`): the options of `reckon reward-model`."""
+    return _offline("reward_model", model, data, **options)
+
+
 def rft(*, model: Any, problems: Any, tokenizer: Any = None, run: str | Path | None = None, **options: Any) -> Run:
     """Rounds of sampling, keeping right answers and learning from them: the options of `reckon rft`. Rewards are names here."""
     from recipes.training import rft as command

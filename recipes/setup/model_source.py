@@ -89,11 +89,14 @@ class ModelSource:
 
         return generation_stops(self.base)
 
-    def load_model(self, dtype: Any = "fp32", *, lora: bool = False) -> Any:
-        """The weights, what is to be merged merged, with the adapter that goes on. Raises InputError for files that do not fit."""
+    def load_model(self, dtype: Any = "fp32", *, lora: bool = False, judges: bool = False) -> Any:
+        """The weights, what is to be merged merged, with the adapter that goes on. Raises InputError for files that do not fit.
+
+        `judges`: it says values or scores and nothing else, so that a sequence classifier will do.
+        """
         from rl.learning.starting_model import load_start
 
-        return load_start(self.base, gguf_file=self.gguf, merged=self.merged, adapter=self.adapter, dtype=dtype, lora=lora)
+        return load_start(self.base, gguf_file=self.gguf, merged=self.merged, adapter=self.adapter, dtype=dtype, lora=lora, judges=judges)
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class ModelInMemory(ModelSource):
         stops = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None)
         return tuple(stops) if isinstance(stops, list) else () if stops is None else (stops,)
 
-    def load_model(self, dtype: Any = "fp32", *, lora: bool = False) -> Any:
+    def load_model(self, dtype: Any = "fp32", *, lora: bool = False, judges: bool = False) -> Any:
         """The object itself; all of it in float32 where all of it trains (float64 stays). What is merged comes frozen, and then thaws."""
         import torch
 

@@ -7,6 +7,7 @@ stands nowhere else), so that it can be resumed, and its adapter be loaded by an
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -190,12 +191,14 @@ def write_model(place: Path, module: Any, tokenizer: Any) -> None:
         tokenizer.save_pretrained(folder)
 
 
-def write_final(run: Path, learner: "Learner", tokenizer: Any) -> None:
-    """What was learnt, where `find_model` finds it; said."""
+def write_final(run: Path, learner: "Learner", tokenizer: Any, *, beside: Callable[[Path], None] | None = None) -> None:
+    """What was learnt, where `find_model` finds it; said. `beside` writes more into its folder."""
     kept = f"all steps are done and kept; --resume {run} writes it again"
     with stage("writing the final model", kept), atomic_path(run / FINAL) as final:
         learner.save_model(final)
         tokenizer.save_pretrained(final)
+        if beside:
+            beside(final)
     print(f"{'adapter' if learner.lora else 'model'} in {run / FINAL}", file=sys.stderr)
 
 

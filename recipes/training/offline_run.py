@@ -11,10 +11,11 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from recipes.setup.model_source import ModelSource
+from recipes.setup.model_source import MERGED, ModelSource
 from recipes.setup.online import check_place, service_of
 from recipes.setup.options import optimizer_of, to_json
 from recipes.setup.problem_source import load_rows, source_name
@@ -27,11 +28,13 @@ from rl.examples.example import Intake
 from rl.examples.intake import Limits
 from rl.examples.mask_view import show_masks
 from rl.learning.adapters import Lora
-from rl.learning.learner import Diverged, Learner
+from rl.learning.learner import Diverged, Learner, ValueHead
 from rl.learning.model_loading import Dtype, with_attention
 from rl.learning.policy import Policy
 from rl.learning.reference import Reference
 from rl.learning.schedule import Schedule
+from rl.learning.value_heads import FILE as HEAD
+from rl.learning.value_heads import load_value_head, write_head
 from rl.loop.offline import OfflineLoop, measure, train_offline
 from rl.loop.seeds import derive_seed, reseed
 from rl.objectives.batch import Batch
@@ -59,6 +62,12 @@ class Method:
     """Made when the learner is as it begins, of all units that will be trained or measured on."""
     batch: Callable[[Batch], Batch] = lambda batch: batch
     """What becomes of a step's batch before anything is scored."""
+    head: Mapping[str, str] | None = None
+    """Of a method that trains a value head: what is written of it. The head goes on from where the model has one."""
+    by_problem: bool = False
+    """What is held out are whole prompts, and no prompt is on both sides."""
+    figures: Callable[[Learner, Batch], Mapping[str, float]] = lambda learner, batch: {}
+    """Of what is held out, besides the loss and its measures."""
 
 
 HandOver = Callable[[Policy, Chat], None]
@@ -85,19 +94,21 @@ def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = la
             options = with_length(options, len(taken.units))
             check_place(options)
             checks.close()
-            learner = make_learner(options, source, lora)
+            learner = make_learner(options, source, lora, judges=method.head is not None)
             reference = method.reference(learner, [*taken.units, *held_out])
             needed = lora is not None or reference is not None
             disk = 3 * learner.checkpoint_bytes() + start_bytes(learner, source, needed=needed)
             told = with_place(options, source, needed=needed)
             folder = opened.enter_context(open_run(told, [*taken.units, *held_out], needed_bytes=disk))
             keep_start(folder.path, learner, source, chat.tokenizer, needed=needed)
+            if method.head is not None and (folder.path / MERGED).is_dir() and not (folder.path / MERGED / HEAD).exists():
+                write_head(learner, folder.path / MERGED, method.head)  # what was merged has left its head behind
         outcome = train(options, method, learner, reference, taken.units, held_out, folder)
         print("\n".join(outcome.lines()), file=sys.stderr)
         if outcome.stopped:
             return exit_code()
         hand_over(learner, chat)
-        write_final(folder.path, learner, chat.tokenizer)
+        write_final(folder.path, learner, chat.tokenizer, beside=partial(write_head, learner, facts=method.head) if method.head else None)
     return 0
 
 
@@ -115,19 +126,38 @@ def load_units(options: OfflineOptions, method: Method, chat: Chat, context: int
 
     intake = taken(options.data)
     if options.eval_data:
-        return intake, taken(options.eval_data).units
+        unseen = taken(options.eval_data).units
+        return (_without_prompts_of(unseen, intake, options) if method.by_problem else intake), unseen
     if not options.held_out:
         return intake, []
     rows: dict[str, list[Unit]] = {}
     for unit in intake.units:  # a row's sequences stay together
         rows.setdefault(unit[0].place, []).append(unit)
-    keys = {place: fingerprint(units) for place, units in rows.items()}  # so do rows of the same tokens, wherever the file lies
+    if method.by_problem:
+        keys = {place: _prompt_key(units[0]) for place, units in rows.items()}
+    else:
+        keys = {place: fingerprint(units) for place, units in rows.items()}  # so do rows of the same tokens, wherever the file lies
     order = sorted(dict.fromkeys(keys.values()), key=lambda key: derive_seed(options.seed, "held-out", key))
     if options.held_out >= len(order):
-        raise InputError(f"--held-out {options.held_out}: there are only {len(order)} rows that differ; keep fewer for evaluation")
+        what = "problems" if method.by_problem else "rows that differ"
+        raise InputError(f"--held-out {options.held_out}: there are only {len(order)} {what}; keep fewer for evaluation")
     kept = set(order[: options.held_out])
     units = [unit for unit in intake.units if keys[unit[0].place] not in kept]
     return replace(intake, units=units), [unit for unit in intake.units if keys[unit[0].place] in kept]
+
+
+def _prompt_key(unit: Unit) -> str:
+    return hashlib.blake2b(array("q", unit[0].prompt).tobytes(), digest_size=8).hexdigest()
+
+
+def _without_prompts_of(unseen: Sequence[Unit], intake: Intake, options: OfflineOptions) -> Intake:
+    """What trains, without the problems of --eval-data."""
+    known = set(map(_prompt_key, unseen))
+    units = [unit for unit in intake.units if _prompt_key(unit) not in known]
+    if not units:
+        raise InputError(f"--data {options.data}: every problem is also in --eval-data; nothing is left to train on")
+    lost = len(intake.units) - len(units)
+    return replace(intake, units=units, dropped={**intake.dropped, "whose problem is in --eval-data": lost} if lost else intake.dropped)
 
 
 def fingerprint(units: Sequence[Unit]) -> str:
@@ -137,6 +167,8 @@ def fingerprint(units: Sequence[Unit]) -> str:
         for example in unit:
             seen.update(repr((len(example), example.spans, sorted(example.columns.items()))).encode())
             seen.update(array("q", example.tokens).tobytes())
+            if example.labels:
+                seen.update(array("d", example.labels).tobytes())
     return seen.hexdigest()
 
 
@@ -152,14 +184,14 @@ def computed_dtype(options: OfflineOptions) -> Dtype:
     return options.dtype
 
 
-def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None) -> Policy:
-    """The model with what is needed to train it, as the options say."""
+def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None, *, judges: bool = False) -> Policy:
+    """The model with what is needed to train it, as the options say. `judges`: it has a value head, which trains too."""
     import torch
 
     dtype = computed_dtype(options)
     packing = torch.cuda.is_available() if options.packing is None else options.packing
     with watched(f"loading {source.in_words()}"):
-        model = with_attention(source.load_model(dtype, lora=lora is not None), options.attention)
+        model = with_attention(source.load_model(dtype, lora=lora is not None, judges=judges), options.attention)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
     learner = Policy(
         model,
@@ -169,10 +201,19 @@ def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None
         gradient_checkpointing=options.gradient_checkpointing,
         tokens_per_micro_batch=options.tokens_per_micro_batch,
         layout="packed" if packing else "padded",
+        value_head=head_of(source, model) if judges else None,
     )
     if packing and learner.layout != "packed":
         print(f"{options.model} does not keep packed sequences apart, so they are padded", file=sys.stderr)
     return learner
+
+
+def head_of(source: ModelSource, model: Any) -> ValueHead:
+    """Where a value head on this model begins: as the one that it has, or all zero. Raises InputError for one of another width."""
+    head, width = ValueHead(load_value_head([*reversed(source.adapters), source.base])), model.config.get_text_config().hidden_size
+    if head.weight is not None and head.weight.shape[1] != width:
+        raise InputError(f"--model {source.given}: its value head is {head.weight.shape[1]} wide, the model {width}; restore it")
+    return head
 
 
 def open_run(options: OfflineOptions, units: Sequence[Unit], *, needed_bytes: int) -> RunFolder:
@@ -233,7 +274,9 @@ def train(
     unseen = method.batch(batch_of(held_out)) if held_out else None
 
     def evaluate() -> dict[str, float]:
-        return measure(unseen, learner=learner, objective=method.objective, reference=reference) if unseen else {}
+        if unseen is None:
+            return {}
+        return measure(unseen, learner=learner, objective=method.objective, reference=reference) | dict(method.figures(learner, unseen))
 
     tracker = Tracker(
         run.metrics_path, steps=steps, name=method.name, tracker=service_of(options), config=flat_values(options), shown=SHOWN_OFFLINE

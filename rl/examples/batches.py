@@ -12,7 +12,10 @@ Unit = tuple[Example, ...]
 
 
 def batch_of(units: Sequence[Unit]) -> Batch:
-    """Whole units side by side, each a group of its own; numbers that belong to examples become columns [B]."""
+    """Whole units side by side, each a group of its own; numbers that belong to examples become columns [B].
+
+    Labels of tokens become the column `step_label` [N], 0 where the mask is False.
+    """
     rows = [(example, number) for number, unit in enumerate(units) for example in unit]
     examples = [example for example, _ in rows]
     batch = lay_out(
@@ -22,7 +25,11 @@ def batch_of(units: Sequence[Unit]) -> Batch:
         groups=[number for _, number in rows],
     )
     names = examples[0].columns
-    return batch.with_columns({name: torch.tensor([example.columns[name] for example in examples]) for name in names})
+    columns = {name: torch.tensor([example.columns[name] for example in examples]) for name in names}
+    if examples[0].labels:
+        labels = torch.tensor([label for example in examples for label in example.labels], dtype=torch.float32)
+        columns["step_label"] = torch.zeros(len(batch.tokens)).masked_scatter(batch.mask, labels)
+    return batch.with_columns(columns)
 
 
 def unit_batches(units: Sequence[Unit], per_step: int, seed: int, *, shuffle: bool = True) -> Callable[[int], Batch]:

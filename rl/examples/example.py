@@ -23,18 +23,23 @@ class Example:
     """Where it was written, as "line 3"."""
     columns: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """Numbers that belong to it, such as KTO's `label`."""
+    begin: int | None = None
+    """Tokens of the prompt, where more than those stand before the first that trains."""
+    labels: Sequence[float] = ()
+    """A number for each token that trains, such as a step's label; none where nobody has any."""
 
     def __post_init__(self) -> None:
         assert self.spans, f"{self.place}: nothing trains"
         assert 0 < self.spans[0][0] < self.spans[-1][1] <= len(self.tokens), f"{self.place}: {self.spans} of {len(self.tokens)} tokens"
+        assert not self.labels or len(self.labels) == self.trained, f"{self.place}: {len(self.labels)} labels of {self.trained} tokens"
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     @property
     def prompt_length(self) -> int:
-        """Tokens before the first that trains."""
-        return self.spans[0][0]
+        """Tokens before the completion: where nothing else is said, before the first that trains."""
+        return self.spans[0][0] if self.begin is None else self.begin
 
     @property
     def prompt(self) -> Sequence[int]:

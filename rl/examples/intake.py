@@ -14,13 +14,15 @@ from typing import Any, Literal
 
 from rl.examples.example import Example, Intake
 from rl.examples.masks import Encode, Masked, masked, rendered, texts_of
-from rl.examples.written import USUAL, Conversation, Fields, Sides, TrainOn, read_labelled, read_pair, read_supervised
+from rl.examples.reading_places import read_at_end, read_at_steps
+from rl.examples.written import USUAL, Conversation, Fields, Sides, TrainOn, read_labelled, read_pair, read_steps, read_supervised
 from rollout.chat import Chat
 from rollout.progress import watched
 from rollout.rendering import rendered_in_time
 from verifiers.input_error import InputError
 
 Row = Mapping[str, Any]
+Judged = Literal["pairs", "label", "steps"]
 _AT_ONCE = 512  # rows whose texts are encoded together
 
 
@@ -58,6 +60,20 @@ def preference_examples(
     Raises InputError as `supervised_examples` does, for equal sides and for a missing one among others.
     """
     return _Taking(chat, source, limits).take(rows, partial(read_labelled if labelled else read_pair, fields=fields))
+
+
+def judged_examples(
+    rows: Iterable[tuple[str, Row]], chat: Chat, *, source: str, fields: Fields = USUAL, kind: Judged, limits: Limits = NONE
+) -> Intake:
+    """What a reward model learns from. The mask is where its score is read: after the answer, or after each step that has a label.
+
+    "pairs" and "label" are as `preference_examples` has them; "steps" have labels of tokens.
+    Raises InputError as `preference_examples` does, and for a step that ends outside of its answer.
+    """
+    if kind == "steps":
+        return _Taking(chat, source, limits).take(rows, partial(read_steps, fields=fields))
+    taken = preference_examples(rows, chat, source=source, fields=fields, labelled=kind == "label", limits=limits)
+    return replace(taken, units=[tuple(map(read_at_end, unit)) for unit in taken.units])
 
 
 @dataclass
@@ -102,15 +118,15 @@ class _Taking:
         def encode(text: str) -> list[int]:
             return list(known[text]) if text in known else self.chat.encode(text)
 
-        for place, (sides, columns) in found:
-            for _, made in self._tried(place, partial(self._masked, sides, encode)):
-                yield from self._units(made, columns)
+        for place, (sides, told) in found:
+            for _, made in self._tried(place, partial(self._masked, sides, told, encode)):
+                yield from self._units(made, told.columns)
 
-    def _rendered(self, sides: Sides, place: str) -> tuple[list[Any], Mapping[str, float]]:
+    def _rendered(self, sides: Sides, place: str) -> tuple[list[Any], Sides]:
         if any(isinstance(side, Conversation) and side.arguments for side in sides.sides) and not self.chat.reads("tools"):
             self.unread_tools += 1
             self.first.setdefault("tools", place)
-        return [rendered(side, self.chat, place) for side in sides.sides], sides.columns
+        return [rendered(side, self.chat, place) for side in sides.sides], sides
 
     def _tried(self, place: str, make: Callable[[str], Any]) -> list[tuple[str, Any]]:
         """[(place, what it makes)], or nothing for a bad row that is to be skipped."""
@@ -133,8 +149,10 @@ class _Taking:
     def _all_texts(self, sides: Sides, place: str) -> str:
         return "".join(text for side in self._rendered(sides, place)[0] for text in texts_of(side))
 
-    def _masked(self, sides: Sequence[Any], encode: Encode, place: str) -> list[Masked]:
+    def _masked(self, sides: Sequence[Any], told: Sides, encode: Encode, place: str) -> list[Masked]:
         made = [masked(side, self.chat, place, encode) for side in sides]
+        if told.steps:
+            made = [replace(each, examples=tuple(read_at_steps(example, told, self.chat) for example in each.examples)) for each in made]
         for each in made:
             if self.limits.strict and (len(each.examples) > 1 or each.as_sampled):
                 raise InputError(f"{place}: the chat template rewrites turns of it, so that no one sequence holds them all as they are; "
@@ -168,6 +186,9 @@ class _Taking:
             if any(example.prompt_length >= most for example in unit):
                 self.dropped[f"whose prompt leaves no room in {most:,} tokens"] += 1
                 return []
+            if any(example.spans[0][0] >= most for example in unit):
+                self.dropped[f"without a step's end in {most:,} tokens"] += 1
+                return []
             self.first.setdefault("cut", unit[0].place)
             self.cut += sum(len(example) > most for example in unit)
             unit = tuple(_cut(example, most) for example in unit)
@@ -200,4 +221,4 @@ def _placed(read: Callable[[Row], Sides], row: Row, place: str) -> Sides:
 def _cut(example: Example, most: int) -> Example:
     """Without what stands behind so many tokens. The prompt is shorter than that."""
     spans = tuple((begin, min(end, most)) for begin, end in example.spans if begin < most)
-    return replace(example, tokens=example.tokens[:most], spans=spans)
+    return replace(example, tokens=example.tokens[:most], spans=spans, labels=example.labels[: sum(end - begin for begin, end in spans)])

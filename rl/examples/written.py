@@ -6,6 +6,8 @@
     {"text": ...}                                                all of it trains
     {"prompt": ..., "chosen": ..., "rejected": ...}              text or messages; without a prompt, messages that begin alike
     {"prompt": ..., "completion": ..., "label": true}            one side of a preference
+    {"prompt": ..., "response": ..., "steps": [{"end": 12, "score": 1.0}, ...]}     an answer whose steps have labels
+    {"prompt": ..., "completions": ["...", ...], "labels": [true, ...]}             the same as TRL has it, a text a step
 
 No tokenizer is needed here. A message may say itself whether it trains (`train` or `loss`: true or false, `weight`: 0 or 1). Fields
 are found by these names or named by the user, nested ones with dots. `tools` and
@@ -15,6 +17,7 @@ are found by these names or named by the user, nested ones with dots. `tools` an
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -86,6 +89,10 @@ class Sides:
 
     sides: tuple[Written, ...]
     columns: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    steps: tuple[tuple[int, float], ...] = ()
+    """Of a side whose steps have labels: each one's end, in characters of the answer, and its label, 0 to 1."""
+    answer: str = ""
+    """The text that those ends are of."""
 
 
 # --- supervised --------------------------------------------------------------------------------------------------------
@@ -196,6 +203,65 @@ def read_labelled(row: Mapping[str, Any], fields: Fields = USUAL) -> Sides:
     if isinstance(written, Text):
         raise _missing(row, "prompt", "--prompt-column")
     return Sides((written,), MappingProxyType({"label": float(label)}))
+
+
+def read_steps(row: Mapping[str, Any], fields: Fields = USUAL) -> Sides:
+    """An answer with a label, 0 to 1, at the end of each step. Raises InputError for an end outside of it, and where none has a label.
+
+    A text a step (TRL's way) is followed by a line break where it does not end in white space itself; that belongs to it.
+    """
+    asked = fields.prompt or _found(row, _PROMPTS)
+    prompt = _side(_value(row, asked, "prompt"), asked)
+    if row.get("completions") is not None:
+        answer, steps = _texts_of_steps(row)
+    else:
+        name = fields.completion or _found(row, _COMPLETIONS)
+        answer = _plain_answer(_side(_value(row, name, "completion"), name), name)
+        steps = _ends_of_steps(row, len(answer))
+    if not steps:
+        raise InputError("none of its steps has a label, so there is nothing to learn from it")
+    return Sides((_joined(prompt, answer, _arguments(row), "all"),), steps=tuple(steps), answer=answer)
+
+
+def _texts_of_steps(row: Mapping[str, Any]) -> tuple[str, list[tuple[int, float]]]:
+    texts, labels = row["completions"], row.get("labels")
+    if not isinstance(texts, list | tuple) or not texts or not all(isinstance(text, str) and text for text in texts):
+        raise InputError(f"'completions' is {texts!r:.60}; it should be a list of texts, one a step")
+    if not isinstance(labels, list | tuple) or len(labels) != len(texts):
+        count = len(labels) if isinstance(labels, list | tuple) else "no"
+        raise InputError(f"it has {len(texts)} completions and {count} labels; each step should have one, null where it has none")
+    parts = [text if text[-1].isspace() or number == len(texts) else f"{text}\n" for number, text in enumerate(texts, 1)]
+    ends = list(accumulate(map(len, parts)))
+    return "".join(parts), [(end, _label(label)) for end, label in zip(ends, labels, strict=True) if label is not None]
+
+
+def _ends_of_steps(row: Mapping[str, Any], length: int) -> list[tuple[int, float]]:
+    steps = row.get("steps")
+    if not isinstance(steps, list | tuple) or not all(isinstance(step, Mapping) and type(step.get("end")) is int for step in steps):
+        raise InputError(f"'steps' is {steps!r:.60}; it should be a list of {{'end': characters, 'score': 0 to 1}}")
+    found = [(step["end"], step.get("score")) for step in steps]
+    for before, (end, _) in pairwise([(0, None), *found]):
+        if not 0 < end <= length:
+            raise InputError(f"a step ends at character {end}, outside of its answer, which has {length}; mend the data")
+        if end <= before[0]:
+            raise InputError(f"a step ends at character {end} after one that ends at {before[0]}; the ends of steps rise")
+    return [(end, _label(score)) for end, score in found if score is not None]
+
+
+def _label(value: Any) -> float:
+    if not isinstance(value, bool | int | float) or not 0 <= value <= 1:
+        raise InputError(f"a step's label is {value!r:.40}; it should be true or false, or a share from 0 to 1")
+    return float(value)
+
+
+def _plain_answer(side: Any, name: str) -> str:
+    """A completion as one text."""
+    messages = () if isinstance(side, str) else side[0]
+    if isinstance(side, str):
+        return side
+    if len(messages) != 1 or not isinstance(messages[0]["content"], str) or messages[0].get("tool_calls"):
+        raise InputError(f"{name!r} is more than one turn of text, in which the ends of steps cannot be found; give one")
+    return str(messages[0]["content"])
 
 
 def _without(prompt: Any, side: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, GenerationConfig
 
 from rollout.chat import own_code
 from rollout.interruption import raise_if_interrupted
@@ -14,19 +14,52 @@ from verifiers.input_error import InputError, first_line
 Dtype = Literal["fp32", "bf16"]
 
 
-def load_model(name: str, dtype: Dtype = "fp32", *, lora: bool = False) -> nn.Module:
-    """Any AutoModelForCausalLM of a hub id or folder. Raises InputError in one line where there is none, or not all of its weights."""
+def load_model(name: str, dtype: Dtype = "fp32", *, lora: bool = False, judges: bool = False) -> nn.Module:
+    """Any AutoModelForCausalLM of a hub id or folder. Raises InputError in one line where there is none, or not all of its weights.
+
+    `judges`: it is asked for a value or score alone, so it may be a transformers sequence classifier of one number too. Its language-model
+    head then says nothing.
+    """
     width = torch.bfloat16 if dtype == "bf16" and lora else torch.float32
     remedy = "give a hub id, or a folder that save_pretrained wrote"
     try:
+        if is_classifier(name):
+            return _classifier(name, width, judges=judges)
         model, seen = AutoModelForCausalLM.from_pretrained(name, dtype=width, trust_remote_code=False, output_loading_info=True)
-    except (MemoryError, torch.OutOfMemoryError):
+    except (MemoryError, torch.OutOfMemoryError, InputError):
         raise
     except Exception as error:  # transformers, safetensors and each model's own code have each theirs for files that are not a model's
         raise InputError(own_code(name, error) or f"cannot load a model from {name!r}: {first_line(error)} ({remedy})") from error
     if lost := sorted(seen["missing_keys"]):  # transformers makes random ones, and warns
         raise InputError(f"the model {name!r} lacks {len(lost)} of its tensors, such as {lost[0]}, which would be random; {remedy}")
     return model
+
+
+def is_classifier(name: str) -> bool:
+    """Whether a model is a transformers sequence classifier, as reward models on the hub are (`score.weight`)."""
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception:  # noqa: BLE001  # whoever reads the model says what is wrong with it
+        return False
+    return any(each.endswith("ForSequenceClassification") for each in getattr(config, "architectures", None) or [])
+
+
+def _classifier(name: str, width: torch.dtype, *, judges: bool) -> nn.Module:
+    """The backbone of a sequence classifier as a causal model. Raises InputError where no score is asked for, or it gives several."""
+    if not judges:
+        raise InputError(f"{name!r} is a sequence classifier (a reward model), which samples nothing; give it as a reward or a critic")
+    found: Any
+    found, seen = AutoModelForSequenceClassification.from_pretrained(name, dtype=width, trust_remote_code=False, output_loading_info=True)
+    if found.config.num_labels != 1:
+        raise InputError(f"{name!r} gives {found.config.num_labels} numbers for a text; a reward model gives one (num_labels 1)")
+    if lost := sorted(seen["missing_keys"]):
+        raise InputError(f"the model {name!r} lacks {len(lost)} of its tensors, such as {lost[0]}, which would be random")
+    with torch.device("meta"):
+        causal: Any = AutoModelForCausalLM.from_config(found.config, trust_remote_code=False)
+    setattr(causal, causal.base_model_prefix, getattr(found, found.base_model_prefix))
+    causal.get_output_embeddings().weight = causal.get_input_embeddings().weight  # nobody asks what it says; so it takes no memory
+    causal.config.name_or_path = name
+    return causal  # type: ignore[no-any-return]
 
 
 def with_attention(model: nn.Module, name: str | None) -> nn.Module:

@@ -25,12 +25,14 @@ def load_start(
     adapter: str | None = None,
     dtype: Dtype = "fp32",
     lora: bool = False,
+    judges: bool = False,
 ) -> nn.Module:
     """`base` (a hub id or folder) with the adapters of the folders `merged` in its weights, and `adapter` on it, to be trained further.
 
-    `dtype`, `lora`: as `load_model` has them. Raises InputError in one line for files that are not what they should be, or do not fit.
+    `dtype`, `lora`, `judges`: as `load_model` has them. Raises InputError in one line for files that are not what they should be, or do not
+    fit.
     """
-    model: Any = load_gguf(base, gguf_file) if gguf_file else load_model(base, "fp32" if merged else dtype, lora=lora)
+    model: Any = load_gguf(base, gguf_file) if gguf_file else load_model(base, "fp32" if merged else dtype, lora=lora, judges=judges)
     for folder in merged:
         model = with_saved_adapter(model, folder).merge_and_unload(safe_merge=True)
         model.requires_grad_(True)  # peft froze it
@@ -127,7 +129,7 @@ def stands_at(model: nn.Module, place: str) -> bool:
     try:
         if _formulas(AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=True)) != _formulas(base.config):
             return False
-        files = [safe_open(file, "pt") for file in _weight_files(place)]
+        files = [safe_open(file, "pt") for file in weight_files(place)]
         held = {name: file for file in files for name in file.keys()}  # noqa: SIM118  # no mapping
         own = dict(full_tensors(model, next(base.parameters()).dtype, adapter=False))
         spare = held.keys() - own.keys()
@@ -147,7 +149,7 @@ def _formulas(config: Any) -> dict[str, Any]:
     return {name: value for name, value in config.to_dict().items() if name not in _SAID_OTHERWISE}
 
 
-def _weight_files(place: str) -> list[str]:
+def weight_files(place: str) -> list[str]:
     """The safetensors files of a model that lies here. Raises OSError where there are none."""
     from transformers.utils.hub import cached_file, get_checkpoint_shard_files
 

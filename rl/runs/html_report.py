@@ -30,7 +30,8 @@ NUMBERS = (
 )  # fmt: skip
 
 
-OFFLINE_NUMBERS = ("eval/loss", "loss", *(f"rewards/{name}" for name in ("accuracies", "margins", "chosen", "rejected")))
+_REWARDS = tuple(f"rewards/{name}" for name in ("accuracies", "margins", "chosen", "rejected"))
+OFFLINE_NUMBERS = ("eval/loss", "eval/auc", "eval/ece", "loss", *_REWARDS)
 
 
 def write_report(run: RunFolder) -> Path:

@@ -26,7 +26,7 @@ def plot_run(metrics_path: Path, folder: Path) -> list[Path]:
     for name, draw in _plots_of(rows).items():
         figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
         draw(axes, rows)
-        axes.set_xlabel("step")
+        axes.set_xlabel(axes.get_xlabel() or "step")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         if axes.get_legend_handles_labels()[0]:
@@ -52,8 +52,8 @@ def is_number(value: Any) -> bool:
 def _plots_of(rows: Rows) -> dict[str, Any]:
     if not is_offline(rows):
         return _PLOTS
-    prefers = any("rewards/margins" in row for row in rows)
-    return {name: draw for name, draw in _OFFLINE_PLOTS.items() if prefers or name != "preferences"}
+    holds = {"preferences": "rewards/chosen", "judgement": "eval/auc", "reliability": "eval/ece"}
+    return {name: draw for name, draw in _OFFLINE_PLOTS.items() if name not in holds or any(holds[name] in row for row in rows)}
 
 
 def is_offline(rows: Rows) -> bool:
@@ -157,10 +157,40 @@ def _draw_preferences(axes: Any, rows: Rows) -> None:
         steps, values = _series_of(rows, key)
         if steps:
             axes.plot(steps, values, color=colour, label=key)
-    axes.set_title("Implicit rewards")
+    axes.set_title("Rewards")
 
 
-_OFFLINE_PLOTS = {"loss": _draw_loss, "gradient": _draw_gradient, "preferences": _draw_preferences}
+def _draw_judgement(axes: Any, rows: Rows) -> None:
+    for key, label, colour in (("eval/accuracy", "judged right", "#b5382a"), ("eval/auc", "area under the curve", "#33658a")):
+        steps, values = _series_of(rows, key)
+        axes.plot(steps, values, color=colour, marker="o", label=label)
+    axes.set_ylim(0, 1)
+    axes.set_title("Judging what is held out")
+
+
+def _draw_reliability(axes: Any, rows: Rows) -> None:
+    """Of the last evaluation: what it says against what is so, by bins; the larger a dot, the more is in it."""
+    row = [row for row in rows if is_number(row.get("eval/ece"))][-1]
+    bins = [[row.get(f"eval/reliability/{number}/{key}") for key in ("predicted", "right", "count")] for number in range(10)]
+    held = [each for each in bins if all(map(is_number, each))]
+    total = sum(count for _, _, count in held) or 1
+    axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle=":", label="calibrated")
+    axes.plot([says for says, _, _ in held], [is_so for _, is_so, _ in held], color="#33658a", linewidth=1)
+    axes.scatter([says for says, _, _ in held], [is_so for _, is_so, _ in held], [20 + 300 * count / total for _, _, count in held],
+                 color="#33658a", label="held out, by bins")  # fmt: skip
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("probability that the model says")
+    axes.set_title(f"Reliability at step {row['step']} (ECE {row['eval/ece']:.3f})")
+
+
+_OFFLINE_PLOTS = {
+    "loss": _draw_loss,
+    "gradient": _draw_gradient,
+    "preferences": _draw_preferences,
+    "judgement": _draw_judgement,
+    "reliability": _draw_reliability,
+}
 _PLOTS = {
     "accuracy": _draw_accuracy,
     "reward": _draw_reward,

@@ -43,6 +43,8 @@ SHOWN = {  # key in metrics.jsonl -> (name on screen, format)
 SHOWN_OFFLINE = {  # of a run that samples nothing
     "loss": ("loss", "{:.4f}"),
     "eval/loss": ("held-out", "{:.4f}"),
+    "eval/accuracy": ("judged right", "{:.1%}"),
+    "eval/auc": ("AUC", "{:.3f}"),
     "rewards/accuracies": ("chosen wins", "{:.1%}"),
     "rewards/margins": ("margin", "{:.3f}"),
     "grad_norm": ("grad norm", "{:.3f}"),

@@ -16,11 +16,12 @@ from recipes.commands import plan
 from recipes.commands.cli import COMMANDS
 from recipes.selection import data_command
 from recipes.setup.command_line import parse_options
-from rl.examples.written import read_labelled, read_pair, read_supervised
+from rl.examples.written import read_labelled, read_pair, read_steps, read_supervised
 from rl.objectives.algorithms import ALGORITHMS, PASS_AT_K, describe_algorithm, named
 from rl.objectives.objective import describe
 from rl.objectives.policy_gradient import KL, Correction
 from rl.objectives.preferences import preference
+from rl.objectives.reward_models import bradley_terry, outcome_bce, step_bce
 from rl.objectives.supervised import sft
 from verifiers.problem import Problem
 from verifiers.rewards.problem_file import row_reader
@@ -49,10 +50,23 @@ VALUES: dict[str, list[str]] = {  # of each page its formulas, in order
     "rft": [describe(sft()), describe_algorithm(online("raft"))],
     "warp": [describe_algorithm(online("grpo", kl=KL(0.04)))],
     "spin": [describe(preference("sigmoid"))],
+    "reward_model": [
+        describe(bradley_terry()),
+        describe(bradley_terry(margin=0.5, centering=0.01)),
+        describe(outcome_bce()),
+        describe(step_bce()),
+    ],
     "grpo_ps": [describe_algorithm(online("grpo-ps")), describe_algorithm(online("grpo-ps", outcome_weight=0.5))],
 }
+
+
+def read_judged(row: dict[str, Any]) -> Any:
+    return (read_pair if "chosen" in row else read_labelled if "label" in row else read_steps)(row)
+
+
 READERS: dict[str, Any] = {
-    **dict.fromkeys(("sft", "spin"), read_supervised), **dict.fromkeys(("dpo", "orpo"), read_pair), "kto": read_labelled
+    **dict.fromkeys(("sft", "spin"), read_supervised), **dict.fromkeys(("dpo", "orpo"), read_pair), "kto": read_labelled,
+    "reward_model": read_judged,
 }  # fmt: skip
 
 
@@ -66,7 +80,7 @@ def test_formulas_are_those_that_the_values_print(page: Path) -> None:
 
 
 def test_every_method_has_a_page() -> None:
-    assert {page.stem for page in PAGES} == VALUES.keys() >= {name for name in COMMANDS if name in plan.OFFLINE}
+    assert {page.stem for page in PAGES} == VALUES.keys() >= {name.replace("-", "_") for name in COMMANDS if name in plan.OFFLINE}
 
 
 def words_of(line: str) -> list[str]:
