@@ -92,7 +92,7 @@ def run(config: Config) -> int:
         with closing(make_engine(config, policy=policy, chat=chat, max_sequences=MAX_SEQUENCES, longest=longest)) as engine:
             player = online.make_player(config, engine, chat, pool.verify_many)
             outcome = online.train_online(
-                config, name="GRPO", run=folder, algorithm=algorithm, policy=policy, reference=reference, critic=critic,
+                config, name=word_of(type(config.algorithm)).upper(), run=folder, algorithm=algorithm, policy=policy, reference=reference, critic=critic,
                 player=player, problems=problems, evaluate=lambda: _held_out_accuracy(held_out, player),
             )  # fmt: skip
     print(online.summary(outcome, folder), file=sys.stderr)

@@ -58,10 +58,10 @@ def tiny(folder: Path, seed: int) -> World:
         store=("--limit", "400", "--completions-per-problem", "16", "--problems-per-chunk", "64"),
         online=("--problems-per-step", "64", "--completions-per-problem", "16", "--steps", "15", "--lr", "3e-4"),
         own={
-            "sft": ("--lr", "1e-4", "--epochs", "2", "--examples-per-step", "64"),
-            "dpo": ("--lr", "1e-4", "--epochs", "1", "--examples-per-step", "64"),
-            "orpo": ("--lr", "1e-4", "--epochs", "2", "--examples-per-step", "64"),
-            "kto": ("--lr", "1e-4", "--epochs", "1", "--examples-per-step", "128"),
+            "sft": ("--lr", "3e-4", "--epochs", "4", "--examples-per-step", "16"),
+            "dpo": ("--lr", "1e-4", "--epochs", "3", "--examples-per-step", "16"),
+            "orpo": ("--lr", "3e-4", "--epochs", "4", "--examples-per-step", "16", "--nll-mean", "token"),
+            "kto": ("--lr", "1e-4", "--epochs", "4", "--examples-per-step", "32", "--desirable-weight", "3"),
         },
     )  # fmt: skip
 

@@ -37,6 +37,7 @@ SHOWN = {  # key in metrics.jsonl -> (name on screen, format)
     "kl_reference": ("KL ref", "{:.4f}"),
     "sampler_kl": ("KL sampler", "{:.1e}"),
     "clipped_share": ("clipped", "{:.1%}"),
+    "critic/explained": ("critic explains", "{:.0%}"),
     "grad_norm": ("grad norm", "{:.3f}"),
     "lr": ("lr", "{:.1e}"),
 }
