@@ -27,6 +27,7 @@ from recipes.actors.engines import make_engine, with_engine
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.options import Options, check_options
 from recipes.setup.resuming import resumed
+from recipes.spelling.flat_options import word_of
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
 from verifiers.input_error import InputError
@@ -92,8 +93,9 @@ def run(config: Config) -> int:
         with closing(make_engine(config, policy=policy, chat=chat, max_sequences=MAX_SEQUENCES, longest=longest)) as engine:
             player = online.make_player(config, engine, chat, pool.verify_many)
             outcome = online.train_online(
-                config, name=word_of(type(config.algorithm)).upper(), run=folder, algorithm=algorithm, policy=policy, reference=reference, critic=critic,
-                player=player, problems=problems, evaluate=lambda: _held_out_accuracy(held_out, player),
+                config, name=word_of(type(config.algorithm)).upper(), run=folder, algorithm=algorithm, policy=policy,
+                reference=reference, critic=critic, player=player, problems=problems,
+                evaluate=lambda: _held_out_accuracy(held_out, player),
             )  # fmt: skip
     print(online.summary(outcome, folder), file=sys.stderr)
     if outcome.stopped:

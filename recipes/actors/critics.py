@@ -21,7 +21,7 @@ from verifiers.input_error import InputError
 def check_critic(options: Options, *, adapted: bool) -> None:
     """Raises InputError for a critic that cannot be. `adapted`: whether the policy trains an adapter."""
     critic = critic_of(options)
-    if isinstance(critic, choices.Adapter) and not adapted:
+    if isinstance(critic, choices.AdapterCritic) and not adapted:
         raise InputError("--critic adapter stands on the frozen base of --tune lora, and --tune full has none; use trunk or separate")
     if critic is not None and critic.warmup >= options.steps:
         raise InputError(f"--critic-warmup {critic.warmup}: with --steps {options.steps} the policy would never learn; give fewer")
@@ -38,16 +38,18 @@ def make_critic(options: Options, policy: Policy, start: ModelSource | str, **se
     critic = critic_of(options)
     if critic is None:
         return None
-    if isinstance(critic, choices.Trunk):
+    if isinstance(critic, choices.TrunkCritic):
         return TrunkValue(policy, clip=critic.clip)
     reseed(options.seed, "critic")  # a fresh adapter draws its weights
-    if isinstance(critic, choices.Adapter):
+    if isinstance(critic, choices.AdapterCritic):
         lora = replace(policy.lora, rank=critic.rank, alpha=2.0 * critic.rank) if policy.lora and critic.rank else policy.lora
         return AdapterValue(policy, lora=lora, clip=critic.clip)
     attention = settings.pop("attention", None)
     source = critic_source(options, find_model(start) if isinstance(start, str) else start)
     if isinstance(source, ModelInMemory):
-        raise InputError("a separate critic begins as the policy did, which is in memory once; give critic=Separate(model=PLACE), or trunk")
+        raise InputError(
+            "a separate critic begins as the policy did, which is in memory once; give SeparateCritic(model=PLACE), or TrunkCritic()"
+        )
     with watched(f"loading the critic, {source.in_words()}"):
         model = with_attention(source.load_model(settings.get("dtype", "fp32"), lora=policy.lora is not None, judges=True), attention)
     text = model.config.get_text_config()

@@ -19,9 +19,14 @@ from verifiers.input_error import InputError
 if TYPE_CHECKING:  # torch and transformers: only where there is something to plan
     from recipes.setup.memory import Facts, Memory
 
-RECIPES = {"quickstart": "recipes.quickstart", "grpo-math": "recipes.grpo_math", "grpo-tools": "recipes.grpo_tools"}
 _NAMES = ("sft", "dpo", "orpo", "kto", "reward-model")
 OFFLINE = {name: f"recipes.training.{name.replace('-', '_')}" for name in _NAMES}  # `prepared(config) -> (config, method)`
+RECIPES = {
+    "quickstart": "recipes.quickstart",
+    "grpo-math": "recipes.grpo_math",
+    "ppo": "recipes.ppo_math",
+    "grpo-tools": "recipes.grpo_tools",
+}
 ROUNDS = {name: f"recipes.training.{name}" for name in ("rft", "spin")}  # `planned(config) -> Planned`
 
 

@@ -9,7 +9,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from recipes import grpo_math
+from recipes import grpo_math, ppo_math
 from recipes.in_python.objects import Reward, Run, config_of, data_file, folder_of, given_problems, named, on_disk
 from recipes.setup.model_source import find_model
 from recipes.setup.resuming import resumed
@@ -40,13 +40,27 @@ def grpo(
     name, or rows with a prompt and (unless `reward` is a function) an answer. `held_out`: problems for evaluation. `resume`: the folder of
     an earlier run, which goes on with its own options and, where it keeps that, its own beginning; give it the same problems and reward.
     """
-    path, kept = folder_of(resume or run, "grpo"), _Kept()
+    asked = {"model": model, "problems": problems, "reward": reward, "tokenizer": tokenizer, "held_out": held_out}
+    return _online(grpo_math.Config, folder_of(resume or run, "grpo"), resume is not None, **asked, options=options)
+
+
+def ppo(*, problems: Any, run: str | Path | None = None, resume: str | Path | None = None, **given: Any) -> Run:
+    """PPO with a critic (`algorithm=PPO(critic=SeparateCritic())`): the options of `reckon ppo`; the rest as `grpo` has it."""
+    asked = {name: given.pop(name, None) for name in ("model", "reward", "tokenizer")} | {"held_out": given.pop("held_out", ())}
+    return _online(ppo_math.Config, folder_of(resume or run, "ppo"), resume is not None, problems=problems, **asked, options=given)
+
+
+def _online(
+    kind: Any, path: Path, resumes: bool, *, model: Any, problems: Any, reward: Reward | None, tokenizer: Any, held_out: Any,
+    options: dict[str, Any],
+) -> Run:  # fmt: skip
+    kept = _Kept()
     given, chosen = given_problems(problems, reward, held_out)
-    with named(model, tokenizer, None if resume is None else path) as place:
-        if resume is not None:
-            config = resumed(config_of(grpo_math.Config, options, resume=path))
+    with named(model, tokenizer, path if resumes else None) as place:
+        if resumes:
+            config = resumed(config_of(kind, options, resume=path))
         else:
-            config = config_of(grpo_math.Config, options, model=place, data="in-memory/problems", run=path, **chosen)
+            config = config_of(kind, options, model=place, data="in-memory/problems", run=path, **chosen)
         return kept.run(grpo_math.train(grpo_math.resolve(config), given=given, hand_over=kept), path)
 
 

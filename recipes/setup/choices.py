@@ -206,9 +206,10 @@ class GRPOPS(GRPO):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trunk:
+class TrunkCritic:
     """A value head on the policy: one forward and backward pass for both."""
 
+    word: ClassVar[str] = "trunk"
     prefix: ClassVar[str] = "critic_"
     coef: float = 0.1
     """Critic on the policy's trunk: what its loss counts beside the policy's."""
@@ -221,9 +222,10 @@ class Trunk:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adapter:
+class AdapterCritic:
     """A second adapter and a value head on the base under the policy's adapter."""
 
+    word: ClassVar[str] = "adapter"
     prefix: ClassVar[str] = "critic_"
     lr: float | None = None
     clip: float = 0.2
@@ -233,9 +235,10 @@ class Adapter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Separate:
+class SeparateCritic:
     """A model of its own with a value head, tuned as the policy is: an adapter or all parameters."""
 
+    word: ClassVar[str] = "separate"
     prefix: ClassVar[str] = "critic_"
     lr: float | None = None
     clip: float = 0.2
@@ -266,7 +269,7 @@ class PPO(GRPO):
     """Advantages to mean 0 and standard deviation 1 over the rollout's tokens."""
     kl_in: Literal["loss", "reward"] = "loss"
     """Where the KL of --kl-coef is: a term of the loss, or subtracted from each token's reward (k1)."""
-    critic: Trunk | Adapter | Separate = Trunk()
+    critic: TrunkCritic | AdapterCritic | SeparateCritic = TrunkCritic()
     """Who says what a text is worth: a head on the policy (trunk), a second adapter on its base, or a model of its own (separate)."""
 
 

@@ -92,7 +92,7 @@ def algorithm_of(options: Options) -> Algorithm:
         )
     except ValueError as error:
         raise InputError(str(error).replace("_", "-")) from error
-    if isinstance(critic, choices.Trunk):
+    if isinstance(critic, choices.TrunkCritic):
         algorithm = replace(algorithm, objective=with_value(algorithm.objective, coef=critic.coef, clip=critic.clip))
     if options.completions_per_problem < algorithm.min_completions:
         raise InputError(
@@ -140,7 +140,7 @@ def critic_schedule(options: Options) -> Schedule:
 
 def trunk_head(options: Options) -> ValueHead | None:
     """The value head of a policy that carries its critic; None where it does not."""
-    return ValueHead(lr_scale=critic_rate(options) / options.lr) if isinstance(critic_of(options), choices.Trunk) else None
+    return ValueHead(lr_scale=critic_rate(options) / options.lr) if isinstance(critic_of(options), choices.TrunkCritic) else None
 
 
 def check_prompts(problems: Sequence[Problem], chat: Chat, options: Options, context: int | None, *, skip: bool = False) -> list[Problem]:

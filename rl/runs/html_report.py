@@ -26,7 +26,7 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}pre{margin:0;white-space
 .right{color:#2c7a3f}.wrong,.no_answer{color:#b5382a}"""
 NUMBERS = (
     "eval/accuracy", "accuracy", "reward", "length", "entropy", "groups_dead", "truncated_share", "kl_reference", "sampler_kl",
-    "clipped_share", "grad_norm", "speed/tokens_per_s",
+    "clipped_share", "critic/explained", "critic/value", "grad_norm", "speed/tokens_per_s",
 )  # fmt: skip
 
 

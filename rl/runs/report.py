@@ -50,10 +50,9 @@ def is_number(value: Any) -> bool:
 
 
 def _plots_of(rows: Rows) -> dict[str, Any]:
-    if not is_offline(rows):
-        return _PLOTS
-    holds = {"preferences": "rewards/chosen", "judgement": "eval/auc", "reliability": "eval/ece"}
-    return {name: draw for name, draw in _OFFLINE_PLOTS.items() if name not in holds or any(holds[name] in row for row in rows)}
+    holds = {"preferences": "rewards/chosen", "judgement": "eval/auc", "reliability": "eval/ece", "critic": "critic/value"}
+    plots = _OFFLINE_PLOTS if is_offline(rows) else _PLOTS
+    return {name: draw for name, draw in plots.items() if name not in holds or any(holds[name] in row for row in rows)}
 
 
 def is_offline(rows: Rows) -> bool:
@@ -138,6 +137,15 @@ def _draw_groups(axes: Any, rows: Rows) -> None:
     axes.set_title("Groups: those that teach, and the dead ones")
 
 
+def _draw_critic(axes: Any, rows: Rows) -> None:
+    axes.plot(*_series_of(rows, "critic/explained"), color="#2c7a3f", label="share of the returns' variance explained beforehand")
+    axes.plot(*_series_of(rows, "critic/value"), color="#33658a", linewidth=1, label="mean value")
+    axes.plot(*_series_of(rows, "critic/return"), color="#86bbd8", linewidth=1, label="mean return")
+    axes.axhline(0, color="#222222", linewidth=0.5)
+    axes.set_ylim(-1, 1.2)
+    axes.set_title("Critic")
+
+
 def _draw_loss(axes: Any, rows: Rows) -> None:
     axes.plot(*_series_of(rows, "loss"), color="#7a9cc6", linewidth=1, label="of each step")
     steps, values = _series_of(rows, "eval/loss")
@@ -198,4 +206,5 @@ _PLOTS = {
     "entropy": _draw_entropy,
     "kl": _draw_kl,
     "groups": _draw_groups,
+    "critic": _draw_critic,
 }

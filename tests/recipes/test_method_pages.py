@@ -23,6 +23,7 @@ from rl.objectives.policy_gradient import KL, Correction
 from rl.objectives.preferences import preference
 from rl.objectives.reward_models import bradley_terry, outcome_bce, step_bce
 from rl.objectives.supervised import sft
+from rl.objectives.values import value_objective, with_value
 from verifiers.problem import Problem
 from verifiers.rewards.problem_file import row_reader
 
@@ -42,6 +43,11 @@ VALUES: dict[str, list[str]] = {  # of each page its formulas, in order
     "grpo": [
         *(describe_algorithm(online(name)) for name in ALGORITHMS if name not in ("raft", "pass-at-k", "best-of-n", "grpo-ps", "ppo")),
         describe_algorithm(online("grpo", kl=KL(0.04), correction=Correction(), entropy_coef=0.001)),
+    ],
+    "ppo": [
+        describe_algorithm(online("ppo")),
+        describe(value_objective()),
+        describe(with_value(online("ppo").objective, coef=0.1)),
     ],
     "best-of-n": [
         *(describe_algorithm(online("pass-at-k", baseline=baseline)) for baseline in PASS_AT_K),
