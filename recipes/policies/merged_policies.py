@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from recipes.setup.model_source import WARM_START, ModelSource, find_model, is_run, run_of
+from recipes.setup.model_source import IN_MEMORY, WARM_START, ModelSource, find_model, is_run, run_of
 from recipes.setup.starting_point import kept_start
 from recipes.spelling.flat_options import word_of
 from verifiers.atomic_files import read_file
@@ -162,7 +162,8 @@ def began_with(place: str, source: ModelSource) -> ModelSource | None:
     if run is not None:
         kept = kept_start(run) or (str(run / WARM_START) if (run / WARM_START).is_dir() else None)
         model = kept or json.loads(read_file(run / "config.json"))["options"].get("model")
-        return find_model(model) if isinstance(model, str) and model else None
+        known = isinstance(model, str) and model and not model.startswith(IN_MEMORY)  # an object of a Python program is gone
+        return find_model(model) if known else None
     return replace(source, adapter=None, merged=source.adapters[:-1]) if source.adapters else None
 
 

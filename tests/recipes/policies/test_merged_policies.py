@@ -262,3 +262,15 @@ def with_nan(model: Path, tmp_path: Path) -> Path:
     tensors["model.norm.weight"][0] = math.nan
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
+
+
+def test_a_run_of_a_programs_own_model_does_not_say_what_it_began_with(
+    grown: list[Path], model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(grown[0], run / "final")
+    (run / "config.json").write_text(json.dumps({"options": {"model": "in-memory/model-1"}}))
+    (run / "manifest.json").write_text(json.dumps({"status": "done"}))
+    assert "run does not say what it began with" in refused(capsys, tmp_path / "out", run, grown[1], "--how", "slerp")
+    shutil.copytree(model_folder, run / "base")  # as a run keeps it that is measured against it
+    assert merge(tmp_path / "out", run, "--eta", "0.5") == 0
