@@ -89,36 +89,52 @@ def reward_model(*, model: Any = None, data: Any = None, **options: Any) -> Run:
     return _offline("reward_model", model, data, **options)
 
 
-def rft(*, model: Any, problems: Any, tokenizer: Any = None, run: str | Path | None = None, **options: Any) -> Run:
+def rft(
+    *, model: Any = None, problems: Any = None, tokenizer: Any = None, run: str | Path | None = None, resume: str | Path | None = None,
+    **options: Any,
+) -> Run:  # fmt: skip
     """Rounds of sampling, keeping right answers and learning from them: the options of `reckon rft`. Rewards are names here."""
     from recipes.training import rft as command
 
-    return _in_rounds(command, "rft", model, problems, tokenizer, run, options)
+    return _in_rounds(command, "rft", model, problems, tokenizer, run, resume, options)
 
 
-def warp(*, model: Any, problems: Any, tokenizer: Any = None, run: str | Path | None = None, **options: Any) -> Run:
+def warp(
+    *, model: Any = None, problems: Any = None, tokenizer: Any = None, run: str | Path | None = None, resume: str | Path | None = None,
+    **options: Any,
+) -> Run:  # fmt: skip
     """Several policies from one start, merged, in rounds: the options of `reckon warp`. Rewards are names here.
 
     Policies are trained from copies: a loaded model stays as it is.
     """
     from recipes.policies import warp as command
 
-    return _in_rounds(command, "warp", model, problems, tokenizer, run, options)
+    return _in_rounds(command, "warp", model, problems, tokenizer, run, resume, options)
 
 
-def _in_rounds(command: Any, name: str, model: Any, problems: Any, tokenizer: Any, run: str | Path | None, options: Any) -> Run:
+def _in_rounds(
+    command: Any, name: str, model: Any, problems: Any, tokenizer: Any, run: str | Path | None, resume: str | Path | None, options: Any
+) -> Run:
     from rl.learning.adapters import saved_lora
     from rl.learning.policy import Policy
 
-    path = folder_of(run, name)
-    with named(model, tokenizer) as place:
-        data = data_file(problems, path, "problems", overwrite=bool(options.get("overwrite")))
-        config = config_of(command.Config, options, model=on_disk(place, path), data=(data,) if name == "warp" else data, run=path)
-        if command.run(config):
-            raise KeyboardInterrupt(f"the run was interrupted; continue it with reckon {name} --resume {path}")
-        source = find_model(str(path))
-        lora = saved_lora(source.adapter) if source.adapter else None
-        policy, (chat, _) = Policy(source.load_model("fp32", lora=lora is not None), lora=lora), chat_of(config, source)
+    path = folder_of(resume or run, name)
+    if isinstance(options.get("reward"), str):
+        options = {**options, "reward": (options["reward"],)}
+    if resume is not None:  # all that it needs is in its folder
+        config = config_of(command.Config, options, resume=path)
+    else:
+        if problems is None:
+            raise InputError("problems is missing; give a file, a data set's name, or rows")
+        with named(model, tokenizer) as place:
+            data = data_file(problems, path, "problems", overwrite=bool(options.get("overwrite")))
+            config = config_of(command.Config, options, model=on_disk(place, path), data=(data,) if name == "warp" else data, run=path)
+    if command.run(config):
+        raise KeyboardInterrupt(f"the run was interrupted; continue it with resume={str(path)!r}")
+    source = find_model(str(path))
+    lora = saved_lora(source.adapter) if source.adapter else None
+    policy = Policy(source.load_model("fp32", lora=lora is not None), lora=lora)
+    chat, _ = chat_of(resumed(config), source)
     policy.chat = chat
     return Run(path, policy, chat)
 

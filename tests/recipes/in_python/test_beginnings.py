@@ -67,8 +67,14 @@ def _grpo(made: dict[str, Any], run: Path, **options: Any) -> reckon.Run:
     return reckon.grpo(**{**made, **given, **options})  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("tune", [reckon.Full(), reckon.Lora(rank=2)])
-@pytest.mark.parametrize("begin", [_dpo, _grpo])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("begin", "tune"),
+    [(_dpo, reckon.Full()), (_grpo, reckon.Lora(rank=2)), pytest.param(_grpo, reckon.Full(), marks=SLOW),
+     pytest.param(_dpo, reckon.Lora(rank=2), marks=SLOW)],
+)  # fmt: skip
 def test_a_run_goes_on_against_what_it_began_as_though_the_model_has_learnt_since(
     begin: Any, tune: Any, made: dict[str, Any], interrupt: Callable[[int], None], tmp_path: Path
 ) -> None:
@@ -201,3 +207,22 @@ def test_rounds_begin_with_the_model_that_was_given(made: dict[str, Any], tmp_pa
         made["model"].lm_head.weight[0, 0] += 1e-3
     with pytest.raises(InputError, match="run-model holds another model than the one given"):
         training.rft(**made, problems=PROBLEMS, run=tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_rounds_go_on_with_what_is_in_their_folder(made: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def even(problem, response):\n    return len(response) % 2 == 0\n")
+    before = {name: tensor.clone() for name, tensor in made["model"].state_dict().items()}
+    first = reckon.rft(
+        **made, problems=PROBLEMS, run=tmp_path / "run", reward=f"{tmp_path}/mine.py:even", engine=reckon.HF(), steps=1, warmup=0, lr=1e-2,
+        completions_per_problem=4, max_completion_length=4, examples_per_step=4, keep_truncated=True, system_prompt="", workers=1,
+        tune=reckon.Lora(rank=2),
+    )  # fmt: skip
+    assert all(torch.equal(before[name], tensor) for name, tensor in made["model"].state_dict().items()), "it stays as it is"
+    second = reckon.rft(resume=tmp_path / "run", rounds=2)
+    assert [row["step"] for row in second.metrics] == [0, 1, 2]
+    assert second.chat.system_prompt == first.chat.system_prompt == ""
+    base = json.loads((second.final / "adapter_config.json").read_text())["base_model_name_or_path"]
+    assert base == str(tmp_path / "run-model")
+    with pytest.raises(InputError, match="problems is missing"):
+        reckon.rft(**made, run=tmp_path / "other")
