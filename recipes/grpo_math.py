@@ -142,7 +142,7 @@ def train(
             chat, context = load_chat(config)
             problems = online.check_prompts(problems, chat, config, context, skip=config.skip_long_prompts)
             held_out = online.check_prompts(held_out, chat, config, context, skip=config.skip_long_prompts)
-            needed = lora is not None or "ref_logp" in algorithm.objective.reads
+            needed = lora is not None or algorithm.needs_reference
             disk = _disk_bytes(config, needed=needed)
             online.check_place(config, needed_bytes=disk)
             verify = given.verify if given else None

@@ -76,8 +76,7 @@ def plan(config: Options, facts: "Facts") -> str:
         bf16=facts.dtype == "bf16",
         checkpointing=facts.gradient_checkpointing,
         micro_batch=micro_batch_tokens(config, facts.longest_prompt + config.max_completion_length),
-        copy_reference="ref_logp" in algorithm.objective.reads
-        and (facts.lora is None or isinstance(config.kl and config.kl.reference, MovingAverage)),
+        copy_reference=algorithm.needs_reference and (facts.lora is None or isinstance(config.kl and config.kl.reference, MovingAverage)),
         sequences=min(facts.max_sequences, completions),
         length=facts.longest_prompt + config.max_completion_length,
     )

@@ -244,7 +244,7 @@ def make_policy(
         tokens_per_micro_batch=options.tokens_per_micro_batch,
         **settings,
     )
-    if "ref_logp" not in (*algorithm.objective.reads, *algorithm.reads):
+    if not algorithm.needs_reference:
         return policy, None
     if options.kl and isinstance(options.kl.reference, choices.MovingAverage):
         return policy, MovingAverage(policy, decay=options.kl.reference.decay)

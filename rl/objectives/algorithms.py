@@ -43,6 +43,11 @@ class Algorithm:
     max_refills: int = 0
     """Dynamic sampling: groups whose verdicts agree are replaced by fresh problems, in at most this many further rounds a step."""
 
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the loss or the credit is measured against a reference."""
+        return "ref_logp" in (*self.objective.reads, *self.reads)
+
 
 def online(token_loss: LossFn, weight: WeightFn, credit: CreditFn, **facts: Any) -> Algorithm:
     """A policy-gradient algorithm. `facts`: Algorithm's other fields."""

@@ -58,6 +58,10 @@ def _dpo(made: dict[str, Any], run: Path, **options: Any) -> reckon.Run:
     return reckon.dpo(**{**made, "data": PAIRS, "run": run, **OFFLINE, **options})  # type: ignore[no-any-return]
 
 
+def _ppo(made: dict[str, Any], run: Path, **options: Any) -> reckon.Run:
+    return _grpo(made, run, algorithm=reckon.PPO(kl_in="reward"), **options)
+
+
 def _grpo(made: dict[str, Any], run: Path, **options: Any) -> reckon.Run:
     given = {
         "problems": PROBLEMS, "reward": lambda problem, response: float(len(response) % 2), "run": run, "engine": reckon.HF(), "steps": 3,
@@ -73,7 +77,7 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     ("begin", "tune"),
     [(_dpo, reckon.Full()), (_grpo, reckon.Lora(rank=2)), pytest.param(_grpo, reckon.Full(), marks=SLOW),
-     pytest.param(_dpo, reckon.Lora(rank=2), marks=SLOW)],
+     pytest.param(_dpo, reckon.Lora(rank=2), marks=SLOW), (_ppo, reckon.Full())],
 )  # fmt: skip
 def test_a_run_goes_on_against_what_it_began_as_though_the_model_has_learnt_since(
     begin: Any, tune: Any, made: dict[str, Any], interrupt: Callable[[int], None], tmp_path: Path

@@ -375,3 +375,12 @@ def test_the_command_line_names_every_algorithm() -> None:
     from recipes.spelling.flat_options import word_of
 
     assert [word_of(choice) for choice in typing.get_args(Algorithm)] == list(ALGORITHMS)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "wanted"),
+    [("grpo", {}, False), ("grpo", {"kl": KL(0.1)}, True), ("ppo", {}, False), ("ppo", {"kl": KL(0.1)}, True),
+     ("ppo", {"reward_kl": 0.1}, True)],
+)  # fmt: skip
+def test_what_is_measured_against_a_reference_says_so_wherever_its_kl_is(name, options, wanted):
+    assert named(name, max_completion_length=8, **options).needs_reference is wanted
