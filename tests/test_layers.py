@@ -88,12 +88,12 @@ ROOMS = {
     ),
     "verifiers.rewards": Room(
         "names and rows to verifiers and problems",
-        "combined_rewards gold_answers load_reward named_functions problem_file reward_kinds reward_text",
+        "combined_rewards gold_answers load_reward named_functions problem_file reward_endpoint reward_kinds reward_model reward_text",
         ".mathematics.equality .response_text",
     ),
     "verifiers.steps": Room(
         "a response in steps, and a score of each: steps, arithmetic",
-        "",
+        "step_text",
         ".mathematics.answer_reading .mathematics.equality .rewards",
     ),
     "verifiers.worker_pool": Room(
@@ -194,8 +194,8 @@ ROOMS = {
     ),
     "rl.examples": Room(
         "written text to token sequences with masks: what trains, shown, and what each step sees of it",
-        "batches example intake mask_view written",
-        ".loop .objectives rollout verifiers.rewards",
+        "batches example intake mask_view text_judge written",
+        ".learning .loop .objectives rollout verifiers.rewards",
     ),
     "rl.runs": Room(
         "a run on disk, and how it looks",
@@ -215,8 +215,9 @@ ROOMS = {
     "recipes.setup": Room(
         "objects from options",
         "arithmetic choices command_line memory model_card model_source online options problem_mixture problem_set problem_source "
-        "resuming starting_point",
-        ".spelling rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.worker_pool",
+        "resuming reward_models starting_point",
+        ".spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.steps "
+        "verifiers.worker_pool",
     ),
     "recipes.actors": Room(
         "who acts beside the policy: engines, critics",

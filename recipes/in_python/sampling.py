@@ -11,6 +11,7 @@ from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
     from rl.loop.evaluate import Accuracy
+    from rollout.chat import Chat
     from rollout.player import Group
 
 
@@ -54,12 +55,13 @@ def evaluate(
     engine = HFEngine(pad_id=chat.pad_id, decode=chat.decode_all)
     engine.load_policy(policy.weights(), policy.version)
     with ExitStack() as opened:
-        verify = objects.verify or opened.enter_context(_pool(names["reward"])).verify_many
+        verify = objects.verify or opened.enter_context(_pool(names["reward"], chat)).verify_many
         player = Player(engine, chat, Sampling(max_completion_length or 1024, stop_ids=chat.stop_ids), verify)
         return evaluate(list(objects.problems), player)[0]
 
 
-def _pool(rewards: Sequence[str]) -> Any:
+def _pool(rewards: Sequence[str], chat: "Chat") -> Any:
+    from recipes.setup.reward_models import reward_models
     from verifiers.worker_pool.verifier_pool import VerifierPool
 
-    return VerifierPool(rewards)
+    return reward_models(chat, rewards).around(VerifierPool(rewards))

@@ -15,6 +15,7 @@ from recipes.setup.options import Options, check_options, optimizer_of, refuse_r
 from recipes.setup.problem_mixture import sets_of
 from recipes.setup.resuming import steps_done, with_changes
 from recipes.setup.reward_code import changed, reward_code
+from recipes.setup.reward_models import RewardModels, reward_models
 from recipes.spelling.flat_options import flat_values, word_of
 from recipes.spelling.option_values import flag_of
 from rl.learning.adapters import Lora
@@ -52,6 +53,7 @@ from verifiers.worker_pool.verifier_pool import VerifierPool
 
 TRIALS = 3
 _WRONG = "I do not know. 0"
+_SCORE_STEPS = frozenset({"steps", "reward_model"})
 _WRONG_STEPS = "Let me see.\n\nFirst, 1 + 1 = 3.\n\nThen I do not know.\n\n0"
 DECLINED = as_verdict(None).detail
 CRITIC_FASTER = 10.0
@@ -321,16 +323,17 @@ def verifier_pool(options: Options, problems: Sequence[Problem]) -> VerifierPool
     functions = {name for spec in options.reward or {problem.verifier for problem in problems} for name in _functions_in(spec)}
     _require_step_scores(options, functions)
     with ExitStack() as stack:  # the workers end if a trial fails
-        pool = stack.enter_context(VerifierPool(options.reward, workers=options.workers, deadline=options.deadline))
+        models = reward_models(options, options.reward or {problem.verifier for problem in problems})
+        pool = stack.enter_context(models.around(VerifierPool(options.reward, workers=options.workers, deadline=options.deadline)))
         for problem in problems[:TRIALS]:
             try_gold(pool, problem)
-        said = (_WRONG, _WRONG_STEPS) if "steps" in functions else (_WRONG,)
+        said = (_WRONG, _WRONG_STEPS) if functions & _SCORE_STEPS else (_WRONG,)
         wrong = [(problem, response) for problem in problems[:TRIALS] for response in said]
         for (problem, response), verdict in zip(wrong, pool.verify_many(wrong), strict=True):
             if verdict.status is Status.CRASH and verdict.detail != DECLINED:
                 raise InputError(f"{verdict.detail}, on problem {problem.id} with the response {response!r}")
         for problem in problems[:1]:
-            _try_inside(options, problem)
+            _try_inside(options, problem, models)
         stack.pop_all()
     return pool
 
@@ -345,14 +348,14 @@ def _require_step_scores(options: Options, functions: Collection[str]) -> None:
     """Raises InputError where the algorithm learns from steps alone, and none of our verifiers that run scores any."""
     algorithm = getattr(options, "algorithm", None)
     alone = isinstance(algorithm, choices.GRPOPS) and not algorithm.outcome_weight
-    if alone and "steps" not in functions and not any(":" in name for name in functions):
+    if alone and not _SCORE_STEPS.intersection(functions) and not any(":" in name for name in functions):
         raise InputError(
             f"--algorithm grpo-ps learns from the scores of steps, and {', '.join(sorted(functions))} gives none; give --reward "
-            "'steps(arithmetic)' or another way to score them, or --outcome-weight"
+            "'steps(arithmetic)', 'reward_model(PLACE)' of a process reward model, or another way to score them, or --outcome-weight"
         )
 
 
-def _try_inside(options: Options, problem: Problem) -> None:
+def _try_inside(options: Options, problem: Problem, models: RewardModels) -> None:
     """Each reward that another one runs, alone: a gate, which refuses a bare gold answer, would hide that it works on nothing.
 
     It may rely on the gate before it, so it is tried on the gold answer and on the same in tags, and one verdict is enough.
@@ -360,7 +363,7 @@ def _try_inside(options: Options, problem: Problem) -> None:
     specs = options.reward or (problem.verifier,)
     inside = dict.fromkeys(str(reward) for spec in specs for reward in rewards_in(spec))
     trials = [replace(problem, verifier=reward) for reward in inside if reward not in specs]
-    with VerifierPool(workers=1, deadline=options.deadline) as pool:
+    with models.around(VerifierPool(workers=1, deadline=options.deadline)) as pool:
         for trial in trials:
             gold = gold_response(trial)
             verdicts = pool.verify_many([(trial, gold), (trial, f"<think>\n{gold}\n</think>\n<answer>\n{gold}\n</answer>")])

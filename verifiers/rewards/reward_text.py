@@ -25,6 +25,8 @@ from verifiers.verdict import StepScorer, Verifier
 
 _KEYWORD = re.compile(r"([A-Za-z_]\w{0,80})\s*=\s*", re.ASCII)
 _CALL = re.compile(r"[\w.:/-]+\(")
+_OF_A_PLACE = {"reward_model": "model"}
+"""Rewards whose first argument is a place, without its keyword, and no reward."""
 _MOST = 4000  # characters of a spec
 _DEEPEST = 8
 _LONGEST_INTEGER = 30  # characters
@@ -41,7 +43,9 @@ class Spec:
     """Keyword and value, as text; quotes are still there."""
 
     def __str__(self) -> str:
-        inside = [*map(str, self.parts), *(f"{name}={value}" for name, value in self.parameters)]
+        given = dict(self.parameters)
+        place = [given.pop(_OF_A_PLACE[self.name])] if _OF_A_PLACE.get(self.name) in given else []
+        inside = [*place, *map(str, self.parts), *(f"{name}={value}" for name, value in given.items())]
         return f"{self.name}({', '.join(inside)})" if inside else self.name
 
 
@@ -74,6 +78,8 @@ def parse(text: str, depth: int = 0) -> Spec:
     parts: list[Spec] = []
     parameters: list[tuple[str, str]] = []
     name, arguments = found
+    if name in _OF_A_PLACE and arguments and not _KEYWORD.match(arguments[0]):
+        parameters.append((_OF_A_PLACE[name], arguments.pop(0)))
     for argument in arguments:
         if keyword := _KEYWORD.match(argument):
             if keyword[1] in dict(parameters):

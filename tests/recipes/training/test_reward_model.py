@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -98,7 +99,7 @@ def test_the_head_is_beside_the_adapter_and_says_its_kind(kind: str, straight: d
     assert weight.abs().sum() > 0
 
 
-@pytest.mark.parametrize("kind", ["outcome-pairs", "process"])
+@pytest.mark.parametrize("kind", ["process"])
 def test_killed_and_resumed_it_is_the_same_to_the_last_bit(
     kind: str, begin: Callable[..., int], straight: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -210,8 +211,6 @@ def test_a_step_that_ends_outside_is_one_line(begin: Callable[..., int], tmp_pat
 def test_a_damaged_head_is_one_line(
     begin: Callable[..., int], straight: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     folder = tmp_path / "adapter"
     shutil.copytree(straight["outcome"] / "final", folder)
     (folder / FILE).write_bytes(b"no tensors")
