@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from recipes.setup.model_source import IN_MEMORY
 from verifiers.atomic_files import read_file
 
 DEFAULTS_SAY_NOTHING = (None, "", False, [], ())
@@ -86,6 +87,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):  # a choice and what belongs to it
         return ", ".join(f"{key} {_shown(each)}".removeprefix("name ") for key, each in value.items() if _worth_saying(key, each))
     text = " ".join(str(value).split())
+    if text.startswith(IN_MEMORY):
+        return "of a Python program"
     return text.rpartition("/")[2] if text.startswith("/") else text
 
 

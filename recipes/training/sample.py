@@ -21,7 +21,7 @@ from recipes.actors.engines import make_engine, with_engine
 from recipes.selection.problem_difficulty import SolveRate, summary
 from recipes.setup.choices import Auto, Engine
 from recipes.setup.command_line import guarded, parse_options
-from recipes.setup.model_source import find_model
+from recipes.setup.model_source import IN_MEMORY, find_model
 from recipes.setup.options import Reward, TemplateArgument, absolute, check_numbers
 from recipes.setup.problem_set import BOXED, Given, resolve_dtype, with_good_golds
 from recipes.setup.problem_source import load_problems
@@ -264,7 +264,8 @@ def _prepare(config: Config, opened: ExitStack, given: Given | None) -> "tuple[P
     for place in (folder.path, folder.rollouts.folder):
         remove_leftovers(place)
     player = online.make_player(config, engine, chat, verify)
-    folder.rollouts.source = Source.of(config.model, player)
+    name = policy.name if config.model.startswith(IN_MEMORY) else config.model  # "" for a program's own that has none
+    folder.rollouts.source = Source.of(name, player)
     return player, problems, folder
 
 

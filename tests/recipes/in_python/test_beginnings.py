@@ -189,6 +189,17 @@ def test_tied_weights_and_half_precision_stand_where_they_were_saved(
     assert not stands_at(model, "nobody/nothing")
 
 
+def test_samples_of_a_nameless_model_have_no_invented_name(made: dict[str, Any], tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    reckon.sample(
+        **made, problems=PROBLEMS[:1], reward=lambda problem, response: 1.0, run=tmp_path / "run", engine=reckon.HF(),
+        completions_per_problem=2, max_completion_length=3, system_prompt="",
+    )  # fmt: skip
+    (file,) = (tmp_path / "run" / "rollouts").glob("*.parquet")
+    assert pq.read_table(file)["model"].to_pylist() == ["", ""]
+
+
 # --- rounds ------------------------------------------------------------------------------------------------------------------
 
 
