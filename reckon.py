@@ -12,13 +12,13 @@ from importlib import import_module
 from typing import Any
 
 _PLACES = {
-    **dict.fromkeys(("grpo", "ppo", "sft", "dpo", "orpo", "kto", "reward_model", "rft", "warp"), "recipes.in_python.training"),
+    **dict.fromkeys(("grpo", "ppo", "sft", "dpo", "orpo", "kto", "reward_model", "rft", "warp", "distill"), "recipes.in_python.training"),
     **dict.fromkeys(("sample", "evaluate"), "recipes.in_python.sampling"),
     "Run": "recipes.in_python.objects",
     "find_model": "recipes.setup.model_source",
     **dict.fromkeys(
         ("HF", "VLLM", "Auto", "Server", "Ray", "Lora", "Full", "KL", "Initial", "MovingAverage", "GRPO", "DrGRPO", "DAPO", "GSPO", "CISPO",
-         "RLOO", "ReinforcePP", "ReinforcePPBaseline", "MaxRL", "RAFT", "PassAtK", "BestOfN", "GRPOPS", "PPO",
+         "RLOO", "ReinforcePP", "ReinforcePPBaseline", "MaxRL", "RAFT", "PassAtK", "BestOfN", "GRPOPS", "PPO", "Sampled", "TopK",
          "TrunkCritic", "AdapterCritic", "SeparateCritic", "Truncate", "Mask", "TensorBoard", "WandB", "Trackio"),
         "recipes.setup.choices",
     ),

@@ -132,6 +132,7 @@ def train(
             config = with_engine(config)
             problems, held_out = (list(given.problems), list(given.held_out)) if given else load_data(config)
             from recipes.actors.critics import check_critic, make_critic, write_critic
+            from recipes.actors.teachers import check_teacher, make_teacher
             from recipes.setup import online  # torch and transformers: only once the cheap mistakes are ruled out
 
             config = replace(config, dtype=resolve_dtype(config))  # a run that is resumed elsewhere computes as it began
@@ -140,6 +141,7 @@ def train(
             lora = starting_point.lora_of(config, source)
             check_critic(config, adapted=lora is not None)
             chat, context = load_chat(config)
+            check_teacher(config, chat)
             problems = online.check_prompts(problems, chat, config, context, skip=config.skip_long_prompts)
             held_out = online.check_prompts(held_out, chat, config, context, skip=config.skip_long_prompts)
             needed = lora is not None or algorithm.needs_reference
@@ -162,6 +164,7 @@ def train(
             from rl.loop.evaluate import evaluate, evaluation_metrics
 
             longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
+            teacher = make_teacher(config, policy, chat, opened, longest=longest, dtype=config.dtype)
             sampler = make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)
             engine = opened.enter_context(closing(equip(sampler, chat)))
             told = with_place(config, source, needed=needed)
@@ -172,7 +175,7 @@ def train(
         player = online.make_player(config, engine, chat, verify)
         outcome = online.train_online(
             config, name=word_of(type(config.algorithm)), run=folder, algorithm=algorithm, policy=policy, reference=reference,
-            player=player, problems=problems, critic=critic, stream=stream,
+            player=player, problems=problems, critic=critic, teacher=teacher, stream=stream,
             evaluate=lambda: evaluation_metrics({name: evaluate(part, player, what=f"{name} problems")[0] for name, part in sets.items()}),
         )  # fmt: skip
         print(online.summary(outcome, folder), file=sys.stderr)

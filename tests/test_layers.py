@@ -168,7 +168,7 @@ ROOMS = {
     ),
     "rollout.engines": Room(
         "transformers, vLLM here and behind a server, Ray, and one without a model",
-        "hf_engine policy_tensors ray_engines vllm_engine vllm_server",
+        "hf_engine policy_tensors ray_engines served_scores vllm_engine vllm_server",
         "rollout",
     ),
     "rollout.tools": Room(
@@ -178,18 +178,18 @@ ROOMS = {
     ),
     "rl.objectives": Room(
         "pure maths, no model",
-        "algorithms batch credit objective policy_gradient preferences reward_models supervised values",
+        "algorithms batch credit distillation objective policy_gradient preferences reward_models supervised values",
         "",
     ),
     "rl.learning": Room(
         "who holds parameters",
-        "adapters critic kept_scores learner merging model_loading policy reference schedule scoring starting_model token_terms "
+        "adapters critic kept_scores learner model_loading policy reference schedule scoring starting_model teacher token_terms "
         "update_stats value_heads",
         ".objectives rollout rollout.engines",
     ),
     "rl.interpolation": Room(
-        "several models to one: spherical and straight means of what they learnt, TIES, DARE, part of the way back",
-        "merged_models task_vectors weight_files",
+        "models to one plain model: adapters merged; spherical and straight means of what several learnt, TIES, DARE, part of the way back",
+        "merged_models merging task_vectors weight_files",
         ".learning rollout",
     ),
     "rl.examples": Room(
@@ -220,8 +220,8 @@ ROOMS = {
         "verifiers.worker_pool",
     ),
     "recipes.actors": Room(
-        "who acts beside the policy: engines, critics",
-        "critics engines",
+        "who acts beside the policy: engines, critics, teachers",
+        "critics engines same_tokenizer teachers",
         ".setup .spelling rl.learning rl.loop rollout rollout.engines",
     ),
     "recipes.selection": Room(
@@ -247,15 +247,15 @@ ROOMS = {
         ".actors .selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout verifiers.rewards",
     ),
     "recipes.policies": Room(
-        "one policy out of others: merges, WARP",
-        "merged_policies warp",
-        "recipes .setup .spelling .training rl.interpolation rl.learning rl.loop rollout",
+        "one policy out of others: distillation, merges, WARP",
+        "distill merged_policies warp",
+        "recipes .actors .setup .spelling .training rl.interpolation rl.learning rl.loop rollout",
     ),
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .policies .selection .setup .spelling .training rl.learning rl.objectives rl.runs rollout "
-        "verifiers.mathematics.answer_reading verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
+        "data_pipeline.commands recipes .policies .selection .setup .spelling .training rl.interpolation rl.objectives rl.runs "
+        "rollout verifiers.mathematics.answer_reading verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
         "verifiers.worker_pool",
     ),
 }

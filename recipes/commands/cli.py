@@ -23,6 +23,7 @@ COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or
     "reward-model": ("recipes.training.reward_model", "a reward model: pairs of answers, right and wrong ones, or labelled steps"),
     "rft": ("recipes.training.rft", "rounds of sampling, keeping right answers and learning from them: RFT, STaR, ReST-EM"),
     "spin": ("recipes.training.spin", "rounds of the data's answers against the model's own, by DPO: self-play"),
+    "distill": ("recipes.policies.distill", "the policy's own samples, by what a teacher thinks of them: on-policy distillation"),
     "warp": ("recipes.policies.warp", "rounds of several policies from one start, merged by spherical interpolation (WARP)"),
     "data": ("recipes.selection.data_command", "training data out of stored rollouts: sft, pairs, difficulty"),
     "plan": ("recipes.commands.plan", "what a recipe would do: options, loss, tokens, memory; without running it"),

@@ -201,9 +201,14 @@ def _problems(rows: Any, *, checked: bool) -> list[Problem]:
     if all(isinstance(row, Problem) for row in listed):
         return listed
     with_answers = [dict(row) for row in listed]
-    if checked or all(any(name in row for name in ("answer", "gold", "solution")) for row in with_answers):
+    if checked or all(map(has_answer, with_answers)):
         return list(problems_of(((f"row {number}", row) for number, row in enumerate(with_answers)), source="problems"))
     return [_unchecked(row, number) for number, row in enumerate(with_answers)]
+
+
+def has_answer(row: Any) -> bool:
+    """Whether a row, or a problem, has what a verifier compares with."""
+    return isinstance(row, Problem) or any(name in row for name in ("answer", "gold", "solution"))
 
 
 def _unchecked(row: dict[str, Any], number: int) -> Problem:

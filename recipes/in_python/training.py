@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes import grpo_math, ppo_math
-from recipes.in_python.objects import Reward, Run, config_of, data_file, folder_of, given_problems, named, on_disk
+from recipes.in_python.objects import Reward, Run, config_of, data_file, folder_of, given_problems, has_answer, named, on_disk
 from recipes.setup.model_source import find_model
 from recipes.setup.resuming import resumed
 from recipes.setup.starting_point import chat_of
@@ -62,6 +62,29 @@ def _online(
         else:
             config = config_of(kind, options, model=place, data="in-memory/problems", run=path, **chosen)
         return kept.run(grpo_math.train(grpo_math.resolve(config), given=given, hand_over=kept), path)
+
+
+def distill(
+    *, teacher: Any = None, problems: Any, model: Any = None, tokenizer: Any = None, reward: Reward | None = None, held_out: Any = (),
+    run: str | Path | None = None, resume: str | Path | None = None, **options: Any,
+) -> Run:  # fmt: skip
+    """On-policy distillation from `teacher` (a hub id, a folder, a Run, a server's address): the options of `reckon distill`.
+
+    `problems`: as `grpo` has them; rows without an answer are not judged, and teach all the same. The rest: as `grpo` has it.
+    """
+    from recipes.policies import distill as command
+
+    path, kept = folder_of(resume or run, "distill"), _Kept()
+    rows = problems if isinstance(problems, str | Path) else list(problems)
+    judged = bool(options.pop("judged", reward is not None or isinstance(rows, str | Path) or all(map(has_answer, rows))))
+    given, chosen = given_problems(rows, reward if judged else command.unjudged, held_out)
+    own = {"teacher": str(teacher.path if isinstance(teacher, Run) else teacher)} if teacher is not None else {}
+    with named(model, tokenizer, None if resume is None else path) as place:
+        if resume is not None:
+            config = resumed(config_of(command.Config, options, resume=path))
+        else:
+            config = config_of(command.Config, options, model=place, data="in-memory/problems", run=path, **own, **chosen)
+        return kept.run(command.train(command.resolve(config), given=given, hand_over=kept), path)
 
 
 def sft(*, model: Any = None, data: Any = None, **options: Any) -> Run:

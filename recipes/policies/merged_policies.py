@@ -80,7 +80,7 @@ def merge_policies(
     tokenizer, shape = sources[0].load_tokenizer(), sources[0].load_shape()
     from rl.interpolation import task_vectors
     from rl.interpolation.merged_models import Blend, write_merged
-    from rl.learning.merging import WIDTHS
+    from rl.interpolation.merging import WIDTHS
 
     names = {width: name for name, width in WIDTHS.items()}
     width = names.get(shape.dtype, "fp32") if dtype == "auto" else dtype
@@ -127,7 +127,7 @@ def _plain(source: ModelSource, folder: Path) -> Iterator[Path]:
     if not source.adapters and not source.gguf and has_weights(Path(source.base)):
         yield Path(source.base)
         return
-    from rl.learning.merging import write_plain_model
+    from rl.interpolation.merging import write_plain_model
 
     stored = None if source.gguf else source.load_shape().dtype
     write_plain_model(

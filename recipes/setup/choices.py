@@ -195,6 +195,23 @@ class BestOfN(GRPO):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sampled(GRPO):
+    """Distillation by what the teacher thinks of the sampled token."""
+
+    to_go: bool = False
+    """A token answers for what follows it too: without bias for whole sequences, and noisier."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopK:
+    """Distillation by the KL over the teacher's most likely tokens, and all others as one."""
+
+    word: ClassVar[str] = "top-k"
+    k: int = 64
+    """Tokens of the teacher that are singled out."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GRPOPS(GRPO):
     """GRPO with process supervision: a reward such as steps(arithmetic) scores each step, arXiv:2402.03300, section 4.1.3."""
 

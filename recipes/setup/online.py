@@ -25,12 +25,14 @@ from rl.learning.model_loading import with_attention
 from rl.learning.policy import Policy
 from rl.learning.reference import MovingAverage, Reference, initial_reference
 from rl.learning.schedule import Schedule
+from rl.learning.teacher import Teacher
 from rl.loop.problem_stream import Stream
 from rl.loop.seeds import reseed
 from rl.loop.silence import SecondLook
 from rl.loop.train import Loop, train
 from rl.objectives.algorithms import Algorithm, named
 from rl.objectives.credit import UnfitReward
+from rl.objectives.distillation import DISTILLATIONS
 from rl.objectives.policy_gradient import KL, Correction, k1, k2, k3
 from rl.objectives.values import with_value
 from rl.runs.html_report import write_report
@@ -90,6 +92,7 @@ def algorithm_of(options: Options) -> Algorithm:
             kl=kl,
             correction=correction,
             entropy_coef=options.entropy_coef,
+            among=DISTILLATIONS if algorithm_name in DISTILLATIONS else None,
             **own,
         )
     except ValueError as error:
@@ -270,6 +273,7 @@ def train_online(
     player: Player,
     problems: Sequence[Problem],
     critic: Critic | None = None,
+    teacher: Teacher | None = None,
     stream: Stream | None = None,
     evaluate: Callable[[], Mapping[str, float]] = dict,
 ) -> Outcome:
@@ -301,7 +305,7 @@ def train_online(
         try:
             position = train(
                 loop=loop, policy=policy, player=player, problems=problems, algorithm=algorithm, run=run, tracker=tracker,
-                reference=reference, critic=critic, stream=stream, evaluate=evaluate, second_look=_second_look(options),
+                reference=reference, critic=critic, teacher=teacher, stream=stream, evaluate=evaluate, second_look=_second_look(options),
             )  # fmt: skip
         except (Diverged, UnfitReward, SamplerIsNotThePolicy) as error:
             run.write_manifest(status="diverged", detail=str(error))

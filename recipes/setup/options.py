@@ -157,7 +157,7 @@ def check_options(options: Options) -> None:
         raise InputError(f"--overlong-cache {cache} is longer than --max-completion-length; the penalty would never be 0")
 
 
-READ = ("data", "eval_data", "eval", "reference_model", "reference_scores", "reward", "environment", "tools")
+READ = ("data", "eval_data", "eval", "teacher", "reference_model", "reference_scores", "reward", "environment", "tools")
 """Options that name files, with what may stand around the place: NAME=FILE, FILE=WEIGHT, FILE:FUNCTION. `start_of` looks at --model."""
 
 

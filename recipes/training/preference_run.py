@@ -4,9 +4,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from recipes.actors.same_tokenizer import check_same_tokenizer
 from recipes.training.offline_options import OfflineOptions
 from recipes.training.offline_run import Method, Rows
-from recipes.training.references import check_same_tokenizer, make_reference
+from recipes.training.references import OPTION, make_reference
 from rl.examples.example import Intake
 from rl.examples.intake import Limits, preference_examples
 from rl.examples.written import Fields
@@ -25,7 +26,7 @@ def preference_method(name: str, options: OfflineOptions, objective: Objective, 
 
     def intake(rows: Rows, chat: Chat, source: str, limits: Limits) -> Intake:
         if other is not None:
-            check_same_tokenizer(options.model, chat.tokenizer, other)
+            check_same_tokenizer(options.model, chat.tokenizer, other, OPTION)
         labelled = objective.rows_per_unit == 1
         taken = preference_examples(rows, chat, source=source, fields=fields, labelled=labelled, limits=limits)
         return with_balance(taken, options) if labelled else taken

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rl.interpolation.merging import WIDTHS, fixed_sequences, logits
 from rl.interpolation.task_vectors import Average, How, Slerp, combined, group_of, inner_products, slerp_weights, sparsely_combined
 from rl.interpolation.weight_files import Weights, open_weights, write_weights
-from rl.learning.merging import WIDTHS, fixed_sequences, logits
 from rl.learning.model_loading import load_model
 from rollout.progress import in_progress, watched
 from verifiers.atomic_files import atomic_path

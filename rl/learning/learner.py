@@ -7,7 +7,7 @@ is off everywhere: the sampler has none, and the two must agree.
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,20 @@ class Learner:
         plan = micro_batches(batch.lengths, rows, 2 * self.tokens_per_micro_batch, packed=self.layout == "packed")
         return self._over(batch, plan, terms)
 
+    def top(self, batch: Batch, count: int, *, below: int | None = None) -> tuple[Int[Tensor, "N K"], Float[Tensor, "N K1"]]:
+        """The `count` most likely ids in place of each masked token, and their log-probabilities, then that of all others; 0 elsewhere."""
+        rows = (trained(batch) > 0).nonzero().squeeze(1)
+        plan = micro_batches(batch.lengths, rows, 2 * self.tokens_per_micro_batch, packed=self.layout == "packed")
+        ids = torch.zeros(len(batch.tokens), count, dtype=torch.long)
+        values = torch.zeros(len(batch.tokens), count + 1, dtype=self._dtype)
+        for part in plan:
+            raise_if_interrupted()
+            with self._autocast():
+                found = self.token_terms.top(batch.take(part).to(self.device), count, layout=self.layout, below=below)
+            places = batch.places(part)
+            ids[places], values[places] = (each.cpu() for each in found)
+        return ids, values
+
     def score_as_updated(self, batch: Batch, objective: Objective) -> Float[Tensor, "N"]:
         """What an update on this batch would take for `logp` now, in its own micro-batches: in bf16 others differ by up to 0.01 a token.
 
@@ -155,8 +169,11 @@ class Learner:
     def _dtype(self) -> torch.dtype:
         return torch.float64 if next(self.model.parameters()).dtype == torch.float64 else torch.float32
 
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, getattr(torch, self.autocast)) if self.autocast else nullcontext()
+
     def _forward(self, part: Batch, *, terms: Collection[str] = (), watches: Collection[str] = ()) -> Terms:
-        with torch.autocast(self.device.type, getattr(torch, self.autocast)) if self.autocast else nullcontext():
+        with self._autocast():
             return self.token_terms(part, layout=self.layout, terms=terms, watches=watches)
 
     # --- learning ---

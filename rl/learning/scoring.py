@@ -9,15 +9,27 @@ from torch import Tensor
 from rl.learning.critic import Critic
 from rl.learning.learner import Learner
 from rl.learning.reference import Reference
+from rl.learning.teacher import Teacher
 from rl.objectives.batch import Batch, by_row
 from rl.objectives.preferences import chosen_length, mismatched, reference_point
 
 
 def prepare(
-    batch: Batch, reads: Collection[str], *, learner: Learner, reference: Reference | None, critic: Critic | None = None
+    batch: Batch,
+    reads: Collection[str],
+    *,
+    learner: Learner,
+    reference: Reference | None,
+    critic: Critic | None = None,
+    teacher: Teacher | None = None,
 ) -> Mapping[str, Tensor]:
     """The columns of `reads` that the batch, one whole step, lacks. Raises ValueError where nobody can score one."""
-    return {name: _column(name, batch, learner, reference, critic) for name in reads if name not in batch.columns}
+    wanted = [name for name in reads if name not in batch.columns]
+    taught = [name for name in wanted if name.startswith("teacher_")]
+    if taught and teacher is None:
+        raise ValueError(f"{taught[0]} is a teacher's to say, and there is none")
+    said = teacher.columns(batch, taught) if teacher and taught else {}
+    return {name: said[name] if name in said else _column(name, batch, learner, reference, critic) for name in wanted}
 
 
 def _column(name: str, batch: Batch, learner: Learner, reference: Reference | None, critic: Critic | None) -> Tensor:

@@ -1,15 +1,16 @@
-"""Log-probabilities and entropy of given tokens, without ever holding N x V; and what a value head says of them.
+"""Log-probabilities and entropy of given tokens, and the most likely others, without ever holding N x V; and what a value head says.
 
 The backbone gives hidden states; the output head runs over the wanted tokens only, a chunk at a time, and is run again in the
 backward pass. Models whose head does more than one linear map (soft-capped or scaled logits) are recognised by comparing with
 the model's own logits once; the few that this file cannot reproduce fall back to the model's whole forward pass.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -21,7 +22,7 @@ MAX_LOGITS = 2**25
 """Elements of the largest logits tensor: 128 MiB in float32."""
 _CLOSE = 1e-3
 """Of two ways to the same logits, in float32."""
-_OF_HEAD = ("logp", "entropy")
+_OF_HEAD = ("logp", "entropy", "top_logp")
 _OF_VALUE_HEAD = ("value", "value_apart", "score")
 
 
@@ -89,7 +90,8 @@ class TokenTerms:
     ) -> Terms:
         """`terms`, with gradient, and `watches`, without, [N] each; at least float32, 0 where the batch's mask is False.
 
-        Under softmax(logits / temperature): `logp` and `entropy`. Of the value head: `value`, of the text before token n was chosen;
+        Under softmax(logits / temperature): `logp`, `entropy`, and `top_logp` [N K+1], those of the ids of the column `teacher_top` [N K],
+        then that of all others together. Of the value head: `value`, of the text before token n was chosen;
         `value_apart`, the same without a gradient into the model; `score`, of the text with token n. Raises ValueError where there is none.
         """
         wanted = {*terms, *watches}
@@ -103,16 +105,40 @@ class TokenTerms:
             whole = self.model(**laid.inputs, use_cache=False, output_hidden_states=deep)
             states = whole.hidden_states[-1].flatten(0, 1) if deep else None
         if wanted.intersection(_OF_HEAD):
-            entropy = None if "entropy" not in wanted else "entropy" in terms
+            read = _Reader(batch.temperature, None if "entropy" not in wanted else "entropy" in terms)
+            tops = (batch.column("teacher_top")[batch.mask],) if "top_logp" in wanted else ()
             if self.chunked:
-                of_head = self._by_chunks(states[source], targets, batch.temperature, entropy)
+                of_head = self._by_chunks(read, states[source], targets, *tops)
             else:
-                of_head = _of_logits(_at_least_float32(whole.logits.flatten(0, 1)[source]), targets, batch.temperature, entropy)
-            found = dict(zip(_OF_HEAD, of_head, strict=False))
+                of_head = read(_at_least_float32(whole.logits.flatten(0, 1)[source]), targets, *tops)
+            found = dict(zip([name for name in _OF_HEAD if name == "logp" or name in wanted], of_head, strict=True))
         for name in wanted.intersection(_OF_VALUE_HEAD):
             with torch.set_grad_enabled(name in terms and torch.is_grad_enabled()):
                 found[name] = self._by_value_head(states[laid.own[batch.mask] if name == "score" else source], apart=name == "value_apart")
-        return {name: value.new_zeros(len(batch.tokens)).masked_scatter(batch.mask, value) for name, value in found.items()}
+        return {name: _over_all(value, batch.mask) for name, value in found.items()}
+
+    def top(
+        self, batch: Batch, count: int, *, layout: LayoutName = "padded", below: int | None = None
+    ) -> tuple[Int[Tensor, "N K"], Float[Tensor, "N K1"]]:
+        """The `count` most likely ids in place of each token, and log-probabilities: theirs, then that of all others together.
+
+        0 where the batch's mask is False; without gradient. `below`: ids from it on are among the others (another model may not have them).
+        """
+        laid = LAYOUTS[layout](batch)
+        source = laid.source[batch.mask]
+
+        def read(logits: Tensor) -> tuple[Tensor, ...]:
+            every = torch.log_softmax(logits / batch.temperature, dim=-1)
+            values, ids = every[:, :below].topk(count, dim=-1)
+            return ids, torch.cat([values, _others(every, ids)[:, None]], 1)
+
+        with torch.no_grad():
+            if self.chunked:
+                found = self._by_chunks(read, self.backbone(**laid.inputs, use_cache=False).last_hidden_state.flatten(0, 1)[source])
+            else:
+                found = read(_at_least_float32(self.model(**laid.inputs, use_cache=False).logits.flatten(0, 1)[source]))
+        ids, values = (_over_all(each, batch.mask) for each in found)
+        return ids, values
 
     def _by_value_head(self, hidden: Float[Tensor, "M H"], *, apart: bool) -> Float[Tensor, "M"]:
         if self.value_head is None:
@@ -121,20 +147,19 @@ class TokenTerms:
             given = (hidden.detach() if apart else hidden).to(self.value_head.weight.dtype)
             return _at_least_float32(self.value_head(given).squeeze(-1))
 
-    def _by_chunks(
-        self, hidden: Float[Tensor, "M H"], targets: Int[Tensor, "M"], temperature: float, entropy: bool | None
-    ) -> tuple[Float[Tensor, "M"], ...]:
+    def _by_chunks(self, read: Callable[..., tuple[Tensor, ...]], hidden: Float[Tensor, "M H"], *of_token: Tensor) -> tuple[Tensor, ...]:
+        """What `read(logits, *of_token)` says, a chunk of tokens at a time."""
         size = max(1, MAX_LOGITS // max(1, self.head.weight.shape[0]))
 
-        def run(hidden: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
-            return _of_logits(self._logits(hidden), targets, temperature, entropy)
+        def run(hidden: Tensor, *of_token: Tensor) -> tuple[Tensor, ...]:
+            return read(self._logits(hidden), *of_token)
 
-        if len(targets) <= size:
-            return run(hidden, targets)
+        if len(hidden) <= size:
+            return run(hidden, *of_token)
         # recomputing the head in the backward pass is what keeps one chunk of logits alive instead of all of them
         parts = [
-            checkpoint(run, h, t, use_reentrant=False) if torch.is_grad_enabled() else run(h, t)
-            for h, t in zip(hidden.split(size), targets.split(size), strict=True)
+            checkpoint(run, *each, use_reentrant=False) if torch.is_grad_enabled() else run(*each)
+            for each in zip(hidden.split(size), *(x.split(size) for x in of_token), strict=True)
         ]
         return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
@@ -143,13 +168,33 @@ def _at_least_float32(logits: Tensor) -> Tensor:
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
-def _of_logits(
-    logits: Float[Tensor, "M V"], targets: Int[Tensor, "M"], temperature: float, entropy: bool | None
-) -> tuple[Float[Tensor, "M"], ...]:
-    """(log-probability,) or (log-probability, entropy): `entropy` says whether with its gradient, None that nobody asks."""
-    every = torch.log_softmax(logits / temperature, dim=-1)
-    logp = every.gather(1, targets[:, None]).squeeze(1)
-    if entropy is None:
-        return (logp,)
-    with torch.set_grad_enabled(entropy and torch.is_grad_enabled()):
-        return logp, -(every.exp() * every).sum(-1)
+def _over_all(value: Tensor, mask: Bool[Tensor, "N"]) -> Tensor:
+    """Of the masked tokens to all: 0 elsewhere."""
+    shape = (len(mask), *value.shape[1:])
+    return value.new_zeros(shape).masked_scatter(mask.reshape(-1, *[1] * (value.dim() - 1)).expand(shape), value)
+
+
+def _others(every: Float[Tensor, "M V"], ids: Int[Tensor, "M K"]) -> Float[Tensor, "M"]:
+    """Log-probability of all but these ids. Summed over them, since 1 - sum of the others would be rounding where it is small."""
+    return every.scatter(1, ids, float("-inf")).logsumexp(-1)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """What is wanted of logits: (log-probability, entropy, those of `top` and of all others), as far as it is."""
+
+    temperature: float
+    entropy: bool | None
+    """Whether with its gradient; None: nobody asks."""
+
+    def __call__(
+        self, logits: Float[Tensor, "M V"], targets: Int[Tensor, "M"], top: Int[Tensor, "M K"] | None = None
+    ) -> tuple[Tensor, ...]:
+        every = torch.log_softmax(logits / self.temperature, dim=-1)
+        found = [every.gather(1, targets[:, None]).squeeze(1)]
+        if self.entropy is not None:
+            with torch.set_grad_enabled(self.entropy and torch.is_grad_enabled()):
+                found.append(-(every.exp() * every).sum(-1))
+        if top is not None:
+            found.append(torch.cat([every.gather(1, top), _others(every, top)[:, None]], 1))
+        return tuple(found)

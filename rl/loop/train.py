@@ -14,6 +14,7 @@ from rl.learning.policy import Policy
 from rl.learning.reference import Reference
 from rl.learning.schedule import Schedule
 from rl.learning.scoring import prepare
+from rl.learning.teacher import Teacher
 from rl.learning.update_stats import UpdateStats
 from rl.learning.update_stats import metrics as update_metrics
 from rl.loop.course import Course
@@ -70,6 +71,7 @@ def train(
     tracker: Tracker,
     reference: Reference | None = None,
     critic: Critic | None = None,
+    teacher: Teacher | None = None,
     stream: Stream | None = None,
     evaluate: Callable[[], Mapping[str, float]] = dict,
     should_stop: Callable[[], bool] = lambda: False,
@@ -89,7 +91,7 @@ def train(
         max_refills=algorithm.max_refills, seed=loop.seed, oldest=loop.ahead * loop.updates_per_rollout * loop.epochs_per_rollout,
         stream=stream,
     )  # fmt: skip
-    step = _Step(loop, policy, engine, rollouts, algorithm, reference, critic, tracker, evaluate)
+    step = _Step(loop, policy, engine, rollouts, algorithm, reference, critic, teacher, tracker, evaluate)
     with interruptible():
         course = Course(run, policy, rollouts, reference, critic)
         try:
@@ -124,6 +126,7 @@ class _Step:
     algorithm: Algorithm
     reference: Reference | None
     critic: Critic | None
+    teacher: Teacher | None
     tracker: Tracker
     evaluate: Callable[[], Mapping[str, float]]
 
@@ -160,7 +163,7 @@ class _Step:
 
     def _credited(self, batch: Batch, groups: list[Group]) -> Batch:
         """With all that credit and objective read, and the credit itself."""
-        asked: dict[str, Any] = {"learner": self.policy, "reference": self.reference, "critic": self.critic}
+        asked: dict[str, Any] = {"learner": self.policy, "reference": self.reference, "critic": self.critic, "teacher": self.teacher}
         batch = batch.with_columns(prepare(batch, self.algorithm.reads, **asked))
         signal = signal_of(groups, batch, length_penalty=self.algorithm.length_penalty, chat=self.rollouts.player.chat)
         batch = batch.with_columns(self.algorithm.credit(signal))

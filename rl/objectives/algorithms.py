@@ -8,7 +8,7 @@ A critic is not a part of it: who says `value` is handed to the loop.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -213,17 +213,19 @@ def named(
     kl: KL | None = None,
     correction: Correction | None = None,
     entropy_coef: float = 0.0,
+    among: Mapping[str, Callable[..., Algorithm]] | None = None,
     **options: Any,
 ) -> Algorithm:
-    """The algorithm called `name`, with the options that were set (None means not set).
+    """The algorithm called `name` (of `among`), with the options that were set (None means not set).
 
     Raises ValueError for an unknown name (the nearest is given) and for an option that this algorithm would ignore.
     """
-    if name not in ALGORITHMS:
-        near = nearest(name.lower(), ALGORITHMS)
+    known = ALGORITHMS if among is None else among
+    if name not in known:
+        near = nearest(name.lower(), known)
         hint = f"; did you mean {near}?" if near else ""
-        raise ValueError(f"unknown algorithm {name!r}{hint} (one of {', '.join(ALGORITHMS)})")
-    factory = ALGORITHMS[name]
+        raise ValueError(f"unknown algorithm {name!r}{hint} (one of {', '.join(known)})")
+    factory = known[name]
     accepted = set(inspect.signature(factory).parameters)
     given = {key: value for key, value in options.items() if value is not None}
     ignored = sorted(given.keys() - accepted)

@@ -179,6 +179,8 @@ def surrogate(
 ) -> Objective:
     """The objective of a policy-gradient method. It reads `ref_logp` where it has a KL term; entropy is always watched.
 
+    What a token loss says of itself (`terms`, `reads`, `measures`) is asked for besides.
+
     A sequence that nothing teaches is passed over: one without an advantage, where there is no term beside it, or where the weight leaves
     such tokens out anyway. A step of none but these is no step: AdamW would go on by its momentum.
     """
@@ -189,13 +191,14 @@ def surrogate(
         "sampler_kl": sampler_kl,
         "sampler_max_gap": lambda terms, batch: _sampler_gap(terms, batch).abs(),
         **({"kl_reference": kl} if kl else {}),
+        **getattr(token_loss, "measures", {}),
     }
     return Objective(
         Surrogate(token_loss, kl, correction, entropy_coef),
         weight,
-        terms=("logp", "entropy") if entropy_coef else ("logp",),
+        terms=(*(("logp", "entropy") if entropy_coef else ("logp",)), *getattr(token_loss, "terms", ())),
         watches=() if entropy_coef else ("entropy",),
-        reads=("ref_logp",) if kl else (),
+        reads=(*(("ref_logp",) if kl else ()), *getattr(token_loss, "reads", ())),
         idle=without_advantage if alone else None,
         measures=measures,
     )
@@ -223,7 +226,10 @@ def clipped_tokens(terms: Terms, batch: Batch, *, token_loss: LossFn) -> Float[T
     leaf = terms["logp"].clone().requires_grad_()
     with torch.enable_grad():
         loss = token_loss({**terms, "logp": leaf}, batch)
-        gradient = torch.autograd.grad(torch.where(batch.mask, loss, 0.0).sum(), leaf)[0]
+        total = torch.where(batch.mask, loss, 0.0).sum()
+        gradient = torch.autograd.grad(total, leaf)[0] if total.requires_grad else None
+    if gradient is None:  # a loss without a ratio, which clips nothing
+        return torch.zeros_like(terms["logp"])
     return ((gradient == 0) & (batch.column("advantage") != 0) & batch.mask).to(leaf.dtype)
 
 

@@ -35,6 +35,7 @@ SHOWN = {  # key in metrics.jsonl -> (name on screen, format)
     "groups_dead": ("dead groups", "{:.0%}"),
     "truncated_share": ("truncated", "{:.1%}"),
     "kl_reference": ("KL ref", "{:.4f}"),
+    "teacher_kl": ("KL teacher", "{:.4f}"),
     "sampler_kl": ("KL sampler", "{:.1e}"),
     "clipped_share": ("clipped", "{:.1%}"),
     "critic/explained": ("critic explains", "{:.0%}"),

@@ -23,8 +23,12 @@ from verifiers.verdict import Status, Verdict
 MAX_LENGTH, VOCABULARY = 6, 24
 
 
+SUBSETS: dict[str, dict[str, Any]] = {"pass-at-k": {"k": 2}, "best-of-n": {"n": 2}}
+"""Of the groups of three or four that tests have."""
+
+
 def algorithm(name: str, **terms: Any) -> Algorithm:
-    return named(name, max_completion_length=MAX_LENGTH, **terms)
+    return named(name, max_completion_length=MAX_LENGTH, **SUBSETS.get(name, {}) | terms)
 
 
 def make_groups(rewards: Sequence[Sequence[float | None]], seed: int = 0) -> list[Group]:

@@ -16,6 +16,7 @@ from rl.objectives import credit, policy_gradient, weights
 from rl.objectives.algorithms import ALGORITHMS, describe_algorithm, named, online
 from rl.objectives.policy_gradient import KL, Correction
 from tests.rl.grids import as_rows, grid, loss_of, signal_on
+from tests.rl.rollouts import SUBSETS
 
 
 def double(rows):
@@ -36,7 +37,7 @@ compares = pytest.mark.parametrize("name", [name for name in ALGORITHMS if name 
 
 
 def algorithm(name, **options):
-    return named(name, max_completion_length=4, **options)
+    return named(name, max_completion_length=4, **SUBSETS.get(name, {}) | options)
 
 
 def loss(algorithm, logp=LOGP):

@@ -39,11 +39,15 @@ class FakeVLLMServer:
         dtype: str = "float32",
         missing: tuple[str, ...] = (),
         trouble: Trouble | None = None,
+        encode: Callable[[str], list[int]] | None = None,
     ):
-        """`processed`: whether log-probabilities are at the temperature; `missing`: paths that this server does not have."""
+        """`processed`: whether log-probabilities are at the temperature; `missing`: paths that this server does not have.
+
+        `encode`: its tokenizer, where it is asked for tokens of a text.
+        """
         self.engine, self.version, self.max_model_len = engine, version, max_model_len
         self.tokenizer, self.processed, self.missing, self.trouble = tokenizer, processed, missing, trouble
-        self.stamp, self.dtype = "", dtype
+        self.stamp, self.dtype, self.encode = "", dtype, encode
         self.adapters: list[str] = []
         self.asked: list[tuple[str, Any]] = []
         """(path, body) of every request."""
@@ -91,6 +95,8 @@ class FakeVLLMServer:
             return 200, simple[path]
         if path == "/detokenize":
             return (200, {"prompt": ""}) if self.tokenizer else (400, _error("Tokenizer not available when `skip_tokenizer_init=True`"))
+        if path == "/tokenize" and self.encode:
+            return 200, {"tokens": self.encode(body["prompt"])}
         if path == "/collective_rpc":
             return self._rpc(body["method"], body["kwargs"])
         if path.endswith("_lora_adapter"):
