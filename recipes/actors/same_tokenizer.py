@@ -13,7 +13,7 @@ def find_other(place: str, option: str) -> ModelSource:
     try:
         return find_model(place)
     except InputError as error:
-        raise InputError(str(error).replace("--model ", f"{option} ", 1)) from error
+        raise InputError(str(error).replace("--model", option, 1)) from error
 
 
 def check_same_tokenizer(model: str, own: Any, other: str, option: str) -> None:

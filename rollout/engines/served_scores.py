@@ -54,17 +54,11 @@ class ServedScores:
         if self.max_model_len is not None and (long := max(map(len, sequences), default=0)) >= int(self.max_model_len):
             raise InputError(f"{self.url} has --max-model-len {self.max_model_len} and a sequence has {long} tokens; start it with more")
         bodies = [
-            {"model": self.model, "prompt": list(sequence), "max_tokens": 1, "temperature": 1.0, "prompt_logprobs": 0, "seed": 0}
+            {"model": self.model, "prompt": list(sequence), "n": 1, "max_tokens": 1, "temperature": 1.0, "prompt_logprobs": 0, "seed": 0}
             for sequence in sequences
         ]
         found: list[list[float]] = [[] for _ in sequences]
-        asking = self._server.ask_each(
-            COMPLETIONS,
-            bodies,
-            timeout=self.timeout,
-            at_once=self.at_once,
-            longest=lambda body: LONGEST + TOKEN_BYTES * len(body["prompt"]),
-        )
+        asking = self._server.ask_each(COMPLETIONS, bodies, timeout=self.timeout, at_once=self.at_once, longest=_longest_answer)
         try:
             with contextlib.closing(asking) as answers:
                 for index, answer in answers:

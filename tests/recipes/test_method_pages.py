@@ -18,6 +18,7 @@ from recipes.selection import data_command
 from recipes.setup.command_line import parse_options
 from rl.examples.written import read_labelled, read_pair, read_steps, read_supervised
 from rl.objectives.algorithms import ALGORITHMS, PASS_AT_K, describe_algorithm, named
+from rl.objectives.distillation import DISTILLATIONS
 from rl.objectives.objective import describe
 from rl.objectives.policy_gradient import KL, Correction
 from rl.objectives.preferences import preference
@@ -54,6 +55,10 @@ VALUES: dict[str, list[str]] = {  # of each page its formulas, in order
         describe_algorithm(online("best-of-n")),
     ],
     "rft": [describe(sft()), describe_algorithm(online("raft"))],
+    "distill": [
+        describe_algorithm(named(name, max_completion_length=1024, among=DISTILLATIONS, **options))
+        for name, options in (("sampled", {}), ("sampled", {"to_go": True}), ("top-k", {}))
+    ],
     "warp": [describe_algorithm(online("grpo", kl=KL(0.04)))],
     "spin": [describe(preference("sigmoid"))],
     "reward_model": [

@@ -57,12 +57,15 @@ def kls(run: Path) -> list[float]:
     return [row["teacher_kl"] for row in read_lines(run / "metrics.jsonl")[1:]]
 
 
-@pytest.mark.parametrize("how", [["--algorithm", "top-k", "--k", "32", "--tune", "full"], ["--algorithm", "top-k", "--lora-rank", "4"]])
+FULL, LORA = ["--tune", "full", "--k", "32"], ["--lora-rank", "8", "--lr", "2e-2"]
+
+
+@pytest.mark.parametrize("how", [FULL, LORA])
 def test_the_exact_kl_falls(how: list[str], model_folder: Path, teacher: Path, data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert main(words(model_folder, teacher, data, run, *how, "--steps", "12")) == 0
+    assert main(words(model_folder, teacher, data, run, "--algorithm", "top-k", *how, "--steps", "12")) == 0
     found = kls(run)
-    assert sum(found[-3:]) < 0.7 * sum(found[:3])
+    assert sum(found[-3:]) < 0.85 * sum(found[:3])
     assert all(value >= 0 for value in found)
     assert (run / "final").is_dir()
 
@@ -175,7 +178,7 @@ def test_bad_input_is_one_line_before_anything_heavy(
     assert "a server says log-probabilities at temperature 1 alone" in said("http://x", "--temperature", "0.5")
     assert "--reward and held-out problems would be ignored" in said(teacher, "--no-judged", "--held-out", "2")
     assert "--to-go would be ignored with --algorithm top-k" in said(teacher, "--algorithm", "top-k", "--to-go")
-    assert "--algorithm is one of sampled, top-k" in said(teacher, "--algorithm", "grpo")
+    assert "--algorithm is one of 'sampled', 'top-k'" in said(teacher, "--algorithm", "grpo")
     assert not run.exists()
 
 

@@ -86,5 +86,5 @@ def test_answers_that_are_none_are_one_line(start: Start, change: Callable[[Any]
 
 
 def test_no_server_is_one_line() -> None:
-    with pytest.raises(InputError, match="no teacher is served there: .*; start it with: vllm serve MODEL"):
+    with pytest.raises(InputError, match=r"no teacher is served there: .*; start it with: vllm serve MODEL"):
         ServedScores("http://127.0.0.1:9", pauses=())
