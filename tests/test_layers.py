@@ -199,7 +199,7 @@ ROOMS = {
     ),
     "rl.runs": Room(
         "a run on disk, and how it looks",
-        "html_report run_folder tracking",
+        "comparison html_report run_folder tracking",
         "rollout",
     ),
     "rl.loop": Room(

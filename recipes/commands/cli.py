@@ -32,6 +32,7 @@ COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or
     "audit": ("recipes.commands.audit", "golds that fail, conflicts, duplicates, leaks and answer types of a data set"),
     "merge": ("recipes.commands.merge", "a run or an adapter as one plain model, or several policies as one: slerp, average, TIES, DARE"),
     "push": ("recipes.commands.push", "a model or an adapter to the Hugging Face hub, with a card that says how it was made"),
+    "compare": ("recipes.commands.compare", "runs of several methods: accuracy against steps, tokens and seconds, one table and picture"),
     "plot": ("recipes.commands.plot", "draw the plots of a run again"),
     "mine": (
         "data_pipeline.commands.mine_command",

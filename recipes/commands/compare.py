@@ -1,0 +1,124 @@
+"""`reckon compare RUN...`: runs of several methods beside each other, as one table and one picture.
+
+    reckon compare runs/grpo runs/ppo --out comparison
+    reckon compare grpo=runs/grpo-0 grpo=runs/grpo-1 ppo=runs/ppo-0 ppo=runs/ppo-1 sft=runs/sft --judge test.jsonl
+
+Accuracy against steps, sampled tokens and seconds; runs of one name are seeds of one method. A run that measured no accuracy of its own (sft,
+dpo, ...) is asked with `--judge`: its start and what it learnt then answer those problems, greedily.
+"""
+
+import dataclasses
+import json
+import math
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from recipes.setup.resuming import stored_run
+from verifiers.atomic_files import atomic_path
+from verifiers.input_error import InputError
+
+if TYPE_CHECKING:
+    from rl.runs.comparison import Course, Summary
+
+
+@dataclass(frozen=True)
+class Config:
+    """Runs of several methods beside each other: accuracy against steps, tokens and seconds."""
+
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Folders of runs, or NAME=FOLDER; runs of one name are seeds of one method."""
+    out: Path = Path("comparison")
+    """Folder for comparison.json, comparison.md, comparison.svg, and what --judge sampled."""
+    judge: str | None = None
+    """JSONL file of problems that the start and the result of every run answer which measured no accuracy of its own."""
+    max_completion_length: int = 1024
+    """Tokens of an answer at most, with --judge."""
+
+
+def run(config: Config) -> int:
+    """Writes the files and prints the table. Raises InputError for what cannot be compared."""
+    from rl.runs.comparison import draw, markdown, read_course, summarised
+
+    if not config.runs:
+        raise InputError("no run is given; reckon compare RUN... takes the folders of runs")
+    courses = [read_course(Path(place).resolve(), label) for label, place in map(_named, config.runs)]
+    silent = [course for course in courses if not course.points]
+    if silent and config.judge is None:
+        raise InputError(
+            f"{silent[0].run} measured no held-out accuracy{f' (nor did {len(silent) - 1} more)' if len(silent) > 1 else ''}; "
+            "give --judge FILE with problems to ask it"
+        )
+    if len({course.data for course in courses if course.data}) > 1:
+        print("these runs trained on different problems: what differs between them is not the method alone", file=sys.stderr)
+    if config.judge is not None:
+        courses = [course if course.points else _judged(config, course, n) for n, course in enumerate(courses)]
+    rows = summarised(courses)
+    config.out.mkdir(parents=True, exist_ok=True)
+    table = markdown(rows)
+    _write(config.out / "comparison.md", table)
+    _write(config.out / "comparison.json", json.dumps(_as_json(rows, courses), indent=1) + "\n")
+    draw(courses, config.out / "comparison.svg")
+    print(table, end="")
+    print(f"{config.out / 'comparison.svg'}, .md, .json", file=sys.stderr)
+    return 0
+
+
+def _named(given: str) -> tuple[str | None, str]:
+    """(name, folder) of NAME=FOLDER; a folder that is there may have an equals sign in its name."""
+    name, sign, place = given.partition("=")
+    return (name, place) if sign and name and not Path(given).exists() else (None, given)
+
+
+def _judged(config: Config, course: "Course", number: int) -> "Course":
+    """With the accuracy of what the run began as, and of what it left."""
+    from rl.runs.comparison import Point
+
+    spent = course.spent
+    assert spent is not None
+    start = str(stored_run(course.run)["options"].get("model") or "")
+    points = []
+    for name, place in (("start", start), ("final", str(course.run))):
+        found = _asked(config, course.run, place, config.out / "judged" / f"{number}-{name}")
+        low, high = found.interval
+        so_far = spent if name == "final" else Point(0, 0.0, 0.0, math.nan, math.nan, math.nan)
+        points.append(replace(so_far, accuracy=found.value, low=low, high=high))
+    return replace(course, points=tuple(points), spent=None)
+
+
+def _asked(config: Config, run: Path, model: str, folder: Path) -> Any:
+    """Greedy accuracy of a model on the problems, spoken to as the run spoke; what it said is kept in `folder`."""
+    from recipes.training import sample
+    from rl.loop.evaluate import accuracy
+
+    if not model:
+        raise InputError(f"{run} does not say which model it began with; leave it out, or give a run that measured its accuracy")
+    said = stored_run(run)["options"]
+    own = {name: said[name] for name in ("system_prompt", "prefill", "chat_template") if said.get(name) is not None}
+    asked = sample.Config(
+        model=model, data=str(config.judge), run=folder, temperature=0.0, completions_per_problem=1, overwrite=True,
+        max_completion_length=config.max_completion_length, **own,
+    )  # fmt: skip
+    groups: list[Any] = []
+    with redirect_stdout(sys.stderr):  # what is printed here is the table
+        sample.sample(sample.resolve(asked), hand_over=groups.extend)
+    return accuracy(groups)
+
+
+def _as_json(rows: "list[Summary]", courses: "list[Course]") -> dict[str, Any]:
+    return {
+        "methods": [dataclasses.asdict(row) for row in rows],
+        "runs": [
+            {"label": course.label, "run": str(course.run), "points": [dataclasses.asdict(point) for point in course.points]}
+            for course in courses
+        ],
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
