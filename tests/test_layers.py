@@ -254,7 +254,7 @@ ROOMS = {
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .policies .selection .setup .spelling .training rl.interpolation rl.objectives rl.runs "
+        "data_pipeline.commands recipes .policies .selection .setup .spelling .training rl.interpolation rl.loop rl.objectives rl.runs "
         "rollout verifiers.mathematics.answer_reading verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
         "verifiers.worker_pool",
     ),

@@ -3,8 +3,8 @@
     reckon compare runs/grpo runs/ppo --out comparison
     reckon compare grpo=runs/grpo-0 grpo=runs/grpo-1 ppo=runs/ppo-0 ppo=runs/ppo-1 sft=runs/sft --judge test.jsonl
 
-Accuracy against steps, sampled tokens and seconds; runs of one name are seeds of one method. A run that measured no accuracy of its own (sft,
-dpo, ...) is asked with `--judge`: its start and what it learnt then answer those problems, greedily.
+Accuracy against steps, sampled tokens and seconds; runs of one name are seeds of one method. A run that measured no accuracy of its own
+(sft, dpo, ...) is asked with `--judge`: its start and what it learnt then answer those problems, greedily.
 """
 
 import dataclasses

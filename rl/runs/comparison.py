@@ -61,10 +61,10 @@ def read_course(run: Path, label: str | None = None) -> Course:
 
 
 def _config(run: Path) -> dict[str, Any]:
+    if not (run / "config.json").exists():
+        raise InputError(f"{run}: no run is there (config.json is missing); give the folder that a command printed")
     try:
         config = json.loads(read_file(run / "config.json"))
-    except FileNotFoundError as error:
-        raise InputError(f"{run}: no run is there (config.json is missing); give the folder that a command printed") from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{run}/config.json cannot be read ({error}); restore it") from error
     if not isinstance(config, dict) or not isinstance(config.get("options"), dict):
