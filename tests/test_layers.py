@@ -163,7 +163,7 @@ ROOMS = {
     ),
     "rollout": Room(
         "problems to scored groups: the protocol of engines, chat templates, the store, the proof that the sampler is the policy",
-        "canary chat engine interruption player progress rendering stopping store",
+        "canary chat continuation engine interruption player progress rendering stopping store",
         "",
     ),
     "rollout.engines": Room(
@@ -215,7 +215,7 @@ ROOMS = {
     "recipes.setup": Room(
         "objects from options",
         "arithmetic choices command_line memory model_card model_source online options problem_mixture problem_set problem_source "
-        "resuming reward_models starting_point",
+        "resuming reward_code reward_models starting_point",
         ".spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.steps "
         "verifiers.worker_pool",
     ),
@@ -226,8 +226,13 @@ ROOMS = {
     ),
     "recipes.selection": Room(
         "stored rollouts to training data: `reckon data`",
-        "accepted_responses data_command data_text problem_difficulty self_play",
+        "accepted_responses data_command data_text problem_difficulty self_play stored_responses tally training_text",
         ".setup data_pipeline.cleaning rl.loop rollout verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
+    ),
+    "recipes.labelling": Room(
+        "labels of steps, by roll-outs from where they end: `reckon data steps`",
+        "step_labels",
+        ".actors .selection .setup rl.learning rl.loop rl.runs rollout verifiers.steps",
     ),
     "recipes.in_python": Room(
         "the commands as functions over objects, behind `import reckon`",
@@ -254,8 +259,8 @@ ROOMS = {
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .policies .selection .setup .spelling .training rl.interpolation rl.loop rl.objectives rl.runs "
-        "rollout verifiers.mathematics.answer_reading verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
+        "data_pipeline.commands recipes .labelling .policies .selection .setup .spelling .training rl.interpolation rl.loop rl.objectives "
+        "rl.runs rollout verifiers.mathematics.answer_reading verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
         "verifiers.worker_pool",
     ),
 }

@@ -70,15 +70,15 @@ COMMANDS: Mapping[str, tuple[type[StoreOptions], str]] = {
 }
 
 
-def command(words: Sequence[str]) -> int:
-    """`reckon data` with these words. Returns the exit code."""
+def command(words: Sequence[str], known: Mapping[str, tuple[type[StoreOptions], str]] = COMMANDS) -> int:
+    """`reckon data` with these words. Returns the exit code. `known`: all that is listed, the commands of other rooms too."""
     if not words or words[0] in ("-h", "--help"):
-        lines = [f"  reckon data {name.ljust(10)}  {text}" for name, (_, text) in COMMANDS.items()]
+        lines = [f"  reckon data {name.ljust(10)}  {text}" for name, (_, text) in known.items()]
         print("\n".join(["Training data out of stored rollouts.", "", *lines, "", "reckon data NAME --help lists its options."]))
         return 0
     name, *rest = words
     if name not in COMMANDS:
-        hint = did_you_mean(name, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
+        hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
         raise InputError(f"reckon data has no {name!r}{hint}")
     return run(parse_options(COMMANDS[name][0], rest, name=f"data {name}"))
 
@@ -86,12 +86,8 @@ def command(words: Sequence[str]) -> int:
 def run(config: StoreOptions) -> int:
     """Select and write. Returns the exit code. Raises InputError for options or stores that cannot be used, and an empty selection."""
     files = store_files(config.stores)
-    if config.out is not None and config.out.resolve() in {file.resolve() for file in files}:
-        raise InputError(f"--out {config.out} is a file of the store, which it would replace; give another name")
-    if config.out is not None and config.out.is_dir():
-        raise InputError(f"--out {config.out} is a folder; give the name of a file in it")
-    if config.out is None and not isinstance(config, DifficultyConfig):
-        raise InputError("--out is missing; give the JSONL file to write")
+    if config.out is not None or not isinstance(config, DifficultyConfig):
+        require_out(config.out, files)
     config.check()
     count = count_responses(files)
     with interruptible(), stage("selecting", "nothing was written"), watched("selecting from responses", count) as progress:
@@ -106,6 +102,17 @@ def run(config: StoreOptions) -> int:
             case DifficultyConfig():
                 _write_problems(config, stored)
     return 0
+
+
+def require_out(out: Path | None, files: Sequence[Path]) -> Path:
+    """The file to write. Raises InputError where none is named, or what is named is a folder or a file of the store."""
+    if out is None:
+        raise InputError("--out is missing; give the JSONL file to write")
+    if out.resolve() in {file.resolve() for file in files}:
+        raise InputError(f"--out {out} is a file of the store, which it would replace; give another name")
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; give the name of a file in it")
+    return out
 
 
 def _counted(stored: Stored, progress: Progress) -> Iterator[tuple[Problem, Sequence[StoredResponse]]]:

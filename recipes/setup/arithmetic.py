@@ -76,12 +76,12 @@ def _subtraction(left: str, right: str) -> list[str]:
     return steps
 
 
-def make_tokenizer() -> Any:
+def make_tokenizer(characters: str = CHARACTERS) -> Any:
     """A token for each character and each tag."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = {token: i for i, token in enumerate([PAD, EOS, *TAGS, *CHARACTERS])}
+    vocabulary = {token: i for i, token in enumerate([PAD, EOS, *TAGS, *characters])}
     inner = Tokenizer(models.WordLevel(vocabulary, unk_token=PAD))
     inner.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     inner.decoder = decoders.Fuse()

@@ -38,7 +38,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
          "tokens_per_micro_batch", "max_completion_length",
          "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers",
          "problems_per_chunk", "max_turns", "tool_output", "tools_at_once", "examples_per_step", "max_length", "show_mask",
-         "rounds", "k", "critic_rank", "policies", "front_problems"),
+         "rounds", "rollouts", "per_problem", "states_per_chunk", "k", "critic_rank", "policies", "front_problems"),
         COUNT,
     ),
     **dict.fromkeys(

@@ -16,12 +16,14 @@ from verifiers.input_error import InputError
 from verifiers.problem import Problem
 
 
-def sample_chunks(problems: Sequence[Problem], player: Player, store: RolloutStore, *, size: int, seed: int) -> Iterator[list[Group]]:
-    """The groups of each chunk of `size` problems, in order, those of the store first.
+def sample_chunks(
+    problems: Sequence[Problem], player: Player, store: RolloutStore, *, size: int, seed: int, first: int = 1
+) -> Iterator[list[Group]]:
+    """The groups of each chunk of `size` problems, in order, those of the store first. `first`: the number of the first chunk there.
 
     Raises InputError for a stored chunk that is damaged or of other problems, and for a model whose log-probabilities are no numbers.
     """
-    chunks = {step: problems[start : start + size] for step, start in enumerate(range(0, len(problems), size), 1)}
+    chunks = {step: problems[start : start + size] for step, start in enumerate(range(0, len(problems), size), first)}
     missing = {step: chunk for step, chunk in chunks.items() if not store.path(step).exists()}
     sampling = player.sampling
     total = sum(map(len, missing.values())) * sampling.completions

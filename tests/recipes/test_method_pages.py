@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 import reckon
-from recipes.commands import plan
+from recipes.commands import data, plan
 from recipes.commands.cli import COMMANDS
-from recipes.selection import data_command
 from recipes.setup.command_line import parse_options
 from rl.examples.written import read_labelled, read_pair, read_steps, read_supervised
 from rl.objectives.algorithms import ALGORITHMS, PASS_AT_K, describe_algorithm, named
@@ -113,7 +112,7 @@ def test_commands_have_the_options_that_they_are_shown_with(page: Path) -> None:
         place: str = (plan.RECIPES | plan.OFFLINE).get(name) or COMMANDS[name][0]
         module = importlib.import_module(place)
         if name == "data":
-            parse_options(data_command.COMMANDS[rest[0]][0], rest[1:], name=name)
+            parse_options(data.COMMANDS[rest[0]][0], rest[1:], name=name)
         elif hasattr(module, "Config") and hasattr(module, "run"):
             parse_options(module.Config, rest, name=name)
 
