@@ -280,19 +280,20 @@ def _disk_bytes(config: Config, *, needed: bool) -> int:
     return trained * 4 * (3 * (3 + averages) + 1) + (total * 4 if keeps_model(source, needed=needed) else 0)
 
 
-def plan_facts(config: Config) -> Any:
+def plan_facts(config: Config, given: Given | None = None) -> Any:
     """What `reckon plan` needs to know."""
     from recipes.setup.memory import Facts
 
     config = resolve(config)
     chat, context = load_chat(config)
-    problems, held_out = load_data(config)
+    problems, held_out = (list(given.problems), list(given.held_out)) if given else load_data(config)
     from recipes.setup.online import check_prompts, verifier_pool
 
     problems, held_out = (check_prompts(part, chat, config, context, skip=config.skip_long_prompts) for part in (problems, held_out))
     prompt = max(len(chat.render(problem)) for problem in problems)
-    with verifier_pool(config, problems):  # loads the rewards and tries them
-        pass
+    if given is None:
+        with verifier_pool(config, problems):  # loads the rewards and tries them
+            pass
     return Facts(
         load_shape(config),
         lora_of(config),

@@ -26,6 +26,7 @@ RECIPES = {
     "grpo-math": "recipes.grpo_math",
     "ppo": "recipes.ppo_math",
     "grpo-tools": "recipes.grpo_tools",
+    "distill": "recipes.policies.distill",
 }
 ROUNDS = {name: f"recipes.training.{name}" for name in ("rft", "spin")}  # `planned(config) -> Planned`
 
@@ -64,7 +65,7 @@ def command(arguments: Sequence[str]) -> int:
 
 def plan(config: Options, facts: "Facts") -> str:
     """The plan as text."""
-    from recipes.setup.memory import estimate, micro_batch_tokens
+    from recipes.setup.memory import estimate, micro_batch_tokens, parameters
     from recipes.setup.online import algorithm_of
     from rl.objectives.algorithms import describe_algorithm
 
@@ -80,6 +81,8 @@ def plan(config: Options, facts: "Facts") -> str:
         sequences=min(facts.max_sequences, completions),
         length=facts.longest_prompt + config.max_completion_length,
     )
+    if facts.teacher is not None:
+        memory = dataclasses.replace(memory, teacher=parameters(facts.teacher, None)[0] * (2 if facts.dtype == "bf16" else 4))
     updates = config.updates_per_rollout * config.epochs_per_rollout
     epochs = config.steps * config.problems_per_step / facts.problems
     options = flat_values(config) | {"dtype": facts.dtype, "adapter": facts.lora or "none: all parameters train"}

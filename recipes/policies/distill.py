@@ -14,11 +14,12 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from recipes import grpo_math
-from recipes.actors.teachers import is_served
-from recipes.grpo_math import lora_of, plan_facts
+from recipes.actors.same_tokenizer import find_other
+from recipes.actors.teachers import OPTION, check_teacher, is_served
+from recipes.grpo_math import load_chat, lora_of
 from recipes.setup.choices import Full, Sampled, TopK
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.options import Rates, absolute
@@ -80,6 +81,15 @@ def resolve(config: Config) -> Config:
     teacher = config.teacher if is_served(config.teacher) else absolute(config.teacher)
     lr = (RATES.full if isinstance(config.tune, Full) else RATES.lora) if config.lr is None else config.lr
     return cast("Config", grpo_math.resolve(replace(config, teacher=teacher, lr=lr)))
+
+
+def plan_facts(config: Config) -> Any:
+    """What `reckon plan` needs to know. A teacher that is served is looked at, and takes no memory here."""
+    config = resolve(config)
+    check_teacher(config, load_chat(config)[0])
+    facts = grpo_math.plan_facts(config, None if config.judged else read_prompts(config))
+    served = config.teacher is None or is_served(config.teacher)
+    return facts if served else replace(facts, teacher=find_other(str(config.teacher), OPTION).load_shape())
 
 
 def read_prompts(config: Config) -> Given:

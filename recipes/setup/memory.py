@@ -21,6 +21,8 @@ class Facts:
     problems: int
     longest_prompt: int
     max_sequences: int
+    teacher: Any = None
+    """The transformers config of a teacher beside the policy."""
 
 
 def parameters(shape: Any, lora: Lora | None) -> tuple[int, int]:
@@ -59,11 +61,12 @@ class Memory:
     reference: int
     activations: int
     kv_cache: int
+    teacher: int = 0
 
     @property
     def peak(self) -> int:
         """Sampling and updating take turns, so only the larger of KV cache and activations counts."""
-        return self.weights + self.gradients + self.optimizer + self.reference + max(self.activations, self.kv_cache)
+        return self.weights + self.gradients + self.optimizer + self.reference + self.teacher + max(self.activations, self.kv_cache)
 
 
 def estimate(

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import time
@@ -180,6 +181,18 @@ def test_bad_input_is_one_line_before_anything_heavy(
     assert "--to-go would be ignored with --algorithm top-k" in said(teacher, "--algorithm", "top-k", "--to-go")
     assert "--algorithm is one of 'sampled', 'top-k'" in said(teacher, "--algorithm", "grpo")
     assert not run.exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--no-judged"]])
+def test_its_plan_counts_the_teacher(
+    more: list[str], model_folder: Path, teacher: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["plan", *words(model_folder, teacher, data, tmp_path / "run", "--algorithm", "top-k", "--k", "9", *more)]) == 0
+    said = capsys.readouterr().out
+    assert "v the 9 ids that the teacher finds most likely" in said
+    assert re.search(r"^  teacher +0\.\d MiB$", said, re.MULTILINE)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture
