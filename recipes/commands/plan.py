@@ -77,6 +77,7 @@ def plan(config: Options, facts: "Facts") -> str:
         bf16=facts.dtype == "bf16",
         checkpointing=facts.gradient_checkpointing,
         micro_batch=micro_batch_tokens(config, facts.longest_prompt + config.max_completion_length),
+        critic=getattr(config.algorithm, "critic", None),
         copy_reference=algorithm.needs_reference and (facts.lora is None or isinstance(config.kl and config.kl.reference, MovingAverage)),
         sequences=min(facts.max_sequences, completions),
         length=facts.longest_prompt + config.max_completion_length,
@@ -106,7 +107,7 @@ def _as_text(sections: Mapping[str, Sequence[str]]) -> str:
 
 def _memory_lines(memory: "Memory") -> list[str]:
     found = [(field.name.replace("_", " "), getattr(memory, field.name)) for field in dataclasses.fields(memory)]
-    rows = [(name, value) for name, value in found if value or memory.optimizer]
+    rows = [(name, value) for name, value in found if value or (memory.optimizer and name != "critic")]
     rows.append(("peak", memory.peak))
     return [f"{name:12} {_format_size(value):>10}" for name, value in rows]
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from recipes.setup import choices
 from recipes.setup.options import Options
 from rl.learning.adapters import Lora, with_adapter
 from rl.learning.token_terms import MAX_LOGITS
@@ -62,17 +63,36 @@ class Memory:
     activations: int
     kv_cache: int
     teacher: int = 0
+    critic: int = 0
+    """Of PPO: a model or an adapter of its own with its gradients and moments."""
 
     @property
     def peak(self) -> int:
         """Sampling and updating take turns, so only the larger of KV cache and activations counts."""
-        return self.weights + self.gradients + self.optimizer + self.reference + self.teacher + max(self.activations, self.kv_cache)
+        return (
+            self.weights
+            + self.gradients
+            + self.optimizer
+            + self.reference
+            + self.teacher
+            + self.critic
+            + max(self.activations, self.kv_cache)
+        )
 
 
 def estimate(
-    shape: Any, lora: Lora | None, *, bf16: bool, checkpointing: bool, micro_batch: int, copy_reference: bool, sequences: int, length: int
+    shape: Any,
+    lora: Lora | None,
+    *,
+    bf16: bool,
+    checkpointing: bool,
+    micro_batch: int,
+    copy_reference: bool,
+    sequences: int,
+    length: int,
+    critic: Any = None,
 ) -> Memory:
-    """`micro_batch`: tokens of one pass. `sequences` of `length` tokens are sampled at once."""
+    """`micro_batch`: tokens of one pass. `sequences` of `length` tokens are sampled at once. `critic`: the option."""
     total, trained = parameters(shape, lora)
     text = shape.get_text_config()
     frozen, width = total - trained, 2 if bf16 else 4
@@ -82,11 +102,14 @@ def estimate(
     kept = text.num_hidden_layers * text.hidden_size + layer if checkpointing else text.num_hidden_layers * layer
     logits = 4 * 4 * min(MAX_LOGITS, micro_batch * text.vocab_size)  # log-probabilities, and what the backward pass makes of them
     cast = 2 * trained if bf16 else 0  # autocast's copy of the float32 masters
+    weights, learning = 4 * trained + frozen * width + cast, 4 * trained + 8 * trained  # gradients and two moments
+    of_critic = {choices.AdapterCritic: 4 * trained + learning, choices.SeparateCritic: weights + learning}
     return Memory(
-        weights=4 * trained + frozen * width + cast,
+        weights=weights,
         gradients=4 * trained,
         optimizer=8 * trained,
         reference=4 * trained if copy_reference else 0,
+        critic=of_critic.get(type(critic), 0),
         activations=micro_batch * kept * width + logits,
         kv_cache=sequences * length * 2 * text.num_hidden_layers * kv * width,
     )

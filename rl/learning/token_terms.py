@@ -61,6 +61,8 @@ class TokenTerms:
         """Whether the model gives in this layout what it gives padded. A model may let packed sequences see each other, in silence."""
         if layout == "padded":
             return True
+        if getattr(self.model.config.get_text_config(), "attention_chunk_size", None):  # chunks are counted from the tensor's beginning
+            return False
         count = min(self.vocabulary, 24)
         sequences = [[(7 * n + 3 * length) % count for n in range(length)] for length in (9, 5, 7)]
         masks = [[n > 0 for n in range(len(sequence))] for sequence in sequences]

@@ -8,7 +8,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from recipes.setup.memory import estimate, micro_batch_tokens
+from recipes.setup import choices
+from recipes.setup.memory import estimate, micro_batch_tokens, parameters
 from recipes.setup.options import Options
 from rl.learning.adapters import Lora
 from rl.learning.policy import Policy
@@ -101,3 +102,20 @@ def test_planned_activations_are_near_a_measured_update(
         config, lora, bf16=False, checkpointing=checkpointing, micro_batch=ROWS * WIDTH, copy_reference=False, sequences=1, length=WIDTH
     ).activations
     assert 0.85 < planned / measured < 1.2, (planned, measured)
+
+
+def test_a_critic_takes_what_it_holds(one_thread: None) -> None:
+    """On the trunk next to nothing, as an adapter that and its moments, of its own what the policy takes without its activations."""
+    asked: dict[str, Any] = {"bf16": False, "checkpointing": False, "micro_batch": 64, "copy_reference": False, "sequences": 1, "length": 8}
+    shape = LlamaConfig(vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
+    for lora in (None, Lora(4)):
+        alone = estimate(shape, lora, **asked)
+        own = alone.weights + alone.gradients + alone.optimizer
+        held = {
+            type(critic): estimate(shape, lora, critic=critic, **asked)
+            for critic in (choices.TrunkCritic(), choices.AdapterCritic(), choices.SeparateCritic())
+        }
+        assert held[choices.TrunkCritic] == alone
+        assert held[choices.SeparateCritic].critic == own
+        assert held[choices.SeparateCritic].peak == alone.peak + own
+        assert held[choices.AdapterCritic].critic == 16 * parameters(shape, lora)[1]
