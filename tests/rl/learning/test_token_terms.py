@@ -256,6 +256,14 @@ def test_a_model_that_ignores_positions_is_found_out(make_llama):
     assert Policy(model, layout="packed", device="cpu").layout == "padded"
 
 
+def test_attention_in_chunks_is_not_packed(make_llama):
+    """Llama 4's chunks are counted from where the tensor begins, not the sequence; a short probe lies within one chunk and sees nothing."""
+    model = make_llama()
+    model.config.attention_chunk_size = 30
+    assert TokenTerms(model).allows("padded")
+    assert not TokenTerms(model).allows("packed")
+
+
 def test_asking_what_a_layout_allows_leaves_the_model_in_its_mode(make_llama):
     model = make_llama()
     for mode in (True, False):
