@@ -242,7 +242,7 @@ ROOMS = {
     ),
     "recipes": Room(
         "stories: one run each",
-        "grpo_math grpo_tools ppo_math quickstart",
+        "grpo_math grpo_tools iterative_grpo ppo_math quickstart",
         ".actors .selection .setup .spelling .training rl.examples rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
         "verifiers.response_text verifiers.rewards verifiers.sandboxes",
     ),

@@ -14,6 +14,7 @@ COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or
     "quickstart": ("recipes.quickstart", "GRPO teaches a tiny model arithmetic, on any machine, in minutes"),
     "grpo-math": ("recipes.grpo_math", "GRPO and its relatives on your model and your problems"),
     "ppo": ("recipes.ppo_math", "PPO with a critic: a head on the policy, a second adapter, or a model of its own"),
+    "iterate": ("recipes.iterative_grpo", "GRPO by a reward model that learns anew what the policy says, in rounds"),
     "grpo-tools": ("recipes.grpo_tools", "the same where the policy may run programs, or talk with an environment of yours"),
     "sample": ("recipes.training.sample", "completions of any model for your problems, scored, into a store"),
     "sft": ("recipes.training.sft", "supervised fine-tuning on prompts with completions, conversations or texts"),

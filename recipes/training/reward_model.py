@@ -66,10 +66,16 @@ class Config(OfflineOptions):
     run: Path = Path("runs/reward_model")
 
 
+def check(config: Config) -> Config:
+    """Paths made absolute and defaults made numbers; the data need not be there yet. Raises InputError."""
+    config = resolve(config, RATES)
+    _refuse_ignored(config)
+    return config
+
+
 def prepared(config: Config) -> "tuple[Config, Method]":
     """The options made numbers, and what they say to train by. Raises InputError."""
-    config = resolve(resumed(config), RATES)
-    _refuse_ignored(config)
+    config = check(resumed(config))
     from recipes.training.offline_run import Method
     from rl.examples.intake import judged_examples
     from rl.examples.written import Fields

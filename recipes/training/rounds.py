@@ -200,6 +200,14 @@ class Rounds:
             raise Interrupted(f"training; the steps up to the last checkpoint are kept; continue with --resume {self.folder.path}")
         _release()
 
+    def last(self, number: int, name: str, names: Mapping[str, str]) -> "Numbers":
+        """The last numbers of a part's log; `names`: by what they are called there, what they are called of the round."""
+        from rl.runs.run_folder import read_lines
+
+        rows = read_lines(self.place(number) / name / "metrics.jsonl")
+        found = {new: [row[old] for row in rows if isinstance(row.get(old), int | float)] for old, new in names.items()}
+        return {new: values[-1] for new, values in found.items() if values}
+
     def _continued(self, config: Any) -> Any:
         """The options of a part, or, of one that has begun, to go on with it as today's life of the run would have it."""
         if not (config.run / "config.json").exists():

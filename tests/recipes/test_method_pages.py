@@ -60,6 +60,7 @@ VALUES: dict[str, list[str]] = {  # of each page its formulas, in order
     ],
     "warp": [describe_algorithm(online("grpo", kl=KL(0.04)))],
     "spin": [describe(preference("sigmoid"))],
+    "iterative": [describe(bradley_terry()), describe_algorithm(online("grpo"))],
     "reward_model": [
         describe(bradley_terry()),
         describe(bradley_terry(margin=0.5, centering=0.01)),

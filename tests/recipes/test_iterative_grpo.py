@@ -1,0 +1,150 @@
+"""`reckon iterate`: what each round samples, learns and begins with, that kill -9 changes nothing, and what is refused."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from recipes.commands.cli import main
+from rl.learning.value_heads import FILE
+from rl.runs.run_folder import read_lines
+from tests.progress_lines import without_progress
+
+PROBLEMS = 4
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The verifier is a function of the response alone, so that a random model is right at times."""
+    folder = tmp_path_factory.mktemp("data")
+    rows = [json.dumps({"prompt": f"{a} + {a}?", "answer": str(2 * a)}) + "\n" for a in range(PROBLEMS)]
+    (folder / "problems.jsonl").write_text("".join(rows))
+    (folder / "held_out.jsonl").write_text(json.dumps({"prompt": "7 - 7?", "answer": "0"}) + "\n")
+    (folder / "odd.py").write_text("def even(problem, response):\n    return len(response) % 2 == 0\n")
+    return folder / "problems.jsonl"
+
+
+def words(model: Path | str, data: Path, run: Path, *more: str | Path) -> list[str]:
+    sampling = ["--max-completion-length", "6", "--engine", "hf", "--keep-truncated", "--reward", f"{data.parent / 'odd.py'}:even"]
+    sizes = ["--steps", "2", "--problems-per-step", "2", "--completions-per-problem", "4", "--warmup", "0", "--lora-rank", "2"]
+    rates = ["--lr", "1e-2", "--reward-lr", "1e-2", "--reward-batch", "4", "--replay", "0.5", "--workers", "1", "--checkpoint-every", "1"]
+    every = ["--model", model, "--data", data, "--run", run, *sampling, *sizes, *rates, *more]
+    return ["iterate", *map(str, every)]
+
+
+def two_rounds(data: Path) -> list[str]:
+    return ["--rounds", "2", "--kl-coef", "0.1", "--eval-data", str(data.parent / "held_out.jsonl")]
+
+
+@pytest.fixture(scope="module")
+def straight(model_folder: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("straight") / "run"
+    assert main(words(model_folder, data, run, *two_rounds(data))) == 0
+    return run
+
+
+def config(run: Path) -> dict[str, Any]:
+    return json.loads((run / "config.json").read_text())["options"]
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def test_each_round_learns_from_what_the_last_one_learnt(straight: Path, model_folder: Path) -> None:
+    first, second = straight / "round-01", straight / "round-02"
+    assert config(first / "reward_model")["model"] == config(first / "grpo")["model"] == str(model_folder)
+    assert config(second / "reward_model")["model"] == str(first / "reward_model")
+    assert config(second / "grpo")["model"] == str(first / "grpo")
+    for place in (first, second):
+        assert config(place / "grpo")["reward"] == [f'reward_model("{place / "reward_model"}", {config(straight)["reward"][0]})']
+        assert (place / "reward_model" / "final" / FILE).exists()
+        # measured against the policy as the round begins: before its first update the KL is 0
+        assert read_lines(place / "grpo" / "metrics.jsonl")[1]["kl_reference"] == pytest.approx(0.0, abs=1e-6)
+    final, last = (dict(load_file(place / "final" / "adapter_model.safetensors")) for place in (straight, second / "grpo"))
+    assert all((tensor == last[name]).all() for name, tensor in final.items())
+
+
+def test_the_reward_model_sees_some_of_the_earlier_data_again(straight: Path) -> None:
+    own, earlier = lines(straight / "round-02" / "pairs.jsonl"), lines(straight / "round-01" / "pairs.jsonl")
+    mixed = lines(straight / "round-02" / "data.jsonl")
+    assert mixed[: len(own)] == own
+    again = mixed[len(own) :]
+    assert len(again) == min(len(earlier), round(0.5 * len(own))) > 0
+    assert set(again) <= set(earlier)
+    assert lines(straight / "round-01" / "data.jsonl") == earlier
+
+
+def test_every_rounds_figures_are_in_the_run(straight: Path) -> None:
+    rows = read_lines(straight / "metrics.jsonl")
+    assert [row["step"] for row in rows] == [0, 1, 2]
+    assert all(row["eval/total"] == 1 for row in rows)
+    for row in rows[1:]:
+        assert {"accuracy", "pairs", "replayed", "grpo/reward", "grpo/accuracy"} <= row.keys()
+    assert rows[1]["replayed"] == 0
+
+
+def numbers(run: Path) -> list[list[dict[str, Any]]]:
+    parts = [run, *sorted(run.glob("round-*/reward_model")), *sorted(run.glob("round-*/grpo"))]
+    kept = [read_lines(part / "metrics.jsonl") for part in parts]
+    return [[{k: v for k, v in row.items() if not k.startswith(("time/", "speed/", "sync/"))} for row in rows] for rows in kept]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "until", ["round-01/samples/rollouts", "round-01/reward_model/checkpoints/step-000001", "round-02/grpo/checkpoints"]
+)
+def test_killed_anywhere_and_resumed_it_is_the_same(until: str, model_folder: Path, data: Path, straight: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+
+    def live() -> None:
+        os._exit(main(words(model_folder, data, run, *two_rounds(data))))
+
+    life = multiprocessing.get_context("fork").Process(target=live)
+    life.start()
+    end = time.monotonic() + 120
+    while not (run / until).exists() and time.monotonic() < end and life.is_alive():
+        time.sleep(0.005)
+    assert life.is_alive(), "it ended before it could be killed"
+    assert life.pid
+    os.kill(life.pid, signal.SIGKILL)
+    life.join()
+    assert main(["iterate", "--resume", str(run)]) == 0
+    assert numbers(run) == numbers(straight)
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (["--replay", "2"], "--replay must be from 0 to 1, not 2.0"),
+        (["--held-out", "1"], "--held-out and --eval would be ignored"),
+        (["--algorithm", "grpo-ps"], "a round's reward model scores whole answers"),
+        (["--reward", "math_answer"], "--reward is the verifier that labels samples: give one, without a weight"),
+        (["--reward-model", "./nowhere"], "--reward-model: "),
+        (["--reward-samples", "0"], "--reward-samples must be at least 1, not 0"),
+    ],
+)
+def test_a_bad_option_is_one_line(
+    more: list[str], line: str, model_folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words(model_folder, data, tmp_path / "run", *more)) == 2
+    said = without_progress(capsys.readouterr().err).strip()
+    assert said.startswith(f"error: {line}"), said
+    assert "\n" not in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_round_without_pairs_says_why(model_folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "never.py").write_text("def right(problem, response):\n    return False\n")
+    asked = words(model_folder, data, tmp_path / "run")
+    asked[asked.index("--reward") + 1] = f"{tmp_path / 'never.py'}:right"
+    assert main(asked) == 2
+    said = without_progress(capsys.readouterr().err)
+    assert "round 1: nothing is selected: " in said
+    assert "in groups that are all right or all wrong" in said
