@@ -10,10 +10,11 @@ has both). `gold` is read as training reads it: what follows ####, or the last b
 none. `problem`, what is in `meta`, and every other field are for the verifier. Without --verifier each row's own `verifier` decides, which
 is `math_answer` where it names none. `reckon verifiers` lists what there is.
 
-A verdict is {"line", "id" if the row has one, "score": number or null, "status", "detail", "seconds"}, and "parts" where a reward has some;
-a last line `RESULT {...}` has the count of each status, the rows, and the speed. The exit code is 0 whatever the verdicts are, but 1 where
-no row got a score. With `--explain` each row is a block of text for a reader instead (what was extracted, how it was read, which step
-decided, the parts of a composed reward); in a file written with `--out` the same lines are the field "explanation" of the row's JSON.
+A verdict is {"line", "id" if the row has one, "score": number or null, "status", "detail", "seconds"}, "parts" where a reward has some, and
+"steps" where one scores them; a last line `RESULT {...}` has the count of each status, the rows, and the speed. The exit code is 0 whatever
+the verdicts are, but 1 where no row got a score. With `--explain` each row is a block of text for a reader instead (what was extracted, how
+it was read, which step decided, the parts of a composed reward); in a file written with `--out` the same lines are the field "explanation"
+of the row's JSON.
 
 A pipe is read as it comes, in bounded memory: a row is answered without waiting for the next one. No GPU and no model; two
 cores give more than 10,000 verdicts a second where a verdict itself costs nothing, so the verifier decides.
@@ -145,6 +146,8 @@ class _Printer:
         line = {**waiting.echo, "score": verdict.score, "status": verdict.status, "detail": verdict.detail}
         if verdict.parts:
             line["parts"] = dict(verdict.parts)
+        if verdict.steps:
+            line["steps"] = [{"end": step.end, "score": step.score} for step in verdict.steps]
         line["seconds"] = round(seconds, 6)
         text = ""
         if self._explainer is not None and waiting.item is not None:

@@ -1,5 +1,6 @@
 """The recipe benchmark's own arithmetic: greedy answers in padded batches, costs out of run folders, and what it says is missing."""
 
+import itertools
 import json
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from benchmarks.recipe import methods
+from benchmarks.recipe import chains, methods
 from benchmarks.recipe.additions import HELD_OUT, write_problems
 from benchmarks.recipe.held_out import greedy
 from benchmarks.recipe.pace import Run, completed, side_by_side
@@ -21,7 +22,9 @@ from benchmarks.recipe.table import failures, markdown
 from benchmarks.recipe.worlds import World
 from rollout.chat import Chat
 from verifiers.problem import make_problem
+from verifiers.rewards.load_reward import load
 from verifiers.rewards.problem_file import read_problems
+from verifiers.verdict import StepScore
 
 
 @pytest.fixture
@@ -123,3 +126,31 @@ def test_the_picture_names_what_it_shows(tmp_path: Path) -> None:
     assert all(f">{name}<".encode() in first for name in ("a", "b", "SFT", "GRPO"))
     draw(results, tmp_path / "plot.svg")
     assert (tmp_path / "plot.svg").read_bytes() == first
+
+
+def test_chains_are_all_sums_apart_and_their_steps_are_scored_by_themselves() -> None:
+    train, held_out = chains.make_problems(3)
+    assert len(train) + len(held_out) == len({problem.id for problem in (*train, *held_out)}) == 6**4
+    assert [problem.id for problem in chains.make_problems(4)[1]] != [problem.id for problem in held_out]
+    problem = make_problem("4+2+5+3=", "14")
+    assert chains.worked_solution(problem) == "4+2+5+3=6+5+3\n6+5+3=11+3\n11+3=14\n<answer>14</answer>"
+    hasty = chains.worked_solution(problem, hasty_at=1, slip=1)
+    assert hasty == "4+2+5+3=6+5+3\n6+5+3=15\n<answer>15</answer>"
+    for response, scores in (
+        (chains.worked_solution(problem), [1, 1, 1, 1]),
+        (hasty, [1, 0, 0]),
+        ("4+2+5+3=14\n<answer>14</answer>", [1, 1]),
+        ("4+2+5+3=7+5+3\n7+5+3=12+3\n12+3=15\n<answer>14</answer>", [0, 1, 1, 1]),  # from a slip on, the rest is judged by itself
+        ("4+2+5+3=6+5+3\n5+6+3=14\n", [1, 0]),
+        ("4+2+5+3=5+2+4+3\n", [0]),  # nothing was added
+        ("2+2=4\njunk", [0, 0]),
+    ):
+        steps = [line + "\n" for line in response.split("\n") if line]
+        assert chains.score(problem, steps) == scores
+        assert tuple(load(chains.REWARD)(problem, response).steps) == tuple(
+            StepScore(end, score) for end, score in zip(itertools.accumulate(map(len, splitted(response))), scores, strict=True)
+        )
+
+
+def splitted(response: str) -> list[str]:
+    return [line for line in response.splitlines(keepends=True) if line.strip()]

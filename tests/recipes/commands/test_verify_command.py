@@ -123,6 +123,14 @@ def test_several_rewards_are_weighed_and_their_parts_shown(capfd: pytest.Capture
     run(Config(gold="1/2", pred="0.5", verifier=("math_answer=2", "exact=0.25")))
     [line], _ = verdicts(capfd.readouterr().out)
     assert (line["score"], line["parts"]) == (2.0, {"math_answer": 1.0, "exact": 0.0})
+    assert "steps" not in line
+
+
+def test_scores_of_steps_are_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"gold": "7", "response": "1 + 2 = 3\n\n3 + 4 = 8\n\n\\boxed{7}"}) + "\n")
+    run(Config(file=str(tmp_path / "rows.jsonl"), verifier=("steps(arithmetic)",)))
+    [line], _ = verdicts(capfd.readouterr().out)
+    assert (line["score"], line["steps"]) == (1.0, [{"end": 11, "score": 1.0}, {"end": 22, "score": 0.0}])
 
 
 @pytest.fixture

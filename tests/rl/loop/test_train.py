@@ -23,7 +23,7 @@ from rollout.engine import PolicyWeights, Sampling
 from rollout.engines.hf_engine import HFEngine
 from rollout.player import Player
 from verifiers.problem import Problem, make_problem
-from verifiers.verdict import Status, Verdict, right, wrong
+from verifiers.verdict import Status, StepScore, Verdict, right, wrong
 from verifiers.worker_pool.verifier_pool import VerifierPool
 
 PROBLEMS = [make_problem(f"{a}+{b}=", str(a + b), meta={"index": a * 4 + b}) for a in range(4) for b in range(4)]
@@ -270,6 +270,27 @@ def test_every_algorithm_learns_to_say_less(build: Callable[..., Any], name: str
     options = {"overlong_cache": 0} if name == "dapo" else {}
     rows = build(verify, grpo(name=name, **options), steps=25, completions=8)[0]
     assert rows[-1]["reward"] > rows[0]["reward"] + 0.15
+
+
+def sevens(pairs: Iterable[tuple[Problem, str]]) -> list[Verdict]:
+    """Every response is wrong, and each of its characters a step, right where it is a 7."""
+    return [
+        Verdict(0.0, Status.WRONG, steps=tuple(StepScore(n, float(character == "7")) for n, character in enumerate(response, 1)))
+        for _, response in pairs
+    ]
+
+
+@pytest.mark.parametrize(("name", "learns"), [("grpo-ps", True), ("grpo", False)])
+def test_steps_teach_what_outcomes_cannot(build: Callable[..., Any], name: str, learns: bool) -> None:
+    _, _, policy, folder = build(sevens, grpo(name=name), steps=20, completions=8)
+    assert (policy.version > 0) is learns
+    problems = {problem.id: problem for problem in PROBLEMS}
+    share = []
+    for step in (1, 20):
+        groups, _, _ = folder.rollouts.read(step, problems)
+        text = "".join(response for group in groups for response in group.responses)
+        share.append(text.count("7") / len(text))
+    assert (share[1] > 2 * share[0] + 0.1) is learns
 
 
 def test_tensorboard_gets_the_numbers(build: Callable[..., Any], tmp_path: Path) -> None:
