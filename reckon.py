@@ -17,9 +17,9 @@ _PLACES = {
     "Run": "recipes.in_python.objects",
     "find_model": "recipes.setup.model_source",
     **dict.fromkeys(
-        ("HF", "VLLM", "Auto", "Server", "Ray", "Lora", "Full", "KL", "Initial", "MovingAverage", "GRPO", "DrGRPO", "DAPO", "GSPO", "CISPO",
-         "RLOO", "ReinforcePP", "ReinforcePPBaseline", "MaxRL", "RAFT", "PassAtK", "BestOfN", "GRPOPS", "PPO", "Sampled", "TopK",
-         "TrunkCritic", "AdapterCritic", "SeparateCritic", "Truncate", "Mask", "TensorBoard", "WandB", "Trackio"),
+        ("HF", "VLLM", "Auto", "Server", "Ray", "Lora", "Full", "KL", "Initial", "MovingAverage", "Renewed", "GRPO", "DrGRPO", "DAPO",
+         "GSPO", "CISPO", "RLOO", "ReinforcePP", "ReinforcePPBaseline", "MaxRL", "RAFT", "PassAtK", "BestOfN", "GRPOPS", "PPO",
+         "Sampled", "TopK", "TrunkCritic", "AdapterCritic", "SeparateCritic", "Truncate", "Mask", "TensorBoard", "WandB", "Trackio"),
         "recipes.setup.choices",
     ),
     "VerifierPool": "verifiers.worker_pool.verifier_pool",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recipes.actors.engines import make_engine, with_engine
 from recipes.setup import starting_point
-from recipes.setup.choices import AdapterCritic, Full, Lora, MovingAverage, SeparateCritic, Tune
+from recipes.setup.choices import AdapterCritic, Full, Lora, MovingAverage, Renewed, SeparateCritic, Tune
 from recipes.setup.command_line import given_options, guarded, parse_options
 from recipes.setup.options import Data, Options, Rates, TemplateArgument, absolute, check_options, with_length
 from recipes.setup.problem_mixture import by_set, load_parts, load_sets, parts_of, resolved, sets_of, stream_of
@@ -276,7 +276,7 @@ def _disk_bytes(config: Config, *, needed: bool) -> int:
 
     source = start_of(config)
     total, trained = parameters(source.load_shape(), starting_point.lora_of(config, source))
-    averages = isinstance(config.kl and config.kl.reference, MovingAverage)
+    averages = isinstance(config.kl and config.kl.reference, MovingAverage | Renewed)
     critic = 3 * isinstance(getattr(config.algorithm, "critic", None), AdapterCritic | SeparateCritic)  # it and its moments
     return trained * 4 * (3 * (3 + averages + critic) + 1 + bool(critic)) + (total * 4 if keeps_model(source, needed=needed) else 0)
 

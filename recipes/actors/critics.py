@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from recipes.actors.same_tokenizer import check_same_tokenizer
 from recipes.setup import choices
 from recipes.setup.model_source import ModelInMemory, ModelSource, find_model
 from recipes.setup.online import critic_of
@@ -21,6 +22,8 @@ from verifiers.input_error import InputError
 def check_critic(options: Options, *, adapted: bool) -> None:
     """Raises InputError for a critic that cannot be. `adapted`: whether the policy trains an adapter."""
     critic = critic_of(options)
+    if (place := getattr(critic, "model", None)) is not None and getattr(options, "model", ""):
+        check_same_tokenizer(options.model, find_model(options.model).load_tokenizer(), place, "--critic-model")
     if isinstance(critic, choices.AdapterCritic) and not adapted:
         raise InputError("--critic adapter stands on the frozen base of --tune lora, and --tune full has none; use trunk or separate")
     if critic is not None and critic.warmup >= options.steps:

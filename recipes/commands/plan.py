@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from recipes.setup.choices import MovingAverage
+from recipes.setup.choices import MovingAverage, Renewed
 from recipes.setup.command_line import parse_options
 from recipes.setup.options import Options, with_length
 from recipes.spelling.flat_options import flat_values
@@ -78,7 +78,8 @@ def plan(config: Options, facts: "Facts") -> str:
         checkpointing=facts.gradient_checkpointing,
         micro_batch=micro_batch_tokens(config, facts.longest_prompt + config.max_completion_length),
         critic=getattr(config.algorithm, "critic", None),
-        copy_reference=algorithm.needs_reference and (facts.lora is None or isinstance(config.kl and config.kl.reference, MovingAverage)),
+        copy_reference=algorithm.needs_reference
+        and (facts.lora is None or isinstance(config.kl and config.kl.reference, MovingAverage | Renewed)),
         sequences=min(facts.max_sequences, completions),
         length=facts.longest_prompt + config.max_completion_length,
     )

@@ -312,6 +312,15 @@ class MovingAverage:
 
 
 @dataclass(frozen=True)
+class Renewed:
+    """The policy as it was some updates ago, renewed after so many."""
+
+    prefix: ClassVar[str] = "reference_"
+    every: int = 100
+    """Updates after which the reference becomes the policy as it is then."""
+
+
+@dataclass(frozen=True)
 class KL:
     """A KL to a reference, as a term of the loss."""
 
@@ -320,8 +329,8 @@ class KL:
     """Coefficient of the KL to the reference; 0, or none, computes none (DeepSeekMath: 0.04)."""
     estimator: Literal["k1", "k2", "k3"] = spelt("kl", default="k3")
     """Estimator of that KL."""
-    reference: Initial | MovingAverage = spelt("reference", default=Initial())
-    """What that KL is measured against: the policy as it began, or its moving average."""
+    reference: Initial | MovingAverage | Renewed = spelt("reference", default=Initial())
+    """What that KL is measured against: the policy as it began, its moving average, or a copy that is renewed after so many updates."""
 
     @property
     def off(self) -> bool:

@@ -23,7 +23,7 @@ from rl.learning.critic import Critic
 from rl.learning.learner import Diverged, ValueHead
 from rl.learning.model_loading import with_attention
 from rl.learning.policy import Policy
-from rl.learning.reference import MovingAverage, Reference, initial_reference
+from rl.learning.reference import MovingAverage, Reference, Renewed, initial_reference
 from rl.learning.schedule import Schedule
 from rl.learning.teacher import Teacher
 from rl.loop.problem_stream import Stream
@@ -253,6 +253,8 @@ def make_policy(
         return policy, None
     if options.kl and isinstance(options.kl.reference, choices.MovingAverage):
         return policy, MovingAverage(policy, decay=options.kl.reference.decay)
+    if options.kl and isinstance(options.kl.reference, choices.Renewed):
+        return policy, Renewed(policy, every=options.kl.reference.every)
     return policy, initial_reference(policy)
 
 

@@ -39,7 +39,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
          "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers",
          "problems_per_chunk", "max_turns", "tool_output", "tools_at_once", "examples_per_step", "max_length", "show_mask",
          "rounds", "rollouts", "per_problem", "states_per_chunk", "k", "critic_rank", "policies", "front_problems",
-         "reward_samples", "reward_problems", "reward_per_problem", "reward_batch"),
+         "reward_samples", "reward_problems", "reward_per_problem", "reward_batch", "reference_every"),
         COUNT,
     ),
     **dict.fromkeys(

@@ -129,6 +129,29 @@ class MovingAverage(FrozenCopy):
             self.shadow[name].lerp_(parameter.detach(), 1 - self.decay)
 
 
+class Renewed(FrozenCopy):
+    """The policy as it was, which it becomes again after each `every` of its updates (iterative GRPO within one run)."""
+
+    def __init__(self, learner: Learner, *, every: int):
+        super().__init__(learner)
+        self.every, self.updates, self.kept = every, 0, True
+
+    def follow(self) -> None:
+        self.updates += 1
+        if self.updates % self.every == 0:
+            self.reset()
+
+    def save(self, folder: Path) -> None:
+        torch.save({"shadow": self.shadow, "updates": self.updates}, folder / "reference.pt")
+
+    def load(self, folder: Path) -> None:
+        super().load(folder)
+        saved = torch.load(folder / "reference.pt", map_location="cpu", weights_only=True)
+        if not isinstance(saved.get("updates"), int):
+            raise ValueError("reference.pt does not say how many updates it has seen")
+        self.updates = saved["updates"]
+
+
 class OtherModel:
     """A model of its own, of the same tokenizer; nobody updates it."""
 

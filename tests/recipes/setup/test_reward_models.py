@@ -31,6 +31,16 @@ def reward_model_in(folder: Path, base: Path, kind: str) -> Path:
     return folder
 
 
+def with_another_token(model: Path, folder: Path) -> Path:
+    from transformers import AutoTokenizer
+
+    shutil.copytree(model, folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["<tool>"])
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def models(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     place = tmp_path_factory.mktemp("reward-models")
@@ -70,13 +80,7 @@ def test_what_is_no_reward_model_is_one_line_before_any_weights(
     narrow = tmp_path / "narrow"
     shutil.copytree(models["outcome"], narrow)
     save_file({"weight": torch.zeros(1, 8)}, narrow / FILE)
-    foreign = tmp_path / "foreign"
-    shutil.copytree(models["outcome"], foreign)
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(foreign)
-    tokenizer.add_tokens(["<tool>"])
-    tokenizer.save_pretrained(foreign)
+    foreign = with_another_token(models["outcome"], tmp_path / "foreign")
     lines = {
         str(model_folder): "it has no value head (value_head.safetensors, or score.weight of a sequence classifier)",
         str(narrow): "its value head is 8 wide, the model 32; restore it",
@@ -122,6 +126,19 @@ def test_a_process_reward_model_gives_grpo_ps_its_steps(
     reward = f"reward_model({models['process']}, split=line)"
     assert main(words(model_folder, problems, tmp_path / "run", "--reward", reward, "--algorithm", "grpo-ps")) == 0
     assert read_lines(tmp_path / "run" / "metrics.jsonl")[1]["grad_norm"] > 0
+
+
+def test_a_reward_model_may_be_the_critic_where_it_reads_the_same_tokens(
+    models: dict[str, Path], model_folder: Path, problems: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = with_another_token(models["outcome"], tmp_path / "foreign")
+    asked = ["ppo", *words(model_folder, problems, tmp_path / "run", "--critic", "separate", "--critic-model")[1:]]
+    assert main([*asked, str(foreign)]) == 2
+    said = without_progress(capsys.readouterr().err)
+    assert f"--critic-model {foreign} has another tokenizer than --model {model_folder} (1 tokens differ, such as '<tool>')" in said
+    assert not (tmp_path / "run").exists()
+    assert main([*asked, str(models["outcome"])]) == 0
+    assert read_lines(tmp_path / "run" / "metrics.jsonl")[1]["critic/value"] != 0.0  # it begins with the head's opinion
 
 
 def test_a_model_without_a_head_is_one_line(model_folder: Path, problems: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

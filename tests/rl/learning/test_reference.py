@@ -5,7 +5,7 @@ import torch
 
 from rl.learning.adapters import Lora
 from rl.learning.policy import Policy
-from rl.learning.reference import AdapterOff, FrozenCopy, MovingAverage, OtherModel, initial_reference
+from rl.learning.reference import AdapterOff, FrozenCopy, MovingAverage, OtherModel, Renewed, initial_reference
 from rl.learning.scoring import prepare
 from rl.objectives.policy_gradient import KL
 from tests.rl.rollouts import algorithm, make_groups, randomise_adapter, with_credit
@@ -60,6 +60,24 @@ def test_an_ema_reference_follows_slowly(make_qwen2):
     mixed = {name: 0.75 * old[name] + 0.25 * p.detach() for name, p in policy.model.named_parameters()}
     average.load_state_dict(mixed, strict=False)
     torch.testing.assert_close(reference.score(BATCH), Policy(average, device="cpu").score(BATCH), atol=1e-5, rtol=0)
+
+
+def test_a_renewed_reference_becomes_the_policy_after_so_many_updates(make_qwen2, tmp_path):
+    policy = Policy(make_qwen2(), device="cpu")
+    reference = Renewed(policy, every=2)
+    seen = [policy.score(BATCH)]
+    for _ in range(3):
+        learn(policy)
+        reference.follow()
+        seen.append(policy.score(BATCH))
+    assert torch.equal(reference.score(BATCH), seen[2])
+    reference.save(tmp_path)
+    again = Renewed(policy, every=2)
+    again.load(tmp_path)
+    assert torch.equal(again.score(BATCH), seen[2])
+    learn(policy)
+    again.follow()  # the fourth update, of which the first three were in an earlier life
+    assert torch.equal(again.score(BATCH), policy.score(BATCH))
 
 
 def test_a_reference_that_is_reset_is_the_policy_of_that_moment_and_survives_a_resume(make_qwen2, tmp_path):
