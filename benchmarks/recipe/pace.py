@@ -28,6 +28,8 @@ class Run:
     log: Path
     marks: list[tuple[float, float]] = field(default_factory=list)
     """(wall, processor) seconds at each line of the log."""
+    peak_bytes: int = 0
+    """Most resident memory."""
 
     def start(self, core: int) -> None:
         self.output = self.log.parent.with_suffix(".log").open("wb")
@@ -37,6 +39,7 @@ class Run:
     def look(self) -> bool:
         """Whether it still runs; notes the steps it has done."""
         running = self.process.poll() is None
+        self.peak_bytes = max(self.peak_bytes, _peak_so_far(self.process.pid))
         with suppress(OSError, IndexError):
             done = self.log.read_bytes().count(b"\n")
             spent = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()

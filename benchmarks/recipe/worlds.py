@@ -79,7 +79,7 @@ def real(folder: Path, seed: int, model: str) -> World:
         own={
             "sft": ("--lr", "3e-4", "--epochs", "4", "--examples-per-step", "16"),
             "dpo": ("--lr", "1e-4", "--epochs", "3", "--examples-per-step", "16"),
-            "orpo": ("--lr", "3e-4", "--epochs", "4", "--examples-per-step", "16"),
-            "kto": ("--lr", "1e-4", "--epochs", "3", "--examples-per-step", "32"),
+            "orpo": ("--lr", "3e-4", "--epochs", "4", "--examples-per-step", "16", "--nll-mean", "token"),
+            "kto": ("--lr", "1e-4", "--epochs", "2", "--examples-per-step", "32", "--desirable-weight", "8"),
         },
     )  # fmt: skip
