@@ -1,8 +1,9 @@
 """What a critic costs: `python -m benchmarks.recipe.critics --model FOLDER`.
 
-A few steps of GRPO, and of PPO with each of its three critics, on SmolLM2-135M-Instruct with a LoRA of rank 16 in float32: 4 problems x 8
-completions of up to 24 tokens, every run in a process of its own on one core and one thread. Processor seconds a step, and peaks of resident
-memory, the interpreter and its libraries (about 0.5 GB) included. The bar: a critic on the policy's trunk costs hardly more than none.
+A few steps of GRPO, and of PPO with each of its three critics, on SmolLM2-135M-Instruct with a LoRA of rank 16 in float32: 4 problems x
+8 completions of up to 24 tokens, every run in a process of its own on one core and one thread. Processor seconds a step, and peaks of
+resident memory, the interpreter and its libraries (about 0.5 GB) included. The bar: a critic on the policy's trunk costs hardly more than
+none.
 """
 
 import argparse
