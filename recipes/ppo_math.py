@@ -3,7 +3,7 @@
     reckon ppo --model Qwen/Qwen2.5-1.5B-Instruct --data openai/gsm8k --subset main
     reckon ppo --model ./my-model --data problems.jsonl --critic separate --critic-warmup 5 --epochs-per-rollout 2
 
-The critic is a head on the policy's trunk (default: no pass of its own), a second adapter on its base, or a model of its own.
+The critic is a head on the policy's trunk (default), a second adapter on its base, or a model of its own.
 """
 
 from dataclasses import dataclass
