@@ -13,9 +13,11 @@ from rl.learning import token_terms
 from rl.learning.policy import Policy
 from rl.learning.scoring import prepare
 from rl.learning.teacher import EngineTeacher, ModelTeacher
+from rl.objectives.algorithms import named
 from rl.objectives.batch import Batch, lay_out
 from rl.objectives.credit import Signal
-from rl.objectives.distillation import sampled_token, top_k
+from rl.objectives.distillation import DISTILLATIONS, sampled_token, top_k
+from rl.objectives.policy_gradient import KL
 from tests.rl.rollouts import gradient
 from verifiers.input_error import InputError
 
@@ -210,3 +212,23 @@ def test_every_pair_of_tokens(make_llama: Callable[..., Any]) -> None:
     batch = batch.with_columns({**algorithm.credit(signal), "chance": chance, "sampler_logp": batch.columns["policy_logp"]})
     mine, _ = gradient(policy, batch, replace(algorithm.objective, weight=lambda batch: batch.column("chance")))
     assert_same(mine, wanted, within=1e-5)
+
+
+@pytest.mark.parametrize("name", list(DISTILLATIONS))
+def test_micro_batches_layouts_and_order_change_nothing(name: str, make_llama: Callable[..., Any]) -> None:
+    algorithm = named(name, max_completion_length=8, among=DISTILLATIONS, kl=KL(0.1), **({"k": 5} if name == "top-k" else {}))
+    policy, teacher = Policy(make_llama(0), device="cpu"), ModelTeacher(Policy(make_llama(1), device="cpu"), top=5)
+    rows = [*SEQUENCES, [1, 2, 3, 4, 5, 6, 7]]
+
+    def told(order: Sequence[int]) -> Batch:
+        batch = batch_of([rows[n] for n in order])
+        batch = batch.with_columns({"sampler_logp": policy.score(batch), "ref_logp": policy.score(batch) - 0.1 * batch.mask})
+        batch = batch.with_columns(prepare(batch, algorithm.reads, learner=policy, reference=None, teacher=teacher))
+        signal = Signal(torch.zeros(1, 4), torch.ones(1, 4, dtype=torch.bool), batch)
+        batch = batch.with_columns(algorithm.credit(signal))
+        return batch.with_columns(prepare(batch, algorithm.objective.reads, learner=policy, reference=None, teacher=teacher))
+
+    whole, _ = gradient(policy, told(range(4)), algorithm.objective)
+    for order, budget, layout in (((0, 1, 2, 3), 1, "padded"), ((3, 1, 0, 2), 9, "padded"), ((2, 0, 3, 1), 8, "packed")):
+        mine, _ = gradient(policy, told(order), algorithm.objective, tokens_per_micro_batch=budget, layout=layout)  # type: ignore[arg-type]
+        assert_same(mine, whole, within=1e-5)
