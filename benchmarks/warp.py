@@ -4,7 +4,8 @@ The quickstart's tiny model after its warm start. WARP: rounds of policies merge
 was merged. Against it one policy of the same options (the KL to its own moving average too), trained for as many steps as all of WARP's
 policies together, and sampled on its way. Each point is the mean reward and KL(policy || start) of samples on held-out problems, with
 standard errors. At the KL of each of WARP's points the single policy's reward is read off between its own points (or its best below); the
-difference is averaged over points and seeds. An hour or more; `--seeds 0 --steps 5 --problems-per-step 16` shows that it runs.
+difference is averaged over points and seeds. A front dominates where it is better on average, and at no point worse by more than two
+standard errors. An hour or more; `--seeds 0 --steps 5 --problems-per-step 16` shows that it runs.
 """
 
 import argparse
