@@ -1,8 +1,8 @@
 """Who says `value`: what a text is worth before its next token is chosen. Three critics, swapped whole.
 
-A head on the policy learns in the policy's own passes and shares what it sees; a second adapter on the policy's frozen base costs passes but
-hardly any memory, and pulls at nothing of the policy's; a model of its own costs both and may begin as anything. Each takes a pass without
-gradient to score a rollout.
+A head on the policy learns in the policy's own passes and shares what it sees; a second adapter on the policy's frozen base costs passes
+but hardly any memory, and pulls at nothing of the policy's; a model of its own costs both and may begin as anything. Each takes a pass
+without gradient to score a rollout.
 """
 
 from collections.abc import Iterator
