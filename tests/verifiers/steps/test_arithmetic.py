@@ -120,7 +120,7 @@ def test_steps_without_an_equation_may_count_as_right_and_the_tolerance_is_the_v
 
 def test_worked_solutions_of_gsm8k_are_right(data_dir: Path) -> None:
     with (data_dir / "math" / "gsm8k_train.jsonl").open() as file:
-        steps = [step for _, line in zip(range(500), file, strict=False) for step in json.loads(line)["solution"].split("\n")]
+        steps = [step for _, line in zip(range(200), file, strict=False) for step in json.loads(line)["solution"].split("\n")]
     scores = score_steps(PROBLEM, steps)
-    assert sum(score is not None for score in scores) > 1400
-    assert sum(score == 0 for score in scores) <= 4
+    assert sum(score is not None for score in scores) > 550
+    assert sum(score == 0 for score in scores) <= 2
