@@ -12,7 +12,12 @@ from verifiers.atomic_files import read_file
 
 DEFAULTS_SAY_NOTHING = (None, "", False, [], ())
 _NOT_FOR_OTHERS = ("run", "resume", "overwrite", "track", "url", "folder", "address")  # of this machine and its network
-_SHOWN = ("reward", "accuracy", "length", "loss", "eval/accuracy", "eval/loss")
+HEAD = "value_head.safetensors"
+_JUDGES = (
+    f"It judges texts: `{HEAD}` maps the hidden state of a text's last token (of a process reward model: of each step's) to a number. "
+    "`--reward 'reward_model(PLACE)'` uses it."
+)
+_SHOWN = ("reward", "accuracy", "length", "loss", "eval/accuracy", "eval/auc", "eval/ece", "eval/loss")
 
 
 def write_card(path: Path, *, name: str, run: Path | None, base: str | None, adapter: bool) -> None:
@@ -20,15 +25,17 @@ def write_card(path: Path, *, name: str, run: Path | None, base: str | None, ada
     from huggingface_hub import ModelCardData
 
     config, manifest = ({}, {}) if run is None else (_read(run / "config.json"), _read(run / "manifest.json"))
+    judges = (path.parent / HEAD).exists()
     data = ModelCardData(
         library_name="peft" if adapter else "transformers",
-        pipeline_tag="text-generation",
+        pipeline_tag="text-classification" if judges else "text-generation",
         base_model=base,
         tags=["reckon", *_method(config)],
     )
     sections = [
         f"# {name.rpartition('/')[2]}",
         f"{'An adapter (LoRA)' if adapter else 'A model'} trained with Reckon" + (f", on {base}." if base else "."),
+        *([_JUDGES] if judges else []),
         *_numbers(run),
         *_made_with(config, manifest),
     ]

@@ -11,7 +11,6 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -34,7 +33,7 @@ from rl.learning.policy import Policy
 from rl.learning.reference import Reference
 from rl.learning.schedule import Schedule
 from rl.learning.value_heads import FILE as HEAD
-from rl.learning.value_heads import load_value_head, write_head
+from rl.learning.value_heads import load_value_head
 from rl.loop.offline import OfflineLoop, measure, train_offline
 from rl.loop.seeds import derive_seed, reseed
 from rl.objectives.batch import Batch
@@ -94,7 +93,7 @@ def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = la
             options = with_length(options, len(taken.units))
             check_place(options)
             checks.close()
-            learner = make_learner(options, source, lora, judges=method.head is not None)
+            learner = make_learner(options, source, lora, head=method.head)
             reference = method.reference(learner, [*taken.units, *held_out])
             needed = lora is not None or reference is not None
             disk = 3 * learner.checkpoint_bytes() + start_bytes(learner, source, needed=needed)
@@ -102,13 +101,13 @@ def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = la
             folder = opened.enter_context(open_run(told, [*taken.units, *held_out], needed_bytes=disk))
             keep_start(folder.path, learner, source, chat.tokenizer, needed=needed)
             if method.head is not None and (folder.path / MERGED).is_dir() and not (folder.path / MERGED / HEAD).exists():
-                write_head(learner, folder.path / MERGED, method.head)  # what was merged has left its head behind
+                learner.save_head(folder.path / MERGED)  # what was merged has left its head behind
         outcome = train(options, method, learner, reference, taken.units, held_out, folder)
         print("\n".join(outcome.lines()), file=sys.stderr)
         if outcome.stopped:
             return exit_code()
         hand_over(learner, chat)
-        write_final(folder.path, learner, chat.tokenizer, beside=partial(write_head, learner, facts=method.head) if method.head else None)
+        write_final(folder.path, learner, chat.tokenizer, beside=learner.save_head if method.head else None)
     return 0
 
 
@@ -184,14 +183,14 @@ def computed_dtype(options: OfflineOptions) -> Dtype:
     return options.dtype
 
 
-def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None, *, judges: bool = False) -> Policy:
-    """The model with what is needed to train it, as the options say. `judges`: it has a value head, which trains too."""
+def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None, *, head: Mapping[str, str] | None = None) -> Policy:
+    """The model with what is needed to train it, as the options say. `head`: of a value head, which trains too, what is to be known."""
     import torch
 
     dtype = computed_dtype(options)
     packing = torch.cuda.is_available() if options.packing is None else options.packing
     with watched(f"loading {source.in_words()}"):
-        model = with_attention(source.load_model(dtype, lora=lora is not None, judges=judges), options.attention)
+        model = with_attention(source.load_model(dtype, lora=lora is not None, judges=head is not None), options.attention)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
     learner = Policy(
         model,
@@ -201,7 +200,7 @@ def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None
         gradient_checkpointing=options.gradient_checkpointing,
         tokens_per_micro_batch=options.tokens_per_micro_batch,
         layout="packed" if packing else "padded",
-        value_head=head_of(source, model) if judges else None,
+        value_head=None if head is None else replace(head_of(source, model), facts=head),
     )
     if packing and learner.layout != "packed":
         print(f"{options.model} does not keep packed sequences apart, so they are padded", file=sys.stderr)

@@ -8,7 +8,7 @@ is off everywhere: the sampler has none, and the two must agree.
 import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from rollout.progress import in_progress
 
 STEPS_BEFORE_GIVING_UP = 3
 VALUE_HEAD = "value_head.weight"
+HEAD_FILE = "value_head.safetensors"
 
 
 class Diverged(RuntimeError):
@@ -53,6 +54,8 @@ class ValueHead:
     """[H] or [1 H], where it begins; None: all zero."""
     lr_scale: float = 1.0
     """Its learning rate over that of the rest."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What is to be known of it where it is saved, such as the kind of reward that it says."""
 
 
 class Learner:
@@ -99,7 +102,7 @@ class Learner:
         nn.init.zeros_(head.weight)
         if wanted.weight is not None:
             head.weight.data.copy_(wanted.weight.reshape(1, width))
-        self.token_terms.value_head = head
+        self.token_terms.value_head, self.head_facts = head, dict(wanted.facts)
         self.trainable[VALUE_HEAD] = head.weight
         self.optimizer.add_param_group({"params": [head.weight], "lr_scale": wanted.lr_scale})
 
@@ -281,9 +284,17 @@ class Learner:
         kept = {"save_embedding_layers": False, "selected_adapters": [self.model.active_adapter]} if self.lora else {}
         self.model.save_pretrained(folder, **kept)
 
+    def save_head(self, folder: Path) -> None:
+        """The value head, beside a model or adapter."""
+        from safetensors.torch import save_file
+
+        save_file({"weight": self.trainable[VALUE_HEAD].detach().cpu().contiguous()}, folder / HEAD_FILE, metadata=self.head_facts or None)
+
     def save(self, folder: Path) -> None:
         """The model as `save_model`, and what else a bit-exact continuation needs."""
         self.save_model(folder / "model")
+        if VALUE_HEAD in self.trainable:
+            self.save_head(folder / "model")
         state = {"optimizer": self.optimizer.state_dict(), "version": self.version, "skipped": self.skipped_in_a_row}
         if VALUE_HEAD in self.trainable:
             state[VALUE_HEAD] = self.trainable[VALUE_HEAD].detach()

@@ -8,24 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rl.learning.learner import HEAD_FILE as FILE
 from rl.learning.learner import VALUE_HEAD, Learner
 from rl.learning.model_loading import is_classifier
 from rl.learning.starting_model import weight_files
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, first_line
 
-FILE = "value_head.safetensors"
 SCORE = "score.weight"
 """The head of a transformers sequence classifier."""
-
-
-def write_head(learner: Learner, folder: Path, facts: Mapping[str, str] | None = None) -> None:
-    """The learner's head alone, in a folder that is there. `facts`: what is to be known of it, such as its kind."""
-    from safetensors.torch import save_file
-
-    with atomic_path(folder / FILE) as temporary:
-        weight = learner.trainable[VALUE_HEAD].detach().cpu().contiguous()
-        save_file({"weight": weight}, temporary, metadata=dict(facts) if facts else None)
 
 
 def save_value_head(learner: Learner, folder: Path, *, whole: bool) -> None:
@@ -34,7 +25,7 @@ def save_value_head(learner: Learner, folder: Path, *, whole: bool) -> None:
         temporary.mkdir()
         if whole:
             learner.save_model(temporary)
-        write_head(learner, temporary)
+        learner.save_head(temporary)
 
 
 def load_value_head(places: Sequence[str]) -> Tensor | None:

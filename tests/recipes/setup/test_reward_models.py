@@ -13,7 +13,7 @@ from recipes.commands.cli import main
 from recipes.setup.reward_models import reward_models
 from rl.learning.learner import Learner, ValueHead
 from rl.learning.model_loading import load_model
-from rl.learning.value_heads import FILE, write_head
+from rl.learning.value_heads import FILE
 from rl.runs.run_folder import read_lines
 from tests.progress_lines import without_progress
 from verifiers.input_error import InputError
@@ -26,8 +26,8 @@ NO_OPTIONS = SimpleNamespace()
 
 def reward_model_in(folder: Path, base: Path, kind: str) -> Path:
     shutil.copytree(base, folder)
-    learner = Learner(load_model(str(base)), value_head=ValueHead(torch.linspace(-1, 1, 32)), device="cpu")
-    write_head(learner, folder, {"kind": kind})
+    head = ValueHead(torch.linspace(-1, 1, 32), facts={"kind": kind})
+    Learner(load_model(str(base)), value_head=head, device="cpu").save_head(folder)
     return folder
 
 

@@ -94,7 +94,10 @@ def test_it_judges_what_it_has_not_seen_better_than_before(kind: str, straight: 
 def test_the_head_is_beside_the_adapter_and_says_its_kind(kind: str, straight: dict[str, Path]) -> None:
     final = str(straight[kind] / "final")
     assert head_facts([final]) == {"kind": kind}
+    checkpoint = str(straight[kind] / "checkpoints" / "step-000006" / "model")
+    assert head_facts([checkpoint]) == {"kind": kind}
     weight = load_value_head([final])
+    assert torch.equal(load_value_head([checkpoint]), weight)  # type: ignore[arg-type]
     assert weight is not None
     assert weight.abs().sum() > 0
 
