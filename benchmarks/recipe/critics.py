@@ -2,8 +2,8 @@
 
 A few steps of GRPO, and of PPO with each of its three critics, on SmolLM2-135M-Instruct with a LoRA of rank 16 in float32: 4 problems x
 8 completions of up to 24 tokens, every run in a process of its own on one core and one thread. Processor seconds a step, and peaks of
-resident memory, the interpreter and its libraries (about 0.5 GB) included. The bar: a critic on the policy's trunk costs hardly more than
-none.
+resident memory, the interpreter and its libraries (about 0.5 GB) included. The bar: a critic on the policy's trunk takes hardly more
+memory than none. Time has no bar: GRPO skips groups whose verdicts agree, a critic learns from every sequence and scores it first.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from benchmarks.recipe.pace import Run, side_by_side
 from benchmarks.recipe.worlds import RECKON
 
 VARIANTS = {"grpo": ("grpo-math",), **{name: ("ppo", "--critic", name) for name in ("trunk", "adapter", "separate")}}
-BARS = {"trunk_memory_over_grpo": lambda ratio: ratio <= 1.1, "trunk_time_over_grpo": lambda ratio: ratio <= 1.25}
+BARS = {"trunk_memory_over_grpo": lambda ratio: ratio <= 1.1}
 
 
 def measured(model: str, folder: Path, steps: int) -> dict[str, dict[str, float]]:
