@@ -34,7 +34,7 @@ def parts(problem, response):
     return Verdict(1.0, Status.RIGHT, "", {str(number): 1.0 for number in range(int(response))})
 
 def steps(problem, response):
-    return Verdict(1.0, Status.RIGHT, "", {}, tuple(StepScore(number, 1.0) for number in range(int(response))))
+    return Verdict(1.0, Status.RIGHT, "", {}, tuple(StepScore(0, 1.0) for number in range(int(response))))
 
 def endless(problem, response):
     """A line without an end on the pipe of the verdicts."""
@@ -52,7 +52,7 @@ def broken(problem, response):
     value = float(response)
     if problem.answer == "part":
         return Verdict(1.0, Status.RIGHT, "", {"length": value})
-    return Verdict(1.0, Status.RIGHT, "", {}, (StepScore(3, value),))
+    return Verdict(1.0, Status.RIGHT, "", {}, (StepScore(1, value),))
 '''
 ONE = make_problem("1?", "1")
 

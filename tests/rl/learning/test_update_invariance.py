@@ -184,7 +184,7 @@ def test_the_gradient_is_that_of_the_formula(policy, name):
     assert stats.loss == pytest.approx(loss.item(), abs=1e-6)
 
 
-@every_algorithm
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "ppo"])  # a critic's values differ where rewards do not
 def test_a_rollout_that_teaches_nothing_takes_no_step(policy, name):
     """Equal rewards have nothing to say to a baseline; rejection sampling learns from right ones, but never from wrong ones."""
     batch = with_credit(make_groups([[0.0 if name == "raft" else 1.0] * 3]), algorithm(name))

@@ -53,11 +53,10 @@ def learn(
     """The optimiser steps that the loop takes on one rollout of groups of four."""
     loop = Loop(1, len(groups), Schedule(lr, 1), updates_per_rollout=parts, epochs_per_rollout=epochs)
     step = _Step.__new__(_Step)  # without what samples, which this part of it does not need
-    step.__dict__.update(loop=loop, policy=policy, algorithm=algorithm, reference=reference)
+    step.__dict__.update(loop=loop, policy=policy, algorithm=algorithm, reference=reference, critic=None)
     batch = with_credit(groups, algorithm)
-    return step._learn(
-        batch.with_columns(prepare(batch, algorithm.objective.reads, learner=policy, reference=reference)), rows_per_group=4, lr=lr
-    )
+    scored = batch.with_columns(prepare(batch, algorithm.objective.reads, learner=policy, reference=reference))
+    return step._learn(scored, rows_per_group=4, step=1)[0]
 
 
 class Watched:
