@@ -277,7 +277,9 @@ def _disk_bytes(config: Config, *, needed: bool) -> int:
     source = start_of(config)
     total, trained = parameters(source.load_shape(), starting_point.lora_of(config, source))
     averages = isinstance(config.kl and config.kl.reference, MovingAverage | Renewed)
-    critic = 3 * isinstance(getattr(config.algorithm, "critic", None), AdapterCritic | SeparateCritic)  # it and its moments
+    from recipes.setup.online import critic_of
+
+    critic = 3 * isinstance(critic_of(config), AdapterCritic | SeparateCritic)  # it and its moments
     return trained * 4 * (3 * (3 + averages + critic) + 1 + bool(critic)) + (total * 4 if keeps_model(source, needed=needed) else 0)
 
 

@@ -58,7 +58,7 @@ def make_critic(options: Options, policy: Policy, start: ModelSource | str, **se
     text = model.config.get_text_config()
     if text.vocab_size < policy.vocabulary:
         raise InputError(f"--critic-model: {source.in_words()} has fewer tokens than the policy; give one of the same tokenizer")
-    head = ValueHead(load_value_head([*reversed(source.adapters), source.base]))
+    head = ValueHead(load_value_head(source.stages))
     if head.weight is not None and head.weight.shape[1] != text.hidden_size:
         raise InputError(
             f"--critic-model: the value head of {source.in_words()} is {head.weight.shape[1]} wide, the model {text.hidden_size}"

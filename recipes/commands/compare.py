@@ -80,25 +80,25 @@ def _judged(config: Config, course: "Course", number: int) -> "Course":
 
     spent = course.spent
     assert spent is not None
-    start = str(stored_run(course.run)["options"].get("model") or "")
+    options = stored_run(course.run)["options"]
+    start = str(options.get("model") or "")
+    if not start:
+        raise InputError(f"{course.run} does not say which model it began with; leave it out, or give a run that measured its accuracy")
     points = []
     for name, place in (("start", start), ("final", str(course.run))):
-        found = _asked(config, course.run, place, config.out / "judged" / f"{number}-{name}")
+        found = _asked(config, options, place, config.out / "judged" / f"{number}-{name}")
         low, high = found.interval
         so_far = spent if name == "final" else Point(0, 0.0, 0.0, math.nan, math.nan, math.nan)
         points.append(replace(so_far, accuracy=found.value, low=low, high=high))
     return replace(course, points=tuple(points), spent=None)
 
 
-def _asked(config: Config, run: Path, model: str, folder: Path) -> Any:
-    """Greedy accuracy of a model on the problems, spoken to as the run spoke; what it said is kept in `folder`."""
+def _asked(config: Config, options: dict[str, Any], model: str, folder: Path) -> Any:
+    """Greedy accuracy of a model on the problems, spoken to as a run of these options spoke; what it said is kept in `folder`."""
     from recipes.training import sample
     from rl.loop.evaluate import accuracy
 
-    if not model:
-        raise InputError(f"{run} does not say which model it began with; leave it out, or give a run that measured its accuracy")
-    said = stored_run(run)["options"]
-    own = {name: said[name] for name in ("system_prompt", "prefill", "chat_template") if said.get(name) is not None}
+    own = {name: options[name] for name in ("system_prompt", "prefill", "chat_template") if options.get(name) is not None}
     asked = sample.Config(
         model=model, data=str(config.judge), run=folder, temperature=0.0, completions_per_problem=1, overwrite=True,
         max_completion_length=config.max_completion_length, **own,

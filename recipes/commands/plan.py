@@ -66,7 +66,7 @@ def command(arguments: Sequence[str]) -> int:
 def plan(config: Options, facts: "Facts") -> str:
     """The plan as text."""
     from recipes.setup.memory import estimate, micro_batch_tokens, parameters
-    from recipes.setup.online import algorithm_of
+    from recipes.setup.online import algorithm_of, critic_of
     from rl.objectives.algorithms import describe_algorithm
 
     algorithm = algorithm_of(config)
@@ -77,7 +77,7 @@ def plan(config: Options, facts: "Facts") -> str:
         bf16=facts.dtype == "bf16",
         checkpointing=facts.gradient_checkpointing,
         micro_batch=micro_batch_tokens(config, facts.longest_prompt + config.max_completion_length),
-        critic=getattr(config.algorithm, "critic", None),
+        critic=critic_of(config),
         copy_reference=algorithm.needs_reference
         and (facts.lora is None or isinstance(config.kl and config.kl.reference, MovingAverage | Renewed)),
         sequences=min(facts.max_sequences, completions),

@@ -41,27 +41,28 @@ def grpo(
     an earlier run, which goes on with its own options and, where it keeps that, its own beginning; give it the same problems and reward.
     """
     asked = {"model": model, "problems": problems, "reward": reward, "tokenizer": tokenizer, "held_out": held_out}
-    return _online(grpo_math.Config, folder_of(resume or run, "grpo"), resume is not None, **asked, options=options)
+    return _online(grpo_math, folder_of(resume or run, "grpo"), resume is not None, **asked, options=options)
 
 
 def ppo(*, problems: Any, run: str | Path | None = None, resume: str | Path | None = None, **given: Any) -> Run:
     """PPO with a critic (`algorithm=PPO(critic=SeparateCritic())`): the options of `reckon ppo`; the rest as `grpo` has it."""
     asked = {name: given.pop(name, None) for name in ("model", "reward", "tokenizer")} | {"held_out": given.pop("held_out", ())}
-    return _online(ppo_math.Config, folder_of(resume or run, "ppo"), resume is not None, problems=problems, **asked, options=given)
+    return _online(ppo_math, folder_of(resume or run, "ppo"), resume is not None, problems=problems, **asked, options=given)
 
 
 def _online(
-    kind: Any, path: Path, resumes: bool, *, model: Any, problems: Any, reward: Reward | None, tokenizer: Any, held_out: Any,
-    options: dict[str, Any],
+    command: Any, path: Path, resumes: bool, *, model: Any, problems: Any, reward: Reward | None, tokenizer: Any, held_out: Any,
+    options: dict[str, Any], own: dict[str, Any] | None = None,
 ) -> Run:  # fmt: skip
+    """`own`: what this command's beginning takes besides, and a resumed run has."""
     kept = _Kept()
     given, chosen = given_problems(problems, reward, held_out)
     with named(model, tokenizer, path if resumes else None) as place:
         if resumes:
-            config = resumed(config_of(kind, options, resume=path))
+            config = resumed(config_of(command.Config, options, resume=path))
         else:
-            config = config_of(kind, options, model=place, data="in-memory/problems", run=path, **chosen)
-        return kept.run(grpo_math.train(grpo_math.resolve(config), given=given, hand_over=kept), path)
+            config = config_of(command.Config, options, model=place, data="in-memory/problems", run=path, **(own or {}), **chosen)
+        return kept.run(command.train(command.resolve(config), given=given, hand_over=kept), path)
 
 
 def distill(
@@ -74,17 +75,17 @@ def distill(
     """
     from recipes.policies import distill as command
 
-    path, kept = folder_of(resume or run, "distill"), _Kept()
     rows = problems if isinstance(problems, str | Path) else list(problems)
     judged = bool(options.pop("judged", reward is not None or isinstance(rows, str | Path) or all(map(has_answer, rows))))
-    given, chosen = given_problems(rows, reward if judged else command.unjudged, held_out)
     own = {"teacher": str(teacher.path if isinstance(teacher, Run) else teacher)} if teacher is not None else {}
-    with named(model, tokenizer, None if resume is None else path) as place:
-        if resume is not None:
-            config = resumed(config_of(command.Config, options, resume=path))
-        else:
-            config = config_of(command.Config, options, model=place, data="in-memory/problems", run=path, **own, **chosen)
-        return kept.run(command.train(command.resolve(config), given=given, hand_over=kept), path)
+    asked = {
+        "model": model,
+        "problems": rows,
+        "reward": reward if judged else command.unjudged,
+        "tokenizer": tokenizer,
+        "held_out": held_out,
+    }
+    return _online(command, folder_of(resume or run, "distill"), resume is not None, **asked, own=own, options=options)
 
 
 def sft(*, model: Any = None, data: Any = None, **options: Any) -> Run:

@@ -48,6 +48,11 @@ class ModelSource:
         return self.merged if self.adapter is None else (*self.merged, self.adapter)
 
     @property
+    def stages(self) -> tuple[str, ...]:
+        """Where weights of it lie, the newest first."""
+        return (*reversed(self.adapters), self.base)
+
+    @property
     def record(self) -> str:
         """What an adapter trained from here names as its base: what `find_model` would find the same weights by."""
         return self.merged[-1] if self.merged else str(Path(self.base) / self.gguf) if self.gguf else self.base

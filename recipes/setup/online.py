@@ -291,7 +291,7 @@ def train_online(
         updates_per_rollout=options.updates_per_rollout,
         epochs_per_rollout=options.epochs_per_rollout,
         critic_lr=critic_schedule(options),
-        critic_warmup=getattr(getattr(options.algorithm, "critic", None), "warmup", 0),
+        critic_warmup=getattr(critic_of(options), "warmup", 0),
         mask_truncated=options.mask_truncated,
         eval_every=options.eval_every,
         checkpoint_every=options.checkpoint_every,

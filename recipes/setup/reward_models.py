@@ -146,14 +146,13 @@ def _find(options: Any, model: str, split: str, timeout: float) -> Any:
         source = find_model(model)
     except InputError as error:
         raise InputError(str(error).replace("--model ", f"{NAME} ", 1).replace("--model: ", f"{NAME}: ", 1)) from error
-    places = [*reversed(source.adapters), source.base]
-    weight = load_value_head(places)
+    weight = load_value_head(source.stages)
     if weight is None:
         raise InputError(
             f"{NAME}({model}): it has no value head (value_head.safetensors, or score.weight of a sequence classifier), so it gives no "
             "reward; train one with reckon reward-model"
         )
-    kind = head_facts(places).get("kind", "outcome-pairs")
+    kind = head_facts(source.stages).get("kind", "outcome-pairs")
     shape, tokenizer = source.load_shape().get_text_config(), source.load_tokenizer()
     if weight.shape[1] != shape.hidden_size:
         raise InputError(f"{NAME}({model}): its value head is {weight.shape[1]} wide, the model {shape.hidden_size}; restore it")

@@ -209,7 +209,7 @@ def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None
 
 def head_of(source: ModelSource, model: Any) -> ValueHead:
     """Where a value head on this model begins: as the one that it has, or all zero. Raises InputError for one of another width."""
-    head, width = ValueHead(load_value_head([*reversed(source.adapters), source.base])), model.config.get_text_config().hidden_size
+    head, width = ValueHead(load_value_head(source.stages)), model.config.get_text_config().hidden_size
     if head.weight is not None and head.weight.shape[1] != width:
         raise InputError(f"--model {source.given}: its value head is {head.weight.shape[1]} wide, the model {width}; restore it")
     return head

@@ -7,6 +7,7 @@ without gradient to score a rollout.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from rl.learning.adapters import Lora
 from rl.learning.learner import VALUE_HEAD, Learner, ValueHead, require_same
 from rl.learning.update_stats import UpdateStats
-from rl.objectives.batch import Batch, by_row
+from rl.objectives.batch import Batch, by_row, ends
 from rl.objectives.values import value_objective
 
 ADAPTER = "critic"
@@ -50,12 +51,7 @@ class Critic(Protocol):
 
 
 def _value_after(learner: Learner, batch: Batch) -> Float[Tensor, "B"]:
-    places = batch.mask.nonzero().squeeze(1)
-    last = torch.ones_like(places, dtype=torch.bool)
-    last[:-1] = batch.row[places[1:]] != batch.row[places[:-1]]
-    ends = torch.zeros_like(batch.mask)
-    ends[places[last]] = True
-    only = Batch(batch.tokens, batch.row, ends, batch.prompt_length, batch.group, temperature=batch.temperature)
+    only = replace(batch, mask=ends(batch), columns={})
     return by_row(learner.look(only, ("score",))["score"], only)
 
 

@@ -296,8 +296,6 @@ class Learner:
         if VALUE_HEAD in self.trainable:
             self.save_head(folder / "model")
         state = {"optimizer": self.optimizer.state_dict(), "version": self.version, "skipped": self.skipped_in_a_row}
-        if VALUE_HEAD in self.trainable:
-            state[VALUE_HEAD] = self.trainable[VALUE_HEAD].detach()
         torch.save(state, folder / "trainer.pt")
 
     def checkpoint_bytes(self) -> int:
@@ -323,18 +321,25 @@ class Learner:
         # to the CPU: the optimiser moves its moments to the parameters and leaves its counters there, where reading them waits for no GPU
         state = torch.load(folder / "trainer.pt", map_location="cpu", weights_only=True)
         self._require_own(state)
-        if VALUE_HEAD in self.trainable:
-            self.trainable[VALUE_HEAD].data.copy_(state[VALUE_HEAD])
+        self._load_head(folder / "model" / HEAD_FILE)
         self.optimizer.load_state_dict(state["optimizer"])
         self.version, self.skipped_in_a_row = state["version"], state["skipped"]
+
+    def _load_head(self, file: Path) -> None:
+        from safetensors.torch import load_file
+
+        head = self.trainable.get(VALUE_HEAD)
+        if head is None and not file.exists():
+            return
+        saved = load_file(file)["weight"] if file.exists() else None
+        if getattr(saved, "shape", None) != getattr(head, "shape", None):
+            raise ValueError("the checkpoint has no value head of this policy's width" if head is not None else "it has a value head")
+        head.data.copy_(saved)
 
     def _require_own(self, state: Any) -> None:
         if not isinstance(state, dict) or not isinstance(state.get("version"), int) or not isinstance(state.get("skipped"), int):
             raise ValueError("trainer.pt holds no trainer's state")
         shapes = [parameter.shape for parameter in self.trainable.values()]
-        head = self.trainable.get(VALUE_HEAD)
-        if getattr(state.get(VALUE_HEAD), "shape", None) != getattr(head, "shape", None):
-            raise ValueError("trainer.pt has no value head of this policy's width" if head is not None else "trainer.pt has a value head")
         for place, moments in state["optimizer"]["state"].items():
             if place >= len(shapes) or not moments["exp_avg"].shape == moments["exp_avg_sq"].shape == shapes[place]:
                 raise ValueError("trainer.pt is another policy's")

@@ -151,8 +151,7 @@ class _Step:
         rate, version = loop.lr(step - 1), policy.version
         batch = batch_of_groups(rollout.groups, temperature=temperature, mask_truncated=loop.mask_truncated)
         batch = self._credited(batch, rollout.groups)
-        passes = len(batch) * loop.epochs_per_rollout
-        with watched(f"step {step}, updating", passes, after=10.0):
+        with watched(f"step {step}, updating", len(batch) * loop.epochs_per_rollout, after=10.0):
             updates, of_critic = self._learn(batch, rows_per_group=len(rollout.groups[0].completions), step=step)
         metrics: dict[str, float] = {
             **rollout_metrics(rollout.groups, rollout.replaced), **update_metrics(updates), **critic_metrics(batch, of_critic),

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from rl.objectives.batch import Batch, trained
+from rl.objectives.batch import Batch, ends, trained
 from rl.objectives.credit import Credit, Signal, whitened
 from rl.objectives.process_credit import step_rewards
 
@@ -84,9 +84,7 @@ class GAE:
         after = value.new_zeros(len(batch))
         if self.truncation == "bootstrap":
             after = torch.where(batch.column("truncated"), batch.column("value_after").double(), 0.0)
-        last = torch.ones_like(row, dtype=torch.bool)
-        last[:-1] = row[1:] != row[:-1]
-        return torch.where(last, after[row], value.roll(-1))
+        return torch.where(ends(batch)[batch.mask], after[row], value.roll(-1))
 
     def _lam(self, batch: Batch) -> Float[Tensor, "B"]:
         lengths = trained(batch).double()

@@ -114,6 +114,14 @@ def by_row(x: Float[Tensor, "N"], batch: Batch, mask: Bool[Tensor, "N"] | None =
     return kept.new_zeros(len(batch)).index_add(0, batch.row, kept)
 
 
+def ends(batch: Batch) -> Bool[Tensor, "N"]:
+    """The last trained token of each sequence that has one."""
+    places = batch.mask.nonzero().squeeze(1)
+    last = torch.ones_like(places, dtype=torch.bool)
+    last[:-1] = batch.row[places[1:]] != batch.row[places[:-1]]
+    return torch.zeros_like(batch.mask).index_put((places[last],), last.new_tensor(True))
+
+
 def trained(batch: Batch, mask: Bool[Tensor, "N"] | None = None) -> Int[Tensor, "B"]:
     """How many trained tokens (or tokens of `mask`) each sequence has."""
     counted = (batch.mask if mask is None else mask).long()

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from rl.objectives.batch import Batch
+from rl.objectives.batch import Batch, ends
 from rl.objectives.credit import Credit, Signal, StepScores, UnfitReward, zscore
 from rl.objectives.objective import formula
 
@@ -90,11 +90,8 @@ def step_rewards(signal: Signal, *, process_weight: float = 1.0, outcome_weight:
     not train. Without step scores only the outcomes.
     """
     batch = signal.batch
-    reward = signal.outcome.new_zeros(len(signal.batch.tokens))
-    place = torch.where(batch.mask, torch.arange(len(batch.tokens), device=batch.mask.device), -1)
-    last = place.new_full((len(batch),), -1).scatter_reduce(0, batch.row, place, "amax")
-    spoke = (last >= 0) & signal.valid.reshape(-1)
-    reward = reward.index_add(0, last[spoke], outcome_weight * signal.outcome.reshape(-1)[spoke])
+    told = ends(batch) & signal.valid.reshape(-1)[batch.row]
+    reward = torch.where(told, outcome_weight * signal.outcome.reshape(-1)[batch.row], 0.0)
     if signal.steps is not None:
         known = signal.valid.reshape(-1)[signal.steps.row]
         reward = reward.index_add(0, signal.steps.token[known], process_weight * signal.steps.score[known].to(reward.dtype))

@@ -12,19 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from rl.objectives.batch import Batch, by_row
+from rl.objectives.batch import Batch, by_row, ends
 from rl.objectives.objective import MeasureFn, Objective, Terms, WeightFn, formula
 from rl.objectives.weights import pair_mean, row_mean, token_mean
 
 
 def last_scores(score: Float[Tensor, "N"], batch: Batch) -> Float[Tensor, "B"]:
     """The score at each sequence's last masked token; 0 of a sequence without one."""
-    places = batch.mask.nonzero().squeeze(1)
-    last = torch.ones_like(places, dtype=torch.bool)
-    last[:-1] = batch.row[places[1:]] != batch.row[places[:-1]]
-    only = torch.zeros_like(batch.mask)
-    only[places[last]] = True
-    return by_row(score, batch, only)
+    return by_row(score, batch, ends(batch))
 
 
 @dataclass(frozen=True)

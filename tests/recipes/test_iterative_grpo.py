@@ -1,10 +1,7 @@
 """`reckon iterate`: what each round samples, learns and begins with, that kill -9 changes nothing, and what is refused."""
 
 import json
-import multiprocessing
 import os
-import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from safetensors.torch import load_file
 from recipes.commands.cli import main
 from rl.learning.value_heads import FILE
 from rl.runs.run_folder import read_lines
+from tests.kills import killed_when
 from tests.progress_lines import without_progress
 
 PROBLEMS = 4
@@ -106,15 +104,7 @@ def test_killed_anywhere_and_resumed_it_is_the_same(until: str, model_folder: Pa
     def live() -> None:
         os._exit(main(words(model_folder, data, run, *two_rounds(data))))
 
-    life = multiprocessing.get_context("fork").Process(target=live)
-    life.start()
-    end = time.monotonic() + 120
-    while not (run / until).exists() and time.monotonic() < end and life.is_alive():
-        time.sleep(0.005)
-    assert life.is_alive(), "it ended before it could be killed"
-    assert life.pid
-    os.kill(life.pid, signal.SIGKILL)
-    life.join()
+    killed_when((run / until).exists, live)
     assert main(["iterate", "--resume", str(run)]) == 0
     assert numbers(run) == numbers(straight)
 

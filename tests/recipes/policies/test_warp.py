@@ -1,10 +1,7 @@
 """`reckon warp`: what a round trains from where, what it merges, the front's points, that kill -9 changes nothing, and what is refused."""
 
 import json
-import multiprocessing
 import os
-import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from safetensors.torch import load_file
 
 from recipes.commands.cli import main
 from rl.runs.run_folder import read_lines
+from tests.kills import killed_when
 from tests.progress_lines import without_progress
 from tests.recipes.policies.test_merged_policies import slerped
 
@@ -150,16 +148,7 @@ def test_killed_in_every_part_it_goes_on_to_the_same_bits(straight: Path, model_
         second / "front" / "eta-0.5-model",
         second / "front" / "run-1" / "rollouts",
     ):
-        life = multiprocessing.get_context("fork").Process(target=_live, args=(arguments,))
-        life.start()
-        began = time.monotonic()
-        while not until.exists() and life.is_alive():
-            assert time.monotonic() - began < 120
-            time.sleep(0.005)
-        assert life.is_alive(), f"it ended before {until}"
-        assert life.pid
-        os.kill(life.pid, signal.SIGKILL)
-        life.join()
+        killed_when(until.exists, _live, arguments)
         arguments = ["warp", "--resume", str(run)]
     assert main(arguments) == 0
     torch.testing.assert_close(weights(run / "final"), weights(straight / "final"), atol=0, rtol=0)

@@ -1,10 +1,7 @@
 """`--resume` with other settings: what cannot change the mathematics may change, everything else is refused by name."""
 
 import json
-import multiprocessing
 import os
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from safetensors.torch import load_file
 
 from recipes.commands.cli import main
 from rl.runs.run_folder import read_lines
+from tests.kills import killed_when
 
 SMALL = ["--problems-per-step", "2", "--completions-per-problem", "4", "--max-completion-length", "5", "--workers", "1", "--engine", "hf"]
 SMALL += ["--lr", "1e-2", "--warmup", "2", "--lora-rank", "2"]
@@ -91,15 +89,7 @@ def test_killed_and_resumed_with_other_memory_settings_it_learns_the_same(
     begin: Callable[..., int], straight: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    life = multiprocessing.get_context("fork").Process(target=_live, args=(begin, [run, "--steps", "6", "--checkpoint-every", "2"]))
-    life.start()
-    until = time.monotonic() + 90
-    while len(read_lines(run / "metrics.jsonl")) < 4 and time.monotonic() < until and life.is_alive():
-        time.sleep(0.02)
-    assert life.is_alive(), "it ended before it could be killed"
-    assert life.pid
-    os.kill(life.pid, signal.SIGKILL)
-    life.join()
+    killed_when(lambda: len(read_lines(run / "metrics.jsonl")) >= 4, _live, begin, [run, "--steps", "6", "--checkpoint-every", "2"])
     others = ["--tokens-per-micro-batch", "40", "--gradient-checkpointing", "--checkpoint-every", "1"]
     assert resume(run, *others, "--workers", "2", "--deadline", "20") == 0
     for ours, theirs in zip(learnt(run), learnt(straight), strict=True):
@@ -119,15 +109,7 @@ def test_several_passes_over_a_rollout_killed_and_resumed_are_the_same_to_the_la
     assert read_lines(tmp_path / "whole" / "metrics.jsonl")[-1]["updates"] == 6
     for rows in (2, 4, 6):  # before the first checkpoint, between two, beside one
         run = tmp_path / f"run-{rows}"
-        life = multiprocessing.get_context("fork").Process(target=_live, args=(begin, [run, *words]))
-        life.start()
-        until = time.monotonic() + 90
-        while len(read_lines(run / "metrics.jsonl")) < rows and time.monotonic() < until and life.is_alive():
-            time.sleep(0.005)
-        assert life.is_alive(), "it ended before it could be killed"
-        assert life.pid
-        os.kill(life.pid, signal.SIGKILL)
-        life.join()
+        killed_when(lambda run=run, rows=rows: len(read_lines(run / "metrics.jsonl")) >= rows, _live, begin, [run, *words])
         assert resume(run) == 0
         assert numbers(run) == numbers(tmp_path / "whole")
         assert all((tensor == adapter(tmp_path / "whole")[name]).all() for name, tensor in adapter(run).items())

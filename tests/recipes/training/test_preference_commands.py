@@ -1,10 +1,7 @@
 """`reckon dpo`, `orpo` and `kto` from their words to a model on disk: what they learn, against what, what they refuse, and kill -9."""
 
 import json
-import multiprocessing
 import os
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from safetensors.torch import load_file
 
 from recipes.commands.cli import main
 from rl.runs.run_folder import read_lines
+from tests.kills import killed_when
 from tests.progress_lines import without_progress
 
 SMALL = ["--lr", "1e-2", "--examples-per-step", "4", "--steps", "6", "--warmup", "0", "--schedule", "constant", "--lora-rank", "2"]
@@ -104,15 +102,7 @@ def test_killed_and_resumed_it_is_the_same_to_the_last_bit(
 ) -> None:
     run = tmp_path / "run"
     words = ["--held-out", "4", "--eval-every", "3", "--checkpoint-every", "2"]
-    life = multiprocessing.get_context("fork").Process(target=_live, args=(begin, [command, run, *words]))
-    life.start()
-    until = time.monotonic() + 120
-    while len(read_lines(run / "metrics.jsonl")) < 4 and time.monotonic() < until and life.is_alive():
-        time.sleep(0.005)
-    assert life.is_alive(), "it ended before it could be killed"
-    assert life.pid
-    os.kill(life.pid, signal.SIGKILL)
-    life.join()
+    killed_when(lambda: len(read_lines(run / "metrics.jsonl")) >= 4, _live, begin, [command, run, *words])
     assert main([command, "--resume", str(run)]) == 0
     assert numbers(run) == numbers(straight[command])
     assert all((tensor == weights(straight[command])[name]).all() for name, tensor in weights(run).items())

@@ -1,11 +1,8 @@
 """`reckon reward-model` from its words to a model with a head on disk: what it learns, what is held out, kill -9, and what it refuses."""
 
 import json
-import multiprocessing
 import os
 import shutil
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from rl.learning.learner import Learner, ValueHead
 from rl.learning.value_heads import FILE, head_facts, load_value_head
 from rl.objectives.batch import lay_out
 from rl.runs.run_folder import read_lines
+from tests.kills import killed_when
 from tests.progress_lines import without_progress
 
 SMALL = ["--lr", "1e-2", "--examples-per-step", "4", "--steps", "6", "--warmup", "0", "--schedule", "constant", "--lora-rank", "2"]
@@ -111,15 +109,7 @@ def test_killed_and_resumed_it_is_the_same_to_the_last_bit(
     def live() -> None:
         os._exit(begin(kind, run, *HELD_OUT, "--checkpoint-every", "2"))
 
-    life = multiprocessing.get_context("fork").Process(target=live)
-    life.start()
-    until = time.monotonic() + 120
-    while len(read_lines(run / "metrics.jsonl")) < 4 and time.monotonic() < until and life.is_alive():
-        time.sleep(0.005)
-    assert life.is_alive(), "it ended before it could be killed"
-    assert life.pid
-    os.kill(life.pid, signal.SIGKILL)
-    life.join()
+    killed_when(lambda: len(read_lines(run / "metrics.jsonl")) >= 4, live)
     assert main(["reward-model", "--resume", str(run)]) == 0
     assert numbers(run) == numbers(straight[kind])
     assert all((tensor == weights(straight[kind])[name]).all() for name, tensor in weights(run).items())

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from recipes.commands.cli import main
 from rl.runs.run_folder import read_lines
+from tests.kills import killed_when
 from tests.progress_lines import without_progress
 
 PROBLEMS, G = 6, 4
@@ -186,16 +187,7 @@ def test_killed_in_every_part_it_goes_on_to_the_same_bits(straight: Path, model_
         second / "examples.jsonl",
         second / "sft" / "config.json",
     ):
-        life = multiprocessing.get_context("fork").Process(target=_live, args=(arguments,))
-        life.start()
-        began = time.monotonic()
-        while not until.exists() and life.is_alive():
-            assert time.monotonic() - began < 120
-            time.sleep(0.005)
-        assert life.is_alive(), f"it ended before {until}"
-        assert life.pid
-        os.kill(life.pid, signal.SIGKILL)
-        life.join()
+        killed_when(until.exists, _live, arguments)
         arguments = ["rft", "--resume", str(run)]
     assert main(arguments) == 0
     assert same(run / "final", straight / "final")

@@ -1,10 +1,7 @@
 """`reckon sft` from its words to a model on disk: what it learns, what it leaves, what it refuses, and that kill -9 changes nothing."""
 
 import json
-import multiprocessing
 import os
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from safetensors.torch import load_file
 
 from recipes.commands.cli import main
 from rl.runs.run_folder import read_lines
+from tests.kills import killed_when
 from tests.progress_lines import without_progress
 
 SMALL = ["--lr", "1e-2", "--examples-per-step", "4", "--tune", "full"]
@@ -133,15 +131,7 @@ def _live(start: Callable[..., int], arguments: list[str | Path]) -> None:
 def test_killed_and_resumed_it_is_the_same_to_the_last_bit(rows: int, begin: Callable[..., int], straight: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ["--steps", "12", "--held-out", "4", "--eval-every", "4", "--tune", "lora", "--lora-rank", "2", "--checkpoint-every", "3"]
-    life = multiprocessing.get_context("fork").Process(target=_live, args=(begin, [run, *words]))
-    life.start()
-    until = time.monotonic() + 90
-    while len(read_lines(run / "metrics.jsonl")) < rows and time.monotonic() < until and life.is_alive():
-        time.sleep(0.005)
-    assert life.is_alive(), "it ended before it could be killed"
-    assert life.pid
-    os.kill(life.pid, signal.SIGKILL)
-    life.join()
+    killed_when(lambda: len(read_lines(run / "metrics.jsonl")) >= rows, _live, begin, [run, *words])
     assert main(["sft", "--resume", str(run)]) == 0
     assert numbers(run) == numbers(straight)
     assert all((tensor == weights(straight)[name]).all() for name, tensor in weights(run).items())

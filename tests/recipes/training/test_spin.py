@@ -1,10 +1,7 @@
 """`reckon spin`: what is set against what, from which model and against which reference, kill -9, and what is refused."""
 
 import json
-import multiprocessing
 import os
-import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ from safetensors.torch import load_file
 
 from recipes.commands.cli import main
 from rl.runs.run_folder import read_lines
+from tests.kills import killed_when
 from tests.progress_lines import without_progress
 
 ROWS = 6
@@ -139,16 +137,7 @@ def test_killed_it_goes_on_to_the_same_bits(straight: Path, model_folder: Path, 
     run = tmp_path / "run"
     arguments = words(model_folder, data, run, "--rounds", "2", "--checkpoint-every", "1")
     for until in (run / "round-01" / "dpo" / "checkpoints" / "step-000001", run / "round-02" / "dpo" / "checkpoints" / "step-000001"):
-        life = multiprocessing.get_context("fork").Process(target=_live, args=(arguments,))
-        life.start()
-        began = time.monotonic()
-        while not until.exists() and life.is_alive():
-            assert time.monotonic() - began < 120
-            time.sleep(0.005)
-        assert life.is_alive(), f"it ended before {until}"
-        assert life.pid
-        os.kill(life.pid, signal.SIGKILL)
-        life.join()
+        killed_when(until.exists, _live, arguments)
         arguments = ["spin", "--resume", str(run)]
     assert main(arguments) == 0
     assert same(run / "final", straight / "final")
