@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rl.examples.batches import batch_of
+from rl.examples.batches import Unit, batch_of
 from rl.examples.example import Example, example_of
 from rl.examples.masks import masked, rendered
 from rl.examples.reading_places import read_at_end, step_places
@@ -60,10 +60,7 @@ class TextJudge:
     def _ask(self, texts: Sequence[tuple[Any, str]]) -> list[Said]:
         read = [self._read(prompt, answer) for prompt, answer in texts]
         units = [(example,) for example, _ in read if isinstance(example, Example)]
-        if units:
-            batch = batch_of(units)
-            score = self.learner.look(batch, ("score",))["score"]
-            rows = iter([score[(batch.row == row) & batch.mask].tolist() for row in range(len(batch))])
+        rows = iter([scores for part in self._batches(units) for scores in self._scores(part)])
         found = []
         for example, places in read:
             if isinstance(example, str):
@@ -73,6 +70,20 @@ class TextJudge:
             ends = tuple(end for end, _ in places)
             found.append(Said(tuple(by_place[place] for _, place in places) if places else tuple(by_place.values()), ends))
         return found
+
+    def _batches(self, units: Sequence[Unit]) -> Sequence[Sequence[Unit]]:
+        """What is scored together: on a CPU each text by itself.
+
+        A text's last bits depend on its batch, and its batch on what is kept: a run that is resumed, which keeps nothing, would go on
+        otherwise than one that was never stopped.
+        """
+        alone = self.learner.device.type == "cpu"
+        return [[unit] for unit in units] if alone else [units] if units else []
+
+    def _scores(self, units: Sequence[Unit]) -> list[list[float]]:
+        batch = batch_of(units)
+        score = self.learner.look(batch, ("score",))["score"]
+        return [score[(batch.row == row) & batch.mask].tolist() for row in range(len(batch))]
 
     def _read(self, prompt: Any, answer: str) -> tuple[Example | str, list[tuple[int, int]]]:
         """(the text as tokens with what is read in the mask, or why that cannot be; the steps' ends with the places where those are)."""

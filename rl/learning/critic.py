@@ -71,7 +71,8 @@ class TrunkValue:
 
     def update(self, batch: Batch, *, lr: float, alone: bool = False) -> UpdateStats | None:
         """Alone, only the head learns."""
-        return self.policy.update(batch, self.warm_up, lr=lr) if alone else None
+        # the policy's optimiser scales what it is given to the head's own rate, which `lr` is already
+        return self.policy.update(batch, self.warm_up, lr=lr / self.policy.head_scale) if alone else None
 
     def save(self, folder: Path) -> None: ...  # the head is the policy's, and saved with it
 

@@ -104,6 +104,7 @@ class Learner:
             head.weight.data.copy_(wanted.weight.reshape(1, width))
         self.token_terms.value_head, self.head_facts = head, dict(wanted.facts)
         self.trainable[VALUE_HEAD] = head.weight
+        self.head_scale = wanted.lr_scale
         self.optimizer.add_param_group({"params": [head.weight], "lr_scale": wanted.lr_scale})
 
     def beside(self, value_head: "ValueHead") -> "Learner":

@@ -69,7 +69,19 @@ def test_each_text_is_asked_once(held: tuple[Learner, Chat], monkeypatch: pytest
     assert first[3] == first[0]
     assert judge.judge(TEXTS[::-1]) == first[2::-1]
     judge.judge([("1+1=", "new"), TEXTS[0]])
-    assert asked == [3, 1]
+    assert asked == [1, 1, 1, 1]
+
+
+def test_what_is_said_of_a_text_depends_on_no_other(model_folder: Path) -> None:
+    """To the last bit, on a CPU: what is kept, and so what is asked together, is otherwise in a run that was stopped and resumed."""
+    from rl.learning.model_loading import load_model
+
+    learner = Learner(load_model(str(model_folder)), value_head=ValueHead(torch.linspace(-1, 1, 32)), device="cpu")
+    chat = Chat(load_tokenizer(str(model_folder)))
+    texts: list[tuple[Any, str]] = [(f"{n}+1=", "It is " + "so " * n + f"{n + 1}") for n in range(12)]
+    together = TextJudge(learner, chat).judge(texts)
+    assert [TextJudge(learner, chat).judge(texts[n : n + 1])[0] for n in range(12)] == together
+    assert TextJudge(learner, chat).judge(texts[5:9]) == together[5:9]
 
 
 def test_what_cannot_be_read_is_said(held: tuple[Learner, Chat]) -> None:

@@ -167,6 +167,17 @@ def test_saved_and_loaded_it_goes_on_to_the_same_bits(make_qwen2, kind, tmp_path
     assert torch.equal(again.score(batch), policy.score(batch))
 
 
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+def test_a_trunks_head_warms_up_at_the_critics_own_rate(make_qwen2, scale):
+    """AdamW's first step is its learning rate, in each number: with the policy it is `lr` times the scale, alone it is what was asked."""
+    batch = rollout().with_columns({"returns": torch.ones(15).double(), "value": torch.zeros(15).double()})
+    policy = policy_of(make_qwen2(), head=ValueHead(DRAWN, lr_scale=scale))
+    before = policy.trainable[VALUE_HEAD].detach().clone()
+    TrunkValue(policy).update(batch, lr=1e-2, alone=True)
+    moved = (policy.trainable[VALUE_HEAD].detach() - before).abs()
+    torch.testing.assert_close(moved, torch.full_like(moved, 1e-2), rtol=1e-3, atol=0)
+
+
 def test_the_policys_saved_adapter_is_without_the_critics(make_qwen2, tmp_path):
     policy, _ = adapter(make_qwen2)
     policy.save_model(tmp_path)
