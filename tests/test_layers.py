@@ -166,10 +166,15 @@ ROOMS = {
         "canary chat continuation engine interruption player progress rendering stopping store",
         "",
     ),
+    "rollout.modules": Room(
+        "a model in this process, computed with less work: its products",
+        "linear_products",
+        "",
+    ),
     "rollout.engines": Room(
         "transformers, vLLM here and behind a server, Ray, and one without a model",
         "hf_engine policy_tensors ray_engines served_scores vllm_engine vllm_server",
-        "rollout",
+        "rollout .modules",
     ),
     "rollout.tools": Room(
         "completions that talk to an environment",
@@ -185,7 +190,7 @@ ROOMS = {
         "who holds parameters",
         "adapters critic kept_scores learner model_loading policy reference schedule scoring starting_model teacher token_terms "
         "update_stats value_heads",
-        ".objectives rollout rollout.engines",
+        ".objectives rollout rollout.engines rollout.modules",
     ),
     "rl.interpolation": Room(
         "models to one plain model: adapters merged; spherical and straight means of what several learnt, TIES, DARE, part of the way back",

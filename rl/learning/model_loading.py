@@ -9,6 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceC
 
 from rollout.chat import own_code
 from rollout.interruption import raise_if_interrupted
+from rollout.modules.linear_products import quicken
 from verifiers.input_error import InputError, first_line
 
 Dtype = Literal["fp32", "bf16"]
@@ -77,8 +78,10 @@ def with_attention(model: nn.Module, name: str | None) -> nn.Module:
 
 
 def prepare_model(model: nn.Module, *, gradient_checkpointing: bool) -> None:
-    """No dropout, a backward pass that hears signals, sampling defaults that can be saved, and checkpoints where they are asked for."""
+    """No dropout, the quicker library for its products, a backward pass that hears signals, sampling defaults that can be saved, and
+    checkpoints where they are asked for."""
     _switch_off_dropout(model)
+    quicken(model)
     _let_backward_be_interrupted(model)
     _make_generation_defaults_saveable(model)
     if gradient_checkpointing:

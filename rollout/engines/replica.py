@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from rollout.engine import PolicyWeights
 from rollout.engines.policy_tensors import base_model
+from rollout.modules.linear_products import quicken
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Replica:
             if parcel.config is None:
                 raise ValueError("the first parcel holds only changes; send a whole policy first")
             self.module = _build_module(parcel).to(self.device)
+            quicken(self.module)
         own = _state_tensors(self.module)
         missing = own.keys() - parcel.tensors.keys() if parcel.config is not None else set()
         unknown = parcel.tensors.keys() - own.keys()
