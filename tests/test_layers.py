@@ -48,7 +48,7 @@ ROOMS = {
     ),
     "verifiers.mathematics.arithmetic": Room(
         "exact and certified numbers",
-        "exact_functions exact_sums exact_values function_names interval_evaluation intervals polynomials",
+        "case_rows exact_functions exact_sums exact_values function_names interval_evaluation intervals polynomials",
         "",
     ),
     "verifiers.mathematics.evidence": Room(

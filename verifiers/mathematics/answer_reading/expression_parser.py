@@ -29,6 +29,7 @@ from verifiers.mathematics.answer_reading.values import (
     bare_symbol,
     finite_expression,
 )
+from verifiers.mathematics.arithmetic.case_rows import OTHERWISE, RELATION_NUMBER
 from verifiers.mathematics.arithmetic.exact_functions import apply
 from verifiers.mathematics.arithmetic.exact_sums import (
     CONSTANTS,
@@ -55,7 +56,6 @@ _ENDS = {opening: tuple(mark for mark in closings if mark != "[") for opening, c
 _CONDITION_WORDS = frozenset({"if", "for", "when", "where"})
 _OTHERWISE = frozenset({"otherwise", "else", "if otherwise"})
 _DIVISIBLE = ((("time", 1),), (("length", 1),), (("mass", 1),), (("money", 1),), (("volume", 1),))
-_RELATION_KIND = {"<": 0, "\\le": 1, "=": 2, "\\ne": 4}
 
 
 class ExpressionParser(FunctionReader):
@@ -274,7 +274,7 @@ class ExpressionParser(FunctionReader):
         return apply(function, value)
 
     def _cases(self) -> Expr:
-        """Rows of value, condition; as the arguments of one call (`exact_functions.py`)."""
+        """Rows of value, condition; as the arguments of one call (`case_rows.py`)."""
         arguments: list[Expr] = []
         while not self._peek().text.startswith("\\end"):
             value = as_expression(self._quantity())
@@ -283,7 +283,7 @@ class ExpressionParser(FunctionReader):
             text = self._peek().text
             if text in _OTHERWISE:
                 self.at += 1
-                arguments += [value, rational(3), rational(0)]
+                arguments += [value, rational(OTHERWISE), rational(0)]
             else:
                 self.at += text in _CONDITION_WORDS
                 arguments += [value, *self._condition()]
@@ -305,21 +305,22 @@ class ExpressionParser(FunctionReader):
             relation = Relation((atom(relation.name), relation.value), ("=",))
         if not isinstance(relation, Relation):
             raise Unreadable
-        kinds, differences = [], []
+        relations, differences = [], []
         for left, op, right in zip(relation.sides, relation.ops, relation.sides[1:], strict=False):
             if op in (">", "\\ge"):
                 left, op, right = right, FLIPPED[op], left
-            if op not in _RELATION_KIND:
+            if op not in RELATION_NUMBER:
                 raise Unreadable
-            kinds.append(_RELATION_KIND[op])
+            relations.append(op)
             differences.append(subtract(as_expression(left), as_expression(right)))
-        if len(kinds) == 1:
-            return [rational(kinds[0]), differences[0]]
-        if max(kinds) > 1:
+        if len(relations) == 1:
+            return [rational(RELATION_NUMBER[relations[0]]), differences[0]]
+        if not {"<", "\\le"}.issuperset(relations):
             raise Unreadable
-        if len(set(kinds)) == 1:
-            return [rational(kinds[0]), apply("max", *differences)]
-        return [rational(2), apply("max", *(_falsity(kind, difference) for kind, difference in zip(kinds, differences, strict=True)))]
+        if len(set(relations)) == 1:
+            return [rational(RELATION_NUMBER[relations[0]]), apply("max", *differences)]
+        falsities = (_falsity(relation, difference) for relation, difference in zip(relations, differences, strict=True))
+        return [rational(RELATION_NUMBER["="]), apply("max", *falsities)]
 
     def _is_grouping_brace(self) -> bool:
         r"""Whether the \{ just read is one of a product or an integrand, and not of a set."""
@@ -423,9 +424,9 @@ class ExpressionParser(FunctionReader):
         return power(value, rational(1 / index))
 
 
-def _falsity(kind: int, difference: Expr) -> Expr:
-    """0 where difference < 0 (or <= 0, for kind 1) holds, 1 where it does not."""
-    if kind == 1:
+def _falsity(relation: str, difference: Expr) -> Expr:
+    r"""0 where difference < 0 (or \le 0) holds, 1 where it does not."""
+    if relation == "\\le":
         return apply("max", apply("sgn", difference), rational(0))
     return subtract(rational(1), apply("max", apply("sgn", scale(difference, Fraction(-1))), rational(0)))
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
+from verifiers.mathematics.arithmetic.case_rows import row_holds
 from verifiers.mathematics.arithmetic.exact_functions import integer_function
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable
 
@@ -138,10 +139,7 @@ def _extreme(values: list[Ratio], *, sign: int) -> Ratio:
 
 def _cases(args: tuple[Expr, ...], known: dict[str, Ratio]) -> Ratio:
     for value, relation, difference in zip(args[::3], args[1::3], args[2::3], strict=True):
-        kind = relation.rational
-        if kind == 3:
-            return exact_value(value, known)
         x, _ = exact_value(difference, known)
-        if (x < 0 and kind in (0, 1, 4)) or (x == 0 and kind in (1, 2)) or (x > 0 and kind == 4):
+        if row_holds(relation.rational, (x > 0) - (x < 0)):
             return exact_value(value, known)
     raise NoRow

@@ -8,6 +8,7 @@ from 1 the arguments of its functions are. Two values that agree to fewer bits t
 from collections.abc import Callable
 from fractions import Fraction
 
+from verifiers.mathematics.arithmetic.case_rows import row_holds
 from verifiers.mathematics.arithmetic.exact_functions import integer_function
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr, Unreadable, scale
 from verifiers.mathematics.arithmetic.exact_values import NoRow, Point, Unclear, Undefined, fraction_at
@@ -260,16 +261,13 @@ def _smallest(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
 
 
 def _cases(ev: Evaluation, args: tuple[Expr, ...]) -> Interval:
-    """args: value, relation, left - right, three for each row; a relation is 0 for <, 1 for <=, 2 for =, 3 for otherwise, 4 for !=."""
+    """The value of the first row that holds (`case_rows.py`)."""
     for value, relation, difference in zip(args[::3], args[1::3], args[2::3], strict=True):
-        kind = int(relation.rational or 0)
-        if kind == 3:
-            return ev.sum(value)
         found = ev.sum(difference)
         sign = real_sign(found)
         if not sign and found != ev.arithmetic.zero:
             raise Unclear
-        if kind in {0: (1, 2), -1: (0, 1, 4), 1: (4,)}[sign]:
+        if row_holds(relation.rational, sign):
             return ev.sum(value)
     raise NoRow
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise, product
 
+from verifiers.mathematics.arithmetic.case_rows import OTHERWISE
 from verifiers.mathematics.arithmetic.exact_sums import (
     Call,
     Expr,
@@ -91,7 +92,7 @@ class Line:
                         self._changes_where_equal(a, b)
             case "cases":
                 for relation, difference in zip(args[1::3], args[2::3], strict=True):
-                    self._changes_at_zeros_of(difference, exactly=relation.rational != 3)
+                    self._changes_at_zeros_of(difference, exactly=relation.rational != OTHERWISE)
             case "ln" | "log":
                 self._changes_at_zeros_of(args[0], hard=False)
             case "arcsin" | "arccos":

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
+from verifiers.mathematics.arithmetic.case_rows import row_holds
 from verifiers.mathematics.arithmetic.exact_sums import Call, Expr
 
 _Near = Callable[[float], float]
@@ -74,16 +75,18 @@ def _of_atom(base: str, name: str) -> _Near:
 def _of_call(base: Call, name: str) -> _Near:
     args = [_of_sum(arg, name) for arg in base.args]
     if base.head == "cases":
-        kinds = [relation.rational for relation in base.args[1::3]]
-        return lambda x: _first_row(args[::3], kinds, args[2::3], x)
+        relations = [relation.rational for relation in base.args[1::3]]
+        return lambda x: _first_row(args[::3], relations, args[2::3], x)
     function = _FLOATS.get(base.head, _refused)
     return args[0] if base.head == "sum" else lambda x: function(*[arg(x) for arg in args])
 
 
-def _first_row(values: list[_Near], kinds: list[Fraction | None], differences: list[_Near], x: float) -> float:
-    for value, kind, difference in zip(values, kinds, differences, strict=True):
+def _first_row(values: list[_Near], relations: list[Fraction | None], differences: list[_Near], x: float) -> float:
+    for value, relation, difference in zip(values, relations, differences, strict=True):
         y = difference(x)
-        if kind == 3 or (y < 0 and kind in (0, 1, 4)) or (y > 0 and kind == 4) or (y == 0 and kind in (1, 2)):
+        if math.isnan(y):
+            raise NotNear
+        if row_holds(relation, (y > 0) - (y < 0)):
             return value(x)
     raise NotNear
 
