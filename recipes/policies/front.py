@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recipes.policies.merged_policies import Average, merge_policies
-from recipes.setup.model_source import find_model
+from recipes.setup.model_source import find_model, status_of
 from recipes.setup.problem_set import resolve_dtype
 from recipes.training import sample
 from recipes.training.rounds import Rounds
 from rollout.progress import watched
-from verifiers.atomic_files import atomic_path, remove_leftovers
+from verifiers.atomic_files import atomic_path, read_file, remove_leftovers
+from verifiers.input_error import InputError, first_line
 
 if TYPE_CHECKING:
     from rl.learning.policy import Policy
@@ -43,7 +44,7 @@ def measured_front(rounds: Rounds, number: int, points: Sequence[Point], start: 
     place = rounds.place(number)
     remove_leftovers(place / FRONT)
     if (place / "front.json").exists():
-        return list(json.loads((place / "front.json").read_text(encoding="utf-8")))
+        return _read_front(place / "front.json")
     for point in points:
         _sample(rounds, number, point, start, sampling)
     from rl.loop.drift import drift
@@ -60,22 +61,27 @@ def measured_front(rounds: Rounds, number: int, points: Sequence[Point], start: 
     return found
 
 
+def _read_front(path: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(read_file(path))
+        if not (isinstance(found, list) and all(isinstance(point, dict) for point in found)):
+            raise ValueError("it holds no list of points")
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({first_line(error)}); delete it, and the front is measured again") from error
+    return found
+
+
 def _sample(rounds: Rounds, number: int, point: Point, start: str, sampling: sample.Config) -> None:
     place = rounds.place(number) / FRONT
     model, written = point.model, place / f"{point.name}-model"
     if point.eta == 0:
         model = start
-    elif point.eta not in (None, 1) and not _done(place / point.name):
+    elif point.eta not in (None, 1) and status_of(place / point.name) != "done":
         if not written.exists():
             merge_policies(written, [point.model], Average(), start=start, eta=float(point.eta or 0), dtype="fp32")
         model = str(written.resolve())
     rounds.sampled(number, replace(sampling, model=model), f"{FRONT}/{point.name}")
     shutil.rmtree(written, ignore_errors=True)
-
-
-def _done(run: Path) -> bool:
-    manifest = run / "manifest.json"
-    return manifest.exists() and json.loads(manifest.read_text(encoding="utf-8")).get("status") == "done"
 
 
 def _reference(start: str, sampling: sample.Config) -> "Policy":

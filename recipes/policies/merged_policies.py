@@ -5,7 +5,6 @@ products B A is no product of that rank, and of the factors alone it would be a 
 it lies; the others are written beside the result, in float32, and removed.
 """
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,10 +12,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from recipes.setup.model_source import IN_MEMORY, WARM_START, ModelSource, find_model, is_run, run_of
+from recipes.setup.model_source import IN_MEMORY, WARM_START, ModelSource, find_model, is_run, model_option, run_of
 from recipes.setup.starting_point import kept_start
 from recipes.spelling.flat_options import word_of
-from verifiers.atomic_files import read_file
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:  # torch
@@ -161,9 +159,8 @@ def began_with(place: str, source: ModelSource) -> ModelSource | None:
     run = path if is_run(path) else run_of(Path(source.adapter or source.base))
     if run is not None:
         kept = kept_start(run) or (str(run / WARM_START) if (run / WARM_START).is_dir() else None)
-        model = kept or json.loads(read_file(run / "config.json"))["options"].get("model")
-        known = isinstance(model, str) and model and not model.startswith(IN_MEMORY)  # an object of a Python program is gone
-        return find_model(model) if known else None
+        model = kept or model_option(run)
+        return None if model is None or model.startswith(IN_MEMORY) else find_model(model)  # an object of a Python program is gone
     return replace(source, adapter=None, merged=source.adapters[:-1]) if source.adapters else None
 
 

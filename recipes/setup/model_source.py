@@ -214,7 +214,7 @@ def _of_folder(path: Path, given: str, seen: tuple[str, ...]) -> ModelSource:
 def _of_run(run: Path, given: str, seen: tuple[str, ...]) -> ModelSource:
     """A run that is done says so in its manifest; the `final/` of one that goes on is of yesterday."""
     final, checkpoints = run / FINAL, sorted(run.glob("checkpoints/step-*/model"))
-    if final.is_dir() and (not checkpoints or _status(run) == "done"):
+    if final.is_dir() and (not checkpoints or status_of(run) == "done"):
         return _find(str(final), given, seen)
     if not checkpoints:
         raise InputError(
@@ -305,19 +305,26 @@ def _tokenizer_of(path: Path, given: str, seen: tuple[str, ...]) -> str:
     for name in (FINAL, START, MERGED, WARM_START):
         if _has_tokenizer(run / name):
             return str(run / name)
-    model = json.loads(read_file(run / "config.json"))["options"].get("model")
-    return _find(model, given, seen).tokenizer if isinstance(model, str) and model else str(path)
+    model = model_option(run)
+    return _find(model, given, seen).tokenizer if model else str(path)
 
 
 def _has_tokenizer(path: Path) -> bool:
     return any((path / name).is_file() for name in TOKENIZER_FILES)
 
 
-def _status(run: Path) -> Any:
+def status_of(run: Path) -> Any:
+    """How a run stands by its manifest: "running", "interrupted", "stopped" or "done"; None where it does not say."""
     try:
         return json.loads(read_file(run / "manifest.json")).get("status")
     except (OSError, ValueError, AttributeError, RecursionError):
         return None
+
+
+def model_option(run: Path) -> str | None:
+    """The `--model` of a run (`is_run`); None where it had none."""
+    model = json.loads(read_file(run / "config.json"))["options"].get("model")
+    return model if isinstance(model, str) and model else None
 
 
 def adapter_config(folder: Path, given: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from recipes.actors.engines import with_engine
 from recipes.selection.problem_difficulty import solved_in
 from recipes.setup.command_line import given_options
+from recipes.setup.model_source import status_of
 from recipes.setup.options import absolute, check_numbers
 from recipes.setup.problem_set import Given, resolve_dtype
 from recipes.setup.problem_source import load_problems
@@ -32,7 +33,7 @@ from recipes.setup.starting_point import FromAdapter, lora_of, start_of
 from recipes.training import sample
 from rollout.interruption import Interrupted, stage
 from rollout.progress import watched
-from verifiers.atomic_files import atomic_path, read_file, remove_leftovers
+from verifiers.atomic_files import atomic_path, remove_leftovers
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.rewards.problem_file import read_problems, write_problems
@@ -176,7 +177,7 @@ class Rounds:
     def sampled(self, number: int, config: sample.Config, name: str = "samples") -> "Accuracy":
         """What `reckon sample` says of a round: how many of the responses are right."""
         place = self.place(number) / name
-        if _status(place) != "done":
+        if status_of(place) != "done":
             sample.run(self._continued(replace(config, run=place)))
             _release()
         return solved_in(place)
@@ -311,12 +312,6 @@ def _told_of(folder: "RunFolder") -> Iterator[None]:
     except InputError as error:
         folder.write_manifest(status="stopped", detail=str(error))
         raise InputError(said(error)) from error
-
-
-def _status(run: Path) -> Any:
-    with suppress(OSError, ValueError, AttributeError):
-        return json.loads(read_file(run / "manifest.json")).get("status")
-    return None
 
 
 def _release() -> None:

@@ -47,7 +47,7 @@ class Weights:
 
 @contextmanager
 def open_weights(folder: Path) -> Iterator[Weights]:
-    """The tensors of a folder that `save_pretrained` wrote. Raises InputError where they are missing or damaged."""
+    """The tensors of a folder that `save_pretrained` wrote. Raises InputError where they are missing, damaged, or named in other folders."""
     with ExitStack() as opened:
         yield _opened(folder, opened)
 
@@ -59,9 +59,11 @@ def _opened(folder: Path, opened: ExitStack) -> Weights:
         names = [SINGLE]
         if (folder / INDEX).is_file():
             names = sorted(set(json.loads(read_file(folder / INDEX))["weight_map"].values()))
+            if elsewhere := [name for name in names if Path(name).name != name]:
+                raise ValueError(f"its index names {elsewhere[0]!r:.80}, which is no file of the folder")
         files = {name: opened.enter_context(safe_open(folder / name, "pt")) for name in names}
         return Weights(folder, {name: list(file.keys()) for name, file in files.items()}, files)
-    except (SafetensorError, OSError, KeyError, ValueError, AttributeError) as error:
+    except (SafetensorError, OSError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"the weights in {folder} cannot be read: {first_line(error):.200}; restore them") from error
 
 

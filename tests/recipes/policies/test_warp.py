@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,10 +11,14 @@ import torch
 from safetensors.torch import load_file
 
 from recipes.commands.cli import main
+from recipes.policies.front import measured_front
+from recipes.training import sample
+from recipes.training.rounds import Rounds
 from rl.runs.run_folder import read_lines
 from tests.kills import killed_when
 from tests.progress_lines import without_progress
 from tests.recipes.policies.test_merged_policies import slerped
+from verifiers.input_error import InputError
 
 TOLERANCE = {"atol": 1e-6, "rtol": 1e-5}
 
@@ -182,6 +187,15 @@ def test_bad_input_is_one_line_before_anything_is_written(
     resume = ["warp", "--resume", str(straight)]
     assert "--eta 0.3, which cannot change" in refused(capsys, [*resume, "--eta", "0.5"])
     assert "it has done 2 rounds already" in refused(capsys, [*resume, "--rounds", "1"])
+
+
+@pytest.mark.parametrize("damage", ["{", "[1]", "[" * 100_000, '{"eta": 0}'])
+def test_a_damaged_front_is_one_line(damage: str, tmp_path: Path) -> None:
+    rounds = Rounds(SimpleNamespace(path=tmp_path))  # type: ignore[arg-type]  # its place is all that is asked
+    rounds.place(1).mkdir(parents=True)
+    (rounds.place(1) / "front.json").write_text(damage)
+    with pytest.raises(InputError, match=r"front\.json is damaged \(.*\); delete it, and the front is measured again"):
+        measured_front(rounds, 1, (), "model", sample.Config())
 
 
 @pytest.mark.slow
