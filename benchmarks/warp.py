@@ -88,7 +88,7 @@ def measured(world: World, samples: Path, model: Path, sizes: Sizes) -> Point:
     words = ["--model", str(model), "--data", str(world.held_out), "--limit", str(sizes.held_out), *world.sampling]
     words += ["--completions-per-problem", str(sizes.completions), "--seed", str(world.seed), "--run", str(samples), "--overwrite"]
     completed([*RECKON, "sample", *words], samples.with_suffix(".log"))
-    start = Policy(AutoModelForCausalLM.from_pretrained(world.model), device="cpu")
+    start = Policy(AutoModelForCausalLM.from_pretrained(world.model, trust_remote_code=False), device="cpu")
     return dict(drift(samples / "rollouts", start).as_json())
 
 

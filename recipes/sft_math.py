@@ -19,6 +19,7 @@ from recipes import quickstart
 from recipes.measured_stages import Start, Story, tell
 from recipes.setup.command_line import guarded, parse_options
 from recipes.training import sft
+from verifiers.atomic_files import atomic_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,8 @@ def _solutions(config: Story) -> str:
     problems, _ = quickstart.load_data(quickstart.Config(seed=config.seed))
     rows = [{"prompt": problem.prompt, "completion": arithmetic.worked_solution(problem)} for problem in problems]
     data = config.run / "solutions.jsonl"
-    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with atomic_path(data) as temporary:
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(data)
 
 

@@ -194,7 +194,7 @@ ROOMS = {
     ),
     "rl.interpolation": Room(
         "models to one plain model: adapters merged; spherical and straight means of what several learnt, TIES, DARE, part of the way back",
-        "merged_models merging task_vectors weight_files",
+        "merged_adapters merged_models task_vectors weight_files",
         ".learning rollout",
     ),
     "rl.examples": Room(

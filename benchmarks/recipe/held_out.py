@@ -37,7 +37,8 @@ def load(base: str, trained: Path | None) -> Any:
     from transformers import AutoModelForCausalLM
 
     adapter = trained is not None and (trained / "adapter_config.json").is_file()
-    model = AutoModelForCausalLM.from_pretrained(base if adapter or trained is None else trained, dtype=torch.float32)
+    place = base if adapter or trained is None else trained
+    model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, trust_remote_code=False)
     return (PeftModel.from_pretrained(model, trained) if adapter else model).eval()
 
 

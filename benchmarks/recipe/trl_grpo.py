@@ -56,8 +56,8 @@ def main() -> None:
     rows = [json.loads(line) for line in Path(given.problems).read_text().splitlines()]
     turns = [[{"role": "system", "content": SYSTEM}, {"role": "user", "content": row["prompt"]}] for row in rows]
     trainer = Trainer(
-        model=AutoModelForCausalLM.from_pretrained(given.model, dtype="float32"),
-        processing_class=AutoTokenizer.from_pretrained(given.model),
+        model=AutoModelForCausalLM.from_pretrained(given.model, dtype="float32", trust_remote_code=False),
+        processing_class=AutoTokenizer.from_pretrained(given.model, trust_remote_code=False),
         reward_funcs=[trl_reward("math_answer")],
         train_dataset=Dataset.from_dict({"prompt": turns, "answer": [row["answer"] for row in rows]}),
         peft_config=LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"),

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from verifiers.atomic_files import atomic_path
+
 BLUE, LIGHT, GREEN, RED, GREY = "#33658a", "#86bbd8", "#6a9f58", "#c8553d", "#cccccc"
 MOST_BARS = 20
 
@@ -110,7 +112,7 @@ def _save_figure(figure: Any, path: Path) -> Path:
     from matplotlib import pyplot as plt
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    # without the date and version that PNGs would carry: the same run draws the same bytes
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    with atomic_path(path) as temporary:  # without the date and version that PNGs would carry: the same run draws the same bytes
+        figure.savefig(temporary, dpi=110, format="png", metadata={"Software": None})
     plt.close(figure)
     return path

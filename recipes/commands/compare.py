@@ -23,7 +23,7 @@ from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
-    from rl.runs.comparison import Course, Summary
+    from rl.runs.comparison import Curve, Summary
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,27 @@ class Config:
 
 def run(config: Config) -> int:
     """Writes the files and prints the table. Raises InputError for what cannot be compared."""
-    from rl.runs.comparison import draw, markdown, read_course, summarised
+    from rl.runs.comparison import draw, markdown, read_curve, summarised
 
     if not config.runs:
         raise InputError("no run is given; reckon compare RUN... takes the folders of runs")
-    courses = [read_course(Path(place).resolve(), label) for label, place in map(_named, config.runs)]
-    silent = [course for course in courses if not course.points]
+    curves = [read_curve(Path(place).resolve(), label) for label, place in map(_named, config.runs)]
+    silent = [curve for curve in curves if not curve.points]
     if silent and config.judge is None:
         raise InputError(
             f"{silent[0].run} measured no held-out accuracy{f' (nor did {len(silent) - 1} more)' if len(silent) > 1 else ''}; "
             "give --judge FILE with problems to ask it"
         )
-    if len({course.data for course in courses if course.data}) > 1:
+    if len({curve.data for curve in curves if curve.data}) > 1:
         print("these runs trained on different problems: what differs between them is not the method alone", file=sys.stderr)
     if config.judge is not None:
-        courses = [course if course.points else _judged(config, course, n) for n, course in enumerate(courses)]
-    rows = summarised(courses)
+        curves = [curve if curve.points else _judged(config, curve, n) for n, curve in enumerate(curves)]
+    rows = summarised(curves)
     config.out.mkdir(parents=True, exist_ok=True)
     table = markdown(rows)
     _write(config.out / "comparison.md", table)
-    _write(config.out / "comparison.json", json.dumps(_as_json(rows, courses), indent=1) + "\n")
-    draw(courses, config.out / "comparison.svg")
+    _write(config.out / "comparison.json", json.dumps(_as_json(rows, curves), indent=1) + "\n")
+    draw(curves, config.out / "comparison.svg")
     print(table, end="")
     print(f"{config.out / 'comparison.svg'}, .md, .json", file=sys.stderr)
     return 0
@@ -74,23 +74,23 @@ def _named(given: str) -> tuple[str | None, str]:
     return (name, place) if sign and name and not Path(given).exists() else (None, given)
 
 
-def _judged(config: Config, course: "Course", number: int) -> "Course":
+def _judged(config: Config, curve: "Curve", number: int) -> "Curve":
     """With the accuracy of what the run began as, and of what it left."""
     from rl.runs.comparison import Point
 
-    spent = course.spent
+    spent = curve.spent
     assert spent is not None
-    options = stored_run(course.run)["options"]
+    options = stored_run(curve.run)["options"]
     start = str(options.get("model") or "")
     if not start:
-        raise InputError(f"{course.run} does not say which model it began with; leave it out, or give a run that measured its accuracy")
+        raise InputError(f"{curve.run} does not say which model it began with; leave it out, or give a run that measured its accuracy")
     points = []
-    for name, place in (("start", start), ("final", str(course.run))):
+    for name, place in (("start", start), ("final", str(curve.run))):
         found = _asked(config, options, place, config.out / "judged" / f"{number}-{name}")
         low, high = found.interval
         so_far = spent if name == "final" else Point(0, 0.0, 0.0, math.nan, math.nan, math.nan)
         points.append(replace(so_far, accuracy=found.value, low=low, high=high))
-    return replace(course, points=tuple(points), spent=None)
+    return replace(curve, points=tuple(points), spent=None)
 
 
 def _asked(config: Config, options: dict[str, Any], model: str, folder: Path) -> Any:
@@ -109,12 +109,12 @@ def _asked(config: Config, options: dict[str, Any], model: str, folder: Path) ->
     return accuracy(groups)
 
 
-def _as_json(rows: "list[Summary]", courses: "list[Course]") -> dict[str, Any]:
+def _as_json(rows: "list[Summary]", curves: "list[Curve]") -> dict[str, Any]:
     return {
         "methods": [dataclasses.asdict(row) for row in rows],
         "runs": [
-            {"label": course.label, "run": str(course.run), "points": [dataclasses.asdict(point) for point in course.points]}
-            for course in courses
+            {"label": curve.label, "run": str(curve.run), "points": [dataclasses.asdict(point) for point in curve.points]}
+            for curve in curves
         ],
     }
 

@@ -79,7 +79,7 @@ def _merge_one(config: Config) -> int:
 
     source = find_model(config.models[0], gguf_file=config.gguf_file)
     tokenizer, shape = source.load_tokenizer(), source.load_shape()
-    from rl.interpolation.merging import write_plain_model
+    from rl.interpolation.merged_adapters import write_plain_model
 
     merged = write_plain_model(
         config.out, base=source.base, adapters=source.adapters, tokenizer=tokenizer, stored=None if source.gguf else shape.dtype,

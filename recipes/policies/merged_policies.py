@@ -77,8 +77,8 @@ def merge_policies(
     origin = find_model(start) if start else common_start(places, sources, needed=not (isinstance(how, Average) and eta == 1))
     tokenizer, shape = sources[0].load_tokenizer(), sources[0].load_shape()
     from rl.interpolation import task_vectors
+    from rl.interpolation.merged_adapters import WIDTHS
     from rl.interpolation.merged_models import Blend, write_merged
-    from rl.interpolation.merging import WIDTHS
 
     names = {width: name for name, width in WIDTHS.items()}
     width = names.get(shape.dtype, "fp32") if dtype == "auto" else dtype
@@ -125,7 +125,7 @@ def _plain(source: ModelSource, folder: Path) -> Iterator[Path]:
     if not source.adapters and not source.gguf and has_weights(Path(source.base)):
         yield Path(source.base)
         return
-    from rl.interpolation.merging import write_plain_model
+    from rl.interpolation.merged_adapters import write_plain_model
 
     stored = None if source.gguf else source.load_shape().dtype
     write_plain_model(

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rl.interpolation.merging import WIDTHS, fixed_sequences, logits
+from rl.interpolation.merged_adapters import WIDTHS, fixed_sequences, logits
 from rl.interpolation.task_vectors import Average, How, Slerp, combined, group_of, inner_products, slerp_weights, sparsely_combined
 from rl.interpolation.weight_files import Weights, open_weights, write_weights
 from rl.learning.model_loading import load_model

@@ -47,7 +47,7 @@ class Weights:
 
 @contextmanager
 def open_weights(folder: Path) -> Iterator[Weights]:
-    """The tensors of a folder that `save_pretrained` wrote. Raises InputError where they are missing, damaged, or named in other folders."""
+    """The tensors of a folder that `save_pretrained` wrote. Raises InputError where they are missing, damaged or elsewhere."""
     with ExitStack() as opened:
         yield _opened(folder, opened)
 

@@ -53,7 +53,7 @@ class ModelTeacher:
 
 
 @runtime_checkable
-class Scorer(Protocol):
+class TokenScorer(Protocol):
     """What an engine's or server's `score` is."""
 
     def score(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
@@ -63,7 +63,7 @@ class Scorer(Protocol):
 class EngineTeacher:
     """A teacher behind an engine or a server. It says `teacher_logp` alone."""
 
-    def __init__(self, engine: Scorer):
+    def __init__(self, engine: TokenScorer):
         self.engine = engine
 
     def columns(self, batch: Batch, names: Collection[str]) -> Mapping[str, Tensor]:

@@ -33,7 +33,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Course:
+class Curve:
     """One run of one method."""
 
     label: str
@@ -45,7 +45,7 @@ class Course:
     """Changes with the problems that it trained on; None where the run does not say."""
 
 
-def read_course(run: Path, label: str | None = None) -> Course:
+def read_curve(run: Path, label: str | None = None) -> Curve:
     """What a run has to say. Raises InputError where there is no run, or none that has done a step."""
     config, rows = _config(run), read_lines(run / "metrics.jsonl")
     if len(rows) < 2:
@@ -57,7 +57,7 @@ def read_course(run: Path, label: str | None = None) -> Course:
         if all(is_number(row.get(f"eval/{name}")) for name in ("accuracy", "low", "high")):
             points.append(Point(row["step"], tokens, seconds, row["eval/accuracy"], row["eval/low"], row["eval/high"]))
     spent = None if points else Point(rows[-1]["step"], tokens, seconds, float("nan"), float("nan"), float("nan"))
-    return Course(label or method_of(config, run), run, tuple(points), spent, config.get("fingerprint"))
+    return Curve(label or method_of(config, run), run, tuple(points), spent, config.get("fingerprint"))
 
 
 def _config(run: Path) -> dict[str, Any]:
@@ -103,11 +103,11 @@ class Summary:
     seconds: float
 
 
-def summarised(courses: Sequence[Course]) -> list[Summary]:
-    """A row for each label, in the order in which they come. Every course must have points."""
+def summarised(curves: Sequence[Curve]) -> list[Summary]:
+    """A row for each label, in the order in which they come. Every curve must have points."""
     rows = []
-    for label in dict.fromkeys(course.label for course in courses):
-        own = [course.points for course in courses if course.label == label]
+    for label in dict.fromkeys(curve.label for curve in curves):
+        own = [curve.points for curve in curves if curve.label == label]
         last = [points[-1] for points in own]
         after = [point.accuracy for point in last]
         low, high = _interval(after) if len(after) > 1 else (last[0].low, last[0].high)
@@ -140,7 +140,7 @@ def markdown(rows: Sequence[Summary]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw(courses: Sequence[Course], path: Path) -> None:
+def draw(curves: Sequence[Curve], path: Path) -> None:
     """An SVG of three panels: a line a method, the mean of its seeds, each seed thin behind it."""
     import matplotlib as mpl
 
@@ -151,8 +151,8 @@ def draw(courses: Sequence[Course], path: Path) -> None:
         figure, panels = plt.subplots(1, len(AXES), figsize=(13, 4.2), sharey=True, layout="constrained")
         colours = [f"C{n}" for n in range(10)]
         for (name, title), axes in zip(AXES.items(), panels, strict=True):
-            for n, label in enumerate(dict.fromkeys(course.label for course in courses)):
-                _draw_label(axes, [course for course in courses if course.label == label], name, colours[n % 10], label)
+            for n, label in enumerate(dict.fromkeys(curve.label for curve in curves)):
+                _draw_label(axes, [curve for curve in curves if curve.label == label], name, colours[n % 10], label)
             axes.set_xlabel(title)
             axes.grid(alpha=0.25)
             axes.spines[["top", "right"]].set_visible(False)
@@ -164,22 +164,22 @@ def draw(courses: Sequence[Course], path: Path) -> None:
         plt.close(figure)
 
 
-def _draw_label(axes: Any, courses: Sequence[Course], name: str, colour: str, label: str) -> None:
+def _draw_label(axes: Any, curves: Sequence[Curve], name: str, colour: str, label: str) -> None:
     shown = label.replace("$", r"\$")
     shown = f" {shown}" if shown.startswith("_") else shown  # matplotlib hides a label that begins with one
-    same = len({len(course.points) for course in courses}) == 1
-    for course in courses:
-        xs, ys = [getattr(point, name) for point in course.points], [point.accuracy for point in course.points]
-        alone = len(courses) == 1
+    same = len({len(curve.points) for curve in curves}) == 1
+    for curve in curves:
+        xs, ys = [getattr(point, name) for point in curve.points], [point.accuracy for point in curve.points]
+        alone = len(curves) == 1
         axes.plot(xs, ys, color=colour, linewidth=1.8 if alone else 0.6, alpha=1 if alone else 0.4, label=shown if alone else None)
         axes.errorbar(
-            xs[-1:], ys[-1:], _bars(course.points[-1]), color=colour, marker="o", markersize=4, capsize=2, alpha=1 if alone else 0.4
+            xs[-1:], ys[-1:], _bars(curve.points[-1]), color=colour, marker="o", markersize=4, capsize=2, alpha=1 if alone else 0.4
         )
-    if len(courses) > 1 and same:
-        steps = list(zip(*(course.points for course in courses), strict=True))
+    if len(curves) > 1 and same:
+        steps = list(zip(*(curve.points for curve in curves), strict=True))
         xs = [statistics.fmean(getattr(point, name) for point in each) for each in steps]
         axes.plot(xs, [statistics.fmean(point.accuracy for point in each) for each in steps], color=colour, linewidth=1.8, label=shown)
-    elif len(courses) > 1:  # seeds that looked at themselves at other steps have no mean course
+    elif len(curves) > 1:  # seeds that looked at themselves at other steps have no mean curve
         axes.plot([], [], color=colour, label=shown)
 
 

@@ -1,5 +1,6 @@
 """Models and data from elsewhere: code that a folder wants to run, templates without an end, adapters, tables, SFT's messages."""
 
+import ast
 import gzip
 import json
 import os
@@ -23,6 +24,7 @@ from verifiers.problem import make_problem
 from verifiers.rewards.problem_file import read_problems
 
 ROOT = Path(PACKAGE_ROOT)
+PACKAGES = ("benchmarks", "data_pipeline", "recipes", "rl", "rollout", "verifiers")
 ROWS = [{"question": f"What is {n} + {n}?", "answer": str(2 * n)} for n in range(1, 7)]
 SMALL = ["--steps", "1", "--problems-per-step", "2", "--completions-per-problem", "2", "--max-completion-length", "4", "--workers", "1"]
 
@@ -92,6 +94,19 @@ def test_weights_with_code_of_their_own_are_refused(model_folder: Path, tmp_path
     with pytest.raises(InputError, match=r"needs Python code of its own \(auto_map\), which is not run here"):
         load_model(str(model))
     assert not mark.exists()
+
+
+def test_every_reader_of_a_model_folder_is_told_to_run_no_code() -> None:
+    """The others cannot each be tried with such a folder: what transformers' Auto classes read says so where it is called."""
+    asked = 0
+    for file in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and re.match(r"Auto\w+\.from_(?:pretrained|config)$", ast.unparse(node.func))):
+                continue
+            told = [word.value for word in node.keywords if word.arg == "trust_remote_code"]
+            assert [ast.unparse(value) for value in told] == ["False"], f"{file.relative_to(ROOT)}:{node.lineno}"
+            asked += 1
+    assert asked > 10
 
 
 # --- chat templates ---

@@ -100,7 +100,7 @@ def adapter(one_thread: None, model_folder: Path, tmp_path_factory: pytest.TempP
     ("module", "name"),
     [
         ("transformers", "PreTrainedTokenizerBase.save_pretrained"),  # the weights are written, the tokenizer is not
-        ("rl.interpolation.merging", "load_model"),  # all is written, and nothing read back
+        ("rl.interpolation.merged_adapters", "load_model"),  # all is written, and nothing read back
         ("verifiers.atomic_files", "_give_name"),
     ],
 )

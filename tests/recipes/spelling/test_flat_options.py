@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -163,6 +163,18 @@ def test_corrections_and_adapters_have_the_defaults_of_what_they_become(model_fo
     assert (Truncate().level, Truncate().high) == (Correction().level, Correction().high)
     made = starting_point.lora_of(grpo_math.Config(), replace(find_model(str(model_folder)), adapter=None))
     assert made == Adapter()
+
+
+def test_ways_of_merging_have_the_settings_of_what_they_become() -> None:
+    """They are stated twice, so that a command line is read without torch; a setting of one alone would be ignored or missing."""
+    from recipes.policies import merged_policies
+    from rl.interpolation import task_vectors
+
+    for kind in get_args(merged_policies.How):
+        assert [(field.name, field.default) for field in fields(kind)] == [
+            (field.name, field.default) for field in fields(getattr(task_vectors, kind.__name__))
+        ]
+    assert [kind.__name__ for kind in get_args(merged_policies.How)] == [kind.__name__ for kind in get_args(task_vectors.How)]
 
 
 @pytest.mark.parametrize("kind", [grpo_math.Config, grpo_tools.Config, quickstart.Config, sample.Config, sft.Config])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.runs.comparison import draw, markdown, read_course, summarised
+from rl.runs.comparison import draw, markdown, read_curve, summarised
 from verifiers.input_error import InputError
 
 
@@ -23,45 +23,45 @@ def run_of(folder: Path, accuracies: list[float], *, algorithm: dict | None = No
 
 
 def test_a_course_adds_up_what_was_spent(tmp_path):
-    course = read_course(run_of(tmp_path / "a", [0.1, 0.2, 0.4], algorithm={"name": "ppo", "critic": {"name": "trunk"}}))
-    assert course.label == "ppo, trunk"
-    assert [(p.steps, p.tokens, p.seconds, p.accuracy) for p in course.points] == [(0, 0, 0, 0.1), (1, 30, 2, 0.2), (2, 60, 4, 0.4)]
+    curve = read_curve(run_of(tmp_path / "a", [0.1, 0.2, 0.4], algorithm={"name": "ppo", "critic": {"name": "trunk"}}))
+    assert curve.label == "ppo, trunk"
+    assert [(p.steps, p.tokens, p.seconds, p.accuracy) for p in curve.points] == [(0, 0, 0, 0.1), (1, 30, 2, 0.2), (2, 60, 4, 0.4)]
 
 
 def test_one_seed_has_the_interval_of_its_problems_and_several_that_of_their_mean(tmp_path):
-    alone = summarised([read_course(run_of(tmp_path / "a", [0.1, 0.5]))])[0]
+    alone = summarised([read_curve(run_of(tmp_path / "a", [0.1, 0.5]))])[0]
     assert (alone.seeds, alone.before, alone.after, alone.low, alone.high) == (1, 0.1, 0.5, 0.4, 0.6)
-    both = summarised([read_course(run_of(tmp_path / name, [0.1, a])) for name, a in (("b", 0.5), ("c", 0.6))])[0]
+    both = summarised([read_curve(run_of(tmp_path / name, [0.1, a])) for name, a in (("b", 0.5), ("c", 0.6))])[0]
     # two values 0.1 apart: mean .55, standard error .05, t of one degree of freedom 12.706
     assert both.after == pytest.approx(0.55)
     assert (both.low, both.high) == (0.0, 1.0)
-    three = summarised([read_course(run_of(tmp_path / f"d{n}", [0.1, a])) for n, a in enumerate((0.50, 0.55, 0.60))])[0]
+    three = summarised([read_curve(run_of(tmp_path / f"d{n}", [0.1, a])) for n, a in enumerate((0.50, 0.55, 0.60))])[0]
     assert (three.low, three.high) == pytest.approx((0.55 - 4.303 * 0.05 / 3**0.5, 0.55 + 4.303 * 0.05 / 3**0.5))
 
 
 def test_the_picture_is_the_same_bytes_for_the_same_runs(tmp_path):
-    courses = [
-        read_course(run_of(tmp_path / name, [0.1, a]), label) for name, a, label in (("a", 0.5, "_x$"), ("b", 0.6, "_x$"), ("c", 0.4, "y"))
+    curves = [
+        read_curve(run_of(tmp_path / name, [0.1, a]), label) for name, a, label in (("a", 0.5, "_x$"), ("b", 0.6, "_x$"), ("c", 0.4, "y"))
     ]
-    draw(courses, tmp_path / "one.svg")
-    draw(courses, tmp_path / "two.svg")
+    draw(curves, tmp_path / "one.svg")
+    draw(curves, tmp_path / "two.svg")
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
-    assert "| y | 1 | 10.0% | 40.0% |" in markdown(summarised(courses))
+    assert "| y | 1 | 10.0% | 40.0% |" in markdown(summarised(curves))
 
 
 def test_what_is_no_run_is_one_line(tmp_path):
     with pytest.raises(InputError, match=r"no run is there \(config.json is missing\)"):
-        read_course(tmp_path / "none")
+        read_curve(tmp_path / "none")
     with pytest.raises(InputError, match="no finished step yet"):
-        read_course(run_of(tmp_path / "young", [0.1]))
+        read_curve(run_of(tmp_path / "young", [0.1]))
     (run_of(tmp_path / "bad", [0.1, 0.2]) / "config.json").write_text("[")
     with pytest.raises(InputError, match="cannot be read"):
-        read_course(tmp_path / "bad")
+        read_curve(tmp_path / "bad")
 
 
 def test_a_run_without_an_accuracy_says_what_it_spent(tmp_path):
     folder = run_of(tmp_path / "a", [0.1, 0.2])
     (folder / "metrics.jsonl").write_text('{"step": 0, "loss": 1}\n{"step": 1, "loss": 0.5, "time/step": 3.0}\n')
-    course = read_course(folder)
-    assert course.points == ()
-    assert (course.spent.steps, course.spent.tokens, course.spent.seconds) == (1, 0, 3)
+    curve = read_curve(folder)
+    assert curve.points == ()
+    assert (curve.spent.steps, curve.spent.tokens, curve.spent.seconds) == (1, 0, 3)
