@@ -20,15 +20,21 @@ AT_ONCE = 50
 
 def judged(base: str, trained: Path | None, problems: Path, *, system: str, max_tokens: int) -> dict[str, Any]:
     """Of `trained`, an adapter of `base` or a model of its own, or of `base` itself; with the 95 % Wilson interval."""
-    asked = read_problems(problems)
-    chat = Chat(load_tokenizer(base), system_prompt=system, extra_stop_ids=generation_stops(base))
-    chat.vet(asked)
+    asked, chat = spoken_to(base, problems, system=system)
     answers = greedy(load(base, trained), chat, asked, max_tokens)
     with VerifierPool() as pool:
         verdicts = pool.verify_many(list(zip(asked, answers, strict=True)))
     found = Accuracy(sum(verdict.status is Status.RIGHT for verdict in verdicts), len(verdicts))
     low, high = found.interval
     return {"accuracy": round(found.value, 4), "ci95": [round(low, 4), round(high, 4)], "n": found.total}
+
+
+def spoken_to(base: str, problems: Path, *, system: str) -> tuple[list[Problem], Chat]:
+    """(the problems of a file, how that model is asked them)."""
+    asked = read_problems(problems)
+    chat = Chat(load_tokenizer(base), system_prompt=system, extra_stop_ids=generation_stops(base))
+    chat.vet(asked)
+    return asked, chat
 
 
 def load(base: str, trained: Path | None) -> Any:
@@ -43,7 +49,12 @@ def load(base: str, trained: Path | None) -> Any:
 
 
 def greedy(model: Any, chat: Chat, problems: Sequence[Problem], max_tokens: int) -> list[str]:
-    """One response each, on one thread: several wait for each other where the machine does more."""
+    """One response each."""
+    return responses(model, chat, problems, max_tokens, do_sample=False)
+
+
+def responses(model: Any, chat: Chat, problems: Sequence[Problem], max_tokens: int, **how: Any) -> list[str]:
+    """One response each, `how` as `generate` takes it; on one thread: several wait for each other where the machine does more."""
     import torch
 
     torch.set_num_threads(1)
@@ -55,9 +66,8 @@ def greedy(model: Any, chat: Chat, problems: Sequence[Problem], max_tokens: int)
         there = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
         with torch.no_grad():
             done = model.generate(
-                ids, attention_mask=there, max_new_tokens=max_tokens, do_sample=False, eos_token_id=list(chat.stop_ids),
-                pad_token_id=chat.pad_id,
-            )  # fmt: skip
+                ids, attention_mask=there, max_new_tokens=max_tokens, eos_token_id=list(chat.stop_ids), pad_token_id=chat.pad_id, **how
+            )
         found += [chat.tokenizer.decode(row[width:], skip_special_tokens=True) for row in done.tolist()]
         print(f"  judged {len(found)}/{len(problems)}", file=sys.stderr)
     return found

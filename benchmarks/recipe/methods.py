@@ -3,7 +3,7 @@
 A method whose command does not exist, or fails, is said as missing with the reason; nothing is put in its place.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,17 +67,22 @@ def _sampled(file: Path) -> int:
     return int(pc.sum(pc.list_value_length(pq.read_table(file, columns=["tokens"])["tokens"])).as_py() or 0)
 
 
-def store(world: World, folder: Path) -> Spent:
+SELECTIONS: Mapping[str, Words] = {"sft": ("sft",), "pairs": ("pairs",), "kto": ("pairs", "--format", "kto")}
+"""File's name -> what `reckon data` is called with."""
+
+
+def store(world: World, folder: Path, selections: Collection[str] = SELECTIONS) -> Spent:
     """One store for every method that samples nothing, and the files that are selected from it."""
     words = ("sample", "--model", world.model, "--data", str(world.train), *world.sampling, *world.store)
     spent = called((*words, "--seed", str(world.seed), "--run", str(folder / "store"), "--overwrite"), folder / "store")
-    for kind, name in ((("sft",), "sft"), (("pairs",), "pairs"), (("pairs", "--format", "kto"), "kto")):
-        out, own = folder / f"{name}.jsonl", world.own.get(f"select_{name}", ())
-        spent += called(("data", kind[0], str(folder / "store"), "--out", str(out), *kind[1:], *own), folder / f"select_{name}")
+    for name in selections:
+        (kind, *form), out, own = SELECTIONS[name], folder / f"{name}.jsonl", world.own.get(f"select_{name}", ())
+        spent += called(("data", kind, str(folder / "store"), "--out", str(out), *form, *own), folder / f"select_{name}")
     return spent
 
 
-def _training(world: World, command: str, run: Path, *, name: str = "") -> Words:
+def training(world: World, command: str, run: Path, *, name: str = "") -> Words:
+    """What every command that trains is called with; `name`: of the options of its own, where it is not the command's."""
     own = world.own.get(name or command, ())
     return (command, "--model", world.model, *world.tune, "--seed", str(world.seed), "--run", str(run), "--overwrite", *own)
 
@@ -86,7 +91,7 @@ def written(command: str, data: str) -> Method:
     """One command that trains on what was selected from the store."""
 
     def steps(world: World, folder: Path, run: Path) -> Steps:
-        return [((*_training(world, command, run), "--data", str(folder / f"{data}.jsonl")), run)]
+        return [((*training(world, command, run), "--data", str(folder / f"{data}.jsonl")), run)]
 
     return steps
 
@@ -95,7 +100,7 @@ def online(algorithm: str) -> Method:
     """The online loop with this algorithm."""
 
     def steps(world: World, folder: Path, run: Path) -> Steps:
-        words = _training(world, "grpo-math", run, name=algorithm)
+        words = training(world, "grpo-math", run, name=algorithm)
         return [((*words, "--data", str(world.train), "--algorithm", algorithm, *world.sampling, *world.online), run)]
 
     return steps
@@ -103,7 +108,7 @@ def online(algorithm: str) -> Method:
 
 def rft(world: World, folder: Path, run: Path) -> Steps:
     """Two rounds, each from the start, the second on the right answers of both; the first samples what the store holds."""
-    words = _training(world, "rft", run, name="sft")
+    words = training(world, "rft", run, name="sft")
     return [((*words, "--data", str(world.train), "--rounds", "2", *world.sampling, *world.store), run)]
 
 
@@ -118,11 +123,11 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def trained(method: str, world: World, folder: Path) -> tuple[Path, dict[str, Any]]:
+def trained(method: str, world: World, folder: Path, methods: Mapping[str, Method] = METHODS) -> tuple[Path, dict[str, Any]]:
     """(the model or adapter that a method leaves, what it took). Raises Missing."""
     run = folder / method.replace(", ", "_").replace(" ", "_")
     spent = Spent()
-    for words, place in METHODS[method](world, folder, run):
+    for words, place in methods[method](world, folder, run):
         spent += called(words, place)
     if not (run / "final").is_dir():
         raise Missing(f"{run.name} left no model in {run}/final")
