@@ -2,8 +2,9 @@
 
 SFT, RFT, online RFT, DPO, ORPO, PPO with each critic, and GRPO by outcome, by process, by a reward model and iterated, on the sums of
 `benchmarks/recipe/chains.py` with three seeds (`contest.py` says which world and why). Bar: each method is right more often than its
-start. The paper's order (RFT < online RFT < GRPO by outcome <= by process) is compared in pairs and said as it comes out. About a quarter of
-an hour of a core a seed. With --keep a comparison that was broken off goes on; `--only METHOD --seed S` runs one, and seeds may run side by side.
+start. The paper's order (RFT < online RFT < GRPO by outcome <= by process) is compared in pairs and said as it comes out. A quarter of
+an hour of a core for each seed. With --keep a comparison that was broken off goes on; `--only METHOD --seed S` runs one, and seeds may
+run side by side.
 """
 
 import argparse
