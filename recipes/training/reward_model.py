@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # torch and transformers: only when something runs
 RATES = Rates(lora=1e-4, full=9e-6)
 ROWS = {"outcome-pairs": "pairs", "outcome": "label", "process": "steps"}
 """Kind -> what its rows hold, as `judged_examples` calls it."""
-_COLUMNS = {"outcome-pairs": ("chosen", "rejected"), "outcome": ("completion", "label"), "process": ("completion",)}
+_COLUMNS = {"outcome-pairs": ("chosen", "rejected", "margin"), "outcome": ("completion", "label"), "process": ("completion",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,8 @@ class Config(OfflineOptions):
     """outcome-pairs: field of the better answer (default chosen)."""
     rejected_column: str | None = None
     """outcome-pairs: field of the worse answer (default rejected)."""
+    margin_column: str | None = None
+    """outcome-pairs: field of a number, how far each pair's better answer should be above the other, over --margin (default: none)."""
     completion_column: str | None = None
     """outcome, process: field of the answer (default: completion, response, output or solution)."""
     label_column: str | None = None
@@ -113,7 +115,8 @@ def objective_of(config: Config) -> "Objective":
     from rl.objectives.reward_models import bradley_terry, outcome_bce, step_bce
 
     if config.kind == "outcome-pairs":
-        return bradley_terry(margin=config.margin or 0.0, centering=config.centering or 0.0)
+        margins = config.margin_column is not None
+        return bradley_terry(margin=config.margin or 0.0, margins=margins, centering=config.centering or 0.0)
     return outcome_bce() if config.kind == "outcome" else step_bce()
 
 

@@ -15,6 +15,7 @@ are found by these names or named by the user, nested ones with dots. `tools` an
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
@@ -55,6 +56,8 @@ class Fields:
     chosen: str | None = None
     rejected: str | None = None
     label: str | None = None
+    margin: str | None = None
+    """Of a pair; None where nobody is asked for one."""
 
 
 USUAL = Fields()
@@ -171,7 +174,10 @@ def _trained(messages: Messages, marks: Sequence[bool | None], train_on: TrainOn
 
 
 def read_pair(row: Mapping[str, Any], fields: Fields = USUAL) -> Sides:
-    """(chosen, rejected) to one prompt. Raises InputError for a row without two sides, or with equal ones."""
+    """(chosen, rejected) to one prompt, with the margin between them where a field for it is named.
+
+    Raises InputError for a row without two sides, or with equal ones, and for a margin that is no number or below 0.
+    """
     values = {}
     for name, asked in (("chosen", fields.chosen), ("rejected", fields.rejected)):
         value = field_of(dict(row), asked or name)
@@ -188,8 +194,15 @@ def read_pair(row: Mapping[str, Any], fields: Fields = USUAL) -> Sides:
         chosen, rejected = _without(prompt, chosen), _without(prompt, rejected)
     else:
         prompt, chosen, rejected = _common(chosen, rejected)
-    arguments = _arguments(row)
-    return Sides(tuple(_joined(prompt, side, arguments, "all") for side in (chosen, rejected)))
+    arguments, columns = _arguments(row), {"margin": _margin(row, fields.margin)} if fields.margin else {}
+    return Sides(tuple(_joined(prompt, side, arguments, "all") for side in (chosen, rejected)), MappingProxyType(columns))
+
+
+def _margin(row: Mapping[str, Any], name: str) -> float:
+    value = _value(row, name, "margin")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise InputError(f"its margin is {value!r:.40}; it should be a number, 0 or more")
+    return float(value)
 
 
 def read_labelled(row: Mapping[str, Any], fields: Fields = USUAL) -> Sides:

@@ -64,6 +64,7 @@ VALUES: dict[str, list[str]] = {  # of each page its formulas, in order
     "reward_model": [
         describe(bradley_terry()),
         describe(bradley_terry(margin=0.5, centering=0.01)),
+        describe(bradley_terry(margins=True)),
         describe(outcome_bce()),
         describe(step_bce()),
     ],

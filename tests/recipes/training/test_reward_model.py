@@ -172,6 +172,7 @@ def test_no_problem_is_on_both_sides(
     [
         ("outcome", ["--margin", "1"], "--margin would be ignored with --kind outcome; leave it out"),
         ("process", ["--label-column", "y"], "--label-column would be ignored with --kind process; leave it out"),
+        ("outcome", ["--margin-column", "m"], "--margin-column would be ignored with --kind outcome; leave it out"),
         ("outcome-pairs", ["--centering", "-1"], "--centering must be 0 or more, not -1.0"),
         ("outcome-pairs", ["--classifier"], "--classifier writes a whole model, and --tune lora trains an adapter"),
         ("outcome-pairs", ["--held-out", "12"], "--held-out 12: there are only 12 problems; keep fewer for evaluation"),
@@ -193,6 +194,37 @@ def test_nothing_left_says_what_was_left_out(begin: Callable[..., int], tmp_path
     said = without_progress(capsys.readouterr().err).strip()
     assert "holds nothing to train on: of its rows, 24 longer than 3 tokens" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_each_pair_has_its_own_margin(begin: Callable[..., int], tmp_path: Path) -> None:
+    """A fresh head says 0 of everything, so the first loss is the mean of log(1 + exp(m)); a margin of all pairs adds to each one's own."""
+    first = {}
+    for name, margins, words in (
+        ("same", (0.25, 0.25), ["--margin", "0.5"]),
+        ("two", (0.0, 2.0), []),
+        ("unread", (0.0, 2.0), None),
+    ):
+        rows = [row("outcome-pairs", number) | {"m": margins[number % 2]} for number in range(4)]
+        data = write(tmp_path / f"{name}.jsonl", *rows)
+        asked = [] if words is None else ["--margin-column", "m", *words]
+        assert begin("outcome-pairs", tmp_path / name, "--data", data, *asked, "--steps", "1", "--overwrite") == 0
+        first[name] = numbers(tmp_path / name)[-1]["loss"]
+    assert first["same"] == pytest.approx(1.136871, abs=1e-5)  # log(1 + exp(0.75))
+    assert first["two"] == pytest.approx((0.693147 + 2.126928) / 2, abs=1e-5)
+    assert first["unread"] == pytest.approx(0.693147, abs=1e-5)
+
+
+@pytest.mark.parametrize(("margin", "line"), [("much", "its margin is 'much'"), (-1, "its margin is -1"), (True, "its margin is True")])
+def test_a_margin_that_is_none_is_one_line(
+    margin: Any, line: str, begin: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = write(tmp_path / "bad.jsonl", row("outcome-pairs", 0) | {"margin": margin})
+    assert begin("outcome-pairs", tmp_path / "run", "--data", bad, "--margin-column", "margin") == 2
+    assert f"line 1: {line}; it should be a number, 0 or more" in capsys.readouterr().err
+    assert begin("outcome-pairs", tmp_path / "run", "--data", bad, "--margin-column", "by") == 2
+    assert (
+        "no margin among its fields (prompt, chosen, rejected, margin); say which one it is with --margin-column" in capsys.readouterr().err
+    )
 
 
 def test_a_step_that_ends_outside_is_one_line(begin: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
