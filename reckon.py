@@ -12,7 +12,9 @@ from importlib import import_module
 from typing import Any
 
 _PLACES = {
-    **dict.fromkeys(("grpo", "ppo", "sft", "dpo", "orpo", "kto", "reward_model", "rft", "warp", "distill"), "recipes.in_python.training"),
+    **dict.fromkeys(
+        ("grpo", "ppo", "sft", "dpo", "orpo", "kto", "reward_model", "rft", "iterate", "warp", "distill"), "recipes.in_python.training"
+    ),
     **dict.fromkeys(("sample", "evaluate"), "recipes.in_python.sampling"),
     "Run": "recipes.in_python.objects",
     "find_model": "recipes.setup.model_source",

@@ -27,7 +27,10 @@ RECIPES = {
     "ppo": "recipes.ppo_math",
     "grpo-tools": "recipes.grpo_tools",
     "distill": "recipes.policies.distill",
+    "warp": "recipes.policies.warp",
+    "iterate": "recipes.iterative_grpo",
 }
+"""`plan_facts(config) -> Facts`; of those in rounds also `plan_rounds(config, facts) -> (sections of lines, memory by what takes it)`."""
 ROUNDS = {name: f"recipes.training.{name}" for name in ("rft", "spin")}  # `planned(config) -> Planned`
 
 
@@ -59,7 +62,10 @@ def command(arguments: Sequence[str]) -> int:
     with watched("checking the options, the data and the rewards"):
         config = module.resolve(config) if hasattr(module, "resolve") else config
         facts = module.plan_facts(config)
-    print(plan(with_length(config, facts.problems), facts))
+    config = with_length(config, facts.problems)
+    more, parts = module.plan_rounds(config, facts) if hasattr(module, "plan_rounds") else ({}, {})
+    own = {f"memory of {part} (estimate)": _memory_lines(memory) for part, memory in parts.items()}
+    print("\n\n".join(filter(None, (plan(config, facts), _as_text(more | own)))))
     return 0
 
 

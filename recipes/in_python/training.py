@@ -136,6 +136,19 @@ def warp(
     return _in_rounds(command, "warp", model, problems, tokenizer, run, resume, options)
 
 
+def iterate(
+    *, model: Any = None, problems: Any = None, tokenizer: Any = None, run: str | Path | None = None, resume: str | Path | None = None,
+    **options: Any,
+) -> Run:  # fmt: skip
+    """Iterative GRPO, rounds of a reward model and GRPO by it: the options of `reckon iterate`. Rewards are names here.
+
+    What is learnt on are copies: a loaded model stays as it is.
+    """
+    from recipes import iterative_grpo as command
+
+    return _in_rounds(command, "iterate", model, problems, tokenizer, run, resume, options)
+
+
 def _in_rounds(
     command: Any, name: str, model: Any, problems: Any, tokenizer: Any, run: str | Path | None, resume: str | Path | None, options: Any
 ) -> Run:
@@ -152,7 +165,7 @@ def _in_rounds(
             raise InputError("problems is missing; give a file, a data set's name, or rows")
         with named(model, tokenizer) as place:
             data = data_file(problems, path, "problems", overwrite=bool(options.get("overwrite")))
-            config = config_of(command.Config, options, model=on_disk(place, path), data=(data,) if name == "warp" else data, run=path)
+            config = config_of(command.Config, options, model=on_disk(place, path), data=data if name == "rft" else (data,), run=path)
     if command.run(config):
         raise KeyboardInterrupt(f"the run was interrupted; continue it with resume={str(path)!r}")
     source = find_model(str(path))

@@ -158,6 +158,26 @@ def _policy(config: Config, number: int, policy: int) -> grpo_math.Config:
     })  # fmt: skip
 
 
+def plan_facts(config: Config) -> Any:
+    """What `reckon plan` needs to know of a policy. Raises InputError where the command would, but for the run's folder."""
+    return grpo_math.plan_facts(resolve(config))
+
+
+def plan_rounds(config: Config, facts: Any) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """What `reckon plan` shows besides of rounds, and what else takes memory: nothing, a tensor of each model at a time."""
+    steps = config.rounds * config.policies * config.steps
+    rounds_said = f"{config.rounds:,} round{'s' if config.rounds > 1 else ''}"
+    lines = [
+        f"{rounds_said} x {config.policies:,} policies x {config.steps:,} steps = {steps:,} steps",
+        f"merged by slerp, an angle for each {config.angle}; the next round begins {config.eta:g} of the way from the start to that",
+    ]
+    if config.front:
+        points = len(config.front) + config.policies
+        each = f"up to {config.front_problems:,} problems x {config.completions_per_problem} completions"
+        lines.append(f"the front: {points} policies, {each} of each")
+    return {"rounds": lines}, {}
+
+
 def _learn(config: Config, run: Rounds, number: int) -> Numbers:
     """One round."""
     place, start = run.place(number), _start(config, number)

@@ -88,6 +88,53 @@ def test_every_rounds_figures_are_in_the_run(straight: Path) -> None:
     assert rows[1]["replayed"] == 0
 
 
+def test_a_plan_says_what_a_round_samples_and_both_losses_and_writes_nothing(
+    model_folder: Path, data: Path, straight: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = words(
+        model_folder, data, tmp_path / "run", "--rounds", "3", "--reward-problems", "3", "--kl-coef", "0.1", "--reward-samples", "5"
+    )
+    capsys.readouterr()
+    assert main(["plan", *asked]) == 0
+    said = capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+    for line in (
+        "loss = Σ_n w · [ token_loss + 0.1",
+        "loss = Σ_u w · [ -logσ(r_w - r_l) ]",
+        "3 rounds, each of 2 steps by the reward model alone",
+        "3 problems x 5 completions = 15 sequences that the verifier judges: at most 6 pairs",  # two pairs of five answers
+        "from the second on 50% more of earlier rounds; 1 epochs, 4 a step",
+        "memory of the reward model's training (estimate)",
+    ):
+        assert line in said, line
+    assert main(["plan", *asked, "--reward-kind", "outcome"]) == 0
+    assert "15 sequences that the verifier judges: at most 15 answers" in capsys.readouterr().out
+    assert main(["plan", *words(model_folder, data, straight)]) == 0, "a run that is there is none of a plan's business"
+    assert main(["plan", *asked, "--algorithm", "grpo-ps"]) == 2
+
+
+@pytest.mark.slow
+def test_from_python_it_is_the_command(model_folder: Path, data: Path, tmp_path: Path) -> None:
+    """The same options and rows: the same adapter, to the bit; a loaded model stays as it is."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    import reckon
+
+    assert main(words(model_folder, data, tmp_path / "command", "--rounds", "1", "--steps", "1")) == 0
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(model_folder), AutoTokenizer.from_pretrained(model_folder)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    run = reckon.iterate(
+        model=model, tokenizer=tokenizer, problems=[json.loads(line) for line in lines(data)],
+        reward=f"{data.parent / 'odd.py'}:even", rounds=1, steps=1, problems_per_step=2, completions_per_problem=4, warmup=0, lora_rank=2,
+        lr=1e-2, reward_lr=1e-2, reward_batch=4, replay=0.5, workers=1, max_completion_length=6, engine="hf", keep_truncated=True,
+        run=tmp_path / "python",
+    )  # fmt: skip
+    assert all((tensor == before[name]).all() for name, tensor in model.state_dict().items())
+    asked, same = (dict(load_file(place / "final" / "adapter_model.safetensors")) for place in (tmp_path / "command", run.path))
+    assert all((tensor == same[name]).all() for name, tensor in asked.items())
+    assert run.policy.model is not model
+
+
 def numbers(run: Path) -> list[list[dict[str, Any]]]:
     parts = [run, *sorted(run.glob("round-*/reward_model")), *sorted(run.glob("round-*/grpo"))]
     kept = [read_lines(part / "metrics.jsonl") for part in parts]

@@ -134,6 +134,24 @@ def test_all_parameters_held_out_problems_and_three_policies(model_folder: Path,
     assert {point["completions"] for point in front} == {4}, "of the one held-out problem"
 
 
+def test_a_plan_counts_the_steps_of_all_policies_and_writes_nothing(
+    model_folder: Path, data: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = words(model_folder, data, tmp_path / "run", "--rounds", "3", "--policies", "4", "--front", "0", "1", "--front-problems", "2")
+    capsys.readouterr()
+    assert main(["plan", *asked]) == 0
+    said = capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+    for line in (
+        "3 rounds x 4 policies x 1 steps = 12 steps",
+        "merged by slerp, an angle for each tensor; the next round begins 0.3 of the way from the start to that",
+        "the front: 6 policies, up to 2 problems x 4 completions of each",
+        "token_loss + 0.04",
+    ):
+        assert line in said, line
+    assert main(["plan", *asked, "--eta", "0"]) == 2
+
+
 def _live(arguments: list[str]) -> None:
     os._exit(main(arguments))
 
