@@ -41,10 +41,11 @@ def sums(folder: Path, seed: int) -> World:
             "select_sft": once,
             "sft": ("--lr", "3e-4", "--epochs", "4", "--examples-per-step", "32"),
             "rft": ("--lr", "3e-4", "--epochs", "4", "--examples-per-step", "32", "--examples", "latest", *once),
-            "dpo": ("--lr", "1e-4", "--epochs", "2", "--examples-per-step", "32"),
+            "dpo": ("--lr", "2e-5", "--epochs", "2", "--examples-per-step", "32"),
             "orpo": ("--lr", "3e-4", "--epochs", "2", "--examples-per-step", "32", "--nll-mean", "token"),
-            **dict.fromkeys(("raft", "grpo", "grpo-ps", "ppo"), ("--lr", "3e-4")),
-            "iterate": ("--lr", "3e-4", "--reward-lr", "1e-3", "--reward-epochs", "2"),
+            "raft": ("--lr", "2e-4"),
+            **dict.fromkeys(("grpo", "grpo-ps", "ppo"), ("--lr", "1e-4")),
+            "iterate": ("--lr", "1e-4", "--kl-coef", "0.04", "--reward-lr", "3e-4", "--reward-epochs", "2"),
             "select_pairs": ("--per-problem", "4"),
         },
     )  # fmt: skip
@@ -89,7 +90,7 @@ def with_adapter(method: Method) -> Method:
     """The same with a LoRA of rank 16 in place of all parameters, at a rate for it."""
 
     def steps(world: World, folder: Path, run: Path) -> Steps:
-        rates = dict.fromkeys(("grpo", "ppo"), ("--lr", "3e-3"))
+        rates = dict.fromkeys(("grpo", "ppo"), ("--lr", "1e-3"))
         return method(replace(world, tune=LORA, own={**world.own, **rates}), folder, run)
 
     return steps

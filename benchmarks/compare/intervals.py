@@ -17,7 +17,7 @@ def wilson(right: Sequence[int], samples: int) -> dict[str, Any]:
     """
     shares = [count / samples for count in right]
     p, problems = statistics.fmean(shares), len(shares)
-    effect = max(1.0, samples * statistics.variance(shares) / (p * (1 - p))) if 0 < p < 1 else 1.0
+    effect = max(1.0, samples * statistics.pvariance(shares) / (p * (1 - p))) if 0 < p < 1 else 1.0
     n = problems * samples / effect
     middle = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
