@@ -94,10 +94,11 @@ class ModelSource:
 
         return generation_stops(self.base)
 
-    def load_model(self, dtype: Any = "fp32", *, lora: bool = False, judges: bool = False) -> Any:
+    def load_model(self, dtype: Any = "fp32", *, lora: bool = False, judges: bool = False, trains: bool = True) -> Any:
         """The weights, what is to be merged merged, with the adapter that goes on. Raises InputError for files that do not fit.
 
-        `judges`: it says values or scores and nothing else, so that a sequence classifier will do.
+        `judges`: it says values or scores and nothing else, so that a sequence classifier will do. `trains`: a Python program's model,
+        which is its own, is made as wide as `dtype` and `lora` say; where nothing is learnt it stays as it is.
         """
         from rl.learning.starting_model import load_start
 
@@ -138,15 +139,20 @@ class ModelInMemory(ModelSource):
         stops = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None)
         return tuple(stops) if isinstance(stops, list) else () if stops is None else (stops,)
 
-    def load_model(self, dtype: Any = "fp32", *, lora: bool = False, judges: bool = False) -> Any:
-        """The object itself; all of it in float32 where all of it trains (float64 stays). What is merged comes frozen, and then thaws."""
+    def load_model(self, dtype: Any = "fp32", *, lora: bool = False, judges: bool = False, trains: bool = True) -> Any:
+        """The object itself; to be trained, as wide as it would be if it were read from the disk, where a resumed run finds it.
+
+        float64 stays where nothing narrower is asked for. What is merged comes frozen, and then thaws.
+        """
         import torch
 
+        from rl.learning.starting_model import as_if_read
+
+        if not trains:
+            return self.model
         if not lora and not any(parameter.requires_grad for parameter in self.model.parameters()):
             self.model.requires_grad_(True)
-
-        widths = {parameter.dtype for parameter in self.model.parameters()}
-        return self.model if lora or widths <= {torch.float32, torch.float64} else self.model.float()
+        return as_if_read(self.model, torch.bfloat16 if dtype == "bf16" and lora else torch.float32, wider=dtype == "fp32")
 
 
 _IN_MEMORY: dict[str, ModelInMemory] = {}

@@ -211,7 +211,7 @@ def _load_policy(config: Config) -> "Policy":
 
     source = find_model(config.model, gguf_file=config.gguf_file)
     with watched(f"loading {source.in_words()}"):
-        return Policy(source.load_model(config.dtype, lora=True), dtype=config.dtype)  # as wide as a LoRA's base: nothing trains
+        return Policy(source.load_model(config.dtype, lora=True, trains=False), dtype=config.dtype)  # as wide as a LoRA's base
 
 
 def load_data(config: Config) -> "list[Problem]":

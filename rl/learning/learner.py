@@ -314,7 +314,7 @@ class Learner:
             set_peft_model_state_dict(self.model, tensors)
         else:
             saved, seen = AutoModelForCausalLM.from_pretrained(
-                folder / "model", dtype=torch.float32, trust_remote_code=False, local_files_only=True, output_loading_info=True
+                folder / "model", dtype=self._dtype, trust_remote_code=False, local_files_only=True, output_loading_info=True
             )
             if lost := [*seen["missing_keys"], *seen["unexpected_keys"], *seen["mismatched_keys"]]:
                 raise ValueError(f"its weights are not this model's ({len(lost)} differ, first {lost[0]})")

@@ -18,10 +18,12 @@ Dtype = Literal["fp32", "bf16"]
 def load_model(name: str, dtype: Dtype = "fp32", *, lora: bool = False, judges: bool = False) -> nn.Module:
     """Any AutoModelForCausalLM of a hub id or folder. Raises InputError in one line where there is none, or not all of its weights.
 
+    One that is stored in float64 stays so where float32 is asked for.
+
     `judges`: it is asked for a value or score alone, so it may be a transformers sequence classifier of one number too. Its language-model
     head then says nothing.
     """
-    width = torch.bfloat16 if dtype == "bf16" and lora else torch.float32
+    width = torch.bfloat16 if dtype == "bf16" and lora else torch.float64 if dtype == "fp32" and _is_double(name) else torch.float32
     remedy = "give a hub id, or a folder that save_pretrained wrote"
     try:
         if is_classifier(name):
@@ -38,11 +40,19 @@ def load_model(name: str, dtype: Dtype = "fp32", *, lora: bool = False, judges: 
 
 def is_classifier(name: str) -> bool:
     """Whether a model is a transformers sequence classifier, as reward models on the hub are (`score.weight`)."""
+    return any(each.endswith("ForSequenceClassification") for each in getattr(_config(name), "architectures", None) or [])
+
+
+def _is_double(name: str) -> bool:
+    return getattr(_config(name), "dtype", None) == torch.float64
+
+
+def _config(name: str) -> Any:
+    """None where it cannot be read: whoever reads the model says what is wrong with it."""
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-    except Exception:  # noqa: BLE001  # whoever reads the model says what is wrong with it
-        return False
-    return any(each.endswith("ForSequenceClassification") for each in getattr(config, "architectures", None) or [])
+        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception:  # noqa: BLE001
+        return None
 
 
 def _classifier(name: str, width: torch.dtype, *, judges: bool) -> nn.Module:

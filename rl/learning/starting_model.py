@@ -112,6 +112,28 @@ def set_width(model: nn.Module, width: torch.dtype) -> None:
             parameter.data = parameter.data.to(width)
 
 
+def as_if_read(model: nn.Module, width: torch.dtype, *, wider: bool) -> nn.Module:
+    """A model of a Python program, made what loading it in `width` would give; `wider`: float64 stays, as `load_model` leaves it.
+
+    `model.half()` narrows rotary frequencies too, which no loaded model has narrow: those are made anew.
+    """
+    widths = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
+    if not (wider and widths <= {torch.float32, torch.float64}):
+        set_width(model, width)
+    for module in model.modules():
+        narrow = [name for name in module._non_persistent_buffers_set if getattr(module, name).dtype in (torch.bfloat16, torch.float16)]
+        if not narrow:
+            continue
+        try:
+            fresh: Any = type(module)(config=model.config)  # type: ignore[call-arg]
+        except TypeError:  # nobody knows how it is made
+            continue
+        for name in narrow:
+            old, new = getattr(module, name), getattr(fresh, name)
+            setattr(module, name, new.to(old.device) if new.shape == old.shape else old)
+    return model
+
+
 _SAID_OTHERWISE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache", "attn_implementation")
 """Of a transformers config: what loading or saving writes into it, and no weight or formula depends on."""
 

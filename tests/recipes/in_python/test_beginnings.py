@@ -100,6 +100,31 @@ def test_a_run_goes_on_against_what_it_began_as_though_the_model_has_learnt_sinc
     assert all(torch.equal(taught[name], tensor) for name, tensor in made["model"].state_dict().items()), "it stays as it is"
 
 
+@pytest.mark.parametrize(
+    ("width", "dtype", "tune"),
+    [(torch.bfloat16, "fp32", reckon.Lora(rank=2)), (torch.float16, "fp32", reckon.Full()),
+     pytest.param(torch.float32, "bf16", reckon.Lora(rank=2), marks=SLOW), pytest.param(torch.float64, "fp32", reckon.Full(), marks=SLOW),
+     pytest.param(torch.float64, "fp32", reckon.Lora(rank=2), marks=SLOW), pytest.param(torch.float16, "bf16", reckon.Full(), marks=SLOW)],
+)  # fmt: skip
+def test_a_model_of_any_width_goes_on_to_the_same_bits(
+    width: torch.dtype, dtype: str, tune: Any, made: dict[str, Any], interrupt: Callable[[int], None], tmp_path: Path
+) -> None:
+    """It is in memory in one life, and read from the disk in the next."""
+    made["model"].to(width)
+    _dpo(copy.deepcopy(made), tmp_path / "whole", tune=tune, dtype=dtype)
+    interrupt(3)
+    with pytest.raises(KeyboardInterrupt):
+        _dpo(made, tmp_path / "run", tune=tune, dtype=dtype)
+    reckon.dpo(resume=tmp_path / "run")
+    assert _numbers(tmp_path / "run") == _numbers(tmp_path / "whole")
+
+
+def test_a_model_that_is_only_asked_stays_as_wide_as_it_is(made: dict[str, Any]) -> None:
+    made["model"].to(torch.bfloat16)
+    reckon.sample(**made, problems=PROBLEMS[:1], completions_per_problem=1, max_completion_length=2, dtype="fp32", system_prompt="")
+    assert {parameter.dtype for parameter in made["model"].parameters()} == {torch.bfloat16}
+
+
 def test_a_run_that_kept_its_beginning_needs_nothing_but_its_name(
     made: dict[str, Any], interrupt: Callable[[int], None], tmp_path: Path
 ) -> None:
