@@ -45,7 +45,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
     **dict.fromkeys(
         ("warmup", "eval_every", "held_out", "reward_held_out",
          "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low",
-         "clip_high", "process_weight", "outcome_weight", "critic_warmup", "critic_clip", "dual_clip", "length_adaptive"),
+         "clip_high", "process_weight", "outcome_weight", "critic_warmup", "critic_clip", "length_adaptive"),
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(
@@ -54,6 +54,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
          "critic_lr", "reward_lr", "reward_epochs"), POSITIVE
     ),
     **dict.fromkeys(("clip_low", "ema_decay", "adam_beta1", "adam_beta2"), BELOW_ONE),
+    "dual_clip": ("0 (off) or above 1", lambda value: value == 0 or value > 1),
     **dict.fromkeys(("gamma", "lam", "critic_lam"), ("from 0 to 1", lambda value: 0 <= value <= 1)),
     "engine_memory": ("above 0 and at most 1", lambda value: 0 < value <= 1),
     **dict.fromkeys(("worked_share", "warm_start", "replay"), ("from 0 to 1", lambda value: 0 <= value <= 1)),
@@ -157,6 +158,9 @@ def check_options(options: Options) -> None:
     cache = getattr(options.algorithm, "overlong_cache", None)
     if (cache or 0) > options.max_completion_length:
         raise InputError(f"--overlong-cache {cache} is longer than --max-completion-length; the penalty would never be 0")
+    lam = getattr(options.algorithm, "lam", 1.0)
+    if lam != 1 and getattr(options.algorithm, "length_adaptive", 0.0):
+        raise InputError(f"--lam {lam} would be ignored with --length-adaptive, which says what λ is; leave one of them out")
 
 
 READ = ("data", "eval_data", "eval", "teacher", "reference_model", "reference_scores", "reward", "environment", "tools")

@@ -103,6 +103,8 @@ def test_in_the_warm_up_the_policy_stays(model_folder: Path, data: Path, tmp_pat
         (["--critic", "trunk", "--critic-rank", "4"], "--critic-rank would be ignored with --critic trunk"),
         (["--critic", "separate", "--critic-coef", "1"], "--critic-coef would be ignored with --critic separate"),
         (["--lam", "1.5"], "--lam must be from 0 to 1"),
+        (["--dual-clip", "0.5"], "--dual-clip must be 0 (off) or above 1"),
+        (["--length-adaptive", "0.05", "--lam", "0.9"], "--lam 0.9 would be ignored with --length-adaptive"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line(
