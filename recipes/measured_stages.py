@@ -21,7 +21,7 @@ from recipes.setup.choices import Full, Tune
 from recipes.setup.choices import Lora as Adapter
 from recipes.setup.problem_set import BOXED
 from recipes.training import sample as sampling
-from verifiers.atomic_files import atomic_path
+from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def begin(story: Story) -> Start:
             raise InputError(f"--overwrite: {story.run} is not a story's folder (it has no story.json), so it is not deleted")
         shutil.rmtree(story.run)
     story.run.mkdir(parents=True)
-    with atomic_path(story.run / "story.json") as temporary:
-        temporary.write_text(json.dumps({"seed": story.seed, "model": story.model or "tiny"}) + "\n", encoding="utf-8")
+    write_json(story.run / "story.json", {"seed": story.seed, "model": story.model or "tiny"})
     if story.tiny:
         return _tiny(story)
     speaking = {"system_prompt": story.system_prompt, "max_completion_length": story.max_completion_length}

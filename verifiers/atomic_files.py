@@ -2,12 +2,14 @@
 
 import errno
 import itertools
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 _TRIES = 100
 _count = itertools.count()
@@ -38,6 +40,18 @@ def read_file(path: Path) -> str:
     if not path.is_file():
         raise OSError(errno.EINVAL, "not a regular file" if path.exists() else "no such file", str(path))
     return path.read_text(encoding="utf-8")
+
+
+def write_json(path: Path, value: Any, *, indent: int = 2) -> None:
+    """One JSON value in a file, which is whole or not there."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json_text(value, indent=indent) + "\n", encoding="utf-8")
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Letters as they are, but for half a surrogate pair: an undecodable file name has them, and they are no UTF-8. Then all is escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return text if text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text) else json.dumps(value, indent=indent)
 
 
 def remove_leftovers(folder: Path) -> None:

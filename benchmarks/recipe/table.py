@@ -20,7 +20,7 @@ from benchmarks.recipe.held_out import judged
 from benchmarks.recipe.methods import METHODS, Missing, store, trained
 from benchmarks.recipe.picture import draw
 from benchmarks.recipe.worlds import World, real, tiny
-from rl.runs.run_folder import write_json
+from verifiers.atomic_files import write_json
 
 
 def compared(world: World, folder: Path, methods: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import SUFFIXES, document_files, read_files, write_docs
 from data_pipeline.loop.extracted_pages import extracted_files, processes
 from data_pipeline.loop.run_settings import Settings
-from data_pipeline.loop.step_records import Watch, watched, write_json
+from data_pipeline.loop.step_records import Watch, watched
+from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
 
 
@@ -44,7 +45,7 @@ def train(arguments: Sequence[str]) -> int:
             held_out=values.held_out,
         )  # fmt: skip
         shutil.rmtree(parts)
-    write_json(values.out.with_suffix(".json"), report)
+    write_json(values.out.with_suffix(".json"), report, indent=1)
     print(figures_table(report))
     print(f"model: {values.out}; figures: {values.out.with_suffix('.json')}")
     return 0

@@ -29,7 +29,7 @@ from data_pipeline.documents.data_card import COLUMNS, NESTED, CorpusFacts, data
 from data_pipeline.documents.document import Doc, to_row
 from data_pipeline.documents.document_files import open_bytes
 from data_pipeline.documents.token_counts import Counts, token_counter
-from verifiers.atomic_files import atomic_path, remove_leftovers
+from verifiers.atomic_files import atomic_path, remove_leftovers, write_json
 from verifiers.input_error import InputError
 
 SHARD_BYTES = 512 << 20
@@ -139,8 +139,7 @@ def write_shards(
     manifest = _manifest(facts, kept.shards, suffix, tokenizer, config)
     with atomic_path(out / "README.md") as temporary:
         temporary.write_text(data_card(manifest), encoding="utf-8")
-    with atomic_path(out / "manifest.json") as temporary:
-        temporary.write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "manifest.json", manifest, indent=1)
     return manifest
 
 

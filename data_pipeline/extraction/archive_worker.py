@@ -7,7 +7,6 @@ archive as finished. Memory is limited by the address space, so that most pages 
 lives on.
 """
 
-import json
 import os
 import sys
 from collections import Counter
@@ -23,7 +22,7 @@ from data_pipeline.documents.document import Doc, Page, doc_id, to_line
 from data_pipeline.extraction.extraction_options import ExtractionOptions
 from data_pipeline.extraction.page_prefilter import Prefilter, prefilter
 from data_pipeline.extraction.progress_slot import Slot, Snapshot
-from verifiers.atomic_files import atomic_path
+from verifiers.atomic_files import atomic_path, write_json
 from verifiers.input_error import InputError
 from verifiers.resource_limits import address_space, set_limit
 
@@ -168,8 +167,7 @@ def write_marker(job: Job, state: Snapshot) -> None:
         "source": job.source, "config": job.config, "pages": state.number, "bytes": state.read,
         "outcomes": dict(sorted(state.outcomes.items())), "records": dict(sorted(state.records.items())), "errors": state.errors,
     }  # fmt: skip
-    with atomic_path(job.file(".json")) as path:
-        path.write_text(json.dumps(counts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", errors="replace")
+    write_json(job.file(".json"), counts, indent=1)
 
 
 def _limit_memory(megabytes: int) -> None:

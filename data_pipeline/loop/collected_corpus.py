@@ -28,9 +28,9 @@ from data_pipeline.documents.document_files import read_docs, write_docs
 from data_pipeline.loop.page_pool import PagePool
 from data_pipeline.loop.round_examples import Round
 from data_pipeline.loop.run_settings import Settings, to_mapping
-from data_pipeline.loop.step_records import Record, Watch, is_done, recorded, round_folder, step_file, watched, write_json
+from data_pipeline.loop.step_records import Record, Watch, is_done, recorded, round_folder, step_file, watched
 from data_pipeline.problems.problem_mining import write_problems
-from verifiers.atomic_files import atomic_path
+from verifiers.atomic_files import atomic_path, write_json
 
 COLLECTION = "collected.jsonl.zst"
 
@@ -89,7 +89,7 @@ def write_corpus(pool: PagePool, last: Round, settings: Settings, out: Path, wat
             whole.bytes_in, whole.bytes_out = records[0].bytes_in, records[-1].bytes_out
             for record in records:
                 whole.dropped.update(record.dropped)
-                write_json(step_file(out, record.step), record.row())
+                write_json(step_file(out, record.step), record.row(), indent=1)
     return int(json.loads((out / "corpus" / "manifest.json").read_text())["documents"])
 
 

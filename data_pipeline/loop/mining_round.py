@@ -26,8 +26,8 @@ from data_pipeline.loop.page_pool import Mask, PagePool
 from data_pipeline.loop.round_examples import Round, Sample, draw_sample
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.seed_pages import Seed
-from data_pipeline.loop.step_records import Record, Watch, round_folder, write_json
-from verifiers.atomic_files import atomic_path, remove_leftovers
+from data_pipeline.loop.step_records import Record, Watch, round_folder
+from verifiers.atomic_files import atomic_path, remove_leftovers, write_json
 from verifiers.input_error import InputError
 
 Scores = NDArray[np.float32]
@@ -66,7 +66,7 @@ def run_round(pool: PagePool, seed: Seed, before: Round, settings: Settings, out
         "patterns_proposed": len(patterns), "patterns_accepted": sum(found.accept for found in patterns),
         "settled": number > 1 and overlap >= settings.stop_overlap,
     }  # fmt: skip
-    write_json(folder / "figures.json", figures)
+    write_json(folder / "figures.json", figures, indent=1)
     return load_round(pool, out, number)
 
 
@@ -96,7 +96,7 @@ def _train_model(pool: PagePool, seed: Seed, sample: Sample, settings: Settings,
     if not (folder / "training.json").is_file():
         watch.begin(f"round {sample.number}: training", len(sample.good) + len(sample.bad) + seed.count)
         report = train(_examples(pool, seed, sample), model, training_for(settings.preset, len(pool), settings.random_seed))
-        write_json(folder / "training.json", report)
+        write_json(folder / "training.json", report, indent=1)
     return model
 
 

@@ -27,8 +27,8 @@ from data_pipeline.loop.page_pool import PagePool, build_pool
 from data_pipeline.loop.round_examples import Round
 from data_pipeline.loop.run_settings import STEPS, Settings, differences, to_mapping
 from data_pipeline.loop.seed_pages import Seed, read_seed, refuse_too_small, sort_seed
-from data_pipeline.loop.step_records import SILENT, Watch, is_done, locked, read_json, recorded, round_folder, write_funnel, write_json
-from verifiers.atomic_files import remove_leftovers
+from data_pipeline.loop.step_records import SILENT, Watch, is_done, locked, read_json, recorded, round_folder, write_funnel
+from verifiers.atomic_files import remove_leftovers, write_json
 from verifiers.input_error import InputError
 
 CONFIG = "config.json"
@@ -144,7 +144,7 @@ def _write_config(out: Path, now: dict[str, Any]) -> None:
             raise InputError(f"{out}: holds a run with other {', '.join(differing)}; take another --out, or the settings of {path}")
         if before == now:
             return
-    write_json(path, now)
+    write_json(path, now, indent=1)
 
 
 def _steps_begun(out: Path) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.documents.document import Doc
-from verifiers.atomic_files import atomic_path
+from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
 
 
@@ -68,11 +68,6 @@ class Record:
         }  # fmt: skip
 
 
-def write_json(path: Path, value: Any) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """The object of a file; {} where there is none yet. Raises InputError for one that is damaged."""
     try:
@@ -116,9 +111,9 @@ def recorded(out: Path, step: str, *, unit: str = "pages") -> Iterator[Record]:
     finally:
         seconds = earlier + time.perf_counter() - start
         if not ended_well:
-            write_json(tries, {"seconds": seconds})
+            write_json(tries, {"seconds": seconds}, indent=1)
     record.seconds += seconds
-    write_json(step_file(out, step), record.row())
+    write_json(step_file(out, step), record.row(), indent=1)
     tries.unlink(missing_ok=True)
 
 
@@ -156,4 +151,4 @@ def round_figures(out: Path) -> list[dict[str, Any]]:
 
 
 def write_funnel(out: Path) -> None:
-    write_json(out / "funnel.json", {"steps": rows(out)})
+    write_json(out / "funnel.json", {"steps": rows(out)}, indent=1)

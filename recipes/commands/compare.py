@@ -8,7 +8,6 @@ Accuracy against steps, sampled tokens and seconds; runs of one name are seeds o
 """
 
 import dataclasses
-import json
 import math
 import sys
 from contextlib import redirect_stdout
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from recipes.setup.resuming import stored_run
-from verifiers.atomic_files import atomic_path
+from verifiers.atomic_files import atomic_path, write_json
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def run(config: Config) -> int:
     config.out.mkdir(parents=True, exist_ok=True)
     table = markdown(rows)
     _write(config.out / "comparison.md", table)
-    _write(config.out / "comparison.json", json.dumps(_as_json(rows, curves), indent=1) + "\n")
+    write_json(config.out / "comparison.json", _as_json(rows, curves), indent=1)
     draw(curves, config.out / "comparison.svg")
     print(table, end="")
     print(f"{config.out / 'comparison.svg'}, .md, .json", file=sys.stderr)

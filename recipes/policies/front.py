@@ -18,7 +18,7 @@ from recipes.setup.problem_set import resolve_dtype
 from recipes.training import sample
 from recipes.training.rounds import Rounds
 from rollout.progress import watched
-from verifiers.atomic_files import atomic_path, read_file, remove_leftovers
+from verifiers.atomic_files import atomic_path, read_file, remove_leftovers, write_json
 from verifiers.input_error import InputError, first_line
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def measured_front(rounds: Rounds, number: int, points: Sequence[Point], start: 
             numbers = drift(place / FRONT / point.name / "rollouts", reference)
             found.append({"name": point.name, "eta": point.eta, **numbers.as_json()})
     draw_front(place / "front.png", found)
-    with atomic_path(place / "front.json") as temporary:
-        temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_json(place / "front.json", found, indent=1)
     return found
 
 

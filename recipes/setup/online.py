@@ -36,7 +36,7 @@ from rl.objectives.distillation import DISTILLATIONS
 from rl.objectives.policy_gradient import KL, Correction, k1, k2, k3
 from rl.objectives.values import with_value
 from rl.runs.html_report import write_report
-from rl.runs.run_folder import Position, RunFolder, read_lines, write_json
+from rl.runs.run_folder import Position, RunFolder, read_lines
 from rl.runs.tracking import SHOWN, Service, Tracker, check_tracker
 from rollout.canary import SamplerIsNotThePolicy
 from rollout.chat import Chat
@@ -44,6 +44,7 @@ from rollout.engine import Engine, Sampling
 from rollout.interruption import interruptible
 from rollout.player import Player, Verify
 from rollout.progress import watched
+from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.rewards.gold_answers import gold_response

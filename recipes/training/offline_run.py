@@ -39,11 +39,12 @@ from rl.loop.seeds import derive_seed, reseed
 from rl.objectives.batch import Batch
 from rl.objectives.objective import Objective
 from rl.runs.html_report import write_report
-from rl.runs.run_folder import Position, RunFolder, write_json
+from rl.runs.run_folder import Position, RunFolder
 from rl.runs.tracking import SHOWN_OFFLINE, Tracker
 from rollout.chat import Chat
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
+from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
 
 Rows = Iterable[tuple[str, Mapping[str, Any]]]

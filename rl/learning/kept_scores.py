@@ -23,7 +23,7 @@ from torch import Tensor
 from rl.learning.learner import Learner
 from rl.objectives.batch import Batch, trained
 from rollout.progress import watched
-from verifiers.atomic_files import atomic_path, read_file
+from verifiers.atomic_files import atomic_path, read_file, write_json
 from verifiers.input_error import InputError, first_line
 
 VERSION = 1
@@ -73,8 +73,7 @@ def kept_scores(folder: Path, part: Callable[[int], Batch], parts: int, learner:
     if note.exists():
         _require_same(told, note, folder, option)
     else:
-        with atomic_path(note) as temporary:
-            temporary.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        write_json(note, told)
     found: dict[bytes, Tensor] = {}
     with watched("scoring with the reference", parts, after=10.0) as progress:
         for number in range(parts):

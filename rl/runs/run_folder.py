@@ -27,7 +27,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from rollout.store import RolloutStore
-from verifiers.atomic_files import atomic_path, read_file, remove_leftovers
+from verifiers.atomic_files import atomic_path, json_text, read_file, remove_leftovers, write_json
 from verifiers.input_error import InputError, first_line
 
 LOCK = ".lock"
@@ -55,21 +55,10 @@ class Position:
     cursor: int = 0
 
 
-def write_json(path: Path, value: Any) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(_to_json(value, indent=2) + "\n", encoding="utf-8")
-
-
-def _to_json(value: Any, indent: int | None = None) -> str:
-    text = json.dumps(value, indent=indent, ensure_ascii=False)
-    # half a surrogate pair (an undecodable file name has them) is no UTF-8
-    return text if text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text) else json.dumps(value, indent=indent)
-
-
 def append_line(path: Path, value: Mapping[str, Any]) -> None:
     """One JSON line, on disk when this returns."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(_to_json(value) + "\n")
+        file.write(json_text(value) + "\n")
         file.flush()
         os.fsync(file.fileno())
 
@@ -230,7 +219,7 @@ class RunFolder:
                 "restore it, or start a new run"
             )
         with atomic_path(self.metrics_path) as temporary:
-            temporary.write_text("".join(_to_json(line) + "\n" for line in lines), encoding="utf-8")
+            temporary.write_text("".join(json_text(line) + "\n" for line in lines), encoding="utf-8")
         return position
 
     def _load_newest(self, kept: Sequence[Kept], saved: list[Path]) -> Position:

@@ -26,6 +26,7 @@ from data_pipeline.extraction.extraction_options import ExtractionOptions
 from data_pipeline.loop.mining_run import _steps_begun
 from data_pipeline.loop.step_records import told_once
 from data_pipeline.problems.problem_mining import write_problems
+from verifiers.atomic_files import json_text, write_json
 from verifiers.input_error import InputError
 from verifiers.rewards.problem_file import read_problems
 
@@ -324,3 +325,21 @@ def test_hosts_of_the_seed_that_match_nothing_are_named(tmp_path: Path, capsys: 
     assert mine_command.main(["run", str(pages), "--out", out, "--seed-domains", *hosts]) in (0, 2)  # six tiny pages: too few to train on
     said = capsys.readouterr().err
     assert "hold no page of nowhere.example.org, www.a.example (did you mean a.example?)" in said
+
+
+def test_an_archive_whose_name_is_no_text_is_mined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its name stands in the run's configuration and its markers, which are UTF-8."""
+    place = os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.warc")
+    Path(place).write_bytes(b"".join(record(number) for number in range(6)))
+    out = tmp_path / "run"
+    assert mine_command.main(["run", place, "--out", str(out), "--seed-domains", "a.example"]) == 2  # six tiny pages: too few to train on
+    assert "the seed" in capsys.readouterr().err.strip().splitlines()[-1]
+    assert json.loads((out / "config.json").read_text())["inputs"] == [place]
+    assert json.loads((out / "steps" / "extract.json").read_text())["in"] == 6
+
+
+def test_json_that_is_no_utf_8_is_escaped_and_all_other_stays_as_it_is(tmp_path: Path) -> None:
+    for value, written in ({"a": "ü ∫"}, '{"a": "ü ∫"}'), ({"a": "ü\udcff"}, '{"a": "\\u00fc\\udcff"}'):
+        assert json_text(value) == written
+        write_json(tmp_path / "a.json", value)
+        assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == value
