@@ -20,8 +20,8 @@ from recipes.spelling.option_values import checked
 from rl.runs.run_folder import read_lines
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError, did_you_mean
-from verifiers.problem import Problem, make_problem
-from verifiers.rewards.problem_file import problem_line, problems_of
+from verifiers.problem import Problem
+from verifiers.rewards.problem_file import problem_line, problems_of, row_reader
 
 if TYPE_CHECKING:
     from rl.learning.policy import Policy
@@ -203,18 +203,18 @@ def _problems(rows: Any, *, checked: bool) -> list[Problem]:
     with_answers = [dict(row) for row in listed]
     if checked or all(map(has_answer, with_answers)):
         return list(problems_of(((f"row {number}", row) for number, row in enumerate(with_answers)), source="problems"))
-    return [_unchecked(row, number) for number, row in enumerate(with_answers)]
+    return [_prompt_alone(row, number) for number, row in enumerate(with_answers)]  # all of them: what differs may be what a closure reads
+
+
+def _prompt_alone(row: dict[str, Any], number: int) -> Problem:
+    try:
+        found = row_reader(answered=False)(row)
+    except InputError as error:
+        raise InputError(f"problems, row {number}: {error}") from None
+    assert isinstance(found, Problem)
+    return found
 
 
 def has_answer(row: Any) -> bool:
     """Whether a row, or a problem, has what a verifier compares with."""
     return isinstance(row, Problem) or any(name in row for name in ("answer", "gold", "solution"))
-
-
-def _unchecked(row: dict[str, Any], number: int) -> Problem:
-    name = next((name for name in ("prompt", "question", "problem") if name in row), None)
-    if name is None:
-        raise InputError(f"row {number} of problems has no prompt, question or problem (it has {', '.join(row) or 'nothing'})")
-    return make_problem(
-        row[name], str(row.get("answer", "")), meta={key: value for key, value in row.items() if key not in (name, "answer")}
-    )

@@ -23,9 +23,8 @@ from recipes.grpo_math import load_chat, lora_of
 from recipes.setup.choices import Full, Sampled, TopK
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.options import Rates, absolute
-from recipes.setup.problem_mixture import parts_of
+from recipes.setup.problem_mixture import load_parts, parts_of
 from recipes.setup.problem_set import Given
-from recipes.setup.problem_source import load_rows, source_name
 from recipes.setup.resuming import resumed
 from verifiers.input_error import InputError
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from rl.learning.policy import Policy
     from rollout.chat import Chat
     from verifiers.problem import Problem
+    from verifiers.rewards.problem_file import ProblemList
     from verifiers.verdict import Verdict
 
 RATES = Rates(lora=1e-4, full=1e-5)
@@ -94,22 +94,15 @@ def plan_facts(config: Config) -> Any:
 
 def read_prompts(config: Config) -> Given:
     """Problems of prompts alone, and a verdict for each completion that says only that nobody judged. Raises InputError."""
-    from verifiers.problem import make_problem
+    from recipes.setup.problem_source import load_problems
 
-    found: dict[str, Problem] = {}
-    for part in parts_of(config.data):
-        source = source_name(part.place, config.split)
-        for place, row in load_rows(part.place, subset=config.subset, split=config.split or "train"):
-            name = next((name for name in (config.prompt_column, "prompt", "question", "problem") if name and name in row), None)
-            if name is None or not row[name]:
-                raise InputError(f"{source}, {place}: it has no prompt, question or problem (it has {', '.join(row) or 'nothing'})")
-            problem = make_problem(row[name], str(row.get(config.answer_column or "answer", "")))
-            found.setdefault(problem.id, problem)
-            if config.limit and len(found) >= config.limit:
-                break
-    if not found:
-        raise InputError(f"--data {' '.join(config.data)} holds no prompts")
-    return Given(list(found.values()), verify=_nobody)
+    def read(place: str) -> "ProblemList":
+        return load_problems(
+            place, subset=config.subset, split=config.split or "train", limit=config.limit, prompt_field=config.prompt_column,
+            answer_field=config.answer_column, drop_answer_turn=config.drop_answer_turn, answered=False,
+        )  # fmt: skip
+
+    return Given(load_parts(parts_of(config.data), read), verify=_nobody)
 
 
 def unjudged(problem: "Problem", response: str) -> "Verdict":

@@ -1,4 +1,4 @@
-"""The pages of docs/methods/ and the README against the code: formulas, commands, rows of data, links, and Python."""
+"""The pages of docs/ and the README against the code: formulas, commands, rows of data, links, and Python."""
 
 import ast
 import importlib
@@ -103,7 +103,7 @@ def commands(page: Path) -> list[list[str]]:
     return [words_of(line)[1:] for block in blocks(page) for line in block.splitlines() if line.startswith("reckon ")]
 
 
-@pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, README, *(page for page in DOCS.glob("*.md") if commands(page))], ids=lambda page: page.stem)
 def test_commands_have_the_options_that_they_are_shown_with(page: Path) -> None:
     shown = commands(page)
     assert shown

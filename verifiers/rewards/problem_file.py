@@ -47,6 +47,7 @@ class Reading(TypedDict, total=False):
     answer_field: str | None
     trust_verifiers: bool
     drop_answer_turn: bool
+    answered: bool
 
 
 def read_problems(path: Path, *, limit: int | None = None, skip_bad_gold: bool = False, **reading: Unpack[Reading]) -> ProblemList:
@@ -58,7 +59,8 @@ def read_problems(path: Path, *, limit: int | None = None, skip_bad_gold: bool =
     `skip_bad_gold`, they are left out and counted in `.bad_gold`. A row may name one of our own verifiers; one that names code
     (`file.py:function`) is refused unless `trust_verifiers`, since whoever wrote the data would choose what runs here. A prompt that
     ends with the model's own turn, as data for SFT do, would hold the answer: it is refused, or, with `drop_answer_turn`, loses that
-    turn, whose text is the gold answer only where the answer's field is the prompt's.
+    turn, whose text is the gold answer only where the answer's field is the prompt's. Where nobody compares with the answer, `answered` is
+    False: it may be missing, of any kind, and hold no gold, and whatever a row names as its verifier is left alone.
     """
     rows = ((f"line {number}", row) for number, row in read_rows(path))
     return problems_of(rows, source=str(path), limit=limit, skip_bad_gold=skip_bad_gold, **reading)
@@ -146,9 +148,12 @@ class _Mapping:
     answer_field: str | None = None
     trust_verifiers: bool = False
     drop_answer_turn: bool = False
+    answered: bool = True
 
     def problem(self, row: dict[str, Any]) -> Problem:
         prompt_field = self._find_field(row, self.prompt_field, _PROMPT_FIELDS, "prompt")
+        if not self.answered:
+            return self._prompt_alone(row, prompt_field)
         if row.get("verifier", self.verifier) in CODE_VERIFIERS:
             return self._code_problem(row, prompt_field)
         answer_field = self._find_field(row, self.answer_field, _ANSWER_FIELDS, "answer")
@@ -172,6 +177,12 @@ class _Mapping:
         answer = answer_text(field_of(row, answer_field), answer_field) if answer_field else ""
         meta = meta_of(row, prompt_field, answer_field)
         return make_problem(self._prompt(row, prompt_field)[0], answer, verifier=row.get("verifier", self.verifier), meta=meta)
+
+    def _prompt_alone(self, row: dict[str, Any], prompt_field: str) -> Problem:
+        name = self.answer_field or "answer"
+        answer = "" if name == prompt_field else field_of(row, name)
+        text = "" if answer is ABSENT or answer is None else str(answer)
+        return make_problem(self._prompt(row, prompt_field)[0], text, meta=meta_of(row, prompt_field, name))
 
     def _prompt(self, row: dict[str, Any], field: str) -> tuple[str | list[Message], str | None]:
         """(prompt, what the model's last turn said where one was dropped). Raises InputError where one ends the prompt and may not."""

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM
 
 import reckon
 from recipes.in_python.closures import verify_by
+from recipes.in_python.objects import given_problems
 from recipes.setup import arithmetic
 from recipes.setup.model_source import find_model, in_memory
 from verifiers.input_error import InputError
@@ -136,6 +137,22 @@ def test_mistakes_are_one_line(made: dict[str, Any], tmp_path: Path, change: dic
         reckon.sft(**made | good | change)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_rows_without_answers_are_read_as_others_are() -> None:
+    """A closure may find its answer elsewhere in the row; the prompt is one all the same, and never holds the answer."""
+    rows = [{"question": "1?", "target": 5, "answer": None}, {"question": "1?", "target": 7, "meta": {"level": 2}}]
+    given, _ = given_problems([*rows, {"question": "2?"}], lambda problem, response: 1.0)
+    assert [(problem.prompt, problem.answer) for problem in given.problems] == [("1?", ""), ("1?", ""), ("2?", "")]
+    assert [dict(problem.meta) for problem in given.problems] == [{"target": 5}, {"target": 7, "level": 2}, {}]
+    turns = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}]
+    for wrong, why in (
+        ({"prompt": turns}, "ends with the assistant's turn"),
+        ({"prompt": 5}, "is 5; a prompt is a text"),
+        ({"x": 1}, "no 'prompt'"),
+    ):
+        with pytest.raises(InputError, match=f"problems, row 1: .*{why}"):
+            given_problems([{"prompt": "1?"}, wrong], lambda problem, response: 1.0)
 
 
 def test_functions_and_names_do_not_mix(made: dict[str, Any], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recipes.commands.cli import main
+from recipes.policies import distill
 from rl.learning.policy import Policy
 from rl.runs.run_folder import read_lines
 from rollout.engines.hf_engine import HFEngine
 from tests.progress_lines import without_progress
 from tests.rollout.engines.fake_vllm_server import FakeVLLMServer
+from verifiers.input_error import InputError
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,33 @@ def test_by_sampled_tokens_it_falls_too(model_folder: Path, teacher: Path, data:
         exact = [*sizes, "--algorithm", "top-k", "--k", "200", "--steps", "1", "--lr", "1e-9"]
         assert main(words(model, teacher, data, tmp_path / name, *exact)) == 0
     assert kls(tmp_path / "after")[0] < 0.8 * kls(tmp_path / "before")[0]
+
+
+def test_prompts_alone_are_read_as_problems_are(tmp_path: Path) -> None:
+    """Dotted names, turns of the model's own, parts with weights and limits, answers that are none."""
+    asked = {"role": "user", "content": "Add."}
+    rows = [{"it": {"prompt": "1?"}, "answer": None, "solve_rate": 0.5}, {"it": {"prompt": [asked]}, "answer": {"a": 1}, "verifier": "x:y"}]
+    for name, more in (("a", []), ("b", [{"it": {"prompt": "3?"}}, {"it": {"prompt": "3?"}}])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, *more]))
+    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    config = distill.Config(model="m", teacher="t", judged=False, data=(str(a),), prompt_column="it.prompt")
+    first, second = distill.read_prompts(config).problems
+    assert (first.prompt, first.answer, first.meta["solve_rate"], first.verifier) == ("1?", "", 0.5, "math_answer")
+    assert (second.prompt, second.answer) == ((asked,), "{'a': 1}")
+    mixed = distill.read_prompts(replace(config, data=(f"{b}=0.5", f"{a}=0.5")))
+    assert [problem.prompt for problem in mixed.problems] == ["1?", (asked,), "3?"]
+    assert [problem.prompt for problem in distill.read_prompts(replace(config, data=(str(a), str(b)), limit=1)).problems] == ["1?"]
+
+    said = {"role": "assistant", "content": "The gold answer is 2."}
+    a.write_text(json.dumps({"prompt": [asked, said]}) + "\n")
+    config = replace(config, prompt_column=None)
+    with pytest.raises(InputError, match=r"a\.jsonl, line 1: 'prompt' ends with the assistant's turn, .*--drop-answer-turn"):
+        distill.read_prompts(config)
+    assert distill.read_prompts(replace(config, drop_answer_turn=True)).problems[0].prompt == (asked,)
+    for wrong, why in ((5, "'prompt' is 5; a prompt is a text"), ([asked, 1], "'prompt' is"), ("", "'prompt' is ''")):
+        a.write_text(json.dumps({"prompt": wrong}) + "\n")
+        with pytest.raises(InputError, match=f"line 1: {why}"):
+            distill.read_prompts(config)
 
 
 def test_one_completion_of_prompts_without_answers(model_folder: Path, teacher: Path, data: Path, tmp_path: Path) -> None:
