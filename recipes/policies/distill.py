@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from rl.learning.policy import Policy
     from rollout.chat import Chat
     from verifiers.problem import Problem
-    from verifiers.rewards.problem_file import ProblemList
     from verifiers.verdict import Verdict
 
 RATES = Rates(lora=1e-4, full=1e-5)
@@ -96,13 +95,11 @@ def read_prompts(config: Config) -> Given:
     """Problems of prompts alone, and a verdict for each completion that says only that nobody judged. Raises InputError."""
     from recipes.setup.problem_source import load_problems
 
-    def read(place: str) -> "ProblemList":
-        return load_problems(
-            place, subset=config.subset, split=config.split or "train", limit=config.limit, prompt_field=config.prompt_column,
-            answer_field=config.answer_column, drop_answer_turn=config.drop_answer_turn, answered=False,
-        )  # fmt: skip
-
-    return Given(load_parts(parts_of(config.data), read), verify=_nobody)
+    reading: dict[str, Any] = {
+        "subset": config.subset, "split": config.split or "train", "limit": config.limit, "prompt_field": config.prompt_column,
+        "answer_field": config.answer_column, "drop_answer_turn": config.drop_answer_turn, "answered": False,
+    }  # fmt: skip
+    return Given(load_parts(parts_of(config.data), lambda place: load_problems(place, **reading)), verify=_nobody)
 
 
 def unjudged(problem: "Problem", response: str) -> "Verdict":
