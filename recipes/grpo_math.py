@@ -161,7 +161,7 @@ def train(
             }  # fmt: skip
             policy, reference = online.make_policy(config, source, algorithm=algorithm, lora=lora, **heavy)
             critic = make_critic(config, policy, source, **heavy)
-            from rl.loop.evaluate import evaluate, evaluation_metrics
+            from rl.evaluation.accuracy import evaluate, evaluation_metrics
 
             longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
             teacher = make_teacher(config, policy, chat, opened, longest=longest, dtype=config.dtype)

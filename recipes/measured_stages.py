@@ -25,7 +25,7 @@ from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
-    from rl.loop.evaluate import Accuracy
+    from rl.evaluation.accuracy import Accuracy
 
 TINY_LENGTH = 40
 
@@ -113,7 +113,7 @@ def warm_start(story: Story) -> str:
 
 def accuracy_of(model: str, start: Start, place: Path, *, seed: int) -> "Accuracy":
     """Greedy accuracy on the held-out problems, by `reckon sample`."""
-    from rl.loop.evaluate import accuracy
+    from rl.evaluation.accuracy import accuracy
 
     groups: list[Any] = []
     config = sampling.Config(

@@ -143,7 +143,7 @@ def _model_sizes(config: Config) -> dict[str, int]:
 def _held_out_accuracy(problems: Sequence[Any], player: Any) -> dict[str, float]:
     """Greedy accuracy by reasoning-gym's own scorer; a response without an answer tag is wrong."""
     from recipes.setup.arithmetic import judge
-    from rl.loop.evaluate import evaluate, evaluation_metrics
+    from rl.evaluation.accuracy import evaluate, evaluation_metrics
     from verifiers.response_text.final_answer import tagged
     from verifiers.verdict import right, wrong
 
@@ -156,11 +156,11 @@ def _held_out_accuracy(problems: Sequence[Any], player: Any) -> dict[str, float]
 def warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any, verify: Any) -> None:
     """Supervised fine-tuning on both kinds of solutions, until the policy can work out what it cannot yet answer at once."""
     from recipes.setup import arithmetic
+    from rl.evaluation.accuracy import evaluate
     from rl.examples.batches import unit_batches
     from rl.examples.example import imitation
     from rl.learning.policy import Policy
     from rl.learning.schedule import Schedule
-    from rl.loop.evaluate import evaluate
     from rl.loop.offline import fit
     from rl.loop.seeds import derive_seed, reseed
     from rl.objectives.supervised import sft

@@ -202,6 +202,11 @@ ROOMS = {
         "batches example intake mask_view text_judge written",
         ".learning .loop .objectives rollout verifiers.rewards",
     ),
+    "rl.evaluation": Room(
+        "held-out figures and how much of them is luck: intervals, pass@k, maj@k, paired tests",
+        "accuracy luck subsets",
+        "rollout",
+    ),
     "rl.runs": Room(
         "a run on disk, and how it looks",
         "comparison html_report run_folder tracking",
@@ -209,8 +214,8 @@ ROOMS = {
     ),
     "rl.loop": Room(
         "the online and the offline loop",
-        "chunks drift evaluate judged_figures offline problem_stream seeds silence train",
-        ".learning .objectives .runs rollout",
+        "chunks drift judged_figures offline problem_stream seeds silence train",
+        ".evaluation .learning .objectives .runs rollout",
     ),
     "recipes.spelling": Room(
         "options as they are written: flat names, files, what others call them",
@@ -232,7 +237,7 @@ ROOMS = {
     "recipes.selection": Room(
         "stored rollouts to training data: `reckon data`",
         "accepted_responses data_command data_text problem_difficulty self_play stored_responses tally training_text",
-        ".setup data_pipeline.cleaning rl.loop rollout verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
+        ".setup data_pipeline.cleaning rl.evaluation rollout verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
     ),
     "recipes.labelling": Room(
         "labels of steps, by roll-outs from where they end: `reckon data steps`",
@@ -242,29 +247,37 @@ ROOMS = {
     "recipes.in_python": Room(
         "the commands as functions over objects, behind `import reckon`",
         "",
-        "recipes .policies .setup .spelling .training rl.learning rl.loop rl.runs rollout rollout.engines verifiers.rewards "
+        "recipes .policies .setup .spelling .training rl.learning rl.evaluation rl.runs rollout rollout.engines verifiers.rewards "
         "verifiers.worker_pool",
     ),
     "recipes": Room(
         "stories: one run each",
         "grpo_math grpo_tools iterative_grpo ppo_math quickstart",
-        ".actors .selection .setup .spelling .training rl.examples rl.learning rl.loop rl.objectives rollout rollout.engines rollout.tools "
+        ".actors .selection .setup .spelling .training rl.examples rl.learning rl.evaluation rl.loop rl.objectives rollout "
+        "rollout.engines rollout.tools "
         "verifiers.response_text verifiers.rewards verifiers.sandboxes",
     ),
     "recipes.training": Room(
         "stages: one command each",
         "dpo kto offline_plan offline_run orpo reward_model rft rounds sample sft spin",
-        ".actors .selection .setup .spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout verifiers.rewards",
+        ".actors .selection .setup .spelling rl.examples rl.learning rl.evaluation rl.loop rl.objectives rl.runs rollout verifiers.rewards",
     ),
     "recipes.policies": Room(
         "one policy out of others: distillation, merges, WARP",
         "distill merged_policies warp",
         "recipes .actors .setup .spelling .training rl.interpolation rl.learning rl.loop rollout",
     ),
+    "recipes.evaluation": Room(
+        "`reckon eval`: what a model can do, counted and compared",
+        "eval_command",
+        "recipes .setup .training data_pipeline.cleaning rl.evaluation rollout verifiers.mathematics.equality verifiers.response_text "
+        "verifiers.worker_pool",
+    ),
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .labelling .policies .selection .setup .spelling .training rl.interpolation rl.loop rl.objectives "
+        "data_pipeline.commands recipes .evaluation .labelling .policies .selection .setup .spelling .training rl.interpolation "
+        "rl.evaluation rl.objectives "
         "rl.runs rollout verifiers.mathematics.answer_reading verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
         "verifiers.worker_pool",
     ),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rl.loop.evaluate import Accuracy
+from rl.evaluation.accuracy import Accuracy
 from rollout.chat import Chat, generation_stops, load_tokenizer
 from verifiers.problem import Problem
 from verifiers.rewards.problem_file import read_problems

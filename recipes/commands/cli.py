@@ -26,6 +26,7 @@ COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or
     "spin": ("recipes.training.spin", "rounds of the data's answers against the model's own, by DPO: self-play"),
     "distill": ("recipes.policies.distill", "the policy's own samples, by what a teacher thinks of them: on-policy distillation"),
     "warp": ("recipes.policies.warp", "rounds of several policies from one start, merged by spherical interpolation (WARP)"),
+    "eval": ("recipes.evaluation.eval_command", "what a model can do: accuracy, pass@k, maj@k, paired tests, each with its interval"),
     "data": ("recipes.commands.data", "training data out of stored rollouts: sft, pairs, difficulty, labels of steps"),
     "plan": ("recipes.commands.plan", "what a recipe would do: options, loss, tokens, memory; without running it"),
     "verify": ("recipes.commands.verify", "one verdict for each row of a JSONL file or a pipe"),

@@ -95,7 +95,7 @@ def _judged(config: Config, curve: "Curve", number: int) -> "Curve":
 def _asked(config: Config, options: dict[str, Any], model: str, folder: Path) -> Any:
     """Greedy accuracy of a model on the problems, spoken to as a run of these options spoke; what it said is kept in `folder`."""
     from recipes.training import sample
-    from rl.loop.evaluate import accuracy
+    from rl.evaluation.accuracy import accuracy
 
     own = {name: options[name] for name in ("system_prompt", "prefill", "chat_template") if options.get(name) is not None}
     asked = sample.Config(

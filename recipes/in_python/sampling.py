@@ -10,7 +10,7 @@ from recipes.training import sample as sampling
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
-    from rl.loop.evaluate import Accuracy
+    from rl.evaluation.accuracy import Accuracy
     from rollout.chat import Chat
     from rollout.player import Group
 
@@ -36,8 +36,8 @@ def evaluate(
 
     `max_completion_length`: tokens of a response (default 1024, or as in a run's training).
     """
+    from rl.evaluation.accuracy import accuracy, evaluate
     from rl.learning.policy import Policy
-    from rl.loop.evaluate import accuracy, evaluate
     from rollout.engine import Sampling
     from rollout.engines.hf_engine import HFEngine
     from rollout.player import Player

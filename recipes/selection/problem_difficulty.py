@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from recipes.selection.stored_responses import StoredResponse, store_files, stored_responses
 from recipes.selection.tally import NO_VERDICT, Tally
-from rl.loop.evaluate import Accuracy, pass_at_k
+from rl.evaluation.accuracy import Accuracy
+from rl.evaluation.subsets import pass_at_k
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 

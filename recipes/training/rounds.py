@@ -40,7 +40,7 @@ from verifiers.rewards.problem_file import read_problems, write_problems
 
 if TYPE_CHECKING:  # torch
     from recipes.training.offline_run import Method
-    from rl.loop.evaluate import Accuracy
+    from rl.evaluation.accuracy import Accuracy
     from rl.runs.run_folder import RunFolder
 
 PROBLEMS, HELD_OUT = "problems.jsonl", "held_out.jsonl"
@@ -184,7 +184,7 @@ class Rounds:
 
     def evaluated(self, number: int, config: sample.Config) -> dict[str, float]:
         """Greedy accuracy on the held-out problems, as numbers of the round; none where nothing is held out."""
-        from rl.loop.evaluate import evaluation_metrics
+        from rl.evaluation.accuracy import evaluation_metrics
 
         held_out = self.folder.path / HELD_OUT
         if not held_out.exists():

@@ -185,8 +185,8 @@ def _sample_all(
     hand_over: "Callable[[Sequence[Group]], None]",
 ) -> list[SolveRate]:  # fmt: skip
     """Every chunk, sampled or found; how hard each problem was."""
+    from rl.evaluation.accuracy import accuracy
     from rl.loop.chunks import sample_chunks
-    from rl.loop.evaluate import accuracy
 
     measured: list[SolveRate] = []
     remedy = f"continue with --resume {folder.path}"

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rl.evaluation.accuracy import Accuracy, evaluation_metrics
 from rl.learning.learner import Learner
-from rl.loop.evaluate import Accuracy, evaluation_metrics
 from rl.objectives.batch import Batch
 from rl.objectives.reward_models import last_scores
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
+from rl.evaluation.accuracy import accuracy
 from rl.learning.update_stats import UpdateStats
 from rl.learning.update_stats import metrics as update_metrics
-from rl.loop.evaluate import accuracy
 from rl.objectives.batch import Batch
 from rollout.engine import Completion
 from rollout.player import Group

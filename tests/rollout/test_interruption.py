@@ -276,7 +276,7 @@ def test_a_wait_without_a_terminal_is_filled_with_lines(capsys: pytest.CaptureFi
 def test_an_evaluation_tells_how_far_it_is(one_thread: None, tokenizer: Any) -> None:
     """Every token of transformers' generate counts, and every problem whose completion is there."""
     from recipes.setup.arithmetic import make_model, make_problems
-    from rl.loop.evaluate import evaluate
+    from rl.evaluation.accuracy import evaluate
     from rollout.chat import Chat
     from rollout.engine import PolicyWeights, Sampling
     from rollout.engines.hf_engine import HFEngine

@@ -221,7 +221,7 @@ def test_what_others_could_not_load_is_not_pushed(
 
 def test_a_card_says_the_accuracy_on_every_evaluation_set(tmp_path: Path) -> None:
     from recipes.setup.model_card import write_card
-    from rl.loop.evaluate import Accuracy, evaluation_metrics
+    from rl.evaluation.accuracy import Accuracy, evaluation_metrics
     from rl.runs.run_folder import append_line
 
     for step, right in enumerate((1, 3)):

@@ -17,7 +17,7 @@ from recipes.selection.accepted_responses import Acceptance, accepted
 from recipes.selection.preference_pairs import Pairing, labelled, preference_pairs
 from recipes.selection.stored_responses import StoredResponse, store_files, stored_responses
 from recipes.selection.tally import Tally
-from rl.loop.evaluate import pass_at_k
+from rl.evaluation.subsets import pass_at_k
 from rollout.store import Source
 from tests.recipes.selection.written_store import LOST, NO, PLAIN, R, W, group_of, problem_of, write_store
 from verifiers.problem import Message, Problem, make_problem

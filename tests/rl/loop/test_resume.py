@@ -18,10 +18,10 @@ from safetensors.numpy import load_file
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM  # noqa: F401
 
 from recipes.setup.arithmetic import make_model, make_problems, make_tokenizer
+from rl.evaluation.accuracy import evaluate, evaluation_metrics
 from rl.learning.policy import Policy
 from rl.learning.reference import MovingAverage
 from rl.learning.schedule import Schedule
-from rl.loop.evaluate import evaluate, evaluation_metrics
 from rl.loop.train import Loop, train
 from rl.objectives.algorithms import named
 from rl.objectives.policy_gradient import KL

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from rl.evaluation.accuracy import Accuracy, evaluation_metrics
 from rl.learning.schedule import Schedule
-from rl.loop.evaluate import Accuracy, evaluation_metrics
 from rl.loop.seeds import Shuffled, derive_seed, reseed
 from rl.runs.html_report import write_report
 from rl.runs.run_folder import RunFolder, append_line

@@ -18,11 +18,11 @@ import pytest
 import torch
 
 from recipes.setup.arithmetic import make_model
+from rl.evaluation.accuracy import Accuracy, accuracy, evaluate
 from rl.examples.batches import unit_batches
 from rl.examples.example import Example, imitation
 from rl.learning.policy import Policy
 from rl.learning.schedule import Schedule
-from rl.loop.evaluate import Accuracy, accuracy, evaluate
 from rl.loop.offline import fit
 from rl.objectives.algorithms import named
 from rl.objectives.supervised import sft

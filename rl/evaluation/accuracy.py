@@ -38,17 +38,6 @@ class Accuracy:
         return max(0.0, min(p, middle - half)), min(1.0, max(p, middle + half))  # rounding leaves 0 of 3 a little outside of its own
 
 
-def pass_at_k(n: int, right: int, k: int) -> float:
-    """The chance that k of n samples, drawn without replacement, hold a right one: 1 - C(n - right, k) / C(n, k).
-
-    Unbiased for the chance that k fresh samples do, which 1 - (1 - right / n)^k is not. Source: arXiv:2107.03374, section 2.1. Raises
-    ValueError unless 0 <= right <= n and 1 <= k <= n.
-    """
-    if not 0 <= right <= n or not 1 <= k <= n:
-        raise ValueError(f"pass@k of {right} right ones among n = {n} samples, k = {k}: k lies between 1 and n")
-    return 1 - math.comb(n - right, k) / math.comb(n, k)
-
-
 def accuracy(groups: Sequence[Group]) -> Accuracy:
     """Over all completions of the groups."""
     verdicts = [verdict for group in groups for verdict in group.verdicts]
