@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 import json
 import sys
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,7 +34,7 @@ from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
-    from rollout.player import Group
+    from rollout.player import Group, Verify
     from verifiers.problem import Problem
 
 RESULT, PROBLEMS, SAMPLES = "evaluation.json", "problems.jsonl", "samples"
@@ -89,8 +89,10 @@ def run(config: Config) -> int:
     sets = _problems(config)
     every = list({problem.id: problem for problems in sets.values() for problem in problems}.values())
     files = training_files(run_of(config.model) if config.model else None, config.trained_on)
-    groups = _sampled(config, every)
-    ranks = _ranks(config.rank_by, groups, config)
+    with ExitStack() as opened:
+        rank = _ranking(config, every[0], opened)
+        groups = _sampled(config, every)
+        ranks = _ranks(rank, groups) if rank else None
     asked = {group.problem.id: asked_of(group, ranks[n] if ranks else None) for n, group in enumerate(groups)}
     by_name = {name: [asked[problem.id] for problem in problems if problem.id in asked] for name, problems in sets.items()}
     for name, own in by_name.items():
@@ -156,9 +158,9 @@ def _going_on(asked: Any, place: Path) -> Any:
     return replace(stored, run=place, resume=place)
 
 
-def _ranks(reward: str | None, groups: "list[Group]", config: Config) -> list[list[float | None]] | None:
-    """What the ranking reward says of each sample."""
-    if reward is None:
+def _ranking(config: Config, problem: "Problem", opened: ExitStack) -> "Verify | None":
+    """Who ranks the samples, tried once. Raises InputError, before anything is sampled, for a reward that cannot be had."""
+    if config.rank_by is None:
         return None
     from recipes.setup.model_source import find_model
     from recipes.setup.reward_models import reward_models
@@ -166,10 +168,17 @@ def _ranks(reward: str | None, groups: "list[Group]", config: Config) -> list[li
     from verifiers.worker_pool.verifier_pool import VerifierPool
 
     chat, _ = chat_of(config, find_model(config.model, gguf_file=config.gguf_file))
-    pairs = [(group.problem, response) for group in groups for response in group.responses]
-    with reward_models(chat, [reward]).around(VerifierPool([reward], workers=config.workers, deadline=config.deadline)) as pool:
-        scores = iter([verdict.score for verdict in pool.verify_many(pairs)])
-    return [[next(scores) for _ in group.responses] for group in groups]
+    models = reward_models(chat, [config.rank_by])
+    pool = opened.enter_context(VerifierPool([config.rank_by], workers=config.workers, deadline=config.deadline))
+    rank: Verify = opened.enter_context(models.around(pool)).verify_many
+    rank([(problem, "")])
+    return rank
+
+
+def _ranks(rank: "Verify", groups: "list[Group]") -> list[list[float | None]]:
+    """What is said of each sample."""
+    verdicts = iter(rank([(group.problem, response) for group in groups for response in group.responses]))
+    return [[next(verdicts).score for _ in group.responses] for group in groups]
 
 
 # --- what is kept, and read again by --against ---

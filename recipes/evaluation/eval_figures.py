@@ -167,25 +167,36 @@ def against(now: Mapping[str, float], before: Mapping[str, float]) -> dict[str, 
 
 
 def table(sets: Mapping[str, Figures], compared_to: Mapping[str, Any]) -> str:
-    """Markdown: a row a set, then a row for each part."""
-    names = list(dict.fromkeys(name for each in sets.values() for name in each.of_k if name != "pass@1"))
-    heads = ["set", "problems", "samples", "accuracy", *names, "tokens", "cut off", *(["against"] if compared_to else [])]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for name, each in sets.items():
-        lines.append(_row(name, each, names, compared_to))
-        lines += [_row(f"{name}, {part}", own, names, compared_to) for part, own in each.parts.items()]
-    return "\n".join(lines) + "\n"
+    """Markdown: a row a set and a row for each part; where there are several samples, a second table of what k of them do."""
+    heads = ["set", "problems", "samples", "accuracy", "tokens", "cut off", *(["against"] if compared_to else [])]
+    rows = [
+        row
+        for name, each in sets.items()
+        for row in [_row(name, each, compared_to), *(_row(f"{name}, {part}", own, {}) for part, own in each.parts.items())]
+    ]
+    found = _table(heads, [row + [""] * (len(heads) - len(row)) for row in rows])
+    ks = sorted({_k_of(name) for each in sets.values() for name in each.of_k})
+    of_k = [
+        [f"{name}, {word}@k", *(_cell(each.of_k.get(f"{word}@{k}")) for k in ks)]
+        for name, each in sets.items()
+        for word in dict.fromkeys(own.partition("@")[0] for own in each.of_k)
+    ]
+    return found + ("\n" + _table(["", *(f"k = {k}" for k in ks)], of_k) if of_k else "")
 
 
-def _row(name: str, each: Figures, names: Iterable[str], compared_to: Mapping[str, Any]) -> str:
-    cells = [_cell(each.accuracy), *(_cell(each.of_k.get(wanted)) for wanted in names)]
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in line)} |\n" for line in lines)
+
+
+def _k_of(name: str) -> int:
+    return int(name.rpartition("@")[2])
+
+
+def _row(name: str, each: Figures, compared_to: Mapping[str, Any]) -> list[str]:
     found = compared_to.get(name)
-    change = [f"{found['value']:+.1%} ({found['low']:+.1%} to {found['high']:+.1%}), p = {found['p']:.2g}" if found else ""] * bool(
-        compared_to
-    )
-    shown = name.replace("|", "\\|").replace("\n", " ")
-    row = [shown, f"{each.problems:,}", f"{each.samples:,}", *cells, f"{each.tokens:,.0f}", f"{each.cut_off:.1%}", *change]
-    return f"| {' | '.join(row)} |"
+    change = [f"{found['value']:+.1%} ({found['low']:+.1%} to {found['high']:+.1%}), p = {found['p']:.2g}"] if found else []
+    return [name, f"{each.problems:,}", f"{each.samples:,}", _cell(each.accuracy), f"{each.tokens:,.0f}", f"{each.cut_off:.1%}", *change]
 
 
 def _cell(figure: Figure | None) -> str:

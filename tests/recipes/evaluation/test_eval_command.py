@@ -1,0 +1,146 @@
+"""`reckon eval`: its figures are those of what was sampled, of a run its own, and what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from recipes.commands.cli import main
+from rl.evaluation.subsets import pass_at_k
+
+PROBLEMS = 8
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rows = [{"prompt": f"{a} + {a}?", "answer": str(2 * a), "meta": {"level": a % 2}} for a in range(PROBLEMS)]
+    path = tmp_path / "sums.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "odd.py").write_text(
+        "def even(problem, response):\n    return len(response) % 2 == 0\n\ndef brief(problem, response):\n    return -len(response)\n"
+    )
+    return path
+
+
+def words(model: Path, data: Path, run: Path, *more: str) -> list[str]:
+    """A function of the response's length judges, so that a random model is now and then right."""
+    common = ["--model", str(model), "--data", str(data), "--run", str(run), "--max-completion-length", "6", "--engine", "hf"]
+    return ["eval", *common, "--reward", f"{data.parent / 'odd.py'}:even", "--workers", "1", *more]
+
+
+def evaluation(run: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run / "evaluation.json").read_text())
+    return found
+
+
+def stored(run: Path) -> list[dict[str, Any]]:
+    files = sorted((run / "samples" / "rollouts").glob("*.parquet"))
+    return [row for path in files for row in pq.read_table(path).to_pylist()]
+
+
+def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    capsys.readouterr()
+    assert main(arguments) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if " so far)" not in line]
+    assert len(said) == 1
+    return said[0]
+
+
+def test_figures_of_several_samples_are_those_of_the_store(model_folder: Path, data: Path, tmp_path: Path, capsys: Any) -> None:
+    run, n = tmp_path / "eval", 4
+    several = ["--completions-per-problem", str(n), "--temperature", "1", "--by", "level", "--rank-by", f"{data.parent / 'odd.py'}:brief"]
+    assert main(words(model_folder, data, run, *several)) == 0
+    rows = stored(run)
+    right = [sum(row["status"] == "right" for row in rows[place : place + n]) for place in range(0, len(rows), n)]
+    assert len(right) == PROBLEMS
+    assert 0 < sum(right) < PROBLEMS * n
+    found = evaluation(run)["sets"]["sums"]
+    for k in (1, 2, 4):
+        assert found["of_k"][f"pass@{k}"]["value"] == pytest.approx(sum(pass_at_k(n, each, k) for each in right) / PROBLEMS)
+    assert found["accuracy"]["value"] == pytest.approx(sum(right) / (PROBLEMS * n))
+    best = []
+    for place in range(0, len(rows), n):
+        group = rows[place : place + n]
+        shortest = [row["status"] == "right" for row in group if len(row["response"]) == min(len(each["response"]) for each in group)]
+        best.append(sum(shortest) / len(shortest))
+    assert found["of_k"]["best@4"]["value"] == pytest.approx(sum(best) / PROBLEMS)
+    assert sum(part["samples"] for part in found["parts"].values()) == PROBLEMS * n
+    assert set(found["parts"]) == {"level=0", "level=1"}
+    result = json.loads(capsys.readouterr().out.rpartition("RESULT ")[2])
+    assert result["sums"]["pass@2"][0] == pytest.approx(found["of_k"]["pass@2"]["value"], abs=1e-4)
+
+
+def test_two_evaluations_are_compared_problem_by_problem(
+    model_folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words(model_folder, data, tmp_path / "one")) == 0
+    assert main(words(model_folder, data, tmp_path / "two", "--against", str(tmp_path / "one"))) == 0
+    found = evaluation(tmp_path / "two")["sets"]["sums"]["against"]
+    assert (found["value"], found["p"], found["test"], found["problems"]) == (0.0, 1.0, "exact McNemar", PROBLEMS)
+    several = ["--completions-per-problem", "2", "--temperature", "1", "--against", str(tmp_path / "one")]
+    assert main(words(model_folder, data, tmp_path / "three", *several)) == 0
+    assert evaluation(tmp_path / "three")["sets"]["sums"]["against"]["test"] == "paired bootstrap"
+    assert "no evaluation is there" in refused(capsys, words(model_folder, data, tmp_path / "four", "--against", str(tmp_path)))
+
+
+def test_an_evaluation_that_was_cut_off_goes_on_and_another_is_refused(
+    model_folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, small = tmp_path / "eval", ("--problems-per-chunk", "2")
+    assert main(words(model_folder, data, run, *small)) == 0
+    whole, kept = evaluation(run), stored(run)
+    assert "holds an evaluation" in refused(capsys, words(model_folder, data, run, *small))
+    (run / "evaluation.json").unlink()  # as a kill before the last write leaves it
+    sorted((run / "samples" / "rollouts").glob("*.parquet"))[-1].unlink()
+    assert "other options (max_completion_length" in refused(
+        capsys, [*words(model_folder, data, run, *small), "--max-completion-length", "5"]
+    )
+    assert main(words(model_folder, data, run, *small)) == 0
+    assert evaluation(run) == whole
+    assert stored(run) == kept
+    assert main([*words(model_folder, data, run, *small, "--overwrite"), "--max-completion-length", "5"]) == 0
+    assert all(len(row["tokens"]) <= 5 for row in stored(run))
+
+
+def test_a_runs_own_figures_come_out_of_its_checkpoints(model_folder: Path, data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train = ["grpo-math", "--model", str(model_folder), "--data", str(data), "--held-out", "4", "--run", str(run), "--engine", "hf"]
+    how = ["--steps", "2", "--problems-per-step", "2", "--completions-per-problem", "4", "--max-completion-length", "6", "--lr", "0.01"]
+    reward = ["--reward", f"{data.parent / 'odd.py'}:even", "--workers", "1", "--system-prompt", "", "--warmup", "0"]
+    assert main([*train, *how, *reward, "--checkpoint-every", "1", "--eval-every", "1"]) == 0
+    logged = {row["step"]: row["eval/accuracy"] for row in map(json.loads, (run / "metrics.jsonl").read_text().splitlines())}
+    for place, step in ((run, 2), (run / "checkpoints" / "step-000001", 1)):
+        out = tmp_path / f"eval-{step}"
+        assert main(["eval", "--model", str(place), "--engine", "hf", "--run", str(out), "--workers", "1"]) == 0
+        found = evaluation(out)
+        assert found["sets"]["held-out"]["accuracy"]["value"] == logged[step]
+        assert found["options"]["system_prompt"] == ""
+        assert found["options"]["max_completion_length"] == 6
+        assert found["contamination"] == {"files": [str(data)], "problems": found["contamination"]["problems"]}
+
+
+def test_problems_that_were_trained_on_are_counted(model_folder: Path, data: Path, tmp_path: Path) -> None:
+    trained = tmp_path / "trained.jsonl"
+    trained.write_text(
+        json.dumps({"prompt": "Solve: 3 + 3 ?", "completion": "6"}) + "\n" + json.dumps({"prompt": "apples and pears"}) + "\n"
+    )
+    (tmp_path / "long.jsonl").write_text(json.dumps({"prompt": "What do apples and pears cost?", "answer": "4"}) + "\n")
+    assert main(words(model_folder, tmp_path / "long.jsonl", tmp_path / "a", "--trained-on", str(trained))) == 0
+    assert evaluation(tmp_path / "a")["contamination"]["problems"] == {}
+    trained.write_text(json.dumps({"messages": [{"role": "user", "content": "Tell me: what do apples and pears cost?"}]}) + "\n")
+    assert main(words(model_folder, tmp_path / "long.jsonl", tmp_path / "b", "--trained-on", str(trained))) == 0
+    (place,) = evaluation(tmp_path / "b")["contamination"]["problems"].values()
+    assert place == f"{trained}, line 1"
+
+
+def test_what_is_missing_is_one_line(model_folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "eval"
+    assert "--model is missing" in refused(capsys, ["eval", "--data", str(data), "--run", str(run)])
+    assert "--data is missing" in refused(capsys, ["eval", "--model", str(model_folder), "--run", str(run)])
+    twice = words(model_folder, data, run, "--data", f"sums={data.parent / 'odd.py'}")
+    assert "two sets are called sums" in refused(capsys, twice)
+    assert "--completions-per-problem 1" in refused(capsys, words(model_folder, data, run, "--completions-per-problem", "2"))
+    assert "no_such_reward" in refused(capsys, words(model_folder, data, run, "--rank-by", "no_such_reward"))
+    assert not run.exists()
