@@ -13,7 +13,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from recipes.commands.cli import main
-from rl.evaluation.accuracy import pass_at_k
+from rl.evaluation.subsets import pass_at_k
 from verifiers.rewards.problem_file import read_problems
 
 PROBLEMS, G = 7, 3
