@@ -273,10 +273,15 @@ ROOMS = {
         "recipes .setup .training data_pipeline.cleaning rl.evaluation rollout verifiers.mathematics.equality verifiers.response_text "
         "verifiers.worker_pool",
     ),
+    "recipes.looking": Room(
+        "runs on disk, beside each other: `reckon runs`, `reckon diff`",
+        "diff runs",
+        ".setup rl.runs",
+    ),
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .evaluation .labelling .policies .selection .setup .spelling .training rl.interpolation "
+        "data_pipeline.commands recipes .evaluation .labelling .looking .policies .selection .setup .spelling .training rl.interpolation "
         "rl.evaluation rl.objectives "
         "rl.runs rollout verifiers.mathematics.answer_reading verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
         "verifiers.worker_pool",

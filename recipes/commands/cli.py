@@ -34,6 +34,8 @@ COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or
     "audit": ("recipes.commands.audit", "golds that fail, conflicts, duplicates, leaks and answer types of a data set"),
     "merge": ("recipes.commands.merge", "a run or an adapter as one plain model, or several policies as one: slerp, average, TIES, DARE"),
     "push": ("recipes.commands.push", "a model or an adapter to the Hugging Face hub, with a card that says how it was made"),
+    "runs": ("recipes.looking.runs", "the runs of a folder, a line each: status, steps, best accuracy, what they differ in"),
+    "diff": ("recipes.looking.diff", "what two runs differ in, and what came of it"),
     "compare": ("recipes.commands.compare", "runs of several methods: accuracy against steps, tokens and seconds, one table and picture"),
     "plot": ("recipes.commands.plot", "draw the plots of a run again"),
     "mine": (
