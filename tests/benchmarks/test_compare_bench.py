@@ -14,7 +14,7 @@ from benchmarks.compare.picture import draw
 from benchmarks.recipe import chains
 from benchmarks.recipe.methods import Missing
 from benchmarks.recipe.worlds import World
-from rl.loop.evaluate import Accuracy
+from rl.evaluation.accuracy import Accuracy
 
 
 @pytest.fixture
