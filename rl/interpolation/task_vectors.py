@@ -1,7 +1,7 @@
 """What several models learnt from one start, put together: the maths, over one tensor or one group of tensors at a time.
 
 A task vector is what a model's weights are beyond those of the start. Spherical interpolation keeps its length where averaging shortens
-it: independent runs learn at nearly right angles, and the mean of two such vectors is 0.7 of one long (WARP, arXiv:2406.16768, section 3).
+it: independent runs learn at nearly right angles, and the mean of two such vectors is 0.7 of one long (WARP, arXiv:2406.16768, lemma 2).
 All of it depends on inner products alone, so that a group's M vectors are summed up in an M x M matrix and never held together.
 
 Shapes: M models, K numbers of a tensor.
@@ -61,7 +61,7 @@ How = Slerp | Average | Ties | Dare
 
 
 def slerp_pair(cosine: float, share: float) -> tuple[float, float]:
-    """(a, b) of a δ_1 + b δ_2: sin((1 - λ) Ω) / sin Ω and sin(λ Ω) / sin Ω, with λ the second's share. WARP's equation 3.
+    """(a, b) of a δ_1 + b δ_2: sin((1 - λ) Ω) / sin Ω and sin(λ Ω) / sin Ω, with λ the second's share. WARP's equation (SLERP), section 3.2.
 
     Where the vectors lie on one line (equal, opposite, or one of them 0, which the caller tells by nan) there is no one great circle:
     then (1 - λ, λ), the straight line, which is slerp's limit for equal ones, and half way between opposite ones is 0.
@@ -76,7 +76,7 @@ def slerp_pair(cosine: float, share: float) -> tuple[float, float]:
 def slerp_weights(gram: Float[Tensor, "M M"], shares: Sequence[float]) -> list[float]:
     """c [M] of Σ_m c_m δ_m, from the inner products of the δ_m: the first two by slerp, that and the third, and so on.
 
-    λ at each is the newcomer's share of those taken in so far, so that equal shares mean 1/2, 1/3, 1/4 (WARP, appendix on M > 2). With more
+    λ at each is the newcomer's share of those taken in so far, so that equal shares mean 1/2, 1/3, 1/4 (WARP, equation 26). With more
     than two the order matters a little; a mean on the sphere has no closed form.
     """
     kept, total = [1.0], shares[0]

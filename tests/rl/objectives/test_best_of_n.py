@@ -163,6 +163,12 @@ def test_of_right_and_wrong_the_papers_formulas(size: int, right: int, k: int) -
     assert won == pytest.approx([size / right * share - 1] * right + [size / wrong * (1 - share) - 1] * wrong, abs=1e-12)
 
 
+def test_of_just_k_answers_it_is_k_times_what_each_adds_to_the_others() -> None:
+    """arXiv:2503.19595: A = max of all - max of the others; only the best can have one, and what it has is its lead over the second."""
+    found = advantages(best_of_n.pass_at_k, [0.25, 1.0, 0.7, 0.0], [0.5, 0.5, 0.0, 0.1], k=4)
+    torch.testing.assert_close(found, torch.tensor([[0, 4 * 0.3, 0, 0], [0.0] * 4], dtype=torch.float64), atol=1e-12, rtol=0)
+
+
 def slowly(row: Sequence[float], size: int, value: Callable[[tuple[int, ...]], float]) -> float:
     subsets = list(itertools.combinations(range(len(row)), size))
     return math.fsum(map(value, subsets)) / len(subsets)
