@@ -61,7 +61,7 @@ How = Slerp | Average | Ties | Dare
 
 
 def slerp_pair(cosine: float, share: float) -> tuple[float, float]:
-    """(a, b) of a δ_1 + b δ_2: sin((1 - λ) Ω) / sin Ω and sin(λ Ω) / sin Ω, with λ the second's share. WARP's equation (SLERP), section 3.2.
+    """(a, b) of a δ_1 + b δ_2: sin((1 - λ) Ω) / sin Ω and sin(λ Ω) / sin Ω, λ the second's share. WARP's equation (SLERP), section 3.2.
 
     Where the vectors lie on one line (equal, opposite, or one of them 0, which the caller tells by nan) there is no one great circle:
     then (1 - λ, λ), the straight line, which is slerp's limit for equal ones, and half way between opposite ones is 0.
