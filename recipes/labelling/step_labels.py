@@ -14,6 +14,7 @@ when it is called again, and an interruption costs the chunk in flight. They are
 """
 
 import hashlib
+import itertools
 import json
 import sys
 from collections import Counter
@@ -123,7 +124,7 @@ def run(config: Config) -> int:
         with stage("reading the store", "nothing was written"):
             stored = stored_responses(files, where=config.where)
             every = cut_responses(stored, splitter(config.split), tally, per_problem=config.per_problem, seed=config.seed)
-            cuts = [cut for cut, _ in zip(every, range(config.limit or sys.maxsize), strict=False)]
+            cuts = list(itertools.islice(every, config.limit))
         if not cuts:
             raise InputError(f"no response is left to label: {tally}; loosen what leaves out most, or give another store")
         known, own = _sampled(config, cuts)

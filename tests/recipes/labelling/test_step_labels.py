@@ -92,8 +92,10 @@ def test_the_other_form_takes_no_sampling_and_options_that_matter_are_refused(
     )
     assert "sampled otherwise (of other responses)" in refused(capsys, words(store, out, "--limit", "2"))
     assert chunks(run) == before
-    assert main(words(store, out, "--limit", "2", "--overwrite")) == 0
-    assert len(rows_of(out)) == 2
+    capsys.readouterr()
+    assert main(words(store, out, "--limit", "3", "--overwrite")) == 0
+    assert len(rows_of(out)) == 3
+    assert "3 responses of 3 responses to 1 problems" in capsys.readouterr().err  # the second problem's were not looked at
 
 
 def test_a_kill_costs_the_chunk_in_flight(store: Path, tmp_path: Path) -> None:
