@@ -22,7 +22,9 @@ from recipes.selection.data_command import PairsConfig
 from recipes.selection.data_command import run as select
 from recipes.setup.choices import GRPOPS, PPO, Full, Lora
 from recipes.setup.command_line import guarded, parse_options
+from recipes.setup.model_source import find_model
 from recipes.setup.options import Reward, absolute, check_numbers
+from recipes.setup.problem_mixture import parts_of
 from recipes.setup.resuming import resumed
 from recipes.training import reward_model, rounds, sample
 from recipes.training.rounds import Numbers, Rounds
@@ -79,6 +81,8 @@ def resolve(config: Config) -> Config:
     check_numbers(config)
     if config.held_out or config.eval:
         raise InputError("--held-out and --eval would be ignored: give the problems to be answered after each round with --eval-data")
+    if any(part.weight is not None for part in parts_of(config.data)):
+        raise InputError("weights in --data are not kept by iterate, which writes the problems down; write one file of them first")
     if isinstance(config.algorithm, GRPOPS | PPO):
         raise InputError("a round's reward model scores whole answers; give --algorithm grpo or another that learns from those")
     if len(config.reward) > 1 or (config.reward and split_weight(config.reward[0])[1] != 1.0):
@@ -87,6 +91,8 @@ def resolve(config: Config) -> Config:
         )
     if config.reward_model is not None and (missing := missing_place(config.reward_model)) is not None:
         raise InputError(f"--reward-model: {missing}")
+    if config.reward_kind == "outcome-pairs" and config.reward_samples < 2:
+        raise InputError("--reward-samples 1 makes no pairs, which are of one problem's answers; give more, or --reward-kind outcome")
     config = replace(grpo_math.resolve(config), reward_model=config.reward_model and absolute(config.reward_model))
     config = replace(config, model=sample.resolve(_sampling(config, 1)).model)  # of a run, what it means now
     reward_model.check(replace(_of_reward(config, 1), resume=config.resume))
@@ -97,6 +103,7 @@ def _material(config: Config) -> rounds.Material:
     from recipes.setup import online
 
     online.algorithm_of(config)
+    _check_head(config)
     problems, _ = grpo_math.load_data(config)
     first = replace(_sampling(config, 1), data=config.data[0], overwrite=config.overwrite, skip_long_prompts=config.skip_long_prompts)
     first = replace(first, skip_bad_gold=config.skip_bad_gold, trust_data_verifiers=config.trust_data_verifiers)
@@ -105,6 +112,18 @@ def _material(config: Config) -> rounds.Material:
     )
     _outcome(config, {problem.verifier for problem in found.problems})
     return found
+
+
+def _check_head(config: Config) -> None:
+    """Raises InputError, before anything is sampled, for a first reward model whose head is another model's."""
+    if config.reward_model is None:
+        return
+    from rl.learning.value_heads import load_value_head
+
+    source = find_model(config.reward_model)
+    head, width = load_value_head(source.stages), source.load_shape().get_text_config().hidden_size
+    if head is not None and head.shape[1] != width:
+        raise InputError(f"--reward-model {config.reward_model}: its value head is {head.shape[1]} wide, the model {width}; restore it")
 
 
 def _outcome(config: Config, named: set[str]) -> str:
@@ -203,8 +222,6 @@ def _of_reward(config: Config, number: int) -> reward_model.Config:
 
 
 def _is_adapter(place: str) -> bool:
-    from recipes.setup.model_source import find_model
-
     return find_model(place).adapter is not None
 
 

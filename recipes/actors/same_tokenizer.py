@@ -18,9 +18,13 @@ def find_other(place: str, option: str) -> ModelSource:
 
 def check_same_tokenizer(model: str, own: Any, other: str, option: str) -> None:
     """Raises InputError where the other model splits text into other tokens than the policy."""
-    theirs = find_other(other, option).load_tokenizer()
+    source = find_other(other, option)
+    theirs = source.load_tokenizer()
     mine, their = own.get_vocab(), theirs.get_vocab()
     odd = sorted(token for token in mine.keys() | their.keys() if mine.get(token) != their.get(token))
     if odd or own.encode(PROBE) != theirs.encode(PROBE):
         what = f"{len(odd):,} tokens differ, such as {odd[0]!r:.40}" if odd else "the same text becomes other tokens"
         raise InputError(f"{option} {other} has another tokenizer than --model {model} ({what}); give a model of the same family")
+    size, last = source.load_shape().get_text_config().vocab_size, max(their.values(), default=0)
+    if last >= size:
+        raise InputError(f"{option} {other} has {size} tokens, and its tokenizer has the token {last}; give a model with all of them")

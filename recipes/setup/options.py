@@ -158,6 +158,8 @@ def check_options(options: Options) -> None:
     cache = getattr(options.algorithm, "overlong_cache", None)
     if (cache or 0) > options.max_completion_length:
         raise InputError(f"--overlong-cache {cache} is longer than --max-completion-length; the penalty would never be 0")
+    if getattr(options.algorithm, "process_weight", 1.0) == 0 == getattr(options.algorithm, "outcome_weight", 1.0):
+        raise InputError("--process-weight 0 and --outcome-weight 0: nothing is left to learn from; give one of them a weight")
     lam = getattr(options.algorithm, "lam", 1.0)
     if lam != 1 and getattr(options.algorithm, "length_adaptive", 0.0):
         raise InputError(f"--lam {lam} would be ignored with --length-adaptive, which says what λ is; leave one of them out")

@@ -114,8 +114,9 @@ def _asked(rewards: Iterable[str]) -> list[tuple[str, str, float]]:
             specs = [spec for spec in rewards_in(text) if spec.name == NAME]
         except InputError:  # loading it says what is wrong
             continue
-        for spec in specs:
-            found[_settings(spec)] = None
+        for model, *more in map(_settings, specs):
+            if model:  # loading one that names none says so
+                found[model, *more] = None  # type: ignore[index]
     return list(found)
 
 

@@ -11,6 +11,7 @@ beside it, as an adapter or whole; one that has a head goes on from it. What is 
 for a LoRA (TRL's RewardConfig), 9e-6 for all parameters (InstructGPT, arXiv:2203.02155, appendix C).
 """
 
+import math
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -78,6 +79,7 @@ def check(config: Config) -> Config:
 def prepared(config: Config) -> "tuple[Config, Method]":
     """The options made numbers, and what they say to train by. Raises InputError."""
     config = check(resumed(config))
+    from recipes.setup.problem_source import source_name
     from recipes.training.offline_run import Method
     from rl.examples.intake import judged_examples
     from rl.examples.written import Fields
@@ -87,10 +89,23 @@ def prepared(config: Config) -> "tuple[Config, Method]":
     fields = Fields(**{name: getattr(config, f"{name}_column") for name in names})
 
     def intake(rows: "Rows", chat: "Chat", source: str, limits: "Limits") -> "Intake":
-        return judged_examples(rows, chat, source=source, fields=fields, kind=ROWS[config.kind], limits=limits)  # type: ignore[arg-type]
+        taken = judged_examples(rows, chat, source=source, fields=fields, kind=ROWS[config.kind], limits=limits)  # type: ignore[arg-type]
+        if source == source_name(config.data, config.split):
+            _require_both(taken, config.kind)
+        return taken
 
     figures = partial(judged_figures, config.kind)
     return config, Method("reward model", objective_of(config), intake, head={"kind": config.kind}, by_problem=True, figures=figures)
+
+
+def _require_both(taken: "Intake", kind: str) -> None:
+    """Raises InputError where every label is the same: all that could be learnt is to say it of everything."""
+    what = {"outcome": "answers", "process": "steps"}.get(kind)
+    labels = {label for example in taken.examples for label in (example.labels or example.columns.values())}
+    if what and len(labels) == 1:
+        only = labels.pop()
+        said = {1.0: "right", 0.0: "wrong"}.get(only, f"labelled {only:g}")
+        raise InputError(f"all {what} of the data are {said}, from which nothing can be told apart; give data with right and wrong ones")
 
 
 def _refuse_ignored(config: Config) -> None:
@@ -100,8 +115,9 @@ def _refuse_ignored(config: Config) -> None:
         ignored += [name for name in ("margin", "centering") if getattr(config, name) is not None]
     if ignored:
         raise InputError(f"{' and '.join(map(flag_of, ignored))} would be ignored with --kind {config.kind}; leave it out")
-    if (config.centering or 0) < 0:
-        raise InputError(f"--centering must be 0 or more, not {config.centering}")
+    for name in ("margin", "centering"):
+        if not 0 <= (getattr(config, name) or 0) < math.inf:
+            raise InputError(f"--{name} must be 0 or more, not {getattr(config, name)}")
     if config.classifier and isinstance(config.tune, Lora):
         raise InputError("--classifier writes a whole model, and --tune lora trains an adapter; use --tune full, or leave it out")
     if config.classifier and config.kind == "process":

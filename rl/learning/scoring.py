@@ -12,6 +12,10 @@ from rl.learning.reference import Reference
 from rl.learning.teacher import Teacher
 from rl.objectives.batch import Batch, by_row
 from rl.objectives.preferences import chosen_length, mismatched, reference_point
+from verifiers.input_error import InputError
+
+_OF_OTHERS = {"teacher_logp": "teacher", "teacher_top_logp": "teacher", "ref_logp": "reference"}
+"""Columns that another model says, which no update of the policy can have broken."""
 
 
 def prepare(
@@ -29,7 +33,11 @@ def prepare(
     if taught and teacher is None:
         raise ValueError(f"{taught[0]} is a teacher's to say, and there is none")
     said = teacher.columns(batch, taught) if teacher and taught else {}
-    return {name: said[name] if name in said else _column(name, batch, learner, reference, critic) for name in wanted}
+    found = {name: said[name] if name in said else _column(name, batch, learner, reference, critic) for name in wanted}
+    for name in found.keys() & _OF_OTHERS.keys():
+        if bool(found[name].isnan().any()):
+            raise InputError(f"the {_OF_OTHERS[name]} says log-probabilities that are no numbers: its weights hold none; give another")
+    return found
 
 
 def _column(name: str, batch: Batch, learner: Learner, reference: Reference | None, critic: Critic | None) -> Tensor:

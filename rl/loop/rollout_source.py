@@ -162,6 +162,11 @@ def _require_finite(groups: Sequence[Group], step: int) -> None:
     for group in groups:
         for completion in group.completions:
             if not all(map(math.isfinite, completion.logprobs)):
+                if not completion.policy_version:
+                    raise Diverged(
+                        f"at step {step} the sampler's log-probabilities are not finite, before any update: the model's weights hold no "
+                        "numbers, or its precision is too low; give --dtype fp32, or another model"
+                    )
                 raise Diverged(
                     f"at step {step} the sampler's log-probabilities are not finite (policy version {completion.policy_version}): the last "
                     "update broke the policy. Start a new run with a lower learning rate (--lr)"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from rollout.player import Group
 from verifiers.problem import Problem
-from verifiers.verdict import Status, Verdict
+from verifiers.verdict import JUDGED, Status, Verdict
 
 FIRST, LATER = 3, 20  # steps without a signal, after which it is said, and said again
 _LOOKED_AT = 256  # refused answers that are judged again, at most
@@ -22,10 +22,14 @@ class Silence:
     second_look: SecondLook | None = None
     mask_truncated: bool = False
     """Whether completions that reached the length limit do not train."""
+    by_steps: bool = False
+    """Whether only the scores of steps teach."""
     steps: int = 0
     patience: int = FIRST
     statuses: Counter[Status] = field(default_factory=Counter)
     groups: Counter[str] = field(default_factory=Counter)
+    scored: int = 0
+    """Completions of which some step has a score."""
     cut: int = 0
     """Completions that reached the length limit."""
     refused: list[tuple[Problem, str]] = field(default_factory=list)
@@ -34,7 +38,7 @@ class Silence:
     def note(self, groups: Sequence[Group], *, taught: bool) -> str:
         """After each step. What to tell the user: a line, or "" ."""
         if taught:
-            self.__init__(self.second_look, self.mask_truncated)  # type: ignore[misc]
+            self.__init__(self.second_look, self.mask_truncated, self.by_steps)  # type: ignore[misc]
             return ""
         self.steps += 1
         for group in groups:
@@ -42,11 +46,12 @@ class Silence:
         if self.steps < self.patience:
             return ""
         text = self.reason()
-        self.__init__(self.second_look, self.mask_truncated, patience=LATER)  # type: ignore[misc]
+        self.__init__(self.second_look, self.mask_truncated, self.by_steps, patience=LATER)  # type: ignore[misc]
         return text
 
     def _count_group(self, group: Group) -> None:
         self.statuses.update(verdict.status for verdict in group.verdicts)
+        self.scored += sum(bool(verdict.steps) for verdict in group.verdicts)
         self.cut += sum(completion.finish == "length" for completion in group.completions)
         statuses = {verdict.status is Status.RIGHT for verdict in group.verdicts if verdict.valid}
         self.groups[
@@ -60,8 +65,16 @@ class Silence:
     def reason(self) -> str:
         """One line: why nothing was learnt in these steps, and what helps."""
         total = sum(self.statuses.values())
-        why = self._masked_reason(total) or self._gate_reason(total) or self._other_reason(total)
+        why = self._stepless_reason(total) or self._masked_reason(total) or self._gate_reason(total) or self._other_reason(total)
         return f"No group had a signal in the last {self.steps} steps, so nothing was learnt: {why}"
+
+    def _stepless_reason(self, total: int) -> str:
+        if not self.by_steps or self.scored or not any(self.statuses[status] for status in JUDGED):
+            return ""
+        return (
+            f"none of {total} answers has a step with a score, from which alone grpo-ps learns; take a reward that scores the steps of "
+            "such answers, or give --outcome-weight"
+        )
 
     def _masked_reason(self, total: int) -> str:
         if not self.mask_truncated or 2 * self.cut < total:

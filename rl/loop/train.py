@@ -84,7 +84,7 @@ def train(
     that says why nothing is learnt. Raises `Diverged` after three steps that were not finite, or when the sampler's distribution is not;
     `SamplerIsNotThePolicy` when it samples from other weights; `UnfitReward` for rewards that the algorithm is not defined for.
     """
-    silence = Silence(second_look, loop.mask_truncated)
+    silence = Silence(second_look, loop.mask_truncated, algorithm.by_steps)
     engine = EngineSync(policy, player, problems)
     rollouts = RolloutSource(
         policy=policy, player=player, problems=problems, run=run, sync=engine.sync, problems_per_step=loop.problems_per_step,

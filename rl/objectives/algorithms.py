@@ -40,6 +40,8 @@ class Algorithm:
     """Completion lengths [P G] -> a term added to the outcome before credit is given."""
     reads: tuple[str, ...] = ()
     """Columns that must have been scored before credit is given: a critic's `value`, ..."""
+    by_steps: bool = False
+    """Whether only the scores of steps teach, and the outcome does not."""
     max_refills: int = 0
     """Dynamic sampling: groups whose verdicts agree are replaced by fresh problems, in at most this many further rounds a step."""
 
@@ -158,7 +160,8 @@ def best_of(*, n: int = 4, clip_low: float = 0.2, clip_high: float = 0.2) -> Alg
 def grpo_ps(*, process_weight: float = 1.0, outcome_weight: float = 0.0, clip_low: float = 0.2, clip_high: float = 0.2) -> Algorithm:
     """GRPO with process supervision, DeepSeekMath, arXiv:2402.03300, section 4.1.3; with an `outcome_weight`, mixed with the outcome's."""
     chosen = partial(process_credit.process_zscore, process_weight=process_weight, outcome_weight=outcome_weight)
-    return online(partial(policy_gradient.clipped_ratio, low=clip_low, high=clip_high), weights.sequence_mean, chosen)
+    loss = partial(policy_gradient.clipped_ratio, low=clip_low, high=clip_high)
+    return online(loss, weights.sequence_mean, chosen, by_steps=not outcome_weight)
 
 
 def ppo(

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from rl.objectives.batch import Batch, ends
-from rl.objectives.credit import Credit, Signal, StepScores, UnfitReward, zscore
+from rl.objectives.credit import Credit, Signal, StepScores, zscore
 from rl.objectives.objective import formula
 
 
@@ -22,10 +22,8 @@ def process_zscore(signal: Signal, *, process_weight: float = 1.0, outcome_weigh
 
     Scores are normalised over all steps S of all G completions of a problem (ddof 1, exactly 0 where they are equal or fewer than two); the
     advantage of a token is the sum of those of its completion's steps that end at or after it, so a token after the last step has none.
-    Raises UnfitReward where no step of the whole rollout has a score and nothing else would teach.
+    A rollout in which no step has a score teaches nothing by them: it may be the chance of one step, and the loop says so if it stays.
     """
-    if signal.steps is None and not outcome_weight:
-        raise UnfitReward("grpo-ps learns from the scores of steps, and the reward gave none; take steps(...), or give --outcome-weight")
     advantage = signal.outcome.new_zeros(len(signal.batch.tokens))
     if signal.steps is not None:
         advantage = process_weight * _to_come(normalised(signal, eps=eps), signal.steps, signal.batch)

@@ -205,7 +205,7 @@ class RunFolder:
 
         Rollouts after it stay: the loop replays them.
         """
-        for folder in (self.path, self.checkpoints, self.rollouts.folder):
+        for folder in (self.path, self.checkpoints, self.rollouts.folder, self.plots):
             remove_leftovers(folder)
         saved = self._saved_checkpoints()
         if not saved:

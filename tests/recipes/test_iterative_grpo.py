@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load_file
+import torch
+from safetensors.torch import load_file, save_file
 
 from recipes.commands.cli import main
 from rl.learning.value_heads import FILE
@@ -165,6 +167,7 @@ def test_killed_anywhere_and_resumed_it_is_the_same(until: str, model_folder: Pa
         (["--reward", "math_answer"], "--reward is the verifier that labels samples: give one, without a weight"),
         (["--reward-model", "./nowhere"], "--reward-model: "),
         (["--reward-samples", "0"], "--reward-samples must be at least 1, not 0"),
+        (["--reward-samples", "1"], "--reward-samples 1 makes no pairs, which are of one problem's answers"),
     ],
 )
 def test_a_bad_option_is_one_line(
@@ -175,6 +178,22 @@ def test_a_bad_option_is_one_line(
     assert said.startswith(f"error: {line}"), said
     assert "\n" not in said
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_data_and_a_head_of_another_width_are_refused_before_anything_is_sampled(
+    model_folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weighted = words(model_folder, data, tmp_path / "run")
+    weighted[weighted.index("--data") + 1] = f"{data}=2"
+    shutil.copytree(model_folder, tmp_path / "narrow")
+    save_file({"weight": torch.ones(1, 3)}, tmp_path / "narrow" / FILE)
+    for asked, line in (
+        (weighted, "weights in --data are not kept by iterate"),
+        (words(model_folder, data, tmp_path / "run", "--reward-model", str(tmp_path / "narrow")), "its value head is 3 wide"),
+    ):
+        assert main(asked) == 2
+        assert line in without_progress(capsys.readouterr().err)
+        assert not (tmp_path / "run").exists()
 
 
 def test_a_round_without_pairs_says_why(model_folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,6 +103,7 @@ def test_in_the_warm_up_the_policy_stays(model_folder: Path, data: Path, tmp_pat
         (["--critic", "trunk", "--critic-rank", "4"], "--critic-rank would be ignored with --critic trunk"),
         (["--critic", "separate", "--critic-coef", "1"], "--critic-coef would be ignored with --critic separate"),
         (["--lam", "1.5"], "--lam must be from 0 to 1"),
+        (["--process-weight", "0", "--outcome-weight", "0"], "--process-weight 0 and --outcome-weight 0: nothing is left to learn from"),
         (["--dual-clip", "0.5"], "--dual-clip must be 0 (off) or above 1"),
         (["--length-adaptive", "0.05", "--lam", "0.9"], "--lam 0.9 would be ignored with --length-adaptive"),
     ],

@@ -200,6 +200,10 @@ def test_bad_input_is_one_line_before_anything_heavy(
         f"error: --teacher {other} has another tokenizer than --model {model_folder} (2 tokens differ, such as 'a')"
     )
     assert "error: --teacher" in said(tmp_path / "nowhere")
+    small = shutil.copytree(teacher, tmp_path / "small")
+    config = json.loads((small / "config.json").read_text())
+    (small / "config.json").write_text(json.dumps(config | {"vocab_size": 100}))
+    assert said(small).startswith(f"error: --teacher {small} has 100 tokens, and its tokenizer has the token 25")
     assert "no teacher is served there" in said("http://127.0.0.1:9")
     assert "needs the teacher's most likely tokens, and a server says those of given tokens alone" in said(
         "http://x", "--algorithm", "top-k"

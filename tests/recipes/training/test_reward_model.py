@@ -174,6 +174,8 @@ def test_no_problem_is_on_both_sides(
         ("process", ["--label-column", "y"], "--label-column would be ignored with --kind process; leave it out"),
         ("outcome", ["--margin-column", "m"], "--margin-column would be ignored with --kind outcome; leave it out"),
         ("outcome-pairs", ["--centering", "-1"], "--centering must be 0 or more, not -1.0"),
+        ("outcome-pairs", ["--centering", "nan"], "--centering must be 0 or more, not nan"),
+        ("outcome-pairs", ["--margin", "inf"], "--margin must be 0 or more, not inf"),
         ("outcome-pairs", ["--classifier"], "--classifier writes a whole model, and --tune lora trains an adapter"),
         ("outcome-pairs", ["--held-out", "12"], "--held-out 12: there are only 12 problems; keep fewer for evaluation"),
         ("outcome-pairs", ["--kind", "outcom"], "--kind is one of"),
@@ -186,6 +188,19 @@ def test_a_bad_option_is_one_line_and_nothing_is_written(
     said = without_progress(capsys.readouterr().err).strip()
     assert said.startswith(f"error: {line}"), said
     assert "\n" not in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("outcome", "all answers of the data are wrong"), ("process", "all steps of the data are right")]
+)
+def test_labels_that_are_all_the_same_teach_nothing(
+    kind: str, said: str, begin: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [row(kind, number) for number in range(24)]
+    same = [each for each in rows if (not each["label"] if kind == "outcome" else all(each["labels"]))]
+    assert begin(kind, tmp_path / "run", "--data", write(tmp_path / "same.jsonl", *same)) == 2
+    assert said in without_progress(capsys.readouterr().err)
     assert not (tmp_path / "run").exists()
 
 

@@ -40,6 +40,14 @@ def log_likelihood(model, prompt, completion):
     return float(logp[len(prompt) - 1 :].sum())
 
 
+def test_a_reference_that_says_no_numbers_is_named(make_llama):
+    """Not the policy, whose loss they would make nan."""
+    learner, broken = Learner(make_llama()), Learner(make_llama(seed=1))
+    next(iter(broken.trainable.values())).data.fill_(float("nan"))
+    with pytest.raises(InputError, match="the reference says log-probabilities that are no numbers"):
+        prepare(batch_of(), ("ref_logp",), learner=learner, reference=OtherModel(broken))
+
+
 def test_the_reference_point_is_the_mean_gain_of_mismatched_pairs_of_the_whole_step_and_never_below_0(make_llama):
     """Rows 0 and 1 share a prompt, so do 2 and 3: 0 and 1 take 2's completion, 2 and 3 take 0's."""
     learner, still = Learner(make_llama()), Learner(make_llama())

@@ -11,7 +11,7 @@ from rollout.engine import Completion
 from rollout.player import Group
 from verifiers.problem import Problem, make_problem
 from verifiers.rewards.load_reward import compose_rewards
-from verifiers.verdict import Status, Verdict, right, wrong
+from verifiers.verdict import Status, StepScore, Verdict, right, wrong
 
 PROBLEM = make_problem("1+1", "2")
 GATED = "gate(response_format, math_answer)"
@@ -29,6 +29,13 @@ def after_three(groups: Sequence[Group], silence: Silence | None = None) -> str:
     lines = [silence.note(groups, taught=False) for _ in range(3)]
     assert lines[:2] == ["", ""]
     return lines[2]
+
+
+def test_answers_without_a_step_that_has_a_score_are_said_where_only_those_teach() -> None:
+    bare, scored = group([wrong()] * 4), group([Verdict(0.0, Status.WRONG, steps=(StepScore(1, 0.5),))] * 4)
+    assert "none of 12 answers has a step with a score, from which alone grpo-ps learns" in after_three([bare], Silence(by_steps=True))
+    assert "all 12 answers were wrong" in after_three([bare])
+    assert "all 24 answers were wrong" in after_three([bare, scored], Silence(by_steps=True))
 
 
 def test_answers_that_were_right_but_refused_by_the_gate_are_counted() -> None:

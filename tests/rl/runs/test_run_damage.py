@@ -115,6 +115,15 @@ def test_a_folder_left_by_a_kill_before_its_config_is_made_again(tmp_path: Path)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "config.json", "manifest.json"]
 
 
+def test_what_a_kill_left_half_written_anywhere_in_a_run_is_swept_away(tmp_path: Path) -> None:
+    with RunFolder.create(tmp_path / "run", {"options": {}}) as run:
+        for folder in (run.path, run.checkpoints, run.rollouts.folder, run.plots):
+            folder.mkdir(exist_ok=True)
+            (folder / ".tmp-1-0-half").write_text("")
+        assert run.restore() is None
+    assert not list(tmp_path.rglob(".tmp-*"))
+
+
 # --- damaged runs on --resume ----------------------------------------------------------------------------------------------
 
 
