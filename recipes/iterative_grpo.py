@@ -201,7 +201,8 @@ def _of_reward(config: Config, number: int) -> reward_model.Config:
         tune = Lora() if isinstance(tune, Lora) else tune  # the adapter goes on as it is
     elif config.reward_model is not None and isinstance(tune, Lora) and _is_adapter(begins):
         tune = Lora()
-    shared = ("dtype", "attention", "gradient_checkpointing", "system_prompt", "chat_template", "template_arg", "checkpoint_every")
+    # no system prompt: the rows bring it, and where no template is used it would stand there twice, and once where the model judges
+    shared = ("dtype", "attention", "gradient_checkpointing", "chat_template", "template_arg", "checkpoint_every")
     return reward_model.Config(
         **{name: getattr(config, name) for name in shared},
         model=begins,

@@ -98,6 +98,7 @@ def _asked(config: Config, options: dict[str, Any], model: str, folder: Path) ->
     from rl.evaluation.accuracy import accuracy
 
     own = {name: options[name] for name in ("system_prompt", "prefill", "chat_template") if options.get(name) is not None}
+    own["template_arg"] = tuple(options.get("template_arg") or ())
     asked = sample.Config(
         model=model, data=str(config.judge), run=folder, temperature=0.0, completions_per_problem=1, overwrite=True,
         max_completion_length=config.max_completion_length, **own,

@@ -52,7 +52,7 @@ def read_curve(run: Path, label: str | None = None) -> Curve:
         raise InputError(f"{run} has no finished step yet; there is nothing to compare")
     points, tokens, seconds = [], 0.0, 0.0
     for row in rows:
-        tokens += _sampled(row)
+        tokens += _sampled(row, config["options"].get("completions_per_problem"))
         seconds += row["time/step"] if is_number(row.get("time/step")) else 0.0
         if all(is_number(row.get(f"eval/{name}")) for name in ("accuracy", "low", "high")):
             points.append(Point(row["step"], tokens, seconds, row["eval/accuracy"], row["eval/low"], row["eval/high"]))
@@ -72,10 +72,12 @@ def _config(run: Path) -> dict[str, Any]:
     return config
 
 
-def _sampled(row: Mapping[str, Any]) -> float:
-    """Tokens that the policy sampled in a step; without those of groups that dynamic sampling replaced, which no log counts."""
-    held = all(is_number(row.get(name)) for name in ("length", "completions"))
-    return float(row["length"] * row["completions"]) if held else 0.0
+def _sampled(row: Mapping[str, Any], group: Any) -> float:
+    """Tokens that the policy sampled in a step, those of groups of so many completions that dynamic sampling replaced among them."""
+    if not all(is_number(row.get(name)) for name in ("length", "completions")):
+        return 0.0
+    replaced = row["groups_replaced"] * group if is_number(group) and is_number(row.get("groups_replaced")) else 0.0
+    return float(row["length"] * (row["completions"] + replaced))
 
 
 def method_of(config: Mapping[str, Any], run: Path) -> str:

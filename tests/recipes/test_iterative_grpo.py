@@ -196,6 +196,36 @@ def test_weights_of_data_and_a_head_of_another_width_are_refused_before_anything
         assert not (tmp_path / "run").exists()
 
 
+def test_a_reward_model_learns_the_very_tokens_that_it_judges(model_folder: Path, tmp_path: Path) -> None:
+    """Also where no chat template says how the system prompt stands: the rows of a store bring it."""
+    from dataclasses import replace
+
+    from recipes.iterative_grpo import Config, _of_reward
+    from recipes.selection.preference_pairs import Pairing, labelled, labelled_row
+    from recipes.selection.stored_responses import store_files, stored_responses
+    from recipes.selection.tally import Tally
+    from recipes.setup.command_line import parse_options
+    from rl.examples.intake import judged_examples
+    from rl.examples.text_judge import TextJudge
+    from rl.learning.learner import Learner
+    from rl.learning.model_loading import load_model
+    from rollout.chat import Chat, load_tokenizer
+    from tests.recipes.selection.written_store import PLAIN, R, group_of, problem_of, write_store
+
+    given = parse_options(Config, ["--model", str(model_folder), "--no-chat-template", "--system-prompt", "Add."], name="iterate")
+    source = replace(PLAIN, system_prompt="Add.")
+    store = write_store(tmp_path / "store", [group_of(problem_of("1+1=", "2"), [("2", R)])], source=source)
+    [response] = labelled(stored_responses(store_files([store])), Pairing(format="kto"), Tally("rows"))
+
+    def chat(system: str) -> Chat:
+        return Chat(load_tokenizer(str(model_folder)), system_prompt=system, use_template=False)
+
+    rows = [("1", labelled_row(response))]
+    [[taught]] = judged_examples(rows, chat(_of_reward(given, 1).system_prompt), source="rows", kind="label").units
+    judge = TextJudge(Learner(load_model(str(model_folder)), device="cpu"), chat(given.system_prompt))
+    assert list(taught.tokens) == list(judge._example("1+1=", "2").tokens)
+
+
 def test_a_round_without_pairs_says_why(model_folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "never.py").write_text("def right(problem, response):\n    return False\n")
     asked = words(model_folder, data, tmp_path / "run")

@@ -28,6 +28,15 @@ def test_a_course_adds_up_what_was_spent(tmp_path):
     assert [(p.steps, p.tokens, p.seconds, p.accuracy) for p in curve.points] == [(0, 0, 0, 0.1), (1, 30, 2, 0.2), (2, 60, 4, 0.4)]
 
 
+def test_groups_that_dynamic_sampling_replaced_were_sampled_too(tmp_path):
+    folder = run_of(tmp_path / "a", [0.1, 0.2])
+    (folder / "config.json").write_text(json.dumps({"options": {"algorithm": {"name": "dapo"}, "completions_per_problem": 5}}))
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines[1]["groups_replaced"] = 3  # length is the mean over all that was sampled
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+    assert read_curve(folder).points[-1].tokens == 3.0 * (10 + 3 * 5)
+
+
 def test_one_seed_has_the_interval_of_its_problems_and_several_that_of_their_mean(tmp_path):
     alone = summarised([read_curve(run_of(tmp_path / "a", [0.1, 0.5]))])[0]
     assert (alone.seeds, alone.before, alone.after, alone.low, alone.high) == (1, 0.1, 0.5, 0.4, 0.6)
