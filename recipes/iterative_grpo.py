@@ -30,7 +30,7 @@ from recipes.training import reward_model, rounds, sample
 from recipes.training.rounds import Numbers, Rounds
 from rollout.interruption import interruptible
 from verifiers.atomic_files import atomic_path
-from verifiers.input_error import InputError, missing_place
+from verifiers.input_error import InputError, first_line, missing_place
 from verifiers.rewards.reward_text import split_weight
 
 
@@ -297,7 +297,11 @@ def _mix(config: Config, run: Rounds, number: int) -> None:
 
 
 def _rows(path: Path) -> list[str]:
-    return path.read_text(encoding="ascii").splitlines(keepends=True)
+    """Raises InputError for a round's rows that are gone or damaged."""
+    try:
+        return path.read_text(encoding="ascii").splitlines(keepends=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}, which a later round learns from again, cannot be read ({first_line(error)}); restore it") from error
 
 
 if __name__ == "__main__":

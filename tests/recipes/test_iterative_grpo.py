@@ -15,6 +15,7 @@ from rl.learning.value_heads import FILE
 from rl.runs.run_folder import read_lines
 from tests.kills import killed_when
 from tests.progress_lines import without_progress
+from verifiers.input_error import InputError
 
 PROBLEMS = 4
 
@@ -194,6 +195,22 @@ def test_weights_of_data_and_a_head_of_another_width_are_refused_before_anything
         assert main(asked) == 2
         assert line in without_progress(capsys.readouterr().err)
         assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("damage", [None, b"\xff\xfe"])
+def test_an_earlier_rounds_rows_that_are_gone_or_damaged_are_one_line(damage: bytes | None, tmp_path: Path) -> None:
+    from recipes.iterative_grpo import Config, _mix
+    from recipes.training.rounds import Rounds
+    from rl.runs.run_folder import RunFolder
+
+    for number in (1, 2):
+        (tmp_path / f"round-0{number}").mkdir()
+        (tmp_path / f"round-0{number}" / "pairs.jsonl").write_text('{"prompt": "1"}\n')
+    earlier = tmp_path / "round-01" / "pairs.jsonl"
+    earlier.write_bytes(damage) if damage else earlier.unlink()
+    with pytest.raises(InputError, match=r"round-01/pairs.jsonl, which a later round learns from again, cannot be read") as caught:
+        _mix(Config(), Rounds(RunFolder(tmp_path)), 2)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_reward_model_learns_the_very_tokens_that_it_judges(model_folder: Path, tmp_path: Path) -> None:
