@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.compare.answers import SAMPLES, said
-from benchmarks.compare.contest import BESIDE, CONTROL, METHODS, ORDER, SELECTIONS, START, sums
+from benchmarks.compare.contest import BESIDE, CONTROL, METHODS, ORDERS, SELECTIONS, START, sums
 from benchmarks.compare.intervals import difference, over_seeds, verdict
 from benchmarks.compare.picture import draw
 from benchmarks.parts import ended
 from benchmarks.recipe.methods import Missing, store, trained
 from benchmarks.recipe.worlds import World
-from rl.runs.run_folder import write_json
+from verifiers.atomic_files import write_json
 
 STORE = "store"
 Found = dict[str, dict[str, Any]]
@@ -133,7 +133,8 @@ def main() -> int:
             (folder / f"seed-{seed}").mkdir(parents=True, exist_ok=True)
             results[seed] = measured(folder / f"seed-{seed}", seed, methods)
     rows = rows_of(results, methods)
-    order, told = pairs_of(results, [(later, earlier) for earlier, later in pairwise(ORDER)]), pairs_of(results, BESIDE)
+    order = pairs_of(results, [(later, earlier) for names in ORDERS for earlier, later in pairwise(names)])
+    told = pairs_of(results, BESIDE)
     print(markdown(results, rows, told))
     if given.plot:
         draw(rows, given.plot)

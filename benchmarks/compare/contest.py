@@ -19,6 +19,7 @@ BUDGET = 7680
 """Completions."""
 SELECTIONS = ("sft", "pairs")
 ONLINE = ("--problems-per-step", "32", "--completions-per-problem", "8", "--steps", "30")
+SMALL_STEPS = ("--problems-per-step", "8", "--completions-per-problem", "8", "--steps", "120")  # as many updates as a round of RFT makes
 BY_MODEL = ("--problems-per-step", "16", "--completions-per-problem", "8")  # GRPO by a reward model: half the budget in as many steps
 LORA = ("--tune", "lora", "--max-grad-norm", "0.3")
 
@@ -96,6 +97,16 @@ def with_adapter(method: Method) -> Method:
     return steps
 
 
+def in_small_steps(algorithm: str) -> Method:
+    """The online loop with four times as many updates, each on a quarter of the completions; all at one rate."""
+    method = by_steps if algorithm == "grpo-ps" else online(algorithm)
+
+    def steps(world: World, folder: Path, run: Path) -> Steps:
+        return method(replace(world, online=SMALL_STEPS, own={**world.own, algorithm: ("--lr", "1e-4")}), folder, run)
+
+    return steps
+
+
 START, CONTROL = "start", "SFT, more of the start's data"
 METHODS: Mapping[str, Method] = {
     CONTROL: more_of_the_start,
@@ -112,11 +123,17 @@ METHODS: Mapping[str, Method] = {
     "GRPO, iterative": iterated(2),
     "LoRA: GRPO, outcome": with_adapter(online("grpo")),
     "LoRA: PPO, adapter": with_adapter(ppo("adapter")),
+    "120 updates: online RFT": in_small_steps("raft"),
+    "120 updates: GRPO, outcome": in_small_steps("grpo"),
+    "120 updates: GRPO, process": in_small_steps("grpo-ps"),
 }
-ORDER = ("RFT, 2 rounds", "online RFT", "GRPO, outcome", "GRPO, process")
+ORDERS = (
+    ("RFT, 2 rounds", "online RFT", "GRPO, outcome", "GRPO, process"),
+    ("RFT, 2 rounds", "120 updates: online RFT", "120 updates: GRPO, outcome", "120 updates: GRPO, process"),
+)
 """Each better than the one before, as DeepSeekMath has it (arXiv:2402.03300, figure 5); the last at least as good."""
 BESIDE: tuple[tuple[str, str], ...] = (
-    *((later, earlier) for earlier, later in pairwise(ORDER)),
+    *((later, earlier) for order in ORDERS for earlier, later in pairwise(order)),
     ("SFT, store", CONTROL),
     ("PPO, trunk", "GRPO, outcome"),
     ("PPO, separate", "GRPO, outcome"),
