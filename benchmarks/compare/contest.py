@@ -43,7 +43,7 @@ def sums(folder: Path, seed: int) -> World:
             "sft": ("--lr", "3e-4", "--epochs", "4", "--examples-per-step", "32"),
             "rft": ("--lr", "3e-4", "--epochs", "4", "--examples-per-step", "32", "--examples", "latest", *once),
             "dpo": ("--lr", "2e-5", "--epochs", "2", "--examples-per-step", "32"),
-            "orpo": ("--lr", "3e-4", "--epochs", "2", "--examples-per-step", "32", "--nll-mean", "token"),
+            "orpo": ("--lr", "3e-4", "--epochs", "4", "--examples-per-step", "32", "--nll-mean", "token"),
             "raft": ("--lr", "2e-4"),
             **dict.fromkeys(("grpo", "grpo-ps", "ppo"), ("--lr", "1e-4")),
             "iterate": ("--lr", "1e-4", "--kl-coef", "0.04", "--reward-lr", "3e-4", "--reward-epochs", "2"),
