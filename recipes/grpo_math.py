@@ -132,6 +132,7 @@ def train(
             config = with_engine(config)
             problems, held_out = (list(given.problems), list(given.held_out)) if given else load_data(config)
             from recipes.actors.critics import check_critic, make_critic, write_critic
+            from recipes.actors.policies import check_policy_workers, make_policy
             from recipes.actors.teachers import check_teacher, make_teacher
             from recipes.setup import online  # torch and transformers: only once the cheap mistakes are ruled out
 
@@ -140,6 +141,7 @@ def train(
             source = start_of(config)
             lora = starting_point.lora_of(config, source)
             check_critic(config, adapted=lora is not None)
+            check_policy_workers(config, source)
             chat, context = load_chat(config)
             check_teacher(config, chat)
             problems = online.check_prompts(problems, chat, config, context, skip=config.skip_long_prompts)
@@ -159,7 +161,8 @@ def train(
             heavy: dict[str, Any] = {
                 "dtype": config.dtype, "attention": config.attention, "gradient_checkpointing": config.gradient_checkpointing,
             }  # fmt: skip
-            policy, reference = online.make_policy(config, source, algorithm=algorithm, lora=lora, **heavy)
+            policy, reference = make_policy(config, source, algorithm=algorithm, lora=lora, **heavy)
+            opened.callback(policy.close)
             critic = make_critic(config, policy, source, **heavy)
             from rl.evaluation.accuracy import evaluate, evaluation_metrics
 
@@ -181,7 +184,7 @@ def train(
         print(online.summary(outcome, folder), file=sys.stderr)
         if outcome.stopped:
             return exit_code()
-        hand_over(policy, chat)
+        hand_over(policy.alone(), chat)
         write_critic(folder.path, critic)
         write_final(folder.path, policy, chat.tokenizer)
     return 0

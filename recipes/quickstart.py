@@ -73,12 +73,14 @@ def run(config: Config) -> int:
     began = time.monotonic()
     with watched("loading torch and making the problems"):
         from recipes.actors.critics import check_critic, make_critic
+        from recipes.actors.policies import check_policy_workers, make_policy
         from recipes.setup import arithmetic, online
         from rollout.chat import Chat
 
         online.check_place(config)
         algorithm = online.algorithm_of(config)
         check_critic(config, adapted=False)
+        check_policy_workers(config)
         problems, held_out = load_data(config)
         chat = Chat(arithmetic.make_tokenizer())
     with interruptible(), online.verifier_pool(config, problems) as pool, online.open_run(config, [*problems, *held_out]) as folder:
@@ -87,10 +89,11 @@ def run(config: Config) -> int:
             begun = stage("the warm start", f"nothing was learnt yet; --resume {folder.path} begins it again")
             with begun, watched("warm start: learning from written solutions"):
                 warm_start(config, start, problems, chat, pool.verify_many)
-        policy, reference = online.make_policy(config, str(start), algorithm=algorithm)
+        policy, reference = make_policy(config, str(start), algorithm=algorithm)
         critic = make_critic(config, policy, str(start))
         longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
-        with closing(make_engine(config, policy=policy, chat=chat, max_sequences=MAX_SEQUENCES, longest=longest)) as engine:
+        sampler = make_engine(config, policy=policy, chat=chat, max_sequences=MAX_SEQUENCES, longest=longest)
+        with closing(policy), closing(sampler) as engine:
             player = online.make_player(config, engine, chat, pool.verify_many)
             outcome = online.train_online(
                 config, name=word_of(type(config.algorithm)).upper(), run=folder, algorithm=algorithm, policy=policy,

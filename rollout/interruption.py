@@ -32,6 +32,8 @@ class _State:
     whole: int = 0
     number: int = signal.SIGINT
     """Which signal it was."""
+    failure: Exception | None = None
+    """What somebody who watches has seen, for the main thread to raise."""
 
 
 _state = _State()
@@ -44,6 +46,7 @@ def interruptible() -> Iterator[None]:
         yield
         return
     _state.installed, _state.asked, _state.seen, _state.whole, _state.number = True, None, False, 0, signal.SIGINT
+    _state.failure = None
     before = {number: signal.signal(number, _handle_signal) for number in SIGNALS}
     try:
         yield
@@ -80,10 +83,18 @@ def uninterrupted() -> Iterator[None]:
 
 def raise_if_interrupted() -> None:
     """Raises Interrupted if the run was asked to stop and nobody has dealt with it; in any other thread than the main one, always then."""
+    if _state.failure is not None and threading.current_thread() is threading.main_thread() and not (_state.seen or _state.whole):
+        failure, _state.failure = _state.failure, None
+        raise failure
     if _state.asked is None:
         return
     if threading.current_thread() is not threading.main_thread() or not (_state.seen or _state.whole):
         raise Interrupted
+
+
+def fail(error: Exception) -> None:
+    """For a thread that watches over something: the main thread raises `error` where it would hear of a signal."""
+    _state.failure = error
 
 
 def exit_code() -> int:

@@ -173,7 +173,7 @@ ROOMS = {
     ),
     "rollout.engines": Room(
         "transformers, vLLM here and behind a server, Ray, and one without a model",
-        "hf_engine policy_tensors ray_engines served_scores vllm_engine vllm_server",
+        "hf_engine policy_tensors ray_engines replica served_scores vllm_engine vllm_server",
         "rollout .modules",
     ),
     "rollout.tools": Room(
@@ -191,6 +191,11 @@ ROOMS = {
         "adapters critic kept_scores learner model_loading policy reference schedule scoring starting_model teacher token_terms "
         "update_stats value_heads",
         ".objectives rollout rollout.engines rollout.modules",
+    ),
+    "rl.workers": Room(
+        "the learner over many processes: a part of everything in each, and the driver's stand-in for them",
+        "local_workers policy_workers sharded_learner",
+        ".learning .objectives rollout rollout.engines",
     ),
     "rl.interpolation": Room(
         "models to one plain model: adapters merged; spherical and straight means of what several learnt, TIES, DARE, part of the way back",
@@ -231,8 +236,8 @@ ROOMS = {
     ),
     "recipes.actors": Room(
         "who acts beside the policy: engines, critics, teachers",
-        "critics engines same_tokenizer teachers",
-        ".setup .spelling rl.learning rl.loop rollout rollout.engines",
+        "critics engines policies same_tokenizer teachers",
+        ".setup .spelling rl.learning rl.loop rl.objectives rl.workers rollout rollout.engines",
     ),
     "recipes.selection": Room(
         "stored rollouts to training data: `reckon data`",

@@ -77,7 +77,9 @@ def make_engine(options: Options, *, policy: "Policy", chat: "Chat", max_sequenc
             raise InputError(f"{server.url} has --max-model-len {server.max_model_len} and the run needs {longest}; start it with that")
         engine = server
     else:
-        engine = _factory(chosen, chat, max_sequences=max_sequences, longest=longest, copy=bool(options.ahead))()
+        # a policy elsewhere leaves a module on the CPU; a GPU samples from a copy of that
+        copy = bool(options.ahead) or policy.device.type != next(policy.model.parameters()).device.type
+        engine = _factory(chosen, chat, max_sequences=max_sequences, longest=longest, copy=copy)()
     engine.load_policy(policy.weights(), policy.version)
     return engine
 

@@ -235,14 +235,18 @@ def make_policy(
     algorithm: Algorithm,
     lora: Lora | None = None,
     attention: str | None = None,
+    made: Callable[..., Policy] = Policy,
     **settings: Any,
 ) -> tuple[Policy, Reference | None]:
-    """The policy that the options describe, of a place as `--model` has it, and what its KL is measured against; `settings`: Policy's."""
+    """The policy that the options describe, of a place as `--model` has it, and what its KL is measured against; `settings`: Policy's.
+
+    `made`: what is called with the model and them instead of Policy.
+    """
     source = find_model(model) if isinstance(model, str) else model
     with watched(f"loading {source.in_words()}"):
         loaded = with_attention(source.load_model(settings.get("dtype", "fp32"), lora=lora is not None), attention)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
-    policy = Policy(
+    policy = made(
         loaded,
         lora=lora,
         value_head=trunk_head(options),

@@ -43,7 +43,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
         COUNT,
     ),
     **dict.fromkeys(
-        ("warmup", "eval_every", "held_out", "reward_held_out",
+        ("warmup", "eval_every", "held_out", "policy_workers", "reward_held_out",
          "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low",
          "clip_high", "process_weight", "outcome_weight", "critic_warmup", "critic_clip", "length_adaptive"),
         NOT_NEGATIVE,
@@ -96,6 +96,8 @@ class Options:
     """Tokens of a completion at most."""
     temperature: float = 1.0
     """Sampling temperature; log-probabilities are at the same temperature everywhere."""
+    policy_workers: int = 0
+    """Cut the policy over so many processes of this machine (FSDP2), one a GPU where there are any; 0: it is in this process."""
 
     engine: Engine = Auto()
     """What samples: vllm; server (a running vLLM server); hf (transformers' generate, from the policy in place); ray (several of vllm or

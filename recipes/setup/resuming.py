@@ -20,7 +20,7 @@ from verifiers.input_error import InputError
 
 MAY_CHANGE = frozenset(
     {
-        *("tokens_per_micro_batch", "gradient_checkpointing", "attention", "packing", "tools_at_once"),  # memory
+        *("tokens_per_micro_batch", "gradient_checkpointing", "attention", "packing", "tools_at_once", "policy_workers"),  # memory
         *("max_sequences", "engine"),  # other draws, of the same distribution
         *("steps", "rounds", "eval_every", "checkpoint_every"),
         *("track", "workers", "deadline"),

@@ -6,11 +6,13 @@ is off everywhere: the sampler has none, and the two must agree.
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -29,7 +31,11 @@ from rollout.progress import in_progress
 
 STEPS_BEFORE_GIVING_UP = 3
 VALUE_HEAD = "value_head.weight"
+TRAINER_FILE = "trainer.pt"
+PARTS = "optimizer"
+"""Folder of the optimiser's state where many processes write it."""
 HEAD_FILE = "value_head.safetensors"
+T = TypeVar("T")
 
 
 class Diverged(RuntimeError):
@@ -85,15 +91,18 @@ class Learner:
         self.autocast = "bfloat16" if dtype == "bf16" else None
         self.settings = optimizer or Optimizer()
         prepare_model(self.model, gradient_checkpointing=gradient_checkpointing)
-        self.trainable: dict[str, nn.Parameter] = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
-        fields = {key: value for key, value in asdict(self.settings).items() if key != "max_grad_norm"}
-        self.optimizer = torch.optim.AdamW(list(self.trainable.values()), lr=0.0, **fields)
+        self._take_what_trains()
         self.token_terms = TokenTerms(self.model)
         if value_head:
             self._add_value_head(value_head)
         self.layout: LayoutName = layout if self.token_terms.allows(layout) else "padded"
         self.version = 0
         self.skipped_in_a_row = 0
+
+    def _take_what_trains(self) -> None:
+        self.trainable: dict[str, nn.Parameter] = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        fields = {key: value for key, value in asdict(self.settings).items() if key != "max_grad_norm"}
+        self.optimizer = torch.optim.AdamW(list(self.trainable.values()), lr=0.0, **fields)
 
     def _add_value_head(self, wanted: "ValueHead") -> None:
         """All zero, so that it begins without an opinion and depends on no random number."""
@@ -132,20 +141,21 @@ class Learner:
 
     def look(self, batch: Batch, terms: Collection[str]) -> Terms:
         """Terms of the masked tokens, without gradient."""
+        return self._over(batch, self._plan_of_look(batch), terms)
+
+    def _plan_of_look(self, batch: Batch) -> list[Int[Tensor, "..."]]:
+        """Micro-batches of the sequences with a masked token; without gradient there is room for twice as many tokens."""
         rows = (trained(batch) > 0).nonzero().squeeze(1)
-        plan = micro_batches(batch.lengths, rows, 2 * self.tokens_per_micro_batch, packed=self.layout == "packed")
-        return self._over(batch, plan, terms)
+        return micro_batches(batch.lengths, rows, 2 * self.tokens_per_micro_batch, packed=self.layout == "packed")
 
     def top(self, batch: Batch, count: int, *, below: int | None = None) -> tuple[Int[Tensor, "N K"], Float[Tensor, "N K1"]]:
         """The `count` most likely ids in place of each masked token, and their log-probabilities, then that of all others; 0 elsewhere."""
-        rows = (trained(batch) > 0).nonzero().squeeze(1)
-        plan = micro_batches(batch.lengths, rows, 2 * self.tokens_per_micro_batch, packed=self.layout == "packed")
         ids = torch.zeros(len(batch.tokens), count, dtype=torch.long)
         values = torch.zeros(len(batch.tokens), count + 1, dtype=self._dtype)
-        for part in plan:
+        for part in self._plan_of_look(batch):
             raise_if_interrupted()
-            with self._autocast():
-                found = self.token_terms.top(batch.take(part).to(self.device), count, layout=self.layout, below=below)
+            given = batch.take(part).to(self.device)
+            found = self._within(partial(self.token_terms.top, given, count, layout=self.layout, below=below))
             places = batch.places(part)
             ids[places], values[places] = (each.cpu() for each in found)
         return ids, values
@@ -177,8 +187,12 @@ class Learner:
         return torch.autocast(self.device.type, getattr(torch, self.autocast)) if self.autocast else nullcontext()
 
     def _forward(self, part: Batch, *, terms: Collection[str] = (), watches: Collection[str] = ()) -> Terms:
+        return self._within(partial(self.token_terms, part, layout=self.layout, terms=terms, watches=watches))
+
+    def _within(self, run: Callable[[], T]) -> T:
+        """One use of the model, whatever part of it is called."""
         with self._autocast():
-            return self.token_terms(part, layout=self.layout, terms=terms, watches=watches)
+            return run()
 
     # --- learning ---
 
@@ -221,7 +235,7 @@ class Learner:
         self.model.train()
         for rows in plan:
             raise_if_interrupted()
-            loss = self._loss(batch.take(rows).to(self.device), _weight_of(weight, batch, rows, objective), objective, stats)
+            loss = self._loss(batch.take(rows).to(self.device), weight_of(weight, batch, rows, objective), objective, stats)
             stats.loss += loss.item()
             yield rows, loss
 
@@ -248,12 +262,12 @@ class Learner:
 
     def _step(self, stats: UpdateStats, lr: float) -> None:
         gradients = [p.grad for p in self.trainable.values() if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
+        norm = self._total_norm(gradients)
         stats.grad_norm = float(norm)
         if not (math.isfinite(stats.loss) and math.isfinite(stats.grad_norm)):
             self._skip_step(stats)  # before clipping, which would spread one tensor's nan over all
             return
-        nn.utils.clip_grads_with_norm_(self.trainable.values(), self.settings.max_grad_norm, norm)
+        self._clip(norm)
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         self.optimizer.step()
@@ -262,8 +276,14 @@ class Learner:
         self.skipped_in_a_row = 0
         stats.updates = 1
 
+    def _total_norm(self, gradients: list[Tensor]) -> Float[Tensor, ""]:
+        return nn.utils.get_total_norm(gradients)
+
+    def _clip(self, norm: Float[Tensor, ""]) -> None:
+        nn.utils.clip_grads_with_norm_(self.trainable.values(), self.settings.max_grad_norm, norm)
+
     def _skip_step(self, stats: UpdateStats) -> None:
-        broken = [name for name, p in self.trainable.items() if p.grad is not None and not torch.isfinite(p.grad).all()]
+        broken = [name for name, p in self.trainable.items() if p.grad is not None and not self.holds(_is_finite, p.grad)]
         self.optimizer.zero_grad(set_to_none=True)
         stats.skipped = 1
         self.skipped_in_a_row += 1
@@ -276,6 +296,28 @@ class Learner:
                 f"{stats.grad_norm}, learning rate {stats.lr:g}, policy version {self.version}; gradients not finite in {where}. "
                 "Lower the learning rate or the precision's risk (fp32), and look at the last rollouts of the run."
             )
+
+    # --- what its parameters are, where a copy of them is kept; a learner of many processes holds a part of each ---
+
+    writes = True
+    """Whether it is this process that writes files of one piece."""
+
+    def exchange(self, parameter: nn.Parameter, other: Tensor) -> Tensor:
+        """Puts other values into a parameter. Returns those that it had."""
+        parameter.data, other = other, parameter.data
+        return other
+
+    def holds(self, test: Callable[[Tensor], bool], tensor: Tensor) -> bool:
+        """Whether a test that holds of a tensor where it does of all its parts holds of one of the parameters' kind."""
+        return test(tensor)
+
+    def whole(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Tensors of the parameters' kind, as they are written."""
+        return tensors
+
+    def own_part(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """What `whole` gave, named as what trains, as tensors of the parameters' kind."""
+        return tensors
 
     # --- on disk ---
 
@@ -297,7 +339,7 @@ class Learner:
         if VALUE_HEAD in self.trainable:
             self.save_head(folder / "model")
         state = {"optimizer": self.optimizer.state_dict(), "version": self.version, "skipped": self.skipped_in_a_row}
-        torch.save(state, folder / "trainer.pt")
+        torch.save(state, folder / TRAINER_FILE)
 
     def checkpoint_bytes(self) -> int:
         """About what `save` writes: what trains (a LoRA) or the whole model, and two moments of what trains."""
@@ -320,11 +362,33 @@ class Learner:
                 raise ValueError(f"its weights are not this model's ({len(lost)} differ, first {lost[0]})")
             self.model.load_state_dict(saved.state_dict())
         # to the CPU: the optimiser moves its moments to the parameters and leaves its counters there, where reading them waits for no GPU
-        state = torch.load(folder / "trainer.pt", map_location="cpu", weights_only=True)
+        state = torch.load(folder / TRAINER_FILE, map_location="cpu", weights_only=True)
+        if (folder / PARTS).is_dir():
+            state["optimizer"] = self._moments_in_parts(folder / PARTS, state)
         self._require_own(state)
         self._load_head(folder / "model" / HEAD_FILE)
         self.optimizer.load_state_dict(state["optimizer"])
         self.version, self.skipped_in_a_row = state["version"], state["skipped"]
+
+    def _moments_in_parts(self, folder: Path, state: Any) -> dict[str, Any]:
+        """The optimiser's state as many processes wrote it, each its parts, by torch.distributed.checkpoint; read by any number."""
+        from torch import distributed
+        from torch.distributed import checkpoint
+
+        steps = state["steps"]
+        if steps and steps.keys() != self.trainable.keys():
+            raise ValueError(f"{TRAINER_FILE} is another policy's")
+        kinds = ("exp_avg", "exp_avg_sq")
+        moments = {f"{kind}.{name}": torch.zeros_like(self.trainable[name]) for name in steps for kind in kinds}
+        if moments:
+            alone = not (distributed.is_available() and distributed.is_initialized())
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "torch.distributed is disabled")  # it is
+                checkpoint.load(moments, storage_reader=checkpoint.HuggingFaceStorageReader(str(folder)), no_dist=alone)
+        found = [
+            {"step": torch.tensor(step)} | {kind: moments[f"{kind}.{name}"].detach() for kind in kinds} for name, step in steps.items()
+        ]
+        return {"state": dict(enumerate(found)), "param_groups": self.optimizer.state_dict()["param_groups"]}
 
     def _load_head(self, file: Path) -> None:
         from safetensors.torch import load_file
@@ -346,11 +410,15 @@ class Learner:
                 raise ValueError("trainer.pt is another policy's")
 
 
-def _weight_of(weight: Tensor, batch: Batch, rows: Int[Tensor, "R"], objective: Objective) -> Tensor:
+def weight_of(weight: Tensor, batch: Batch, rows: Int[Tensor, "R"], objective: Objective) -> Tensor:
     """What the units of some sequences count: [N] or [U] of the whole step to that of a part."""
     if len(weight) == len(batch.tokens):
         return weight[batch.places(rows)]
     return weight[rows.reshape(-1, objective.rows_per_unit)[:, 0] // objective.rows_per_unit]
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
 
 
 def require_same(own: Mapping[str, Tensor], given: Mapping[str, Tensor], what: str) -> None:

@@ -17,6 +17,13 @@ class Policy(Learner):
     def weights(self) -> PolicyWeights:
         return PolicyWeights(self.model, self.autocast)
 
+    def alone(self) -> "Policy":
+        """The policy as one of this process."""
+        return self
+
+    def close(self) -> None:
+        """Give back what other processes hold of it."""
+
     def score_sequences(self, sequences: Sequence[Sequence[int]], *, temperature: float = 1.0) -> list[list[float]]:
         """Log-probability of each token given those before it, 0.0 for the first: what an engine's `score` must agree with."""
         masks = [[place > 0 for place in range(len(sequence))] for sequence in sequences]

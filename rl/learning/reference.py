@@ -4,7 +4,7 @@ Small objects, swapped whole. The adapter switched off needs no second model in 
 learner of its own that nobody updates.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -90,7 +90,7 @@ class FrozenCopy:
     def _swap(self) -> None:
         with uninterrupted():
             for name, parameter in self.learner.trainable.items():
-                parameter.data, self.shadow[name] = self.shadow[name], parameter.data
+                self.shadow[name] = self.learner.exchange(parameter, self.shadow[name])
 
     def reset(self) -> None:
         for name, parameter in self.learner.trainable.items():
@@ -101,7 +101,12 @@ class FrozenCopy:
 
     def save(self, folder: Path) -> None:
         if self.kept:
-            torch.save({"shadow": self.shadow}, folder / "reference.pt")
+            self._write(folder, {})
+
+    def _write(self, folder: Path, facts: Mapping[str, int]) -> None:
+        whole = self.learner.whole(self.shadow)
+        if self.learner.writes:
+            torch.save({"shadow": whole, **facts}, folder / "reference.pt")
 
     def load(self, folder: Path) -> None:
         path = folder / "reference.pt"
@@ -111,7 +116,7 @@ class FrozenCopy:
             return
         saved = torch.load(path, map_location=self.learner.device, weights_only=True)["shadow"]
         require_same(self.shadow, saved, "the reference")
-        self.shadow, self.kept = saved, True
+        self.shadow, self.kept = dict(self.learner.own_part(saved)), True
 
     def checkpoint_bytes(self) -> int:
         return sum(tensor.numel() * tensor.element_size() for tensor in self.shadow.values()) if self.kept else 0
@@ -142,7 +147,7 @@ class Renewed(FrozenCopy):
             self.reset()
 
     def save(self, folder: Path) -> None:
-        torch.save({"shadow": self.shadow, "updates": self.updates}, folder / "reference.pt")
+        self._write(folder, {"updates": self.updates})
 
     def load(self, folder: Path) -> None:
         super().load(folder)
@@ -181,4 +186,5 @@ def initial_reference(learner: Learner) -> Reference:
 
 def _changes_nothing(learner: Learner) -> bool:
     """Whether the adapter is fresh: its B is 0 everywhere."""
-    return all(not p.any() for name, p in learner.trainable.items() if "lora_B" in name or "lora_embedding_B" in name)
+    grown = [p for name, p in learner.trainable.items() if "lora_B" in name or "lora_embedding_B" in name]
+    return all(learner.holds(lambda part: not part.any(), p) for p in grown)

@@ -185,11 +185,11 @@ def surrogate(
     such tokens out anyway. A step of none but these is no step: AdamW would go on by its momentum.
     """
     alone = (kl is None and not entropy_coef) or weight is taught_token_mean
-    measures: dict[str, MeasureFn] = {
-        "entropy_trained": lambda terms, batch: terms["entropy"],
+    measures: dict[str, MeasureFn] = {  # functions with names of their own, which other processes find by them
+        "entropy_trained": _entropy,
         "clipped_share": partial(clipped_tokens, token_loss=token_loss),
         "sampler_kl": sampler_kl,
-        "sampler_max_gap": lambda terms, batch: _sampler_gap(terms, batch).abs(),
+        "sampler_max_gap": _sampler_distance,
         **({"kl_reference": kl} if kl else {}),
         **getattr(token_loss, "measures", {}),
     }
@@ -207,6 +207,14 @@ def surrogate(
 def without_advantage(batch: Batch) -> Bool[Tensor, "B"]:
     """Sequences none of whose trained tokens has an advantage: where nothing else teaches, their gradient is exactly 0."""
     return trained(batch, batch.mask & (batch.column("advantage") != 0)) == 0
+
+
+def _entropy(terms: Terms, batch: Batch) -> Float[Tensor, "N"]:
+    return terms["entropy"]
+
+
+def _sampler_distance(terms: Terms, batch: Batch) -> Float[Tensor, "N"]:
+    return _sampler_gap(terms, batch).abs()
 
 
 def _sampler_gap(terms: Terms, batch: Batch) -> Float[Tensor, "N"]:

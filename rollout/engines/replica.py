@@ -65,13 +65,17 @@ class Replica:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.module: Any = None
 
+    def build(self, parcel: Parcel) -> None:
+        """The module that the parcel describes, whatever is in it: for tensors that come in several parcels of changes."""
+        self.module = _build_module(parcel).to(self.device)
+        quicken(self.module)
+
     def load(self, parcel: Parcel) -> PolicyWeights:
         """The replica with the parcel's tensors in it. Raises ValueError if the parcel does not fit the module."""
         if self.module is None:
             if parcel.config is None:
                 raise ValueError("the first parcel holds only changes; send a whole policy first")
-            self.module = _build_module(parcel).to(self.device)
-            quicken(self.module)
+            self.build(parcel)
         own = _state_tensors(self.module)
         missing = own.keys() - parcel.tensors.keys() if parcel.config is not None else set()
         unknown = parcel.tensors.keys() - own.keys()

@@ -1,0 +1,81 @@
+"""Where the policy lives: in this process, or cut over worker processes of this machine or of a Ray cluster, as `--policy-workers` says."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from recipes.setup import choices, online
+from recipes.setup.model_source import ModelInMemory, ModelSource, find_model
+from recipes.setup.online import critic_of
+from recipes.setup.options import Options
+from rl.learning.adapters import Lora
+from rl.learning.policy import Policy
+from rl.learning.reference import Reference
+from rl.objectives.algorithms import Algorithm
+from rollout.progress import watched
+from verifiers.input_error import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from rl.workers.sharded_learner import ShardedPolicy
+
+
+def check_policy_workers(options: Options, start: ModelSource | None = None) -> None:
+    """Raises InputError for what cannot be cut over processes. `start`: what the policy begins as, where that is known."""
+    if not options.policy_workers:
+        return
+    given = f"--policy-workers {options.policy_workers}"
+    if critic_of(options) is not None:
+        raise InputError(
+            f"{given}: a critic lives in the policy's own process; leave --policy-workers out, or take an algorithm without one"
+        )
+    if getattr(options, "teacher", ""):
+        raise InputError(f"{given}: a teacher lives in the policy's own process; leave --policy-workers out")
+    if isinstance(start, ModelInMemory):
+        raise InputError(f"{given}: a model in this program's memory is no other process's; save it and give its folder, or leave it out")
+    if not isinstance(options.engine, choices.Ray):
+        from torch.cuda import device_count
+
+        if 0 < device_count() < options.policy_workers:
+            raise InputError(f"{given}: this machine has {device_count()} GPUs; use at most so many, or --engine ray with a cluster")
+
+
+def make_policy(
+    options: Options, model: str | ModelSource, *, algorithm: Algorithm, lora: Lora | None = None, **settings: Any
+) -> tuple[Policy, Reference | None]:
+    """As `online.make_policy`. Whoever asks for it closes the policy. Raises InputError where workers cannot start."""
+    if not options.policy_workers:
+        return online.make_policy(options, model, algorithm=algorithm, lora=lora, **settings)
+    source = find_model(model) if isinstance(model, str) else model
+    check_policy_workers(options, source)
+    from rl.workers.local_workers import LocalWorkers
+    from rl.workers.policy_workers import PolicyWorkers, WorkersReference
+
+    build = partial(_rank_of, replace(options, policy_workers=0), source, lora=lora, settings=settings)
+    with watched(f"starting {options.policy_workers} policy workers, loading {source.in_words()}"):
+        workers = LocalWorkers(build, count=options.policy_workers)
+        try:
+            policy = PolicyWorkers(workers)
+        except BaseException:
+            workers.close()
+            raise
+    return policy, WorkersReference(workers) if algorithm.needs_reference else None
+
+
+def _rank_of(
+    options: Options,
+    source: ModelSource,
+    device: "torch.device",
+    asked_to_stop: Callable[[], bool],
+    *,
+    lora: Lora | None,
+    settings: dict[str, Any],
+) -> "tuple[ShardedPolicy, Reference | None]":
+    """In a worker: its part of the policy, and of the reference."""
+    from rl.workers.sharded_learner import ShardedPolicy
+
+    made = partial(ShardedPolicy, device=device, asked_to_stop=asked_to_stop)
+    found: Any = online.make_policy(options, source, algorithm=online.algorithm_of(options), lora=lora, made=made, **settings)
+    return found
