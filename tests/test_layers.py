@@ -194,7 +194,7 @@ ROOMS = {
     ),
     "rl.workers": Room(
         "the learner over many processes: a part of everything in each, and the driver's stand-in for them",
-        "local_workers policy_workers sharded_learner",
+        "local_workers policy_worker policy_workers ray_workers sharded_learner workers",
         ".learning .objectives rollout rollout.engines",
     ),
     "rl.interpolation": Room(
@@ -297,7 +297,7 @@ HEAVY = {"torch", "transformers", "vllm", "ray", "sympy", "datasets"}  # importi
 HEAVY_AT_TOP = {
     "torch": ("rl/", "rollout/"),
     "transformers": ("rollout/engines/hf_engine.py", "rl/learning/learner.py", "rl/learning/model_loading.py"),
-    "ray": ("rollout/engines/ray_engines.py",),
+    "ray": ("rl/workers/ray_workers.py", "rollout/engines/ray_engines.py"),
 }
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_MODULES = 500, 80, 15
 _HOSTS = (".com", ".org")

@@ -19,7 +19,9 @@ from verifiers.input_error import InputError
 if TYPE_CHECKING:
     import torch
 
+    from rl.workers.policy_worker import Build
     from rl.workers.sharded_learner import ShardedPolicy
+    from rl.workers.workers import Workers
 
 
 def check_policy_workers(options: Options, start: ModelSource | None = None) -> None:
@@ -50,18 +52,28 @@ def make_policy(
         return online.make_policy(options, model, algorithm=algorithm, lora=lora, **settings)
     source = find_model(model) if isinstance(model, str) else model
     check_policy_workers(options, source)
-    from rl.workers.local_workers import LocalWorkers
     from rl.workers.policy_workers import PolicyWorkers, WorkersReference
 
     build = partial(_rank_of, replace(options, policy_workers=0), source, lora=lora, settings=settings)
     with watched(f"starting {options.policy_workers} policy workers, loading {source.in_words()}"):
-        workers = LocalWorkers(build, count=options.policy_workers)
+        workers = _started(options, build)
         try:
             policy = PolicyWorkers(workers)
         except BaseException:
             workers.close()
             raise
     return policy, WorkersReference(workers) if algorithm.needs_reference else None
+
+
+def _started(options: Options, build: "Build") -> "Workers":
+    """Where the engines are: on Ray with them, else on this machine."""
+    if isinstance(options.engine, choices.Ray):
+        from rl.workers.ray_workers import RayWorkers
+
+        return RayWorkers(build, count=options.policy_workers, address=options.engine.address, beside=options.engine.count)
+    from rl.workers.local_workers import LocalWorkers
+
+    return LocalWorkers(build, count=options.policy_workers)
 
 
 def _rank_of(

@@ -97,7 +97,8 @@ class Options:
     temperature: float = 1.0
     """Sampling temperature; log-probabilities are at the same temperature everywhere."""
     policy_workers: int = 0
-    """Cut the policy over so many processes of this machine (FSDP2), one a GPU where there are any; 0: it is in this process."""
+    """Cut the policy over so many processes (FSDP2), one a GPU where there are any: of this machine, or with --engine ray of that cluster.
+    0: it is in this process. A memory setting."""
 
     engine: Engine = Auto()
     """What samples: vllm; server (a running vLLM server); hf (transformers' generate, from the policy in place); ray (several of vllm or

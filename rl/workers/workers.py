@@ -1,7 +1,7 @@
 """Calls to all ranks of a policy at once, and what becomes of a rank that does not answer: the protocol of both transports."""
 
 import signal
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from rl.workers.policy_worker import Answer
 from verifiers.input_error import InputError
@@ -16,6 +16,7 @@ class WorkerLost(InputError):
     """A worker died, fell silent or failed alone; the message says which. The others have been ended: they would wait for it for ever."""
 
 
+@runtime_checkable
 class Workers(Protocol):
     """N ranks somewhere."""
 

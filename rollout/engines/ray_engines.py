@@ -82,7 +82,7 @@ class RayEngines:
         if count < 1 or chunk < 1:
             raise InputError(f"{count} Ray engines with chunks of {chunk} prompts: both must be at least 1")
         self.chunk, self.timeout, self.max_deaths, self.tolerance = chunk, timeout, max_deaths, tolerance
-        self._started_ray = _connect_to_ray(address)
+        self._started_ray = connect_to_ray(address)
         have = ray.cluster_resources()
         gpus = (1 if have.get("GPU", 0) else 0) if gpus is None else gpus
         for kind, each in (("CPU", cpus), ("GPU", gpus)):
@@ -215,14 +215,15 @@ class RayEngines:
             self._replace_actor(number, deaths + 1, again)
 
 
-def _connect_to_ray(address: str | None) -> bool:
-    """Whether Ray was started here."""
+def connect_to_ray(address: str | None, *, cpus: int | None = None) -> bool:
+    """Whether Ray was started here; then with so many cores at least, in name. Raises InputError where it cannot be reached."""
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # actors without a GPU keep the environment as it is
+    named = {"num_cpus": max(cpus, os.cpu_count() or 1)} if cpus and address is None else {}
     try:
-        ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, **named, include_dashboard=False if address is None else None, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"the Ray cluster {address!r}" if address else "Ray on this machine"
         raise InputError(

@@ -88,7 +88,10 @@ def test_a_killed_worker_is_named_and_the_run_goes_on(
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [(["--algorithm", "ppo"], "a critic lives in the policy's own process"), (["--policy-workers", "-1"], "--policy-workers must be 0 or more")],
+    [
+        (["--algorithm", "ppo"], "a critic lives in the policy's own process"),
+        (["--policy-workers", "-1"], "--policy-workers must be 0 or more"),
+    ],
 )
 def test_what_cannot_be_cut_is_refused(arguments: list[str], given: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     plain = [word for word in arguments if word not in ("--kl-coef", "0.04")]
@@ -96,7 +99,9 @@ def test_what_cannot_be_cut_is_refused(arguments: list[str], given: list[str], s
     assert said in capsys.readouterr().err
 
 
-def test_more_workers_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_workers_than_gpus_are_refused(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     assert grpo_math(*arguments, "--policy-workers", "2") == 2
     assert "this machine has 1 GPUs" in capsys.readouterr().err
