@@ -3,7 +3,9 @@
 They write checkpoints, so every node must see the run's folder. Not covered: nodes need this package and the model installed.
 """
 
+import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,13 +17,14 @@ from ray.util.placement_group import PlacementGroup, placement_group, remove_pla
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from rl.workers.messages import packed, unpacked
-from rl.workers.policy_worker import Answer, Build, PolicyWorker, join_group
+from rl.workers.policy_worker import Answer, Build, PolicyWorker, join_group, sendable
 from rl.workers.workers import PATIENCE, TIMEOUT, WorkerLost, failed_alone, result_of
 from rollout.engines.ray_engines import connect_to_ray
-from rollout.interruption import raise_if_interrupted, uninterrupted
+from rollout.interruption import fail, raise_if_interrupted, uninterrupted
 from verifiers.input_error import InputError, first_line
 
 _GLANCE = 0.5
+_WATCH = 5.0
 _START = 120.0  # seconds that the cluster has to place the workers and to start their processes
 _COMPANY = 10.0
 
@@ -39,10 +42,16 @@ class _Actor:
             free.bind(("", 0))
             return ray.util.get_node_ip_address(), free.getsockname()[1]
 
+    def process(self) -> int:
+        return os.getpid()
+
     def build(self, rank: int, count: int, meet: str, timeout: float, recipe: bytes) -> bytes:
-        device = join_group(rank, count, meet, timeout=timeout)
-        build: Build = unpacked(recipe)
-        self.worker = PolicyWorker(build, device, lambda: self.given_up == self.current)
+        try:
+            device = join_group(rank, count, meet, timeout=timeout)
+            build: Build = unpacked(recipe)
+            self.worker = PolicyWorker(build, device, lambda: self.given_up == self.current)
+        except Exception as error:  # noqa: BLE001  # the driver raises it
+            return packed(Answer(0, "raised", sendable(error), (0, 0)))
         return packed(Answer(0, "done", None, (self.worker.policy.version, 0)))
 
     def answer(self, message: bytes) -> bytes:
@@ -73,6 +82,7 @@ class RayWorkers:
         self.count, self.patience, self.timeout = count, patience, timeout
         self.stamp = (0, 0)
         self._number, self._lost, self._actors = 0, "", list[Any]()
+        self._lock, self._closed = threading.Lock(), threading.Event()
         self._started_ray = connect_to_ray(address, cpus=count + beside)
         self._places: PlacementGroup | None = None
         try:
@@ -82,6 +92,12 @@ class RayWorkers:
         except BaseException:
             self.close()
             raise
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    @property
+    def pids(self) -> list[int]:
+        """On their nodes."""
+        return [int(pid) for pid in ray.get([actor.process.remote() for actor in self._actors])]
 
     def _begin(self, build: Build) -> None:
         try:
@@ -95,11 +111,30 @@ class RayWorkers:
 
     def call(self, name: str, *given: Any, **named: Any) -> Any:
         """See Workers."""
-        if not self._actors:
-            raise WorkerLost(self._lost or "the policy workers have been closed")
-        self._number += 1
-        message = ray.put(packed((self._number, name, given, named)))
-        return self._finish(self._number, [actor.answer.remote(message) for actor in self._actors], self.timeout)
+        with self._lock:
+            if not self._actors:
+                raise WorkerLost(self._lost or "the policy workers have been closed")
+            self._number += 1
+            message = ray.put(packed((self._number, name, given, named)))
+            return self._finish(self._number, [actor.answer.remote(message) for actor in self._actors], self.timeout)
+
+    def _watch(self) -> None:
+        """Between calls."""
+        while not self._closed.wait(_WATCH):
+            if not self._lock.acquire(blocking=False):
+                continue
+            try:
+                for rank, actor in enumerate(self._actors):
+                    pulse = actor.pulse.remote()
+                    if not ray.wait([pulse], timeout=self.patience)[0]:
+                        raise _silent(rank, self.patience)
+                    self._got(rank, lambda pulse=pulse: ray.get(pulse))
+            except WorkerLost as error:
+                self._lost = str(error)
+                self.close()
+                fail(error)
+            finally:
+                self._lock.release()
 
     def _finish(self, number: int, running: list[Any], seconds: float) -> Any:
         try:
@@ -158,9 +193,10 @@ class RayWorkers:
                 self._got(rank, lambda reference=reference: ray.get(reference))
                 pulses[rank] = self._actors[rank].pulse.remote(), time.monotonic()
             elif rank not in found and time.monotonic() - asked > self.patience:
-                raise WorkerLost(f"policy worker {rank} gave no sign for {self.patience:g} s; see Ray's logs")
+                raise _silent(rank, self.patience)
 
     def close(self) -> None:
+        self._closed.set()
         if ray.is_initialized():
             for actor in self._actors:
                 ray.kill(actor)
@@ -171,6 +207,10 @@ class RayWorkers:
         if self._started_ray and ray.is_initialized():
             ray.shutdown()
         self._started_ray = False
+
+
+def _silent(rank: int, seconds: float) -> WorkerLost:
+    return WorkerLost(f"policy worker {rank} gave no sign for {seconds:g} s; see Ray's logs")
 
 
 def _size() -> dict[str, float]:
