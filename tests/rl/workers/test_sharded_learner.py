@@ -197,9 +197,6 @@ def test_a_checkpoint_goes_on_with_another_number_of_ranks(kind, lora, tmp_path,
         assert_same_course(of_one, expected)
     policy, reference = with_average(kind, lora, Policy)
     assert_same_course(going_on(policy, "grpo", reference, tmp_path / "of_two"), expected)
-    other = make_policy("llama" if kind == "qwen2" else "qwen2", lora)
-    with pytest.raises(Exception, match=r"another policy|not this model|size mismatch"):
-        other.load(tmp_path / "of_two")
 
 
 @pytest.mark.slow
