@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from typing import Any
 
 from rl.workers.messages import packed, unpacked
 from rl.workers.policy_worker import Answer, Build, PolicyWorker, join_group, sendable
-from rl.workers.workers import PATIENCE, TIMEOUT, WorkerLost, ended_how, failed_alone, result_of
+from rl.workers.workers import PATIENCE, TIMEOUT, WorkerLost, ended_how, failed_alone, first_failure, result_of
 from rollout.interruption import fail, raise_if_interrupted, uninterrupted
 
 BEAT = 2.0
@@ -109,13 +110,14 @@ class LocalWorkers:
                         answer = unpacked(self._calls[rank].recv_bytes())
                         found |= {rank: answer} if answer.number == number else {}
             self._require_alive(waiting=[rank for rank in range(self.count) if rank not in found])
-            for answer in found.values():
-                if answer.kind == "raised":
-                    until = min(until, time.monotonic() + _COMPANY)
+            failed = first_failure(found)
+            if failed and number == 0:  # nothing is there yet that could be out of step
+                raise failed[1]
+            if failed:
+                until = min(until, time.monotonic() + _COMPANY)
             if time.monotonic() > until:
-                failed = next(((rank, answer) for rank, answer in found.items() if answer.kind == "raised"), None)
                 if failed:
-                    raise failed_alone(failed[0], failed[1].value, self._where(failed[0]))
+                    raise failed_alone(*failed, self._where(failed[0]))
                 rank = next(rank for rank in range(self.count) if rank not in found)
                 raise WorkerLost(f"policy worker {rank} did not answer within {seconds:g} s; {self._where(rank)}")
         return [found[rank] for rank in range(self.count)]
@@ -252,13 +254,15 @@ def serve(rank: int, count: int, folder: str, calls: Any, pulse: Any, recipe: by
     try:
         device = join_group(rank, count, f"file://{folder}/meeting", timeout=timeout)
         build: Build = unpacked(recipe)
-        worker = PolicyWorker(build, device, life.asked)
+        worker: PolicyWorker | None = PolicyWorker(build, device, life.asked)
         calls.send_bytes(packed(Answer(0, "done", None, (worker.policy.version, 0))))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # the driver raises it
+        traceback.print_exc()
         calls.send_bytes(packed(Answer(0, "raised", sendable(error), (0, 0))))
-        raise
+        worker = None  # the driver, which has the error, ends this process
     with suppress(EOFError, OSError):
         while True:
             number, name, given, named = unpacked(calls.recv_bytes())
+            assert worker is not None
             life.current = number
             calls.send_bytes(packed(worker.answer(number, name, given, named)))

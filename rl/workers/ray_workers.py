@@ -18,7 +18,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from rl.workers.messages import packed, unpacked
 from rl.workers.policy_worker import Answer, Build, PolicyWorker, join_group, sendable
-from rl.workers.workers import PATIENCE, TIMEOUT, WorkerLost, failed_alone, result_of
+from rl.workers.workers import PATIENCE, TIMEOUT, WorkerLost, failed_alone, first_failure, result_of
 from rollout.engines.ray_engines import connect_to_ray
 from rollout.interruption import fail, raise_if_interrupted, uninterrupted
 from verifiers.input_error import InputError, first_line
@@ -167,12 +167,14 @@ class RayWorkers:
                 rank = waited[reference]
                 found[rank] = self._got(rank, lambda reference=reference: unpacked(ray.get(reference)))
             self._feel(pulses, found)
-            failed = next(((rank, answer) for rank, answer in sorted(found.items()) if answer.kind == "raised"), None)
+            failed = first_failure(found)
+            if failed and self._number == 0:  # nothing is there yet that could be out of step
+                raise failed[1]
             if failed:
                 until = min(until, time.monotonic() + _COMPANY)
             if time.monotonic() > until:
                 if failed:
-                    raise failed_alone(failed[0], failed[1].value, "see Ray's logs")
+                    raise failed_alone(*failed, "see Ray's logs")
                 rank = min(set(range(self.count)) - found.keys())
                 raise WorkerLost(f"policy worker {rank} did not answer within {seconds:g} s; see Ray's logs")
         return [found[rank] for rank in range(self.count)]

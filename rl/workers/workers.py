@@ -1,6 +1,7 @@
 """Calls to all ranks of a policy at once, and what becomes of a rank that does not answer: the protocol of both transports."""
 
 import signal
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from rl.workers.policy_worker import Answer
@@ -39,6 +40,11 @@ def result_of(answers: list[Answer], where: str) -> Any:
     if raised:
         raise failed_alone(*raised[0], where)
     return answers[0].value
+
+
+def first_failure(answers: Mapping[int, Answer]) -> tuple[int, Exception] | None:
+    """(rank, error) of the first rank that raised, of those that have answered."""
+    return next(((rank, answers[rank].value) for rank in sorted(answers) if answers[rank].kind == "raised"), None)
 
 
 def failed_alone(rank: int, error: Exception, where: str) -> WorkerLost:

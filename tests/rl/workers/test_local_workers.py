@@ -23,14 +23,14 @@ from tests.rl.workers.test_sharded_learner import make_model
 
 
 class _Slow(ShardedPolicy):
-    """Passes of a tenth of a second; rank 1 alone refuses a batch of one sequence."""
+    """Passes of a tenth of a second; rank 1 alone refuses a batch of seven sequences."""
 
     def _within(self, run):
         time.sleep(0.1)
         return super()._within(run)
 
     def score(self, batch):
-        if self.rank == 1 and len(batch) == 1:
+        if self.rank == 1 and len(batch) == 7:
             raise RuntimeError("out of luck\nin detail")
         return super().score(batch)
 
@@ -83,7 +83,7 @@ def test_calls_errors_and_interruptions(one_thread, monkeypatch):
     torch.testing.assert_close(policy.alone().score(batch_of(4)), policy.score(batch_of(4)), atol=1e-5, rtol=1e-5)
     # ranks that no longer agree cannot go on
     with pytest.raises(WorkerLost, match="policy worker 1 failed alone: RuntimeError: out of luck; its log is"):
-        policy.score(batch_of(1))
+        policy.score(batch_of(7))
     assert gone(workers)
     with pytest.raises(WorkerLost, match="failed alone"):
         policy.score(batch_of(4))

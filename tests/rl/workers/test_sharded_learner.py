@@ -9,7 +9,7 @@ from torch import distributed
 from rl.learning.adapters import Lora
 from rl.learning.learner import Diverged
 from rl.learning.policy import Policy
-from rl.learning.reference import MovingAverage
+from rl.learning.reference import AdapterOff, MovingAverage
 from rl.loop.group_batch import batch_of_groups, signal_of
 from rl.objectives.batch import lay_out
 from rl.objectives.policy_gradient import KL
@@ -76,15 +76,21 @@ def learn(policy, case, reference=None, steps=STEPS):
     return said, policy.score(batch), asdict(policy.measure(batch, objective))
 
 
+def without_adapter(policy):
+    """Before anything else: what is gathered for the first time with the adapter switched off must train all the same."""
+    return AdapterOff(policy).score(CASES["sft"]()[0]) if policy.lora else torch.zeros(1)
+
+
 def on_one_rank(kind, lora, case, settings):
     policy = make_policy(kind, lora, ShardedPolicy, **settings)
+    base = without_adapter(policy)
     reference = MovingAverage(policy, decay=0.5) if settings else None
     found = learn(policy, case, reference)
     held = sum(p.to_local().numel() for p in policy.model.parameters())
     moments = sum(state[kind].to_local().numel() for state in policy.optimizer.state.values() for kind in ("exp_avg", "exp_avg_sq"))
     whole = policy.whole(policy.trainable)
     top = policy.top(CASES["sft"]()[0], 3)
-    return *found, whole, held, moments, top[0], policy.score_sequences([[3, 4, 5]])
+    return *found, whole, held, moments, top[0], policy.score_sequences([[3, 4, 5]]), base
 
 
 def assert_close(one, other):
@@ -119,6 +125,7 @@ def test_two_ranks_learn_what_one_process_learns(two_ranks, place):
     kind, lora, case, settings = SETTINGS[place]
     ranks = two_ranks[place]
     alone = make_policy(kind, lora, **settings)
+    base = without_adapter(alone)
     said, scores, measured = learn(alone, case, MovingAverage(alone, decay=0.5) if settings else None)
     for found in ranks:
         for mine, theirs in zip(found[0], said, strict=True):
@@ -126,6 +133,7 @@ def test_two_ranks_learn_what_one_process_learns(two_ranks, place):
         torch.testing.assert_close(found[1], scores, atol=1e-5, rtol=1e-5)
         assert_close(found[2], measured)
         assert torch.equal(found[6], alone.top(CASES["sft"]()[0], 3)[0])
+        torch.testing.assert_close(found[8], base, atol=1e-5, rtol=1e-5)
         assert found[7][0] == pytest.approx(alone.score_sequences([[3, 4, 5]])[0], abs=1e-5)
     weights, nothing = ranks[0][3], ranks[1][3]
     assert weights.keys() == alone.trainable.keys()
