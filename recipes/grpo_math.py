@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from recipes.actors.engines import make_engine, with_engine
+from recipes.actors.ranks import served
 from recipes.setup import starting_point
 from recipes.setup.choices import AdapterCritic, Full, Lora, MovingAverage, Renewed, SeparateCritic, Tune
 from recipes.setup.command_line import given_options, guarded, parse_options
@@ -125,6 +126,8 @@ def train(
 
     `hand_over` is given what was trained, once all steps are done.
     """
+    if served():
+        return 0
     with interruptible(), ExitStack() as opened:
         checks = opened.enter_context(ExitStack())
         with stage("checking the data and loading the model", "nothing was written yet"):

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.actors.engines import make_engine, with_engine
+from recipes.actors.ranks import served
 from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.options import Options, check_options
 from recipes.setup.resuming import resumed
@@ -70,6 +71,8 @@ def run(config: Config) -> int:
     check_options(config)
     if config.held_out < 1:
         raise InputError(f"--held-out must be at least 1, not {config.held_out}: the RESULT line is about them")
+    if served():
+        return 0
     began = time.monotonic()
     with watched("loading torch and making the problems"):
         from recipes.actors.critics import check_critic, make_critic

@@ -92,6 +92,11 @@ def raise_if_interrupted() -> None:
         raise Interrupted
 
 
+def asked() -> bool:
+    """Whether the run was asked to stop and nobody has dealt with it yet: for whoever must end something before it raises."""
+    return _state.asked is not None and not _state.seen
+
+
 def fail(error: Exception) -> None:
     """For a thread that watches over something: the main thread raises `error` where it would hear of a signal."""
     _state.failure = error

@@ -194,7 +194,7 @@ ROOMS = {
     ),
     "rl.workers": Room(
         "the learner over many processes: a part of everything in each, and the driver's stand-in for them",
-        "local_workers policy_worker policy_workers ray_workers sharded_learner workers",
+        "local_workers policy_worker policy_workers ray_workers sharded_learner torchrun_workers workers",
         ".learning .objectives rollout rollout.engines",
     ),
     "rl.interpolation": Room(
@@ -236,7 +236,7 @@ ROOMS = {
     ),
     "recipes.actors": Room(
         "who acts beside the policy: engines, critics, teachers",
-        "critics engines policies same_tokenizer teachers",
+        "critics engines policies ranks same_tokenizer teachers",
         ".setup .spelling rl.learning rl.loop rl.objectives rl.workers rollout rollout.engines",
     ),
     "recipes.selection": Room(

@@ -13,6 +13,7 @@ from rl.learning.adapters import Lora
 from rl.learning.policy import Policy
 from rl.learning.reference import Reference
 from rl.objectives.algorithms import Algorithm
+from rl.workers.torchrun_workers import TorchrunWorkers, ranks
 from rollout.progress import watched
 from verifiers.input_error import InputError
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 def check_policy_workers(options: Options, start: ModelSource | None = None) -> None:
     """Raises InputError for what cannot be cut over processes. `start`: what the policy begins as, where that is known."""
+    if options.policy_workers != (started := ranks()) and started:
+        raise InputError(
+            f"torchrun has started {started} processes; give --policy-workers {started}, or start the command without torchrun"
+        )
     if not options.policy_workers:
         return
     given = f"--policy-workers {options.policy_workers}"
@@ -37,7 +42,7 @@ def check_policy_workers(options: Options, start: ModelSource | None = None) -> 
         raise InputError(f"{given}: a teacher lives in the policy's own process; leave --policy-workers out")
     if isinstance(start, ModelInMemory):
         raise InputError(f"{given}: a model in this program's memory is no other process's; save it and give its folder, or leave it out")
-    if not isinstance(options.engine, choices.Ray):
+    if not isinstance(options.engine, choices.Ray) and not started:
         from torch.cuda import device_count
 
         if 0 < device_count() < options.policy_workers:
@@ -66,7 +71,9 @@ def make_policy(
 
 
 def _started(options: Options, build: "Build") -> "Workers":
-    """Where the engines are: on Ray with them, else on this machine."""
+    """Those of torchrun; else where the engines are: on Ray with them, or on this machine."""
+    if ranks():
+        return TorchrunWorkers(build)
     if isinstance(options.engine, choices.Ray):
         from rl.workers.ray_workers import RayWorkers
 

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from recipes.commands.cli import main
 from rl.runs.run_folder import read_lines
+from verifiers.child_environment import PACKAGE_ROOT
 
 SMALL = ["--steps", "2", "--problems-per-step", "2", "--completions-per-problem", "3", "--max-completion-length", "6", "--workers", "1"]
 SMALL += ["--engine", "hf", "--tune", "full", "--lr", "1e-3", "--kl-coef", "0.04", "--updates-per-rollout", "2", "--checkpoint-every", "1"]
@@ -105,3 +108,22 @@ def test_more_workers_than_gpus_are_refused(
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     assert grpo_math(*arguments, "--policy-workers", "2") == 2
     assert "this machine has 1 GPUs" in capsys.readouterr().err
+
+
+def under_torchrun(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "recipes.commands.cli"]
+    settings = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.run(
+        [*command, "grpo-math", *map(str, arguments)], cwd=PACKAGE_ROOT, env=settings, capture_output=True, text=True, timeout=280
+    )
+
+
+@pytest.mark.slow
+def test_torchrun_makes_the_run_of_one_process(arguments: list[str], alone: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ended = under_torchrun(*arguments, "--run", run, "--policy-workers", "2")
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert_same_run(run, alone)
+    refused = under_torchrun(*arguments, "--run", run, "--overwrite")
+    assert refused.returncode != 0
+    assert "torchrun has started 2 processes; give --policy-workers 2" in refused.stderr
