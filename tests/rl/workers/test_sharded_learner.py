@@ -224,7 +224,7 @@ def break_one_gradient():
     policy = make_policy("llama", False, ShardedPolicy)
     batch, objective = CASES["sft"]()
     name = "model.layers.0.mlp.up_proj.weight"
-    broken = policy.trainable[name].to_local()
+    broken = policy.trainable[name].detach().to_local()
     if policy.rank == 1:
         broken[0, 0] = torch.nan
     before = policy.version
