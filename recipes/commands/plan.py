@@ -71,7 +71,7 @@ def command(arguments: Sequence[str]) -> int:
 
 def plan(config: Options, facts: "Facts") -> str:
     """The plan as text."""
-    from recipes.setup.memory import estimate, micro_batch_tokens, parameters
+    from recipes.setup.memory import estimate, micro_batch_tokens, of_worker, parameters
     from recipes.setup.online import algorithm_of, critic_of
     from rl.objectives.algorithms import describe_algorithm
 
@@ -105,6 +105,8 @@ def plan(config: Options, facts: "Facts") -> str:
         ],
         "memory (estimate)": _memory_lines(memory),
     }
+    if count := config.policy_workers:
+        sections["memory of each policy worker (estimate)"] = _memory_lines(of_worker(memory, count))
     return _as_text(sections)
 
 

@@ -1,6 +1,6 @@
 """How much memory a run needs, estimated from the model's shape; nothing is loaded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from recipes.setup import choices
@@ -113,6 +113,15 @@ def estimate(
         activations=micro_batch * kept * width + logits,
         kv_cache=sequences * length * 2 * text.num_hidden_layers * kv * width,
     )
+
+
+def of_worker(memory: Memory, count: int) -> Memory:
+    """Of each of so many policy workers: its part of what there is once, and a pass of its own; it samples nothing.
+
+    Not counted: the layer, and the embeddings and output head, that it has gathered while it computes.
+    """
+    once = ("weights", "gradients", "optimizer", "reference")
+    return replace(memory, kv_cache=0, **{name: -(-getattr(memory, name) // count) for name in once})
 
 
 def sampling_estimate(shape: Any, *, bf16: bool, sequences: int, length: int) -> Memory:

@@ -9,7 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from recipes.setup import choices
-from recipes.setup.memory import estimate, micro_batch_tokens, parameters
+from recipes.setup.memory import Memory, estimate, micro_batch_tokens, of_worker, parameters
 from recipes.setup.options import Options
 from rl.learning.adapters import Lora
 from rl.learning.policy import Policy
@@ -119,3 +119,9 @@ def test_a_critic_takes_what_it_holds(one_thread: None) -> None:
         assert held[choices.SeparateCritic].critic == own
         assert held[choices.SeparateCritic].peak == alone.peak + own
         assert held[choices.AdapterCritic].critic == 16 * parameters(shape, lora)[1]
+
+
+def test_a_policy_worker_holds_its_part_and_computes_a_pass_of_its_own() -> None:
+    whole = Memory(weights=101, gradients=40, optimizer=80, reference=40, activations=7, kv_cache=1000)
+    assert of_worker(whole, 4) == Memory(weights=26, gradients=10, optimizer=20, reference=10, activations=7, kv_cache=0)
+    assert of_worker(whole, 4).peak == 26 + 10 + 20 + 10 + 7
