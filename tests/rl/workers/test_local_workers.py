@@ -1,6 +1,7 @@
 """Worker processes from the driver's side: errors come back, a call can be given up, and whoever dies or falls silent is named in time."""
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -88,6 +89,7 @@ def test_calls_errors_and_interruptions(one_thread, monkeypatch):
     with pytest.raises(WorkerLost, match="failed alone"):
         policy.score(batch_of(4))
     assert (workers.folder / "worker-1.log").exists()
+    shutil.rmtree(workers.folder)
     workers.close()
 
 
@@ -98,6 +100,7 @@ def test_a_silent_worker_is_named(one_thread):
         workers.call("score", batch_of(4))
     assert gone(workers)
     workers.close()
+    shutil.rmtree(workers.folder)
 
 
 def test_one_that_dies_between_calls_is_heard_of_while_something_else_is_done(one_thread):
@@ -108,6 +111,7 @@ def test_one_that_dies_between_calls_is_heard_of_while_something_else_is_done(on
         something_else(until)
     workers.close()
     assert gone(workers)
+    shutil.rmtree(workers.folder)
 
 
 def broken(device, asked_to_stop):
