@@ -17,6 +17,7 @@ from rl.learning.scoring import prepare
 from rl.learning.teacher import Teacher
 from rl.learning.update_stats import UpdateStats
 from rl.learning.update_stats import metrics as update_metrics
+from rl.loop.alarms import Watch
 from rl.loop.course import Course
 from rl.loop.engine_sync import EngineSync
 from rl.loop.group_batch import batch_of_groups, signal_of, taught
@@ -27,7 +28,7 @@ from rl.loop.signal_report import critic_metrics, rollout_metrics
 from rl.loop.silence import SecondLook, Silence
 from rl.objectives.algorithms import Algorithm
 from rl.objectives.batch import Batch, split
-from rl.runs.run_folder import Position, RunFolder
+from rl.runs.run_folder import Position, RunFolder, read_lines
 from rl.runs.tracking import Clock, Tracker
 from rollout.interruption import Interrupted, interruptible, raise_if_interrupted, uninterrupted
 from rollout.player import Group, Player
@@ -80,11 +81,12 @@ def train(
     """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
 
     An interruption (Ctrl-C, SIGTERM) ends it where it is: what is kept is said, and the position returned is that of the last whole step.
+    What goes wrong is said in words (`alarms.py`, `silence.py`).
     `evaluate` gives numbers for the log, before the first step and when it is time. `second_look` judges what a gate refused, for the line
     that says why nothing is learnt. Raises `Diverged` after three steps that were not finite, or when the sampler's distribution is not;
     `SamplerIsNotThePolicy` when it samples from other weights; `UnfitReward` for rewards that the algorithm is not defined for.
     """
-    silence = Silence(second_look, loop.mask_truncated, algorithm.by_steps)
+    silence, watch = Silence(second_look, loop.mask_truncated, algorithm.by_steps), Watch()
     engine = EngineSync(policy, player, problems)
     rollouts = RolloutSource(
         policy=policy, player=player, problems=problems, run=run, sync=engine.sync, problems_per_step=loop.problems_per_step,
@@ -94,6 +96,8 @@ def train(
     step = _Step(loop, policy, engine, rollouts, algorithm, reference, critic, teacher, tracker, evaluate)
     with interruptible():
         course = Course(run, policy, rollouts, reference, critic)
+        for row in read_lines(run.metrics_path)[1:]:  # without what comes before the first step
+            watch.note(row)  # it was said in an earlier life
         try:
             if not course.begun:
                 course.doing = "the evaluation before the first step"
@@ -108,6 +112,8 @@ def train(
                 metrics, groups = step.take(course)
                 if line := silence.note(groups, taught=bool(metrics["effective_batch"])):
                     tracker.say(line)
+                for line in watch.note(metrics):
+                    tracker.say(f"step {course.position.step}: {line}")
             rollouts.settle()
             course.save()
         except Interrupted:
