@@ -76,6 +76,7 @@ def merge_policies(
     _check(how, eta)
     origin = find_model(start) if start else common_start(places, sources, needed=not (isinstance(how, Average) and eta == 1))
     tokenizer, shape = sources[0].load_tokenizer(), sources[0].load_shape()
+    _require_one_vocabulary([*places, *([start] if start else [])], [*sources, *([origin] if origin and start else [])], tokenizer)
     from rl.interpolation import task_vectors
     from rl.interpolation.merged_adapters import WIDTHS
     from rl.interpolation.merged_models import Blend, write_merged
@@ -89,6 +90,24 @@ def merge_policies(
         models = [opened.enter_context(_plain(source, beside / f"model-{number}")) for number, source in enumerate(sources, 1)]
         began = opened.enter_context(_plain(origin, beside / "start")) if origin else None
         return write_merged(out, start=began, models=models, blend=blend, tokenizer=tokenizer, width=width)
+
+
+def _require_one_vocabulary(places: Sequence[str], sources: Sequence[ModelSource], tokenizer: Any) -> None:
+    """Raises InputError where a token has another number in one of the models: its row would be averaged with another word's.
+
+    Tokens that only one of them has (an added pad) are let pass, and so is a model without a tokenizer beside it.
+    """
+    own = tokenizer.get_vocab()
+    for place, source in zip(places[1:], sources[1:], strict=True):
+        try:
+            theirs = source.load_tokenizer().get_vocab()
+        except InputError:
+            continue
+        if moved := sorted(token for token in own.keys() & theirs.keys() if own[token] != theirs[token]):
+            raise InputError(
+                f"{place} has another tokenizer than {places[0]} ({len(moved):,} tokens have other numbers, such as {moved[0]!r:.40}); "
+                "merge models that began as one"
+            )
 
 
 def shares_of(given: Sequence[float], count: int) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from recipes.setup.options import Options, check_options, optimizer_of, refuse_r
 from recipes.setup.problem_mixture import sets_of
 from recipes.setup.resuming import steps_done, with_changes
 from recipes.setup.reward_code import changed, reward_code
-from recipes.setup.reward_models import RewardModels, reward_models
+from recipes.setup.reward_models import NAME, RewardModels, reward_models
 from recipes.spelling.flat_options import flat_values, word_of
 from recipes.spelling.option_values import flag_of
 from rl.learning.adapters import Lora
@@ -333,8 +333,11 @@ def verifier_pool(options: Options, problems: Sequence[Problem]) -> VerifierPool
     """Workers for the rewards of the options, tried on a few problems first. Raises InputError if they do not work."""
     functions = {name for spec in options.reward or {problem.verifier for problem in problems} for name in _functions_in(spec)}
     _require_step_scores(options, functions)
+    named = options.reward or {problem.verifier for problem in problems}
     with ExitStack() as stack:  # the workers end if a trial fails
-        models = reward_models(options, options.reward or {problem.verifier for problem in problems})
+        models = reward_models(options, named)
+        if not models.score_steps:  # those that are left may
+            _require_step_scores(options, functions - {NAME})
         pool = stack.enter_context(models.around(VerifierPool(options.reward, workers=options.workers, deadline=options.deadline)))
         for problem in problems[:TRIALS]:
             try_gold(pool, problem)
@@ -361,8 +364,9 @@ def _require_step_scores(options: Options, functions: Collection[str]) -> None:
     alone = isinstance(algorithm, choices.GRPOPS) and not algorithm.outcome_weight
     if alone and not _SCORE_STEPS.intersection(functions) and not any(":" in name for name in functions):
         raise InputError(
-            f"--algorithm grpo-ps learns from the scores of steps, and {', '.join(sorted(functions))} gives none; give --reward "
-            "'steps(arithmetic)', 'reward_model(PLACE)' of a process reward model, or another way to score them, or --outcome-weight"
+            f"--algorithm grpo-ps learns from the scores of steps, and {', '.join(sorted(functions)) or 'a reward model of whole answers'} "
+            "gives none; give --reward 'steps(arithmetic)', 'reward_model(PLACE)' of a process reward model, or another way to score them, "
+            "or --outcome-weight"
         )
 
 

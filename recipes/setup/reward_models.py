@@ -86,6 +86,11 @@ class RewardModels:
 
     scorers: Mapping[str, Scorer]
 
+    @property
+    def score_steps(self) -> bool:
+        """Whether any of them says something of an answer's steps."""
+        return any(isinstance(scorer, Held) and scorer.judge.split is not None for scorer in self.scorers.values())
+
     def around(self, pool: "VerifierPool") -> "VerifierPool":
         """The pool, told what they say; as it is where there are none."""
         return ScoredPool(pool, self.scorers) if self.scorers else pool  # type: ignore[return-value]  # all that its users use of it

@@ -264,6 +264,24 @@ def with_nan(model: Path, tmp_path: Path) -> Path:
     return folder
 
 
+def test_models_of_other_tokenizers_are_refused_and_an_added_token_is_not(
+    grown: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = grown[0], Path(shutil.copytree(grown[1], tmp_path / "other"))
+    words = json.loads((other / "tokenizer.json").read_text())
+    vocabulary = words["model"]["vocab"]
+    vocabulary["0"], vocabulary["1"] = vocabulary["1"], vocabulary["0"]
+    (other / "tokenizer.json").write_text(json.dumps(words))
+    assert f"{other} has another tokenizer than {one} (2 tokens have other numbers, such as '0')" in refused(
+        capsys, tmp_path / "out", one, other, "--how", "average"
+    )
+    more = Path(shutil.copytree(grown[1], tmp_path / "more"))
+    tokenizer = AutoTokenizer.from_pretrained(more)
+    tokenizer.add_tokens(["<extra>"])
+    tokenizer.save_pretrained(more)
+    assert merge(tmp_path / "out", one, more, "--how", "average") == 0
+
+
 def test_a_run_of_a_programs_own_model_does_not_say_what_it_began_with(
     grown: list[Path], model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

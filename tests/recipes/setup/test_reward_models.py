@@ -128,6 +128,15 @@ def test_a_process_reward_model_gives_grpo_ps_its_steps(
     assert read_lines(tmp_path / "run" / "metrics.jsonl")[1]["grad_norm"] > 0
 
 
+def test_a_reward_model_of_whole_answers_gives_grpo_ps_nothing(
+    models: dict[str, Path], model_folder: Path, problems: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reward = f"reward_model({models['outcome-pairs']})"
+    assert main(words(model_folder, problems, tmp_path / "run", "--reward", reward, "--algorithm", "grpo-ps")) == 2
+    assert "--algorithm grpo-ps learns from the scores of steps" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_reward_model_may_be_the_critic_where_it_reads_the_same_tokens(
     models: dict[str, Path], model_folder: Path, problems: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
