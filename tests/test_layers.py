@@ -39,7 +39,7 @@ PACKAGES = {  # the packages that a package may import; arrows point up this tab
     "rl": ("verifiers", "rollout"),
     "recipes": ("verifiers", "data_pipeline", "rollout", "rl"),
 }
-FRONTS = {"verifiers": "trl_reward sandbox interpreter"}
+FRONTS = {"verifiers": "trl_reward sandbox interpreter", "recipes": "deepseek_math r1_zero r1 deliberative_alignment"}
 ROOMS = {
     "verifiers": Room(
         "words that all share, files written whole, patterns compiled late, one HTTP client",
@@ -158,7 +158,7 @@ ROOMS = {
     ),
     "data_pipeline.commands": Room(
         "`reckon mine`",
-        "mine_command",
+        "demo_exercises demo_pages demo_web mine_command",
         ".archives .classifier .cleaning .documents .loop .problems",
     ),
     "rollout": Room(
@@ -251,7 +251,7 @@ ROOMS = {
     ),
     "recipes.in_python": Room(
         "the commands as functions over objects, behind `import reckon`",
-        "",
+        "sampling training",
         "recipes .policies .setup .spelling .training rl.learning rl.evaluation rl.runs rollout rollout.engines verifiers.rewards "
         "verifiers.worker_pool",
     ),
@@ -283,12 +283,23 @@ ROOMS = {
         "diff runs",
         ".setup rl.runs",
     ),
+    "recipes.stages": Room(
+        "a chain of stages in one resumable folder, and what the tiny stories of several stages are told of",
+        "a_policy chain figures story_options sums_on_pages two_languages",
+        ".in_python .selection .setup .spelling data_pipeline.commands rl.evaluation rl.loop rl.runs rollout verifiers.mathematics.equality "
+        "verifiers.response_text verifiers.rewards",
+    ),
+    "recipes.front": Room(
+        "whole papers: a chain of stages each",
+        "deepseek_math deliberative_alignment r1 r1_zero",
+        ".in_python .labelling .selection .setup .stages data_pipeline.commands rl.runs rollout verifiers.rewards",
+    ),
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .evaluation .labelling .looking .policies .selection .setup .spelling .training rl.interpolation "
-        "rl.evaluation rl.objectives "
-        "rl.runs rollout verifiers.mathematics.answer_reading verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
+        "data_pipeline.commands recipes .evaluation .front .labelling .looking .policies .selection .setup .spelling .training "
+        "rl.interpolation rl.evaluation rl.objectives rl.runs rollout verifiers.mathematics.answer_reading "
+        "verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
         "verifiers.worker_pool",
     ),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recipes.in_python.objects import Reward, Run, config_of, folder_of, given_problems, named
+from recipes.setup.resuming import resumed
 from recipes.training import sample as sampling
 from verifiers.input_error import InputError
 
@@ -16,14 +17,21 @@ if TYPE_CHECKING:
 
 
 def sample(
-    *, model: Any, problems: Any, reward: Reward | None = None, tokenizer: Any = None, run: str | Path | None = None, **options: Any
-) -> "list[Group]":
-    """Completions of any model, scored: the options of `reckon sample`. They are in the run's folder too, for `reckon data`."""
-    path = folder_of(run, "sample")
+    *, model: Any = None, problems: Any, reward: Reward | None = None, tokenizer: Any = None, run: str | Path | None = None,
+    resume: str | Path | None = None, **options: Any,
+) -> "list[Group]":  # fmt: skip
+    """Completions of any model, scored: the options of `reckon sample`. They are in the run's folder too, for `reckon data`.
+
+    `resume`: the folder of an earlier run, which goes on with its own options; give it the same problems and reward.
+    """
+    path = folder_of(resume or run, "sample")
     given, chosen = given_problems(problems, reward)
     groups: list[Group] = []
-    with named(model, tokenizer) as place:
-        config = config_of(sampling.Config, options, model=place, data="in-memory/problems", run=path, **chosen)
+    with named(model, tokenizer, None if resume is None else path) as place:
+        if resume is not None:
+            config = resumed(config_of(sampling.Config, options, resume=path))
+        else:
+            config = config_of(sampling.Config, options, model=place, data="in-memory/problems", run=path, **chosen)
         sampling.sample(sampling.resolve(config), given=given, hand_over=groups.extend)
     return groups
 

@@ -49,6 +49,22 @@ def resumed(options: Any) -> Any:
     return built(kind, merged(kind, before, changes))
 
 
+def refuse_changes(options: Any, path: Path) -> None:
+    """Raises InputError, which names them, for options that differ from those that what lies at `path` began with.
+
+    For what the same command goes on with, without --resume. MAY_CHANGE may, but for its length.
+    """
+    kind = type(options)
+    stored = from_json(kind, stored_run(path)["options"], path)
+    before, now = flat_values(stored), flat_values(options)
+    free = MAY_CHANGE - {"steps", "rounds"} | {"run", "overwrite"} | names_of(kind, "engine")
+    if refused := sorted(name for name in now.keys() | before.keys() if name not in free and not _same(now.get(name), before.get(name))):
+        has = " and ".join(f"{flag_of(name)} {_shown(before.get(name))}" for name in refused)
+        raise InputError(
+            f"{path} was begun with {has}, which cannot change within it; give the same again, another --run, or --overwrite to begin anew"
+        )
+
+
 def stored_run(path: Path) -> dict[str, Any]:
     """What an earlier run's config.json holds. Raises InputError where there is no run, or nothing that can be read."""
     config = path / "config.json"
