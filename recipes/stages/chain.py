@@ -11,6 +11,7 @@ out of what, is the story's.
 
 import gc
 import json
+import os
 import re
 import sys
 import time
@@ -66,10 +67,10 @@ class Chain:
         found: dict[str, Any] = json.loads((self.place(name) / MARKER).read_text(encoding="utf-8"))["numbers"]
         return found
 
-    def seconds(self) -> float:
-        """Of all stages, each in the life that ended it."""
-        markers = [self.place(name) / MARKER for name in self.names]
-        return sum(json.loads(marker.read_text(encoding="utf-8"))["seconds"] for marker in markers)
+    def spent(self) -> dict[str, float]:
+        """Seconds of all stages, each in the life that ended it: by the clock, and of the processor."""
+        markers = [json.loads((self.place(name) / MARKER).read_text(encoding="utf-8")) for name in self.names]
+        return {kind: round(sum(marker[kind] for marker in markers), 1) for kind in ("seconds", "processor_seconds")}
 
     def next(self) -> str | None:
         """The first stage that is not done; None where all are. Raises InputError where one after it is: it was made from another."""
@@ -170,22 +171,28 @@ def run_chain(options: Any, stages: Sequence[Stage], *, result: Callable[[Chain]
                 print(f"\n== stage {number} of {len(stages)}, {stage.name}: {stage.does}", file=sys.stderr)
                 with _told(options.run, stage.name):
                     _do(options, chain, stage)
-        told = {**result(chain), "seconds": round(chain.seconds(), 1)}
+        told = {**result(chain), **chain.spent()}
         folder.write_manifest(status="done", result=told)
     print(f"RESULT {json.dumps(told)}")
     return 0
 
 
 def _do(options: Any, chain: Chain, stage: Stage) -> None:
-    place, began = chain.place(stage.name), time.monotonic()
+    place, began, used = chain.place(stage.name), time.monotonic(), _processor_seconds()
     place.mkdir(exist_ok=True)
     remove_leftovers(place)
     numbers = stage.work(options, chain)
     said = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in numbers.items())
-    marker = {"stage": stage.name, "numbers": dict(numbers), "seconds": round(time.monotonic() - began, 1)}
+    spent = {"seconds": round(time.monotonic() - began, 1), "processor_seconds": round(_processor_seconds() - used, 1)}
+    marker = {"stage": stage.name, "numbers": dict(numbers), **spent}
     with atomic_path(place / MARKER) as temporary:
         temporary.write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
-    print(f"== {stage.name}: {said} ({marker['seconds']:.0f} s)", file=sys.stderr)
+    print(f"== {stage.name}: {said} ({spent['seconds']:.0f} s, {spent['processor_seconds']:.0f} of the processor)", file=sys.stderr)
+
+
+def _processor_seconds() -> float:
+    """Of this process and of those that it has seen to their end."""
+    return sum(os.times()[:4])
 
 
 def _opened(options: Any) -> Any:
