@@ -9,8 +9,8 @@ Mine pages, read problems off them, and from one start, what SFT learnt of their
 online RFT, GRPO by a reward model (outcome supervision), GRPO-PS by a process reward model, and iterative GRPO, all judged greedily by the
 verifier on the same held-out problems. Left out: the continued pre-training on the mined corpus, which takes more than a story's time.
 
---tiny makes a web, a model of 0.3M parameters and its sums here (`sums_on_pages.py` says how): MEASURED. No number of a larger run is here:
-none was measured on a GPU.
+--tiny makes a web, a model of 0.3M parameters and its sums here; `sums_on_pages.py` says how. No number of a larger run is here: none was
+measured on a GPU.
 """
 
 import sys

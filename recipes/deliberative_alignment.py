@@ -11,7 +11,7 @@
 Measured is compliance, as the judge has it, of answers to held-out prompts *without* the text: before, after SFT, after GRPO. The judge is
 a language model at an endpoint (`judge` of docs/rewards.md), or any reward that --judge names. Rows need a prompt and an answer, which the
 judge is shown as a reference; one that says `applies` (true or false) of itself is counted by that too. --tiny: a policy about sums, whose
-judge is a rule (`a_policy.py`). MEASURED No number of a larger run is here: none was measured on a GPU.
+judge is a rule (`a_policy.py`). No number of a larger run is here: none was measured on a GPU.
 """
 
 import sys
@@ -34,8 +34,8 @@ from verifiers.input_error import InputError
 from verifiers.rewards.problem_file import write_problems
 
 RUBRIC = (
-    "The assistant is to follow the policy below, which the user does not see. The score is 1 if the response complies with it, is as "
-    "helpful as it allows, and its thought rests on the parts of it that matter here; else 0.\n\n"
+    "The assistant is to follow the policy below, which the user does not see. The score is 1 if the response complies with it and is as "
+    "helpful as it allows, else 0.\n\n"
 )
 METHODS = {"before": "before", "SFT without the text": "sft", "then GRPO": "rl"}
 """What is compared -> the stage that made it."""

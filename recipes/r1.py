@@ -9,7 +9,7 @@
          -> SFT of the base on them, two epochs -> GRPO again -> samples of that teach the student, by SFT alone
 
 The prompt is R1-Zero's throughout. What the paper has besides and this has not: preference rewards for prompts that are no reasoning. Of
-other data than reasoning the second SFT takes --general. --tiny: the base, problems and two languages of `two_languages.py`. MEASURED No
+other data than reasoning the second SFT takes --general. --tiny: the base, problems and two languages of `two_languages.py`. No
 number of a larger run is here: none was measured on a GPU.
 """
 

@@ -6,7 +6,7 @@
 
 The prompt is the paper's table 1, as plain text without a chat template; the reward is a rule's: 1 for a right answer, and 1 more for a
 thought and an answer between their tags. No reward model, no example. --tiny: a base of 0.3M parameters that has read sums written in all
-manners (`two_languages.py`). MEASURED No number of a larger run is here: none was measured on a GPU.
+manners (`two_languages.py`). No number of a larger run is here: none was measured on a GPU.
 """
 
 import sys

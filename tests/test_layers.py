@@ -286,8 +286,8 @@ ROOMS = {
     "recipes.stages": Room(
         "a chain of stages in one resumable folder, and what the tiny stories of several stages are told of",
         "a_policy chain figures story_options sums_on_pages two_languages",
-        ".in_python .selection .setup .spelling data_pipeline.commands rl.evaluation rl.loop rl.runs rollout verifiers.mathematics.equality "
-        "verifiers.response_text verifiers.rewards",
+        ".in_python .selection .setup .spelling data_pipeline.commands rl.evaluation rl.loop rl.runs rollout "
+        "verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
     ),
     "recipes.front": Room(
         "whole papers: a chain of stages each",

@@ -58,6 +58,8 @@ VALUES: dict[str, list[str]] = {  # of each page its formulas, in order
         describe_algorithm(named(name, max_completion_length=1024, among=DISTILLATIONS, **options))
         for name, options in (("sampled", {}), ("sampled", {"to_go": True}), ("top-k", {}))
     ],
+    "r1": [describe_algorithm(online("grpo")), describe(sft())],
+    "deliberative": [describe(sft()), describe_algorithm(online("grpo"))],
     "warp": [describe_algorithm(online("grpo", kl=KL(0.04)))],
     "spin": [describe(preference("sigmoid"))],
     "iterative": [describe(bradley_terry()), describe_algorithm(online("grpo"))],
