@@ -266,3 +266,28 @@ def test_rounds_go_on_with_what_is_in_their_folder(made: dict[str, Any], tmp_pat
     assert base == str(tmp_path / "run-model")
     with pytest.raises(InputError, match="problems is missing"):
         reckon.rft(**made, run=tmp_path / "other")
+
+
+def test_sampling_goes_on_with_its_own_options(made: dict[str, Any], tmp_path: Path) -> None:
+    made["model"].save_pretrained(tmp_path / "model")
+    made["tokenizer"].save_pretrained(tmp_path / "model")
+    run, given = tmp_path / "run", {"problems": PROBLEMS[:4], "reward": lambda problem, response: 1.0}
+    options = {
+        "engine": reckon.HF(),
+        "completions_per_problem": 2,
+        "max_completion_length": 4,
+        "system_prompt": "",
+        "problems_per_chunk": 2,
+    }
+
+    def said(groups: list[Any]) -> list[list[str]]:
+        return [group.responses for group in groups]
+
+    whole = said(reckon.sample(model=tmp_path / "model", run=run, problems_per_chunk=2, **given, **options))
+    first, second = sorted((run / "rollouts").glob("*.parquet"))
+    written, kept = second.read_bytes(), first.stat().st_mtime_ns
+    second.unlink()
+    assert said(reckon.sample(resume=run, **given)) == whole
+    assert (second.read_bytes(), first.stat().st_mtime_ns) == (written, kept)  # the first chunk was not sampled again
+    with pytest.raises(InputError, match="--max-completion-length 4, which cannot change within a run"):
+        reckon.sample(resume=run, max_completion_length=5, **given)
