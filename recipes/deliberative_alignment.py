@@ -161,7 +161,7 @@ def _base(config: Config, chain: Chain) -> dict[str, Any]:
     place, (problems, _) = chain.place("base"), two_languages.problems_of(config.seed)
     model = made(place / "random", lambda folder: write_random_model(folder, config.seed, tokenizer=a_policy.make_tokenizer()))
     texts = made(place / "texts.jsonl", lambda path: write_rows(path, a_policy.base_rows(problems, config.seed)))
-    sizes = {"steps": 600, "examples_per_step": 64, "lr": 4e-3, "warmup": 40}
+    sizes = {"steps": 280, "examples_per_step": 64, "lr": 4e-3, "warmup": 40}
     learnt(place / "run", reckon.sft, model=model, data=texts, tune=Full(), seed=config.seed, **sizes)
     return {"texts": len(problems)}
 

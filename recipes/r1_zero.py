@@ -124,7 +124,7 @@ def learn_base(config: Any, chain: Chain) -> dict[str, Any]:
     model = made(place / "random", lambda folder: write_random_model(folder, config.seed, tokenizer=tokenizer))
     problems, _ = two_languages.problems_of(config.seed)
     texts = made(place / "texts.jsonl", lambda path: write_rows(path, two_languages.base_rows(problems, TEMPLATE, config.seed)))
-    sizes = {"steps": 600, "examples_per_step": 64, "lr": 4e-3, "warmup": 40}
+    sizes = {"steps": 280, "examples_per_step": 64, "lr": 4e-3, "warmup": 40}
     learnt(place / "run", reckon.sft, model=model, data=texts, tune=Full(), chat_template=False, seed=config.seed, **sizes)
     return {"texts": len(problems)}
 

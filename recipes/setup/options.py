@@ -39,13 +39,13 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
          "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers",
          "problems_per_chunk", "max_turns", "tool_output", "tools_at_once", "examples_per_step", "max_length", "show_mask",
          "rounds", "rollouts", "per_problem", "states_per_chunk", "k", "critic_rank", "policies", "front_problems",
-         "reward_samples", "reward_problems", "reward_per_problem", "reward_batch", "reference_every"),
+         "samples", "labelled", "reward_samples", "reward_problems", "reward_per_problem", "reward_batch", "reference_every"),
         COUNT,
     ),
     **dict.fromkeys(
         ("warmup", "eval_every", "held_out", "policy_workers", "reward_held_out",
          "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low",
-         "clip_high", "process_weight", "outcome_weight", "critic_warmup", "critic_clip", "length_adaptive"),
+         "clip_high", "process_weight", "outcome_weight", "language_weight", "critic_warmup", "critic_clip", "length_adaptive"),
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(

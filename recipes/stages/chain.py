@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # torch
     from rl.evaluation.accuracy import Accuracy
 
 MARKER = "stage.json"
-PLACES = ("model", "data", "eval_data")
+PLACES = ("model", "data", "eval_data", "cold_start", "general", "student")
 """Options of stories that name places."""
 
 
@@ -159,7 +159,8 @@ def run_chain(options: Any, stages: Sequence[Stage], *, result: Callable[[Chain]
 
     Raises InputError for options that are not those that the chain began with.
     """
-    options = replace(options, run=options.run.resolve(), **{name: absolute(getattr(options, name)) for name in PLACES})
+    places = {name: absolute(getattr(options, name)) for name in PLACES if hasattr(options, name)}
+    options = replace(options, run=options.run.resolve(), **places)
     check_numbers(options)
     chain = Chain(options.run, tuple(stage.name for stage in stages))
     with interruptible(), ExitStack() as opened:

@@ -126,7 +126,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes of seconds, and an answer that a model as good as random gives often: an even number."""
 
     def write_even(path: Path, problems: Iterable[Problem]) -> None:
-        write_problems(path, [replace(problem, answer=r"\d*[02468]", verifier="regex") for problem in problems])
+        write_problems(
+            path, [replace(problem, answer=r"\d*[02468]", verifier="regex", meta={"gold_response": "2"}) for problem in problems]
+        )
 
     monkeypatch.setattr(deepseek_math, "TINY", SMALL)
     monkeypatch.setattr(deepseek_math, "write_problems", write_even)
