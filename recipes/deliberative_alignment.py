@@ -187,7 +187,7 @@ def _traces(config: Config, chain: Chain) -> dict[str, Any]:
 def _compliant(store: Path) -> Iterator[dict[str, Any]]:
     """What the judge calls right, each text once, at most four of a prompt, as answers to the prompt without the policy."""
     for problem, responses in stored_responses(store_files([store])):
-        texts = dict.fromkeys(each.text for each in responses if each.status == "right" and each.finish == "stop")
+        texts = dict.fromkeys(each.text for each in responses if each.status == "right" and each.finish == "stop" and each.text.strip())
         yield from ({"prompt": problem.meta["bare"], "completion": text} for text in list(texts)[:4])
 
 

@@ -100,7 +100,14 @@ def test_what_complies_teaches_without_the_policys_text(tmp_path: Path, monkeypa
     def response(text: str, status: str = "right", finish: str = "stop") -> StoredResponse:
         return StoredResponse(problem, text, 3, finish, 1.0, status, False, (0, 0, 0), "m", 0, "", False)
 
-    said = [response("no"), response("no"), response("yes", "wrong"), response("cut", finish="length"), *map(response, "abcd")]
+    said = [
+        response("no"),
+        response("no"),
+        response("yes", "wrong"),
+        response("cut", finish="length"),
+        response(""),
+        *map(response, "abcd"),
+    ]
     monkeypatch.setattr(deliberative_alignment, "store_files", lambda places: places)
     monkeypatch.setattr(deliberative_alignment, "stored_responses", lambda files: [(problem, said)])
     kept = list(deliberative_alignment._compliant(tmp_path))
