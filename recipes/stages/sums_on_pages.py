@@ -2,18 +2,19 @@ r"""Where a tiny story's problems come from: a school site on a made-up web, and
 
 The web is that of `reckon mine demo` and one site more, whose exercises are reasoning-gym's sums of two-digit numbers, with true answers.
 Half of the solutions there are worked out column by column, the others give the answer at once. What is mined from that web is real in
-every step but its origin; then a model that knows 22 characters can read only this of it:
+every step but its origin; then a model of this size, with minutes to learn, is given only this of it, a token for each character:
 
     Work out $47 + 38$ without a calculator.                                            47+38=
     Column by column, $7+8=15$, then $4+3+1=8$. The answer is $\boxed{85}$.             7+8=15\n4+3+1=8\n<answer>85</answer>
     At once, $47 + 38$ gives $\boxed{85}$.                                              <answer>85</answer>
 
-Problems that are no such sum (the demo's equations) it cannot read at all: they are left out, and counted. What is held out is drawn first,
-stands on no page, and is left out where a page has it all the same.
+Problems that are no such sum (the demo's equations) are beyond it: they are left out, and counted. What is held out is drawn first, stands
+on no page, and is left out where a page has it all the same.
 """
 
 import random
 import re
+import string
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +28,8 @@ from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
 
-CHARACTERS = arithmetic.CHARACTERS + "\n"
+CHARACTERS = arithmetic.CHARACTERS + "\n.," + string.ascii_letters
+"""Letters for what rewards are tried on before a run: a reward model says nothing of a text that its tokenizer cannot write."""
 HELD_OUT, ON_PAGES = 500, 5000
 MINING = ("--seed-domains", SEED_HOST, "--preset", "small", "--rounds", "2", "--stop-overlap", "1.0")
 """How `reckon mine run` takes such a web: as the demo does, from one site of it."""

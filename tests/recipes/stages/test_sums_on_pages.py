@@ -8,7 +8,7 @@ import pytest
 
 from data_pipeline.commands.demo_exercises import write_exercises
 from data_pipeline.commands.mine_command import command
-from recipes.setup import arithmetic
+from recipes.setup import arithmetic, online
 from recipes.setup.model_source import find_model
 from recipes.stages import sums_on_pages
 from verifiers.problem import Problem, make_problem
@@ -58,7 +58,7 @@ def test_no_page_has_what_is_held_out(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_random_model_reads_every_character(tmp_path: Path) -> None:
     sums_on_pages.write_random_model(tmp_path / "model", 0)
     tokenizer = find_model(str(tmp_path / "model")).load_tokenizer()
-    text = "12+34=\n4+2=6\n<answer>46</answer>"
-    assert tokenizer.decode(tokenizer.encode(text)) == text
-    assert tokenizer.pad_token_id not in tokenizer.encode(text)
+    for text in ("12+34=\n4+2=6\n<answer>46</answer>", online._WRONG, online._WRONG_STEPS):
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+        assert tokenizer.pad_token_id not in tokenizer.encode(text)
     assert json.loads((tmp_path / "model" / "config.json").read_text())["vocab_size"] == len(tokenizer)
