@@ -113,7 +113,7 @@ class Sizes:
     held_out: int = sums_on_pages.HELD_OUT
     problems: int = 900
     """Those of the pages whose solutions are not learnt."""
-    sft_steps: int = 260
+    sft_steps: int = 340
     samples: int = 8
     labelled: int = 300
     steps: int = 16
@@ -136,11 +136,12 @@ def _written(config: Config, **tiny: Any) -> dict[str, Any]:
 
 def _online(config: Config) -> dict[str, Any]:
     shared: dict[str, Any] = {"seed": config.seed, "tune": Full() if config.tiny else Lora(), **_speaking(config)}
+    shared |= {"kl": KL(config.kl_coef)} if config.kl_coef else {}
     if config.tiny:
         sizes = {"steps": TINY.steps, "problems_per_step": 32, "completions_per_problem": 16}
         return shared | sizes | {"lr": 3e-4, "max_grad_norm": 0.3, "warmup": 2, "checkpoint_every": 8}
     shared |= {"steps": config.steps, "problems_per_step": config.problems_per_step}
-    return shared | {"completions_per_problem": config.completions_per_problem, "kl": KL(config.kl_coef)}
+    return shared | {"completions_per_problem": config.completions_per_problem}
 
 
 def _split(config: Config) -> str:

@@ -28,7 +28,7 @@ from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
 
-CHARACTERS = arithmetic.CHARACTERS + "\n.," + string.ascii_letters
+CHARACTERS = arithmetic.CHARACTERS + "\n.,\\{}" + string.ascii_letters
 """Letters for what rewards are tried on before a run: a reward model says nothing of a text that its tokenizer cannot write."""
 HELD_OUT, ON_PAGES = 500, 5000
 MINING = ("--seed-domains", SEED_HOST, "--preset", "small", "--rounds", "2", "--stop-overlap", "1.0")

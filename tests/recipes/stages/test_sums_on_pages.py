@@ -58,7 +58,7 @@ def test_no_page_has_what_is_held_out(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_random_model_reads_every_character(tmp_path: Path) -> None:
     sums_on_pages.write_random_model(tmp_path / "model", 0)
     tokenizer = find_model(str(tmp_path / "model")).load_tokenizer()
-    for text in ("12+34=\n4+2=6\n<answer>46</answer>", online._WRONG, online._WRONG_STEPS):
+    for text in ("12+34=\n4+2=6\n<answer>46</answer>", r"\boxed{46}", online._WRONG, online._WRONG_STEPS):
         assert tokenizer.decode(tokenizer.encode(text)) == text
         assert tokenizer.pad_token_id not in tokenizer.encode(text)
     assert json.loads((tmp_path / "model" / "config.json").read_text())["vocab_size"] == len(tokenizer)
