@@ -1,5 +1,6 @@
 """Which problems a model is asked, under which names, how it is spoken to, and what of them it may have been trained on."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -78,16 +79,29 @@ def training_files(run: Path | None, given: Sequence[str]) -> list[str]:
 def contaminated(problems: "Sequence[Problem]", files: Sequence[str]) -> "Mapping[str, str]":
     """Problem id -> where its words stand in the training data: ten of its words in a row, a shorter one whole.
 
+    A problem of one or two words (`57+68=`) would stand in any text by chance: it counts where it is all of a field or a turn.
     Raises InputError for a file that cannot be read.
     """
-    from data_pipeline.cleaning.benchmark_index import Benchmarks
+    from data_pipeline.cleaning.benchmark_index import SHORTEST, Benchmarks
+    from data_pipeline.cleaning.compared_words import text_words
 
     index = Benchmarks([(problem.id, number, _text_of(problem)) for number, problem in enumerate(problems)])
+    tiny: defaultdict[str, list[str]] = defaultdict(list)
+    for problem in problems:
+        if len(text_words(text := _text_of(problem))) < SHORTEST:
+            tiny[_spaced(text)].append(problem.id)
     found: dict[str, str] = {}
     for place, text in _training_texts(files):
         for hit in index.hits(text):
             found.setdefault(hit.benchmark, place)
+        for paragraph in text.split("\n\n") if tiny else ():
+            for problem_id in tiny.get(_spaced(paragraph), ()):
+                found.setdefault(problem_id, place)
     return found
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _text_of(problem: "Problem") -> str:

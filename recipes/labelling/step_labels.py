@@ -212,10 +212,11 @@ def _longest(chat: "Chat", cuts: Sequence[Cut], context: int | None, config: Con
         begun = cut.begun[-1] if cut.begun else ""
         tokens = len(chat.render(cut.response.problem)) + len(chat.encode(begun)) + config.max_completion_length
         if context is not None and tokens > context:
+            room = context - config.max_completion_length - len(chat.render(cut.response.problem))
+            remedy = f", or leave such out: --where 'len(tokens) <= {room}'" if room > 0 else ""
             raise InputError(
                 f"problem {cut.response.problem.id} and a response up to its last step but one need {tokens} tokens with "
-                f"--max-completion-length {config.max_completion_length}, and the model's context is {context}; shorten that, or leave "
-                "such out: --where 'len(tokens) < 500'"
+                f"--max-completion-length {config.max_completion_length}, and the model's context is {context}; shorten that{remedy}"
             )
         longest = max(longest, tokens)
     return longest

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WIDEST = 6
 """Columns of options beside a list: more are counted."""
+NAMED = 12
+"""Of those so many are named: runs of two recipes differ in a hundred."""
 
 
 @dataclass(frozen=True)
@@ -52,5 +54,7 @@ def run(config: Config) -> int:
     rows = [[str(each.path), *facts(each).values(), *(shown(each.options.get(name)) for name in names[:WIDEST])] for each in found]
     print(aligned([["run", *facts(found[0]), *names[:WIDEST]], *rows]), end="")
     if len(names) > WIDEST:
-        print(f"they differ in {len(names) - WIDEST} more options: {', '.join(names[WIDEST:])}", file=sys.stderr)
+        more, rest = names[WIDEST : WIDEST + NAMED], len(names) - WIDEST - NAMED
+        ending = f", and {rest} others; `reckon diff` shows those of two runs" if rest > 0 else ""
+        print(f"they differ in {len(names) - WIDEST} more options: {', '.join(more)}{ending}", file=sys.stderr)
     return 0

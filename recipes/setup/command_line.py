@@ -31,10 +31,17 @@ TRUNCATION = ("--top-p", "--top-k", "--min-p")
 _PLAINER = (  # tyro's words -> a reader's
     (r"^Error parsing (--\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 must be a whole number, not \2"),
     (r"^Error parsing (--\S+): could not convert string to float: (.*)", r"\1 must be a number, not \2"),
+    (
+        r"^Error parsing (--\S+): no type matching \{None\}\|INT could be instantiated from \[(.*?)\]\. .*",
+        r"\1 must be a whole number, not \2",
+    ),
+    (r"^Error parsing (--\S+): no type matching \{None\}\|FLOAT could be instantiated from \[(.*?)\]\. .*", r"\1 must be a number, not \2"),
     (r"^Error parsing (--\S+): ", r"\1: "),
+    (r"(?<=\W)'None', |, 'None'(?=[,)])", ""),  # "not given" is no value to type
     (r"^invalid choice (.*) for argument '(--\S+)'\. Expected one of \((.*)\)\.$", r"\2 is one of \3, not \1"),
     (r"^Missing value for argument '(.*)'\. Expected 1 values\.$", r"\1 is given without a value"),
     (r"^Unrecognized options: (.*)", r"unexpected argument \1; an option's name begins with --, and --help lists them"),
+    (r"^Missing from reckon \S+: (--\S+) \S+ (.*?)\.? \(required\)$", r"\1 is missing: \2"),
     (r"^Missing from (reckon \S+): (?:[A-Z]+ )?(.*?)\.? \(required\)$", r"\1 is given nothing to work on: \2"),
 )
 

@@ -165,14 +165,20 @@ def check_prompts(problems: Sequence[Problem], chat: Chat, options: Options, con
     place, length = next((place, length) for place, length in enumerate(lengths) if length > room)
     if not skip or not kept:
         more = f" (and {len(problems) - len(kept) - 1} more are too long)" if len(problems) - len(kept) > 1 else ""
-        remedy = "shorten one of them" if skip else "shorten one of them, or drop such problems with --skip-long-prompts"
+        remedy = ", or drop such problems with --skip-long-prompts" if kept and not skip else ""
         raise InputError(
-            f"problem {problems[place].id} has a prompt of {length} tokens{more}; with "
-            f"--max-completion-length {options.max_completion_length} it needs {length + options.max_completion_length}, and the model's "
-            f"context is {context}: {remedy}"
+            f"problem {problems[place].id} ({_beginning(problems[place])}) has a prompt of {length} tokens, what chat template and "
+            f"--system-prompt add included{more}; with --max-completion-length {options.max_completion_length} it needs "
+            f"{length + options.max_completion_length}, and the model's context is {context}: shorten one of them{remedy}"
         )
     print(f"left out {len(problems) - len(kept)} of {len(problems)} problems, whose prompts are longer than {room} tokens", file=sys.stderr)
     return kept
+
+
+def _beginning(problem: Problem, most: int = 40) -> str:
+    """What a person knows a problem by: the first characters of what it asks, quoted, on one line."""
+    text = problem.prompt if isinstance(problem.prompt, str) else problem.prompt[-1]["content"]
+    return repr(text if len(text) <= most else text[:most] + "...")
 
 
 def fingerprint(problems: Sequence[Problem]) -> str:

@@ -24,6 +24,25 @@ _VLLM = "an engine is chosen by name"
 _RATIO = "the ratio is trainer to sampler; --correction truncate or mask, --correction-level token or sequence"
 _LENGTH = "in completions of a step, there are --completions-per-problem for each of --problems-per-step"
 
+_STEP = "examples of an optimiser step, all of them together; --tokens-per-micro-batch is the memory setting"
+
+TRL_WRITTEN = {
+    "assistant_only_loss": Ours("train_on", "every turn of the assistant's trains without a word"),
+    "center_rewards_coefficient": Ours("centering"),
+    "completion_only_loss": Ours("train_on", "of a prompt with its completion, only the completion trains"),
+    "cpo_alpha": Ours("nll_coef", "the weight of the chosen side's likelihood"),
+    "dataset_text_field": Ours("text_column"),
+    "gradient_accumulation_steps": Ours("examples_per_step", _STEP),
+    "loss_type": Ours("loss", "--loss sigmoid, hinge, ipo, robust or simpo; sigmoid_norm is --length-normalised"),
+    "per_device_train_batch_size": Ours("examples_per_step", _STEP),
+    "precompute_ref_log_probs": Ours("reference_scores", "--reference-scores FOLDER keeps them there"),
+    "shuffle_dataset": Ours("shuffle"),
+    "simpo_gamma": Ours("gamma"),
+    "truncation_mode": Ours("too_long", "--too-long truncate keeps the beginning; without a word such examples are left out"),
+}
+"""TRL's names where data are given in writing (SFT, DPO, ORPO, KTO, reward models), whose steps count examples. They go first: a command
+that lacks these options is answered from `TRL`."""
+
 TRL = {
     "adam_epsilon": Ours("adam_eps"),
     "attn_implementation": Ours("attention"),
@@ -40,6 +59,7 @@ TRL = {
     "epsilon": Ours("clip_low", "it is the lower distance only; the upper one is --clip-high"),
     "epsilon_high": Ours("clip_high", "CISPO's bound on the ratio is --ratio-cap"),
     "eval_steps": Ours("eval_every"),
+    "eval_strategy": Ours("eval_every", "so many steps; 0: before the first and after the last"),
     "fp16": Ours("dtype", "--dtype bf16 or fp32; there is no float16"),
     "generation_batch_size": Ours("problems_per_step", _LENGTH),
     "gradient_accumulation_steps": Ours("tokens_per_micro_batch", f"a step is cut into micro-batches of so many tokens; {_BATCH}"),
@@ -52,6 +72,7 @@ TRL = {
     "max_steps": Ours("steps"),
     "max_tool_calling_iterations": Ours("max_turns"),
     "model_name_or_path": Ours("model"),
+    "max_new_tokens": Ours("max_completion_length"),
     "num_generations": Ours("completions_per_problem"),
     "num_train_epochs": Ours("epochs"),
     "output_dir": Ours("run"),
@@ -62,9 +83,11 @@ TRL = {
     "resume_from_checkpoint": Ours("resume", "the run's folder; its options come with it"),
     "reward_weights": Ours("reward", "--reward NAME=WEIGHT"),
     "save_steps": Ours("checkpoint_every"),
+    "save_strategy": Ours("checkpoint_every", "so many steps"),
     "scale_rewards": Ours("algorithm", "--algorithm dr_grpo does not divide by the standard deviation"),
     "steps_per_generation": Ours("updates_per_rollout", "optimiser steps on each rollout"),
     "sync_ref_model": Ours("reference", "--reference ema"),
+    "teacher_model_name_or_path": Ours("teacher"),
     "use_dora": Ours("dora"),
     "use_peft": Ours("tune", "--tune lora, which is the default; or full"),
     "use_vllm": Ours("engine", f"{_VLLM}: --engine vllm, or server for a running one"),
@@ -79,6 +102,15 @@ TRL = {
     "vllm_tensor_parallel_size": Ours("engine_option", "--engine-option tensor_parallel_size=N"),
     "warmup_steps": Ours("warmup"),
 }  # fmt: skip
+
+TRL_ELSEWHERE = {
+    "max_prompt_length": Ours("skip_long_prompts max_length", "prompts are never cut"),
+    "max_seq_length": Ours("max_length"),
+    "reward_funcs": Ours("reward", "--reward NAME, or FILE.py:FUNCTION"),
+    "rpo_alpha": Ours("nll_coef", "the weight of the chosen side's likelihood"),
+    "warmup_ratio": Ours("warmup", "in optimiser steps"),
+}
+"""Names that TRL's configurations no longer have, or that only its scripts have."""
 
 _ACTOR, _ROLLOUT, _MODEL = "actor_rollout_ref.actor", "actor_rollout_ref.rollout", "actor_rollout_ref.model"
 VERL = {
@@ -144,7 +176,9 @@ def here(name: str, known: Collection[str]) -> str | None:
     verl's options may be given by their last part alone, which is how its examples speak of them.
     """
     bare = name.strip("-").replace("-", "_")
-    found, whose = TRL.get(bare), "TRL"
+    written = TRL_WRITTEN.get(bare, TRL_ELSEWHERE.get(bare))
+    there = written is not None and any(option in known for option in written.options.split())
+    found, whose = written if there else TRL.get(bare, written), "TRL"
     if found is None:
         whole = bare if bare in VERL else next((path for path in VERL if path.endswith(f".{bare}") and "_" in bare), "")
         found, whose = VERL.get(whole), "verl"

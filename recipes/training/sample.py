@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from recipes.actors.engines import make_engine, with_engine
+from recipes.selection.data_text import SAME
 from recipes.selection.problem_difficulty import SolveRate, summary
 from recipes.setup.choices import Auto, Engine
 from recipes.setup.command_line import guarded, parse_options
@@ -148,7 +149,8 @@ def sample(config: Config, *, given: Given | None = None, hand_over: "Callable[[
         with stage("checking the data and loading the model", "nothing was written yet"):
             player, problems, folder = _prepare(config, opened, given)
         measured = _sample_all(config, player, problems, folder, hand_over)
-    print(summary(measured))
+    if any(problem.verifier != SAME for problem in problems):  # self-play asks what is the data's own text, and says so itself
+        print(summary(measured))
     print(f"{len(problems) * config.completions_per_problem:,} completions in {folder.rollouts.folder}", file=sys.stderr)
     return 0
 

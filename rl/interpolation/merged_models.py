@@ -43,10 +43,11 @@ class Found:
     lengths: tuple[float, ...]
     """Of each model's task vector, over all weights."""
     length: float
-    """Of the merged one, before the way back."""
+    """Of the merged one, before the way back; nan where it is no sum of the others (TIES, DARE)."""
 
     def in_words(self) -> str:
-        said = f"task vectors of length {', '.join(f'{length:.3g}' for length in self.lengths)} to one of {self.length:.3g}"
+        said = f"task vectors of length {', '.join(f'{length:.3g}' for length in self.lengths)}"
+        said += "" if math.isnan(self.length) else f" to one of {self.length:.3g}"
         if self.angles:
             middle = sorted(self.angles)[len(self.angles) // 2]
             said += f"; angles of the first two {min(self.angles):.0f} to {max(self.angles):.0f} degrees, half of them below {middle:.0f}"

@@ -83,10 +83,12 @@ def _sampled(row: Mapping[str, Any], group: Any) -> float:
 def method_of(config: Mapping[str, Any], run: Path) -> str:
     """What to call a run that was given no name: its algorithm, with its critic; else its folder."""
     algorithm = config["options"].get("algorithm")
-    if not isinstance(algorithm, dict) or not isinstance(algorithm.get("name"), str):
+    if not isinstance(algorithm, dict):
         return run.name
     critic = algorithm.get("critic")
-    return f"{algorithm['name']}, {critic['name']}" if isinstance(critic, dict) and "name" in critic else str(algorithm["name"])
+    critic = critic.get("name") if isinstance(critic, dict) else None
+    name = algorithm.get("name", "ppo" if critic else None)  # `reckon ppo` has one algorithm, which needs no name there
+    return run.name if not isinstance(name, str) else f"{name}, {critic}" if critic else name
 
 
 @dataclass(frozen=True)

@@ -379,9 +379,11 @@ def test_overlong_prompts_are_dropped_and_counted_where_asked(model_folder: Path
 
     chat, options = Chat(load_tokenizer(str(model_folder))), Options(max_completion_length=100)
     problems = [make_problem("a" * length, "1") for length in (10, 500, 20, 600)]
-    with pytest.raises(InputError, match=r"and 1 more are too long.*model's context is 200.*--skip-long-prompts"):
+    with pytest.raises(InputError, match=r"\('a{40}\.\.\.'\).*and 1 more are too long.*model's context is 200.*--skip-long-prompts"):
         check_prompts(problems, chat, options, 200)
     assert check_prompts(problems, chat, options, 200, skip=True) == [problems[0], problems[2]]
     assert "left out 2 of 4 problems, whose prompts are longer than 100 tokens" in capsys.readouterr().err
     with pytest.raises(InputError, match=r"shorten one of them$"):
         check_prompts(problems[1:2], chat, options, 200, skip=True)
+    with pytest.raises(InputError, match=r"shorten one of them$"):  # to drop all of them is no remedy
+        check_prompts(problems[1:2], chat, options, 200)

@@ -481,6 +481,13 @@ def test_the_plan_checks_rewards_with_trainings_code(
 
 def test_unknown_commands_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     one_line_error(capsys, ["grpo-mth"], "unknown command 'grpo-mth'", "did you mean grpo-math?")
+    one_line_error(capsys, ["grpo"], "unknown command 'grpo'", "did you mean grpo-math?")  # TRL's, to which orpo is nearer
+    one_line_error(capsys, ["merge"], "error: --out is missing")
+    one_line_error(capsys, ["merge", "x", "--out", "y", "--how", "linear"], "error: --how is one of '", "'slerp'", ", not 'linear'")
+    assert main(["merge", "x", "--out", "y", "--how", "linear"]) == 2
+    assert "None" not in capsys.readouterr().err
+    one_line_error(capsys, ["sft", "--lr", "fast"], "error: --lr must be a number, not 'fast'")
+    one_line_error(capsys, ["sft", "--steps", "fast"], "error: --steps must be a whole number, not 'fast'")
     one_line_error(capsys, ["plan", "nothing"], "no recipe 'nothing'")
     one_line_error(capsys, ["plot", "nowhere"], "nowhere", "config.json is missing")
     assert main(["--help"]) == 0

@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes.commands.cli import main
+from recipes.evaluation.asked_problems import contaminated
 from rl.evaluation.subsets import pass_at_k
+from verifiers.problem import make_problem
 
 PROBLEMS = 8
 
@@ -133,6 +135,14 @@ def test_problems_that_were_trained_on_are_counted(model_folder: Path, data: Pat
     assert main(words(model_folder, tmp_path / "long.jsonl", tmp_path / "b", "--trained-on", str(trained))) == 0
     (place,) = evaluation(tmp_path / "b")["contamination"]["problems"].values()
     assert place == f"{trained}, line 1"
+
+
+def test_problems_of_a_word_or_two_were_trained_on_where_they_are_all_of_a_turn(tmp_path: Path) -> None:
+    problems, trained = [make_problem("57+68=", "125"), make_problem("1+2=", "3")], tmp_path / "trained.jsonl"
+    trained.write_text(
+        json.dumps({"prompt": "Is 1+2= 4?"}) + "\n" + json.dumps({"messages": [{"role": "user", "content": " 57+68= "}]}) + "\n"
+    )
+    assert contaminated(problems, [str(trained)]) == {problems[0].id: f"{trained}, line 2"}
 
 
 def test_what_is_missing_is_one_line(model_folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

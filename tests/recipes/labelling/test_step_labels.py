@@ -129,7 +129,9 @@ def test_bad_input_is_one_line_before_the_model_is_loaded(
     assert "--labels soft would be ignored with --format trl" in refused(capsys, words(store, out, "--labels", "soft", "--format", "trl"))
     assert "no response is left to label" in refused(capsys, words(store, out, "--where", "length(response) > 99"))
     assert "--model: " in refused(capsys, words(store, out, "--model", str(tmp_path / "gone")))
-    assert "need 2" in refused(capsys, words(store, out, "--max-completion-length", "2000"))
+    long = refused(capsys, words(store, out, "--max-completion-length", "2000"))
+    assert "need 2" in long
+    assert "--where" not in long  # no response is short enough
     assert "even2" in refused(capsys, [*words(store, out)[:-1], f"{tmp_path / 'odd.py'}:even2"])
     problem, source = problem_of(), Source(str(tmp_path / "gone"), "", True, 1.0)
     gone = write_store(tmp_path / "gone_store", [group_of(problem, SAID)], source=source)

@@ -46,6 +46,15 @@ def test_runs_are_found_at_any_depth_with_their_best(tmp_path: Path, capsys: pyt
     assert found[1]["options"]["algorithm.clip_low"] == 0.2
 
 
+def test_of_many_differences_some_are_named_and_the_others_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, other in (("a", 1), ("b", 2)):
+        make_run(tmp_path / name, lr=1e-5, accuracies=[0.1], **{f"option_{n}": other for n in range(30)})
+    capsys.readouterr()
+    assert main(["runs", str(tmp_path)]) == 0
+    said, named = capsys.readouterr().err, ", ".join(f"option_{n}" for n in range(6, 18))
+    assert said == f"they differ in 24 more options: {named}, and 12 others; `reckon diff` shows those of two runs\n"
+
+
 def test_a_run_that_nobody_is_at_any_more_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(tmp_path / "a", lr=1e-5, accuracies=[0.1], status=None)
     assert " killed " in said(capsys, "runs", str(tmp_path))

@@ -139,9 +139,14 @@ def test_adapters_are_merged_into_plain_weights_first(
 
 
 @pytest.mark.parametrize("how", [["ties", "--density", "0.3"], ["dare", "--density", "0.5", "--seed", "3"]])
-def test_ties_and_dare_are_peft_s_over_each_tensor(how: list[str], grown: list[Path], model_folder: Path, tmp_path: Path) -> None:
+def test_ties_and_dare_are_peft_s_over_each_tensor(
+    how: list[str], grown: list[Path], model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("out", "again"):
         assert merge(tmp_path / name, *grown[:2], "--how", *how, "--start", model_folder) == 0
+    said = capsys.readouterr()
+    assert "task vectors of length" in said.out + said.err
+    assert "nan" not in (said.out + said.err).replace(str(tmp_path), "")  # no length of the merged one is known
     found, start = weights(tmp_path / "out"), weights(model_folder)
     torch.testing.assert_close(found, weights(tmp_path / "again"), atol=0, rtol=0)
     if how[0] == "ties":

@@ -9,7 +9,9 @@ import pytest
 from recipes import grpo_tools
 from recipes.commands.cli import COMMANDS, main
 from recipes.spelling.flat_options import flat_options
-from recipes.spelling.foreign_names import TRL, VERL
+from recipes.spelling.foreign_names import TRL, TRL_ELSEWHERE, TRL_WRITTEN, VERL
+
+ANSWERS = [*TRL.items(), *TRL_WRITTEN.items(), *TRL_ELSEWHERE.items(), *VERL.items()]
 
 
 def option_names() -> set[str]:
@@ -18,22 +20,27 @@ def option_names() -> set[str]:
     return {name for module in modules if hasattr(module, "Config") for name in flat_options(module.Config)}
 
 
-def test_every_name_of_trl_is_a_field_of_its_configs_and_none_is_an_online_recipes() -> None:
-    from trl import DPOConfig, GRPOConfig, ModelConfig, ScriptArguments, SFTConfig
+def test_every_name_of_trl_is_a_field_of_its_configs_and_none_is_an_online_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
+    from trl import DPOConfig, GRPOConfig, ModelConfig, RewardConfig, ScriptArguments, SFTConfig
+    from trl.experimental.cpo import CPOConfig
+    from trl.experimental.gkd import GKDConfig
 
-    theirs = {field.name for kind in (GRPOConfig, SFTConfig, DPOConfig, ModelConfig, ScriptArguments) for field in dataclasses.fields(kind)}
-    assert TRL.keys() <= theirs
-    assert not TRL.keys() & flat_options(grpo_tools.Config).keys()
+    kinds = (GRPOConfig, SFTConfig, DPOConfig, RewardConfig, CPOConfig, GKDConfig, ModelConfig, ScriptArguments)
+    theirs = {field.name for kind in kinds for field in dataclasses.fields(kind)}
+    assert TRL.keys() | TRL_WRITTEN.keys() <= theirs
+    assert not TRL_ELSEWHERE.keys() & theirs
+    assert not (TRL | TRL_ELSEWHERE).keys() & flat_options(grpo_tools.Config).keys()
 
 
 def test_every_answer_is_an_option_of_ours() -> None:
     ours = option_names()
-    assert [(name, option) for name, found in (TRL | VERL).items() for option in found.options.split() if option not in ours] == []
+    assert [(name, option) for name, found in ANSWERS for option in found.options.split() if option not in ours] == []
 
 
 def test_options_that_an_answer_mentions_exist() -> None:
     flags = {"--" + name.replace("_", "-") for name in option_names()}
-    mentioned = {word.strip(",;:()") for found in (TRL | VERL).values() for word in found.differs.split() if word.startswith("--")}
+    mentioned = {word.strip(",;:()") for _, found in ANSWERS for word in found.differs.split() if word.startswith("--")}
     assert mentioned <= flags
 
 
@@ -60,6 +67,28 @@ def test_their_names_on_the_command_line(arguments: list[str], said: str, capsys
     found = capsys.readouterr().err
     assert found.startswith(f"error: {said}")
     assert found.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "argument", "said"),
+    [
+        ("dpo", "--loss-type", "loss_type is TRL's name; here it is --loss ("),
+        ("grpo-math", "--loss-type", "loss_type is TRL's name; here it is --algorithm ("),
+        ("orpo", "--loss-type", "loss_type is TRL's, and nothing here"),
+        ("sft", "--per-device-train-batch-size", "per_device_train_batch_size is TRL's name; here it is --examples-per-step ("),
+        ("rft", "--gradient-accumulation-steps", "gradient_accumulation_steps is TRL's name; here it is --examples-per-step ("),
+        ("dpo", "--precompute-ref-log-probs", "precompute_ref_log_probs is TRL's name; here it is --reference-scores ("),
+        ("sft", "--warmup-ratio", "warmup_ratio is TRL's name; here it is --warmup (in optimiser steps)"),
+        ("dpo", "--max-prompt-length", "max_prompt_length is TRL's name; here it is --max-length ("),
+        ("grpo-math", "--max-prompt-length", "max_prompt_length is TRL's name; here it is --skip-long-prompts ("),
+        ("kto", "--simpo-gamma", "simpo_gamma is TRL's, and nothing here"),
+    ],
+)
+def test_where_data_are_written_theirs_are_other_options(
+    command: str, argument: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, argument, "1"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {said}")
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ def test_what_the_data_say_already_is_left_out_and_counted(model_folder: Path, t
     said = capsys.readouterr()
     assert "1 pairs of 3 responses to 3 problems; left out: 2 that say what the data say" in said.err
     assert "66.7% of 3 sampled responses say what the data say, 1 pairs" in said.out
+    assert "responses right" not in said.out  # nobody judged them
     data = write(tmp_path / "rows.jsonl", *written)
     said = refused(capsys, words(model_folder, data, tmp_path / "none", "--temperature", "0"))
     assert said.startswith("error: round 1: nothing is left to learn from: 0 pairs of 3 responses to 3 problems; left out: 3 that say")

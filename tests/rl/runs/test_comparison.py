@@ -25,6 +25,7 @@ def run_of(folder: Path, accuracies: list[float], *, algorithm: dict | None = No
 def test_a_course_adds_up_what_was_spent(tmp_path):
     curve = read_curve(run_of(tmp_path / "a", [0.1, 0.2, 0.4], algorithm={"name": "ppo", "critic": {"name": "trunk"}}))
     assert curve.label == "ppo, trunk"
+    assert read_curve(run_of(tmp_path / "b", [0.1, 0.2], algorithm={"lam": 1.0, "critic": {"name": "adapter"}})).label == "ppo, adapter"
     assert [(p.steps, p.tokens, p.seconds, p.accuracy) for p in curve.points] == [(0, 0, 0, 0.1), (1, 30, 2, 0.2), (2, 60, 4, 0.4)]
 
 
