@@ -79,23 +79,21 @@ def training_files(run: Path | None, given: Sequence[str]) -> list[str]:
 def contaminated(problems: "Sequence[Problem]", files: Sequence[str]) -> "Mapping[str, str]":
     """Problem id -> where its words stand in the training data: ten of its words in a row, a shorter one whole.
 
-    A problem of one or two words (`57+68=`) would stand in any text by chance: it counts where it is all of a field or a turn.
+    A problem of one or two words (`57+68=`) would stand in any text by chance: it counts where it is a paragraph.
     Raises InputError for a file that cannot be read.
     """
-    from data_pipeline.cleaning.benchmark_index import SHORTEST, Benchmarks
-    from data_pipeline.cleaning.compared_words import text_words
+    from data_pipeline.cleaning.benchmark_index import Benchmarks
 
     index = Benchmarks([(problem.id, number, _text_of(problem)) for number, problem in enumerate(problems)])
-    tiny: defaultdict[str, list[str]] = defaultdict(list)
+    whole: defaultdict[str, list[str]] = defaultdict(list)
     for problem in problems:
-        if len(text_words(text := _text_of(problem))) < SHORTEST:
-            tiny[_spaced(text)].append(problem.id)
+        whole[_spaced(_text_of(problem))].append(problem.id)
     found: dict[str, str] = {}
     for place, text in _training_texts(files):
         for hit in index.hits(text):
             found.setdefault(hit.benchmark, place)
-        for paragraph in text.split("\n\n") if tiny else ():
-            for problem_id in tiny.get(_spaced(paragraph), ()):
+        for paragraph in text.split("\n\n"):
+            for problem_id in whole.get(_spaced(paragraph), ()):
                 found.setdefault(problem_id, place)
     return found
 

@@ -137,7 +137,7 @@ def test_problems_that_were_trained_on_are_counted(model_folder: Path, data: Pat
     assert place == f"{trained}, line 1"
 
 
-def test_problems_of_a_word_or_two_were_trained_on_where_they_are_all_of_a_turn(tmp_path: Path) -> None:
+def test_problems_of_a_word_or_two_were_trained_on_where_they_are_a_paragraph(tmp_path: Path) -> None:
     problems, trained = [make_problem("57+68=", "125"), make_problem("1+2=", "3")], tmp_path / "trained.jsonl"
     trained.write_text(
         json.dumps({"prompt": "Is 1+2= 4?"}) + "\n" + json.dumps({"messages": [{"role": "user", "content": " 57+68= "}]}) + "\n"
