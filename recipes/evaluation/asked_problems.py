@@ -33,7 +33,7 @@ def as_its_run(config: Any) -> Any:
     run = run_of(config.model)
     if run is None:
         return config
-    stored, given = stored_run(run)["options"], given_options(config)
+    stored, given = {"system_prompt": ""} | stored_run(run)["options"], given_options(config)  # the quickstart has no such option
     own = {name: stored[name] for name in SPEECH if stored.get(name) is not None and name not in given}
     return replace(config, **{name: tuple(value) if isinstance(value, list) else value for name, value in own.items()})
 

@@ -2,6 +2,7 @@
 
 import filecmp
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from recipes.setup.problem_set import Given
 from recipes.setup.resuming import stored_run
 from recipes.setup.starting_point import kept_start, write_model
 from recipes.spelling.flat_options import built, choices_of, flat_options
+from recipes.spelling.foreign_names import here, trainer_argument
 from recipes.spelling.option_values import checked
 from rl.runs.run_folder import read_lines
 from verifiers.atomic_files import atomic_path
@@ -133,14 +135,21 @@ def config_of(kind: Any, options: Mapping[str, Any], **own: Any) -> Any:
     ignore, and for a value that cannot be.
     """
     choices = choices_of(kind)
-    known = flat_options(kind).keys() | choices.keys()
-    if unknown := next((name for name in options if name not in known), None):
-        raise InputError(f"there is no option {unknown!r}" + (did_you_mean(unknown, known) or f"; there are {', '.join(sorted(known))}"))
+    refuse_unknown(kind, options)
     hints = {name: option.hint for name, option in flat_options(kind).items()}
     plain = {name: (name, value) for name, value in options.items() if name in hints and not is_dataclass(value)}
     given = {**own, **options, **checked(plain, hints)}
     objects = {name: value for name, value in given.items() if name in choices and (value is None or is_dataclass(value))}
     return replace(built(kind, {name: value for name, value in given.items() if name not in objects}, str), **objects)
+
+
+def refuse_unknown(kind: Any, options: Iterable[str]) -> None:
+    """Raises InputError for an option that a command's Config has not, with ours for one of TRL's or verl's, else the nearest."""
+    known = flat_options(kind).keys() | choices_of(kind).keys()
+    if unknown := next((name for name in options if name not in known), None):
+        if theirs := here(unknown, known) or trainer_argument(unknown):
+            raise InputError(re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), theirs))  # as Python writes them
+        raise InputError(f"there is no option {unknown!r}" + (did_you_mean(unknown, known) or f"; there are {', '.join(sorted(known))}"))
 
 
 def data_file(rows: Any, run: Path, what: str, *, overwrite: bool = False) -> str:

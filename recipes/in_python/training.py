@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from recipes import grpo_math, ppo_math
-from recipes.in_python.objects import Reward, Run, config_of, data_file, folder_of, given_problems, has_answer, named, on_disk
+from recipes.in_python.objects import (
+    Reward,
+    Run,
+    config_of,
+    data_file,
+    folder_of,
+    given_problems,
+    has_answer,
+    named,
+    on_disk,
+    refuse_unknown,
+)
 from recipes.setup.model_source import find_model
 from recipes.setup.resuming import resumed
 from recipes.setup.starting_point import chat_of
@@ -190,6 +201,7 @@ def _offline(
             config = config_of(module.Config, options, resume=path)
         else:
             if data is None:
+                refuse_unknown(module.Config, options)  # it may have been given under another name
                 raise InputError("data is missing; give a file, a data set's name, or rows")
             own = {"data": data_file(data, path, "data", overwrite=overwrite)}
             if isinstance(held_out, int):

@@ -112,6 +112,16 @@ TRL_ELSEWHERE = {
 }
 """Names that TRL's configurations no longer have, or that only its scripts have."""
 
+TRAINER = {
+    "args": "each option by its name, as in steps=50",
+    "eval_dataset": "held_out",
+    "peft_config": "tune, as in tune=reckon.Lora(rank=8)",
+    "processing_class": "tokenizer",
+    "ref_model": "reference_model",
+    "train_dataset": "data, or problems where a policy samples",
+}
+"""What its trainers' constructors take, besides `model` and what is an option there too."""
+
 _ACTOR, _ROLLOUT, _MODEL = "actor_rollout_ref.actor", "actor_rollout_ref.rollout", "actor_rollout_ref.model"
 VERL = {
     "trainer.experiment_name": Ours("run_name"),
@@ -189,6 +199,11 @@ def here(name: str, known: Collection[str]) -> str | None:
         return f"{bare} is {whose}'s, and nothing here"
     flags = " or ".join("--" + option.replace("_", "-") for option in options)
     return f"{bare} is {whose}'s name; here it is {flags}" + (f" ({found.differs})" if found.differs else "")
+
+
+def trainer_argument(name: str) -> str | None:
+    """The same of what a trainer of TRL's is made with, for a function of ours."""
+    return f"{name} is TRL's name; here it is {TRAINER[name]}" if name in TRAINER else None
 
 
 def hydra_name(argument: str) -> str | None:

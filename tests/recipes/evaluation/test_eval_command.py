@@ -8,8 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from recipes.commands.cli import main
-from recipes.evaluation.asked_problems import contaminated
+from recipes.evaluation.asked_problems import as_its_run, contaminated
+from recipes.evaluation.eval_command import Config
 from rl.evaluation.subsets import pass_at_k
+from rl.runs.run_folder import RunFolder
 from verifiers.problem import make_problem
 
 PROBLEMS = 8
@@ -121,6 +123,13 @@ def test_a_runs_own_figures_come_out_of_its_checkpoints(model_folder: Path, data
         assert found["options"]["system_prompt"] == ""
         assert found["options"]["max_completion_length"] == 6
         assert found["contamination"] == {"files": [str(data)], "problems": found["contamination"]["problems"]}
+
+
+def test_a_quickstart_is_spoken_to_without_a_system_prompt(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path / "run", {"options": {"max_completion_length": 40}}).close()
+    found = as_its_run(Config(model=str(tmp_path / "run")))
+    assert (found.system_prompt, found.max_completion_length) == ("", 40)
+    assert as_its_run(Config(model=str(tmp_path / "run"), system_prompt="Be brief.")).system_prompt == "Be brief."
 
 
 def test_problems_that_were_trained_on_are_counted(model_folder: Path, data: Path, tmp_path: Path) -> None:

@@ -128,6 +128,9 @@ def test_a_run_goes_on_with_its_own_options(made: dict[str, Any], tmp_path: Path
     [
         ({"tokenizer": None}, "tokenizer is missing"),
         ({"stepz": 3}, "there is no option 'stepz'; did you mean steps?"),
+        ({"num_train_epochs": 3}, "num_train_epochs is TRL's name; here it is epochs$"),
+        ({"per_device_train_batch_size": 3}, "here it is examples_per_step .*; tokens_per_micro_batch is the memory setting"),
+        ({"data": None, "train_dataset": []}, "train_dataset is TRL's name; here it is data, or problems"),
         ({"data": [{"prompt": "1+1=", "completion": {1, 2}}]}, "row 0 of data is nothing that JSON can hold"),
     ],
 )

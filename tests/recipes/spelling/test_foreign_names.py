@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from recipes import grpo_tools
 from recipes.commands.cli import COMMANDS, main
 from recipes.spelling.flat_options import flat_options
-from recipes.spelling.foreign_names import TRL, TRL_ELSEWHERE, TRL_WRITTEN, VERL
+from recipes.spelling.foreign_names import TRAINER, TRL, TRL_ELSEWHERE, TRL_WRITTEN, VERL
 
 ANSWERS = [*TRL.items(), *TRL_WRITTEN.items(), *TRL_ELSEWHERE.items(), *VERL.items()]
 
@@ -31,6 +32,14 @@ def test_every_name_of_trl_is_a_field_of_its_configs_and_none_is_an_online_recip
     assert TRL.keys() | TRL_WRITTEN.keys() <= theirs
     assert not TRL_ELSEWHERE.keys() & theirs
     assert not (TRL | TRL_ELSEWHERE).keys() & flat_options(grpo_tools.Config).keys()
+
+
+def test_what_trainers_are_made_with_is_theirs() -> None:
+    from trl import DPOTrainer, GRPOTrainer, SFTTrainer
+
+    theirs = {name for trainer in (DPOTrainer, GRPOTrainer, SFTTrainer) for name in inspect.signature(trainer.__init__).parameters}
+    assert TRAINER.keys() <= theirs
+    assert not TRAINER.keys() & option_names()
 
 
 def test_every_answer_is_an_option_of_ours() -> None:
