@@ -283,7 +283,7 @@ def test_sampling_goes_on_with_its_own_options(made: dict[str, Any], tmp_path: P
     def said(groups: list[Any]) -> list[list[str]]:
         return [group.responses for group in groups]
 
-    whole = said(reckon.sample(model=tmp_path / "model", run=run, problems_per_chunk=2, **given, **options))
+    whole = said(reckon.sample(model=tmp_path / "model", run=run, **given, **options))
     first, second = sorted((run / "rollouts").glob("*.parquet"))
     written, kept = second.read_bytes(), first.stat().st_mtime_ns
     second.unlink()
