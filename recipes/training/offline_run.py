@@ -40,7 +40,7 @@ from rl.objectives.batch import Batch
 from rl.objectives.objective import Objective
 from rl.runs.html_report import write_report
 from rl.runs.run_folder import Position, RunFolder
-from rl.runs.tracking import SHOWN_OFFLINE, Tracker
+from rl.runs.tracking import SHOWN_OF_LABELS, SHOWN_OFFLINE, Tracker
 from rollout.chat import Chat
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
@@ -278,8 +278,9 @@ def train(
             return {}
         return measure(unseen, learner=learner, objective=method.objective, reference=reference) | dict(method.figures(learner, unseen))
 
+    shown = SHOWN_OFFLINE if method.objective.rows_per_unit == 2 else SHOWN_OFFLINE | SHOWN_OF_LABELS
     tracker = Tracker(
-        run.metrics_path, steps=steps, name=method.name, tracker=service_of(options), config=flat_values(options), shown=SHOWN_OFFLINE
+        run.metrics_path, steps=steps, name=method.name, tracker=service_of(options), config=flat_values(options), shown=shown
     )
     run.write_manifest(status="running")
     with interruptible(), tracker:

@@ -52,6 +52,7 @@ SHOWN_OFFLINE = {  # of a run that samples nothing
     "grad_norm": ("grad norm", "{:.3f}"),
     "lr": ("lr", "{:.1e}"),
 }
+SHOWN_OF_LABELS = {"rewards/accuracies": ("told right", "{:.1%}")}  # of single answers or steps, where nothing is chosen
 
 
 class Service(NamedTuple):

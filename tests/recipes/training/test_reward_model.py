@@ -159,7 +159,10 @@ def test_no_problem_is_on_both_sides(
 ) -> None:
     unseen = write(tmp_path / "unseen.jsonl", *(row("outcome", number) for number in range(4)))
     assert begin("outcome", tmp_path / "run", "--eval-data", unseen, "--steps", "1") == 0
-    assert "4 whose problem is in --eval-data" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "4 whose problem is in --eval-data" in said.err
+    assert "told right" in said.out + said.err
+    assert "chosen wins" not in said.out + said.err  # of labels nothing is chosen
     assert begin("outcome", tmp_path / "none", "--eval-data", data["outcome"]) == 2
     assert "every problem is also in --eval-data; nothing is left to train on" in capsys.readouterr().err
 
