@@ -8,6 +8,8 @@
             return "Guess my number, from 1 to 100."
 
         def step(self, text):
+            if not text.strip().isdigit():
+                return Reply("A number, please.", error=True)
             guess = int(text)
             return Reply("right", done=True, reward=1.0) if guess == self.secret else "higher" if guess < self.secret else "lower"
 
