@@ -167,9 +167,9 @@ ROOMS = {
         "",
     ),
     "rollout.modules": Room(
-        "a model in this process, computed with less work: its products",
-        "linear_products",
-        "",
+        "a model in this process, computed with less work: its products, decoding, an adapter for a while in the weights",
+        "cached_decoding linear_products merged_adapter",
+        "rollout",
     ),
     "rollout.engines": Room(
         "transformers, vLLM here and behind a server, Ray, and one without a model",
@@ -307,7 +307,12 @@ ROOMS = {
 HEAVY = {"torch", "transformers", "vllm", "ray", "sympy", "datasets"}  # importing `verifiers` or a command's --help must stay cheap
 HEAVY_AT_TOP = {
     "torch": ("rl/", "rollout/"),
-    "transformers": ("rollout/engines/hf_engine.py", "rl/learning/learner.py", "rl/learning/model_loading.py"),
+    "transformers": (
+        "rollout/engines/hf_engine.py",
+        "rollout/modules/cached_decoding.py",
+        "rl/learning/learner.py",
+        "rl/learning/model_loading.py",
+    ),
     "ray": ("rl/workers/ray_workers.py", "rollout/engines/ray_engines.py"),
 }
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_MODULES = 500, 80, 15

@@ -1,9 +1,10 @@
-"""An engine on transformers' `generate`: no other package, any machine, any causal model.
+"""An engine on transformers alone: no other package, any machine, any causal model.
 
 It samples from the policy's own module, in place: nothing is copied, so weights cannot be stale (`copy=True` samples from a copy
 instead, which may go on while the policy is updated). Log-probabilities are recorded
-while sampling, from the very distribution that the token was drawn from. Left padding, one forward pass a token for the whole
-batch: fine for small models and for checking other engines; vLLM is the engine for speed.
+while sampling, from the very distribution that the token was drawn from. A prompt is read once for all its completions and an adapter
+lies in the weights meanwhile; models that cannot do that (`shares_prompts` says) sample by transformers' `generate`, the same tokens for
+a seed but for rounding. One forward pass a token for the whole batch: vLLM is the engine for speed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,22 +19,29 @@ from rollout.engine import Completion, OnGroup, PolicyWeights, Sampling, require
 from rollout.engines.policy_tensors import base_model
 from rollout.engines.replica import Replica, pack
 from rollout.interruption import raise_if_interrupted, uninterrupted
+from rollout.modules.cached_decoding import Draws, decode, decodes, draw
+from rollout.modules.merged_adapter import merged
 from rollout.progress import in_progress
 from rollout.stopping import Decode, stop_test
+
+TOKENS_TO_MERGE_FOR = 8
+"""A completion of fewer costs less than putting the adapter into the weights."""
+_Row = tuple[int, Sequence[int]]
+"""Which prompt, and the prompt."""
+_Sampled = tuple[list[int], list[float], int | None]
+"""Tokens, their log-probabilities, and how many there are where the completion ended by itself."""
 
 
 class _Sampler(LogitsProcessor):  # type: ignore[misc]
     """Turns `generate`'s greedy choice into an exact draw at the temperature, and keeps each chosen token's log-probability.
 
-    argmax(log p + Gumbel noise) is a draw from p. Drawing here, and not in `generate`, gives the engine a generator of its own
-    (no global random state to save or disturb) and needs one [B V] tensor at a time instead of all steps' scores.
+    Drawing here, and not in `generate`, gives the engine a generator of its own (no global random state to save or disturb) and needs one
+    [B V] tensor at a time instead of all steps' scores.
     """
 
-    def __init__(self, temperature: float, generator: torch.Generator, watch: Callable[[list[int]], None] | None = None):
+    def __init__(self, draws: Draws, watch: Callable[[list[int]], None] | None = None):
         """`watch` is told the tokens of each step."""
-        self.temperature = temperature
-        self.generator = generator
-        self.watch = watch
+        self.draws, self.watch = draws, watch
         self.chosen: list[Tensor] = []
         self._logp: Tensor | None = None
 
@@ -41,17 +49,15 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
         """The tokens [B] that followed from the last scores."""
         raise_if_interrupted()
         if self._logp is not None:
-            self.chosen.append(self._logp.gather(1, tokens[:, None]).squeeze(1))
+            self.chosen.append(self._logp)
             if self.watch:
                 self.watch(tokens.tolist())
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         self.note(input_ids[:, -1])
-        self._logp = torch.log_softmax(scores.float() / (self.temperature or 1.0), dim=-1)
-        if self.temperature == 0:
-            return self._logp
-        noise = torch.empty_like(self._logp).exponential_(generator=self.generator).clamp_min_(1e-30)
-        return self._logp - noise.log_()
+        uniform = torch.rand(len(scores), dtype=torch.float64, generator=self.draws.generator, device=scores.device)
+        tokens, self._logp = draw(scores, uniform, self.draws.temperature)
+        return torch.full_like(scores, float("-inf")).scatter_(1, tokens[:, None], 0.0)
 
 
 class _Ends(StoppingCriteria):  # type: ignore[misc]
@@ -69,7 +75,7 @@ class _Ends(StoppingCriteria):  # type: ignore[misc]
 
 
 class HFEngine:
-    """Samples from the policy's module with `generate`. `pad_id` is any valid token id; it is masked everywhere."""
+    """Samples from the policy's module. `pad_id` is any valid token id; it is masked everywhere."""
 
     def __init__(self, *, pad_id: int, max_sequences: int = 512, decode: Decode | None = None, copy: bool = False):
         """`max_sequences`: at most so many at once; fewer use less memory. `decode` is needed for stop texts only."""
@@ -78,6 +84,8 @@ class HFEngine:
         self.decode = decode
         self.pad_id = pad_id
         self.max_sequences = max_sequences
+        self.shares_prompts: bool | None = None
+        """Whether the policy's model is sampled from with every prompt read once; None before it was tried."""
         self._weights: PolicyWeights | None = None
         self._version = -1
 
@@ -86,6 +94,8 @@ class HFEngine:
         if self._replica:
             parcel = pack(weights, changes=self._weights is not None)
             weights, moved = self._replica.load(parcel), parcel.bytes
+        if self._weights is None or self._weights.module is not weights.module:
+            self.shares_prompts = None
         self._weights, self._version = weights, version
         return moved
 
@@ -102,10 +112,14 @@ class HFEngine:
         groups: list[list[Completion]] = [[] for _ in prompts]
         with self._sampling_module() as module:
             generator = torch.Generator(_device_of(module)).manual_seed(sampling.seed)
+            draws = Draws(sampling.temperature, generator, stop_test(sampling, self.decode), sampling.max_tokens)
             watch = _Watch(len(rows), sampling)
+            if self.shares_prompts is None:
+                self.shares_prompts = decodes(module)
             for start in range(0, len(rows), self.max_sequences):
                 part = rows[start : start + self.max_sequences]
-                completions = self._generate_batch(module, [prompt for _, prompt in part], sampling, generator, watch)
+                sample = self._decoded if self.shares_prompts else self._generated
+                completions = [self._completion(*each) for each in sample(module, part, sampling, draws, watch)]
                 for (index, _), completion in zip(part, completions, strict=True):
                     groups[index].append(completion)
                     if on_group and len(groups[index]) == sampling.completions:
@@ -144,15 +158,24 @@ class HFEngine:
                 model.generation_config = defaults
                 module.train(was_training)
 
-    def _generate_batch(
-        self, module: Any, prompts: Sequence[Sequence[int]], sampling: Sampling, generator: torch.Generator, watch: "_Watch"
-    ) -> list[Completion]:
+    def _decoded(self, module: Any, rows: Sequence[_Row], sampling: Sampling, draws: Draws, watch: "_Watch") -> Iterator[_Sampled]:
+        prompts = dict(rows)
+        place = {index: n for n, index in enumerate(prompts)}
+        with merged(module) if sampling.max_tokens >= TOKENS_TO_MERGE_FOR else nullcontext():
+            drawn = decode(
+                module, list(prompts.values()), [place[index] for index, _ in rows], draws, pad_id=self.pad_id, tell=watch.steps(len(rows))
+            )
+        return ((each.tokens, each.logprobs, len(each.tokens) if each.ended else None) for each in drawn)
+
+    def _generated(self, module: Any, rows: Sequence[_Row], sampling: Sampling, draws: Draws, watch: "_Watch") -> Iterator[_Sampled]:
+        """By `generate`: each prompt as often as it has completions, and every row to the end of the longest."""
+        prompts = [prompt for _, prompt in rows]
         width = max(map(len, prompts))
         pads = [width - len(prompt) for prompt in prompts]
         tokens = torch.tensor([[self.pad_id] * pad + list(prompt) for pad, prompt in zip(pads, prompts, strict=True)])
         mask = torch.arange(width)[None] >= torch.tensor(pads)[:, None]
-        sampler = _Sampler(sampling.temperature, generator, watch.batch(len(prompts)))
-        ends = _Ends(stop_test(sampling, self.decode), width, len(prompts))
+        sampler = _Sampler(draws, watch.batch(len(prompts)))
+        ends = _Ends(draws.ended, width, len(prompts))
         sequences = module.generate(
             tokens.to(_device_of(module)),
             attention_mask=mask.long().to(_device_of(module)),
@@ -169,7 +192,7 @@ class HFEngine:
         chosen = sequences[:, width:].tolist()
         logprobs = torch.stack(sampler.chosen[: sequences.shape[1] - width], dim=1).tolist()
         lengths = ends.lengths if sampling.stop_texts else [_length_to_stop(row, sampling.stop_ids) for row in chosen]
-        return [self._completion(*row) for row in zip(chosen, logprobs, lengths, strict=True)]
+        return zip(chosen, logprobs, lengths, strict=True)
 
     def _completion(self, tokens: list[int], logprobs: list[float], stop: int | None) -> Completion:
         length = len(tokens) if stop is None else stop
@@ -185,6 +208,19 @@ class _Watch:
         self.begun = self.ended = 0
         if self.progress:
             self.progress.begin_call()
+
+    def steps(self, rows: int) -> Callable[[int, int], None]:
+        """For the next so many rows: told of each step how many drew, and how many of them ended."""
+        progress, before, self.begun, step = self.progress, self.begun, self.begun + rows, 0
+
+        def tell(drew: int, ended: int) -> None:
+            nonlocal step
+            step += 1
+            self.ended += ended
+            if progress:
+                progress.sampled(drew, self.ended, (before + rows * step / self.sampling.max_tokens) / self.rows)
+
+        return tell
 
     def batch(self, rows: int) -> Callable[[list[int]], None] | None:
         """For the next so many rows."""
