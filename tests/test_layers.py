@@ -186,11 +186,16 @@ ROOMS = {
         "algorithms batch credit distillation objective policy_gradient preferences reward_models supervised values",
         "",
     ),
+    "rl.forward": Room(
+        "one pass of a model without work that need not be done: attention by blocks",
+        "block_attention",
+        "",
+    ),
     "rl.learning": Room(
         "who holds parameters",
         "adapters critic kept_scores learner model_loading policy reference schedule scoring starting_model teacher token_terms "
         "update_stats value_heads",
-        ".objectives rollout rollout.engines rollout.modules",
+        ".forward .objectives rollout rollout.engines rollout.modules",
     ),
     "rl.workers": Room(
         "the learner over many processes: a part of everything in each, and the driver's stand-in for them",

@@ -7,22 +7,23 @@ that is there already (a reward model's score) reads `own[n]`, where the state o
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from rl.objectives.batch import Batch
+from rl.forward.block_attention import Stretch, blocks_of
+from rl.objectives.batch import Batch, families
 
-LayoutName = Literal["padded", "packed"]
+LayoutName = Literal["padded", "packed", "shared"]
 
 
 @dataclass(frozen=True)
 class Layout:
     """Of one micro-batch."""
 
-    inputs: Mapping[str, Tensor]
+    inputs: Mapping[str, Any]
     """What the model is called with."""
     source: Int[Tensor, "N"]
     """Into the hidden states with their first two axes as one. Of a sequence's first token: anything, it never trains."""
@@ -50,4 +51,34 @@ def packed(batch: Batch) -> Layout:
     return Layout({"input_ids": batch.tokens[None], "position_ids": batch.position[None]}, (own - 1).clamp(min=0), own)
 
 
-LAYOUTS: dict[LayoutName, Callable[[Batch], Layout]] = {"padded": padded, "packed": packed}
+def shared(batch: Batch) -> Layout:
+    """[1 N'], without padding, and what sequences of a group have in common once: the prompt, then the completions that stand on it.
+
+    Attention goes by blocks (`rl/forward/block_attention.py`), so that no mask of all tokens by all exists. The same numbers as padded: a
+    prompt's states are of the prompt alone, whatever follows.
+    """
+    own, stretches, laid = torch.empty(len(batch.tokens), dtype=torch.long), list[Stretch](), 0
+    first, lengths = batch.first.tolist(), batch.lengths.tolist()
+    for prompt, rows in families(batch):
+        if prompt:
+            stretches.append(Stretch(laid, prompt))
+        start, laid = laid, laid + prompt
+        for row in rows:
+            begin, rest = first[row], lengths[row] - prompt
+            own[begin : begin + prompt] = torch.arange(start, start + prompt)
+            own[begin + prompt : begin + lengths[row]] = torch.arange(laid, laid + rest)
+            stretches.append(Stretch(laid, rest, start, prompt))
+            laid += rest
+    device = batch.tokens.device
+    own = own.to(device)
+    tokens, places = batch.tokens.new_zeros(laid), batch.tokens.new_zeros(laid)
+    tokens[own], places[own] = batch.tokens, batch.position
+    inputs = {
+        "input_ids": tokens[None], "position_ids": places[None],
+        "attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device),  # so that transformers makes none of its own
+        "blocks": blocks_of(stretches, laid, device),
+    }  # fmt: skip
+    return Layout(inputs, torch.where(batch.position > 0, own.roll(1), own), own)
+
+
+LAYOUTS: dict[LayoutName, Callable[[Batch], Layout]] = {"padded": padded, "packed": packed, "shared": shared}

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -24,7 +24,7 @@ from rl.learning.layout import LayoutName
 from rl.learning.model_loading import Dtype, prepare_model
 from rl.learning.token_terms import TokenTerms
 from rl.learning.update_stats import UpdateStats
-from rl.objectives.batch import Batch, micro_batches, trained
+from rl.objectives.batch import Batch, micro_batches, shared_micro_batches, trained
 from rl.objectives.objective import Objective, Terms
 from rollout.interruption import raise_if_interrupted, uninterrupted
 from rollout.progress import in_progress
@@ -76,11 +76,12 @@ class Learner:
         optimizer: Optimizer | None = None,
         gradient_checkpointing: bool = False,
         tokens_per_micro_batch: int = 16_384,
-        layout: LayoutName = "padded",
+        layout: LayoutName | Literal["auto"] = "padded",
         value_head: ValueHead | None = None,
         device: str | torch.device | None = None,
     ):
-        """`layout`: a model that does not allow it is trained padded (`self.layout` says). `device`: default CUDA where there is one.
+        """`layout`: a model that does not allow it is trained padded (`self.layout` says); "auto": the one with the least work that it
+        allows. `device`: default CUDA where there is one.
 
         `value_head`: the terms `value` and `score` are there too, and train.
         """
@@ -95,7 +96,7 @@ class Learner:
         self.token_terms = TokenTerms(self.model)
         if value_head:
             self._add_value_head(value_head)
-        self.layout: LayoutName = layout if self.token_terms.allows(layout) else "padded"
+        self.layout: LayoutName = self._allowed(layout)
         self.version = 0
         self.skipped_in_a_row = 0
 
@@ -115,6 +116,13 @@ class Learner:
         self.trainable[VALUE_HEAD] = head.weight
         self.head_scale = wanted.lr_scale
         self.optimizer.add_param_group({"params": [head.weight], "lr_scale": wanted.lr_scale})
+
+    def _allowed(self, wanted: LayoutName | Literal["auto"]) -> LayoutName:
+        """Of itself packed is only where attention takes sequences of several lengths (flash): elsewhere its mask is N x N."""
+        if wanted != "auto":
+            return wanted if self.token_terms.allows(wanted) else "padded"
+        least: LayoutName = "packed" if "flash" in str(getattr(self.model.config, "_attn_implementation", "")) else "shared"
+        return least if self.token_terms.allows(least) else "padded"
 
     def beside(self, value_head: "ValueHead") -> "Learner":
         """A learner of what is trainable in the same model now (an adapter that was just switched to), with a value head of its own."""
@@ -145,8 +153,7 @@ class Learner:
 
     def _plan_of_look(self, batch: Batch) -> list[Int[Tensor, "..."]]:
         """Micro-batches of the sequences with a masked token; without gradient there is room for twice as many tokens."""
-        rows = (trained(batch) > 0).nonzero().squeeze(1)
-        return micro_batches(batch.lengths, rows, 2 * self.tokens_per_micro_batch, packed=self.layout == "packed")
+        return self._cut(batch, (trained(batch) > 0).nonzero().squeeze(1), 2 * self.tokens_per_micro_batch)
 
     def top(self, batch: Batch, count: int, *, below: int | None = None) -> tuple[Int[Tensor, "N K"], Float[Tensor, "N K1"]]:
         """The `count` most likely ids in place of each masked token, and their log-probabilities, then that of all others; 0 elsewhere."""
@@ -246,9 +253,12 @@ class Learner:
             idle = idle | objective.idle(batch)
         units = torch.arange(len(batch)).reshape(-1, objective.rows_per_unit)
         rows = units[~idle.reshape(units.shape).all(1)].reshape(-1)
-        return micro_batches(
-            batch.lengths, rows, self.tokens_per_micro_batch, rows_per_unit=objective.rows_per_unit, packed=self.layout == "packed"
-        )
+        return self._cut(batch, rows, self.tokens_per_micro_batch, rows_per_unit=objective.rows_per_unit)
+
+    def _cut(self, batch: Batch, rows: Int[Tensor, "R"], tokens: int, *, rows_per_unit: int = 1) -> list[Int[Tensor, "..."]]:
+        if self.layout == "shared":
+            return shared_micro_batches(batch, rows, tokens, rows_per_unit=rows_per_unit)
+        return micro_batches(batch.lengths, rows, tokens, rows_per_unit=rows_per_unit, packed=self.layout == "packed")
 
     def _loss(self, part: Batch, weight: Tensor, objective: Objective, stats: UpdateStats) -> Float[Tensor, ""]:
         terms = self._forward(part, terms=objective.terms, watches=objective.watches)

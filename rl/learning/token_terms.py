@@ -65,9 +65,10 @@ class TokenTerms:
             return False
         count = min(self.vocabulary, 24)
         sequences = [[(7 * n + 3 * length) % count for n in range(length)] for length in (9, 5, 7)]
+        sequences[2][:3] = sequences[1][:3]  # a prompt that two share
         masks = [[n > 0 for n in range(len(sequence))] for sequence in sequences]
         beside = [[(5 * token + 1) % count for token in sequences[0]], *sequences[1:]]
-        batch, other = (lay_out(each, masks, [1] * 3).to(self._device) for each in (sequences, beside))
+        batch, other = (lay_out(each, masks, [1, 3, 3], groups=[0, 1, 1]).to(self._device) for each in (sequences, beside))
         was_training = self.model.training
         self.model.eval()
         try:

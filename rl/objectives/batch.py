@@ -128,6 +128,19 @@ def trained(batch: Batch, mask: Bool[Tensor, "N"] | None = None) -> Int[Tensor, 
     return counted.new_zeros(len(batch)).index_add(0, batch.row, counted)
 
 
+def families(batch: Batch) -> list[tuple[int, list[int]]]:
+    """(tokens that some sequences begin with, which sequences), each sequence once: those of a group whose prompts are the same tokens.
+
+    0 tokens for a sequence by itself. What is in common is looked at, not believed: a group's prompts may differ where a tool spoke.
+    """
+    found: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+    first, lengths, tokens = batch.first.tolist(), batch.lengths.tolist(), batch.tokens.tolist()
+    for row, (group, prompt) in enumerate(zip(batch.group.tolist(), batch.prompt_length.tolist(), strict=True)):
+        begin = tuple(tokens[first[row] : first[row] + min(prompt, lengths[row])])
+        found.setdefault((group, begin), []).append(row)
+    return [(len(begin) if len(rows) > 1 else 0, rows) for (_, begin), rows in found.items()]
+
+
 # --- cutting -------------------------------------------------------------------------------------------------------------
 
 
@@ -159,3 +172,33 @@ def micro_batches(
         parts[-1] += units[n]
         filled += sizes[n]
     return [torch.tensor(part) for part in parts]
+
+
+def shared_micro_batches(
+    batch: Batch, rows: Int[Tensor, "R"], tokens_per_micro_batch: int, *, rows_per_unit: int = 1
+) -> list[Int[Tensor, "..."]]:
+    """As `micro_batches` where a group's prompt is computed once: groups stay together as far as they fit, the largest are placed first.
+
+    Units of `rows_per_unit` neighbouring rows stay whole and in their order.
+    """
+    lengths, family, prompts = batch.lengths.tolist(), [0] * len(batch), [0] * len(batch)
+    for number, (prompt, members) in enumerate(families(batch)):
+        for row in members:
+            family[row], prompts[row] = number, prompt
+    pieces: dict[int, list[tuple[int, list[int]]]] = {}
+    for unit in rows.reshape(-1, rows_per_unit).tolist():
+        own = pieces.setdefault(family[unit[0]], [])
+        alike = all(family[row] == family[unit[0]] for row in unit)
+        prompt = prompts[unit[0]] if alike else 0
+        rest = sum(lengths[row] - prompt for row in unit)
+        if own and alike and own[-1][0] + rest <= tokens_per_micro_batch:
+            own[-1] = (own[-1][0] + rest, own[-1][1] + unit)
+        else:
+            own.append((prompt + rest, unit))
+    parts: list[tuple[int, list[int]]] = []
+    for cost, unit in sorted((piece for own in pieces.values() for piece in own), key=lambda piece: (-piece[0], piece[1])):
+        place = next((n for n, (filled, _) in enumerate(parts) if filled + cost <= tokens_per_micro_batch), len(parts))
+        if place == len(parts):
+            parts.append((0, []))
+        parts[place] = (parts[place][0] + cost, parts[place][1] + unit)
+    return [torch.tensor(part) for _, part in parts]

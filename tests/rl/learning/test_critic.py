@@ -50,7 +50,7 @@ every_critic = pytest.mark.parametrize("kind", list(MAKERS))
 
 
 @every_critic
-@pytest.mark.parametrize("layout", ["padded", "packed"])
+@pytest.mark.parametrize("layout", ["padded", "packed", "shared"])
 def test_a_value_is_of_the_text_before_its_token(make_qwen2, kind, layout):
     """By hand: the model's own hidden states, one sequence at a time. Another token changes no value up to its own."""
     policy, critic = MAKERS[kind](make_qwen2, layout=layout)

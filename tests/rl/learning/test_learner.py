@@ -91,7 +91,7 @@ def test_an_adapter_trains_alone(make_qwen2, lora):
     assert any("magnitude" in name for name in policy.trainable) is lora.dora
 
 
-@pytest.mark.parametrize("layout", ["padded", "packed"])
+@pytest.mark.parametrize("layout", ["padded", "packed", "shared"])
 @pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])
 def test_gradient_checkpointing_gives_the_same_gradient(make_qwen2, lora, layout):
     def run(checkpointing):

@@ -22,6 +22,7 @@ from rl.objectives.preferences import PREFERENCES, chosen_length, preference
 from rl.objectives.reward_models import bradley_terry, outcome_bce, step_bce
 from rl.objectives.supervised import sft
 from rl.objectives.weights import sequence_mean
+from tests.rl.double_precision import doubled
 
 VOCABULARY, PROMPT, GROUPS, SIZE = 24, 4, 3, 4
 BESIDE = {"kl": KL(0.1), "entropy_coef": 0.01, "correction": Correction("truncate", "sequence", high=1.5)}
@@ -95,7 +96,8 @@ def dtype(request: pytest.FixtureRequest) -> torch.dtype:
 @pytest.fixture(scope="module", params=["full", "lora"])
 def learner(request: pytest.FixtureRequest, make_qwen2: Callable[..., Any], dtype: torch.dtype) -> Learner:
     lora, head = Lora(rank=2, alpha=4.0) if request.param == "lora" else None, ValueHead(torch.linspace(-1, 1, 32))
-    made = Learner(make_qwen2().to(dtype), lora=lora, value_head=head, device="cpu")
+    model = doubled(make_qwen2()) if dtype == torch.float64 else make_qwen2()
+    made = Learner(model, lora=lora, value_head=head, device="cpu")
     generator = torch.Generator().manual_seed(0)
     for name, parameter in made.trainable.items():
         if "lora_" in name:  # a fresh adapter's B is 0, which would hide half of it; peft keeps an adapter in float32

@@ -42,7 +42,7 @@ def plainly(model: Any, batch: Batch) -> Tensor:
     return torch.cat(rows)
 
 
-@pytest.mark.parametrize("layout", ["padded", "packed"])
+@pytest.mark.parametrize("layout", ["padded", "packed", "shared"])
 @pytest.mark.parametrize("logits", [token_terms.MAX_LOGITS, 3 * V])
 def test_its_most_likely_tokens_and_all_others(layout: Any, logits: int, make_llama: Callable[..., Any], monkeypatch: Any) -> None:
     monkeypatch.setattr(token_terms, "MAX_LOGITS", logits)

@@ -61,7 +61,7 @@ def test_micro_batches_and_layouts_change_nothing(policy, name, rows, seed, budg
     chosen = algorithm(name, **terms)
     batch = batch_of(make_groups(rows, seed), chosen, policy)
     whole, stats = gradient(policy, batch, chosen.objective)
-    for size, layout in ((budget, "padded"), (budget, "packed"), (10_000, "packed")):
+    for size, layout in ((budget, "padded"), (budget, "packed"), (budget, "shared"), (10_000, "shared")):
         cut, cut_stats = gradient(policy, batch, chosen.objective, tokens_per_micro_batch=size, layout=layout)
         assert_same(cut, whole)
         assert cut_stats.loss == pytest.approx(stats.loss, abs=1e-6)

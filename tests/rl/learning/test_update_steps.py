@@ -80,7 +80,7 @@ def watched(watch: Watched, **terms: Any) -> Algorithm:
 MIXED = [[1, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1], [0, 1, 1, 1]]
 
 
-@pytest.mark.parametrize("layout", ["padded", "packed"])
+@pytest.mark.parametrize("layout", ["padded", "packed", "shared"])
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("terms", [{}, {"kl": KL(0.1)}], ids=["taught rows", "all rows"])
 def test_old_log_probabilities_come_from_the_updates_own_micro_batches(
