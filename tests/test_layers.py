@@ -187,9 +187,9 @@ ROOMS = {
         "",
     ),
     "rl.forward": Room(
-        "one pass of a model without work that need not be done: attention by blocks",
-        "block_attention",
-        "",
+        "one pass of a model without work that need not be done: attention by blocks, what the head says of given tokens",
+        "block_attention output_head",
+        "rollout.modules",
     ),
     "rl.learning": Room(
         "who holds parameters",

@@ -65,7 +65,7 @@ def make_critic(options: Options, policy: Policy, start: ModelSource | str, **se
         )
     learner = Learner(
         model, lora=policy.lora, value_head=head, optimizer=optimizer_of(options), tokens_per_micro_batch=options.tokens_per_micro_batch,
-        **settings,
+        layout=policy.layout, **settings,
     )  # fmt: skip
     return ModelValue(learner, clip=critic.clip)
 

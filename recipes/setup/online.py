@@ -258,8 +258,10 @@ def make_policy(
         value_head=trunk_head(options),
         optimizer=optimizer_of(options),
         tokens_per_micro_batch=options.tokens_per_micro_batch,
+        layout=options.layout,
         **settings,
     )
+    say_layout(options.layout, policy.layout, source.in_words())
     if not algorithm.needs_reference:
         return policy, None
     if options.kl and isinstance(options.kl.reference, choices.MovingAverage):
@@ -267,6 +269,13 @@ def make_policy(
     if options.kl and isinstance(options.kl.reference, choices.Renewed):
         return policy, Renewed(policy, every=options.kl.reference.every)
     return policy, initial_reference(policy)
+
+
+def say_layout(wanted: str, found: str, model: str) -> None:
+    """One line where a model does not allow what is wanted of it, or allows nothing but padding."""
+    if found != wanted and found == "padded":
+        reason = "takes no sequences that lie in one row, or sees from one into another"
+        print(f"{model} {reason}, so they are padded (--layout padded says so too)", file=sys.stderr)
 
 
 def make_player(options: Options, engine: Engine, chat: Chat, verify: Verify) -> Player:

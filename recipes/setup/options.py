@@ -92,6 +92,9 @@ class Options:
     none is given)."""
     tokens_per_micro_batch: int = 16_384
     """Memory setting: tokens, padding included, in one forward and backward pass. Never changes the gradient."""
+    layout: Literal["auto", "padded", "packed", "shared"] = "auto"
+    """How a micro-batch lies in tensors: shared (a group's prompt once, without padding), packed (end to end), padded; auto: the one with
+    the least work that the model allows. Never changes the gradient."""
     max_completion_length: int = 1024
     """Tokens of a completion at most."""
     temperature: float = 1.0

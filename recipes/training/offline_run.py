@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from recipes.setup.model_source import MERGED, ModelSource
-from recipes.setup.online import check_place, service_of
+from recipes.setup.online import check_place, say_layout, service_of
 from recipes.setup.options import optimizer_of, to_json
 from recipes.setup.problem_source import load_rows, source_name
 from recipes.setup.resuming import steps_done, with_changes
@@ -186,10 +186,8 @@ def computed_dtype(options: OfflineOptions) -> Dtype:
 
 def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None, *, head: Mapping[str, str] | None = None) -> Policy:
     """The model with what is needed to train it, as the options say. `head`: of a value head, which trains too, what is to be known."""
-    import torch
-
     dtype = computed_dtype(options)
-    packing = torch.cuda.is_available() if options.packing is None else options.packing
+    layout = options.layout if options.packing is None else "packed" if options.packing else "padded"
     with watched(f"loading {source.in_words()}"):
         model = with_attention(source.load_model(dtype, lora=lora is not None, judges=head is not None), options.attention)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
@@ -200,11 +198,10 @@ def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None
         optimizer=optimizer_of(options),
         gradient_checkpointing=options.gradient_checkpointing,
         tokens_per_micro_batch=options.tokens_per_micro_batch,
-        layout="packed" if packing else "padded",
+        layout=layout,
         value_head=None if head is None else replace(head_of(source, model), facts=head),
     )
-    if packing and learner.layout != "packed":
-        print(f"{options.model} does not keep packed sequences apart, so they are padded", file=sys.stderr)
+    say_layout(layout, learner.layout, str(options.model))
     return learner
 
 

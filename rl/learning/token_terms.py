@@ -1,7 +1,8 @@
 """Log-probabilities and entropy of given tokens, and the most likely others, without ever holding N x V; and what a value head says.
 
-The backbone gives hidden states; the output head runs over the wanted tokens only, a chunk at a time, and is run again in the
-backward pass. Models whose head does more than one linear map (soft-capped or scaled logits) are recognised by comparing with
+The backbone gives hidden states; the output head runs over the wanted tokens only, a chunk at a time (`rl/forward/output_head.py`; where
+more is asked of logits than that knows of, and for heads that are not a plain linear layer, the chunk is run again in the backward
+pass). Models whose head does more than one linear map (soft-capped or scaled logits) are recognised by comparing with
 the model's own logits once; the few that this file cannot reproduce fall back to the model's whole forward pass.
 """
 
@@ -14,9 +15,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from rl.forward.output_head import HeadRule, chosen_terms
 from rl.learning.layout import LAYOUTS, LayoutName
 from rl.objectives.batch import Batch, lay_out
 from rl.objectives.objective import Terms
+from rollout.modules.linear_products import QuickLinear
 
 MAX_LOGITS = 2**25
 """Elements of the largest logits tensor: 128 MiB in float32."""
@@ -110,7 +113,9 @@ class TokenTerms:
         if wanted.intersection(_OF_HEAD):
             read = _Reader(batch.temperature, None if "entropy" not in wanted else "entropy" in terms)
             tops = (batch.column("teacher_top")[batch.mask],) if "top_logp" in wanted else ()
-            if self.chunked:
+            if self.chunked and not tops and type(self.head) in (nn.Linear, QuickLinear):
+                of_head = chosen_terms(states[source], self.head.weight, self.head.bias, targets, self._rule(read))
+            elif self.chunked:
                 of_head = self._by_chunks(read, states[source], targets, *tops)
             else:
                 of_head = read(_at_least_float32(whole.logits.flatten(0, 1)[source]), targets, *tops)
@@ -143,6 +148,13 @@ class TokenTerms:
         ids, values = (_over_all(each, batch.mask) for each in found)
         return ids, values
 
+    @property
+    def _tokens_at_once(self) -> int:
+        return max(1, MAX_LOGITS // max(1, self.head.weight.shape[0]))
+
+    def _rule(self, read: "_Reader") -> HeadRule:
+        return HeadRule(self.scale, self.softcap, read.temperature, read.entropy, self._tokens_at_once)
+
     def _by_value_head(self, hidden: Float[Tensor, "M H"], *, apart: bool) -> Float[Tensor, "M"]:
         if self.value_head is None:
             raise ValueError("this model has no value head, so it says no value or score of a text")
@@ -152,7 +164,7 @@ class TokenTerms:
 
     def _by_chunks(self, read: Callable[..., tuple[Tensor, ...]], hidden: Float[Tensor, "M H"], *of_token: Tensor) -> tuple[Tensor, ...]:
         """What `read(logits, *of_token)` says, a chunk of tokens at a time."""
-        size = max(1, MAX_LOGITS // max(1, self.head.weight.shape[0]))
+        size = self._tokens_at_once
 
         def run(hidden: Tensor, *of_token: Tensor) -> tuple[Tensor, ...]:
             return read(self._logits(hidden), *of_token)

@@ -1,0 +1,170 @@
+"""Log-probabilities of given tokens, and entropies, straight from hidden states: a chunk of tokens at a time, with a gradient of its own.
+
+A token's log-probability depends on its own hidden state alone, so that its gradient is a factor that comes later times a vector that is
+known now: c (W[y] - sum_v p_v W[v]), where c is the head's scale over the temperature. With a head that does not train (an adapter
+elsewhere) that vector is all that is kept, and the head runs once; with one that does, logits are made again, a chunk at a time. Either
+way no graph of logits exists, and memory grows with the chunk.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from rollout.modules.linear_products import product
+
+_ROWS_AT_ONCE = 2**14
+
+
+@dataclass(frozen=True)
+class HeadRule:
+    """From hidden states to log-probabilities, besides the weights: softmax(cap(scale (W h + b)) / temperature)."""
+
+    scale: float
+    softcap: float | None
+    temperature: float
+    entropy: bool | None
+    """Whether it has a gradient; None: nobody asks for it."""
+    chunk: int
+    """Tokens."""
+
+
+def chosen_terms(
+    hidden: Float[Tensor, "M H"], weight: Float[Tensor, "V H"], bias: Float[Tensor, " V"] | None, targets: Int[Tensor, "M"], rule: HeadRule
+) -> tuple[Float[Tensor, "M"], ...]:
+    """Log-probability of each target and, if asked for, the entropy of its distribution; at least float32. Under autocast products are
+    in its dtype, as the head's own would be."""
+    found: tuple[Tensor, ...] = _Chosen.apply(hidden, weight, bias, targets, rule)  # type: ignore[no-untyped-call]
+    return found if rule.entropy is not None else found[:1]
+
+
+@dataclass
+class _Chunk:
+    """Of c tokens, before division by the sum: exp(z - max), z - max, log of the sum, and d z / d (W h + b)."""
+
+    rows: slice
+    weights: Tensor
+    above: Tensor
+    total: Tensor
+    logp: Tensor
+    entropy: Tensor | None
+    slope: Tensor | float
+
+    def towards(self, gradient: Tensor) -> Tensor:
+        """From a gradient of the logits z to one of W h + b; in place."""
+        return gradient.mul_(self.slope) if isinstance(self.slope, Tensor) or self.slope != 1.0 else gradient
+
+
+def _chunks(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: HeadRule) -> Iterator[_Chunk]:
+    for start in range(0, max(1, len(hidden)), rule.chunk):
+        rows = slice(start, min(start + rule.chunk, len(hidden)))
+        logits = product(hidden[rows], weight, bias)
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        slope: Tensor | float = rule.scale / rule.temperature
+        if rule.scale != 1.0:
+            logits *= rule.scale
+        if rule.softcap:
+            logits = torch.tanh(logits / rule.softcap)
+            slope = (1 - logits.square()).mul_(slope)
+            logits *= rule.softcap
+        if rule.temperature != 1.0:
+            logits /= rule.temperature
+        above = logits.sub_(logits.amax(-1, keepdim=True))
+        chosen = above.gather(1, targets[rows, None]).squeeze(1)
+        weights = above.exp() if rule.entropy is not None else above.exp_()
+        total = weights.sum(-1)
+        entropy = total.log() - above.mul_(weights).sum(-1) / total if rule.entropy is not None else None
+        # `above` is now weights x (z - max), which the entropy's gradient needs; nobody needs it without
+        yield _Chunk(rows, weights, above, total, chosen - total.log(), entropy, slope)
+
+
+class _Chosen(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: HeadRule
+    ) -> tuple[Tensor, Tensor | None]:
+        ctx.rule, ctx.dtypes = rule, (hidden.dtype, weight.dtype)
+        ctx.known_now = ctx.needs_input_grad[0] and not any(ctx.needs_input_grad[1:3])
+        device = hidden.device.type
+        width = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        given = (hidden.to(width), weight.to(width), None if bias is None else bias.to(width))
+        logp, entropies, of_logp, of_entropy = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
+        with torch.autocast(device, enabled=False):
+            for chunk in _chunks(*given, targets, rule):
+                logp.append(chunk.logp)
+                if chunk.entropy is not None:
+                    entropies.append(chunk.entropy)
+                if ctx.known_now:
+                    one, other = _vectors(chunk, given[1], targets[chunk.rows], bool(rule.entropy))
+                    of_logp.append(one)
+                    of_entropy += other
+        if ctx.known_now:
+            ctx.save_for_backward(torch.cat(of_logp), torch.cat(of_entropy) if of_entropy else None)
+        elif any(ctx.needs_input_grad[1:3]):
+            ctx.save_for_backward(*given, targets)
+        whole = torch.cat(entropies) if entropies else None
+        if whole is not None and not rule.entropy:
+            ctx.mark_non_differentiable(whole)
+        return torch.cat(logp), whole
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, of_logp: Tensor, of_entropy: Tensor | None) -> tuple[Tensor | None, ...]:
+        if not ctx.rule.entropy:
+            of_entropy = None
+        if not ctx.known_now:
+            return (*_recomputed(ctx, of_logp, of_entropy), None, None)
+        vector, of_entropys = ctx.saved_tensors
+        gradient = vector * of_logp[:, None]
+        if of_entropy is not None and of_entropys is not None:
+            gradient += of_entropys * of_entropy[:, None]
+        return gradient.to(ctx.dtypes[0]), None, None, None, None
+
+
+def _vectors(chunk: _Chunk, weight: Tensor, targets: Tensor, entropy: bool) -> tuple[Tensor, list[Tensor]]:
+    """[c H]: the gradient of each log-probability towards its hidden state, and of each entropy if it has one."""
+    slope_of_target = chunk.slope.gather(1, targets[:, None]) if isinstance(chunk.slope, Tensor) else chunk.slope
+    of_entropy: list[Tensor] = []
+    mean = _mean_of(chunk.towards(chunk.weights), weight, chunk.total)
+    if entropy and chunk.entropy is not None:
+        # dH/dz = -p (log p + H)
+        level = (chunk.total.log() - chunk.entropy)[:, None]
+        of_entropy.append(level * mean - _mean_of(chunk.towards(chunk.above), weight, chunk.total))
+    return weight[targets].to(mean.dtype) * slope_of_target - mean, of_entropy
+
+
+def _mean_of(weights: Tensor, weight: Tensor, total: Tensor) -> Tensor:
+    """sum_v weights_v W[v] / total."""
+    summed = product(weights.to(weight.dtype), weight.t())
+    return summed.to(total.dtype) / total[:, None]
+
+
+def _recomputed(ctx: Any, of_logp: Tensor, of_entropy: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Gradients of hidden states, weight and bias, from logits that are made again."""
+    hidden, weight, bias, targets = ctx.saved_tensors
+    of_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+    of_weight = torch.zeros_like(weight, dtype=ctx.dtypes[1]) if ctx.needs_input_grad[1] else None
+    of_bias = None if not ctx.needs_input_grad[2] else of_logp.new_zeros(len(weight))
+    for chunk in _chunks(hidden, weight, bias, targets, ctx.rule):
+        share, rows = chunk.weights, chunk.rows
+        factor = of_logp[rows]
+        if of_entropy is not None and chunk.entropy is not None:
+            level = chunk.total.log() - chunk.entropy
+            share = share.mul_((of_entropy[rows] * level - factor)[:, None] / chunk.total[:, None])
+            share -= chunk.above.mul_((of_entropy[rows] / chunk.total)[:, None])
+        else:
+            share = share.mul_((-factor / chunk.total)[:, None])
+        share.scatter_add_(1, targets[rows, None], factor[:, None].to(share.dtype))
+        share = chunk.towards(share).to(weight.dtype)
+        if of_hidden is not None:
+            of_hidden[rows] = product(share, weight.t())
+        if of_weight is not None:
+            for part in range(0, len(weight), _ROWS_AT_ONCE):  # so that no second tensor of the weight's size is made
+                of_weight[part : part + _ROWS_AT_ONCE] += product(share[:, part : part + _ROWS_AT_ONCE].t(), hidden[rows].t())
+        if of_bias is not None:
+            of_bias += share.sum(0)
+    return None if of_hidden is None else of_hidden.to(ctx.dtypes[0]), of_weight, of_bias
