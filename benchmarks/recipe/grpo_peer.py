@@ -20,13 +20,16 @@ RECKON = [sys.executable, "-m", "recipes.commands.cli"]
 BARS = {"reckon": lambda found: found["accuracy"] > 0.75, "speed_against_trl": lambda ratio: ratio >= 1.0}
 
 
-def runs_of(model: str, folder: Path, problems: Path, steps: int, seed: int) -> dict[str, Run]:
+def runs_of(
+    model: str, folder: Path, problems: Path, steps: int, seed: int, *, system: str = SYSTEM, max_tokens: int = MAX_TOKENS
+) -> dict[str, Run]:
     ours = [
-        "grpo-math", "--model", model, "--data", str(problems), "--system-prompt", SYSTEM, "--engine", "hf", "--dtype", "fp32",
-        "--problems-per-step", "8", "--completions-per-problem", "8", "--max-completion-length", str(MAX_TOKENS), "--lr", "3e-4",
+        "grpo-math", "--model", model, "--data", str(problems), "--system-prompt", system, "--engine", "hf", "--dtype", "fp32",
+        "--problems-per-step", "8", "--completions-per-problem", "8", "--max-completion-length", str(max_tokens), "--lr", "3e-4",
         "--warmup", "5", "--steps", str(steps), "--tokens-per-micro-batch", "1200", "--seed", str(seed), "--run", str(folder / "reckon"),
     ]  # fmt: skip
     theirs = f"--model {model} --problems {problems} --steps {steps} --seed {seed} --out {folder / 'trl'}".split()
+    theirs += ["--system", system, "--max-tokens", str(max_tokens)]
     return {
         "reckon": Run([*RECKON, *ours], folder / "reckon" / "metrics.jsonl"),
         "trl": Run([sys.executable, "-m", "benchmarks.recipe.trl_grpo", *theirs], folder / "trl" / "steps.jsonl"),

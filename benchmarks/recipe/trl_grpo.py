@@ -50,11 +50,13 @@ def main() -> None:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--system", default=SYSTEM)
+    parser.add_argument("--max-tokens", type=int, default=MAX_TOKENS)
     given = parser.parse_args()
     out = Path(given.out)
     out.mkdir(parents=True)
     rows = [json.loads(line) for line in Path(given.problems).read_text().splitlines()]
-    turns = [[{"role": "system", "content": SYSTEM}, {"role": "user", "content": row["prompt"]}] for row in rows]
+    turns = [[{"role": "system", "content": given.system}, {"role": "user", "content": row["prompt"]}] for row in rows]
     trainer = Trainer(
         model=AutoModelForCausalLM.from_pretrained(given.model, dtype="float32", trust_remote_code=False),
         processing_class=AutoTokenizer.from_pretrained(given.model, trust_remote_code=False),
@@ -64,7 +66,7 @@ def main() -> None:
         callbacks=[Steps(out / "steps.jsonl")],
         args=GRPOConfig(
             output_dir=str(out / "trainer"), max_steps=given.steps, seed=given.seed, per_device_train_batch_size=16,
-            gradient_accumulation_steps=4, num_generations=8, max_completion_length=MAX_TOKENS, learning_rate=3e-4, beta=0.0,
+            gradient_accumulation_steps=4, num_generations=8, max_completion_length=given.max_tokens, learning_rate=3e-4, beta=0.0,
             loss_type="grpo", scale_rewards="group", temperature=1.0, max_grad_norm=1.0, bf16=False, gradient_checkpointing=False,
             use_cpu=True, save_strategy="no", report_to="none", logging_steps=1,
         ),

@@ -149,8 +149,9 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "fake": fake,
     "hf": lambda request: of_policy(request, "make_qwen2"),
     "hf llama": lambda request: of_policy(request, "make_llama"),
-    "hf lora": lambda request: of_policy(request, "make_qwen2", lora=Lora(rank=4, alpha=8.0)),
-    "hf lora copy": lambda request: of_policy(request, "make_qwen2", copy=True, lora=Lora(rank=4, alpha=8.0)),
+    # sampled with the adapter in the weights, scored beside them: a float32 rounding more
+    "hf lora": lambda request: of_policy(request, "make_qwen2", tolerance=3e-5, lora=Lora(rank=4, alpha=8.0)),
+    "hf lora copy": lambda request: of_policy(request, "make_qwen2", tolerance=3e-5, copy=True, lora=Lora(rank=4, alpha=8.0)),
     "hf dora": lambda request: of_policy(request, "make_qwen2", lora=Lora(rank=4, alpha=8.0, dora=True)),
     "hf bf16": lambda request: of_policy(request, "make_qwen2", tolerance=0.2, dtype="bf16"),
     "vllm": vllm("vllm"),
@@ -319,7 +320,7 @@ def chi_square(observed: Counter, p: torch.Tensor) -> tuple[float, int]:
 
 def test_frequencies_are_those_of_the_distribution(subject):
     prompt, temperature = [3, 9], 1.3
-    (group,) = subject.engine.generate([prompt], Sampling(max_tokens=2, completions=4000, temperature=temperature, seed=11))
+    (group,) = subject.engine.generate([prompt], Sampling(max_tokens=2, completions=10_000, temperature=temperature, seed=11))
     first = Counter(c.tokens[0] for c in group)
     common = first.most_common(1)[0][0]
     second = Counter(c.tokens[1] for c in group if c.tokens[0] == common)
