@@ -315,6 +315,7 @@ HEAVY_AT_TOP = {
     "transformers": (
         "rollout/engines/hf_engine.py",
         "rollout/modules/cached_decoding.py",
+        "rl/forward/block_attention.py",
         "rl/learning/learner.py",
         "rl/learning/model_loading.py",
     ),

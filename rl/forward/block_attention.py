@@ -165,6 +165,8 @@ def _of_block(
     def gathered(x: Tensor, places: Tensor) -> Tensor:
         return x.index_select(1, places.flatten()).unflatten(1, places.shape).transpose(0, 1)
 
+    if mask is not None and query.device.type != "cpu":  # there shared heads under a mask would hold all scores at once
+        key, value = (x.repeat_interleave(len(query) // len(x), 0) for x in (key, value))
     found = torch.nn.functional.scaled_dot_product_attention(
         gathered(query, block.queries), gathered(key, block.keys), gathered(value, block.keys),
         attn_mask=mask, scale=scaling, is_causal=mask is None, enable_gqa=len(query) != len(key),
