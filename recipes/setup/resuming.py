@@ -20,11 +20,15 @@ from verifiers.input_error import InputError
 
 MAY_CHANGE = frozenset(
     {
-<<<<<<< HEAD
-        *("tokens_per_micro_batch", "gradient_checkpointing", "attention", "packing", "tools_at_once", "policy_workers"),  # memory
-=======
-        *("tokens_per_micro_batch", "gradient_checkpointing", "attention", "packing", "layout", "tools_at_once"),  # memory
->>>>>>> 72ea786 (The head's log-probabilities with a gradient of their own, one run where the head is frozen; --layout)
+        *(
+            "tokens_per_micro_batch",
+            "gradient_checkpointing",
+            "attention",
+            "packing",
+            "layout",
+            "tools_at_once",
+            "policy_workers",
+        ),  # memory
         *("max_sequences", "engine"),  # other draws, of the same distribution
         *("steps", "rounds", "eval_every", "checkpoint_every"),
         *("track", "workers", "deadline"),

@@ -94,15 +94,15 @@ class ShardedLearner(Learner):
     # --- shares ---
 
     def _plan_of_look(self, batch: Batch) -> list[Int[Tensor, "..."]]:
-        return evened(super()._plan_of_look(batch), batch.lengths, self.ranks, rows_per_unit=1, packed=self.layout == "packed")
+        return evened(super()._plan_of_look(batch), batch.lengths, self.ranks, rows_per_unit=1, packed=self.layout != "padded")
 
     def _plan(self, batch: Batch, objective: Objective) -> list[Int[Tensor, "..."]]:
         plan, units = super()._plan(batch, objective), objective.rows_per_unit
-        return evened(plan, batch.lengths, self.ranks, rows_per_unit=units, packed=self.layout == "packed")
+        return evened(plan, batch.lengths, self.ranks, rows_per_unit=units, packed=self.layout != "padded")
 
     def _share(self, batch: Batch, plan: list[Int[Tensor, "..."]]) -> Iterator[tuple[Int[Tensor, "..."], bool]]:
         """This rank's micro-batches, and whether each counts: one that only keeps the others company does not."""
-        for one_round in rounds(plan, batch.lengths, self.ranks, packed=self.layout == "packed"):
+        for one_round in rounds(plan, batch.lengths, self.ranks, packed=self.layout != "padded"):
             self._agree()
             counts = self.rank < len(one_round)
             yield one_round[self.rank if counts else -1], counts
