@@ -127,14 +127,14 @@ class _Chosen(torch.autograd.Function):
 
 def _vectors(chunk: _Chunk, weight: Tensor, targets: Tensor, entropy: bool) -> tuple[Tensor, list[Tensor]]:
     """[c H]: the gradient of each log-probability towards its hidden state, and of each entropy if it has one."""
-    slope_of_target = chunk.slope.gather(1, targets[:, None]) if isinstance(chunk.slope, Tensor) else chunk.slope
     of_entropy: list[Tensor] = []
-    mean = _mean_of(chunk.towards(chunk.weights), weight, chunk.total)
     if entropy and chunk.entropy is not None:
         # dH/dz = -p (log p + H)
         level = (chunk.total.log() - chunk.entropy)[:, None]
-        of_entropy.append(level * mean - _mean_of(chunk.towards(chunk.above), weight, chunk.total))
-    return weight[targets].to(mean.dtype) * slope_of_target - mean, of_entropy
+        of_entropy.append(_mean_of(chunk.towards(chunk.above.neg_().addcmul_(chunk.weights, level)), weight, chunk.total))
+    # p - 1 at the target before the product, not W[y] after it: of a token that is nearly certain little would be left but rounding
+    apart = chunk.weights.scatter_add_(1, targets[:, None], -chunk.total[:, None])
+    return _mean_of(chunk.towards(apart), weight, chunk.total).neg_(), of_entropy
 
 
 def _mean_of(weights: Tensor, weight: Tensor, total: Tensor) -> Tensor:

@@ -139,7 +139,9 @@ def test_two_ranks_learn_what_one_process_learns(two_ranks, place):
     assert weights.keys() == alone.trainable.keys()
     assert not nothing
     for name, parameter in alone.trainable.items():
-        torch.testing.assert_close(weights[name], parameter.detach(), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            weights[name], parameter.detach(), atol=3e-5, rtol=1e-5
+        )  # steps of 0.01, where a gradient that is nearly 0 is divided by itself
 
 
 @pytest.mark.parametrize("place", range(len(SETTINGS)))
