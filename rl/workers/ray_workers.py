@@ -237,11 +237,8 @@ def _room_for(count: int, beside: int) -> PlacementGroup:
 
 
 def _actors(places: PlacementGroup, count: int) -> list[Any]:
+    made = ray.remote(concurrency_groups={"life": 1})(_Actor)
     size = _size()
-    remote = ray.remote(_Actor).options(
-        num_cpus=size["CPU"], num_gpus=size.get("GPU", 0), max_restarts=0, concurrency_groups={"life": 1}
-    )  # fmt: skip
-    return [
-        remote.options(scheduling_strategy=PlacementGroupSchedulingStrategy(places, placement_group_bundle_index=rank)).remote()
-        for rank in range(count)
-    ]
+    options = {"num_cpus": size["CPU"], "num_gpus": size.get("GPU", 0), "max_restarts": 0}
+    places_of = [PlacementGroupSchedulingStrategy(places, placement_group_bundle_index=rank) for rank in range(count)]
+    return [made.options(**options, scheduling_strategy=place).remote() for place in places_of]

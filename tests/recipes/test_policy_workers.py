@@ -111,7 +111,8 @@ def test_more_workers_than_gpus_are_refused(
 
 
 def under_torchrun(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "recipes.commands.cli"]
+    # without the --, torchrun takes --run for an abbreviation of one of its own options
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "recipes.commands.cli"]
     settings = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     return subprocess.run(
         [*command, "grpo-math", *map(str, arguments)], cwd=PACKAGE_ROOT, env=settings, capture_output=True, text=True, timeout=280
@@ -127,3 +128,15 @@ def test_torchrun_makes_the_run_of_one_process(arguments: list[str], alone: Path
     refused = under_torchrun(*arguments, "--run", run, "--overwrite")
     assert refused.returncode != 0
     assert "torchrun has started 2 processes; give --policy-workers 2" in refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ray_holds_workers_and_engines_side_by_side(arguments: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'reckon-rl[ray]'")
+    runs = [tmp_path / "alone", tmp_path / "cut"]
+    ray = ["--engine", "ray", "--ray-engine", "hf", "--engines", "2"]
+    plain = [word for word in arguments if word not in ("--engine", "hf")]
+    for run, workers in zip(runs, ("0", "2"), strict=True):
+        assert grpo_math(*plain, *ray, "--run", run, "--policy-workers", workers) == 0
+    assert_same_run(runs[1], runs[0])

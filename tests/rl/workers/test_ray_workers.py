@@ -30,7 +30,7 @@ def test_two_actors_learn_what_one_process_learns_and_a_dead_one_is_named(one_th
         policy = PolicyWorkers(workers)
         alone = Policy(make_model("qwen2"), device="cpu", tokens_per_micro_batch=8)
         for _ in range(2):
-            mine, theirs = (each.update(batch_of(8), sft(), lr=0.01) for each in (policy, alone))
+            mine, theirs = (each.update(batch_of(8), sft(), lr=1e-3) for each in (policy, alone))
             assert mine.loss == pytest.approx(theirs.loss, rel=1e-5)
             assert mine.grad_norm == pytest.approx(theirs.grad_norm, rel=1e-5)
         assert policy.version == 2
