@@ -145,7 +145,7 @@ def _sampled(config: Config, problems: "list[Problem]") -> "list[Group]":
         (config.run / RESULT).unlink(missing_ok=True)
     groups: list[Group] = []
     with redirect_stdout(sys.stderr):  # what is printed here is the table
-        sampling.sample(asked, given=Given(problems), hand_over=groups.extend)
+        sampling.sample(asked, given=Given(problems), hand_over=groups.extend, say=False)
     return groups
 
 

@@ -143,13 +143,15 @@ def run(config: Config) -> int:
     return sample(resolve(resumed(config)))
 
 
-def sample(config: Config, *, given: Given | None = None, hand_over: "Callable[[Sequence[Group]], None]" = lambda groups: None) -> int:
-    """`run`, of resolved options. `hand_over` is given the groups of each chunk."""
+def sample(
+    config: Config, *, given: Given | None = None, hand_over: "Callable[[Sequence[Group]], None]" = lambda groups: None, say: bool = True
+) -> int:
+    """`run`, of resolved options. `hand_over` is given the groups of each chunk. `say`: print how much was right."""
     with interruptible(), ExitStack() as opened:
         with stage("checking the data and loading the model", "nothing was written yet"):
             player, problems, folder = _prepare(config, opened, given)
         measured = _sample_all(config, player, problems, folder, hand_over)
-    if any(problem.verifier != SAME for problem in problems):  # self-play asks what is the data's own text, and says so itself
+    if say and any(problem.verifier != SAME for problem in problems):  # self-play asks what is the data's own text, and says so itself
         print(summary(measured))
     print(f"{len(problems) * config.completions_per_problem:,} completions in {folder.rollouts.folder}", file=sys.stderr)
     return 0

@@ -81,14 +81,17 @@ def _sampled(row: Mapping[str, Any], group: Any) -> float:
 
 
 def method_of(config: Mapping[str, Any], run: Path) -> str:
-    """What to call a run that was given no name: its algorithm, with its critic; else its folder."""
+    """What to call a run that was given no name: its algorithm, with its critic and its rounds; else its folder."""
     algorithm = config["options"].get("algorithm")
     if not isinstance(algorithm, dict):
         return run.name
     critic = algorithm.get("critic")
     critic = critic.get("name") if isinstance(critic, dict) else None
     name = algorithm.get("name", "ppo" if critic else None)  # `reckon ppo` has one algorithm, which needs no name there
-    return run.name if not isinstance(name, str) else f"{name}, {critic}" if critic else name
+    if not isinstance(name, str):
+        return run.name
+    rounds = config["options"].get("rounds")  # of WARP, and of GRPO by a reward model that learns on
+    return ", ".join([name, *([critic] if critic else []), *([f"{rounds} rounds"] if rounds else [])])
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ def test_a_course_adds_up_what_was_spent(tmp_path):
     curve = read_curve(run_of(tmp_path / "a", [0.1, 0.2, 0.4], algorithm={"name": "ppo", "critic": {"name": "trunk"}}))
     assert curve.label == "ppo, trunk"
     assert read_curve(run_of(tmp_path / "b", [0.1, 0.2], algorithm={"lam": 1.0, "critic": {"name": "adapter"}})).label == "ppo, adapter"
+    place = run_of(tmp_path / "c", [0.1, 0.2])
+    (place / "config.json").write_text(json.dumps({"options": {"algorithm": {"name": "grpo"}, "rounds": 2}}))
+    assert read_curve(place).label == "grpo, 2 rounds"
     assert [(p.steps, p.tokens, p.seconds, p.accuracy) for p in curve.points] == [(0, 0, 0, 0.1), (1, 30, 2, 0.2), (2, 60, 4, 0.4)]
 
 
