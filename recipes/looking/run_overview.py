@@ -38,6 +38,7 @@ class Overview:
     status: str
     """As its manifest has it; "killed" where that says running and nobody is at it."""
     step: int
+    """A round, of a run of rounds."""
     steps: int | None
     best: Best | None
     last: Best | None
@@ -75,7 +76,7 @@ def overview(path: Path) -> Overview:
     points = [Best(row["eval/accuracy"], row["eval/low"], row["eval/high"], row["step"]) for row in measured]
     return Overview(
         path, method_of(config, path), _status(run), rows[-1]["step"] if rows else 0,
-        options["steps"] if isinstance(options.get("steps"), int) else None,
+        next((options[name] for name in ("rounds", "steps") if isinstance(options.get(name), int)), None),
         max(points, key=lambda point: point.accuracy, default=None), points[-1] if points else None,
         sum(row["time/step"] for row in rows if is_number(row.get("time/step"))), _flat(options),
     )  # fmt: skip

@@ -55,6 +55,11 @@ def test_of_many_differences_some_are_named_and_the_others_counted(tmp_path: Pat
     assert said == f"they differ in 24 more options: {named}, and 12 others; `reckon diff` shows those of two runs\n"
 
 
+def test_of_a_run_of_rounds_the_rounds_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(tmp_path / "a", lr=1e-5, accuracies=[0.1, 0.2, 0.3], rounds=3)  # of 10 steps each
+    assert " 2/3 " in said(capsys, "runs", str(tmp_path))
+
+
 def test_a_run_that_nobody_is_at_any_more_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(tmp_path / "a", lr=1e-5, accuracies=[0.1], status=None)
     assert " killed " in said(capsys, "runs", str(tmp_path))
