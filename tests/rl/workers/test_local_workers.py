@@ -3,8 +3,11 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,6 +24,7 @@ from rl.workers.workers import WorkerLost
 from rollout.interruption import Interrupted, interruptible, raise_if_interrupted
 from tests.rl.rollouts import algorithm
 from tests.rl.workers.test_sharded_learner import make_model
+from verifiers.child_environment import PACKAGE_ROOT
 
 
 class _Slow(ShardedPolicy):
@@ -121,3 +125,35 @@ def broken(device, asked_to_stop):
 def test_a_policy_that_cannot_be_built_says_why(one_thread):
     with pytest.raises(ValueError, match="no such model"):
         LocalWorkers(broken, count=2)
+
+
+DRIVER = """
+import time
+from rl.workers.local_workers import LocalWorkers
+from tests.rl.workers.test_local_workers import build
+workers = LocalWorkers(build, count=2)
+print(*workers.pids, workers.folder, flush=True)
+time.sleep(300)
+"""
+
+
+@pytest.mark.slow
+def test_workers_end_when_their_driver_is_killed(one_thread):
+    with subprocess.Popen([sys.executable, "-c", DRIVER], cwd=PACKAGE_ROOT, stdout=subprocess.PIPE, text=True) as driver:
+        *pids, folder = driver.stdout.readline().split()
+        assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+        driver.kill()
+    until = time.monotonic() + 30
+    while (left := [pid for pid in pids if lives(pid)]) and time.monotonic() < until:
+        time.sleep(0.1)
+    shutil.rmtree(folder)
+    assert len(pids) == 2
+    assert left == []
+
+
+def lives(pid):
+    """Not as a zombie, which nobody has asked for its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
