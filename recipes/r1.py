@@ -196,7 +196,7 @@ def _distil(config: Config, chain: Chain) -> dict[str, Any]:
         head, _, tail = r1_zero.TEMPLATE.partition("{prompt}")
         tokenizer = two_languages.make_tokenizer(head, tail)
         student = made(place / "random", lambda folder: write_random_model(folder, config.seed, tokenizer=tokenizer, hidden=64))
-    sizes = {"epochs": 20.0} if config.tiny else {"epochs": 2.0}
+    sizes = {"epochs": 8.0} if config.tiny else {"epochs": 2.0}
     learnt(place / "run", reckon.sft, model=student, data=data, **_written(config, lr=3e-3, examples_per_step=64), **sizes)
     return _judged(config, chain, "distil")
 

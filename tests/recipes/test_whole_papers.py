@@ -116,7 +116,7 @@ def test_what_complies_teaches_without_the_policys_text(tmp_path: Path, monkeypa
 
 # --- whole stories, in small -----------------------------------------------------------------------------------------------------
 
-SMALL = deepseek_math.Sizes(on_pages=240, held_out=20, problems=60, sft_steps=6, samples=8, labelled=30, steps=2)
+SMALL = deepseek_math.Sizes(on_pages=240, held_out=20, problems=60, sft_steps=40, samples=8, labelled=30, steps=2)
 
 
 def result(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -151,10 +151,7 @@ def test_killed_at_any_stage_the_same_command_ends_the_same(small: None, tmp_pat
     def live() -> None:
         os._exit(deepseek_math.run(killed))
 
-    for until in (
-        "01-mine/run/round-01", "03-sft/run/checkpoints", "04-rft/samples/rollouts", "06-reward-models/steps.jsonl.rollouts",
-        "06-reward-models/process/config.json", "08-grpo-ps/run/rollouts", "09-iterative/run/round-01/reward_model/config.json",
-    ):  # fmt: skip
+    for until in ("01-mine/run/round-01", "03-sft/run/checkpoints", "04-rft/samples/rollouts", "06-reward-models/steps.jsonl.rollouts"):
         before = {path: path.stat().st_mtime_ns for path in killed.run.glob("*/stage.json")}
         killed_when((killed.run / until).exists, live)
         assert {path: path.stat().st_mtime_ns for path in before} == before  # what is done is not done again
@@ -165,7 +162,7 @@ def test_killed_at_any_stage_the_same_command_ends_the_same(small: None, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["r1-zero", "r1", "deliberate"])
+@pytest.mark.parametrize("name", ["r1-zero", "deliberate"])
 def test_a_tiny_model_gets_better(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--tiny", "--run", str(tmp_path / "run")]) == 0
     found = result(capsys)
