@@ -41,7 +41,10 @@ class _Pass(nn.Module):
 
 
 class ShardedLearner(Learner):
-    """One rank's. All ranks of the process group, which is there before, make and call it alike."""
+    """One rank's. All ranks of the process group, which is there before, make and call it alike.
+
+    Prompts are not shared within a pass: a layout that would is packed instead, or padded where the model does not allow that.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,8 @@ class ShardedLearner(Learner):
         if settings.get("value_head") is not None:
             raise ValueError("a value head is not sharded over processes; train it in one")
         super().__init__(model, device="cpu", **settings)
+        if self.layout not in ("padded", "packed"):  # those that are held against one process
+            self.layout = "packed" if self.token_terms.allows("packed") else "padded"
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.rank, self.ranks = distributed.get_rank(), distributed.get_world_size()
         self.writes = self.rank == 0
