@@ -6,8 +6,9 @@
     the same command again                                   goes on where it was stopped, by Ctrl-C or by kill -9
 
 Mine pages, read problems off them, and from one start, what SFT learnt of their solutions, compare as the paper's figure 5 does: RFT,
-online RFT, GRPO by a reward model (outcome supervision), GRPO-PS by a process reward model, and iterative GRPO, all judged greedily by the
-verifier on the same held-out problems. Left out: the continued pre-training on the mined corpus, which takes more than a story's time.
+online RFT, GRPO (outcome supervision), GRPO-PS (process supervision), and iterative GRPO, all judged greedily by the verifier on the same
+held-out problems. Who rewards is --reward-by: the verifier and the arithmetic of steps, with the reward model in the iterated method only,
+or reward models alone, as in the paper. Left out: the continued pre-training on the mined corpus, which takes more than a story's time.
 
 --tiny makes a web, a model of 0.3M parameters and its sums here; `sums_on_pages.py` says how. No number of a larger run is here: none was
 measured on a GPU.
@@ -16,7 +17,7 @@ measured on a GPU.
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from data_pipeline.commands import mine_command
 from recipes.in_python import training as reckon
@@ -52,6 +53,9 @@ class Config(StoryOptions):
     """Responses whose steps are labelled for the process reward model."""
     rollouts: int = 8
     """Completions from where each of their steps ends."""
+    reward_by: Literal["verifier", "reward-model"] = "verifier"
+    """What GRPO learns from: the verifier, the arithmetic of steps beside it where they are scored, and the verifier beside the iterated
+    reward model; or reward models alone (DeepSeekMath), which a policy soon fools where they are weak."""
     split: str = "blank"
     """Where steps end: blank, line, after:TEXT, before:TEXT, or FILE.py:FUNCTION (response -> ends)."""
     steps: int = 200
@@ -91,8 +95,8 @@ def stages(config: Config) -> tuple[Stage, ...]:
         Stage("rft", "the start samples, and learns its right answers", _rft),
         Stage("online-rft", "right answers of what the policy is by then", _online_rft),
         Stage("reward-models", "whole answers judged by pairs, steps by roll-outs, of what the start sampled", _reward_models),
-        Stage("grpo", "GRPO by the reward model: outcome supervision", _grpo),
-        Stage("grpo-ps", "GRPO by the process reward model: process supervision", _grpo_ps),
+        Stage("grpo", "GRPO by whole answers: outcome supervision", _grpo),
+        Stage("grpo-ps", "GRPO by the steps of answers: process supervision", _grpo_ps),
         Stage("iterative", "GRPO in rounds, the reward model learning anew in each", _iterative),
         Stage("compare", "all of them on the held-out problems: table and picture", _compare),
     )
@@ -100,6 +104,8 @@ def stages(config: Config) -> tuple[Stage, ...]:
 
 METHODS = {"SFT": "sft", "RFT": "rft", "online RFT": "online-rft", "GRPO": "grpo", "GRPO-PS": "grpo-ps", "iterative GRPO": "iterative"}
 """What is compared -> the stage that made it."""
+BESIDE = 1.0
+"""With --reward-by verifier: what right and wrong weigh beside the scores of steps, and beside the iterated reward model's number."""
 
 
 # --- sizes: what --tiny has instead ---------------------------------------------------------------------------------------------
@@ -116,7 +122,10 @@ class Sizes:
     sft_steps: int = 340
     samples: int = 8
     labelled: int = 300
-    steps: int = 16
+    steps: int = 32
+    problems_per_step: int = 32
+    completions_per_problem: int = 16
+    checkpoint_every: int = 8
 
 
 TINY = Sizes()
@@ -138,8 +147,8 @@ def _online(config: Config) -> dict[str, Any]:
     shared: dict[str, Any] = {"seed": config.seed, "tune": Full() if config.tiny else Lora(), **_speaking(config)}
     shared |= {"kl": KL(config.kl_coef)} if config.kl_coef else {}
     if config.tiny:
-        sizes = {"steps": TINY.steps, "problems_per_step": 32, "completions_per_problem": 16}
-        return shared | sizes | {"lr": 3e-4, "max_grad_norm": 0.3, "warmup": 2, "checkpoint_every": 8}
+        names = ("steps", "problems_per_step", "completions_per_problem", "checkpoint_every")
+        return shared | {name: getattr(TINY, name) for name in names} | {"lr": 1e-4, "max_grad_norm": 0.3, "warmup": 2}
     shared |= {"steps": config.steps, "problems_per_step": config.problems_per_step}
     return shared | {"completions_per_problem": config.completions_per_problem}
 
@@ -289,17 +298,24 @@ def _by_model(chain: Chain, model: Path, more: str = "") -> tuple[str, ...]:
 
 
 def _grpo(config: Config, chain: Chain) -> dict[str, Any]:
-    return _learn_online(config, chain, "grpo", reward=_by_model(chain, chain.place("reward-models") / "outcome"))
+    by_model = _by_model(chain, chain.place("reward-models") / "outcome")
+    reward = by_model if config.reward_by == "reward-model" else (_outcome(chain),)
+    return _learn_online(config, chain, "grpo", reward=reward)
 
 
 def _grpo_ps(config: Config, chain: Chain) -> dict[str, Any]:
-    reward = _by_model(chain, chain.place("reward-models") / "process", f', split="{_split(config)}"')
-    return _learn_online(config, chain, "grpo-ps", reward=reward, algorithm=GRPOPS())
+    cut = f'split="{_split(config)}"'
+    if config.reward_by == "reward-model":
+        reward = _by_model(chain, chain.place("reward-models") / "process", f", {cut}")
+        return _learn_online(config, chain, "grpo-ps", reward=reward, algorithm=GRPOPS())
+    reward = (f"steps(arithmetic, {_outcome(chain)}, {cut})",)
+    return _learn_online(config, chain, "grpo-ps", reward=reward, algorithm=GRPOPS(outcome_weight=BESIDE))
 
 
 def _iterative(config: Config, chain: Chain) -> dict[str, Any]:
     how = _online(config)
     how |= {"steps": max(1, how["steps"] // config.rounds), "rounds": config.rounds}
+    how |= {"verifier_weight": BESIDE if config.reward_by == "verifier" else 0.0}
     tiny = {"reward_lr": 3e-4, "reward_problems": TINY.problems // 3} if config.tiny else {}
     learnt(
         chain.place("iterative") / "run", reckon.iterate, model=str(chain.place("sft") / "run"), problems=_file(chain, "train"),

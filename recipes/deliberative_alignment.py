@@ -202,7 +202,7 @@ def _sft(config: Config, chain: Chain) -> dict[str, Any]:
 def _rl(config: Config, chain: Chain) -> dict[str, Any]:
     sizes: dict[str, Any] = {name: getattr(config, name) for name in ("steps", "problems_per_step", "completions_per_problem")}
     if config.tiny:
-        sizes = {"steps": 15, "problems_per_step": 32, "completions_per_problem": 16, "lr": 3e-4, "max_grad_norm": 0.3, "warmup": 2}
+        sizes = {"steps": 15, "problems_per_step": 32, "completions_per_problem": 16, "lr": 1e-4, "max_grad_norm": 0.3, "warmup": 2}
     learnt(
         chain.place("rl") / "run", reckon.grpo, model=str(chain.place("sft") / "run"), problems=_file(chain, "train"),
         reward=(_judge(config, chain),), seed=config.seed, tune=Full() if config.tiny else Lora(), **_speaking(config), **sizes,

@@ -5,8 +5,9 @@
     reckon iterate --resume runs/iterate --rounds 4
 
 DeepSeekMath's algorithm 1 (arXiv:2402.03300, section 4.1.4). A round samples from the policy, labels the samples by the verifier, trains
-the reward model further on them with some of the earlier rounds' data again, and runs GRPO by that reward model alone; the KL, where there
-is one, is to the policy as the round begins. What is right, and so every accuracy, the verifier says. Each part is a run of its own:
+the reward model further on them with some of the earlier rounds' data again, and runs GRPO by that reward model alone, or with the
+verifier beside it (--verifier-weight); the KL, where there is one, is to the policy as the round begins. What is right, and so every
+accuracy, the verifier says. Each part is a run of its own:
 
     runs/iterate/  round-00/evaluation/  round-01/{samples/, pairs.jsonl, data.jsonl, reward_model/, grpo/, evaluation/}  ...  final/
 """
@@ -62,6 +63,8 @@ class Config(grpo_math.Config):
     """Also completions that were cut off at the token limit."""
     replay: float = 0.1
     """Data of earlier rounds that a round's reward model sees again, over its own (DeepSeekMath: 10 %)."""
+    verifier_weight: float = 0.0
+    """What the verifier's 0 or 1 weighs in the policy's reward beside the reward model's number; 0: the model alone (DeepSeekMath)."""
     reward: Reward = ()
     """The verifier that labels samples and says what is right: one, without a weight (default: that of the problems)."""
 
@@ -153,7 +156,7 @@ def plan_rounds(config: Config, facts: Any) -> tuple[dict[str, list[str]], dict[
     sampled = f"{problems:,} problems x {config.reward_samples} completions = {problems * config.reward_samples:,} sequences"
     rounds_said = f"{config.rounds:,} round{'s' if config.rounds > 1 else ''}"
     lines = [
-        f"{rounds_said}, each of {config.steps:,} steps by the reward model alone, and before them",
+        f"{rounds_said}, each of {config.steps:,} steps by {_taught_by(config)}, and before them",
         f"{sampled} that the verifier judges: at most {most:,} {'pairs' if pairs else 'answers'} for the reward model",
         f"from the second on {config.replay:.0%} more of earlier rounds; {config.reward_epochs:g} epochs, {config.reward_batch} a step",
     ]  # fmt: skip
@@ -162,6 +165,10 @@ def plan_rounds(config: Config, facts: Any) -> tuple[dict[str, list[str]], dict[
         micro_batch=max(unit, min(config.tokens_per_micro_batch, config.reward_batch * unit)), sequences=0, length=0,
     )  # fmt: skip
     return {"rounds": lines, "loss of the reward model": describe(objective).splitlines()}, {"the reward model's training": memory}
+
+
+def _taught_by(config: Config) -> str:
+    return f"the reward model and {config.verifier_weight:g} of the verifier" if config.verifier_weight else "the reward model alone"
 
 
 # --- the parts of a round ------------------------------------------------------------------------------------------------
@@ -227,14 +234,15 @@ def _is_adapter(place: str) -> bool:
 
 
 def _of_policy(config: Config, number: int) -> grpo_math.Config:
-    """How a round trains the policy: GRPO as the options say, by the round's reward model alone."""
+    """How a round trains the policy: GRPO as the options say, by the round's reward model, and the verifier where it has a weight."""
     values: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(grpo_math.Config)}
     from verifiers.rewards.problem_file import read_problems
 
     outcome = _outcome(config, {p.verifier for p in read_problems(config.run / rounds.PROBLEMS, trust_verifiers=True)})
     place = rounds.place_of(config.run, number).resolve() / "reward_model"
+    verifier = (f"{outcome}={config.verifier_weight:g}",) if config.verifier_weight else ()
     values |= {
-        "model": _policy(config, number), "data": (_problems_file(config),), "reward": (f'reward_model("{place}", {outcome})',),
+        "model": _policy(config, number), "data": (_problems_file(config),), "reward": (*verifier, f'reward_model("{place}", {outcome})'),
         "trust_data_verifiers": True, "seed": config.seed + number - 1, "resume": None, "overwrite": False, "eval_data": None,
         **dict.fromkeys(("subset", "split", "prompt_column", "answer_column", "limit", "track")),
     }  # fmt: skip

@@ -122,7 +122,7 @@ def _written(config: Config, **tiny: Any) -> dict[str, Any]:
 def _rl(config: Config, chain: Chain, name: str, model: str) -> dict[str, Any]:
     rewards = (*r1_zero.ACCURACY_AND_FORMAT, f"{_language(config)}={config.language_weight}")
     problems = r1_zero.file(chain, "train")
-    learnt(chain.place(name) / "run", reckon.grpo, model=model, problems=problems, reward=rewards, **r1_zero.online(config))
+    learnt(chain.place(name) / "run", reckon.grpo, model=model, problems=problems, reward=rewards, **r1_zero.online(config, tiny_lr=1e-4))
     return _judged(config, chain, name)
 
 

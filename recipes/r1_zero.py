@@ -77,12 +77,12 @@ def speaking(config: Any) -> dict[str, Any]:
     return plain | {"max_completion_length": config.max_completion_length, "engine": config.engine}
 
 
-def online(config: Any, *, tiny_steps: int = 20) -> dict[str, Any]:
+def online(config: Any, *, tiny_steps: int = 20, tiny_lr: float = 3e-4) -> dict[str, Any]:
     """Sizes of a reinforcement learning stage."""
     shared: dict[str, Any] = {"seed": config.seed, "tune": Full() if config.tiny else Lora(), **speaking(config)}
     if config.tiny:
         sizes = {"steps": tiny_steps, "problems_per_step": 32, "completions_per_problem": 16}
-        return shared | sizes | {"lr": 3e-4, "max_grad_norm": 0.3, "warmup": 2}
+        return shared | sizes | {"lr": tiny_lr, "max_grad_norm": 0.3, "warmup": 2}
     names = ("steps", "problems_per_step", "completions_per_problem")
     return shared | {name: getattr(config, name) for name in names}
 

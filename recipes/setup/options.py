@@ -45,7 +45,8 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
     **dict.fromkeys(
         ("warmup", "eval_every", "held_out", "policy_workers", "reward_held_out",
          "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low",
-         "clip_high", "process_weight", "outcome_weight", "language_weight", "critic_warmup", "critic_clip", "length_adaptive"),
+         "clip_high", "process_weight", "outcome_weight", "language_weight", "verifier_weight", "critic_warmup", "critic_clip",
+         "length_adaptive"),
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(

@@ -72,6 +72,15 @@ def test_each_round_learns_from_what_the_last_one_learnt(straight: Path, model_f
     assert all((tensor == last[name]).all() for name, tensor in final.items())
 
 
+def test_the_verifier_may_have_a_weight_beside_the_reward_model(straight: Path) -> None:
+    """And be in the sum what says what is right: its first."""
+    from recipes.iterative_grpo import Config, _of_policy
+
+    beside = Config(model="m", data=("d",), run=straight, reward=("exact",), verifier_weight=0.5)
+    place = straight / "round-01" / "reward_model"
+    assert _of_policy(beside, 1).reward == ("exact=0.5", f'reward_model("{place}", exact)')
+
+
 def test_the_reward_model_sees_some_of_the_earlier_data_again(straight: Path) -> None:
     own, earlier = lines(straight / "round-02" / "pairs.jsonl"), lines(straight / "round-01" / "pairs.jsonl")
     mixed = lines(straight / "round-02" / "data.jsonl")
@@ -112,6 +121,8 @@ def test_a_plan_says_what_a_round_samples_and_both_losses_and_writes_nothing(
         assert line in said, line
     assert main(["plan", *asked, "--reward-kind", "outcome"]) == 0
     assert "15 sequences that the verifier judges: at most 15 answers" in capsys.readouterr().out
+    assert main(["plan", *asked, "--verifier-weight", "2"]) == 0
+    assert "each of 2 steps by the reward model and 2 of the verifier, and before them" in capsys.readouterr().out
     assert main(["plan", *words(model_folder, data, straight)]) == 0, "a run that is there is none of a plan's business"
     assert main(["plan", *asked, "--algorithm", "grpo-ps"]) == 2
 
@@ -163,6 +174,7 @@ def test_killed_anywhere_and_resumed_it_is_the_same(until: str, model_folder: Pa
     ("more", "line"),
     [
         (["--replay", "2"], "--replay must be from 0 to 1, not 2.0"),
+        (["--verifier-weight", "-1"], "--verifier-weight must be 0 or more, not -1.0"),
         (["--held-out", "1"], "--held-out and --eval would be ignored"),
         (["--algorithm", "grpo-ps"], "a round's reward model scores whole answers"),
         (["--reward", "math_answer"], "--reward is the verifier that labels samples: give one, without a weight"),

@@ -94,6 +94,36 @@ def test_mined_solutions_and_a_data_sets_own_are_learnt_and_nothing_that_is_held
     assert "What is 2 + 1?" not in {row["prompt"] for row in rows}
 
 
+@pytest.mark.parametrize(
+    ("reward_by", "rewards"),
+    [
+        ("verifier", {"grpo": "math_answer", "grpo-ps": 'steps(arithmetic, math_answer, split="line")', "iterative": "math_answer"}),
+        (
+            "reward-model",
+            {
+                "grpo": 'reward_model("{models}/outcome", math_answer)',
+                "grpo-ps": 'reward_model("{models}/process", math_answer, split="line")',
+                "iterative": "math_answer",
+            },
+        ),
+    ],
+)
+def test_who_rewards_is_asked_for(reward_by: Any, rewards: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = deepseek_math.Config(tiny=True, run=tmp_path, reward_by=reward_by)
+    chain = Chain(tmp_path, tuple(stage.name for stage in deepseek_math.stages(config)))
+    chain.place("problems").mkdir()
+    write_problems(chain.place("problems") / "train.jsonl", [make_problem("1+1=", "2")])
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(deepseek_math, "learnt", lambda place, function, **options: asked.update(options))
+    monkeypatch.setattr(deepseek_math, "_measured", lambda config, chain, name: {})
+    for stage in deepseek_math.stages(config):
+        if stage.name in rewards:
+            stage.work(config, chain)
+            assert asked.pop("reward") == (rewards[stage.name].format(models=chain.place("reward-models")),)
+    assert asked["verifier_weight"] == (1.0 if reward_by == "verifier" else 0.0)
+    assert asked["algorithm"].outcome_weight == (1.0 if reward_by == "verifier" else 0.0)  # that of grpo-ps
+
+
 def test_what_complies_teaches_without_the_policys_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = make_problem("The policy. Do it.", "done", meta={"bare": "Do it."})
 
@@ -116,7 +146,20 @@ def test_what_complies_teaches_without_the_policys_text(tmp_path: Path, monkeypa
 
 # --- whole stories, in small -----------------------------------------------------------------------------------------------------
 
-SMALL = deepseek_math.Sizes(on_pages=240, held_out=20, problems=60, sft_steps=40, samples=8, labelled=30, steps=2)
+SMALL = deepseek_math.Sizes(
+    on_pages=240, held_out=20, problems=60, sft_steps=40, samples=8, labelled=30,
+    steps=4, problems_per_step=8, completions_per_problem=4, checkpoint_every=1,
+)  # fmt: skip
+KILLED_AT = (
+    "01-mine/run/round-01",
+    "03-sft/run/checkpoints",
+    "04-rft/samples/rollouts",
+    "06-reward-models/steps.jsonl.rollouts",
+    "07-grpo/run/checkpoints",
+    "08-grpo-ps/run/checkpoints",
+    "09-iterative/run/round-01/grpo/checkpoints",
+    "09-iterative/run/round-02/reward_model",
+)
 
 
 def result(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -142,6 +185,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # ten lives: some seconds each on a core of its own
 def test_killed_at_any_stage_the_same_command_ends_the_same(small: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     straight = deepseek_math.Config(tiny=True, run=tmp_path / "straight")
     assert deepseek_math.run(straight) == 0
@@ -151,7 +195,7 @@ def test_killed_at_any_stage_the_same_command_ends_the_same(small: None, tmp_pat
     def live() -> None:
         os._exit(deepseek_math.run(killed))
 
-    for until in ("01-mine/run/round-01", "03-sft/run/checkpoints", "04-rft/samples/rollouts", "06-reward-models/steps.jsonl.rollouts"):
+    for until in KILLED_AT:
         before = {path: path.stat().st_mtime_ns for path in killed.run.glob("*/stage.json")}
         killed_when((killed.run / until).exists, live)
         assert {path: path.stat().st_mtime_ns for path in before} == before  # what is done is not done again
