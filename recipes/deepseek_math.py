@@ -104,7 +104,7 @@ def stages(config: Config) -> tuple[Stage, ...]:
 
 METHODS = {"SFT": "sft", "RFT": "rft", "online RFT": "online-rft", "GRPO": "grpo", "GRPO-PS": "grpo-ps", "iterative GRPO": "iterative"}
 """What is compared -> the stage that made it."""
-BESIDE = 1.0
+BESIDE_STEPS, BESIDE_MODEL = 1.0, 3.0
 """With --reward-by verifier: what right and wrong weigh beside the scores of steps, and beside the iterated reward model's number."""
 
 
@@ -122,7 +122,7 @@ class Sizes:
     sft_steps: int = 340
     samples: int = 8
     labelled: int = 300
-    steps: int = 32
+    steps: int = 24
     problems_per_step: int = 32
     completions_per_problem: int = 16
     checkpoint_every: int = 8
@@ -309,13 +309,13 @@ def _grpo_ps(config: Config, chain: Chain) -> dict[str, Any]:
         reward = _by_model(chain, chain.place("reward-models") / "process", f", {cut}")
         return _learn_online(config, chain, "grpo-ps", reward=reward, algorithm=GRPOPS())
     reward = (f"steps(arithmetic, {_outcome(chain)}, {cut})",)
-    return _learn_online(config, chain, "grpo-ps", reward=reward, algorithm=GRPOPS(outcome_weight=BESIDE))
+    return _learn_online(config, chain, "grpo-ps", reward=reward, algorithm=GRPOPS(outcome_weight=BESIDE_STEPS))
 
 
 def _iterative(config: Config, chain: Chain) -> dict[str, Any]:
     how = _online(config)
     how |= {"steps": max(1, how["steps"] // config.rounds), "rounds": config.rounds}
-    how |= {"verifier_weight": BESIDE if config.reward_by == "verifier" else 0.0}
+    how |= {"verifier_weight": BESIDE_MODEL if config.reward_by == "verifier" else 0.0}
     tiny = {"reward_lr": 3e-4, "reward_problems": TINY.problems // 3} if config.tiny else {}
     learnt(
         chain.place("iterative") / "run", reckon.iterate, model=str(chain.place("sft") / "run"), problems=_file(chain, "train"),

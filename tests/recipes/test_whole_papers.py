@@ -120,7 +120,7 @@ def test_who_rewards_is_asked_for(reward_by: Any, rewards: dict[str, str], tmp_p
         if stage.name in rewards:
             stage.work(config, chain)
             assert asked.pop("reward") == (rewards[stage.name].format(models=chain.place("reward-models")),)
-    assert asked["verifier_weight"] == (1.0 if reward_by == "verifier" else 0.0)
+    assert asked["verifier_weight"] == (3.0 if reward_by == "verifier" else 0.0)
     assert asked["algorithm"].outcome_weight == (1.0 if reward_by == "verifier" else 0.0)  # that of grpo-ps
 
 
