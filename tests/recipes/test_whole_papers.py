@@ -213,6 +213,16 @@ def test_a_tiny_model_gets_better(name: str, tmp_path: Path, capsys: pytest.Capt
     assert found["ci95"][0] > found["before"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_every_way_on_from_the_tiny_start_leads_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["deepseek-math", "--tiny", "--run", str(tmp_path / "run")]) == 0
+    found = result(capsys)
+    ways = {name: accuracy for name, (accuracy, *_) in found["held_out"].items() if name != "SFT"}
+    assert len(ways) == 5
+    assert min(ways.values()) > found["before"], ways
+
+
 def test_the_tiny_worlds_are_apart(tmp_path: Path) -> None:
     train, held_out = two_languages.problems_of(0, count=500)
     assert {problem.id for problem in train}.isdisjoint(problem.id for problem in held_out)
