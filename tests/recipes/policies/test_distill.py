@@ -61,15 +61,15 @@ def kls(run: Path) -> list[float]:
     return [row["teacher_kl"] for row in read_lines(run / "metrics.jsonl")[1:]]
 
 
-FULL, LORA = ["--tune", "full", "--k", "32"], ["--lora-rank", "8", "--lr", "2e-2"]
+FULL, LORA = ["--tune", "full", "--k", "32"], ["--lora-rank", "8", "--lr", "1e-2"]
 
 
 @pytest.mark.parametrize("how", [FULL, LORA])
 def test_the_exact_kl_falls(how: list[str], model_folder: Path, teacher: Path, data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert main(words(model_folder, teacher, data, run, "--algorithm", "top-k", *how, "--steps", "12")) == 0
+    assert main(words(model_folder, teacher, data, run, "--algorithm", "top-k", *how, "--steps", "20")) == 0
     found = kls(run)
-    assert sum(found[-3:]) < 0.85 * sum(found[:3])
+    assert sum(found[-5:]) < 0.85 * sum(found[:5])
     assert all(value >= 0 for value in found)
     assert (run / "final").is_dir()
 

@@ -15,6 +15,7 @@ import pytest
 from tests.verifiers.hostile_programs import ATTACKS, FORMS, SERVED, STDIN_ATTACKS, problem
 from verifiers.input_error import InputError
 from verifiers.programs import served_functions
+from verifiers.programs.judging_sandbox import judging_sandbox
 from verifiers.programs.python_tests import verify
 from verifiers.programs.served_functions import literal_calls
 from verifiers.sandboxes import fusion_sandbox
@@ -94,6 +95,7 @@ def server(started: FakeServer, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     monkeypatch.setattr(fusion_sandbox, "_PAUSES", (0.01, 0.01))
     started.faults.clear()
     chosen_sandbox()
+    judging_sandbox()  # each asks the server once whether it works, whichever test comes first
     started.requests.clear()
     return started
 
