@@ -58,6 +58,8 @@ def runs_under(places: Sequence[Path]) -> list[Path]:
 
 
 def _runs_in(place: Path) -> Iterator[Path]:
+    if (place / "evaluation.json").is_file():  # its samples lie there as a run of `reckon sample`
+        return
     if (place / "config.json").is_file() and (place / "manifest.json").is_file():  # a damaged one too
         yield place
         return

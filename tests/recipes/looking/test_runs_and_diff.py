@@ -33,6 +33,8 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_runs_are_found_at_any_depth_with_their_best(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_run(tmp_path / "a", lr=1e-5, accuracies=[0.1, 0.6, 0.5])
     make_run(tmp_path / "deeper" / "b", lr=1e-4, accuracies=[0.2], seed=3)
+    make_run(tmp_path / "eval" / "samples", lr=1e-3, accuracies=[0.3])
+    (tmp_path / "eval" / "evaluation.json").write_text("{}")
     out = said(capsys, "runs", str(tmp_path))
     first, second = (line for line in out.splitlines() if str(tmp_path) in line)
     assert "60.0% (50.0% to 70.0%) at 1" in first
