@@ -69,9 +69,8 @@ def _dispatch(arguments: list[str]) -> int:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # ours are enough; transformers would draw one a tensor
     name, rest = arguments[0].replace("_", "-"), arguments[1:]
     if name not in COMMANDS:
-        begun = next(
-            (f"; did you mean {command}?" for command in COMMANDS if command.startswith(f"{name}-")), ""
-        )  # `trl grpo`, `trl reward`
+        of_trl = (command for command in sorted(COMMANDS) if command.startswith(f"{name}-"))  # `trl grpo`, `trl reward`
+        begun = next((f"; did you mean {command}?" for command in of_trl), "")
         hint = begun or did_you_mean(name, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
         raise InputError(f"unknown command {arguments[0]!r}{hint}")
     module: Any = importlib.import_module(COMMANDS[name][0])
