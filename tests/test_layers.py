@@ -262,7 +262,7 @@ ROOMS = {
     ),
     "recipes": Room(
         "stories: one run each",
-        "grpo_math grpo_tools iterative_grpo ppo_math quickstart",
+        "grpo_math grpo_tools iterative_grpo measured_stages ppo_math quickstart",
         ".actors .selection .setup .spelling .training rl.examples rl.learning rl.evaluation rl.loop rl.objectives rollout "
         "rollout.engines rollout.tools "
         "verifiers.response_text verifiers.rewards verifiers.sandboxes",
@@ -291,7 +291,7 @@ ROOMS = {
     "recipes.stages": Room(
         "a chain of stages in one resumable folder, and what the tiny stories of several stages are told of",
         "a_policy chain figures story_options sums_on_pages two_languages",
-        ".in_python .selection .setup .spelling data_pipeline.commands rl.evaluation rl.loop rl.runs rollout "
+        "recipes .in_python .selection .setup .spelling data_pipeline.commands rl.evaluation rl.loop rl.runs rollout "
         "verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
     ),
     "recipes.front": Room(

@@ -16,6 +16,7 @@ import json
 import sys
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,25 +42,15 @@ RESULT, PROBLEMS, SAMPLES = "evaluation.json", "problems.jsonl", "samples"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(sampling.Judged, sampling.StartingModel):
+class Config(sampling.Judged, sampling.ProblemData, sampling.StartingModel):
     """What a model can do on named sets of problems, with intervals: accuracy, pass@k, maj@k, paired comparisons."""
 
-    data: Data = ()
+    data: Data = ()  # type: ignore[assignment]  # several, by name
     """Problems, as FILE, NAME=FILE or a data set's name; repeatable. Default: what the run of --model was measured by."""
-    subset: str | None = None
-    """Configuration of the data sets, such as "main" of openai/gsm8k."""
     split: str | None = None
     """Split of the data sets (default test)."""
-    prompt_column: str | None = None
-    """Column or field of the prompt (default: prompt, question or problem)."""
-    answer_column: str | None = None
-    """Column or field of the gold answer (default: answer, gold or solution)."""
     limit: int | None = None
     """The first so many problems of each set."""
-    skip_bad_gold: bool = False
-    """Drop problems whose gold answer is empty or rejected by its own verifier, instead of stopping."""
-    skip_long_prompts: bool = False
-    """Drop problems whose prompt and completion do not fit into the model's context, instead of stopping."""
 
     completions_per_problem: int = 1
     """Samples of each problem: with several there are pass@k and maj@k."""
@@ -119,15 +110,12 @@ def _problems(config: Config) -> "dict[str, list[Problem]]":
         return held_out_of(own)
     from recipes.setup.problem_source import load_problems
 
-    reading: dict[str, Any] = {"prompt_field": config.prompt_column, "answer_field": config.answer_column}
-    return by_set(
-        load_sets(
-            named_places(config.data),
-            lambda place: load_problems(
-                place, subset=config.subset, split=config.split or "test", limit=config.limit, skip_bad_gold=config.skip_bad_gold, **reading
-            ),
-        )
-    )
+    reading: dict[str, Any] = {
+        "prompt_field": config.prompt_column, "answer_field": config.answer_column, "skip_bad_gold": config.skip_bad_gold,
+        "drop_answer_turn": config.drop_answer_turn, "trust_verifiers": config.trust_data_verifiers, "limit": config.limit,
+    }  # fmt: skip
+    read = partial(load_problems, subset=config.subset, split=config.split or "test", **reading)
+    return by_set(load_sets(named_places(config.data), read))
 
 
 def _sampled(config: Config, problems: "list[Problem]") -> "list[Group]":

@@ -1,42 +1,21 @@
 """The options that the stories of several stages share."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
+from recipes.measured_stages import Story
 from recipes.setup.choices import Auto, Engine
-from recipes.setup.problem_set import BOXED
 from recipes.spelling.option_values import flag_of
 from verifiers.input_error import InputError, missing_place
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoryOptions:
-    """What a story is told of, and where."""
+class StoryOptions(Story):
+    """What a story of several stages is told of, and where. The same command goes on with one that was stopped."""
 
-    tiny: bool = False
-    """Make a tiny model and its problems here: minutes on two cores, no download."""
-    model: str = ""
-    """Hub id or folder of a model."""
-    data: str = ""
-    """Problems to learn from: a JSONL file, or a name or folder for `datasets`."""
-    eval_data: str = ""
-    """Problems to measure on (a JSONL file); none of them is learnt from."""
-    system_prompt: str = BOXED
-    """First message; "" for none."""
-    max_completion_length: int = 1024
-    """Tokens of a completion at most."""
-    limit: int | None = None
-    """Use so many problems at most."""
     engine: Engine = Auto()
     """What samples: vllm; server (a running vLLM server); hf (transformers' generate); ray (several of vllm or hf). auto takes vllm when it
     is installed; --tiny always hf."""
-    seed: int = 0
-    """All randomness is a function of it."""
-    run: Path = Path("runs/story")
-    """Folder of the story: each of its stages has one in it. The same command goes on with one that was stopped."""
-    overwrite: bool = False
-    """Delete an earlier story in that folder first."""
 
 
 AnyStory = TypeVar("AnyStory", bound=StoryOptions)

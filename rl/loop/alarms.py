@@ -6,6 +6,7 @@ enough. Each is said once, and again only when it had gone and comes back. That 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from statistics import fmean
 
 Row = Mapping[str, float]
@@ -16,6 +17,19 @@ WINDOW = 5
 """Steps that are averaged: one step's numbers are noise."""
 PATIENCE = 20
 """Steps that a critic has to explain anything."""
+
+
+def after(steps: int) -> Callable[[Alarm], Alarm]:
+    """Of an alarm: silent until it has seen so many."""
+
+    def waiting(alarm: Alarm) -> Alarm:
+        @wraps(alarm)
+        def say(rows: Sequence[Row]) -> str:
+            return alarm(rows) if len(rows) >= steps else ""
+
+        return say
+
+    return waiting
 
 
 def _mean(rows: Sequence[Row], name: str) -> float:
@@ -32,10 +46,9 @@ def _ends(rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
     return rows[:WINDOW], rows[-WINDOW:]
 
 
+@after(2 * WINDOW)
 def reward_without_answers(rows: Sequence[Row]) -> str:
     """The reward rises while accuracy does not, and what rises beside it: length, repetition, answers that nobody can read."""
-    if len(rows) < 2 * WINDOW:
-        return ""
     first, last = _ends(rows)
     before, now = _mean(first, "reward"), _mean(last, "reward")
     right_before, right_now = _mean(first, "accuracy"), _mean(last, "accuracy")
@@ -64,10 +77,9 @@ def _unread(rows: Sequence[Row]) -> float:
     return _mean(rows, "verdicts/no_answer") / max(1.0, _mean(rows, "completions"))
 
 
+@after(2 * WINDOW)
 def entropy_collapse(rows: Sequence[Row]) -> str:
     """The policy has stopped trying things before it is good."""
-    if len(rows) < 2 * WINDOW:
-        return ""
     first, last = _ends(rows)
     before, now = _mean(first, "entropy"), _mean(last, "entropy")
     if before <= 0 or now > 0.1 * before or _mean(last, "accuracy") > 0.8:
@@ -80,10 +92,9 @@ def entropy_collapse(rows: Sequence[Row]) -> str:
     )
 
 
+@after(WINDOW)
 def dead_groups(rows: Sequence[Row]) -> str:
     """Most of what is sampled teaches nothing."""
-    if len(rows) < WINDOW:
-        return ""
     last = rows[-WINDOW:]
     dead, right, wrong = (_mean(last, name) for name in ("groups_dead", "groups_all_right", "groups_all_wrong"))
     if dead < 0.8 or not _taught(last):
@@ -96,10 +107,9 @@ def dead_groups(rows: Sequence[Row]) -> str:
     return f"{dead:.0%} of the groups of the last {WINDOW} steps taught nothing ({right:.0%} all right, {wrong:.0%} all wrong): {what}"
 
 
+@after(WINDOW)
 def clipped(rows: Sequence[Row]) -> str:
     """Updates run against the clip."""
-    if len(rows) < WINDOW:
-        return ""
     share = _mean(rows[-WINDOW:], "clipped_share")
     if share < 0.3:
         return ""
@@ -109,10 +119,9 @@ def clipped(rows: Sequence[Row]) -> str:
     )
 
 
+@after(WINDOW)
 def cut_off(rows: Sequence[Row]) -> str:
     """Responses have no room."""
-    if len(rows) < WINDOW:
-        return ""
     share = _mean(rows[-WINDOW:], "truncated_share")
     if share < 0.5 or not _taught(rows[-WINDOW:]):
         return ""
@@ -122,10 +131,9 @@ def cut_off(rows: Sequence[Row]) -> str:
     )
 
 
+@after(WINDOW)
 def without_verdict(rows: Sequence[Row]) -> str:
     """The verifier fails too often."""
-    if len(rows) < WINDOW:
-        return ""
     last = rows[-WINDOW:]
     kinds = {name: _mean(last, f"verdicts/{name}") for name in ("timeout", "crash", "bad_gold")}
     share = sum(kinds.values()) / max(1.0, _mean(last, "completions"))
@@ -140,9 +148,10 @@ def without_verdict(rows: Sequence[Row]) -> str:
     return f"{share:.0%} of the responses of the last {WINDOW} steps got no verdict, most of them {most}: {remedy}"
 
 
+@after(2 * WINDOW)
 def kl_runs_away(rows: Sequence[Row]) -> str:
     """The policy leaves its reference faster and faster."""
-    if len(rows) < 2 * WINDOW or "kl_reference" not in rows[-1]:
+    if "kl_reference" not in rows[-1]:
         return ""
     middle, last = _mean(rows[-2 * WINDOW : -WINDOW], "kl_reference"), _mean(rows[-WINDOW:], "kl_reference")
     if last < 0.5 or last < 2 * middle:
@@ -153,17 +162,15 @@ def kl_runs_away(rows: Sequence[Row]) -> str:
     )
 
 
+@after(WINDOW)
 def sampler_drift(rows: Sequence[Row]) -> str:
     """The sampler's probabilities are not the trainer's, though less so than the canary forbids."""
-    if len(rows) < WINDOW:
-        return ""
     kl = _mean(rows[-WINDOW:], "sampler_kl")
     if kl < 0.01:
         return ""
     return (
         f"sampler and trainer differ by a KL of {kl:.2g} nats a token over the last {WINDOW} steps: give --correction truncate, "
-        f"sample in the "
-        "trainer's precision, or lower --ahead and --updates-per-rollout"
+        "sample in the trainer's precision, or lower --ahead and --updates-per-rollout"
     )
 
 
@@ -179,8 +186,7 @@ def critic_explains_nothing(rows: Sequence[Row]) -> str:
         return ""
     return (
         f"after {len(known)} steps the critic explains {explained:.0%} of the returns and its error has gone from {first:.2g} to "
-        f"{error:.2g}: "
-        "raise --critic-lr or --critic-coef, give it --critic-warmup steps alone, or do without (--algorithm grpo)"
+        f"{error:.2g}: raise --critic-lr or --critic-coef, give it --critic-warmup steps alone, or do without (--algorithm grpo)"
     )
 
 
