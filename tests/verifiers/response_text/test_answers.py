@@ -1,9 +1,8 @@
 """Where the final answer of a response is found, by hand; and that no response makes the search slow."""
 
-import time
-
 import pytest
 
+from tests.clock import stopwatch
 from verifiers.response_text.final_answer import Answer, boxed, extract_answer, hashes, last_number, phrase, tagged
 
 
@@ -97,8 +96,8 @@ HOSTILE = [
 @pytest.mark.parametrize("response", HOSTILE, ids=lambda text: text[:16])
 def test_hostile_responses_are_searched_in_linear_time(response: str) -> None:
     def seconds() -> float:
-        start = time.process_time()
+        took = stopwatch()
         extract_answer(response)
-        return time.process_time() - start
+        return took()
 
     assert min(seconds() for _ in range(3)) < 0.05

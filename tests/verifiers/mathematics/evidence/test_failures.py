@@ -6,13 +6,13 @@ ran. What is refused here on purpose although it is right stands in `ON_PURPOSE`
 
 import sys
 import threading
-import time
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from benchmarks.hostile_answers import PAYLOADS
+from tests.clock import stopwatch
 from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.mathematics.equality.math_answer import equivalent, verify
 from verifiers.problem import make_problem
@@ -222,9 +222,9 @@ def test_hostile_answer_is_judged_at_once(number: int, answer: str) -> None:
     for gold in (r"\sqrt{7}+\sin 1", "x"):
         seconds = []
         for repeat in range(3):
-            start = time.process_time()
+            took = stopwatch()
             equivalent(gold + " " * repeat, " " * repeat + answer)
-            seconds.append(time.process_time() - start)
+            seconds.append(took())
         assert min(seconds) < 0.05
 
 
