@@ -159,13 +159,13 @@ class Learner:
         """The `count` most likely ids in place of each masked token, and their log-probabilities, then that of all others; 0 elsewhere."""
         ids = torch.zeros(len(batch.tokens), count, dtype=torch.long)
         values = torch.zeros(len(batch.tokens), count + 1, dtype=self._dtype)
-        for part in self._plan_of_look(batch):
-            raise_if_interrupted()
-            given = batch.take(part).to(self.device)
-            found = self._within(partial(self.token_terms.top, given, count, layout=self.layout, below=below))
-            places = batch.places(part)
-            ids[places], values[places] = (each.cpu() for each in found)
-        return ids, values
+        for rows, counts in self._turns(batch, self._plan_of_look(batch)):
+            given, places = batch.take(rows).to(self.device), batch.places(rows)
+            with torch.no_grad():
+                found = self._within(partial(self.token_terms.top, given, count, layout=self.layout, below=below))
+            if counts:
+                ids[places], values[places] = (each.cpu() for each in found)
+        return self._joined(ids), self._joined(values)
 
     def score_as_updated(self, batch: Batch, objective: Objective) -> Float[Tensor, "N"]:
         """What an update on this batch would take for `logp` now, in its own micro-batches: in bf16 others differ by up to 0.01 a token.
@@ -178,13 +178,27 @@ class Learner:
     def _over(self, batch: Batch, plan: list[Int[Tensor, "..."]], terms: Collection[str]) -> Terms:
         found = {name: torch.zeros(len(batch.tokens), dtype=self._dtype) for name in terms}
         with torch.no_grad():
-            for rows in plan:
-                raise_if_interrupted()
+            for rows, counts in self._turns(batch, plan):
                 seen = self._forward(batch.take(rows).to(self.device), watches=terms)
                 places = batch.places(rows)
-                for name in terms:
+                for name in terms if counts else ():
                     found[name][places] = seen[name].cpu()
-        return found
+        return {name: self._joined(tensor) for name, tensor in found.items()}
+
+    # of many processes each takes a part of a plan's turns
+
+    def _turns(self, batch: Batch, plan: list[Int[Tensor, "..."]]) -> Iterator[tuple[Int[Tensor, "..."], bool]]:
+        """The micro-batches of this process, and whether each counts: one that only keeps other processes company does not."""
+        for rows in plan:
+            raise_if_interrupted()
+            yield rows, True
+
+    def _joined(self, tensor: Tensor) -> Tensor:
+        """What all processes found together, of what this one found, 0 elsewhere."""
+        return tensor
+
+    def _add_up(self, stats: UpdateStats) -> None:
+        """What this process's turns said becomes what all turns did."""
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -240,11 +254,13 @@ class Learner:
         stats.measured = dict.fromkeys(objective.measures, 0.0)
         weight = objective.weight(batch)
         self.model.train()
-        for rows in plan:
-            raise_if_interrupted()
-            loss = self._loss(batch.take(rows).to(self.device), weight_of(weight, batch, rows, objective), objective, stats)
-            stats.loss += loss.item()
+        for rows, counts in self._turns(batch, plan):
+            noted = stats if counts else UpdateStats(lr=0.0, measured=dict(stats.measured))
+            own = weight_of(weight, batch, rows, objective)
+            loss = self._loss(batch.take(rows).to(self.device), own if counts else torch.zeros_like(own), objective, noted)
+            noted.loss += loss.item()
             yield rows, loss
+        self._add_up(stats)
 
     def _plan(self, batch: Batch, objective: Objective) -> list[Int[Tensor, "..."]]:
         """The micro-batches of an update: whole units, those of which some sequence has something to teach."""

@@ -18,12 +18,12 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from rl.learning.learner import PARTS, TRAINER_FILE, Learner, require_same, weight_of
+from rl.learning.learner import PARTS, TRAINER_FILE, Learner, require_same
 from rl.learning.policy import Policy
 from rl.learning.update_stats import UpdateStats, is_maximum
 from rl.objectives.batch import Batch
-from rl.objectives.objective import Objective, Terms
-from rl.workers.shares import evened, rounds
+from rl.objectives.objective import Objective
+from rl.workers.shares import Cost, evened, rounds
 from rollout.interruption import Interrupted
 
 T = TypeVar("T")
@@ -41,10 +41,7 @@ class _Pass(nn.Module):
 
 
 class ShardedLearner(Learner):
-    """One rank's. All ranks of the process group, which is there before, make and call it alike.
-
-    Prompts are not shared within a pass: a layout that would is packed instead, or padded where the model does not allow that.
-    """
+    """One rank's. All ranks of the process group, which is there before, make and call it alike."""
 
     def __init__(
         self,
@@ -58,8 +55,6 @@ class ShardedLearner(Learner):
         if settings.get("value_head") is not None:
             raise ValueError("a value head is not sharded over processes; train it in one")
         super().__init__(model, device="cpu", **settings)
-        if self.layout not in ("padded", "packed"):  # those that are held against one process
-            self.layout = "packed" if self.token_terms.allows("packed") else "padded"
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.rank, self.ranks = distributed.get_rank(), distributed.get_world_size()
         self.writes = self.rank == 0
@@ -99,72 +94,31 @@ class ShardedLearner(Learner):
     # --- shares ---
 
     def _plan_of_look(self, batch: Batch) -> list[Int[Tensor, "..."]]:
-        return evened(super()._plan_of_look(batch), batch.lengths, self.ranks, rows_per_unit=1, packed=self.layout != "padded")
+        return evened(super()._plan_of_look(batch), Cost(batch, self.layout), self.ranks, rows_per_unit=1)
 
     def _plan(self, batch: Batch, objective: Objective) -> list[Int[Tensor, "..."]]:
-        plan, units = super()._plan(batch, objective), objective.rows_per_unit
-        return evened(plan, batch.lengths, self.ranks, rows_per_unit=units, packed=self.layout != "padded")
+        return evened(super()._plan(batch, objective), Cost(batch, self.layout), self.ranks, rows_per_unit=objective.rows_per_unit)
 
-    def _share(self, batch: Batch, plan: list[Int[Tensor, "..."]]) -> Iterator[tuple[Int[Tensor, "..."], bool]]:
-        """This rank's micro-batches, and whether each counts: one that only keeps the others company does not."""
-        for one_round in rounds(plan, batch.lengths, self.ranks, packed=self.layout != "padded"):
-            self._agree()
-            counts = self.rank < len(one_round)
-            yield one_round[self.rank if counts else -1], counts
-
-    def _over(self, batch: Batch, plan: list[Int[Tensor, "..."]], terms: Collection[str]) -> Terms:
-        found = {name: torch.zeros(len(batch.tokens), dtype=self._dtype) for name in terms}
+    def _turns(self, batch: Batch, plan: list[Int[Tensor, "..."]]) -> Iterator[tuple[Int[Tensor, "..."], bool]]:
         try:
-            with torch.no_grad():
-                for rows, counts in self._share(batch, plan):
-                    seen = self._forward(batch.take(rows).to(self.device), watches=terms)
-                    places = batch.places(rows)
-                    for name in terms if counts else ():
-                        found[name][places] = seen[name].cpu()
+            for one_round in rounds(plan, Cost(batch, self.layout), self.ranks):
+                self._agree()
+                counts = self.rank < len(one_round)
+                yield one_round[self.rank if counts else -1], counts
         finally:
             self._root.reshard()
-        return {name: self._joined(tensor) for name, tensor in found.items()}
 
     def _joined(self, tensor: Tensor) -> Tensor:
-        """Of parts that are 0 but on one rank each."""
         distributed.all_reduce(tensor, group=self._control)
         return tensor
 
-    def top(self, batch: Batch, count: int, *, below: int | None = None) -> tuple[Int[Tensor, "N K"], Float[Tensor, "N K1"]]:
-        ids = torch.zeros(len(batch.tokens), count, dtype=torch.long)
-        values = torch.zeros(len(batch.tokens), count + 1, dtype=self._dtype)
-        try:
-            for rows, counts in self._share(batch, self._plan_of_look(batch)):
-                part, places = batch.take(rows).to(self.device), batch.places(rows)
-                with torch.no_grad():
-                    found = self._within(lambda part=part: self.token_terms.top(part, count, layout=self.layout, below=below))
-                if counts:
-                    ids[places], values[places] = (each.cpu() for each in found)
-        finally:
-            self._root.reshard()
-        return self._joined(ids), self._joined(values)
+    def _add_up(self, stats: UpdateStats) -> None:
+        _add_up(stats, self._told(stats))
 
     def _within(self, run: Callable[[], T]) -> T:
         with self._autocast():
             found: T = self._root(run)
             return found
-
-    def _losses(
-        self, batch: Batch, objective: Objective, plan: list[Int[Tensor, "..."]], stats: UpdateStats
-    ) -> Iterator[tuple[Int[Tensor, "..."], Float[Tensor, ""]]]:
-        stats.measured = dict.fromkeys(objective.measures, 0.0)
-        weight = objective.weight(batch)
-        self.model.train()
-        try:
-            for rows, counts in self._share(batch, plan):
-                noted = stats if counts else UpdateStats(lr=0.0, measured=dict(stats.measured))
-                own = weight_of(weight, batch, rows, objective)
-                loss = self._loss(batch.take(rows).to(self.device), own if counts else torch.zeros_like(own), objective, noted)
-                noted.loss += loss.item()
-                yield rows, loss
-        finally:
-            self._root.reshard()
-        _add_up(stats, self._told(stats))
 
     # --- one step ---
 

@@ -5,35 +5,50 @@ from collections.abc import Sequence
 from jaxtyping import Int
 from torch import Tensor
 
+from rl.objectives.batch import Batch, families
+
 Part = Int[Tensor, "..."]
 """The rows of a micro-batch."""
 
 
-def cost(part: Part, lengths: Int[Tensor, "B"], *, packed: bool) -> int:
-    """Tokens as they lie: padding included, or the sequences' own."""
-    own = lengths[part]
-    return int(own.sum()) if packed else int(own.max()) * len(part)
+class Cost:
+    """Tokens of a micro-batch as they lie: padding included, the sequences' own, or those with what a group has in common once."""
+
+    def __init__(self, batch: Batch, layout: str):
+        self.padded, self.lengths = layout == "padded", batch.lengths
+        self.family, self.prompt = self.lengths * 0, self.lengths * 0
+        for number, (prompt, rows) in enumerate(families(batch) if layout == "shared" else ()):
+            self.family[rows], self.prompt[rows] = number, prompt
+
+    def __call__(self, part: Part) -> int:
+        own = self.lengths[part]
+        if self.padded:
+            return int(own.max()) * len(part)
+        prompts = self.prompt[part]
+        if not prompts.any():
+            return int(own.sum())
+        once = prompts.new_zeros(len(self.prompt)).index_copy(0, self.family[part], prompts)
+        return int((own - prompts).sum() + once.sum())
 
 
-def evened(plan: Sequence[Part], lengths: Int[Tensor, "B"], ranks: int, *, rows_per_unit: int, packed: bool) -> list[Part]:
+def evened(plan: Sequence[Part], cost: Cost, ranks: int, *, rows_per_unit: int) -> list[Part]:
     """The plan, its costliest parts cut in two until every rank gets as many, or no part has more than one unit.
 
     A gradient does not depend on how a step is cut, and a smaller part needs no more memory.
     """
     parts = list(plan)
     while len(parts) % ranks:
-        costs = [cost(part, lengths, packed=packed) if len(part) > rows_per_unit else -1 for part in parts]
+        costs = [cost(part) if len(part) > rows_per_unit else -1 for part in parts]
         place = max(range(len(parts)), key=costs.__getitem__)
         if costs[place] < 0:
             break
         part = parts[place]
-        sizes = lengths[part].reshape(-1, rows_per_unit).sum(1).cumsum(0)
-        units = 1 + int((sizes[:-1] - sizes[-1] / 2).abs().argmin())
-        parts[place : place + 1] = [part[: units * rows_per_unit], part[units * rows_per_unit :]]
+        cuts = [(part[:rows], part[rows:]) for rows in range(rows_per_unit, len(part), rows_per_unit)]
+        parts[place : place + 1] = min(cuts, key=lambda halves: max(map(cost, halves)))
     return parts
 
 
-def rounds(plan: Sequence[Part], lengths: Int[Tensor, "B"], ranks: int, *, packed: bool) -> list[list[Part]]:
+def rounds(plan: Sequence[Part], cost: Cost, ranks: int) -> list[list[Part]]:
     """Costliest first, a part for each rank in every round but the last, which may lack some: a round takes as long as its costliest."""
-    order = sorted(plan, key=lambda part: -cost(part, lengths, packed=packed))  # stable
+    order = sorted(plan, key=lambda part: -cost(part))  # stable
     return [order[start : start + ranks] for start in range(0, len(order), ranks)]

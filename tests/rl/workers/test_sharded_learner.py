@@ -107,6 +107,8 @@ SETTINGS = [
     ("llama", True, "grpo", {"gradient_checkpointing": True, "layout": "packed"}),
     ("llama", False, "dpo", {}),
     ("qwen2", True, "sft", {}),
+    ("qwen2", True, "grpo", {"gradient_checkpointing": True, "layout": "shared"}),
+    ("llama", False, "grpo", {"layout": "shared"}),
 ]
 
 
@@ -125,6 +127,7 @@ def test_two_ranks_learn_what_one_process_learns(two_ranks, place):
     kind, lora, case, settings = SETTINGS[place]
     ranks = two_ranks[place]
     alone = make_policy(kind, lora, **settings)
+    assert alone.layout == settings.get("layout", "padded")
     base = without_adapter(alone)
     said, scores, measured = learn(alone, case, MovingAverage(alone, decay=0.5) if settings else None)
     for found in ranks:
