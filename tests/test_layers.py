@@ -39,7 +39,7 @@ PACKAGES = {  # the packages that a package may import; arrows point up this tab
     "rl": ("verifiers", "rollout"),
     "recipes": ("verifiers", "data_pipeline", "rollout", "rl"),
 }
-FRONTS = {"verifiers": "trl_reward sandbox interpreter", "recipes": "deepseek_math r1_zero r1 deliberative_alignment"}
+FRONTS = {"verifiers": "trl_reward sandbox interpreter", "recipes": "deepseek_math r1_zero r1 deliberative_alignment smollm2_additions"}
 ROOMS = {
     "verifiers": Room(
         "words that all share, files written whole, patterns compiled late, one HTTP client",
@@ -290,14 +290,14 @@ ROOMS = {
     ),
     "recipes.stages": Room(
         "a chain of stages in one resumable folder, and what the tiny stories of several stages are told of",
-        "a_policy chain figures story_options sums_on_pages two_languages",
-        "recipes .in_python .selection .setup .spelling data_pipeline.commands rl.evaluation rl.loop rl.runs rollout "
+        "a_policy chain figures smollm2_weights story_options sums_on_pages two_languages",
+        "recipes .in_python .selection .setup .spelling data_pipeline.commands rl.evaluation rl.interpolation rl.loop rl.runs rollout "
         "verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
     ),
     "recipes.front": Room(
-        "whole papers: a chain of stages each",
+        "whole papers: a chain of stages each; a real model's first run",
         "deepseek_math deliberative_alignment r1 r1_zero",
-        ".in_python .labelling .selection .setup .stages data_pipeline.commands rl.runs rollout verifiers.rewards",
+        "recipes .in_python .labelling .selection .setup .stages data_pipeline.commands rl.runs rollout verifiers.rewards",
     ),
     "recipes.commands": Room(
         "the `reckon` command",

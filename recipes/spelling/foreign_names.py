@@ -1,4 +1,4 @@
-"""What options are called by TRL (with transformers' `TrainingArguments`) and by verl, and what they are here.
+"""What options are called by TRL (with transformers' `TrainingArguments`), verl and OpenRLHF, and what they are here.
 
 Who comes from there writes their names, on the command line or in a file of options, and is told ours in one line, with what differs.
 Nothing is translated in silence: a batch of theirs counts completions on one device, a step of ours counts problems.
@@ -179,9 +179,69 @@ VERL = {
     "trainer.total_training_steps": Ours("steps"),
 }  # fmt: skip
 
+OPENRLHF = {
+    **{name: TRL[name] for name in ("attn_implementation", "bf16", "eval_steps", "max_new_tokens", "save_steps")},
+    "actor_learning_rate": Ours("lr"),
+    "actor_num_gpus_per_node": Ours("policy_workers", "all of them, over all nodes"),
+    "advantage_estimator": Ours("algorithm", "gae: `reckon ppo`; group_norm: grpo; reinforce: reinforce++; reinforce_baseline: "
+                                             "reinforce++-baseline; rloo and dr_grpo as they are"),
+    "agent_func_path": Ours("environment", "of `reckon grpo-tools`"),
+    "apply_chat_template": Ours("chat_template", "on where the tokenizer has one; it is switched off by its no- form"),
+    "async_train": Ours("ahead", "--ahead 1 samples one step ahead"),
+    "ckpt_path": Ours("run", "checkpoints are in the run's folder"),
+    "critic_learning_rate": Ours("critic_lr"),
+    "critic_pretrain": Ours("critic_model", "with --critic separate"),
+    "dynamic_filtering": Ours("algorithm", "--algorithm dapo replaces groups that are all right or all wrong"),
+    "enable_vllm_is_correction": Ours("correction", _RATIO),
+    "entropy_loss_coef": Ours("entropy_coef"),
+    "eps_clip": Ours("clip_low clip_high", "here each side has its own"),
+    "eps_clip_low_high": Ours("clip_low clip_high"),
+    "eval_dataset": Ours("eval_data"),
+    "freezing_actor_steps": Ours("critic_warmup"),
+    "generate_max_len": Ours("max_completion_length"),
+    "init_kl_coef": Ours("kl_coef", "a term of the loss; with `reckon ppo --kl-in reward` of the reward"),
+    "input_key": Ours("prompt_column"),
+    "kl_estimator": Ours("kl"),
+    "l2": Ours("weight_decay"),
+    "label_key": Ours("answer_column"),
+    "lambd": Ours("lam"),
+    "load_checkpoint": Ours("resume", "the run's folder; its options come with it"),
+    "lr_scheduler": Ours("schedule"),
+    "lr_warmup_ratio": Ours("warmup", "in optimiser steps"),
+    "max_epochs": Ours("epochs_per_rollout", "passes over a rollout; over the data: --epochs"),
+    "max_norm": Ours("max_grad_norm"),
+    "max_samples": Ours("limit"),
+    "micro_train_batch_size": Ours("tokens_per_micro_batch", f"a micro-batch is measured in tokens; {_BATCH}"),
+    "n_samples_per_prompt": Ours("completions_per_problem"),
+    "no_advantage_std_norm": Ours("algorithm", "--algorithm dr_grpo does not divide by the standard deviation"),
+    "num_episodes": Ours("epochs", "passes over the data"),
+    "overlong_buffer_len": Ours("overlong_cache", "of --algorithm dapo"),
+    "packing_samples": Ours("layout packing", "--layout packed; auto does it where the model allows it"),
+    "policy_loss_type": Ours("algorithm", "--algorithm gspo has one ratio a sequence"),
+    "pretrain": Ours("model"),
+    "prompt_data": Ours("data"),
+    "prompt_data_probs": Ours("data", "--data PLACE=WEIGHT"),
+    "prompt_split": Ours("split"),
+    "remote_rm_url": Ours("reward", "--reward 'reward_model(\"http://HOST/pooling\")', or FILE.py:FUNCTION"),
+    "reward_pretrain": Ours("reward", "--reward 'reward_model(FOLDER)'"),
+    "rollout_batch_size": Ours("problems_per_step", _LENGTH),
+    "save_path": Ours("run"),
+    "target_modules": Ours("lora_targets", "comma-separated"),
+    "train_max_tokens_per_gpu": Ours("tokens_per_micro_batch"),
+    "use_tensorboard": Ours("track", "--track tensorboard"),
+    "use_wandb": Ours("track", "--track wandb"),
+    "value_clip": Ours("critic_clip"),
+    "vllm_enable_sleep": Ours("engine_sleep"),
+    "vllm_is_truncated_threshold": Ours("correction_high"),
+    "vllm_num_engines": Ours("engines", "with --engine ray"),
+    "wandb_project": Ours("project"),
+    "wandb_run_name": Ours("run_name"),
+}  # fmt: skip
+"""Of its `train_ppo_ray`, which speaks of most; names that mean the same here (gamma, dual_clip, lora_rank) need no answer."""
+
 
 def here(name: str, known: Collection[str]) -> str | None:
-    """Says what an option of TRL's or verl's is called among the `known` ones of a command; None where it is neither's.
+    """Says what an option of TRL's, verl's or OpenRLHF's is called among the `known` ones of a command; None where it is nobody's.
 
     verl's options may be given by their last part alone, which is how its examples speak of them.
     """
@@ -192,6 +252,8 @@ def here(name: str, known: Collection[str]) -> str | None:
     if found is None:
         whole = bare if bare in VERL else next((path for path in VERL if path.endswith(f".{bare}") and "_" in bare), "")
         found, whose = VERL.get(whole), "verl"
+    if found is None:
+        found, whose = OPENRLHF.get(bare), "OpenRLHF"
     if found is None:
         return None
     options = [option for option in found.options.split() if option in known]

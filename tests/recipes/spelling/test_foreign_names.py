@@ -1,4 +1,4 @@
-"""What TRL and verl call an option is answered with what it is called here; every name of both sides is a real one."""
+"""What TRL, verl and OpenRLHF call an option is answered with what it is called here; every name of both sides is a real one."""
 
 import dataclasses
 import importlib
@@ -10,9 +10,9 @@ import pytest
 from recipes import grpo_tools
 from recipes.commands.cli import COMMANDS, main
 from recipes.spelling.flat_options import flat_options
-from recipes.spelling.foreign_names import TRAINER, TRL, TRL_ELSEWHERE, TRL_WRITTEN, VERL
+from recipes.spelling.foreign_names import OPENRLHF, TRAINER, TRL, TRL_ELSEWHERE, TRL_WRITTEN, VERL
 
-ANSWERS = [*TRL.items(), *TRL_WRITTEN.items(), *TRL_ELSEWHERE.items(), *VERL.items()]
+ANSWERS = [*TRL.items(), *TRL_WRITTEN.items(), *TRL_ELSEWHERE.items(), *VERL.items(), *OPENRLHF.items()]
 
 
 def option_names() -> set[str]:
@@ -31,7 +31,7 @@ def test_every_name_of_trl_is_a_field_of_its_configs_and_none_is_an_online_recip
     theirs = {field.name for kind in kinds for field in dataclasses.fields(kind)}
     assert TRL.keys() | TRL_WRITTEN.keys() <= theirs
     assert not TRL_ELSEWHERE.keys() & theirs
-    assert not (TRL | TRL_ELSEWHERE).keys() & flat_options(grpo_tools.Config).keys()
+    assert not (TRL | TRL_ELSEWHERE | OPENRLHF).keys() & flat_options(grpo_tools.Config).keys()
 
 
 def test_what_trainers_are_made_with_is_theirs() -> None:
@@ -68,6 +68,8 @@ def test_options_that_an_answer_mentions_exist() -> None:
         (["+algorithm.adv_estimator=grpo"], "algorithm.adv_estimator is verl's name; here it is --algorithm ("),
         (["--data.train_batch_size", "32"], "data.train_batch_size is verl's name; here it is --problems-per-step"),
         (["--kl-loss-coef", "0.1"], "kl_loss_coef is verl's name; here it is --kl-coef"),
+        (["--n_samples_per_prompt", "8"], "n_samples_per_prompt is OpenRLHF's name; here it is --completions-per-problem"),
+        (["--eps-clip", "0.2"], "eps_clip is OpenRLHF's name; here it is --clip-low or --clip-high (here each side has its own)"),
         (["--max-tool-calling-iterations", "2"], "max_tool_calling_iterations is TRL's, and nothing here"),
     ],
 )
