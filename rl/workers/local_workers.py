@@ -22,10 +22,10 @@ from typing import Any
 
 from rl.workers.messages import packed, unpacked
 from rl.workers.policy_worker import Answer, Build, PolicyWorker, join_group, sendable
+from rl.workers.signs_of_life import BEAT, Silence
 from rl.workers.workers import PATIENCE, TIMEOUT, WorkerLost, ended_how, failed_alone, first_failure, result_of
 from rollout.interruption import fail, raise_if_interrupted, uninterrupted
 
-BEAT = 2.0
 _GLANCE = 0.5
 _COMPANY = 10.0  # seconds that the others have to fail as one did
 
@@ -41,7 +41,7 @@ class LocalWorkers:
         self._number, self._lock, self._closed, self._lost = 0, threading.Lock(), threading.Event(), ""
         self._senders = ThreadPoolExecutor(count)
         self._calls, self._pulses, self.processes = _start(build, count, self.folder, timeout)
-        self._heard = [time.monotonic()] * count
+        self._silence = Silence(count)
         try:
             with self._lock:
                 self._finish(0)
@@ -62,7 +62,7 @@ class LocalWorkers:
                 raise WorkerLost(self._lost or "the policy workers have been closed")
             self._number += 1
             message = packed((self._number, name, given, named))
-            self._heard = [time.monotonic()] * self.count
+            self._silence = Silence(self.count)
             for call in self._calls:
                 self._senders.submit(_send, call, message)
             return self._finish(self._number)
@@ -123,18 +123,19 @@ class LocalWorkers:
         return [found[rank] for rank in range(self.count)]
 
     def _hear(self) -> None:
+        self._silence.passes()
         for rank, pulse in enumerate(self._pulses):
             with suppress(EOFError, OSError):
                 while pulse.poll():
                     pulse.recv()
-                    self._heard[rank] = time.monotonic()
+                    self._silence.heard(rank)
 
     def _require_alive(self, waiting: list[int]) -> None:
         for rank, process in enumerate(self.processes):
             if not process.is_alive():
                 raise WorkerLost(f"policy worker {rank} died ({ended_how(process.exitcode)}); {self._where(rank)}")
         for rank in waiting:
-            if time.monotonic() - self._heard[rank] > self.patience:
+            if self._silence.of[rank] > self.patience:
                 raise WorkerLost(
                     f"policy worker {rank} (process {self.pids[rank]}) gave no sign for {self.patience:g} s; {self._where(rank)}"
                 )

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -111,24 +112,58 @@ def test_more_workers_than_gpus_are_refused(
     assert "this machine has 1 GPUs" in capsys.readouterr().err
 
 
-def under_torchrun(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def under_torchrun(*arguments: str | Path) -> subprocess.Popen[str]:
     # without the --, torchrun takes --run for an abbreviation of one of its own options
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "recipes.commands.cli"]
     settings = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.run(
-        [*command, "grpo-math", *map(str, arguments)], cwd=PACKAGE_ROOT, env=settings, capture_output=True, text=True, timeout=280
+    return subprocess.Popen(
+        [*command, "grpo-math", *map(str, arguments)], cwd=PACKAGE_ROOT, env=settings, stderr=subprocess.PIPE, text=True, stdout=sys.stderr
     )
 
 
 @pytest.mark.slow
 def test_torchrun_makes_the_run_of_one_process(arguments: list[str], alone: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    ended = under_torchrun(*arguments, "--run", run, "--policy-workers", "2")
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    with under_torchrun(*arguments, "--run", run, "--policy-workers", "2") as started:
+        said = started.communicate(timeout=280)[1]
+    assert started.returncode == 0, said[-3000:]
     assert_same_run(run, alone)
-    refused = under_torchrun(*arguments, "--run", run, "--overwrite")
-    assert refused.returncode != 0
-    assert "torchrun has started 2 processes; give --policy-workers 2" in refused.stderr
+    with under_torchrun(*arguments, "--run", run, "--overwrite") as started:
+        said = started.communicate(timeout=280)[1]
+    assert started.returncode != 0
+    assert "torchrun has started 2 processes; give --policy-workers 2" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_rank_of_torchrun_that_dies_or_hangs_is_named_and_the_run_goes_on(
+    arguments: list[str], tmp_path: Path, fate: signal.Signals
+) -> None:
+    run = tmp_path / "run"
+    longer = ["300" if before == "--steps" else word for before, word in pairwise(["", *arguments])]
+    with under_torchrun(*longer, "--run", run, "--policy-workers", "2") as started:
+        until = time.monotonic() + 240
+        while len(read_lines(run / "metrics.jsonl") if (run / "metrics.jsonl").exists() else []) < 2 and time.monotonic() < until:
+            time.sleep(0.1)
+        lost = rank_of(started.pid, 1)
+        os.kill(lost, fate)
+        began = time.monotonic()
+        said = started.communicate(timeout=120)[1]
+        assert time.monotonic() - began < 30
+    assert started.returncode != 0
+    assert f"(pid: {lost})" in said  # torchrun's summary
+    assert f"continue with --resume {run}" in said
+    if fate == signal.SIGSTOP:
+        assert f"policy worker 1 (process {lost} of this machine) gave no sign for 20 s" in said
+    steps = len(read_lines(run / "metrics.jsonl")) + 1
+    assert grpo_math("--resume", run, "--policy-workers", "0", "--steps", steps) == 0
+    assert [row["step"] for row in read_lines(run / "metrics.jsonl")] == list(range(steps + 1))
+
+
+def rank_of(launcher: int, rank: int) -> int:
+    """The process that torchrun started as this rank."""
+    children = [int(child) for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()]
+    return next(child for child in children if f"\0RANK={rank}\0" in Path(f"/proc/{child}/environ").read_text())
 
 
 @pytest.mark.slow
