@@ -1,9 +1,11 @@
-"""The card (README.md) of a model on the hub, made from what its run says of itself: facts, and no claims beyond them.
+"""The card (README.md) of a model, in its run's final/ and on the hub, made from what the run says of itself: facts, and no claims beyond.
 
 Paths of this machine stay out: of a path the name alone is written. Without a run there is little to say, and little is said.
 """
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from verifiers.atomic_files import read_file
 
 DEFAULTS_SAY_NOTHING = (None, "", False, [], ())
 _NOT_FOR_OTHERS = ("run", "resume", "overwrite", "track", "url", "folder", "address")  # of this machine and its network
+_PRIVATE = frozenset({"--run", "--resume", "--server-url", "--server-folder", "--ray-address", "--track", "--project", "--run-name"})
+_ABSOLUTE = re.compile(r"""(?<![^=:'"(, ])(?:/[^/=:'"(),]+)+/([^/=:'"(),]+)""")
 HEAD = "value_head.safetensors"
 _JUDGES = (
     f"It judges texts: `{HEAD}` maps the hidden state of a text's last token (of a process reward model: of each step's) to a number. "
@@ -21,21 +25,23 @@ _SHOWN = ("reward", "accuracy", "length", "loss", "eval/accuracy", "eval/auc", "
 
 
 def write_card(path: Path, *, name: str, run: Path | None, base: str | None, adapter: bool) -> None:
-    """Writes the card of `name`. `run`: the folder of the run that made it; `base`: the hub id of what an adapter is on."""
+    """Writes the card of `name`. `run`: the folder of the run that made it; `base`: the hub id or folder of what it was trained from."""
     from huggingface_hub import ModelCardData
 
     config, manifest = ({}, {}) if run is None else (_read(run / "config.json"), _read(run / "manifest.json"))
     judges = (path.parent / HEAD).exists()
+    told = None if base is None else _shown(base)
     data = ModelCardData(
         library_name="peft" if adapter else "transformers",
         pipeline_tag="text-classification" if judges else "text-generation",
-        base_model=base,
+        base_model=base if base and not Path(base).is_absolute() and not base.startswith(IN_MEMORY) else None,
         tags=["reckon", *_method(config)],
     )
     sections = [
         f"# {name.rpartition('/')[2]}",
-        f"{'An adapter (LoRA)' if adapter else 'A model'} trained with Reckon" + (f", on {base}." if base else "."),
+        f"{'An adapter (LoRA)' if adapter else 'A model'} trained with Reckon" + (f", on {told}." if told else "."),
         *([_JUDGES] if judges else []),
+        *_facts(run, config, manifest),
         *_numbers(run),
         *_made_with(config, manifest),
     ]
@@ -48,6 +54,67 @@ def _method(config: dict[str, Any]) -> list[str]:
     return [name] if isinstance(name, str) else []
 
 
+def _facts(run: Path | None, config: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
+    """What it is, what it learnt from, who judged, how long it took and on what: a line each, those that are known."""
+    if run is None:
+        return []
+    from rl.runs.run_folder import read_lines
+
+    rows, options = read_lines(run / "metrics.jsonl"), config.get("options", {})
+    hours, machine = sum(row.get("time/step", 0.0) for row in rows) / 3600, manifest.get("hardware", {})
+    steps = rows[-1]["step"] if rows else 0
+    command = _command(manifest.get("command"))
+    judged_by = ", ".join(f"{name} ({mark})" for name, mark in config.get("rewards", {}).items())
+    facts = {
+        "method": ", ".join(filter(None, [_command_name(manifest.get("command")), *_method(config)])),
+        "data": _shown(options["data"]) if options.get("data") else "",
+        "problems or examples, held out ones included": f"{config.get('problems') or config.get('units') or ''}",
+        "steps": f"{steps}" if steps else "",
+        "verifiers, with their version or a hash of their code": judged_by,
+        "time": f"{_duration(3600 * hours)} in steps" if hours else "",
+        "hardware": ", ".join(f"{value} {key}" if key == "cores" else f"{value}" for key, value in machine.items() if value),
+        "command": f"`{command}`" if command else "",
+    }
+    lines = [f"| {key} | {value.replace('|', '&#124;')} |" for key, value in facts.items() if value]
+    return ["\n".join(["| | |", "|---|---|", *lines])] if lines else []
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def _command_name(words: Any) -> str:
+    """`reckon sft`, or the recipe; "" for a Python program of somebody's own."""
+    return " ".join(_command(words).split(" ")[: 2 if _command(words).startswith("reckon") else 3])
+
+
+def _command(words: Any) -> str:
+    """What was typed, without what is of this machine and its network; "" for a Python program of somebody's own."""
+    if not isinstance(words, list) or not words:
+        return ""
+    program, *rest = map(str, words)
+    place = Path(program)
+    if place.name in ("reckon", "cli.py"):
+        said = ["reckon"]
+    elif place.suffix == ".py" and place.parent.name == "recipes":
+        said = ["python", "-m", f"recipes.{place.stem}"]
+    else:
+        return ""
+    taken = False
+    for word in rest:
+        if taken:
+            taken = False
+            continue
+        option, equals, _ = word.partition("=")
+        if option in _PRIVATE:
+            taken = not equals
+            continue
+        said.append(_ABSOLUTE.sub(r"\1", word) if "://" not in word else "URL")
+    return shlex.join(said)
+
+
 def _numbers(run: Path | None) -> list[str]:
     """The first and the last of each number that says how the run went."""
     if run is None:
@@ -58,10 +125,10 @@ def _numbers(run: Path | None) -> list[str]:
     lines = []
     named = [key for key in (rows[-1] if rows else {}) if key.startswith("eval/") and key.endswith("/accuracy")]
     for key in dict.fromkeys([*_SHOWN, *named]):
-        seen = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float)]
+        seen = [row for row in rows if isinstance(row.get(key), int | float)]
         if seen:
-            (first, before), (last, after) = seen[0], seen[-1]
-            lines.append(f"| {key} | {before:.4g} (step {first}) | {after:.4g} (step {last}){_interval(key, rows[-1])} |")
+            before, after = ((f"{row[key]:.4g} (step {row['step']})" + _interval(key, row)) for row in (seen[0], seen[-1]))
+            lines.append(f"| {key} | {before} | {after} |")
     return ["\n".join(["| | first | last |", "|---|---|---|", *lines])] if lines else []
 
 

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from recipes.setup.choices import Full, Tune
 from recipes.setup.command_line import named_values
-from recipes.setup.model_source import ADAPTER, FINAL, MERGED, START, ModelInMemory, ModelSource, adapter_config, find_model
+from recipes.setup.model_card import write_card
+from recipes.setup.model_source import (
+    ADAPTER,
+    FINAL,
+    MERGED,
+    START,
+    ModelInMemory,
+    ModelSource,
+    adapter_config,
+    find_model,
+    model_option,
+)
 from recipes.spelling.flat_options import flat_values
 from recipes.spelling.option_values import flag_of
 from rollout.interruption import stage
@@ -199,7 +210,18 @@ def write_final(run: Path, learner: "Learner", tokenizer: Any, *, beside: Callab
         tokenizer.save_pretrained(final)
         if beside:
             beside(final)
+        write_final_card(final, run)  # in place of peft's, a form with blanks
     print(f"{'adapter' if learner.lora else 'model'} in {run / FINAL}", file=sys.stderr)
+
+
+def write_final_card(final: Path, run: Path) -> None:
+    """README.md: the facts of `run`, of what it learnt and from what."""
+    adapter = (final / ADAPTER).is_file()
+    if adapter:
+        base = json.loads((final / ADAPTER).read_text(encoding="utf-8")).get("base_model_name_or_path")
+    else:
+        base = model_option(run)
+    write_card(final / "README.md", name=run.resolve().name, run=run, base=base or None, adapter=adapter)
 
 
 def start_bytes(learner: "Learner", source: ModelSource, *, needed: bool) -> int:

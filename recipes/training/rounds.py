@@ -29,7 +29,7 @@ from recipes.setup.options import absolute, check_numbers
 from recipes.setup.problem_set import Given, resolve_dtype
 from recipes.setup.problem_source import load_problems
 from recipes.setup.resuming import MAY_CHANGE, stored_run
-from recipes.setup.starting_point import FromAdapter, lora_of, start_of
+from recipes.setup.starting_point import FromAdapter, lora_of, start_of, write_final_card
 from recipes.training import sample
 from rollout.interruption import Interrupted, stage
 from rollout.progress import watched
@@ -252,6 +252,7 @@ def run_rounds(
             rows = _carry_out(rounds, options.rounds, partial(sampling, options), partial(learn, options))
             with atomic_path(folder.path / "final") as final:
                 shutil.copytree(rounds.place(options.rounds) / trained / "final", final)
+                write_final_card(final, folder.path)
         folder.write_manifest(status="done")
     print("\n".join(table(rows)))
     print(f"done after {options.rounds} rounds; model in {folder.path / 'final'}", file=sys.stderr)

@@ -19,6 +19,7 @@ import stat
 import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -180,7 +181,8 @@ class RunFolder:
         """What the run was made with and how it ended: status is "running", "interrupted" or "done"."""
         packages = {name: _package_version(name) for name in ("reckon-rl", "torch", "transformers", "peft", "trl", "numpy")}
         software = {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
-        write_json(self.path / "manifest.json", {"status": status, "command": sys.argv, **software, **facts})
+        known = {"status": status, "command": sys.argv, **software, "hardware": _hardware()}
+        write_json(self.path / "manifest.json", known | facts)
 
     # --- checkpoints ---
 
@@ -264,6 +266,17 @@ def _read_object(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {error}; restore it") from error
     return value
+
+
+def _hardware() -> dict[str, Any]:
+    """The processor and how many of its cores this process may use; the GPU, where it computes on one."""
+    cpu = platform.processor()
+    with suppress(OSError, StopIteration, IndexError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        cpu = next(line for line in lines if line.startswith("model name")).split(":", 1)[1].strip()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_initialized() else ""  # asking would begin to use it
+    return {"gpu": gpu, "cpu": cpu, "cores": cores}
 
 
 def _package_version(package: str) -> str:
