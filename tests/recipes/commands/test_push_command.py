@@ -232,6 +232,7 @@ def test_a_card_says_the_accuracy_on_every_evaluation_set(tmp_path: Path) -> Non
     (tmp_path / "config.json").write_text(json.dumps({"options": options}))
     write_card(tmp_path / "README.md", name="me/it", run=tmp_path, base=None, adapter=False)
     text = (tmp_path / "README.md").read_text()
-    assert "| eval/accuracy | 0.25 (step 0) | 0.75 (step 1), 95 % " in text
-    assert "| eval/hard/accuracy | 0.125 (step 0) | 0.375 (step 1), 95 % 0.137 to 0.694, of 8 |" in text
+    assert "| eval/accuracy | 0.25 (step 0), 95 % 0.046 to 0.699, of 4 | 0.75 (step 1), 95 % " in text
+    hard = "| eval/hard/accuracy | 0.125 (step 0), 95 % 0.022 to 0.471, of 8 | 0.375 (step 1), 95 % 0.137 to 0.694, of 8 |"
+    assert hard in text
     assert "model = of a Python program\ndata = of a Python program\nlr = 0.1" in text
