@@ -36,6 +36,7 @@ class Config(grpo_math.Config):
     """Other problems than the additions."""
     system_prompt: str = "Answer with the number only."
     steps: int = 20
+    eval_every: int = 5
     problems_per_step: int = 8
     completions_per_problem: int = 8
     max_completion_length: int = 24
