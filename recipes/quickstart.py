@@ -101,7 +101,7 @@ def run(config: Config) -> int:
             outcome = online.train_online(
                 config, name=word_of(type(config.algorithm)).upper(), run=folder, algorithm=algorithm, policy=policy,
                 reference=reference, critic=critic, player=player, problems=problems,
-                evaluate=lambda: _held_out_accuracy(held_out, player),
+                evaluate=_held_out_accuracy(held_out, player, folder, policy.name),
             )  # fmt: skip
     print(online.summary(outcome, folder), file=sys.stderr)
     if outcome.stopped:
@@ -146,17 +146,17 @@ def _model_sizes(config: Config) -> dict[str, int]:
     return {"hidden": config.hidden, "layers": config.layers, "context": 64 * config.digits}
 
 
-def _held_out_accuracy(problems: Sequence[Any], player: Any) -> dict[str, float]:
+def _held_out_accuracy(problems: Sequence[Any], player: Any, folder: Any, model: str) -> Any:
     """Greedy accuracy by reasoning-gym's own scorer; a response without an answer tag is wrong."""
     from recipes.setup.arithmetic import judge
-    from rl.evaluation.accuracy import evaluate, evaluation_metrics
+    from rl.loop.held_out import held_out_evaluation
     from verifiers.response_text.final_answer import tagged
     from verifiers.verdict import right, wrong
 
     def verify(pairs: Sequence[tuple[Any, str]]) -> list[Any]:
         return [right() if (answer := tagged(response)) and judge(problem, answer) else wrong() for problem, response in pairs]
 
-    return evaluation_metrics({"": evaluate(problems, replace(player, verify=verify))[0]})
+    return held_out_evaluation({"": problems}, replace(player, verify=verify), folder, model=model)
 
 
 def warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any, verify: Any) -> None:

@@ -297,7 +297,7 @@ def train_online(
     critic: Critic | None = None,
     teacher: Teacher | None = None,
     stream: Stream | None = None,
-    evaluate: Callable[[], Mapping[str, float]] = dict,
+    evaluate: Callable[[int], Mapping[str, float]] = lambda step: {},
 ) -> Outcome:
     """The loop, from where the run stands, to its last step or an interruption; then plots and manifest.
 
@@ -317,6 +317,7 @@ def train_online(
         checkpoint_every=options.checkpoint_every,
         seed=options.seed,
         ahead=options.ahead,
+        store_tokens=options.store_tokens,
     )
     shown = SHOWN | {f"eval/{name}/accuracy": (name, "{:.1%}") for name in sets_of(getattr(options, "eval", ()))}
     tracker = Tracker(

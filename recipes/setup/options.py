@@ -146,6 +146,8 @@ class Options:
     resume: Path | None = None
     """Continue this run exactly where it stopped. Its options stay; memory settings, the engine, steps, evaluation, checkpoints, trackers,
     workers and the deadline may be given anew."""
+    store_tokens: bool = True
+    """Keep what the updates saw of every token, for `reckon view`: advantage, ratio, entropy, value, whether it trains."""
     track: Track | None = None
     """Also send the numbers to a tracker; a run that is resumed goes on there as the same run."""
 

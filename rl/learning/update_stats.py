@@ -4,9 +4,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from rl.objectives.batch import Batch, trained
 from rl.objectives.objective import Objective, Terms
+
+PLACE = "place"
+"""A column of a batch: the number of each token in the whole step. Where it is, what the pass saw of the tokens that train is kept."""
 
 
 @dataclass
@@ -24,10 +28,15 @@ class UpdateStats:
     skipped: int = 0
     trained_sequences: int = 0
     trained_tokens: int = 0
+    seen: list[tuple[Tensor, dict[str, Tensor]]] = field(default_factory=list)
+    """Of each pass, where the batch has `PLACE`: the numbers of its trained tokens, and their terms."""
 
     def add(self, part: Batch, objective: Objective, terms: Terms) -> None:
         self.trained_sequences += int((trained(part) > 0).sum())
         self.trained_tokens += int(part.mask.sum())
+        if PLACE in part.columns:
+            of_tokens = {name: term[part.mask].cpu() for name, term in terms.items() if len(term) == len(part.tokens)}
+            self.seen.append((part.column(PLACE)[part.mask].cpu(), of_tokens))
         for name, measure in objective.measures.items():
             with torch.no_grad():
                 values = measure(terms, part).double()

@@ -26,6 +26,7 @@ from rl.loop.rollout_source import Rollout, RolloutSource
 from rl.loop.seeds import reseed
 from rl.loop.signal_report import critic_metrics, rollout_metrics
 from rl.loop.silence import SecondLook, Silence
+from rl.loop.token_record import token_record, with_places
 from rl.objectives.algorithms import Algorithm
 from rl.objectives.batch import Batch, split
 from rl.runs.run_folder import Position, RunFolder, read_lines
@@ -59,6 +60,8 @@ class Loop:
     """Completions that reached the length limit do not train; their verdicts count in their group all the same (DAPO's filtering)."""
     ahead: int = 0
     """1: sample the next rollout during the update; it is then one step old. The engine must have weights of its own."""
+    store_tokens: bool = True
+    """Keep what the updates saw of every token (`token_record.py`)."""
 
 
 def train(
@@ -74,7 +77,7 @@ def train(
     critic: Critic | None = None,
     teacher: Teacher | None = None,
     stream: Stream | None = None,
-    evaluate: Callable[[], Mapping[str, float]] = dict,
+    evaluate: Callable[[int], Mapping[str, float]] = lambda step: {},
     should_stop: Callable[[], bool] = lambda: False,
     second_look: SecondLook | None = None,
 ) -> Position:
@@ -82,9 +85,9 @@ def train(
 
     An interruption (Ctrl-C, SIGTERM) ends it where it is: what is kept is said, and the position returned is that of the last whole step.
     What goes wrong is said in words (`alarms.py`, `silence.py`).
-    `evaluate` gives numbers for the log, before the first step and when it is time. `second_look` judges what a gate refused, for the line
-    that says why nothing is learnt. Raises `Diverged` after three steps that were not finite, or when the sampler's distribution is not;
-    `SamplerIsNotThePolicy` when it samples from other weights; `UnfitReward` for rewards that the algorithm is not defined for.
+    `evaluate` gives numbers for the log after a step: before the first (0), and when it is time. `second_look` judges what a gate refused,
+    for the line that says why nothing is learnt. Raises `Diverged` after three steps that were not finite, or when the sampler's
+    distribution is not; `SamplerIsNotThePolicy` when it samples from other weights; `UnfitReward` for rewards that the algorithm is not defined for.
     """
     silence, watch = Silence(second_look, loop.mask_truncated, algorithm.by_steps), Watch()
     engine = EngineSync(policy, player, problems)
@@ -102,7 +105,7 @@ def train(
             if not course.begun:
                 course.doing = "the evaluation before the first step"
                 engine.sync()
-                facts = engine.facts() | dict(evaluate())
+                facts = engine.facts() | dict(evaluate(0))
                 with uninterrupted():
                     tracker.step(0, facts)
                     course.reach(Position())
@@ -134,7 +137,7 @@ class _Step:
     critic: Critic | None
     teacher: Teacher | None
     tracker: Tracker
-    evaluate: Callable[[], Mapping[str, float]]
+    evaluate: Callable[[int], Mapping[str, float]]
 
     def take(self, course: Course) -> tuple[dict[str, float], list[Group]]:
         """The next step, shown and stored. Returns its numbers and what they are of."""
@@ -157,8 +160,12 @@ class _Step:
         rate, version = loop.lr(step - 1), policy.version
         batch = batch_of_groups(rollout.groups, temperature=temperature, mask_truncated=loop.mask_truncated)
         batch = self._credited(batch, rollout.groups)
+        if loop.store_tokens:
+            batch = with_places(batch)
         with watched(f"step {step}, updating", len(batch) * loop.epochs_per_rollout, after=10.0):
             updates, of_critic = self._learn(batch, rows_per_group=len(rollout.groups[0].completions), step=step)
+        if loop.store_tokens:
+            course.run.tokens.write(step, *token_record(batch, updates))
         metrics: dict[str, float] = {
             **rollout_metrics(rollout.groups, rollout.replaced), **update_metrics(updates), **critic_metrics(batch, of_critic),
             "effective_batch": taught(batch), "lr": rate, "staleness": version - rollout.version,
@@ -210,7 +217,7 @@ class _Step:
             clock("evaluate")
             course.doing = f"the evaluation after step {step}"
             self.engine.sync()
-            metrics |= self.evaluate()
+            metrics |= self.evaluate(step)
         with uninterrupted():
             self.tracker.step(step, metrics | self.engine.facts() | _timing(clock, rollout))
             course.reach(position)

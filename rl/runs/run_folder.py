@@ -1,7 +1,9 @@
 """A run on disk: what lies where, and how it is continued.
 
-    runs/<name>/  config.json  manifest.json  metrics.jsonl  rollouts/*.parquet  checkpoints/step-000120/  plots/*.png  report.html
+    runs/<name>/  config.json  manifest.json  metrics.jsonl  rollouts/*.parquet  tokens/*.parquet  held_out/*.parquet
+                  checkpoints/step-000120/  plots/*.png  report.html
 
+`tokens` holds what training saw of every token, `held_out` what the policy said to problems that are only looked at: a file for each step.
 Recipes add folders of their own: `final/` (the model as `from_pretrained` reads it), `warm_start/` (quickstart).
 
 Every file is written under a temporary name and renamed. A process killed at any instant loses at most the step in flight:
@@ -28,10 +30,12 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from rollout.store import RolloutStore
+from rollout.token_store import TokenStore
 from verifiers.atomic_files import atomic_path, json_text, read_file, remove_leftovers, write_json
 from verifiers.input_error import InputError, first_line
 
 LOCK = ".lock"
+HELD_OUT = "held_out"
 
 
 @runtime_checkable
@@ -89,6 +93,7 @@ class RunFolder:
         self.metrics_path = path / "metrics.jsonl"
         self.plots = path / "plots"
         self.rollouts = RolloutStore(path / "rollouts")
+        self.tokens = TokenStore(path / "tokens")
         self.checkpoints = path / "checkpoints"
         self._release: Callable[[], Any] = lambda: None
 
@@ -106,6 +111,10 @@ class RunFolder:
         write_json(path / "config.json", config)  # with it the run exists; a folder without can be made again
         run.write_manifest(status="running")
         return run
+
+    def held_out(self, name: str = "") -> RolloutStore:
+        """What the policy said to a set of problems that are only looked at; "": to the one without a name."""
+        return RolloutStore(self.path / HELD_OUT / name)
 
     def lock(self) -> None:
         """Keep other processes off this run until `close` or the end of this one, whatever ends it. Raises InputError if one is at it."""
@@ -207,7 +216,8 @@ class RunFolder:
 
         Rollouts after it stay: the loop replays them.
         """
-        for folder in (self.path, self.checkpoints, self.rollouts.folder, self.plots):
+        looked_at = [self.path / HELD_OUT, *(place for place in (self.path / HELD_OUT).glob("[!.]*") if place.is_dir())]
+        for folder in (self.path, self.checkpoints, self.rollouts.folder, self.tokens.folder, self.plots, *looked_at):
             remove_leftovers(folder)
         saved = self._saved_checkpoints()
         if not saved:

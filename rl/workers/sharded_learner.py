@@ -262,6 +262,7 @@ def _add_up(stats: UpdateStats, told: list[UpdateStats]) -> None:
     stats.loss = sum(each.loss for each in told)
     stats.trained_sequences = sum(each.trained_sequences for each in told)
     stats.trained_tokens = sum(each.trained_tokens for each in told)
+    stats.seen = [seen for each in told for seen in each.seen]
     for name in stats.measured:
         values = [each.measured[name] for each in told]
         stats.measured[name] = max(values) if is_maximum(name) else sum(values)

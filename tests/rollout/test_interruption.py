@@ -71,7 +71,7 @@ def live(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any]
         with tracker:
             position = train(
                 loop=loop, policy=policy, player=player, problems=problems, algorithm=named("grpo", max_completion_length=6),
-                run=folder, tracker=tracker, evaluate=evaluate or dict,
+                run=folder, tracker=tracker, evaluate=evaluate or (lambda step: {}),
             )  # fmt: skip
         return position, said, folder, policy
 
@@ -100,7 +100,7 @@ def same_weights(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_in_the_evaluation_before_the_first_step(live: Callable[..., Any], number: int) -> None:
-    position, said, folder, _ = live(evaluate=lambda: ctrl_c_and_wait(number))
+    position, said, folder, _ = live(evaluate=lambda step: ctrl_c_and_wait(number))
     assert position == Position()
     assert said == ["interrupted in the evaluation before the first step: nothing was learnt yet, so only the run's options are kept"]
     assert not list(folder.checkpoints.glob("step-*"))

@@ -59,7 +59,7 @@ def train_until(path: Path, stop_after: int | None = None, ahead: int = 0) -> No
         train(
             loop=loop, policy=policy, player=player, problems=problems, algorithm=named("grpo", max_completion_length=6, kl=KL(0.01)),
             run=run, tracker=tracker, reference=MovingAverage(policy),
-            evaluate=lambda: evaluation_metrics({"": evaluate(problems, player)[0]}),
+            evaluate=lambda step: evaluation_metrics({"": evaluate(problems, player)[0]}),
             should_stop=lambda: stop_after is not None and next(lives) >= stop_after,
         )  # fmt: skip
 
