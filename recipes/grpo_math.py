@@ -167,7 +167,7 @@ def train(
             policy, reference = make_policy(config, source, algorithm=algorithm, lora=lora, **heavy)
             opened.callback(policy.close)
             critic = make_critic(config, policy, source, **heavy)
-            from rl.loop.held_out import held_out_evaluation
+            from rl.evaluation.held_out import held_out_evaluation
 
             longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
             teacher = make_teacher(config, policy, chat, opened, longest=longest, dtype=config.dtype)
@@ -182,7 +182,7 @@ def train(
         outcome = online.train_online(
             config, name=word_of(type(config.algorithm)), run=folder, algorithm=algorithm, policy=policy, reference=reference,
             player=player, problems=problems, critic=critic, teacher=teacher, stream=stream,
-            evaluate=held_out_evaluation(sets, player, folder, model=policy.name),
+            evaluate=held_out_evaluation(sets, player, folder.held_out, model=policy.name),
         )  # fmt: skip
         print(online.summary(outcome, folder), file=sys.stderr)
         if outcome.stopped:

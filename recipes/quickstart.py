@@ -149,14 +149,14 @@ def _model_sizes(config: Config) -> dict[str, int]:
 def _held_out_accuracy(problems: Sequence[Any], player: Any, folder: Any, model: str) -> Any:
     """Greedy accuracy by reasoning-gym's own scorer; a response without an answer tag is wrong."""
     from recipes.setup.arithmetic import judge
-    from rl.loop.held_out import held_out_evaluation
+    from rl.evaluation.held_out import held_out_evaluation
     from verifiers.response_text.final_answer import tagged
     from verifiers.verdict import right, wrong
 
     def verify(pairs: Sequence[tuple[Any, str]]) -> list[Any]:
         return [right() if (answer := tagged(response)) and judge(problem, answer) else wrong() for problem, response in pairs]
 
-    return held_out_evaluation({"": problems}, replace(player, verify=verify), folder, model=model)
+    return held_out_evaluation({"": problems}, replace(player, verify=verify), folder.held_out, model=model)
 
 
 def warm_start(config: Config, folder: Path, problems: Sequence[Any], chat: Any, verify: Any) -> None:

@@ -163,7 +163,7 @@ ROOMS = {
     ),
     "rollout": Room(
         "problems to scored groups: the protocol of engines, chat templates, the store, the proof that the sampler is the policy",
-        "canary chat continuation engine interruption player progress rendering stopping store",
+        "canary chat continuation engine interruption player progress rendering stopping store token_store",
         "",
     ),
     "rollout.modules": Room(
@@ -214,7 +214,7 @@ ROOMS = {
     ),
     "rl.evaluation": Room(
         "held-out figures and how much of them is luck: intervals, pass@k, maj@k, paired tests",
-        "accuracy luck subsets",
+        "accuracy held_out luck subsets",
         "rollout",
     ),
     "rl.runs": Room(
@@ -284,9 +284,14 @@ ROOMS = {
         "verifiers.worker_pool",
     ),
     "recipes.looking": Room(
-        "runs on disk, beside each other: `reckon runs`, `reckon diff`",
-        "diff runs",
-        ".setup rl.runs",
+        "runs on disk, in the terminal: beside each other, what the policy said, why a verdict is what it is",
+        "diff explanation overview_table run_overview runs show stored_steps",
+        ".setup rl.runs rollout verifiers.rewards verifiers.worker_pool",
+    ),
+    "recipes.viewer": Room(
+        "runs, and data to be trained on, as a page that opens from disk: `reckon view`, `reckon watch`",
+        "view watch",
+        ".looking .setup rl.examples rl.runs rollout",
     ),
     "recipes.stages": Room(
         "a chain of stages in one resumable folder, and what the tiny stories of several stages are told of",
@@ -302,7 +307,7 @@ ROOMS = {
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .evaluation .front .labelling .looking .policies .selection .setup .spelling .training "
+        "data_pipeline.commands recipes .evaluation .front .labelling .looking .policies .selection .setup .spelling .training .viewer "
         "rl.interpolation rl.evaluation rl.objectives rl.runs rollout verifiers.mathematics.answer_reading "
         "verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
         "verifiers.worker_pool",

@@ -7,7 +7,7 @@ capital letter up to J a choice. For verifiers other than `math_answer` the type
 
 import re
 
-from recipes.commands.explanation import judges_answers
+from recipes.looking.explanation import judges_answers
 from verifiers.mathematics.answer_reading.answer_in_words import read_answer
 from verifiers.mathematics.answer_reading.values import (
     Builder,

@@ -36,8 +36,8 @@ import tyro
 from recipes.commands.answer_types import UNPARSED, answer_type
 from recipes.commands.audit_report import KINDS, FindingFiles, draw, print_report
 from recipes.commands.census import Census, Repeat, given_away, quantiles
-from recipes.commands.explanation import judges_answers, print_anywhere
 from recipes.commands.row_stream import Row, opened_rows, progress
+from recipes.looking.explanation import judges_answers, print_anywhere
 from recipes.setup.options import Reward, check_numbers
 from recipes.setup.problem_source import data_set_rows, is_file
 from verifiers.atomic_files import atomic_path

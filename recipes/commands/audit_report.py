@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from recipes.commands.explanation import printable
+from recipes.looking.explanation import printable
 
 KINDS = {  # worst first
     "conflict": "the prompt of an earlier row, another answer",

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recipes.commands.explanation import judges_answers
+from recipes.looking.explanation import judges_answers
 from verifiers.problem import Problem
 
 _FORMULA_SIGNS = re.compile(r"\$+|\\[()\[\],;:! ]|\\(?:left|right|displaystyle|quad)(?![A-Za-z])")

@@ -36,8 +36,8 @@ from typing import Any, TextIO
 
 import tyro
 
-from recipes.commands.explanation import Explainer, block, judges_answers, print_anywhere
 from recipes.commands.row_stream import Row, opened_rows, progress
+from recipes.looking.explanation import Explainer, block, judges_answers, print_anywhere
 from recipes.setup.options import Reward, check_numbers
 from recipes.setup.problem_source import data_set_rows, is_packed
 from verifiers.input_error import InputError

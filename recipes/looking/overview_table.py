@@ -27,6 +27,17 @@ def shown(value: Any) -> str:
     return text if len(text) <= 40 else text[:18] + "..." + text[-19:]
 
 
+def problem_text(text: str) -> str:
+    """A prompt for a line of a list: of messages, what the user said last."""
+    if text.startswith("[{"):
+        try:
+            turns = json.loads(text)
+            return next((str(turn["content"]) for turn in reversed(turns) if turn.get("role") == "user"), text)
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            return text
+    return text
+
+
 def aligned(rows: Iterable[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, without what a terminal would obey."""
     cells = [["".join(letter if letter.isprintable() else " " for letter in cell) for cell in row] for row in rows]

@@ -87,7 +87,8 @@ def train(
     What goes wrong is said in words (`alarms.py`, `silence.py`).
     `evaluate` gives numbers for the log after a step: before the first (0), and when it is time. `second_look` judges what a gate refused,
     for the line that says why nothing is learnt. Raises `Diverged` after three steps that were not finite, or when the sampler's
-    distribution is not; `SamplerIsNotThePolicy` when it samples from other weights; `UnfitReward` for rewards that the algorithm is not defined for.
+    distribution is not; `SamplerIsNotThePolicy` when it samples from other weights; `UnfitReward` for rewards that the
+    algorithm is not defined for.
     """
     silence, watch = Silence(second_look, loop.mask_truncated, algorithm.by_steps), Watch()
     engine = EngineSync(policy, player, problems)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from recipes.commands import explanation
 from recipes.commands.cli import main
 from recipes.commands.verify import Config, run
+from recipes.looking import explanation
 from verifiers.input_error import InputError
 from verifiers.rewards.load_reward import own_verifiers
 

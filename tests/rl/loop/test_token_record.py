@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from recipes.setup.arithmetic import make_model, make_problems, make_tokenizer
+from rl.evaluation.held_out import held_out_evaluation
 from rl.learning.policy import Policy
 from rl.learning.schedule import Schedule
 from rl.loop.group_batch import batch_of_groups
-from rl.loop.held_out import held_out_evaluation
 from rl.loop.token_record import token_record, with_places
 from rl.loop.train import Loop, train
 from rl.objectives.algorithms import named
@@ -47,7 +47,7 @@ def trained(path: Path, *, store_tokens: bool = True) -> tuple[RunFolder, Policy
     with tracker:
         train(
             loop=loop, policy=policy, player=player, problems=problems, algorithm=named("grpo", max_completion_length=6), run=run,
-            tracker=tracker, evaluate=held_out_evaluation({"": problems[:2], "hard": problems[2:]}, player, run, model="tiny"),
+            tracker=tracker, evaluate=held_out_evaluation({"": problems[:2], "hard": problems[2:]}, player, run.held_out, model="tiny"),
         )  # fmt: skip
     return run, policy, problems
 

@@ -3,18 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from rl.evaluation.accuracy import Accuracy, evaluate, evaluation_metrics
-from rl.runs.run_folder import RunFolder
 from rollout.player import Player
-from rollout.store import Source
+from rollout.store import RolloutStore, Source
 from verifiers.problem import Problem
 
 
 def held_out_evaluation(
-    sets: Mapping[str, Sequence[Problem]], player: Player, run: RunFolder, *, model: str
+    sets: Mapping[str, Sequence[Problem]], player: Player, store_of: Callable[[str], RolloutStore], *, model: str
 ) -> Callable[[int], dict[str, float]]:
-    """What `train` calls with a step: greedy accuracy of each set by its name, "" for that without one. Responses go to `run.held_out`.
+    """What `train` calls with a step: greedy accuracy of each set by its name, "" for that without one.
 
-    `model`: its name, as rollouts say it.
+    Responses are kept. `store_of`: where those of a set go, such as `RunFolder.held_out`. `model`: its name, as rollouts say it.
     """
 
     def evaluate_at(step: int) -> dict[str, float]:
@@ -22,7 +21,7 @@ def held_out_evaluation(
         for name, problems in sets.items():
             results[name], groups = evaluate(problems, player, what=f"{name or 'held-out'} problems")
             if groups:
-                store = run.held_out(name)
+                store = store_of(name)
                 store.source = Source.of(model, player.greedy())
                 store.write(step, groups, cursor=0)
         return evaluation_metrics(results)
