@@ -28,6 +28,7 @@ from recipes.setup.resuming import resumed, stored_run
 from recipes.setup.starting_point import FromAdapter, chat_of, keep_start, keeps_model, kept_start, start_of, with_place, write_final
 from recipes.spelling.flat_options import word_of
 from recipes.spelling.option_values import flag_of
+from recipes.spelling.result_line import tell_run
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
 from verifiers.input_error import InputError, missing_place
@@ -190,6 +191,7 @@ def train(
         hand_over(policy.alone(), chat)
         write_critic(folder.path, critic)
         write_final(folder.path, policy, chat.tokenizer)
+        tell_run(folder.path)
     return 0
 
 

@@ -5,7 +5,6 @@ two-digit numbers. Otherwise the story is told of a model and problems of yours.
 each leaves a folder of its own in the story's.
 """
 
-import json
 import shutil
 import sys
 import time
@@ -20,6 +19,7 @@ from recipes.selection.data_command import run as select
 from recipes.setup.choices import Full, Tune
 from recipes.setup.choices import Lora as Adapter
 from recipes.setup.problem_set import BOXED
+from recipes.spelling.result_line import tell_result
 from recipes.training import sample as sampling
 from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
@@ -160,5 +160,5 @@ def tell(story: Story, method: str, learn: Callable[[Start], int], *, tiny_start
     seconds = round(time.monotonic() - began, 1)
     result = {"before": round(before.value, 4), "after": round(after.value, 4), "ci95": [round(low, 4), round(high, 4)], "seconds": seconds}
     print(f"before: {before}\nafter:  {after}", file=sys.stderr)
-    print(f"RESULT {json.dumps(result)}")
+    tell_result(result)
     return 0

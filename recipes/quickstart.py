@@ -13,7 +13,6 @@ seconds, one thread, busy machine); with `--engine vllm` to 89, 91 and 90 % (262
 faster). Each figure is within 3 points of the truth for its run.
 """
 
-import json
 import random
 import sys
 import time
@@ -29,6 +28,7 @@ from recipes.setup.command_line import guarded, parse_options
 from recipes.setup.options import Options, check_options
 from recipes.setup.resuming import resumed
 from recipes.spelling.flat_options import word_of
+from recipes.spelling.result_line import tell_result
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
 from verifiers.input_error import InputError
@@ -116,7 +116,7 @@ def run(config: Config) -> int:
         "steps": outcome.position.step,
     }
     folder.write_manifest(status="done", step=outcome.position.step, result=result)
-    print(f"RESULT {json.dumps(result)}")
+    tell_result(result)
     return 0
 
 

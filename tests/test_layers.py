@@ -228,9 +228,9 @@ ROOMS = {
         ".evaluation .learning .objectives .runs rollout",
     ),
     "recipes.spelling": Room(
-        "options as they are written: flat names, files, what others call them",
-        "config_file flat_options foreign_names option_values",
-        "",
+        "options as they are written and explained: flat names, files, what others call them, help; and how a command tells its result",
+        "completion config_file flat_options foreign_names help_page option_values result_line",
+        "rl.runs",
     ),
     "recipes.setup": Room(
         "objects from options",
@@ -280,7 +280,8 @@ ROOMS = {
     "recipes.evaluation": Room(
         "`reckon eval`: what a model can do, counted and compared",
         "eval_command",
-        "recipes .setup .training data_pipeline.cleaning rl.evaluation rollout verifiers.mathematics.equality verifiers.response_text "
+        "recipes .setup .spelling .training data_pipeline.cleaning rl.evaluation rollout verifiers.mathematics.equality "
+        "verifiers.response_text "
         "verifiers.worker_pool",
     ),
     "recipes.looking": Room(

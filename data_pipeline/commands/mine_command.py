@@ -47,6 +47,10 @@ def usage() -> str:
     return "\n".join(["Mine mathematics from the web.", "", *lines, "", "reckon mine COMMAND --help lists a command's options."])
 
 
+def command_names() -> list[str]:
+    return list(COMMANDS)
+
+
 def command(arguments: Sequence[str]) -> int:
     """Run one command. Raises InputError for what the user, or the machine's disk, got wrong."""
     if not arguments or arguments[0] in ("-h", "--help"):

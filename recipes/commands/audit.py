@@ -40,6 +40,7 @@ from recipes.commands.row_stream import Row, opened_rows, progress
 from recipes.looking.explanation import judges_answers, print_anywhere
 from recipes.setup.options import Reward, check_numbers
 from recipes.setup.problem_source import data_set_rows, is_file
+from recipes.spelling.result_line import result_line, tell_result
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
@@ -102,6 +103,7 @@ class _Tally:
     rows: int = 0
 
 
+@result_line()
 def run(config: Config) -> int:
     """Print the report and write the files. Raises InputError for what cannot be read, before anything is written."""
     start = time.perf_counter()
@@ -123,7 +125,7 @@ def run(config: Config) -> int:
         _write_files(folder, result, findings, census)
     print_anywhere()
     print_report(config.data, result, findings)
-    print("RESULT", json.dumps(result), flush=True)
+    tell_result(result)
     return 1 if config.strict and (findings.counts["gold_fails"] or findings.counts["conflict"]) else 0
 
 

@@ -3,11 +3,15 @@
 import importlib
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from recipes.setup.command_line import guarded, parse_options
+from recipes.spelling.completion import completion_script
+from recipes.spelling.help_page import HELP, HELP_ALL
 from verifiers.input_error import InputError, did_you_mean
 
 COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or `command(words) -> exit code`; what it does)
@@ -45,6 +49,7 @@ COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or
     "diff": ("recipes.looking.diff", "what two runs differ in, and what came of it"),
     "compare": ("recipes.commands.compare", "runs of several methods: accuracy against steps, tokens and seconds, one table and picture"),
     "plot": ("recipes.commands.plot", "draw the plots of a run again"),
+    "completion": ("recipes.spelling.completion", "a script that makes bash, zsh or fish complete commands and options"),
     "mine": (
         "data_pipeline.commands.mine_command",
         "mathematics out of web archives: extract, classify, by domain, in rounds; to a corpus and to problems",
@@ -52,10 +57,29 @@ COMMANDS = {  # name -> (module with `Config` and `run(config) -> exit code`, or
 }
 
 
-def usage() -> str:
+SECTIONS = {  # of `reckon --help`: the commands that it explains, and those that it only names
+    "train": (
+        ("quickstart", "sft", "dpo", "grpo-math", "ppo", "rft", "distill"),
+        ("orpo", "kto", "spin", "warp", "reward-model", "iterate", "grpo-tools", "deepseek-math", "r1-zero", "r1", "deliberate"),
+    ),
+    "data": (("sample", "data", "audit", "mine"), ()),
+    "judge": (("eval", "verify"), ("verifiers",)),
+    "look": (("plan", "runs", "compare"), ("diff", "plot")),
+    "hand on": (("merge", "push"), ("completion",)),
+}
+
+
+def usage(everything: bool = False) -> str:
+    """What commands there are, in 24 lines, or each with what it does."""
     width = max(map(len, COMMANDS))
-    lines = [f"  reckon {name.ljust(width)}  {text}" for name, (_, text) in COMMANDS.items()]
-    return "\n".join(["Reckon: reinforcement learning of reasoning.", "", *lines, "", "reckon COMMAND --help lists a command's options."])
+    lines = []
+    for section, (explained, named) in SECTIONS.items():
+        shown = (*explained, *named) if everything else explained
+        lines += [f"{section if name == shown[0] else '':8}{name.ljust(width)}  {COMMANDS[name][1]}" for name in shown]
+        if named and not everything:
+            lines += textwrap.wrap("also " + ", ".join(named), 100, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    end = "reckon COMMAND --help lists a command's options" + ("" if everything else "; reckon --help-all what each command does") + "."
+    return "\n".join(["Reckon: reinforcement learning of reasoning.  reckon COMMAND [OPTIONS]", "", *lines, "", end])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,8 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(usage())
+    if not arguments or arguments[0] in (*HELP, HELP_ALL):
+        print(usage(everything=HELP_ALL in arguments[:1]))
+        return 0
+    if arguments[0] == "--version":
+        print(f"reckon {version('reckon-rl')}")
         return 0
     _check_verifiers_is_ours()
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # ours are enough; transformers would draw one a tensor
@@ -76,10 +103,19 @@ def _dispatch(arguments: list[str]) -> int:
         begun = next((f"; did you mean {command}?" for command in of_trl), "")
         hint = begun or did_you_mean(name, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
         raise InputError(f"unknown command {arguments[0]!r}{hint}")
+    if name == "completion":
+        print(completion_script(rest, {each: _options_of(each) for each in COMMANDS if each != name}))
+        return 0
     module: Any = importlib.import_module(COMMANDS[name][0])
     if hasattr(module, "command"):
         return int(module.command(rest))
     return int(module.run(parse_options(module.Config, rest, name=name)))
+
+
+def _options_of(name: str) -> Any:
+    """The dataclass of a command's options, or the names of its own commands."""
+    module = importlib.import_module(COMMANDS[name][0])
+    return getattr(module, "Config", None) or tuple(module.command_names())
 
 
 def _check_verifiers_is_ours() -> None:

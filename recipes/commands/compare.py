@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from recipes.setup.resuming import stored_run
+from recipes.spelling.result_line import tell_result
 from verifiers.atomic_files import atomic_path, write_json
 from verifiers.input_error import InputError
 
@@ -63,6 +64,7 @@ def run(config: Config) -> int:
     write_json(config.out / "comparison.json", _as_json(rows, curves), indent=1)
     draw(curves, config.out / "comparison.svg")
     print(table, end="")
+    tell_result(_as_json(rows, curves), only_json=True)
     print(f"{config.out / 'comparison.svg'}, .md, .json", file=sys.stderr)
     return 0
 

@@ -17,3 +17,7 @@ def command(words: Sequence[str]) -> int:
     if words[:1] == ["steps"]:
         return step_labels.run(parse_options(step_labels.Config, words[1:], name="data steps"))
     return data_command.command(words, COMMANDS)
+
+
+def command_names() -> list[str]:
+    return list(COMMANDS)

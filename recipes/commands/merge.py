@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 import tyro
 
 from recipes.policies.merged_policies import Average, How, in_words, merge_policies, shares_of
+from recipes.spelling.result_line import tell_result
 from verifiers.atomic_files import remove_abandoned
 from verifiers.input_error import InputError
 
@@ -71,6 +72,7 @@ def _merge_several(config: Config) -> int:
     )  # fmt: skip
     said = in_words(how, shares_of(config.shares, len(config.models)), config.eta)
     print(f"{config.out}  ({'; '.join([said, *([found.in_words()] if found else [])])})")
+    tell_result({"out": str(config.out), "models": list(config.models), "how": said}, only_json=True)
     return 0
 
 
@@ -86,4 +88,5 @@ def _merge_one(config: Config) -> int:
         width=config.dtype, gguf_file=source.gguf,
     )  # fmt: skip
     print(f"{config.out}  ({merged.in_words()})")
+    tell_result({"out": str(config.out), "models": list(config.models), "how": merged.in_words()}, only_json=True)
     return 0

@@ -34,6 +34,10 @@ RECIPES = {
 ROUNDS = {name: f"recipes.training.{name}" for name in ("rft", "spin")}  # `planned(config) -> Planned`
 
 
+def command_names() -> list[str]:
+    return [*RECIPES, *OFFLINE, *ROUNDS]
+
+
 def command(arguments: Sequence[str]) -> int:
     """The command line. Returns the exit code; raises InputError for an unknown recipe."""
     known = RECIPES | OFFLINE | ROUNDS

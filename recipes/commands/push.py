@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from recipes.spelling.result_line import tell_result
 from verifiers.input_error import InputError, first_line
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def run(config: Config) -> int:
     folder = _folder_of(source, config)
     with tempfile.TemporaryDirectory(prefix="reckon-push-") as staging, _in_one_line(config.repo):
         _stage(Path(staging), folder, source, config)
-        print(_upload(Path(staging), config))
+        address = _upload(Path(staging), config)
+    print(address)
+    tell_result({"address": address}, only_json=True)
     return 0
 
 

@@ -36,6 +36,10 @@ def command(arguments: Sequence[str]) -> int:
     return 0
 
 
+def command_names() -> list[str]:
+    return list(own_names())
+
+
 def listed() -> str:
     """Two lines for each: how it is written, and what it says."""
     rows = {signature(name): (_verifier_module(name).__doc__ or "").strip().partition("\n")[0] for name in own_names()} | _OTHERS

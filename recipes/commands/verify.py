@@ -40,6 +40,7 @@ from recipes.commands.row_stream import Row, opened_rows, progress
 from recipes.looking.explanation import Explainer, block, judges_answers, print_anywhere
 from recipes.setup.options import Reward, check_numbers
 from recipes.setup.problem_source import data_set_rows, is_packed
+from recipes.spelling.result_line import result_line, tell_result
 from verifiers.input_error import InputError
 from verifiers.problem import Problem, make_problem
 from verifiers.response_text.final_answer import stated_gold
@@ -93,6 +94,7 @@ class _Waiting:
     """What was judged, if it is to be explained."""
 
 
+@result_line()
 def run(config: Config) -> int:
     """Print the verdicts; the exit code is 0 whatever they are, but 1 where none is a score.
 
@@ -110,7 +112,7 @@ def run(config: Config) -> int:
             explainer = stack.enter_context(Explainer(specs, deadline=config.deadline)) if config.explain else None
             show = stack.enter_context(progress(size, seen=config.out is None and sys.stdout.isatty()))
             result = _print_verdicts(rows, _Printer(out, explainer, as_json=config.out is not None), config, pool, show)
-        print("RESULT", json.dumps(result), flush=True)
+        tell_result(result)
     except BrokenPipeError:  # the reader (`head`) has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -30,6 +30,7 @@ from recipes.setup.problem_mixture import by_set, load_sets
 from recipes.setup.problem_set import Given
 from recipes.setup.resuming import stored_run
 from recipes.setup.reward_code import reward_code
+from recipes.spelling.result_line import tell_result
 from recipes.training import sample as sampling
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
@@ -95,7 +96,7 @@ def run(config: Config) -> int:
     _write(config, found, change, by_name, _facts(config, every, files, seen))
     print(table(found, {name: each for name, each in change.items() if each}), end="")
     _say_notes(config, found, change, seen, files, len(every))
-    print(f"RESULT {json.dumps(_result(found, change))}")
+    tell_result(_result(found, change))
     return 0
 
 

@@ -13,15 +13,16 @@ import itertools
 import json
 import re
 import sys
-import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from recipes.spelling.flat_options import FlatOption, built, choices_of, flat_options, flat_values, from_file, merged, names_of
+from recipes.spelling.flat_options import built, choices_of, flat_options, flat_values, from_file, merged, names_of
 from recipes.spelling.foreign_names import here, hydra_name
+from recipes.spelling.help_page import HELP, HELP_ALL, dataclass_to_read, show_help
 from recipes.spelling.option_values import flag_of, takes_list
+from recipes.spelling.result_line import JSON, json_alone, result_line
 from rollout.interruption import exit_code
 from verifiers.input_error import InputError, did_you_mean
 
@@ -71,14 +72,17 @@ def parse_options(config: Any, arguments: Sequence[str], *, name: str) -> Any:
     import tyro
 
     command = f"reckon {name.replace('_', '-')}"
-    if any(argument in ("-h", "--help") for argument in arguments):
-        return tyro.cli(_flat(config, {}), args=list(arguments), prog=command)
+    if asked := [argument for argument in arguments if argument in (*HELP, HELP_ALL)]:
+        show_help(config, command=command, everything=HELP_ALL in asked)
+    if JSON in arguments and "json" not in flat_options(config):
+        json_alone()
+        arguments = [argument for argument in arguments if argument != JSON]
     given = _refuse_unknown(config, arguments)
     stored = _stored_options(config, arguments) if "config" in given else {}
     text = io.StringIO()
     try:
         with redirect_stderr(text), redirect_stdout(text):
-            parsed = tyro.cli(_flat(config, stored), args=list(_with_values(config, arguments)), prog=command)
+            parsed = tyro.cli(dataclass_to_read(config, stored), args=list(_with_values(config, arguments)), prog=command)
     except SystemExit as error:
         raise InputError(_one_line(text.getvalue())) from error
     known = flat_options(config)
@@ -102,48 +106,6 @@ def given_options(options: Any) -> dict[str, Any]:
     defaults = flat_options(type(options))
     unset = {name: [option.default, *option.defaults.values()] for name, option in defaults.items()}
     return {name: value for name, value in flat_values(options).items() if value not in unset[name]}
-
-
-def _flat(config: Any, stored: Mapping[str, Any]) -> Any:
-    """The dataclass that tyro reads: every option under its flat name, and --config. What a file holds is not required any more."""
-    import tyro
-
-    about = "YAML, TOML or JSON file of options, or an earlier run's config.json. Options of the command line win over the file's."
-    fields: list[Any] = []
-    for name, option in flat_options(config).items():
-        default = stored.get(name, option.default) if option.default is dataclasses.MISSING else option.default
-        kept = {} if default is dataclasses.MISSING else {"default": default}
-        told = tyro.conf.arg(help=_help_of(option), help_behavior_hint=_default_hint(option), metavar=_value_of(option))
-        fields.append((name, Annotated[option.hint, told], dataclasses.field(kw_only=True, **kept)))
-    fields.append(("config", Annotated[Path | None, tyro.conf.arg(help=about)], dataclasses.field(default=None, kw_only=True)))
-    return dataclasses.make_dataclass(config.__name__, fields, namespace={"__doc__": config.__doc__}, frozen=True)
-
-
-def _help_of(option: FlatOption) -> str:
-    """With the choices that obey it."""
-    obeyed: dict[str, list[str]] = {}
-    for where, word in option.groups:
-        obeyed.setdefault(where, []).append(word)
-    return option.doc + "".join(f" With {flag_of(where)} {', '.join(words)}." for where, words in obeyed.items() if where)
-
-
-def _default_hint(option: FlatOption) -> str | None:
-    """A setting's defaults, which may differ from choice to choice; None for what tyro says by itself."""
-    defaults = {word: value for word, value in option.defaults.items() if value not in (None, (), dataclasses.MISSING)}
-    if not option.groups:
-        return None
-    if len(set(defaults.values())) <= 1:
-        return f"(default: {next(iter(defaults.values()))})" if defaults else ""
-    return f"(default: {', '.join(f'{word} {value}' for word, value in defaults.items())})"
-
-
-def _value_of(option: FlatOption) -> str | None:
-    """What stands for a setting's value, without the None that it is while it is not given; None for what tyro says by itself."""
-    kinds = [each for each in typing.get_args(option.hint) if each is not type(None)] if option.groups else []
-    if len(kinds) != 1 or typing.get_origin(kinds[0]) is tuple:
-        return None
-    words = typing.get_args(kinds[0]) or ("True", "False")
-    return f"{{{','.join(words)}}}" if typing.get_args(kinds[0]) or kinds[0] is bool else str(kinds[0].__name__).upper()
 
 
 def _stored_options(config: Any, arguments: Sequence[str]) -> dict[str, Any]:
@@ -211,7 +173,8 @@ def guarded(run: Callable[[], int]) -> int:
     Anything else keeps its traceback.
     """
     try:
-        return run()
+        with result_line():
+            return run()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

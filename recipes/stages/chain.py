@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from recipes.in_python import sampling
 from recipes.setup.options import absolute, check_numbers, to_json
 from recipes.setup.resuming import refuse_changes
+from recipes.spelling.result_line import tell_result
 from rollout.interruption import Interrupted, interruptible
 from verifiers.atomic_files import atomic_path, remove_leftovers
 from verifiers.input_error import InputError
@@ -174,7 +175,7 @@ def run_chain(options: Any, stages: Sequence[Stage], *, result: Callable[[Chain]
                     _do(options, chain, stage)
         told = {**result(chain), **chain.spent()}
         folder.write_manifest(status="done", result=told)
-    print(f"RESULT {json.dumps(told)}")
+    tell_result(told)
     return 0
 
 

@@ -21,6 +21,7 @@ from recipes.setup.problem_source import load_rows, source_name
 from recipes.setup.resuming import steps_done, with_changes
 from recipes.setup.starting_point import chat_of, keep_start, lora_of, start_bytes, start_of, with_place, write_final
 from recipes.spelling.flat_options import flat_values
+from recipes.spelling.result_line import tell_run
 from recipes.training.offline_options import AnyOptions, OfflineOptions, with_length
 from rl.examples.batches import Unit, batch_of, unit_batches
 from rl.examples.example import Intake
@@ -109,6 +110,7 @@ def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = la
             return exit_code()
         hand_over(learner, chat)
         write_final(folder.path, learner, chat.tokenizer, beside=learner.save_head if method.head else None)
+        tell_run(folder.path)
     return 0
 
 

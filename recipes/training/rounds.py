@@ -30,6 +30,7 @@ from recipes.setup.problem_set import Given, resolve_dtype
 from recipes.setup.problem_source import load_problems
 from recipes.setup.resuming import MAY_CHANGE, stored_run
 from recipes.setup.starting_point import FromAdapter, lora_of, start_of, write_final_card
+from recipes.spelling.result_line import tell_run
 from recipes.training import sample
 from rollout.interruption import Interrupted, stage
 from rollout.progress import watched
@@ -256,6 +257,7 @@ def run_rounds(
         folder.write_manifest(status="done")
     print("\n".join(table(rows)))
     print(f"done after {options.rounds} rounds; model in {folder.path / 'final'}", file=sys.stderr)
+    tell_run(folder.path)
     return 0
 
 

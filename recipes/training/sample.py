@@ -28,6 +28,7 @@ from recipes.setup.problem_set import BOXED, Given, resolve_dtype, with_good_gol
 from recipes.setup.problem_source import load_problems
 from recipes.setup.resuming import resumed
 from recipes.setup.starting_point import chat_of
+from recipes.spelling.result_line import tell_run
 from rollout.interruption import interruptible, stage
 from rollout.progress import watched
 from verifiers.atomic_files import remove_leftovers
@@ -154,6 +155,7 @@ def sample(
     if say and any(problem.verifier != SAME for problem in problems):  # self-play asks what is the data's own text, and says so itself
         print(summary(measured))
     print(f"{len(problems) * config.completions_per_problem:,} completions in {folder.rollouts.folder}", file=sys.stderr)
+    tell_run(folder.path)
     return 0
 
 
