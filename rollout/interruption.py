@@ -57,6 +57,11 @@ def interruptible() -> Iterator[None]:
 
 
 def _handle_signal(number: int, frame: Any) -> None:
+    if _state.failure is not None:  # somebody who watches has woken this thread
+        if _state.seen or _state.whole:
+            return
+        failure, _state.failure = _state.failure, None
+        raise failure
     now = time.monotonic()
     if _state.asked is None:
         _state.asked, _state.number = now, number

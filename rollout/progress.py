@@ -84,6 +84,12 @@ def in_progress() -> Progress | None:
     return _in_progress.get()
 
 
+def shown_progress() -> tuple[str, int, int, float] | None:
+    """What is shown now, of whichever thread: its text, how much is done, tokens, the share of a call. None where nothing is."""
+    progress = _screens[-1].progress
+    return None if progress is None else (progress.text, progress.done, progress.tokens, progress._share)
+
+
 class Screen:
     """Where progress is shown: lines on stderr, at a pace that fills no log. A live display takes its place while it is there."""
 

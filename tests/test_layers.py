@@ -163,7 +163,7 @@ ROOMS = {
     ),
     "rollout": Room(
         "problems to scored groups: the protocol of engines, chat templates, the store, the proof that the sampler is the policy",
-        "canary chat continuation engine interruption player progress rendering stopping store token_store",
+        "canary chat continuation engine interruption player progress rendering stopping store token_store watchdog",
         "",
     ),
     "rollout.modules": Room(

@@ -24,6 +24,7 @@ from recipes.spelling.help_page import HELP, HELP_ALL, dataclass_to_read, show_h
 from recipes.spelling.option_values import flag_of, takes_list
 from recipes.spelling.result_line import JSON, json_alone, result_line
 from rollout.interruption import exit_code
+from rollout.watchdog import EXIT_CODE, Stalled
 from verifiers.input_error import InputError, did_you_mean
 
 _PYTHONS = {"True": True, "False": False, "None": None}
@@ -168,7 +169,8 @@ def _one_line(text: str) -> str:
 
 
 def guarded(run: Callable[[], int]) -> int:
-    """Exit codes: 0 done, 2 the input was wrong (one line says what, where and the remedy), 130 stopped by Ctrl-C, 143 by SIGTERM.
+    """Exit codes: 0 done, 2 the input was wrong (one line says what, where and the remedy), 3 a wait was past its deadline (`Stalled`),
+    130 stopped by Ctrl-C, 143 by SIGTERM.
 
     Anything else keeps its traceback.
     """
@@ -178,6 +180,9 @@ def guarded(run: Callable[[], int]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except Stalled as error:
+        print(f"error: the run stopped: {error}", file=sys.stderr)
+        return EXIT_CODE
     except KeyboardInterrupt as error:
         print(": ".join(["interrupted", *filter(None, [str(error)])]), file=sys.stderr)
         return exit_code()

@@ -44,6 +44,7 @@ from rollout.engine import Engine, Sampling
 from rollout.interruption import interruptible
 from rollout.player import Player, Verify
 from rollout.progress import watched
+from rollout.watchdog import Stalled
 from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
@@ -316,6 +317,7 @@ def train_online(
         eval_every=options.eval_every,
         checkpoint_every=options.checkpoint_every,
         seed=options.seed,
+        stall_after=60 * options.stall_after,
         ahead=options.ahead,
         store_tokens=options.store_tokens,
     )
@@ -335,6 +337,9 @@ def train_online(
             with suppress(InputError):  # before the first step there is nothing to draw, and `error` is the news
                 write_report(run)
             raise InputError(f"the run stopped: {error}") from error
+        except Stalled as error:
+            run.write_manifest(status="stalled", detail=str(error))
+            raise Stalled(f"{error}; continue with --resume {run.path}") from error
         except InputError as error:  # a verifier or an engine that gave up; the checkpoint and its rollouts are whole
             run.write_manifest(status="stopped", detail=str(error))
             raise InputError(f"the run stopped: {error}; once that is mended, continue with --resume {run.path}") from error

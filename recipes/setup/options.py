@@ -43,7 +43,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
         COUNT,
     ),
     **dict.fromkeys(
-        ("warmup", "eval_every", "held_out", "policy_workers", "reward_held_out",
+        ("warmup", "eval_every", "stall_after", "held_out", "policy_workers", "reward_held_out",
          "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low",
          "clip_high", "process_weight", "outcome_weight", "language_weight", "verifier_weight", "critic_warmup", "critic_clip",
          "length_adaptive"),
@@ -139,6 +139,8 @@ class Options:
     """Steps between evaluations on the held-out problems; 0: before the first and after the last."""
     checkpoint_every: int = 10
     """Steps between checkpoints. Steps since the last one are replayed from their stored rollouts, not sampled again."""
+    stall_after: float = 60.0
+    """Minutes without any progress after which the run ends, naming what it waited for, with the stacks of all processes; 0: never."""
     run: Path = Path("runs/run")
     """Folder of the run."""
     overwrite: bool = False

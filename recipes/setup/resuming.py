@@ -30,7 +30,7 @@ MAY_CHANGE = frozenset(
             "policy_workers",
         ),  # memory
         *("max_sequences", "engine"),  # other draws, of the same distribution
-        *("steps", "rounds", "eval_every", "checkpoint_every", "store_tokens"),
+        *("steps", "rounds", "eval_every", "checkpoint_every", "store_tokens", "stall_after"),
         *("track", "workers", "deadline"),
     }
 )

@@ -66,7 +66,7 @@ _RARE: dict[str, str] = {  # shown by --help-all as well
         eval
     """,
     "run": """
-        run_name project
+        run_name project stall_after
     """,
 }
 GROUPS = tuple(_COMMON)

@@ -119,6 +119,8 @@ class OfflineOptions(Updates, WrittenData):
     """Steps between evaluations on what is held out; 0: before the first and after the last."""
     checkpoint_every: int = 100
     """Steps between checkpoints."""
+    stall_after: float = 60.0
+    """Minutes without any progress after which the run ends, naming what it waited for, with the stacks of all processes; 0: never."""
     run: Path = Path("runs/run")
     """Folder of the run."""
     overwrite: bool = False

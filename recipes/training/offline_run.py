@@ -45,6 +45,7 @@ from rl.runs.tracking import SHOWN_OF_LABELS, SHOWN_OFFLINE, Tracker
 from rollout.chat import Chat
 from rollout.interruption import exit_code, interruptible, stage
 from rollout.progress import watched
+from rollout.watchdog import Stalled
 from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
 
@@ -268,6 +269,7 @@ def train(
         eval_every=options.eval_every,
         checkpoint_every=options.checkpoint_every,
         seed=options.seed,
+        stall_after=60 * options.stall_after,
     )
     batches = unit_batches(units, options.examples_per_step, options.seed, shuffle=options.shuffle)
     unseen = method.batch(batch_of(held_out)) if held_out else None
@@ -293,6 +295,9 @@ def train(
             with suppress(InputError):  # before the first step there is nothing to draw, and `error` is the news
                 write_report(run)
             raise InputError(f"the run stopped: {error}") from error
+        except Stalled as error:
+            run.write_manifest(status="stalled", detail=str(error))
+            raise Stalled(f"{error}; continue with --resume {run.path}") from error
         stopped = position.step < steps
         run.write_manifest(status="interrupted" if stopped else "done", step=position.step)
     with suppress(InputError) if stopped else nullcontext():

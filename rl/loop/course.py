@@ -1,10 +1,12 @@
 """Where a run stands: its last whole step, and what an interruption keeps of what came after."""
 
+from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from rl.learning.learner import Learner
-from rl.runs.run_folder import Kept, Position, RunFolder
+from rl.runs.run_folder import Kept, Position, RunFolder, read_lines
 from rollout.interruption import take_over, uninterrupted
+from rollout.watchdog import watchdog
 
 
 @runtime_checkable
@@ -58,9 +60,20 @@ class Course:
     def save(self) -> None:
         """A checkpoint of the last whole step, where there is none yet. Rollouts of older weights must have settled."""
         if self._saved != self.position.step:
+            self.doing = f"the checkpoint of step {self.position.step}"
             with uninterrupted():
                 self.run.save(self.position, *self.kept)
                 self._saved = self.position.step
+
+    def watched_over(self, seconds: float) -> AbstractContextManager[None]:
+        """`Stalled` is raised where nothing comes on for so long; the report lies in the run's folder."""
+        return watchdog(lambda: self.doing, after=seconds, report=self.run.path / "stalled.txt", facts=self._last_numbers)
+
+    def _last_numbers(self) -> list[str]:
+        """Of the last whole step: what became of its completions, and where its time went."""
+        row = (read_lines(self.run.metrics_path) or [{}])[-1]
+        told = [f"{name}={row[name]:g}" for name in row if name.startswith(("verdicts/", "time/"))]
+        return [f"step {row.get('step', 0)} was the last whole one: {', '.join(told)}"]
 
     def interrupted(self) -> str:
         """Keep what can be kept, and say what that is."""

@@ -5,6 +5,7 @@ more; `train_offline` is the same with a run folder, checkpoints and evaluations
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from rl.learning.learner import Learner
@@ -36,6 +37,8 @@ class OfflineLoop:
     """0: before the first step and after the last only."""
     checkpoint_every: int = 100
     seed: int = 0
+    stall_after: float = 0.0
+    """Seconds without progress after which `Stalled` is raised; 0: never."""
 
 
 def learn(batch: Batch, *, learner: Learner, objective: Objective, reference: Reference | None = None, lr: float) -> UpdateStats:
@@ -92,8 +95,9 @@ def train_offline(
     An interruption (Ctrl-C, SIGTERM) ends it where it is: what is kept is said, and the position returned is that of the last whole step.
     Raises `Diverged` after three steps that were not finite.
     """
-    with interruptible():
+    with interruptible(), ExitStack() as watching:
         course = Course(run, learner, NothingPending(), reference)
+        watching.enter_context(course.watched_over(loop.stall_after))
         try:
             if not course.begun:
                 course.doing = "the evaluation before the first step"

@@ -6,6 +6,7 @@ again, gives the same numbers. Every sync and every sampling is followed by the 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +63,8 @@ class Loop:
     """1: sample the next rollout during the update; it is then one step old. The engine must have weights of its own."""
     store_tokens: bool = True
     """Keep what the updates saw of every token (`token_record.py`)."""
+    stall_after: float = 0.0
+    """Seconds without progress after which `Stalled` is raised; 0: never."""
 
 
 def train(
@@ -98,8 +101,9 @@ def train(
         stream=stream,
     )  # fmt: skip
     step = _Step(loop, policy, engine, rollouts, algorithm, reference, critic, teacher, tracker, evaluate)
-    with interruptible():
+    with interruptible(), ExitStack() as watching:
         course = Course(run, policy, rollouts, reference, critic)
+        watching.enter_context(course.watched_over(loop.stall_after))
         for row in read_lines(run.metrics_path)[1:]:  # without what comes before the first step
             watch.note(row)  # it was said in an earlier life
         try:

@@ -25,6 +25,7 @@ from rl.workers.policy_worker import Answer, Build, PolicyWorker, join_group, se
 from rl.workers.signs_of_life import BEAT, Silence
 from rl.workers.workers import PATIENCE, TIMEOUT, WorkerLost, ended_how, failed_alone, first_failure, result_of
 from rollout.interruption import fail, raise_if_interrupted, uninterrupted
+from rollout.watchdog import announce_stacks
 
 _GLANCE = 0.5
 _COMPANY = 10.0  # seconds that the others have to fail as one did
@@ -251,6 +252,7 @@ def serve(rank: int, count: int, folder: str, calls: Any, pulse: Any, recipe: by
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    announce_stacks()
     life = _Pulse(pulse)
     try:
         device = join_group(rank, count, f"file://{folder}/meeting", timeout=timeout)

@@ -21,6 +21,7 @@ from rl.workers.policy_worker import Answer, Build, PolicyWorker, join_group, se
 from rl.workers.workers import PATIENCE, TIMEOUT, WorkerLost, failed_alone, first_failure, result_of
 from rollout.engines.ray_engines import connect_to_ray
 from rollout.interruption import fail, raise_if_interrupted, uninterrupted
+from rollout.watchdog import announce_stacks
 from verifiers.input_error import InputError, first_line
 
 _GLANCE = 0.5
@@ -33,6 +34,7 @@ class _Actor:
     """One rank. Calls come one at a time; signs of life and the wish to give a call up are heard beside them."""
 
     def __init__(self) -> None:
+        announce_stacks()
         self.current, self.given_up = 0, -1
         self.worker: PolicyWorker | None = None
 

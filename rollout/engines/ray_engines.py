@@ -24,6 +24,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from rollout.engine import Completion, Engine, OnGroup, PolicyWeights, Sampling, require_tokens
 from rollout.engines.replica import Parcel, Replica, pack
 from rollout.interruption import raise_if_interrupted
+from rollout.watchdog import announce_stacks
 from verifiers.input_error import InputError, first_line
 
 _GLANCE = 1.0  # seconds between looks at whether the run was asked to stop
@@ -37,6 +38,7 @@ class _Actor:
     """One engine in a process of its own, and the replica that it samples from."""
 
     def __init__(self, make_engine: Callable[[], Engine]):
+        announce_stacks()
         self.engine = make_engine()
         # an engine with a copy of its own on the GPU has no room there for another
         self.replica = Replica(None if getattr(self.engine, "samples_in_place", False) else "cpu")

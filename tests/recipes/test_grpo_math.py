@@ -394,6 +394,34 @@ def test_a_run_that_diverges_ends_in_one_line(model_folder: Path, gsm8k: Path, t
         assert "NaN" not in line
 
 
+def test_an_engine_that_never_answers_is_named_and_the_run_goes_on_when_it_does(
+    model_folder: Path, gsm8k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rollout.engines.hf_engine import HFEngine
+
+    generate, run, calls = HFEngine.generate, tmp_path / "run", []
+
+    def hang_at_the_second(self: HFEngine, *given: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            time.sleep(30)
+        return generate(self, *given, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HFEngine, "generate", hang_at_the_second)
+        arguments = ["--model", model_folder, "--data", gsm8k, "--run", run, "--stall-after", "0.1", "--checkpoint-every", "1", *SMALL]
+        assert grpo_math(*arguments) == 3
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("error: the run stopped: the sampling of step 2 has not come on for 6 s; the stacks of all processes are in ")
+    assert said.endswith(f"continue with --resume {run}")
+    assert "hang_at_the_second" in (run / "stalled.txt").read_text()
+    assert "step 1 was the last whole one: verdicts/" in (run / "stalled.txt").read_text()
+    assert json.loads((run / "manifest.json").read_text())["status"] == "stalled"
+    assert grpo_math("--resume", run, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["status"], told["step"], told["model"]) == ("done", 2, str(run / "final"))
+
+
 def test_a_sampler_that_is_not_the_policy_is_named_even_before_the_first_step(
     model_folder: Path, gsm8k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,118 @@
+"""A planted stall is named, with the stacks of all processes; what does not hear of it is ended all the same."""
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from rollout.interruption import interruptible, uninterrupted
+from rollout.progress import Progress, watched
+from rollout.watchdog import EXIT_CODE, Stalled, stacks_of_children, watchdog
+
+CHILD = """
+import time
+from rollout.watchdog import announce_stacks
+def asleep():
+    time.sleep(60)
+announce_stacks()
+print("up", flush=True)
+asleep()
+"""
+HANG = """
+import sys, time
+from pathlib import Path
+from rollout.interruption import interruptible, uninterrupted
+from rollout.watchdog import watchdog
+with interruptible(), watchdog(lambda: "the checkpoint", after=0.3, report=Path(sys.argv[1]), grace=0.5), uninterrupted():
+    time.sleep(60)
+"""
+
+
+def _hang_here() -> None:
+    time.sleep(60)
+
+
+def _work_then_hang(progress: Progress, until: float) -> None:
+    while time.monotonic() < until:
+        progress.finished(1)
+        time.sleep(0.02)
+    time.sleep(60)
+
+
+def _write_whole(path: Path) -> None:
+    with uninterrupted():
+        time.sleep(1.5)
+        path.touch()
+    raise AssertionError("the stall was forgotten")
+
+
+def test_a_wait_past_its_deadline_ends_with_who_waited_and_where(tmp_path: Path) -> None:
+    report = tmp_path / "stalled.txt"
+    began = time.monotonic()
+    with (
+        pytest.raises(Stalled, match=f"the sampling of step 3 has not come on for 0.5 s.*{report}"),
+        interruptible(),
+        watchdog(lambda: "the sampling of step 3", after=0.5, report=report, facts=lambda: ["verdicts/right=7"]),
+    ):
+        _hang_here()
+    assert time.monotonic() - began < 30
+    text = report.read_text()
+    assert "_hang_here" in text
+    assert "verdicts/right=7" in text
+
+
+def test_progress_is_no_stall_and_its_end_is(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with (
+        pytest.raises(Stalled),
+        interruptible(),
+        watchdog(lambda: "the update", after=1.0, report=tmp_path / "stalled.txt"),
+        watched("updating", 1000) as progress,
+    ):
+        _work_then_hang(progress, began + 3)
+    assert time.monotonic() - began >= 4
+    assert "updating" in (tmp_path / "stalled.txt").read_text()
+
+
+def test_zero_is_never_and_a_block_that_ends_is_let_go(tmp_path: Path) -> None:
+    with interruptible():
+        for after in (0.0, 0.4):
+            with watchdog(lambda: "x", after=after, report=tmp_path / "stalled.txt"):
+                time.sleep(0.05)
+        time.sleep(0.6)
+    assert not (tmp_path / "stalled.txt").exists()
+    assert "reckon-watchdog" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_what_must_not_be_half_done_is_not_broken_into(tmp_path: Path) -> None:
+    with pytest.raises(Stalled), interruptible(), watchdog(lambda: "x", after=0.2, report=tmp_path / "stalled.txt"):
+        _write_whole(tmp_path / "written")
+    assert (tmp_path / "written").exists()
+
+
+def test_a_process_that_does_not_hear_is_ended_with_its_own_code(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", HANG, tmp_path / "stalled.txt"], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == EXIT_CODE, done.stderr
+    assert done.stderr.startswith("error: the checkpoint has not come on for 0.3 s")
+    assert "MainThread" in (tmp_path / "stalled.txt").read_text()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found by /proc")
+def test_children_tell_where_they_are_and_those_without_an_ear_live_on() -> None:
+    with (
+        subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True) as known,
+        subprocess.Popen(["sleep", "60"]) as deaf,
+    ):
+        try:
+            assert known.stdout is not None
+            assert known.stdout.readline() == "up\n"
+            told = {pid: (what, stacks) for pid, what, stacks in stacks_of_children()}
+            assert "asleep" in told[known.pid][1]
+            assert told[deaf.pid] == ("sleeping; sleep 60", "")
+            assert deaf.poll() is None
+        finally:
+            known.kill()
+            deaf.kill()
