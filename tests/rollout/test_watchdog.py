@@ -16,9 +16,9 @@ CHILD = """
 import time
 from rollout.watchdog import announce_stacks
 def asleep():
+    print("up", flush=True)
     time.sleep(60)
 announce_stacks()
-print("up", flush=True)
 asleep()
 """
 HANG = """
