@@ -64,7 +64,7 @@ SECTIONS = {  # of `reckon --help`: the commands that it explains, and those tha
     ),
     "data": (("sample", "data", "audit", "mine"), ()),
     "judge": (("eval", "verify"), ("verifiers",)),
-    "look": (("plan", "runs", "compare"), ("diff", "plot")),
+    "look": (("plan", "runs", "view", "show", "compare"), ("diff", "watch", "plot")),
     "hand on": (("merge", "push"), ("completion",)),
 }
 

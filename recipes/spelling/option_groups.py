@@ -17,7 +17,7 @@ _COMMON: dict[str, str] = {  # shown by --help
     "data": """
         data subset split limit system_prompt order file out stores text_column messages_column prompt_column answer_column
         completion_column chosen_column rejected_column label_column max_length show_mask problems digits web by first second folders runs
-        models repo environment labelled task demo
+        models repo environment labelled places tokenizer step set wrong right problem reward_part characters every patience
     """,
     "reward": """
         reward verifier workers deadline reward_kind reward_by
@@ -66,7 +66,7 @@ _RARE: dict[str, str] = {  # shown by --help-all as well
         eval
     """,
     "run": """
-        run_name project stall_after
+        run_name project stall_after store_tokens
     """,
 }
 GROUPS = tuple(_COMMON)
