@@ -200,7 +200,7 @@ ROOMS = {
     "rl.workers": Room(
         "the learner over many processes: a part of everything in each, and the driver's stand-in for them",
         "local_workers policy_worker policy_workers ray_workers sharded_learner torchrun_workers workers",
-        ".learning .objectives rollout rollout.engines",
+        ".learning .objectives rollout rollout.engines rollout.modules",
     ),
     "rl.interpolation": Room(
         "models to one plain model: adapters merged; spherical and straight means of what several learnt, TIES, DARE, part of the way back",

@@ -31,6 +31,11 @@ def check_policy_workers(options: Options, start: ModelSource | None = None) -> 
         raise InputError(
             f"torchrun has started {started} processes; give --policy-workers {started}, or start the command without torchrun"
         )
+    if options.tensor_parallel > 1 and (not options.policy_workers or options.policy_workers % options.tensor_parallel):
+        raise InputError(
+            f"--tensor-parallel {options.tensor_parallel} --policy-workers {options.policy_workers}: workers compute a layer in groups of "
+            "so many; give a multiple of that as --policy-workers"
+        )
     if not options.policy_workers:
         return
     given = f"--policy-workers {options.policy_workers}"
@@ -95,6 +100,6 @@ def _rank_of(
     """In a worker: its part of the policy, and of the reference."""
     from rl.workers.sharded_learner import ShardedPolicy
 
-    made = partial(ShardedPolicy, device=device, asked_to_stop=asked_to_stop)
+    made = partial(ShardedPolicy, device=device, asked_to_stop=asked_to_stop, tensor_parallel=options.tensor_parallel)
     found: Any = online.make_policy(options, source, algorithm=online.algorithm_of(options), lora=lora, made=made, **settings)
     return found

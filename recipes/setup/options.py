@@ -35,7 +35,7 @@ BELOW_ONE: Rule = ("from 0 to below 1", lambda value: 0 <= value < 1)
 RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lacks is passed over
     **dict.fromkeys(
         ("steps", "problems_per_step", "completions_per_problem", "updates_per_rollout", "epochs_per_rollout",
-         "tokens_per_micro_batch", "max_completion_length",
+         "tokens_per_micro_batch", "max_completion_length", "tensor_parallel",
          "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers",
          "problems_per_chunk", "max_turns", "tool_output", "tools_at_once", "examples_per_step", "max_length", "show_mask",
          "rounds", "rollouts", "per_problem", "states_per_chunk", "k", "critic_rank", "policies", "front_problems",
@@ -103,6 +103,9 @@ class Options:
     policy_workers: int = 0
     """Cut the policy over so many processes (FSDP2), one a GPU where there are any: of this machine, or with --engine ray of that cluster.
     0: it is in this process. A memory setting."""
+    tensor_parallel: int = 1
+    """Of the policy workers, so many neighbours compute each layer together, by the model's own plan: a divisor of their number and of
+    the attention heads. For layers that one GPU has no room or no time for. Changes nothing but rounding."""
 
     engine: Engine = Auto()
     """What samples: vllm; server (a running vLLM server); hf (transformers' generate, from the policy in place); ray (several of vllm or

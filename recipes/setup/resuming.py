@@ -28,6 +28,7 @@ MAY_CHANGE = frozenset(
             "layout",
             "tools_at_once",
             "policy_workers",
+            "tensor_parallel",
         ),  # memory
         *("max_sequences", "engine"),  # other draws, of the same distribution
         *("steps", "rounds", "eval_every", "checkpoint_every", "store_tokens", "stall_after"),

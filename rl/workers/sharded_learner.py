@@ -4,7 +4,10 @@ Every rank is given the whole batch, makes the same plan and takes its share of 
 step, so the gradient is the plain sum over ranks, whatever their number. Parameters are PyTorch's FSDP2 (`fully_shard`): each decoder
 layer is gathered when it computes and cut again behind it; the rest (embeddings, last norm, output head) for as long as a pass lasts.
 
-Not covered: value heads, tensor parallelism, a model that does not fit into the memory of the machine once while it is loaded.
+With tensor parallelism (`tensor_parallel.py`) some neighbouring ranks compute a layer together: they take the same micro-batches, and hold
+of their part of the layer what FSDP cuts over the others.
+
+Not covered: value heads, a model that does not fit into the memory of the machine once while it is loaded.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -24,6 +27,7 @@ from rl.learning.update_stats import UpdateStats, is_maximum
 from rl.objectives.batch import Batch
 from rl.objectives.objective import Objective
 from rl.workers.shares import Cost, evened, rounds
+from rl.workers.tensor_parallel import cut_layers, replicas
 from rollout.interruption import Interrupted
 
 T = TypeVar("T")
@@ -49,28 +53,41 @@ class ShardedLearner(Learner):
         *,
         device: str | torch.device | None = None,
         asked_to_stop: Callable[[], bool] = lambda: False,
+        tensor_parallel: int = 1,
         **settings: Any,
     ):
-        """`device`: this rank's own. `asked_to_stop`: asked between passes; what one rank hears, all obey. `settings`: Learner's."""
+        """`device`: this rank's own. `asked_to_stop`: asked between passes; what one rank hears, all obey. `settings`: Learner's.
+
+        `tensor_parallel`: ranks that compute a layer together, a divisor of all. Raises InputError where the model cannot be cut so.
+        """
         if settings.get("value_head") is not None:
             raise ValueError("a value head is not sharded over processes; train it in one")
         super().__init__(model, device="cpu", **settings)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.rank, self.ranks = distributed.get_rank(), distributed.get_world_size()
+        self.together = tensor_parallel
+        self.shares, self.share = self.ranks // self.together, self.rank // self.together
         self.writes = self.rank == 0
         self.asked_to_stop = asked_to_stop
         self._control = distributed.new_group(backend="gloo")  # for what is on the CPU, whatever the parameters travel by
         self._require_alike()
         self._root = _Pass(self.model)
-        mesh = init_device_mesh(self.device.type, (self.ranks,))
+        self._cut_parameters()
+        self._take_what_trains()
+
+    def _cut_parameters(self) -> None:
+        mesh = init_device_mesh(self.device.type, (self.shares, self.together), mesh_dim_names=("shares", "together"))
+        if self.together > 1:
+            cut_layers(self.model, mesh["together"])
         for layer in _layers(self.model):
-            fully_shard(layer, mesh=mesh)
-        fully_shard(self._root, mesh=mesh, reshard_after_forward=False)
+            fully_shard(layer, mesh=mesh["shares"])
+        # embeddings and head, which no plan cuts: over all ranks, each of which makes its whole gradient
+        fully_shard(self._root, mesh=mesh._flatten(), reshard_after_forward=False)
         for module in self._root.modules():
             if isinstance(module, FSDPModule):
-                module.set_gradient_divide_factor(1.0)  # the sum: weights are made for the whole step
+                # the sum over shares: weights are made for the whole step
+                module.set_gradient_divide_factor(float(self.together) if module is self._root else 1.0)
                 module.set_force_sum_reduction_for_comms(True)
-        self._take_what_trains()
 
     def _require_alike(self) -> None:
         """An adapter drawn from another seed would be cut together from two."""
@@ -94,26 +111,28 @@ class ShardedLearner(Learner):
     # --- shares ---
 
     def _plan_of_look(self, batch: Batch) -> list[Int[Tensor, "..."]]:
-        return evened(super()._plan_of_look(batch), Cost(batch, self.layout), self.ranks, rows_per_unit=1)
+        return evened(super()._plan_of_look(batch), Cost(batch, self.layout), self.shares, rows_per_unit=1)
 
     def _plan(self, batch: Batch, objective: Objective) -> list[Int[Tensor, "..."]]:
-        return evened(super()._plan(batch, objective), Cost(batch, self.layout), self.ranks, rows_per_unit=objective.rows_per_unit)
+        return evened(super()._plan(batch, objective), Cost(batch, self.layout), self.shares, rows_per_unit=objective.rows_per_unit)
 
     def _turns(self, batch: Batch, plan: list[Int[Tensor, "..."]]) -> Iterator[tuple[Int[Tensor, "..."], bool]]:
         try:
-            for one_round in rounds(plan, Cost(batch, self.layout), self.ranks):
+            for one_round in rounds(plan, Cost(batch, self.layout), self.shares):
                 self._agree()
-                counts = self.rank < len(one_round)
-                yield one_round[self.rank if counts else -1], counts
+                counts = self.share < len(one_round)
+                yield one_round[self.share if counts else -1], counts
         finally:
             self._root.reshard()
 
     def _joined(self, tensor: Tensor) -> Tensor:
+        if self.rank % self.together:  # the first of those that computed the same says it
+            tensor.zero_()
         distributed.all_reduce(tensor, group=self._control)
         return tensor
 
     def _add_up(self, stats: UpdateStats) -> None:
-        _add_up(stats, self._told(stats))
+        _add_up(stats, self._told(stats)[:: self.together])
 
     def _within(self, run: Callable[[], T]) -> T:
         with self._autocast():
@@ -123,7 +142,7 @@ class ShardedLearner(Learner):
     # --- one step ---
 
     def _total_norm(self, gradients: list[Tensor]) -> Float[Tensor, ""]:
-        square = sum(float(_local(gradient).double().square().sum()) for gradient in gradients)
+        square = sum(float(_local(g).double().square().sum()) / replicas(g, self.ranks) for g in gradients)
         return torch.tensor(sum(self._told(square)), dtype=torch.float64).sqrt()
 
     def _clip(self, norm: Float[Tensor, ""]) -> None:
@@ -219,7 +238,7 @@ class ShardedLearner(Learner):
             require_same(held, given, "the adapter")
         else:
             saved, seen = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch.float32, trust_remote_code=False, local_files_only=True, output_loading_info=True
+                folder, dtype=self._dtype, trust_remote_code=False, local_files_only=True, output_loading_info=True
             )
             if lost := [*seen["missing_keys"], *seen["unexpected_keys"], *seen["mismatched_keys"]]:
                 raise ValueError(f"its weights are not this model's ({len(lost)} differ, first {lost[0]})")

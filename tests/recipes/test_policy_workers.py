@@ -95,6 +95,7 @@ def test_a_killed_worker_is_named_and_the_run_goes_on(
     ("given", "said"),
     [
         (["--algorithm", "ppo"], "a critic lives in the policy's own process"),
+        (["--tensor-parallel", "4"], "--tensor-parallel 4 --policy-workers 2: workers compute a layer in groups of so many"),
         (["--policy-workers", "-1"], "--policy-workers must be 0 or more"),
     ],
 )
@@ -110,6 +111,13 @@ def test_more_workers_than_gpus_are_refused(
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     assert grpo_math(*arguments, "--policy-workers", "2") == 2
     assert "this machine has 1 GPUs" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_workers_that_share_layers_make_the_run_of_one_process(arguments: list[str], alone: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert grpo_math(*arguments, "--run", run, "--policy-workers", "2", "--tensor-parallel", "2") == 0
+    assert_same_run(run, alone)
 
 
 def under_torchrun(*arguments: str | Path) -> subprocess.Popen[str]:
