@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)\n(?P=indent)```$", re.MULTILINE | re.DOTALL)
 SHELLS = ("sh", "bash")
 SPOKEN_OF = ("reckon ", "make ", "python -m ", "torchrun ", "generate ")
+_NAMES = re.compile(rf"\.\.\.|…|^reckon (?:{'|'.join(COMMANDS)})(?: --[\w-]+)?$")
 PASSED_BY = {"cd", "cat", "echo", "export", "generate", "git", "mkdir", "source", "ls", "head", "tail"}
 """Programs that are nobody's business here; `generate` stands for whatever writes answers."""
 
@@ -48,6 +49,12 @@ def command_lines(page: Path) -> list[str]:
             if shown and language in ("", *SHELLS):
                 lines.append(line)
     return lines
+
+
+def spoken_commands(page: Path) -> list[str]:
+    """The commands within sentences and tables. Left out: `reckon dpo --loss ...`, `reckon dpo --loss`, which name and do not command."""
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", FENCE.sub("", page.read_text(encoding="utf-8")))
+    return [span.replace("\\|", "|") for span in spans if span.startswith(SPOKEN_OF) and not _NAMES.search(span)]
 
 
 def simple_commands(line: str) -> Iterator[list[str]]:
@@ -97,12 +104,12 @@ def _check(words: list[str], page: Path | None) -> None:
 
 def check_reckon(words: Sequence[str]) -> None:
     """Parses the options of a `reckon` command by its own parser."""
-    if list(words) in ([], ["--help"], ["verifiers"]):
+    if list(words) in ([], ["--help"], ["verifiers"], ["COMMAND", "--help"]):
         return
     name, *rest = words
     if name not in COMMANDS:
         raise ValueError(f"there is no command {name}")
-    if "--help" in rest or "--help-all" in rest:
+    if "--help" in rest or "--help-all" in rest or (name in ("plan", "data", "mine") and not rest):
         return
     if name == "plan":
         name, *rest = rest
@@ -153,7 +160,8 @@ def check_module(name: str, words: Sequence[str]) -> None:
         files = place.parent.glob("*.py") if place.name == "__init__.py" else [place]
         text = "\n".join(file.read_text(encoding="utf-8") for file in [*files, ROOT / "benchmarks" / "parts.py"])
         for word in words:
-            if word.startswith("--") and f'"{word.partition("=")[0]}"' not in text:
+            option = word.partition("=")[0]
+            if word.startswith("--") and not {f'"{option}"', f'"{option[2:]}"'} & set(re.findall(r'"[^"\n]*"', text)):
                 raise ValueError(f"{name} has no option {word}")
 
 

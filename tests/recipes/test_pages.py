@@ -17,7 +17,7 @@ import yaml
 
 from docs import draw_flow, draw_names
 from recipes.commands.cli import main
-from tests.recipes.page_commands import FENCE, ROOT, check_line, command_lines
+from tests.recipes.page_commands import FENCE, ROOT, check_line, command_lines, spoken_commands
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
@@ -34,9 +34,9 @@ def read(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if command_lines(page)], ids=name_of)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_would_be_taken(page: Path) -> None:
-    for line in command_lines(page):
+    for line in [*command_lines(page), *spoken_commands(page)]:
         try:
             check_line(line, page)
         except Exception as error:
