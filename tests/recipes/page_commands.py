@@ -19,6 +19,7 @@ from data_pipeline.commands.command_options import Parser
 from recipes.commands import data, plan
 from recipes.commands.cli import COMMANDS
 from recipes.setup.command_line import parse_options
+from recipes.spelling.completion import SHELLS as SHELLS_COMPLETED
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)\n(?P=indent)```$", re.MULTILINE | re.DOTALL)
@@ -121,6 +122,9 @@ def check_reckon(words: Sequence[str]) -> None:
         parse_options(data.COMMANDS[rest[0]][0], rest[1:], name=name)
     elif name == "mine":
         _parse_mine(rest)
+    elif name == "completion":
+        if len(rest) != 1 or rest[0] not in SHELLS_COMPLETED:
+            raise ValueError(f"reckon completion {rest}")
     else:
         parse_options(module.Config, rest, name=name)
 
