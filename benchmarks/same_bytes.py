@@ -33,7 +33,7 @@ class NotResult(NamedTuple):
 
 
 NOT_RESULTS = (
-    NotResult(r"verify/.*", r'"(?:seconds|verdicts_per_s)": [\d.e-]+', "durations, and a rate made of them"),
+    NotResult(r"verify/.*", r'"(?:\w*seconds|verdicts_per_s|replaced_workers)": [\d.e-]+', "durations, and a rate made of them"),
     NotResult(r"demo/stdout", r" +\d+\.\d(?=  |$)|\(\d+ s\)", "the column of seconds, and the seconds of the whole"),
     NotResult(r"demo/mined/run/(?:steps/.*|funnel\.json)", r'"(?:training_)?seconds": [\d.e-]+', "durations"),
     NotResult(r"demo/mined/run/report\.html", r"<h2>Cost of a billion pages</h2>.*?</table>", "durations, multiplied"),

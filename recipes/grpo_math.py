@@ -153,10 +153,10 @@ def train(
             needed = lora is not None or algorithm.needs_reference
             disk = _disk_bytes(config, needed=needed)
             online.check_place(config, needed_bytes=disk)
-            verify = given.verify if given else None
+            verify, judged = given.verify if given else None, dict
             if verify is None:
                 pool = opened.enter_context(online.verifier_pool(config, problems))
-                verify = pool.verify_many
+                verify, judged = pool.verify_many, pool.take_figures
                 if check_golds:
                     problems, held_out = with_good_golds(config, problems, held_out, pool)
             stream = stream_of(problems, parts_of(config.data), order=config.order, seed=config.seed)
@@ -179,7 +179,7 @@ def train(
             keep_start(folder.path, policy, source, chat.tokenizer, needed=needed)
 
         sets = by_set(held_out)
-        player = online.make_player(config, engine, chat, verify)
+        player = online.make_player(config, engine, chat, verify, judged)
         outcome = online.train_online(
             config, name=word_of(type(config.algorithm)), run=folder, algorithm=algorithm, policy=policy, reference=reference,
             player=player, problems=problems, critic=critic, teacher=teacher, stream=stream,

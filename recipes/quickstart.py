@@ -97,7 +97,7 @@ def run(config: Config) -> int:
         longest = max(len(chat.render(problem)) for problem in [*problems, *held_out]) + config.max_completion_length
         sampler = make_engine(config, policy=policy, chat=chat, max_sequences=MAX_SEQUENCES, longest=longest)
         with closing(policy), closing(sampler) as engine:
-            player = online.make_player(config, engine, chat, pool.verify_many)
+            player = online.make_player(config, engine, chat, pool.verify_many, pool.take_figures)
             outcome = online.train_online(
                 config, name=word_of(type(config.algorithm)).upper(), run=folder, algorithm=algorithm, policy=policy,
                 reference=reference, critic=critic, player=player, problems=problems,

@@ -1,6 +1,6 @@
 """Problems to scored groups: sample, decode, verify; and, for dynamic sampling, replace the groups that teach nothing."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -48,6 +48,8 @@ class Player:
     chat: Chat
     sampling: Sampling
     verify: Verify
+    figures: Callable[[], Mapping[str, float]] = dict
+    """Of who judges, since it was last asked: `VerifierPool.take_figures`."""
 
     def collect(self, problems: Sequence[Problem], *, clock: OnPhase = lambda phase: None) -> list[Group]:
         """One group for each problem, in order.

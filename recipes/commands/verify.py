@@ -185,6 +185,7 @@ def _print_verdicts(
         "counts": {str(status): count for status, count in counts.items()},
         "seconds": round(seconds, 3),
         "verdicts_per_s": round(printed / seconds, 1),
+        **{name: value for name, value in pool.take_figures().items() if name != "verdicts"},
     }
 
 

@@ -279,10 +279,10 @@ def say_layout(wanted: str, found: str, model: str) -> None:
         print(f"{model} {reason}, so they are padded (--layout padded says so too)", file=sys.stderr)
 
 
-def make_player(options: Options, engine: Engine, chat: Chat, verify: Verify) -> Player:
+def make_player(options: Options, engine: Engine, chat: Chat, verify: Verify, figures: Callable[[], Mapping[str, float]] = dict) -> Player:
     """Who samples and judges as the options say."""
     sampling = Sampling(options.max_completion_length, options.completions_per_problem, options.temperature, chat.stop_ids)
-    return Player(engine, chat, sampling, verify)
+    return Player(engine, chat, sampling, verify, figures)
 
 
 def train_online(

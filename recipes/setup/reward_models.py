@@ -70,6 +70,10 @@ class ScoredPool:
     def close(self) -> None:
         self.pool.close()
 
+    def take_figures(self) -> dict[str, float]:
+        """As `VerifierPool.take_figures`."""
+        return self.pool.take_figures()
+
     def verify_many(self, items: Iterable[tuple[Problem, str]]) -> list[Verdict]:
         """As `VerifierPool.verify_many`. All items are there before any is scored, so that batches are the same from life to life."""
         return self.pool.verify_many(self._told(list(items)))

@@ -224,7 +224,8 @@ class _Step:
             self.engine.sync()
             metrics |= self.evaluate(step)
         with uninterrupted():
-            self.tracker.step(step, metrics | self.engine.facts() | _timing(clock, rollout))
+            judged = {f"speed/verify_{name}": value for name, value in self.rollouts.player.figures().items()}
+            self.tracker.step(step, metrics | self.engine.facts() | judged | _timing(clock, rollout))
             course.reach(position)
             if saving:
                 course.save()

@@ -20,6 +20,7 @@ from verifiers.child_environment import child_environment
 from verifiers.input_error import InputError
 from verifiers.problem import Problem
 from verifiers.verdict import Status, Verdict
+from verifiers.worker_pool.pool_figures import PoolFigures
 from verifiers.worker_pool.pool_messages import Item, PoolCall, Result, WorkerAnswer, message_from, problem_to_bytes, to_bytes
 from verifiers.worker_pool.worker_process import AHEAD, WorkerProcess
 
@@ -46,8 +47,8 @@ class PoolLimits:
 class Dispatcher:
     """The thread that owns the workers. Methods without an underscore are for callers, all others run in it."""
 
-    def __init__(self, setup: bytes, rewards: str, limits: PoolLimits) -> None:
-        self._setup, self._rewards, self._limits = setup, rewards, limits
+    def __init__(self, setup: bytes, rewards: str, limits: PoolLimits, figures: PoolFigures) -> None:
+        self._setup, self._rewards, self._limits, self._figures = setup, rewards, limits, figures
         # Replacements must find what the first worker found, wherever the caller has moved since.
         self._folder = os.getcwd()
         self._environment = {"PYTHONHASHSEED": "0"} | child_environment()  # so that a verdict does not depend on the worker
@@ -362,6 +363,7 @@ class Dispatcher:
             if descriptor in selector.get_map():
                 selector.unregister(descriptor)
         how = worker.kill()
+        self._figures.replaced()
         self._ending.append(worker.process)
         return how
 

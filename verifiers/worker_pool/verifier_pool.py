@@ -34,6 +34,7 @@ from verifiers.problem import Problem
 from verifiers.rewards.load_reward import spec_of
 from verifiers.verdict import Reward, Verdict
 from verifiers.worker_pool.dispatcher import Dispatcher, PoolLimits
+from verifiers.worker_pool.pool_figures import PoolFigures
 from verifiers.worker_pool.pool_messages import Fed, Item, PoolCall, Result, to_bytes
 
 
@@ -77,7 +78,8 @@ class VerifierPool:
         specs = [reward if isinstance(reward, str) else spec_of(reward) for reward in _as_sequence(rewards)]
         setup = {"rewards": specs, "sys_path": [entry or str(Path.cwd()) for entry in sys.path], "memory_limit": memory_limit}
         limits = PoolLimits(workers, deadline, start_deadline, recycle_after, recycle_above, give_up_after, chunk)
-        self._dispatcher = Dispatcher(to_bytes(setup) + b"\n", ", ".join(specs), limits)
+        self._figures = PoolFigures()
+        self._dispatcher = Dispatcher(to_bytes(setup) + b"\n", ", ".join(specs), limits, self._figures)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a VerifierPool cannot be pickled, its workers belong to this process: make one inside the actor that uses it")
@@ -91,6 +93,10 @@ class VerifierPool:
     def close(self) -> None:
         """Kill the workers. Callers that are still waiting get RuntimeError; closing twice is harmless."""
         self._dispatcher.close()
+
+    def take_figures(self) -> dict[str, float]:
+        """Since the last time: `verdicts`, `replaced_workers`, and of one verdict's seconds `p50_seconds`, `p99_seconds`, `max_seconds`."""
+        return self._figures.take()
 
     def verify_many(self, items: Iterable[tuple[Problem, str]]) -> list[Verdict]:
         """The verdict of each (problem, response), in the order of `items`; of an iterator, work begins with the first one."""
@@ -118,6 +124,7 @@ class VerifierPool:
                     fed = arrival
                     continue
                 received += len(arrival)
+                self._figures.judged([seconds for _, _, seconds in arrival])
                 for result in arrival:
                     yield result
                     window.release()

@@ -67,6 +67,8 @@ def test_pred_response_and_what_has_no_answer(capfd: pytest.CaptureFixture[str])
     assert result["counts"] == {"right": 2, "wrong": 1, "no_answer": 2, "timeout": 0, "crash": 0, "bad_gold": 1}
     assert result["seconds"] > 0
     assert result["verdicts_per_s"] > 0
+    assert 0 < result["p50_seconds"] <= result["p99_seconds"] <= result["max_seconds"] < result["seconds"]
+    assert result["replaced_workers"] == 0
 
 
 def test_own_reward_keeps_the_order_past_a_timeout(capfd: pytest.CaptureFixture[str]) -> None:

@@ -63,8 +63,10 @@ def build(one_thread: None, tokenizer: Any, tmp_path: Path) -> Callable[..., Any
         said: list[str] = []
         tracker.say = said.append  # type: ignore[method-assign]
         completions = settings.pop("completions", 4)
+        figures = settings.pop("figures", dict)
         loop = Loop(steps=steps, problems_per_step=settings.pop("problems_per_step", 16), lr=Schedule(5e-3, steps), **settings)
-        player = Player(engine or HFEngine(pad_id=chat.pad_id), chat, Sampling(5, completions, stop_ids=chat.stop_ids), verify)
+        sampling = Sampling(5, completions, stop_ids=chat.stop_ids)
+        player = Player(engine or HFEngine(pad_id=chat.pad_id), chat, sampling, verify, figures)
         with tracker:
             train(loop=loop, policy=policy, player=player, problems=problems, algorithm=algorithm, run=folder, tracker=tracker)
         return read_lines(folder.metrics_path)[1:], said, policy, folder
@@ -85,11 +87,14 @@ def grpo(**options: Any) -> Algorithm:
 
 def test_hanging_crashing_and_garbage_verifiers_in_a_run(build: Callable[..., Any], hostile_pool: VerifierPool) -> None:
     began = time.monotonic()
-    rows, _, _, _ = build(hostile_pool.verify_many, grpo(), steps=2)
+    rows, _, _, _ = build(hostile_pool.verify_many, grpo(), steps=2, figures=hostile_pool.take_figures)
     assert time.monotonic() - began < 25, "4 hanging completions a step, half a second each on two workers"
     for row in rows:  # every problem is in every step: 16 problems x 4 completions, 4 of each bad kind
         assert row["verdicts/timeout"] == 4
         assert row["verdicts/crash"] == 8
+        assert row["speed/verify_verdicts"] == 64
+        assert row["speed/verify_replaced_workers"] >= 4 + 4, "a hanging verifier costs a worker, and so does one that leaves"
+        assert row["speed/verify_p99_seconds"] >= 0.5 > row["speed/verify_p50_seconds"]
         assert row["verdicts/right"] + row["verdicts/wrong"] == 64 - 12
         assert row["groups_no_verdict"] == pytest.approx(3 / 16)
         assert row["trained_sequences"] <= 64 - 12
