@@ -63,9 +63,15 @@ class Config(grpo_math.Config):
 def run(config: Config) -> int:
     """Check, load, train. Returns the exit code."""
     config = resolve(resumed(config))
-    make, stop_texts, scores, grace = environment_of(config)
+    scores = environment_of(config)[2]
     if scores and config.reward:
         raise InputError(f"--reward would be ignored: {config.environment} scores by itself; leave it out, or set its `scores` to False")
+    return grpo_math.train(config, equip=equipped(config), check_golds=not scores)
+
+
+def equipped(config: Config) -> "Callable[[Engine, Chat], Engine]":
+    """What puts the environment of the options around an engine. Raises InputError where it cannot be had."""
+    make, stop_texts, scores, grace = environment_of(config)
 
     def equip(engine: "Engine", chat: "Chat") -> "Engine":
         from rollout.tools.tool_use import ToolEngine
@@ -75,7 +81,7 @@ def run(config: Config) -> int:
             deadline=config.tool_seconds + grace, max_reply=config.tool_output, at_once=config.tools_at_once,
         )  # fmt: skip
 
-    return grpo_math.train(config, equip=equip, check_golds=not scores)
+    return equip
 
 
 def resolve(config: Config) -> Any:

@@ -77,9 +77,9 @@ ROOMS = {
         "",
     ),
     "verifiers.programs": Room(
-        "code judged by tests: python_tests, program_tests",
+        "code judged by tests, python_tests and program_tests; answers that a program prints, program_answer",
         "",
-        ".response_text .sandboxes",
+        ".mathematics.equality .response_text .sandboxes",
     ),
     "verifiers.proofs": Room(
         "proofs checked by Lean and Metamath: lean_proof, metamath_proof",

@@ -24,7 +24,8 @@ import tyro
 
 from recipes.evaluation.asked_problems import as_its_run, contaminated, held_out_of, named_places, run_of, training_files
 from recipes.evaluation.eval_figures import Asked, Figures, against, asked_of, figures, table
-from recipes.setup.command_line import guarded, parse_options
+from recipes.evaluation.reasoning import Reasoning, as_reasoned, equipment
+from recipes.setup.command_line import given_options, guarded, parse_options
 from recipes.setup.options import Data, flat_values, from_json, to_json
 from recipes.setup.problem_mixture import by_set, load_sets
 from recipes.setup.problem_set import Given
@@ -57,6 +58,9 @@ class Config(sampling.Judged, sampling.ProblemData, sampling.StartingModel):
     """Samples of each problem: with several there are pass@k and maj@k."""
     temperature: float = 0.0
     """Sampling temperature; 0 is greedy, one sample a problem."""
+    reasoning: Reasoning = "cot"
+    """How problems are to be solved: in words (cot), by a program that prints the answer (pot), in words with programs that run meanwhile
+    (tools)."""
     by: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """A field of the problems, such as level or type, each value of which gets figures of its own; repeatable."""
     against: Path | None = None
@@ -76,14 +80,15 @@ class Config(sampling.Judged, sampling.ProblemData, sampling.StartingModel):
 
 def run(config: Config) -> int:
     """Check, sample, judge, count. Returns the exit code."""
-    config = as_its_run(config)
+    config = as_reasoned(as_its_run(config), given_options(config))
+    equip = equipment(config)
     earlier = _earlier(config.against)
     sets = _problems(config)
     every = list({problem.id: problem for problems in sets.values() for problem in problems}.values())
     files = training_files(run_of(config.model) if config.model else None, config.trained_on)
     with ExitStack() as opened:
         rank = _ranking(config, every[0], opened)
-        groups = _sampled(config, every)
+        groups = _sampled(config, every, equip)
         ranks = _ranks(rank, groups) if rank else None
     asked = {group.problem.id: asked_of(group, ranks[n] if ranks else None) for n, group in enumerate(groups)}
     by_name = {name: [asked[problem.id] for problem in problems if problem.id in asked] for name, problems in sets.items()}
@@ -119,7 +124,7 @@ def _problems(config: Config) -> "dict[str, list[Problem]]":
     return by_set(load_sets(named_places(config.data), read))
 
 
-def _sampled(config: Config, problems: "list[Problem]") -> "list[Group]":
+def _sampled(config: Config, problems: "list[Problem]", equip: Any) -> "list[Group]":
     """Every problem's samples with their verdicts, those found that an earlier life of the same evaluation left."""
     known = {field.name for field in dataclasses.fields(sampling.Config)} & {field.name for field in dataclasses.fields(Config)}
     same = {name: getattr(config, name) for name in known - {"run", "overwrite", "data", "subset", "split", "limit"}}
@@ -134,7 +139,7 @@ def _sampled(config: Config, problems: "list[Problem]") -> "list[Group]":
         (config.run / RESULT).unlink(missing_ok=True)
     groups: list[Group] = []
     with redirect_stdout(sys.stderr):  # what is printed here is the table
-        sampling.sample(asked, given=Given(problems), hand_over=groups.extend, say=False)
+        sampling.sample(asked, given=Given(problems), hand_over=groups.extend, say=False, equip=equip)
     return groups
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from recipes.actors.engines import make_engine, with_engine
 from recipes.selection.data_text import SAME
@@ -33,6 +33,9 @@ from rollout.interruption import interruptible, stage
 from rollout.progress import watched
 from verifiers.atomic_files import remove_leftovers
 from verifiers.input_error import InputError, missing_place
+
+Equip = Callable[[Any, Any], Any]
+"""(engine, chat) -> the engine with tools around it."""
 
 if TYPE_CHECKING:
     from rl.learning.policy import Policy
@@ -145,12 +148,13 @@ def run(config: Config) -> int:
 
 
 def sample(
-    config: Config, *, given: Given | None = None, hand_over: "Callable[[Sequence[Group]], None]" = lambda groups: None, say: bool = True
-) -> int:
-    """`run`, of resolved options. `hand_over` is given the groups of each chunk. `say`: print how much was right."""
+    config: Config, *, given: Given | None = None, hand_over: "Callable[[Sequence[Group]], None]" = lambda groups: None, say: bool = True,
+    equip: Equip | None = None,
+) -> int:  # fmt: skip
+    """`run`, of resolved options. `hand_over` is given the groups of each chunk. `say`: print how much was right. `equip`: tools."""
     with interruptible(), ExitStack() as opened:
         with stage("checking the data and loading the model", "nothing was written yet"):
-            player, problems, folder = _prepare(config, opened, given)
+            player, problems, folder = _prepare(config, opened, given, equip)
         measured = _sample_all(config, player, problems, folder, hand_over)
     if say and any(problem.verifier != SAME for problem in problems):  # self-play asks what is the data's own text, and says so itself
         print(summary(measured))
@@ -255,7 +259,9 @@ def checked(
     return config, problems, chat, pool.verify_many
 
 
-def _prepare(config: Config, opened: ExitStack, given: Given | None) -> "tuple[Player, list[Problem], RunFolder]":
+def _prepare(
+    config: Config, opened: ExitStack, given: Given | None, equip: Equip | None = None
+) -> "tuple[Player, list[Problem], RunFolder]":
     """Everything is checked before the model is loaded, and the folder made when all of it works."""
     with watched("checking the options, the data and the rewards"):
         config, problems, chat, verify = checked(config, opened, given)
@@ -265,6 +271,7 @@ def _prepare(config: Config, opened: ExitStack, given: Given | None) -> "tuple[P
     policy = _load_policy(config)
     longest = max(len(chat.render(problem)) for problem in problems) + config.max_completion_length
     engine = make_engine(config, policy=policy, chat=chat, max_sequences=config.max_sequences, longest=longest)
+    engine = equip(engine, chat) if equip else engine
     opened.enter_context(closing(engine))
     folder = opened.enter_context(online.open_run(config, problems))
     for place in (folder.path, folder.rollouts.folder):

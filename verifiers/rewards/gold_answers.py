@@ -76,6 +76,8 @@ def gold_response(problem: Problem) -> str:
     if problem.verifier in CODE_VERIFIERS:
         program = _reference_program(problem)
         return fence(str(problem.meta.get("language") or "python"), program) if program.strip() else ""
+    if problem.verifier == "program_answer":
+        return fence("python", f"print({problem.answer!r})")
     return answer_as_response(problem.answer, problem.verifier)
 
 

@@ -163,3 +163,35 @@ def test_what_is_missing_is_one_line(model_folder: Path, data: Path, tmp_path: P
     assert "--completions-per-problem 1" in refused(capsys, words(model_folder, data, run, "--completions-per-problem", "2"))
     assert "no_such_reward" in refused(capsys, words(model_folder, data, run, "--rank-by", "no_such_reward"))
     assert not run.exists()
+
+
+def _asked(model: Path, data: Path, run: Path, *more: str) -> list[str]:
+    return [
+        *("eval", "--model", str(model), "--data", str(data), "--run", str(run), "--max-completion-length", "12", "--engine", "hf"),
+        *("--workers", "1", *more),
+    ]
+
+
+def test_each_way_of_reasoning_has_its_prompt_and_its_judge(model_folder: Path, data: Path, tmp_path: Path) -> None:
+    for way, said, judge in (("cot", "boxed", []), ("pot", "Python program", ["program_answer"]), ("tools", "its output follows", [])):
+        run = tmp_path / way
+        assert main(_asked(model_folder, data, run, "--reasoning", way, "--limit", "2")) == 0
+        options = json.loads((run / "samples" / "config.json").read_text())["options"]
+        assert said in options["system_prompt"]
+        assert options["reward"] == judge
+        assert evaluation(run)["options"]["reasoning"] == way
+    own = ("--reasoning", "pot", "--system-prompt", "Compute.", "--reward", "program_answer(seconds=1.0)", "--limit", "1")
+    assert main(_asked(model_folder, data, tmp_path / "own", *own)) == 0
+    options = json.loads((tmp_path / "own" / "samples" / "config.json").read_text())["options"]
+    assert (options["system_prompt"], options["reward"]) == ("Compute.", ["program_answer(seconds=1.0)"])
+
+
+def test_tools_run_while_an_evaluated_model_thinks(model_folder: Path, data: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    from rollout.engines.hf_engine import HFEngine
+    from rollout.tools.tool_use import ToolEngine
+
+    seen: list[str] = []
+    play = ToolEngine.play
+    monkeypatch.setattr(ToolEngine, "play", lambda self, *a, **k: seen.append(type(self.engine).__name__) or play(self, *a, **k))
+    assert main(_asked(model_folder, data, tmp_path / "run", "--reasoning", "tools", "--limit", "1")) == 0
+    assert seen == [HFEngine.__name__]
