@@ -67,6 +67,8 @@ class Config(sampling.Judged, sampling.ProblemData, sampling.StartingModel):
     """Folder of an earlier evaluation: paired tests on the problems that both have."""
     rank_by: str | None = None
     """A reward, such as reward_model(PLACE), that ranks the samples of a problem: best@k and weighted majority."""
+    lm_eval: Path | None = None
+    """Sample nothing: write the problems into this folder as a task of EleutherAI's lm-eval-harness, with these prompts and verifiers."""
     trained_on: Data = ()
     """Training data that the problems are looked for in (default: the files that the run of --model trained on); repeatable."""
 
@@ -84,6 +86,8 @@ def run(config: Config) -> int:
     equip = equipment(config)
     earlier = _earlier(config.against)
     sets = _problems(config)
+    if config.lm_eval is not None:
+        return _write_task(config, sets)
     every = list({problem.id: problem for problems in sets.values() for problem in problems}.values())
     files = training_files(run_of(config.model) if config.model else None, config.trained_on)
     with ExitStack() as opened:
@@ -122,6 +126,25 @@ def _problems(config: Config) -> "dict[str, list[Problem]]":
     }  # fmt: skip
     read = partial(load_problems, subset=config.subset, split=config.split or "test", **reading)
     return by_set(load_sets(named_places(config.data), read))
+
+
+def _write_task(config: Config, sets: "dict[str, list[Problem]]") -> int:
+    from recipes.evaluation.lm_eval_task import write_task
+    from recipes.setup.model_source import find_model
+    from recipes.setup.starting_point import chat_of
+
+    if config.completions_per_problem > 1 or config.temperature or config.reasoning == "tools" or config.rank_by or config.against:
+        raise InputError("--lm-eval is for one greedy response a problem, without tools, --rank-by or --against; leave those out")
+    if config.lm_eval is None or config.lm_eval.exists():
+        raise InputError(f"--lm-eval {config.lm_eval} is there already; give a folder that is not")
+    chat, _ = chat_of(config, find_model(config.model, gguf_file=config.gguf_file))
+    reward, most = tuple(config.reward), config.max_completion_length
+    names = write_task(config.lm_eval, sets, chat, reward=reward, max_tokens=most, deadline=config.deadline)
+    print(
+        f"lm_eval --model hf --model_args pretrained={config.model},dtype=float32 --include_path {config.lm_eval} --tasks {','.join(names)}"
+    )
+    tell_result({"folder": str(config.lm_eval), "tasks": names}, only_json=True)
+    return 0
 
 
 def _sampled(config: Config, problems: "list[Problem]", equip: Any) -> "list[Group]":
