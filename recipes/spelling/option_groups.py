@@ -30,7 +30,7 @@ _COMMON: dict[str, str] = {  # shown by --help
         steps epochs rounds lr tokens_per_micro_batch examples_per_step gradient_checkpointing policy_workers packing
     """,
     "evaluation": """
-        eval_data eval_every held_out against rank_by trained_on reference_scores
+        eval_data eval_every held_out reasoning lm_eval against rank_by trained_on reference_scores
     """,
     "run": """
         run overwrite resume seed checkpoint_every track config json

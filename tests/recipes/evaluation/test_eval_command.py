@@ -195,3 +195,38 @@ def test_tools_run_while_an_evaluated_model_thinks(model_folder: Path, data: Pat
     monkeypatch.setattr(ToolEngine, "play", lambda self, *a, **k: seen.append(type(self.engine).__name__) or play(self, *a, **k))
     assert main(_asked(model_folder, data, tmp_path / "run", "--reasoning", "tools", "--limit", "1")) == 0
     assert seen == [HFEngine.__name__]
+
+
+def test_the_harness_is_given_the_same_prompts_and_the_same_judge(model_folder: Path, data: Path, tmp_path: Path, capsys: Any) -> None:
+    import importlib.util
+
+    import yaml
+
+    from recipes.evaluation.lm_eval_task import process_results
+
+    class Loader(yaml.SafeLoader):
+        """As the harness's: `!function` names what is imported."""
+
+    Loader.add_constructor("!function", lambda loader, node: node.value)
+    task = tmp_path / "task"
+    assert main(words(model_folder, data, tmp_path / "eval", "--lm-eval", str(task))) == 0
+    assert f"--include_path {task} --tasks reckon_sums" in capsys.readouterr().out
+    assert not (tmp_path / "eval").exists(), "nothing was sampled"
+    read = yaml.load((task / "reckon_sums.yaml").read_text(), Loader)  # a SafeLoader with one more word
+    assert read["process_results"] == "reckon_judge.process_results"
+    assert read["generation_kwargs"]["max_gen_toks"] == 6
+    rows = [json.loads(line) for line in Path(read["dataset_kwargs"]["data_files"]["test"]).read_text().splitlines()]
+    assert main(words(model_folder, data, tmp_path / "eval")) == 0
+    own = stored(tmp_path / "eval")
+    assert len(rows) == len(own) == PROBLEMS
+    for row, mine in zip(rows, own, strict=True):
+        assert process_results(row, [mine["response"]]) == {"accuracy": float(mine["status"] == "right"), "no_verdict": 0.0}
+    spec = importlib.util.spec_from_file_location("reckon_judge", task / "reckon_judge.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.process_results is process_results
+    assert "there already" in refused(capsys, words(model_folder, data, tmp_path / "eval", "--lm-eval", str(task)))
+    sampled = ["--completions-per-problem", "2", "--temperature", "1"]
+    assert "one greedy response" in refused(capsys, words(model_folder, data, tmp_path / "eval", "--lm-eval", "other", *sampled))
