@@ -3,7 +3,7 @@
     reckon eval --model M --data test.jsonl --lm-eval task
     lm_eval --model hf --model_args pretrained=M,dtype=float32 --include_path task --tasks reckon_test
 
-A folder of one task a set: `reckon_NAME.yaml`, its problems with prompts as text, and `reckon_judge.py`, which needs Reckon installed where
+A folder of one task a set: `reckon_NAME.yaml`, its problems with prompts as text, and a module `reckon_judge`, which needs Reckon installed where
 the harness runs. Sampling is greedy there; what a text is judged by is the same code in the same worker processes.
 """
 
@@ -22,9 +22,8 @@ from verifiers.worker_pool.verifier_pool import VerifierPool
 if TYPE_CHECKING:
     from rollout.chat import Chat
 
-JUDGE = (
-    '"""Judges what was sampled as `reckon eval` does."""\n\nfrom recipes.evaluation.lm_eval_task import process_results  # noqa: F401\n'
-)
+MODULE = "reckon_judge"
+JUDGE = "# Judges what was sampled as `reckon eval` does.\nfrom recipes.evaluation.lm_eval_task import process_results\n"
 
 
 def write_task(
@@ -37,7 +36,7 @@ def write_task(
     names = []
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        (temporary / "reckon_judge.py").write_text(JUDGE, encoding="utf-8")
+        (temporary / f"{MODULE}.py").write_text(JUDGE, encoding="utf-8")
         for name, problems in sets.items():
             names.append(f"reckon_{name.replace('-', '_')}")
             rows = [_row(problem, chat) | judging for problem in problems]
@@ -46,9 +45,7 @@ def write_task(
             stops = [chat.decode_all([token]) for token in chat.stop_ids]
             task = _task(names[-1], folder.resolve() / f"{names[-1]}.jsonl", stops, max_tokens)
             plain = yaml.safe_dump(task, sort_keys=False, allow_unicode=True)
-            (temporary / f"{names[-1]}.yaml").write_text(
-                plain + "process_results: !function reckon_judge.process_results\n", encoding="utf-8"
-            )
+            (temporary / f"{names[-1]}.yaml").write_text(plain + f"process_results: !function {MODULE}.process_results\n", encoding="utf-8")
     return names
 
 
@@ -62,7 +59,7 @@ def _task(name: str, rows: Path, stops: list[str], max_tokens: int) -> dict[str,
         "doc_to_text": "{{prompt}}",
         "doc_to_target": "{{answer}}",
         "generation_kwargs": {"until": stops, "max_gen_toks": max_tokens, "do_sample": False},
-        "metric_list": [{"metric": name, "aggregation": "mean", "higher_is_better": True} for name in ("accuracy", "no_verdict")],
+        "metric_list": [{"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in ("accuracy", "no_verdict")],
         "metadata": {"version": 1.0},
     }
 

@@ -202,7 +202,7 @@ def test_the_harness_is_given_the_same_prompts_and_the_same_judge(model_folder: 
 
     import yaml
 
-    from recipes.evaluation.lm_eval_task import process_results
+    from recipes.evaluation.lm_eval_task import MODULE, process_results
 
     class Loader(yaml.SafeLoader):
         """As the harness's: `!function` names what is imported."""
@@ -221,7 +221,7 @@ def test_the_harness_is_given_the_same_prompts_and_the_same_judge(model_folder: 
     assert len(rows) == len(own) == PROBLEMS
     for row, mine in zip(rows, own, strict=True):
         assert process_results(row, [mine["response"]]) == {"accuracy": float(mine["status"] == "right"), "no_verdict": 0.0}
-    spec = importlib.util.spec_from_file_location("reckon_judge", task / "reckon_judge.py")
+    spec = importlib.util.spec_from_file_location(MODULE, task / f"{MODULE}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
