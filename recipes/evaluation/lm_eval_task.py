@@ -3,8 +3,8 @@
     reckon eval --model M --data test.jsonl --lm-eval task
     lm_eval --model hf --model_args pretrained=M,dtype=float32 --include_path task --tasks reckon_test
 
-A folder of one task a set: `reckon_NAME.yaml`, its problems with prompts as text, and a module `reckon_judge`, which needs Reckon installed where
-the harness runs. Sampling is greedy there; what a text is judged by is the same code in the same worker processes.
+A folder of one task a set: `reckon_NAME.yaml`, its problems with prompts as text, and a module `reckon_judge`, which needs Reckon
+installed where the harness runs. Sampling is greedy there; what a text is judged by is the same code in the same worker processes.
 """
 
 import json
