@@ -60,7 +60,8 @@ _RARE: dict[str, str] = {  # shown by --help-all as well
         problems_per_chunk tool_seconds tool_output tools_at_once openenv_action
     """,
     "optimisation": """
-        updates_per_rollout epochs_per_rollout layout tensor_parallel warmup schedule weight_decay adam_beta1 adam_beta2 adam_eps max_grad_norm warm_start
+        updates_per_rollout epochs_per_rollout layout tensor_parallel warmup schedule weight_decay adam_beta1 adam_beta2 adam_eps
+        max_grad_norm warm_start
     """,
     "evaluation": """
         eval
