@@ -87,7 +87,7 @@ class Engine(Protocol):
     """Anything with these five methods; checked as a whole by the contract test, and by name at run time."""
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_group: OnGroup | None = None) -> list[list[Completion]]:
-        """`sampling.completions` completions for each prompt (token ids, not empty), in order: [P][G].
+        """`sampling.completions` completions for each prompt (token ids, not empty), in order: P lists of G.
 
         `on_group` hears of each prompt once, in any order, in the caller's thread and before this returns, so that scoring
         can begin while others are sampled.
