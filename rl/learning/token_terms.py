@@ -113,8 +113,8 @@ class TokenTerms:
         if wanted.intersection(_OF_HEAD):
             read = _Reader(batch.temperature, None if "entropy" not in wanted else "entropy" in terms)
             tops = (batch.column("teacher_top")[batch.mask],) if "top_logp" in wanted else ()
-            if self.chunked and not tops and type(self.head) in (nn.Linear, QuickLinear):
-                of_head = chosen_terms(states[source], self.head.weight, self.head.bias, targets, self._rule(read))
+            if self.chunked and type(self.head) in (nn.Linear, QuickLinear):
+                of_head = chosen_terms(states[source], self.head.weight, self.head.bias, targets, self._rule(read), *tops)
             elif self.chunked:
                 of_head = self._by_chunks(read, states[source], targets, *tops)
             else:
