@@ -51,7 +51,13 @@ def objectives() -> Mapping[str, Any]:
 
     of = {name: named(name, max_completion_length=24).objective for name in ("grpo", "ppo")}
     distilled = top_k(k=TOP).objective
-    return {"grpo": of["grpo"], "ppo": with_value(of["ppo"], coef=0.5), "sft": sft(), "dpo": preference("sigmoid"), "distillation": distilled}
+    return {
+        "grpo": of["grpo"],
+        "ppo": with_value(of["ppo"], coef=0.5),
+        "sft": sft(),
+        "dpo": preference("sigmoid"),
+        "distillation": distilled,
+    }
 
 
 def small_model(kind: str) -> Any:

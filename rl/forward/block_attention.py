@@ -74,6 +74,12 @@ class Blocks:
     masks: dict[tuple[int, int | None], Tensor] = field(default_factory=dict)
     """Made once for all layers."""
 
+    def to(self, device: torch.device) -> "Blocks":
+        blocks = (
+            Block(**{n: x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for n, x in vars(b).items()}) for b in self.blocks
+        )
+        return Blocks(tuple(blocks), self.order.to(device, non_blocking=True))
+
     def mask(self, number: int, window: int | None) -> Tensor | None:
         """None: the triangle."""
         block = self.blocks[number]
@@ -86,17 +92,16 @@ class Blocks:
         return self.masks[number, window]
 
 
-def blocks_of(stretches: Sequence[Stretch], tokens: int, device: torch.device) -> Blocks:
-    """Like ones together, so that little of a block is padding. The stretches cover the row's tokens, each once."""
+def blocks_of(stretches: Sequence[Stretch], tokens: int) -> Blocks:
+    """Like ones together, so that little of a block is padding. The stretches cover the row's tokens, each once. On the CPU."""
     order, found, laid = torch.empty(tokens, dtype=torch.long), list[Block](), 0
     for part in _alike(stretches):
-        block = _block(part)
-        found.append(Block(*(x.to(device) if isinstance(x, Tensor) else x for x in block)))
-        width = block[0].shape[1]
+        found.append(_block(part))
+        width = found[-1].queries.shape[1]
         for row, stretch in enumerate(part):
             order[stretch.start : stretch.start + stretch.length] = torch.arange(stretch.length) + laid + row * width
         laid += len(part) * width
-    return Blocks(tuple(found), order.to(device))
+    return Blocks(tuple(found), order)
 
 
 def _alike(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
@@ -121,7 +126,7 @@ def _size_class(length: int) -> int:
     return 1 + int(math.log(length) / math.log(1.2)) if length else 0
 
 
-def _block(part: Sequence[Stretch]) -> tuple[Tensor, Tensor, Tensor, Tensor, bool]:
+def _block(part: Sequence[Stretch]) -> Block:
     start, length, prefix_start, prefix = (torch.tensor(column)[:, None] for column in zip(*part, strict=True))
     at, before = torch.arange(int(length.max()))[None], torch.arange(int(prefix.max()))[None]
     real, shared = at < length, before < prefix
@@ -129,7 +134,7 @@ def _block(part: Sequence[Stretch]) -> tuple[Tensor, Tensor, Tensor, Tensor, boo
     keys = torch.cat([torch.where(shared, prefix_start + before, start), queries], 1)
     places = prefix + at
     key_places = torch.cat([torch.where(shared, before, -1), torch.where(real, places, -1)], 1)
-    return queries, keys, torch.where(real, places, prefix), key_places, not bool(prefix.any())
+    return Block(queries, keys, torch.where(real, places, prefix), key_places, causal=not bool(prefix.any()))
 
 
 def _attend(

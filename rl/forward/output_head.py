@@ -69,7 +69,7 @@ class _Top:
     ids: Tensor
     weights: Tensor
     others: Tensor
-    """[c], of all other ids: summed over them, since a difference would be rounding where it is small. Never 0, so that it has a logarithm."""
+    """[c], of all other ids: summed over them, since a difference would be rounding where it is small. Never 0: it has a logarithm."""
     logp: Tensor
 
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from rl.forward.block_attention import Stretch, blocks_of
+from rl.forward.block_attention import Blocks, Stretch, blocks_of
 from rl.objectives.batch import Batch, families
 
 LayoutName = Literal["padded", "packed", "shared"]
@@ -24,11 +24,16 @@ class Layout:
     """Of one micro-batch."""
 
     inputs: Mapping[str, Any]
-    """What the model is called with."""
+    """What the model is called with: tensors, and the blocks of its attention."""
     source: Int[Tensor, "N"]
     """Into the hidden states with their first two axes as one. Of a sequence's first token: anything, it never trains."""
     own: Int[Tensor, "N"]
     """The same, of the state that has read token n."""
+
+    def to(self, device: torch.device) -> "Layout":
+        """A layout is made where the batch is, best on the CPU: its shapes must be known, and a device would be waited for."""
+        inputs = {name: x.to(device) if isinstance(x, Blocks) else x.to(device, non_blocking=True) for name, x in self.inputs.items()}
+        return Layout(inputs, self.source, self.own)
 
 
 def padded(batch: Batch) -> Layout:
@@ -76,7 +81,7 @@ def shared(batch: Batch) -> Layout:
     inputs = {
         "input_ids": tokens[None], "position_ids": places[None],
         "attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device),  # so that transformers makes none of its own
-        "blocks": blocks_of(stretches, laid, device),
+        "blocks": blocks_of(stretches, laid).to(device),
     }  # fmt: skip
     return Layout(inputs, torch.where(batch.position > 0, own.roll(1), own), own)
 

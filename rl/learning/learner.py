@@ -160,10 +160,10 @@ class Learner:
         ids = torch.zeros(len(batch.tokens), count, dtype=torch.long)
         values = torch.zeros(len(batch.tokens), count + 1, dtype=self._dtype)
         for rows, counts in self._turns(batch, self._plan_of_look(batch)):
-            given, places = batch.take(rows).to(self.device), batch.places(rows)
             with torch.no_grad():
-                found = self._within(partial(self.token_terms.top, given, count, layout=self.layout, below=below))
+                found = self._within(partial(self.token_terms.top, batch.take(rows), count, layout=self.layout, below=below))
             if counts:
+                places = batch.places(rows)
                 ids[places], values[places] = (each.cpu() for each in found)
         return self._joined(ids), self._joined(values)
 
@@ -179,7 +179,7 @@ class Learner:
         found = {name: torch.zeros(len(batch.tokens), dtype=self._dtype) for name in terms}
         with torch.no_grad():
             for rows, counts in self._turns(batch, plan):
-                seen = self._forward(batch.take(rows).to(self.device), watches=terms)
+                seen = self._forward(batch.take(rows), watches=terms)
                 places = batch.places(rows)
                 for name in terms if counts else ():
                     found[name][places] = seen[name].cpu()
@@ -234,6 +234,7 @@ class Learner:
             loss.backward()
             if progress:
                 progress.finished(len(rows))
+        stats.settle()
         if plan:
             with uninterrupted():
                 self._step(stats, lr)
@@ -245,6 +246,7 @@ class Learner:
         with torch.no_grad():
             for _ in self._losses(batch, objective, self._plan(batch, objective), stats):
                 pass
+        stats.settle()
         return stats
 
     def _losses(
@@ -257,8 +259,8 @@ class Learner:
         for rows, counts in self._turns(batch, plan):
             noted = stats if counts else UpdateStats(lr=0.0, measured=dict(stats.measured))
             own = weight_of(weight, batch, rows, objective)
-            loss = self._loss(batch.take(rows).to(self.device), own if counts else torch.zeros_like(own), objective, noted)
-            noted.loss += loss.item()
+            loss = self._loss(batch.take(rows), own if counts else torch.zeros_like(own), objective, noted)
+            noted.add_loss(loss)
             yield rows, loss
         self._add_up(stats)
 
@@ -277,9 +279,11 @@ class Learner:
         return micro_batches(batch.lengths, rows, tokens, rows_per_unit=rows_per_unit, packed=self.layout == "packed")
 
     def _loss(self, part: Batch, weight: Tensor, objective: Objective, stats: UpdateStats) -> Float[Tensor, ""]:
+        """`part` may still be on the CPU: where it goes in the model's tensors is worked out there, without waiting for a device."""
         terms = self._forward(part, terms=objective.terms, watches=objective.watches)
+        part = part.to(self.device)
         loss = objective.loss(terms, part)
-        weight = weight.to(self.device)
+        weight = weight.to(self.device, non_blocking=True)
         if loss.shape != weight.shape:
             raise ValueError(f"the objective's loss has the shape {tuple(loss.shape)} and its weight {tuple(weight.shape)}")
         stats.add(part, objective, {name: value.detach() for name, value in terms.items()})

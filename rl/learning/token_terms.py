@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from rl.forward.output_head import HeadRule, chosen_terms
-from rl.learning.layout import LAYOUTS, LayoutName
+from rl.learning.layout import LAYOUTS, Layout, LayoutName
 from rl.objectives.batch import Batch, lay_out
 from rl.objectives.objective import Terms
 from rollout.modules.linear_products import QuickLinear
@@ -101,8 +101,7 @@ class TokenTerms:
         `value_apart`, the same without a gradient into the model; `score`, of the text with token n. Raises ValueError where there is none.
         """
         wanted = {*terms, *watches}
-        laid = LAYOUTS[layout](batch)
-        source, targets = laid.source[batch.mask], batch.tokens[batch.mask]
+        laid, places, source, targets = self._laid(batch, layout)
         found: dict[str, Tensor] = {}
         if self.chunked:
             states = self.backbone(**laid.inputs, use_cache=False).last_hidden_state.flatten(0, 1)
@@ -112,7 +111,7 @@ class TokenTerms:
             states = whole.hidden_states[-1].flatten(0, 1) if deep else None
         if wanted.intersection(_OF_HEAD):
             read = _Reader(batch.temperature, None if "entropy" not in wanted else "entropy" in terms)
-            tops = (batch.column("teacher_top")[batch.mask],) if "top_logp" in wanted else ()
+            tops = (self._here(batch.column("teacher_top")[batch.mask]),) if "top_logp" in wanted else ()
             if self.chunked and type(self.head) in (nn.Linear, QuickLinear):
                 of_head = chosen_terms(states[source], self.head.weight, self.head.bias, targets, self._rule(read), *tops)
             elif self.chunked:
@@ -122,8 +121,20 @@ class TokenTerms:
             found = dict(zip([name for name in _OF_HEAD if name == "logp" or name in wanted], of_head, strict=True))
         for name in wanted.intersection(_OF_VALUE_HEAD):
             with torch.set_grad_enabled(name in terms and torch.is_grad_enabled()):
-                found[name] = self._by_value_head(states[laid.own[batch.mask] if name == "score" else source], apart=name == "value_apart")
-        return {name: _over_all(value, batch.mask) for name, value in found.items()}
+                where = self._here(laid.own[batch.mask]) if name == "score" else source
+                found[name] = self._by_value_head(states[where], apart=name == "value_apart")
+        return {name: _over_all(value, places, len(batch.mask)) for name, value in found.items()}
+
+    def _laid(self, batch: Batch, layout: LayoutName) -> tuple[Layout, Tensor, Tensor, Tensor]:
+        """(layout, where the masked tokens are, where the states that predict them lie, those tokens), on the model's device.
+
+        Found where the batch is: on the CPU nothing is waited for.
+        """
+        laid, places = LAYOUTS[layout](batch), batch.mask.nonzero().squeeze(1)
+        return laid.to(self._device), *(self._here(each) for each in (places, laid.source[places], batch.tokens[places]))
+
+    def _here(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self._device, non_blocking=self._device.type == "cuda")
 
     def top(
         self, batch: Batch, count: int, *, layout: LayoutName = "padded", below: int | None = None
@@ -132,8 +143,7 @@ class TokenTerms:
 
         0 where the batch's mask is False; without gradient. `below`: ids from it on are among the others (another model may not have them).
         """
-        laid = LAYOUTS[layout](batch)
-        source = laid.source[batch.mask]
+        laid, places, source, _ = self._laid(batch, layout)
 
         def read(logits: Tensor) -> tuple[Tensor, ...]:
             every = torch.log_softmax(logits / batch.temperature, dim=-1)
@@ -145,7 +155,7 @@ class TokenTerms:
                 found = self._by_chunks(read, self.backbone(**laid.inputs, use_cache=False).last_hidden_state.flatten(0, 1)[source])
             else:
                 found = read(_at_least_float32(self.model(**laid.inputs, use_cache=False).logits.flatten(0, 1)[source]))
-        ids, values = (_over_all(each, batch.mask) for each in found)
+        ids, values = (_over_all(each, places, len(batch.mask)) for each in found)
         return ids, values
 
     @property
@@ -183,10 +193,9 @@ def _at_least_float32(logits: Tensor) -> Tensor:
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
-def _over_all(value: Tensor, mask: Bool[Tensor, "N"]) -> Tensor:
+def _over_all(value: Tensor, places: Int[Tensor, "M"], tokens: int) -> Tensor:
     """Of the masked tokens to all: 0 elsewhere."""
-    shape = (len(mask), *value.shape[1:])
-    return value.new_zeros(shape).masked_scatter(mask.reshape(-1, *[1] * (value.dim() - 1)).expand(shape), value)
+    return value.new_zeros(tokens, *value.shape[1:]).index_copy(0, places, value)
 
 
 def _others(every: Float[Tensor, "M V"], ids: Int[Tensor, "M K"]) -> Float[Tensor, "M"]:

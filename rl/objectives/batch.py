@@ -74,8 +74,9 @@ class Batch:
         return replace(self, columns={**self.columns, **columns})
 
     def to(self, device: torch.device) -> "Batch":
-        moved = {name: getattr(self, name).to(device) for name in ("tokens", "row", "mask", "prompt_length", "group")}
-        return replace(self, **moved, columns={name: x.to(device) for name, x in self.columns.items()})
+        ahead = device.type == "cuda"  # what waits for nothing on the way to a device would be read too early on the way back
+        moved = {name: getattr(self, name).to(device, non_blocking=ahead) for name in ("tokens", "row", "mask", "prompt_length", "group")}
+        return replace(self, **moved, columns={name: x.to(device, non_blocking=ahead) for name, x in self.columns.items()})
 
     def column(self, name: str) -> Tensor:
         """Raises ValueError for a column that nobody scored: a term that was asked for would silently be left out."""
@@ -156,22 +157,32 @@ def micro_batches(
 ) -> list[Int[Tensor, "..."]]:
     """`rows` in parts of at most so many tokens, longest first; a longer single unit is a part of its own.
 
-    Tokens are counted as the layout makes them: padding included, or the sequences' own where they are `packed`. Units of
-    `rows_per_unit` neighbouring rows stay whole and in their order.
+    Tokens are counted as the layout makes them: padding included, where neighbours in length stand together; or the sequences' own where
+    they are `packed`, where short ones fill what long ones leave. Units of `rows_per_unit` neighbouring rows stay whole and in their order.
     """
-    units = rows.reshape(-1, rows_per_unit).tolist()
-    widths = [max(int(lengths[row]) for row in unit) for unit in units]
-    sizes = [sum(int(lengths[row]) for row in unit) for unit in units]
+    units, of = rows.reshape(-1, rows_per_unit).tolist(), lengths.tolist()
+    if packed:
+        return _filled([(sum(of[row] for row in unit), unit) for unit in units], tokens_per_micro_batch)
+    widths = [max(of[row] for row in unit) for unit in units]
     parts: list[list[int]] = []
-    width = filled = 0
+    width = 0
     for n in sorted(range(len(units)), key=lambda n: (-widths[n], units[n])):
-        cost = filled + sizes[n] if packed else (len(parts[-1]) + rows_per_unit) * width if parts else 0
-        if not parts or cost > tokens_per_micro_batch:
+        if not parts or (len(parts[-1]) + rows_per_unit) * width > tokens_per_micro_batch:
             parts.append([])
-            width, filled = widths[n], 0
+            width = widths[n]
         parts[-1] += units[n]
-        filled += sizes[n]
     return [torch.tensor(part) for part in parts]
+
+
+def _filled(pieces: Sequence[tuple[int, list[int]]], room: int) -> list[Int[Tensor, "..."]]:
+    """(tokens, rows) in parts: the largest first, each in the first part that has room."""
+    parts: list[tuple[int, list[int]]] = []
+    for cost, rows in sorted(pieces, key=lambda piece: (-piece[0], piece[1])):
+        place = next((n for n, (filled, _) in enumerate(parts) if filled + cost <= room), len(parts))
+        if place == len(parts):
+            parts.append((0, []))
+        parts[place] = (parts[place][0] + cost, parts[place][1] + rows)
+    return [torch.tensor(part) for _, part in parts]
 
 
 def shared_micro_batches(
@@ -195,10 +206,4 @@ def shared_micro_batches(
             own[-1] = (own[-1][0] + rest, own[-1][1] + unit)
         else:
             own.append((prompt + rest, unit))
-    parts: list[tuple[int, list[int]]] = []
-    for cost, unit in sorted((piece for own in pieces.values() for piece in own), key=lambda piece: (-piece[0], piece[1])):
-        place = next((n for n, (filled, _) in enumerate(parts) if filled + cost <= tokens_per_micro_batch), len(parts))
-        if place == len(parts):
-            parts.append((0, []))
-        parts[place] = (parts[place][0] + cost, parts[place][1] + unit)
-    return [torch.tensor(part) for _, part in parts]
+    return _filled([piece for own in pieces.values() for piece in own], tokens_per_micro_batch)

@@ -71,9 +71,7 @@ def test_many_ids_at_each_place_and_all_others_have_the_gradient_of_whole_logits
             torch.testing.assert_close(one, other, atol=1e-12, rtol=1e-12)
         wanted = [x for x in (hidden, weight, bias) if x.requires_grad]
         mine, theirs = (
-            torch.autograd.grad(
-                sum((one_token[n] * each[n]).sum() for n in range(2 if entropy else 1)) + (of_top * each[-1]).sum(), wanted
-            )
+            torch.autograd.grad(sum((one_token[n] * each[n]).sum() for n in range(2 if entropy else 1)) + (of_top * each[-1]).sum(), wanted)
             for each in (found, expected)
         )
         for one, other in zip(mine, theirs, strict=True):

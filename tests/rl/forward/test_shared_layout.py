@@ -11,7 +11,7 @@ from rl.forward.block_attention import Stretch, blocks_of
 from rl.learning.adapters import Lora
 from rl.learning.layout import shared
 from rl.learning.learner import Learner, ValueHead
-from rl.objectives.batch import Batch, lay_out, shared_micro_batches
+from rl.objectives.batch import Batch, lay_out, micro_batches, shared_micro_batches
 from tests.rl.double_precision import doubled
 
 SMALL: dict[str, Any] = {
@@ -112,12 +112,35 @@ def test_attention_is_padded_little_and_in_few_blocks() -> None:
         for length in (4.8 + torch.randn(8, generator=random)).exp().clamp(2, 2048).int().tolist():
             stretches.append(Stretch(laid, length, start, prompt))
             laid += length
-    blocks = blocks_of(stretches, laid, torch.device("cpu"))
+    blocks = blocks_of(stretches, laid)
     area = sum(block.queries.numel() * block.keys.shape[1] for block in blocks.blocks)
     assert area < 1.3 * sum(stretch.area for stretch in stretches)
     assert len(blocks.blocks) < 80 < len(stretches) // 3
     widest = max(len(block.queries) * block.queries.shape[1] * block.keys.shape[1] for block in blocks.blocks)
     assert widest <= 2**26
+
+
+@pytest.mark.parametrize("layout", ["shared", "packed"])
+def test_less_than_three_hundredths_of_the_budget_are_left_free(layout: str) -> None:
+    """In all micro-batches but the emptiest, of 512 sequences as above. Where groups stay whole, budgets hold a few of them."""
+    random = torch.Generator().manual_seed(0)
+    lengths = (4.8 + torch.randn(512, generator=random)).exp().clamp(2, 2048).long()
+    prompts = torch.randint(50, 257, (64,), generator=random).repeat_interleave(8)
+    whole, group, rows = prompts + lengths, torch.arange(512) // 8, torch.arange(512)
+    row = rows.repeat_interleave(whole)
+    batch = Batch(group[row] + 2, row, torch.ones(len(row), dtype=torch.bool), prompts, group)
+    for budget in (8192, 16_384) if layout == "shared" else (2304, 4096, 16_384):
+        if layout == "shared":
+            parts = shared_micro_batches(batch, rows, budget)
+            assert sum(len(group[part].unique()) for part in parts) == 64, "no prompt is computed twice"
+            laid = [int(lengths[part].sum() + prompts[part[group[part].diff(prepend=torch.tensor([-1])) != 0]].sum()) for part in parts]
+        else:
+            parts = micro_batches(whole, rows, budget, packed=True)
+            laid = [int(whole[part].sum()) for part in parts]
+        assert torch.equal(torch.cat(parts).sort().values, rows)
+        assert max(laid) <= budget
+        fullest = sorted(laid)[1:]
+        assert sum(fullest) > 0.97 * budget * len(fullest)
 
 
 def test_a_model_that_takes_no_blocks_is_told_apart(make_llama: Callable[..., Any], one_thread: None) -> None:

@@ -304,7 +304,7 @@ def test_entropy_by_hand(peak, expected):
     head.bias.data = peak * (torch.arange(VOCABULARY) == 3)
     score = TokenTerms.__new__(TokenTerms)
     score.backbone = lambda input_ids, **_: SimpleNamespace(last_hidden_state=torch.ones(*input_ids.shape, 2))
-    score.head, score.softcap, score.scale, score.chunked = head, None, 1.0, True
+    score.model, score.head, score.softcap, score.scale, score.chunked = head, head, None, 1.0, True
     found = score(lay_out([[3, 3, 3]], [[False, True, True]], [1]), watches=("entropy",))
     assert found["entropy"].tolist() == [0.0, pytest.approx(expected, abs=1e-6), pytest.approx(expected, abs=1e-6)]
     assert found["logp"].tolist() == [0.0, pytest.approx(-expected, abs=1e-6), pytest.approx(-expected, abs=1e-6)]
