@@ -5,6 +5,7 @@ template (as one user turn, after the system prompt), and is encoded as it stand
 """
 
 import re
+from array import array
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from itertools import groupby
@@ -19,6 +20,7 @@ from verifiers.input_error import InputError, did_you_mean, first_line, missing_
 from verifiers.problem import Message, Problem
 
 _TAIL = 32  # tokens at the end of a prompt, in which "<think>" is looked for
+_MOST_RENDERED = 2**15
 _TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|eot|>", "<turn|>", "<|return|>", "<|END_OF_TURN_TOKEN|>")
 _OURS = ("messages", "add_generation_prompt", "continue_final_message", "tokenize", "return_dict")  # given by us, or not a template's
 
@@ -53,6 +55,8 @@ class Chat:
         self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         self._vetted = False
         """Whether the template is known to end."""
+        self._rendered: dict[int, tuple[Problem, array[int]]] = {}
+        """By the problem's address: a run asks for a prompt when it is checked, when room is made for it and in every epoch."""
         self._piece_lengths: dict[int, int] = {}
         """Characters of each token that was asked for, decoded by itself."""
 
@@ -144,6 +148,16 @@ class Chat:
 
     def render(self, problem: Problem) -> list[int]:
         """Token ids of the prompt, up to where the policy begins. The answer is never part of it."""
+        known = self._rendered.get(id(problem))
+        if known and known[0] is problem:
+            return list(known[1])
+        tokens = self._tokens_of(problem)
+        if len(self._rendered) >= _MOST_RENDERED:
+            self._rendered.clear()
+        self._rendered[id(problem)] = (problem, array("q", tokens))
+        return tokens
+
+    def _tokens_of(self, problem: Problem) -> list[int]:
         if self.has_template:
             if not self._vetted:
                 self.vet([problem])

@@ -37,6 +37,21 @@ def rendered(chat, prompt, answer="42"):
     return chat.tokenizer.decode(chat.render(make_problem(prompt, answer)))
 
 
+def test_a_prompt_is_rendered_once_however_often_it_is_asked_for(monkeypatch):
+    chat, asked = Chat(make_chat_tokenizer()), []
+    own = chat.write_turns
+    monkeypatch.setattr(chat, "write_turns", lambda *turns, **how: asked.append(turns) or own(*turns, **how))
+    problem, other = (make_problem(text, "42") for text in ("6*7=", "7*6="))
+    chat.vet([problem])
+    asked.clear()
+    first = chat.render(problem)
+    first.append(3)  # what is given out is the caller's own
+    assert [chat.render(problem), chat.render(other), chat.render(problem)] == [first[:-1], chat.render(other), first[:-1]]
+    assert len(asked) == 2
+    alike = make_problem("6*7=", "42")
+    assert chat.render(alike) == first[:-1]
+
+
 def test_a_string_becomes_one_user_turn():
     assert rendered(Chat(make_chat_tokenizer()), "6*7=?") == "<|im_start|>user\n6*7=?<|im_end|>\n<|im_start|>assistant\n"
 
