@@ -24,7 +24,7 @@ class Layout:
     """Of one micro-batch."""
 
     inputs: Mapping[str, Any]
-    """What the model is called with: tensors, and the blocks of its attention."""
+    """What the model is called with: tensors, the blocks of its attention, numbers."""
     source: Int[Tensor, "N"]
     """Into the hidden states with their first two axes as one. Of a sequence's first token: anything, it never trains."""
     own: Int[Tensor, "N"]
@@ -32,8 +32,11 @@ class Layout:
 
     def to(self, device: torch.device) -> "Layout":
         """A layout is made where the batch is, best on the CPU: its shapes must be known, and a device would be waited for."""
-        inputs = {name: x.to(device) if isinstance(x, Blocks) else x.to(device, non_blocking=True) for name, x in self.inputs.items()}
-        return Layout(inputs, self.source, self.own)
+
+        def moved(x: Any) -> Any:
+            return x.to(device) if isinstance(x, Blocks) else x.to(device, non_blocking=True) if isinstance(x, Tensor) else x
+
+        return Layout({name: moved(x) for name, x in self.inputs.items()}, self.source, self.own)
 
 
 def padded(batch: Batch) -> Layout:
@@ -54,6 +57,14 @@ def packed(batch: Batch) -> Layout:
     """
     own = torch.arange(len(batch.tokens), device=batch.tokens.device)
     return Layout({"input_ids": batch.tokens[None], "position_ids": batch.position[None]}, (own - 1).clamp(min=0), own)
+
+
+def variable_lengths(batch: Batch) -> Mapping[str, Any]:
+    """What flash attention is told of a packed row besides: where sequences end. Left to find out, it would wait for the device in every
+    layer of a model (transformers' `FlashAttentionKwargs`; other attention takes no notice)."""
+    ends = torch.cat([batch.lengths.new_zeros(1), batch.lengths.cumsum(0)]).int()
+    longest = int(batch.lengths.max())
+    return {"cu_seq_lens_q": ends, "cu_seq_lens_k": ends, "max_length_q": longest, "max_length_k": longest}
 
 
 def shared(batch: Batch) -> Layout:

@@ -121,7 +121,7 @@ class Learner:
         """Of itself packed is only where attention takes sequences of several lengths (flash): elsewhere its mask is N x N."""
         if wanted != "auto":
             return wanted if self.token_terms.allows(wanted) else "padded"
-        least: LayoutName = "packed" if "flash" in str(getattr(self.model.config, "_attn_implementation", "")) else "shared"
+        least: LayoutName = "packed" if self.token_terms.flash else "shared"
         return least if self.token_terms.allows(least) else "padded"
 
     def beside(self, value_head: "ValueHead") -> "Learner":

@@ -7,7 +7,7 @@ the model's own logits once; the few that this file cannot reproduce fall back t
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from rl.forward.output_head import HeadRule, chosen_terms
-from rl.learning.layout import LAYOUTS, Layout, LayoutName
+from rl.learning.layout import LAYOUTS, Layout, LayoutName, variable_lengths
 from rl.objectives.batch import Batch, lay_out
 from rl.objectives.objective import Terms
 from rollout.modules.linear_products import QuickLinear
@@ -55,6 +55,11 @@ class TokenTerms:
             theirs = _at_least_float32(self.model(input_ids=tokens, use_cache=False).logits)
         self.model.train(was_training)
         return own.shape == theirs.shape and torch.allclose(own, theirs, atol=_CLOSE, rtol=_CLOSE)
+
+    @property
+    def flash(self) -> bool:
+        """Whether attention takes sequences of several lengths as such."""
+        return "flash" in str(getattr(self.model.config, "_attn_implementation", ""))
 
     @property
     def _device(self) -> torch.device:
@@ -131,6 +136,8 @@ class TokenTerms:
         Found where the batch is: on the CPU nothing is waited for.
         """
         laid, places = LAYOUTS[layout](batch), batch.mask.nonzero().squeeze(1)
+        if layout == "packed" and self.flash:
+            laid = replace(laid, inputs={**laid.inputs, **variable_lengths(batch)})
         return laid.to(self._device), *(self._here(each) for each in (places, laid.source[places], batch.tokens[places]))
 
     def _here(self, tensor: Tensor) -> Tensor:
