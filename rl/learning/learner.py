@@ -234,7 +234,6 @@ class Learner:
             loss.backward()
             if progress:
                 progress.finished(len(rows))
-        stats.settle()
         if plan:
             with uninterrupted():
                 self._step(stats, lr)
@@ -246,7 +245,6 @@ class Learner:
         with torch.no_grad():
             for _ in self._losses(batch, objective, self._plan(batch, objective), stats):
                 pass
-        stats.settle()
         return stats
 
     def _losses(
@@ -262,6 +260,7 @@ class Learner:
             loss = self._loss(batch.take(rows), own if counts else torch.zeros_like(own), objective, noted)
             noted.add_loss(loss)
             yield rows, loss
+        stats.settle()
         self._add_up(stats)
 
     def _plan(self, batch: Batch, objective: Objective) -> list[Int[Tensor, "..."]]:
