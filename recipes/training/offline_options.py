@@ -113,6 +113,12 @@ class Updates:
 class OfflineOptions(Updates, WrittenData):
     """All of it, and the life of a run."""
 
+    policy_workers: int = 0
+    """Cut the model over so many processes of this machine (FSDP2), one a GPU where there are any. 0: it is in this process. A memory
+    setting."""
+    tensor_parallel: int = 1
+    """Of the policy workers, so many neighbours compute each layer together, by the model's own plan: a divisor of their number and of
+    the attention heads. Changes nothing but rounding."""
     seed: int = 0
     """All randomness is a function of it."""
     eval_every: int = 0

@@ -11,9 +11,12 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
+from recipes.actors.policies import check_workers, cut_policy, rank_maker
+from recipes.actors.ranks import served
 from recipes.setup.model_source import MERGED, ModelSource
 from recipes.setup.online import check_place, say_layout, service_of
 from recipes.setup.options import optimizer_of, to_json
@@ -31,7 +34,7 @@ from rl.learning.adapters import Lora
 from rl.learning.learner import Diverged, Learner, ValueHead
 from rl.learning.model_loading import Dtype, with_attention
 from rl.learning.policy import Policy
-from rl.learning.reference import Reference
+from rl.learning.reference import Reference, initial_reference
 from rl.learning.schedule import Schedule
 from rl.learning.value_heads import FILE as HEAD
 from rl.learning.value_heads import load_value_head
@@ -80,12 +83,15 @@ def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = la
 
     `hand_over` is given what was trained, once all steps are done.
     """
+    if served():
+        return 0
     with interruptible(), ExitStack() as opened:
         checks = opened.enter_context(ExitStack())
         with stage("checking the data and loading the model", "nothing was written yet"):
             checks.enter_context(watched("checking the options and the data"))
             source = start_of(options)
             lora = lora_of(options, source)
+            check_cut(options, method, source)
             chat, context = chat_of(options, source)
             taken, held_out = load_units(options, method, chat, context)
             if options.show_mask is not None:
@@ -96,8 +102,9 @@ def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = la
             options = with_length(options, len(taken.units))
             check_place(options)
             checks.close()
-            learner = make_learner(options, source, lora, head=method.head)
-            reference = method.reference(learner, [*taken.units, *held_out])
+            learner, beside = _learner_of(options, method, source, lora)
+            opened.callback(learner.close)
+            reference = beside or method.reference(learner, [*taken.units, *held_out])
             needed = lora is not None or reference is not None
             disk = 3 * learner.checkpoint_bytes() + start_bytes(learner, source, needed=needed)
             told = with_place(options, source, needed=needed)
@@ -109,7 +116,7 @@ def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = la
         print("\n".join(outcome.lines()), file=sys.stderr)
         if outcome.stopped:
             return exit_code()
-        hand_over(learner, chat)
+        hand_over(learner.alone(), chat)
         write_final(folder.path, learner, chat.tokenizer, beside=learner.save_head if method.head else None)
         tell_run(folder.path)
     return 0
@@ -187,14 +194,49 @@ def computed_dtype(options: OfflineOptions) -> Dtype:
     return options.dtype
 
 
-def make_learner(options: OfflineOptions, source: ModelSource, lora: Lora | None, *, head: Mapping[str, str] | None = None) -> Policy:
-    """The model with what is needed to train it, as the options say. `head`: of a value head, which trains too, what is to be known."""
+def check_cut(options: OfflineOptions, method: Method, source: ModelSource) -> None:
+    """Raises InputError for what cannot be cut over processes."""
+    check_workers(options, source)
+    if not options.policy_workers:
+        return
+    given = f"--policy-workers {options.policy_workers}"
+    if method.head is not None:
+        raise InputError(f"{given}: a value head lives in one process; leave --policy-workers out")
+    if getattr(options, "reference_model", None) is not None and getattr(options, "reference_scores", None) is None:
+        raise InputError(f"{given}: another model's scores are made in one process; keep them with --reference-scores, or leave it out")
+
+
+def _learner_of(options: OfflineOptions, method: Method, source: ModelSource, lora: Lora | None) -> tuple[Policy, Reference | None]:
+    """In this process or cut over workers; then, where it is measured against what it begins as, that beside it."""
+    if not options.policy_workers:
+        return make_learner(options, source, lora, head=method.head), None
+    scored = getattr(options, "reference_scores", None) is not None
+    against = "ref_logp" in method.objective.reads and not scored
+    return cut_policy(partial(_rank_of, replace(options, policy_workers=0), source, lora, against), options.policy_workers, source)
+
+
+def _rank_of(
+    options: OfflineOptions, source: ModelSource, lora: Lora | None, against: bool, device: Any, asked_to_stop: Callable[[], bool]
+) -> Any:
+    """In a worker: its part of the policy, and of what that is measured against."""
+    policy = make_learner(options, source, lora, made=rank_maker(options, device, asked_to_stop))
+    return policy, initial_reference(policy) if against else None
+
+
+def make_learner(
+    options: OfflineOptions, source: ModelSource, lora: Lora | None, *, head: Mapping[str, str] | None = None,
+    made: Callable[..., Policy] = Policy,
+) -> Policy:  # fmt: skip
+    """The model with what is needed to train it, as the options say. `head`: of a value head, which trains too, what is to be known.
+
+    `made`: what is called with the model and them instead of Policy.
+    """
     dtype = computed_dtype(options)
     layout = options.layout if options.packing is None else "packed" if options.packing else "padded"
     with watched(f"loading {source.in_words()}"):
         model = with_attention(source.load_model(dtype, lora=lora is not None, judges=head is not None), options.attention)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
-    learner = Policy(
+    learner = made(
         model,
         lora=lora,
         dtype=dtype,

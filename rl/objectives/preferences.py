@@ -236,42 +236,68 @@ def reference_point(gains: Float[Tensor, "B"]) -> Float[Tensor, ""]:
 # --- for the log, under the names that users of TRL know -----------------------------------------------------------------
 
 
-def _pair_measures(score: ScoreFn, beta: float, logp: ScoreFn) -> dict[str, MeasureFn]:
-    def reward(terms: Terms, batch: Batch) -> tuple[Float[Tensor, "U"], Float[Tensor, "U"]]:
-        return _sides(beta * score(terms["logp"], batch))
+@dataclass(frozen=True)
+class _OfSides:
+    """What `of` makes of the two sides' scores. A value, not a closure, as all of an objective: it goes to other processes."""
 
-    return {
-        "rewards/chosen": lambda terms, batch: reward(terms, batch)[0],
-        "rewards/rejected": lambda terms, batch: reward(terms, batch)[1],
-        "rewards/margins": lambda terms, batch: torch.sub(*reward(terms, batch)),
-        "rewards/accuracies": lambda terms, batch: torch.gt(*reward(terms, batch)).float(),
-        "logps/chosen": lambda terms, batch: _sides(logp(terms["logp"], batch))[0],
-        "logps/rejected": lambda terms, batch: _sides(logp(terms["logp"], batch))[1],
-    }
+    score: ScoreFn
+    of: Callable[[Tensor, Tensor], Tensor]
+    scale: float = 1.0
+
+    def __call__(self, terms: Terms, batch: Batch) -> Float[Tensor, "U"]:
+        return self.of(*_sides(self.scale * self.score(terms["logp"], batch)))
+
+
+def _chosen(chosen: Tensor, rejected: Tensor) -> Tensor:
+    return chosen
+
+
+def _rejected(chosen: Tensor, rejected: Tensor) -> Tensor:
+    return rejected
+
+
+def _margin(chosen: Tensor, rejected: Tensor) -> Tensor:
+    return chosen - rejected
+
+
+def _wins(chosen: Tensor, rejected: Tensor) -> Tensor:
+    return torch.gt(chosen, rejected).float()
+
+
+def _log_ratio(chosen: Tensor, rejected: Tensor) -> Tensor:
+    return functional.logsigmoid(chosen - rejected)
+
+
+def _pair_measures(score: ScoreFn, beta: float, logp: ScoreFn) -> dict[str, MeasureFn]:
+    rewards = {"chosen": _chosen, "rejected": _rejected, "margins": _margin, "accuracies": _wins}
+    found: dict[str, MeasureFn] = {f"rewards/{name}": _OfSides(score, of, beta) for name, of in rewards.items()}
+    return found | {"logps/chosen": _OfSides(logp, _chosen), "logps/rejected": _OfSides(logp, _rejected)}
 
 
 def _nll_measure(loss: PairLoss) -> dict[str, MeasureFn]:
     return {"nll_loss": loss.nll} if loss.nll_coef else {}
 
 
+@dataclass(frozen=True)
+class _OfLabel:
+    """Scores of rows with that label; the others are nan, which a mean leaves out."""
+
+    desirable: bool
+    score: ScoreFn
+    scale: float = 1.0
+
+    def __call__(self, terms: Terms, batch: Batch) -> Float[Tensor, "B"]:
+        return torch.where(batch.column("label").bool() == self.desirable, self.scale * self.score(terms["logp"], batch), torch.nan)
+
+
+def _reference_point(terms: Terms, batch: Batch) -> Float[Tensor, "B"]:
+    return batch.column("z0")
+
+
 def _prospect_measures(beta: float) -> dict[str, MeasureFn]:
-    def only(desirable: bool, of: MeasureFn) -> MeasureFn:
-        """Of rows with that label; the others are nan, which a mean leaves out."""
-        return lambda terms, batch: torch.where(batch.column("label").bool() == desirable, of(terms, batch), torch.nan)
-
-    def reward(terms: Terms, batch: Batch) -> Float[Tensor, "B"]:
-        return beta * gain(terms["logp"], batch)
-
-    def logp(terms: Terms, batch: Batch) -> Float[Tensor, "B"]:
-        return sum_logp(terms["logp"], batch)
-
-    return {
-        "rewards/chosen": only(True, reward),
-        "rewards/rejected": only(False, reward),
-        "logps/chosen": only(True, logp),
-        "logps/rejected": only(False, logp),
-        "kl": lambda terms, batch: batch.column("z0"),
-    }
+    labels = {"chosen": True, "rejected": False}
+    found: dict[str, MeasureFn] = {f"rewards/{name}": _OfLabel(label, gain, beta) for name, label in labels.items()}
+    return found | {f"logps/{name}": _OfLabel(label, sum_logp) for name, label in labels.items()} | {"kl": _reference_point}
 
 
 # --- the objectives ------------------------------------------------------------------------------------------------------
@@ -355,13 +381,8 @@ def orpo(*, beta: float = 0.1, nll_over: Literal["completion", "everything"] = "
     loss = PairLoss(partial(sigmoid, beta=1), log_odds, coef=beta, nll_coef=1.0, nll_mean=nll_mean, nll_prompt=nll_over == "everything")
     objective = _pairs(loss, beta, reward=mean_logp, logp=mean_logp)
 
-    def odds(terms: Terms, batch: Batch) -> Float[Tensor, "U"]:
-        return torch.sub(*_sides(log_odds(terms["logp"], batch)))
-
-    def ratio(terms: Terms, batch: Batch) -> Float[Tensor, "U"]:
-        return functional.logsigmoid(odds(terms, batch))
-
-    return replace(objective, measures={**objective.measures, "log_odds_chosen": odds, "log_odds_ratio": ratio})
+    odds = {"log_odds_chosen": _OfSides(log_odds, _margin), "log_odds_ratio": _OfSides(log_odds, _log_ratio)}
+    return replace(objective, measures={**objective.measures, **odds})
 
 
 def kto(*, beta: float = 0.1, desirable_weight: float = 1.0, undesirable_weight: float = 1.0) -> Objective:

@@ -34,6 +34,7 @@ class PolicyWorkers(Policy):
         self._workers, self._facts = workers, facts
         self.lora, self.autocast = facts.lora, facts.autocast
         self.device = torch.device(facts.device_type)
+        self.has_reference = facts.has_reference
         self._mirror = Replica("cpu")
         self._mirror.build(Parcel({}, facts.autocast, facts.config, facts.adapter))
         self.model = self._mirror.module
