@@ -5,7 +5,7 @@ folder of the same name: `reckon mine demo`; `reckon verify` over the labelled a
 three steps of `reckon quickstart` for a seed. All that they leave is then compared byte by byte, but for what `NOT_RESULTS` names. A
 difference is printed with the first place where it is seen; the last line is `RESULT {json}`. A few minutes on two free cores.
 
-Left out: plots and report.html of the quickstart, its checkpoints and its manifest, of which only the metrics are asked for.
+Left out: plots of the quickstart, its checkpoints and its manifest, of which only the metrics are asked for.
 """
 
 import argparse

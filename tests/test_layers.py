@@ -219,7 +219,7 @@ ROOMS = {
     ),
     "rl.runs": Room(
         "a run on disk, and how it looks",
-        "comparison html_report report run_folder tracking",
+        "comparison report run_folder tracking",
         "rollout",
     ),
     "rl.loop": Room(

@@ -1,4 +1,4 @@
-"""`reckon plot RUN`: draw a run's plots and report.html again, while it runs or afterwards."""
+"""`reckon plot RUN`: draw the plots of runs again, while they go on or afterwards: PNG, SVG, and the numbers as CSV."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,20 +6,26 @@ from typing import Annotated
 
 import tyro
 
+from verifiers.input_error import InputError
+
 
 @dataclass(frozen=True)
 class Config:
-    """Draw a run's plots and report.html again, while it runs or afterwards."""
+    """Draw the plots of runs again, while they go on or afterwards: each as PNG, SVG, and the numbers in it as CSV."""
 
-    run: Annotated[Path, tyro.conf.Positional]
-    """Folder of the run."""
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of runs."""
 
 
 def run(config: Config) -> int:
-    """Writes the files and prints the report's path. Raises InputError where there is no run."""
-    from rl.runs.html_report import write_report
+    """Writes the files into plots/ of each run and prints the paths of the pictures. Raises InputError where there is no run."""
+    from rl.runs.report import plot_run
     from rl.runs.run_folder import RunFolder
 
-    folder, _ = RunFolder.open(config.run)
-    print(write_report(folder))
+    if not config.runs:
+        raise InputError("what is to be drawn? give the folder of a run")
+    folders = [RunFolder.open(path)[0] for path in config.runs]
+    for folder in folders:
+        for path in plot_run(folder.metrics_path, folder.plots):
+            print(path)
     return 0

@@ -35,7 +35,7 @@ from rl.objectives.credit import UnfitReward
 from rl.objectives.distillation import DISTILLATIONS
 from rl.objectives.policy_gradient import KL, Correction, k1, k2, k3
 from rl.objectives.values import with_value
-from rl.runs.html_report import write_report
+from rl.runs.report import plot_run
 from rl.runs.run_folder import Position, RunFolder, read_lines
 from rl.runs.tracking import SHOWN, Service, Tracker, check_tracker
 from rollout.canary import SamplerIsNotThePolicy
@@ -335,7 +335,7 @@ def train_online(
         except (Diverged, UnfitReward, SamplerIsNotThePolicy) as error:
             run.write_manifest(status="diverged", detail=str(error))
             with suppress(InputError):  # before the first step there is nothing to draw, and `error` is the news
-                write_report(run)
+                plot_run(run.metrics_path, run.plots)
             raise InputError(f"the run stopped: {error}") from error
         except Stalled as error:
             run.write_manifest(status="stalled", detail=str(error))
@@ -346,7 +346,7 @@ def train_online(
         stopped = position.step < options.steps
         run.write_manifest(status="interrupted" if stopped else "done", step=position.step)
     with suppress(InputError) if stopped else nullcontext():  # before the first step there is nothing to draw
-        write_report(run)
+        plot_run(run.metrics_path, run.plots)
     return Outcome(position, stopped, time.monotonic() - began, read_lines(run.metrics_path))
 
 
@@ -431,7 +431,7 @@ def summary(outcome: Outcome, run: RunFolder) -> str:
     verdicts = {s: int(sum(m.get(f"verdicts/{s}", 0) for m in outcome.metrics)) for s in ("timeout", "crash", "bad_gold")}
     lost = ", ".join(f"{count} {status}" for status, count in verdicts.items() if count)
     skipped = int(sum(m.get("skipped_updates", 0) for m in outcome.metrics))
-    drawn = ", plots and report.html in it" if outcome.metrics else ""
+    drawn = f", plots in it; reckon view {run.path} shows all of it" if outcome.metrics else ""
     lines = [f"{'stopped' if outcome.stopped else 'done'} after step {outcome.position.step}; run in {run.path}{drawn}"]
     if outcome.stopped:
         lines.append(f"continue with --resume {run.path}")

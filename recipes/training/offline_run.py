@@ -42,7 +42,7 @@ from rl.loop.offline import OfflineLoop, measure, train_offline
 from rl.loop.seeds import derive_seed, reseed
 from rl.objectives.batch import Batch
 from rl.objectives.objective import Objective
-from rl.runs.html_report import write_report
+from rl.runs.report import plot_run
 from rl.runs.run_folder import Position, RunFolder
 from rl.runs.tracking import SHOWN_OF_LABELS, SHOWN_OFFLINE, Tracker
 from rollout.chat import Chat
@@ -292,7 +292,7 @@ class Outcome:
     seconds: float
 
     def lines(self) -> list[str]:
-        drawn = f", plots and report.html in it; {self.seconds:,.0f} s" if self.position.step else ""
+        drawn = f", plots in it; {self.seconds:,.0f} s" if self.position.step else ""
         said = f"{'stopped' if self.stopped else 'done'} after step {self.position.step}; run in {self.run.path}{drawn}"
         return [said, f"continue with --resume {self.run.path}"] if self.stopped else [said]
 
@@ -335,7 +335,7 @@ def train(
         except Diverged as error:
             run.write_manifest(status="diverged", detail=str(error))
             with suppress(InputError):  # before the first step there is nothing to draw, and `error` is the news
-                write_report(run)
+                plot_run(run.metrics_path, run.plots)
             raise InputError(f"the run stopped: {error}") from error
         except Stalled as error:
             run.write_manifest(status="stalled", detail=str(error))
@@ -343,5 +343,5 @@ def train(
         stopped = position.step < steps
         run.write_manifest(status="interrupted" if stopped else "done", step=position.step)
     with suppress(InputError) if stopped else nullcontext():
-        write_report(run)
+        plot_run(run.metrics_path, run.plots)
     return Outcome(run, position, stopped, time.monotonic() - began)

@@ -1,5 +1,10 @@
-"""A run as pictures: one PNG a question, from metrics.jsonl alone, so that any run can be drawn at any time."""
+"""A run as pictures: one a question, from metrics.jsonl alone, so that any run can be drawn at any time.
 
+Each is a PNG, the same as SVG, and the numbers that were drawn as CSV, to be drawn otherwise.
+"""
+
+import csv
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,27 +17,39 @@ from verifiers.input_error import InputError
 Rows = Sequence[dict[str, Any]]
 
 
+class _Drawn(list[dict[str, Any]]):
+    """The rows of a run, which note what of them a plot asks for."""
+
+    def __init__(self, rows: Rows):
+        super().__init__(rows)
+        self.keys: dict[str, None] = {}
+
+
 def plot_run(metrics_path: Path, folder: Path) -> list[Path]:
-    """Write the plots of a run and return their paths. Raises InputError where nothing was logged yet."""
+    """Write the plots of a run, each as NAME.png, NAME.svg and NAME.csv; the PNGs. Raises InputError where nothing was logged yet."""
     rows = read_lines(metrics_path)
     if not rows:
         raise InputError(f"{metrics_path} holds no finished step yet; nothing to plot")
     import matplotlib as mpl
 
     mpl.use("Agg")
+    mpl.rcParams["svg.hashsalt"] = "reckon"  # the same run gives the same bytes
     from matplotlib import pyplot as plt
 
     written = []
     for name, draw in _plots_of(rows).items():
         figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-        draw(axes, rows)
+        draw(axes, drawn := _Drawn(rows))
         axes.set_xlabel(axes.get_xlabel() or "step")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         if axes.get_legend_handles_labels()[0]:
             figure.legend(loc="outside lower center", ncols=3, frameon=False)
-        with atomic_path(folder / f"{name}.png") as temporary:
-            figure.savefig(temporary, dpi=120, format="png")
+        for kind, settings in _KINDS.items():
+            with atomic_path(folder / f"{name}.{kind}") as temporary:
+                figure.savefig(temporary, format=kind, **settings)
+        with atomic_path(folder / f"{name}.csv") as temporary:
+            temporary.write_text(_as_csv(drawn), encoding="utf-8", errors="replace", newline="")
         plt.close(figure)
         written.append(folder / f"{name}.png")
     return written
@@ -40,8 +57,22 @@ def plot_run(metrics_path: Path, folder: Path) -> list[Path]:
 
 def _series_of(rows: Rows, *keys: str) -> list[list[float]]:
     """[steps, key 1, key 2, ...] over the rows that hold a number for all the keys (JSON's null is what was not finite)."""
+    if isinstance(rows, _Drawn):
+        rows.keys |= dict.fromkeys(keys)
     held = [row for row in rows if all(is_number(row.get(key)) for key in keys)]
     return [[row["step"] for row in held], *([row[key] for row in held] for key in keys)]
+
+
+def _as_csv(drawn: _Drawn) -> str:
+    """A line for each step that has any of the numbers that were drawn."""
+    keys = [key for key in drawn.keys if any(is_number(row.get(key)) for row in drawn)]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["step", *keys])
+    for row in drawn:
+        if any(is_number(row.get(key)) for key in keys):
+            table.writerow([row["step"], *(row[key] if is_number(row.get(key)) else "" for key in keys)])
+    return text.getvalue()
 
 
 def is_number(value: Any) -> bool:
@@ -60,6 +91,7 @@ def is_offline(rows: Rows) -> bool:
     return any("loss" in row and "reward" not in row for row in rows)
 
 
+_KINDS: dict[str, dict[str, Any]] = {"png": {"dpi": 120}, "svg": {"metadata": {"Date": None}}}
 _SET_COLOURS = ("#b5382a", "#2c7a3f", "#6a4c93", "#c98a1b", "#222222", "#1b7f8c")
 
 
@@ -179,7 +211,10 @@ def _draw_judgement(axes: Any, rows: Rows) -> None:
 def _draw_reliability(axes: Any, rows: Rows) -> None:
     """Of the last evaluation: what it says against what is so, by bins; the larger a dot, the more is in it."""
     row = [row for row in rows if is_number(row.get("eval/ece"))][-1]
-    bins = [[row.get(f"eval/reliability/{number}/{key}") for key in ("predicted", "right", "count")] for number in range(10)]
+    keys = [[f"eval/reliability/{number}/{key}" for key in ("predicted", "right", "count")] for number in range(10)]
+    if isinstance(rows, _Drawn):
+        rows.keys |= dict.fromkeys(key for three in keys for key in three)
+    bins = [[row.get(key) for key in three] for three in keys]
     held = [each for each in bins if all(map(is_number, each))]
     total = sum(count for _, _, count in held) or 1
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle=":", label="calibrated")

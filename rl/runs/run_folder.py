@@ -1,7 +1,7 @@
 """A run on disk: what lies where, and how it is continued.
 
     runs/<name>/  config.json  manifest.json  metrics.jsonl  rollouts/*.parquet  tokens/*.parquet  held_out/*.parquet
-                  checkpoints/step-000120/  plots/*.png  report.html
+                  checkpoints/step-000120/  plots/
 
 `tokens` holds what training saw of every token, `held_out` what the policy said to problems that are only looked at: a file for each step.
 Recipes add folders of their own: `final/` (the model as `from_pretrained` reads it), `warm_start/` (quickstart).

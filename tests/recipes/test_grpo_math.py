@@ -389,7 +389,7 @@ def test_a_run_that_diverges_ends_in_one_line(model_folder: Path, gsm8k: Path, t
     assert said.startswith("error: the run stopped: at step 2 the sampler's log-probabilities are not finite")
     assert "lower learning rate" in said
     assert json.loads((run / "manifest.json").read_text())["status"] == "diverged"
-    assert (run / "report.html").exists()
+    assert (run / "plots" / "reward.png").exists()
     for line in (run / "metrics.jsonl").read_text().splitlines():
         assert "NaN" not in line
 

@@ -62,7 +62,20 @@
     const more = element("select", { "aria-label": "another number", onchange: () => { if (!more.value) return; added.push(more.value); const chart = chartOf(more.value, [more.value]); if (chart) { grid.append(chart); chart.draw(); } more.value = ""; } },
       element("option", { value: "" }, `another of the ${keys.length} numbers of a step ...`), keys.map((key) => element("option", { value: key }, key)));
     requestAnimationFrame(reckon.redraw);
-    return element("div", {}, seedsLine(view, groups), grid, element("p", {}, more), options(view));
+    return element("div", {}, seedsLine(view, groups), grid, element("p", {}, more), options(view), numbers(view, keys));
+  };
+
+  // Of every number: the first and the last of each run.
+  const numbers = (view, keys) => {
+    const ends = (run, key) => {
+      const held = [...(view.columns[`${run}/${key}`] ?? [])].filter((value) => !Number.isNaN(value));
+      return held.length ? `${reckon.number(held[0])} \u2192 ${reckon.number(held[held.length - 1])}` : "-";
+    };
+    const node = element("details", {}, element("summary", {}, `numbers: the first and the last of ${keys.length}`));
+    node.addEventListener("toggle", () => {
+      if (node.open && !node.querySelector("table")) node.append(element("table", { class: "options" }, keys.map((key) => element("tr", {}, element("th", {}, reckon.shown(key, 200)), view.facts.runs.map((_, run) => element("td", { class: "figure" }, ends(run, key)))))));
+    });
+    return node;
   };
 
   const seedsLine = (view, groups) => {

@@ -63,8 +63,9 @@ def test_what_is_held_out_gets_likelier(straight: Path) -> None:
     assert list(held_out) == [0, 4, 8, 12]
     assert held_out[12] < held_out[0] - 0.5
     assert [row["sequences"] for row in numbers(straight)[1:]] == [4] * 12
-    assert {path.name for path in (straight / "plots").iterdir()} == {"loss.png", "gradient.png"}
-    assert "eval/loss" in (straight / "report.html").read_text()
+    drawn = {f"{name}.{kind}" for name in ("loss", "gradient") for kind in ("png", "svg", "csv")}
+    assert {path.name for path in (straight / "plots").iterdir()} == drawn
+    assert (straight / "plots" / "loss.csv").read_text().startswith("step,loss,eval/loss\n")
     assert json.loads((straight / "manifest.json").read_text())["status"] == "done"
 
 

@@ -5,7 +5,6 @@ import math
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from rl.evaluation.accuracy import Accuracy, evaluation_metrics
 from rl.learning.schedule import Schedule
 from rl.loop.seeds import Shuffled, derive_seed, reseed
-from rl.runs.html_report import write_report
+from rl.runs.report import plot_run
 from rl.runs.run_folder import RunFolder, append_line
 from rollout.engine import Completion
 from rollout.player import Group
@@ -104,17 +103,21 @@ def test_an_atomic_write_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_the_report_escapes_what_a_model_wrote(tmp_path: Path) -> None:
-    run = RunFolder.create(tmp_path / "run<b>", {"options": {"system_prompt": "</pre><script>alert(1)</script>"}})
-    run.rollouts.write(1, [group(response="<script>alert(2)</script>")], cursor=1)
-    metrics = {"reward": 0.5, "reward_std": 0.1, "accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6, "length": 2, "length_max": 3,
-               "entropy": 1.0, "entropy_trained": 1.0, "kl_reference": 0.0, "sampler_kl": 1e-9, "groups_mixed": 1.0,
-               "groups_all_right": 0.0, "groups_all_wrong": 0.0, "groups_equal": 0.0, "groups_no_verdict": 0.0}  # fmt: skip
-    append_line(run.metrics_path, {"step": 1, **metrics})
-    page = write_report(run).read_text()
-    assert "<script" not in page
-    assert "&lt;script&gt;alert(2)" in page
-    assert page.count("data:image/png;base64,") == 6
+def test_a_plot_is_a_picture_twice_and_its_numbers(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run<b>", {"options": {}})
+    append_line(run.metrics_path, {"step": 0, "eval/accuracy": 0.25, "eval/low": 0.1, "eval/high": 0.5})
+    append_line(run.metrics_path, {"step": 1, **NUMBERS, "reward/=1+1": 0.125, "sampler_kl": None})
+    plots = plot_run(run.metrics_path, run.plots)
+    assert [path.name for path in plots] == [f"{name}.png" for name in ("accuracy", "reward", "length", "entropy", "kl", "groups")]
+    assert {path.name for path in run.plots.iterdir()} == {f"{path.stem}.{kind}" for path in plots for kind in ("png", "svg", "csv")}
+    assert (run.plots / "accuracy.csv").read_text().splitlines() == [
+        "step,accuracy,accuracy_low,accuracy_high,eval/accuracy,eval/low,eval/high", "0,,,,0.25,0.1,0.5", "1,0.5,0.4,0.6,,,",
+    ]  # fmt: skip
+    assert (run.plots / "reward.csv").read_text().splitlines() == ["step,reward,reward_std,reward/=1+1", "1,0.5,0.1,0.125"]
+    assert (run.plots / "kl.csv").read_text() == "step\n", "what was not finite is no number"
+    before = {path.name: path.read_bytes() for path in run.plots.iterdir()}
+    plot_run(run.metrics_path, run.plots)
+    assert before == {path.name: path.read_bytes() for path in run.plots.iterdir()}
     assert json.loads((run.path / "manifest.json").read_text())["status"] == "running"
 
 
@@ -157,15 +160,14 @@ NUMBERS = {"reward": 0.5, "reward_std": 0.1, "accuracy": 0.5, "accuracy_low": 0.
 NAMES = [r"$\frac{$", "a$b$c", "$", r"\$x$", "_hidden", "two\nlines", "\x00", "\ud800", "^_{", "x" * 500]
 
 
-def test_report_pages_survive_names_that_are_no_formulas(tmp_path: Path) -> None:
+def test_plots_survive_names_that_are_no_formulas(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "run", {"options": {"reward": NAMES}})
-    run.rollouts.write(1, [replace(group(response=name), problem=make_problem(name, "1")) for name in NAMES], cursor=1)
     for step in (1, 2):
         append_line(run.metrics_path, {"step": step, **NUMBERS, **{f"reward/{name}": 0.5 for name in NAMES}})
-    assert write_report(run).read_text().count("data:image/png;base64,") == 6
+    assert len(plot_run(run.metrics_path, run.plots)) == 6
 
 
-def test_every_evaluation_set_is_drawn_with_its_name_and_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_evaluation_set_is_drawn_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.axes import Axes
 
     drawn: dict[str, list[float]] = {}
@@ -179,37 +181,19 @@ def test_every_evaluation_set_is_drawn_with_its_name_and_in_the_table(tmp_path: 
     for step, solved in enumerate((1, 3)):
         sets = {"": Accuracy(solved, 4, 0), "hard": Accuracy(solved, 8, 0), r"$\frac{$": Accuracy(4 - solved, 4, 0)}
         append_line(run.metrics_path, {"step": step, **NUMBERS, **evaluation_metrics(sets)})
-    page = write_report(run).read_text()
+    plot_run(run.metrics_path, run.plots)
     assert list(drawn.values()) == [[0.25, 0.75], [0.75, 0.25], [0.125, 0.375]]
     assert [label for label in drawn if "hard" in label or "held-out" in label] == [
         "greedy, held-out (95 % interval)", "greedy, hard (95 % interval)"
     ]  # fmt: skip
-    assert '<td>eval/hard/accuracy<td class="n">0.125<td class="n">0.375' in page
-    assert page.count("<td>eval/accuracy<") == 1
+    assert "eval/hard/accuracy,eval/hard/low,eval/hard/high" in (run.plots / "accuracy.csv").read_text()
 
 
 @pytest.mark.parametrize("which", ["all", "one"])
-def test_report_pages_survive_nulls_and_what_is_no_number(which: str, tmp_path: Path) -> None:
+def test_plots_survive_nulls_and_what_is_no_number(which: str, tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "run", {"options": {}})
     run.rollouts.write(1, [group()], cursor=1)
     for step, value in enumerate([None, "text", [1], True, float("nan"), float("inf")], 1):
         numbers = NUMBERS | (dict.fromkeys(NUMBERS, value) if which == "all" else {"reward": value})
         append_line(run.metrics_path, {"step": step, **numbers, "eval/accuracy": value, "eval/low": 0.0, "eval/high": 1.0})
-    assert write_report(run).read_text().count("data:image/png;base64,") == 6
-
-
-def test_report_pages_survive_rollouts_with_nulls_and_damaged_ones(tmp_path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    run = RunFolder.create(tmp_path / "run", {"options": {}})
-    append_line(run.metrics_path, {"step": 1, **NUMBERS})
-    append_line(run.metrics_path, {"step": 2, **NUMBERS})
-    run.rollouts.write(1, [group()], cursor=1)
-    table = pq.read_table(run.rollouts.path(1))
-    rows = [dict.fromkeys(table.column_names) | {"group": 0}]
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), run.rollouts.path(1))
-    run.rollouts.path(2).write_text("not Parquet")
-    page = write_report(run).read_text()
-    assert "What the policy said, step 1" in page
-    assert "step-000002.parquet cannot be read" in page
+    assert len(plot_run(run.metrics_path, run.plots)) == 6
