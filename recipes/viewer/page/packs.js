@@ -75,19 +75,28 @@ reckon.arrived = (name, text) => {
     return Float32Array.from(bits, (each) => halves[each]);
   };
 
-  // A pack by its name: {facts, arrays}. With `version`, read again.
+  // A pack by its name: {facts, arrays}. With `version`, that of a file which is written again and again. Who asks while it is on its way
+  // waits for the same.
+  const coming = new Map();
   reckon.load = async (name, version) => {
-    if (!version && reckon.kept.has(name)) {
-      const found = reckon.kept.get(name);
-      reckon.kept.delete(name);
-      reckon.kept.set(name, found); // used last
+    const key = version ? `${name}?${version}` : name;
+    if (reckon.kept.has(key)) {
+      const found = reckon.kept.get(key);
+      reckon.kept.delete(key);
+      reckon.kept.set(key, found); // used last
       return found;
     }
-    await fetched(name, version);
-    const found = await unpacked(reckon.arrivals.get(name));
-    if (document.querySelector('script[src]')) reckon.arrivals.delete(name); // it lies on disk
-    reckon.kept.set(name, found);
+    if (!coming.has(key)) coming.set(key, brought(name, version).finally(() => coming.delete(key)));
+    const found = await coming.get(key);
+    reckon.kept.set(key, found);
     if (reckon.kept.size > MOST_KEPT) reckon.kept.delete(reckon.kept.keys().next().value);
     return found;
+  };
+
+  const brought = async (name, version) => {
+    await fetched(name, version);
+    const text = reckon.arrivals.get(name);
+    if (document.querySelector("script[src]")) reckon.arrivals.delete(name); // it lies on disk
+    return unpacked(text);
   };
 }

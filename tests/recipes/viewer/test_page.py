@@ -169,7 +169,9 @@ def test_a_group_opens_and_a_token_says_its_numbers(page: Opened, run: Path) -> 
     assert page.complaints == []
 
 
-def test_one_problem_is_seen_over_training_and_two_steps_beside_each_other(page: Opened) -> None:
+def test_one_problem_is_seen_over_training_and_two_steps_beside_each_other(page: Opened, run: Path, chromium: Any) -> None:
+    assert page.complaints == []
+    page = Opened(chromium, run / "view" / "index.html")  # where nothing is loaded yet: both sides ask for the same words at once
     page.tab("problems")
     page.page.click(".rollout >> nth=0")
     page.page.wait_for_selector(".timeline .source")
@@ -178,6 +180,7 @@ def test_one_problem_is_seen_over_training_and_two_steps_beside_each_other(page:
     first, last = page.page.locator(".pair .group .problem > div:first-child").all_inner_texts()
     assert "step 0" in first
     assert "step 4" in last
+    page.page.close()
 
 
 def test_dead_groups_and_difficulty(page: Opened) -> None:
