@@ -57,7 +57,7 @@ def _opened(chromium: Any, folder: Path, scheme: str) -> Any:
 def _save(page: Any, path: Path) -> None:
     """With few colours: a third of the bytes."""
     page.screenshot(path=path)
-    Image.open(path).convert("RGB").quantize(96, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.open(path).convert("RGB").quantize(160, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import numpy as np
 from recipes.looking.overview_table import problem_text
 from recipes.looking.run_overview import UNSAID, overview
 from recipes.looking.stored_steps import TRAINING, StoredStep, readable, stored_steps
+from recipes.setup.model_source import is_run
 from recipes.viewer.explained import Explanations
 from recipes.viewer.packs import pack, smallest
 from recipes.viewer.step_rows import COLUMNS, FINISHES, STATUSES, StepRows, step_rows
@@ -182,7 +183,12 @@ def _model_of(table: Any) -> str:
 def _require_run(path: Path) -> None:
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; give the folder of a run, or a JSONL file with --model")
-    if not ((path / "config.json").is_file() or (path / "rollouts").is_dir()):
+    if (path / "rollouts").is_dir() or (path / "metrics.jsonl").is_file():
+        return
+    within = sorted({config.parent for config in [*path.glob("*/config.json"), *path.glob("*/*/config.json")] if is_run(config.parent)})
+    if within:
+        raise InputError(f"{path} holds {len(within)} runs, and neither numbers nor rollouts of its own; give those, such as {within[-1]}")
+    if not (path / "config.json").is_file():
         raise InputError(f"{path} is not the folder of a run (it has neither config.json nor rollouts/); give one that a run printed")
 
 

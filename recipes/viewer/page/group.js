@@ -33,6 +33,13 @@
 
   // How completions are shown: kept while one walks from group to group.
   const mode = { as: "typeset", colour: "logp" };
+  const panels = new Map(); // those in the page: what each does when the mode changes
+  const modeChanged = () => {
+    for (const [panel, update] of panels) {
+      if (panel.isConnected) update();
+      else panels.delete(panel);
+    }
+  };
 
   // The panel of the group of rollout `i`, whose own card is marked.
   reckon.groupPanel = async (view, i, pick = () => {}) => {
@@ -42,7 +49,7 @@
     const id = view.facts.problems.id[view.columns.problem[i]];
     const [problem, answer, verifier] = pack.facts.problems[id] ?? ["", "", ""];
     const colours = Object.keys(view.facts.colours).filter((name) => pack.arrays[name] && pieces);
-    if (!colours.includes(mode.colour)) mode.colour = colours[0] ?? "";
+    if (!colours.includes(mode.colour) && colours.length) mode.colour = colours[0];
     const cards = element("div", { class: "cards" });
     const fill = () => {
       cards.replaceChildren(...rows.slice(0, AT_FIRST).map((row) => card(view, pack, pieces, row, row === i)));
@@ -73,20 +80,22 @@
 
   const controls = (colours, pieces, changed) => {
     const legend = element("span");
-    const colour = element("select", { "aria-label": "colour tokens by", onchange: () => { mode.colour = colour.value; update(); } },
+    const colour = element("select", { "aria-label": "colour tokens by", onchange: () => { mode.colour = colour.value; modeChanged(); } },
       colours.map((name) => element("option", { value: name, selected: name === mode.colour }, reckon.scales[name].label)));
     const as = [["typeset", "formulas"], ["plain", "text"], ...(pieces ? [["tokens", "tokens"]] : [])];
-    const buttons = as.map(([name, label]) => element("button", { type: "button", class: "as", "data-as": name, onclick: () => { mode.as = name; update(); } }, label));
+    const buttons = as.map(([name, label]) => element("button", { type: "button", class: "as", "data-as": name, onclick: () => { mode.as = name; modeChanged(); } }, label));
     if (!pieces && mode.as === "tokens") mode.as = "typeset";
     const update = () => {
+      if (colours.includes(mode.colour)) colour.value = mode.colour;
       buttons.forEach((button) => button.setAttribute("aria-pressed", button.dataset.as === mode.as));
       colour.hidden = legend.hidden = mode.as !== "tokens" || !colours.length;
-      if (mode.colour) legend.replaceChildren(reckon.legend(mode.colour));
+      if (colours.length) legend.replaceChildren(reckon.legend(mode.colour));
       changed();
     };
     const bar = element("div", { class: "bar" }, element("span", { class: "quiet" }, "show as"), buttons, colour, legend,
       pieces ? null : element("span", { class: "quiet" }, "tokens need the run's tokenizer, which was not found: reckon view --tokenizer"));
     update();
+    panels.set(bar, update);
     return bar;
   };
 

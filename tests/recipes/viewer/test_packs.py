@@ -17,6 +17,7 @@ from recipes.viewer.packs import pack, script, smallest
 from recipes.viewer.page_files import SCRIPTS, SOURCE, STYLES, PageFile, PageFolder, style_of
 from recipes.viewer.step_rows import _cuts
 from recipes.viewer.view import chosen_steps
+from rl.runs.run_folder import RunFolder
 from verifiers.input_error import InputError
 
 
@@ -126,6 +127,7 @@ def test_which_steps_are_wanted() -> None:
         (["rows.jsonl"], "--model is missing"),
         (["rows.jsonl", "--model", "m", "--steps", "3"], "--steps would be ignored for data"),
         (["empty"], "is not the folder of a run"),
+        (["rounds"], "rounds holds 2 runs, and neither numbers nor rollouts of its own; give those, such as rounds/round-2"),
     ],
 )
 def test_what_cannot_be_looked_at_is_said_in_a_line(
@@ -134,6 +136,8 @@ def test_what_cannot_be_looked_at_is_said_in_a_line(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.jsonl").write_text("")
     (tmp_path / "empty").mkdir()
+    for number in (1, 2):
+        RunFolder.create(tmp_path / "rounds" / f"round-{number}", {"options": {}}).close()
     assert main(["view", *words]) == 2
     line = capsys.readouterr().err
     assert said in line
