@@ -286,7 +286,7 @@ ROOMS = {
     ),
     "recipes.looking": Room(
         "runs on disk, in the terminal: beside each other, what the policy said, why a verdict is what it is",
-        "diff explanation overview_table run_overview runs show stored_steps",
+        "diff explained explanation overview_table run_overview runs show stored_steps",
         ".setup rl.runs rollout verifiers.rewards verifiers.worker_pool",
     ),
     "recipes.viewer": Room(

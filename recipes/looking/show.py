@@ -53,25 +53,32 @@ class Config:
     """Show so many at most; 0: all."""
     characters: int = 2000
     """Of a response so many at most; 0: all."""
+    explain: bool = False
+    """Judge each that is shown once more, and say why it is what it is. Runs the run's rewards, code of a user's own among them."""
+    deadline: float = 10.0
+    """Seconds for one explanation."""
     json: bool = False
     """One JSON object a line."""
 
 
 def run(config: Config) -> int:
     """Prints them; how many more there are goes to standard error. Raises InputError where nothing is stored."""
+    from recipes.looking.explained import explained_lines, explaining
     from recipes.looking.explanation import print_anywhere
 
     if config.wrong and config.right:
         raise InputError("--wrong and --right leave nothing over; give one of them")
     print_anywhere()
     fits, shown, found = _condition(config), 0, 0
-    for stored, row in _rows(config):
-        if not fits(row):
-            continue
-        found += 1
-        if not config.limit or shown < config.limit:
-            shown += 1
-            print(json.dumps(_as_json(stored, row)) if config.json else _block(stored, row, config.characters))
+    with explaining(int(config.explain), config.run, config.deadline) as explainer:
+        for stored, row in _rows(config):
+            if not fits(row):
+                continue
+            found += 1
+            if not config.limit or shown < config.limit:
+                shown += 1
+                why = explained_lines(explainer, row) if explainer else None
+                print(json.dumps(_as_json(stored, row, why)) if config.json else _block(stored, row, why, config.characters))
     more = "; --limit 0 shows all" if shown < found else ""
     print(f"{shown:,} of {found:,} shown{more}", file=sys.stderr)
     return 0
@@ -81,7 +88,8 @@ def _rows(config: Config) -> "Iterator[tuple[StoredStep, dict[str, Any]]]":
     from recipes.looking.stored_steps import readable
 
     steps = _steps(config)
-    for stored, table in readable(steps, COLUMNS, lambda line: print(line, file=sys.stderr)):
+    columns = (*COLUMNS, "problem_row") if config.explain else COLUMNS
+    for stored, table in readable(steps, columns, lambda line: print(line, file=sys.stderr)):
         for batch in table.to_batches(max_chunksize=256):  # a row may hold a text of megabytes
             yield from ((stored, row) for row in batch.to_pylist())
 
@@ -131,12 +139,13 @@ def _condition(config: Config) -> Callable[[dict[str, Any]], bool]:
     return lambda row: all(test(row) for test in tests)
 
 
-def _as_json(stored: "StoredStep", row: dict[str, Any]) -> dict[str, Any]:
-    tokens = row.pop("tokens", None)
-    return {**row, "set": stored.part or "train", "length": len(tokens or ()), "parts": dict(row.get("parts") or ())}
+def _as_json(stored: "StoredStep", row: dict[str, Any], why: list[str] | None) -> dict[str, Any]:
+    tokens, _ = row.pop("tokens", None), row.pop("problem_row", None)
+    more = {} if why is None else {"explained": why}
+    return {**row, "set": stored.part or "train", "length": len(tokens or ()), "parts": dict(row.get("parts") or ()), **more}
 
 
-def _block(stored: "StoredStep", row: dict[str, Any], most: int) -> str:
+def _block(stored: "StoredStep", row: dict[str, Any], why: list[str] | None, most: int) -> str:
     """One rollout for a terminal, without what a terminal would obey."""
     from recipes.looking.explanation import printable
     from recipes.looking.overview_table import problem_text
@@ -148,7 +157,7 @@ def _block(stored: "StoredStep", row: dict[str, Any], most: int) -> str:
     lines = [f"{printable(where)}: {printable(str(row['status']))}{score}, {len(row.get('tokens') or ()):,} tokens{cut}"]
     parts = ", ".join(f"{name} {value:g}" for name, value in row.get("parts") or ())
     told = {"problem": problem_text(row["problem"] or ""), "gold": row["answer"], "response": row["response"], "verdict": row.get("detail"),
-            "parts": parts}  # fmt: skip
+            "parts": parts, "why": "\n".join(why or ())}  # fmt: skip
     for name, text in told.items():
         shown, lost = _cut(text or "", most)
         for number, line in enumerate(re.split(r"\r\n|\n", shown) if shown else ()):

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from recipes.looking.explained import Explanations
 from recipes.looking.overview_table import problem_text
 from recipes.looking.run_overview import UNSAID, overview
 from recipes.looking.stored_steps import TRAINING, StoredStep, readable, stored_steps
 from recipes.setup.model_source import is_run
-from recipes.viewer.explained import Explanations
 from recipes.viewer.packs import pack, smallest
 from recipes.viewer.step_rows import COLUMNS, FINISHES, STATUSES, StepRows, step_rows
 from recipes.viewer.token_pieces import Pieces, pieces_of_run

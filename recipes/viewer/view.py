@@ -73,7 +73,7 @@ def run(config: Config) -> int:
 
 def write_run_view(config: Config) -> Path:
     """The file to open."""
-    from recipes.viewer.explained import Explanations, explaining
+    from recipes.looking.explained import Explanations, explaining
     from recipes.viewer.run_data import Reader
 
     page = page_at(config.out or config.places[0] / FOLDER)

@@ -64,6 +64,22 @@ def test_a_terminal_is_told_nothing_but_text(tmp_path: Path, capsys: pytest.Capt
     assert "x" * 5000 in capsys.readouterr().out
 
 
+def test_it_says_why_where_that_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunFolder.create(tmp_path / "run", {"options": {}})
+    texts = {r"so \boxed{0.5}": Verdict(1.0, Status.RIGHT), "I give up": Verdict(0.0, Status.NO_ANSWER)}
+    completions = tuple(Completion([1], [-1.0], [True], "stop", 0) for _ in texts)
+    group = Group(make_problem("half of one?", "1/2"), [1], completions, tuple(texts), tuple(texts.values()))
+    run.rollouts.write(1, [group], cursor=1)
+    run.close()
+    assert main(["show", str(run.path), "--explain"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("gold text: '1/2'") == 2
+    found, _ = shown(capsys, str(run.path), "--explain", "--right")
+    (row,) = found
+    assert any("0.5" in line for line in row["explained"])
+    assert "problem_row" not in row
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

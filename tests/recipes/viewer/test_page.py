@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
-from benchmarks.viewer import browser, make_run
+from benchmarks.viewer import browser, make_run, measured
 from recipes.commands.cli import main
-from rl.runs.run_folder import RunFolder
+from recipes.viewer import watch
+from recipes.viewer.page_files import PageFolder
+from recipes.viewer.run_data import Reader
+from rl.runs.run_folder import RunFolder, append_line
 from rollout.engine import Completion
 from rollout.player import Group
+from tests.rl.rollouts import make_groups
 from verifiers.problem import make_problem
 from verifiers.verdict import Status, Verdict
 
@@ -23,6 +27,8 @@ HOSTILE = {
     "a NUL": "be\x00fore \x1b[31mred\x07",
     "a formula that loads": r"$\includegraphics{http://example.org/x.png}$ $\href{javascript:alert(1)}{x}$ $\htmlData{a=b}{x}$",
     "a formula that grows": r"$\def\a{\a\a}\a$ and $\rule{1000em}{1000em}$",
+    "half formulas": "$" * 5000 + r"\boxed{" * 3000 + "{" * 5000 + "$$x",
+    "a deep formula": "$" + "{" * 240 + "}" * 240 + "$ $" + r"\frac{" * 60 + "$",
     "a megabyte": "x" * (1 << 20),
     "half a character": "\ud83d alone",
 }
@@ -198,6 +204,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     problem = make_problem("</script><script>document.title = 'owned'</script> $x^2$", "<b>1</b>")
     group = Group(problem, [1], completions, tuple(HOSTILE.values()), verdicts)
     run.rollouts.write(1, [group], cursor=1)
+    append_line(run.metrics_path, {"step": 1, "reward": 0.5, "reward/<img src=x onerror=alert(1)>": 0.5, "eval/<b>x/accuracy": 0.1})
     run.held_out("a'\"><b>x").write(1, [replace(group, problem=make_problem("other", "1"))], cursor=0)
     run.write_manifest(status="done", step=1)
     run.close()
@@ -210,6 +217,7 @@ def test_hostile_text_stays_text(hostile: Path, chromium: Any, tmp_path: Path, k
     made(str(hostile), "--out", str(place))
     opened = Opened(chromium, place / "index.html" if kind == "folder" else place)
     page = opened.page
+    page.wait_for_selector(".chart canvas")
     opened.tab("rollouts")
     page.click(".rollout >> nth=0")
     page.wait_for_selector(".card")
@@ -242,6 +250,36 @@ def test_the_policy_lets_nothing_out_even_of_a_script(page: Opened) -> None:
     assert said
     assert all("Content Security Policy" in line for line in said)
     del page.complaints[before:]
+
+
+def test_an_open_page_takes_up_what_a_watched_run_does(tmp_path: Path, chromium: Any) -> None:
+    path = make_run(tmp_path / "run", steps=2, groups=1, completions=2, tokens=(2, 3))
+    folder, reader = PageFolder(tmp_path / "view"), Reader([path], lambda name, text: folder.put(name, text))
+    folder.begin()
+    watch._update(folder, reader, 1)
+    opened = Opened(chromium, folder.end("watched"))
+    before = opened.page.evaluate("reckon.view.count")
+    opened.page.wait_for_selector("#live >> text=step 2 of 2")
+    run = RunFolder(path)
+    run.rollouts.write(3, make_groups([[1.0, 0.0]]), cursor=3)
+    append_line(run.metrics_path, {"step": 3, "reward": 0.5})
+    watch._update(folder, reader, 2)
+    opened.page.wait_for_selector("#live >> text=step 3 of 2")
+    opened.tab("rollouts")
+    opened.page.wait_for_selector(f".summary >> text=/of {before + 2} rollouts/")
+    opened.page.fill("[name=stepFrom]", "3")
+    opened.found(2)
+    opened.page.click(".rollout >> nth=0")
+    opened.page.wait_for_selector(".card")
+    assert opened.complaints == []
+    opened.page.close()
+
+
+def test_what_the_benchmark_measures(run: Path, page: Opened, chromium: Any) -> None:
+    found = measured(chromium, run / "view" / "index.html")
+    assert found["rollouts"] == page.page.evaluate("reckon.view.count")
+    assert found["requests_outside"] == 0
+    assert 0 <= found["filter_seconds"] <= found["open_seconds"]
 
 
 def test_seeds_are_one_line_and_other_options_another(tmp_path: Path, chromium: Any) -> None:

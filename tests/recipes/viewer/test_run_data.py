@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks.viewer import make_run
 from recipes.commands.cli import main
+from recipes.looking.explained import rewards_of
 from recipes.viewer import watch
-from recipes.viewer.explained import rewards_of
 from recipes.viewer.run_data import Reader
 from rl.runs.run_folder import RunFolder, append_line
 from rollout.store import RolloutStore

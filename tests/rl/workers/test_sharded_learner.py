@@ -11,6 +11,7 @@ from rl.learning.learner import Diverged
 from rl.learning.policy import Policy
 from rl.learning.reference import AdapterOff, MovingAverage
 from rl.loop.group_batch import batch_of_groups, signal_of
+from rl.loop.token_record import with_places
 from rl.objectives.batch import lay_out
 from rl.objectives.policy_gradient import KL
 from rl.objectives.preferences import dpo
@@ -74,10 +75,18 @@ def learn(policy, case, reference=None, steps=STEPS):
     said = []
     for step in range(steps):
         given = batch.with_columns({"old_logp": policy.score_as_updated(batch, objective)}) if step == 0 and case == "grpo" else batch
-        said.append(asdict(policy.update(given, objective, lr=0.01)))
+        said.append(told(policy.update(with_places(given), objective, lr=0.01)))
         if reference:
             reference.follow()
     return said, policy.score(batch), asdict(policy.measure(batch, objective))
+
+
+def told(stats):
+    """With what passes saw of each token, by its number, whichever rank it was on."""
+    found = asdict(stats)
+    seen = [(int(place), float(value)) for places, terms in found.pop("seen") for place, value in zip(places, terms["logp"], strict=True)]
+    assert seen
+    return found | {"logp": dict(seen)}
 
 
 def without_adapter(policy):

@@ -1,4 +1,4 @@
-"""Verdicts explained for a page: rollouts judged once more by verifiers that can tell, the newest first, as many as were asked for.
+"""Verdicts of stored rollouts explained: judged once more by verifiers that can tell, as many as were asked for.
 
 It runs what the run's rewards name, code of a user's own too, so nothing is explained unless it is asked for.
 """
@@ -33,7 +33,7 @@ class Explanations:
                 return None
             self.wanted -= 1
             found = {name: table.column(name)[row].as_py() for name in ("problem_row", "response", "score", "status", "detail", "parts")}
-            return _lines(explainer, found)
+            return explained_lines(explainer, found)
 
         return explain
 
@@ -52,7 +52,8 @@ def rewards_of(run: Path) -> Sequence[str]:
     return [text for text in found if isinstance(text, str)] if isinstance(found, list) else ()
 
 
-def _lines(explainer: Explainer, row: Mapping[str, Any]) -> list[str] | None:
+def explained_lines(explainer: Explainer, row: Mapping[str, Any]) -> list[str] | None:
+    """Of a row of a store with its `problem_row`; None for one that no run writes."""
     try:
         told = json.loads(row["problem_row"])
         problem = make_problem(told["prompt"], told["answer"], verifier=told["verifier"], meta=told["meta"])
