@@ -77,14 +77,15 @@ def overview(path: Path) -> Overview:
     measured = [row for row in rows if all(is_number(row.get(f"eval/{name}")) for name in ("accuracy", "low", "high"))]
     points = [Best(row["eval/accuracy"], row["eval/low"], row["eval/high"], row["step"]) for row in measured]
     return Overview(
-        path, method_of(config, path), _status(run), rows[-1]["step"] if rows else 0,
+        path, method_of(config, path), status_now(run), rows[-1]["step"] if rows else 0,
         next((options[name] for name in ("rounds", "steps") if isinstance(options.get(name), int)), None),
         max(points, key=lambda point: point.accuracy, default=None), points[-1] if points else None,
         sum(row["time/step"] for row in rows if is_number(row.get("time/step"))), _flat(options),
     )  # fmt: skip
 
 
-def _status(run: RunFolder) -> str:
+def status_now(run: RunFolder) -> str:
+    """As its manifest has it; "killed" where that says running and nobody is at it."""
     said = status_of(run.path) or "?"
     if said != "running":
         return said

@@ -90,9 +90,10 @@ def _said(reader: "Reader") -> str:
 
 
 def _running(runs: tuple[Path, ...]) -> list[Path]:
-    from recipes.looking.run_overview import overview
+    from recipes.looking.run_overview import status_now
+    from rl.runs.run_folder import RunFolder
 
-    return [path for path in runs if (path / "config.json").is_file() and overview(path).status == "running"]
+    return [path for path in runs if (path / "config.json").is_file() and status_now(RunFolder(path)) == "running"]
 
 
 def _marks(runs: tuple[Path, ...]) -> list[tuple[int, int]]:

@@ -34,16 +34,31 @@
     holder.draw = () => {
       holder.plot?.destroy();
       const { data, series, bands } = aligned(lines, options);
-      const axis = { stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 }, font: "11px system-ui" };
+      const axis = {
+        stroke: css("--quiet"),
+        grid: { stroke: css("--line"), width: 1 },
+        ticks: { stroke: css("--line"), width: 1 },
+        font: "11px system-ui",
+      };
       holder.plot = new uPlot(
         {
-          width: Math.max(240, holder.clientWidth - 4), height: HEIGHT, series, bands,
-          axes: [{ ...axis }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : reckon.number(tick, 2))) }],
-          scales: { x: { time: false }, y: { ...(options.log ? { distr: 3 } : {}), ...(options.range ? { range: () => options.range } : {}) } },
+          width: Math.max(240, holder.clientWidth - 4),
+          height: HEIGHT,
+          series,
+          bands,
+          axes: [
+            { ...axis },
+            { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : reckon.number(tick, 2))) },
+          ],
+          scales: {
+            x: { time: false },
+            y: { ...(options.log ? { distr: 3 } : {}), ...(options.range ? { range: () => options.range } : {}) },
+          },
           cursor: { points: { size: 6 } },
           legend: { live: true },
         },
-        data, holder,
+        data,
+        holder,
       );
     };
     charts.add(holder);
@@ -55,17 +70,26 @@
     const place = new Map(steps.map((step, i) => [step, i]));
     const spread = (x, y) => {
       const whole = new Array(steps.length).fill(null);
-      x.forEach((step, i) => { whole[place.get(step)] = options.log && !(y[i] > 0) ? null : y[i]; });
+      x.forEach((step, i) => {
+        whole[place.get(step)] = options.log && !(y[i] > 0) ? null : y[i];
+      });
       return whole;
     };
-    const data = [steps], series = [{ label: "step" }], bands = [];
+    const data = [steps],
+      series = [{ label: "step" }],
+      bands = [];
     for (const line of lines) {
       const sparse = line.x.length < 40;
       const fill = line.colour + "30";
       data.push(spread(line.x, line.mean));
       series.push({
-        label: line.label, stroke: line.colour, width: line.thin ? 1 : 2, spanGaps: true, points: { show: sparse && line.x.length < steps.length, size: 5 },
-        value: (_, value) => (value === null ? "-" : reckon.number(value)), dash: line.dash,
+        label: line.label,
+        stroke: line.colour,
+        width: line.thin ? 1 : 2,
+        spanGaps: true,
+        points: { show: sparse && line.x.length < steps.length, size: 5 },
+        value: (_, value) => (value === null ? "-" : reckon.number(value)),
+        dash: line.dash,
       });
       if (line.low && (line.several || line.interval)) {
         for (const y of [line.high, line.low]) {
@@ -83,10 +107,16 @@
   const redraw = () => {
     for (const chart of charts) {
       if (chart.isConnected) chart.draw();
-      else { chart.plot?.destroy(); charts.delete(chart); }
+      else {
+        chart.plot?.destroy();
+        charts.delete(chart);
+      }
     }
   };
   let waiting = 0;
-  addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(redraw, 150); });
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(redraw, 150);
+  });
   reckon.redraw = redraw;
 }

@@ -14,7 +14,8 @@
   // All rollouts that were sampled with rollout i, in order: they lie beside each other.
   reckon.groupOf = ({ columns, count }, i) => {
     const same = (j) => ["run", "set", "file", "group", "problem"].every((name) => columns[name][j] === columns[name][i]);
-    let begin = i, end = i + 1;
+    let begin = i,
+      end = i + 1;
     while (begin > 0 && same(begin - 1)) begin--;
     while (end < count && same(end)) end++;
     return [...Array(end - begin).keys()].map((each) => begin + each);
@@ -60,11 +61,24 @@
       }
     };
     fill();
-    const head = element("div", { class: "problem" },
-      element("div", { class: "quiet" }, `${reckon.where(view, i)}, group ${view.columns.group[i]}: ${rows.length} completion${rows.length > 1 ? "s" : ""} of problem ${id}`,
-        element("button", { type: "button", class: "link", onclick: () => pick(view.columns.problem[i]) }, "this problem over training")),
+    const head = element(
+      "div",
+      { class: "problem" },
+      element(
+        "div",
+        { class: "quiet" },
+        `${reckon.where(view, i)}, group ${view.columns.group[i]}: ${rows.length} completion${rows.length > 1 ? "s" : ""} of problem ${id}`,
+        element("button", { type: "button", class: "link", onclick: () => pick(view.columns.problem[i]) }, "this problem over training"),
+      ),
       element("div", { class: "asked" }, asked(problem)),
-      element("div", {}, element("span", { class: "quiet" }, "gold answer "), reckon.typeset(answer), element("span", { class: "quiet" }, verifier ? `  judged by ${verifier}` : "")));
+      element(
+        "div",
+        {},
+        element("span", { class: "quiet" }, "gold answer "),
+        reckon.typeset(answer),
+        element("span", { class: "quiet" }, verifier ? `  judged by ${verifier}` : ""),
+      ),
+    );
     return element("section", { class: "group" }, head, controls(colours, pieces, fill), cards);
   };
 
@@ -72,18 +86,45 @@
   const asked = (text) => {
     if (text.startsWith("[{")) {
       try {
-        return JSON.parse(text).map((turn) => element("div", {}, element("span", { class: "quiet" }, `${turn.role}: `), reckon.typeset(String(turn.content))));
-      } catch { /* a text that only looks like messages */ }
+        return JSON.parse(text).map((turn) =>
+          element("div", {}, element("span", { class: "quiet" }, `${turn.role}: `), reckon.typeset(String(turn.content))),
+        );
+      } catch {
+        /* a text that only looks like messages */
+      }
     }
     return [reckon.typeset(text)];
   };
 
   const controls = (colours, pieces, changed) => {
     const legend = element("span");
-    const colour = element("select", { "aria-label": "colour tokens by", onchange: () => { mode.colour = colour.value; modeChanged(); } },
-      colours.map((name) => element("option", { value: name, selected: name === mode.colour }, reckon.scales[name].label)));
+    const colour = element(
+      "select",
+      {
+        "aria-label": "colour tokens by",
+        onchange: () => {
+          mode.colour = colour.value;
+          modeChanged();
+        },
+      },
+      colours.map((name) => element("option", { value: name, selected: name === mode.colour }, reckon.scales[name].label)),
+    );
     const as = [["typeset", "formulas"], ["plain", "text"], ...(pieces ? [["tokens", "tokens"]] : [])];
-    const buttons = as.map(([name, label]) => element("button", { type: "button", class: "as", "data-as": name, onclick: () => { mode.as = name; modeChanged(); } }, label));
+    const buttons = as.map(([name, label]) =>
+      element(
+        "button",
+        {
+          type: "button",
+          class: "as",
+          "data-as": name,
+          onclick: () => {
+            mode.as = name;
+            modeChanged();
+          },
+        },
+        label,
+      ),
+    );
     if (!pieces && mode.as === "tokens") mode.as = "typeset";
     const update = () => {
       if (colours.includes(mode.colour)) colour.value = mode.colour;
@@ -92,8 +133,15 @@
       if (colours.length) legend.replaceChildren(reckon.legend(mode.colour));
       changed();
     };
-    const bar = element("div", { class: "bar" }, element("span", { class: "quiet" }, "show as"), buttons, colour, legend,
-      pieces ? null : element("span", { class: "quiet" }, "tokens need the run's tokenizer, which was not found: reckon view --tokenizer"));
+    const bar = element(
+      "div",
+      { class: "bar" },
+      element("span", { class: "quiet" }, "show as"),
+      buttons,
+      colour,
+      legend,
+      pieces ? null : element("span", { class: "quiet" }, "tokens need the run's tokenizer, which was not found: reckon view --tokenizer"),
+    );
     update();
     panels.set(bar, update);
     return bar;
@@ -102,33 +150,72 @@
   const card = (view, pack, pieces, i, own) => {
     const { columns, facts } = view;
     const at = columns.row[i];
-    const begin = pack.begins ??= begins(pack.arrays.length);
+    const begin = (pack.begins ??= begins(pack.arrays.length));
     const rollout = { arrays: pack.arrays, begin: begin[at], end: begin[at + 1], pieces };
     const finish = facts.finishes[columns.finish[i]];
     const parts = facts.parts.map((name, part) => [name, columns[`part-${part}`][i]]).filter(([, value]) => !Number.isNaN(value));
     const advantage = pack.arrays.advantage ? pack.arrays.advantage[begin[at]] : NaN;
-    const head = element("div", { class: "head" }, reckon.verdict(view, i),
+    const head = element(
+      "div",
+      { class: "head" },
+      reckon.verdict(view, i),
       element("span", {}, `score ${reckon.number(columns.score[i])}`),
-      element("span", { class: "quiet" }, `${columns.length[i].toLocaleString()} tokens${finish === "length" ? ", cut at the limit" : finish === "abort" ? ", taken back" : ""}`),
+      element(
+        "span",
+        { class: "quiet" },
+        `${columns.length[i].toLocaleString()} tokens${finish === "length" ? ", cut at the limit" : finish === "abort" ? ", taken back" : ""}`,
+      ),
       Number.isNaN(advantage) ? null : element("span", { class: "quiet" }, `advantage ${reckon.number(advantage)}`),
-      parts.map(([name, value]) => element("span", { class: "part" }, reckon.shown(`${name} ${reckon.number(value)}`))));
+      parts.map(([name, value]) => element("span", { class: "part" }, reckon.shown(`${name} ${reckon.number(value)}`))),
+    );
     const response = pack.facts.response[at];
-    const body = mode.as === "tokens" && pieces ? reckon.tokensOf(rollout, mode.colour) : mode.as === "plain" ? reckon.shown(response) : reckon.typeset(response);
+    const body =
+      mode.as === "tokens" && pieces
+        ? reckon.tokensOf(rollout, mode.colour)
+        : mode.as === "plain"
+          ? reckon.shown(response)
+          : reckon.typeset(response);
     const steps = pack.facts.steps[at]?.length
-      ? element("details", {}, element("summary", {}, `${pack.facts.steps[at].length} steps judged`),
-          pack.facts.steps[at].map(([end, score], n) => element("div", {}, `${reckon.number(score)}  `, reckon.shown(response.slice(n ? pack.facts.steps[at][n - 1][0] : 0, end).trim(), 500))))
+      ? element(
+          "details",
+          {},
+          element("summary", {}, `${pack.facts.steps[at].length} steps judged`),
+          pack.facts.steps[at].map(([end, score], n) =>
+            element(
+              "div",
+              {},
+              `${reckon.number(score)}  `,
+              reckon.shown(response.slice(n ? pack.facts.steps[at][n - 1][0] : 0, end).trim(), 500),
+            ),
+          ),
+        )
       : null;
     const explained = pack.facts.explained[at];
     const detail = pack.facts.detail[at];
-    const why = element("div", { class: "why" },
-      explained ? element("table", {}, explained.map((line) => { const [key, ...rest] = line.split(": "); return element("tr", {}, element("th", {}, key), element("td", {}, reckon.shown(rest.join(": "), 2000))); }))
-        : detail ? reckon.shown(detail, 2000) : null);
+    const why = element(
+      "div",
+      { class: "why" },
+      explained
+        ? element(
+            "table",
+            {},
+            explained.map((line) => {
+              const [key, ...rest] = line.split(": ");
+              return element("tr", {}, element("th", {}, key), element("td", {}, reckon.shown(rest.join(": "), 2000)));
+            }),
+          )
+        : detail
+          ? reckon.shown(detail, 2000)
+          : null,
+    );
     return element("article", { class: own ? "card own" : "card" }, head, body, steps, why);
   };
 
   const begins = (lengths) => {
     const found = new Uint32Array(lengths.length + 1);
-    lengths.forEach((length, i) => { found[i + 1] = found[i] + length; });
+    lengths.forEach((length, i) => {
+      found[i + 1] = found[i] + length;
+    });
     return found;
   };
 

@@ -3,21 +3,40 @@
 {
   const element = reckon.element;
   const main = document.getElementById("main");
-  let view = null, open = null;
+  let view = null,
+    open = null;
 
   const tabsOf = ({ facts, count }) => [
     ...(facts.examples ? [["examples", "Examples", reckon.examplesTab]] : []),
-    ...((facts.runs ?? []).some((run) => run.keys.length) ? [["curves", "Curves", reckon.curvesTab], ] : []),
-    ...(count ? [["groups", "Groups", reckon.groupsTab], ["rollouts", "Rollouts", reckon.rolloutsTab], ["problems", "Problems", reckon.problemsTab]] : []),
+    ...((facts.runs ?? []).some((run) => run.keys.length) ? [["curves", "Curves", reckon.curvesTab]] : []),
+    ...(count
+      ? [
+          ["groups", "Groups", reckon.groupsTab],
+          ["rollouts", "Rollouts", reckon.rolloutsTab],
+          ["problems", "Problems", reckon.problemsTab],
+        ]
+      : []),
   ];
 
   const go = (name, ...more) => {
     const tabs = tabsOf(view);
     const [key, , show] = tabs.find(([key]) => key === name) ?? tabs[0] ?? [];
     open = key;
-    document.getElementById("tabs").replaceChildren(...tabs.map(([key, label]) => element("button", { type: "button", role: "tab", "data-tab": key, "aria-selected": String(key === open), onclick: () => go(key) }, label)));
+    document
+      .getElementById("tabs")
+      .replaceChildren(
+        ...tabs.map(([key, label]) =>
+          element(
+            "button",
+            { type: "button", role: "tab", "data-tab": key, "aria-selected": String(key === open), onclick: () => go(key) },
+            label,
+          ),
+        ),
+      );
     reckon.tip(null);
-    main.replaceChildren(show ? show(view, go, ...more) : element("p", { class: "quiet" }, "This run has neither numbers nor rollouts yet."));
+    main.replaceChildren(
+      show ? show(view, go, ...more) : element("p", { class: "quiet" }, "This run has neither numbers nor rollouts yet."),
+    );
     if (location.hash.slice(1) !== key) history.replaceState(null, "", `#${key ?? ""}`);
   };
 
@@ -25,7 +44,11 @@
     const { facts, arrays } = await reckon.load("index", version);
     view = { facts, columns: arrays, count: arrays.run?.length ?? 0, version };
     const names = (facts.runs ?? []).map((run) => run.name);
-    const title = facts.examples ? facts.examples.source : names.length > 3 ? `${names[0]} and ${names.length - 1} more runs` : names.join(", ");
+    const title = facts.examples
+      ? facts.examples.source
+      : names.length > 3
+        ? `${names[0]} and ${names.length - 1} more runs`
+        : names.join(", ");
     document.getElementById("title").textContent = reckon.oddities(title);
     reckon.view = view;
   };
@@ -48,7 +71,10 @@
   const ask = () => {
     const script = document.createElement("script");
     script.src = `live.js?${Date.now()}`;
-    script.onload = script.onerror = () => { script.remove(); setTimeout(ask, POLL); };
+    script.onload = script.onerror = () => {
+      script.remove();
+      setTimeout(ask, POLL);
+    };
     document.head.append(script);
   };
 
@@ -59,11 +85,18 @@
     reckon.redraw();
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => reckon.redraw());
-  addEventListener("hashchange", () => { if (view && location.hash.slice(1) !== open) go(location.hash.slice(1)); });
+  addEventListener("hashchange", () => {
+    if (view && location.hash.slice(1) !== open) go(location.hash.slice(1));
+  });
 
-  read().then(() => {
-    go(location.hash.slice(1));
-    document.documentElement.dataset.ready = "true";
-    if (view.facts.live) ask();
-  }, (error) => { main.replaceChildren(element("p", {}, `This page cannot be read: ${error.message}`)); });
+  read().then(
+    () => {
+      go(location.hash.slice(1));
+      document.documentElement.dataset.ready = "true";
+      if (view.facts.live) ask();
+    },
+    (error) => {
+      main.replaceChildren(element("p", {}, `This page cannot be read: ${error.message}`));
+    },
+  );
 }

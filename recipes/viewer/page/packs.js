@@ -67,8 +67,10 @@ reckon.arrived = (name, text) => {
     if (!halves) {
       halves = new Float32Array(1 << 16);
       for (let i = 0; i < 1 << 16; i++) {
-        const exponent = (i >> 10) & 31, fraction = i & 1023;
-        const size = exponent === 31 ? (fraction ? NaN : Infinity) : exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -24 * fraction;
+        const exponent = (i >> 10) & 31,
+          fraction = i & 1023;
+        const size =
+          exponent === 31 ? (fraction ? NaN : Infinity) : exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -24 * fraction;
         halves[i] = i >> 15 ? -size : size;
       }
     }
@@ -86,7 +88,11 @@ reckon.arrived = (name, text) => {
       reckon.kept.set(key, found); // used last
       return found;
     }
-    if (!coming.has(key)) coming.set(key, brought(name, version).finally(() => coming.delete(key)));
+    if (!coming.has(key))
+      coming.set(
+        key,
+        brought(name, version).finally(() => coming.delete(key)),
+      );
     const found = await coming.get(key);
     reckon.kept.set(key, found);
     if (reckon.kept.size > MOST_KEPT) reckon.kept.delete(reckon.kept.keys().next().value);

@@ -18,7 +18,8 @@
 
   const SHOWN = 20000; // characters at first: a megabyte of one line would stop a browser
   // Control characters but tab and line end, marks that turn the direction of writing, and what has no width.
-  const ODD = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}]/gu;
+  const ODD =
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}]/gu;
 
   // A text with what is odd in it named. It is isolated: no direction in it reaches what stands around.
   reckon.shown = (text, most = SHOWN) => {
@@ -63,15 +64,19 @@
   };
   reckon.oddities = (text) => text.replace(ODD, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
 
-  const FORMULA = /\$\$([^]{1,2000}?)\$\$|\\\[([^]{1,2000}?)\\\]|\\\(([^]{1,2000}?)\\\)|\$(?! )([^$\n]{1,500}?)(?<! )\$(?!\d)|(\\boxed\{[^{}\n]{1,200}(?:\{[^{}\n]{0,200}\}[^{}\n]{0,200}){0,4}\})/g;
+  const FORMULA =
+    /\$\$([^]{1,2000}?)\$\$|\\\[([^]{1,2000}?)\\\]|\\\(([^]{1,2000}?)\\\)|\$(?! )([^$\n]{1,500}?)(?<! )\$(?!\d)|(\\boxed\{[^{}\n]{1,200}(?:\{[^{}\n]{0,200}\}[^{}\n]{0,200}){0,4}\})/g;
   const MOST_FORMULAS = 300;
 
   const withFormulas = (node, text) => {
-    let done = 0, count = 0;
+    let done = 0,
+      count = 0;
     for (const found of text.matchAll(FORMULA)) {
       if (++count > MOST_FORMULAS) break;
       plain(node, text.slice(done, found.index));
-      node.append(formula(found[1] ?? found[2] ?? found[3] ?? found[4] ?? found[5], found[1] !== undefined || found[2] !== undefined, found[0]));
+      node.append(
+        formula(found[1] ?? found[2] ?? found[3] ?? found[4] ?? found[5], found[1] !== undefined || found[2] !== undefined, found[0]),
+      );
       done = found.index + found[0].length;
     }
     plain(node, text.slice(done));
@@ -80,7 +85,15 @@
   const formula = (tex, display, whole) => {
     const node = element("span", { class: "formula", title: reckon.oddities(whole) });
     try {
-      katex.render(tex, node, { displayMode: display, trust: false, throwOnError: false, maxExpand: 100, maxSize: 10, strict: "ignore", output: "html" });
+      katex.render(tex, node, {
+        displayMode: display,
+        trust: false,
+        throwOnError: false,
+        maxExpand: 100,
+        maxSize: 10,
+        strict: "ignore",
+        output: "html",
+      });
     } catch {
       node.textContent = whole; // KaTeX throws for what is no string or too deep, whatever it was told
     }

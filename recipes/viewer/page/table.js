@@ -21,6 +21,14 @@
       }
     };
     node.addEventListener("scroll", () => requestAnimationFrame(draw));
-    return { node, draw, set: (number) => { count = number; inner.style.height = `${number * height}px`; draw(); } };
+    return {
+      node,
+      draw,
+      set: (number) => {
+        count = number;
+        inner.style.height = `${number * height}px`;
+        draw();
+      },
+    };
   };
 }

@@ -9,16 +9,27 @@
     logp: { label: "log-probability", of: (x) => Math.min(1, -x / 4), words: ["likely", "unlikely (below -4)"] },
     entropy: { label: "entropy", of: (x) => Math.min(1, x / 3), words: ["sure", "unsure (above 3 nats)"] },
     log_ratio: { label: "ratio", two: true, of: (x) => Math.max(-1, Math.min(1, x / 0.5)), words: ["less likely now", "more likely now"] },
-    ref_log_ratio: { label: "against the reference", two: true, of: (x) => Math.max(-1, Math.min(1, x / 2)), words: ["less likely than there", "more likely"] },
+    ref_log_ratio: {
+      label: "against the reference",
+      two: true,
+      of: (x) => Math.max(-1, Math.min(1, x / 2)),
+      words: ["less likely than there", "more likely"],
+    },
     advantage: { label: "advantage", two: true, of: (x) => Math.max(-1, Math.min(1, x / 1.5)), words: ["discouraged", "encouraged"] },
-    value: { label: "value", two: true, of: (x) => Math.max(-1, Math.min(1, 2 * x - 1)), words: ["0: expected to fail", "1: expected to succeed"] },
+    value: {
+      label: "value",
+      two: true,
+      of: (x) => Math.max(-1, Math.min(1, 2 * x - 1)),
+      words: ["0: expected to fail", "1: expected to succeed"],
+    },
     trains: { label: "mask", of: (x) => (x ? 0.55 : 0), words: ["does not train", "trains"] },
   };
   reckon.scales = SCALES;
 
   reckon.colourOf = (name, value) => {
     if (Number.isNaN(value)) return "";
-    const scale = SCALES[name], x = scale.of(value);
+    const scale = SCALES[name],
+      x = scale.of(value);
     const hue = scale.two ? (x < 0 ? "var(--cold)" : "var(--warm)") : "var(--warm)";
     return `color-mix(in srgb, ${hue} ${Math.round(85 * Math.abs(x))}%, transparent)`;
   };
@@ -43,7 +54,10 @@
       for (let i = from; i < end; i++) node.append(tokenAt(rollout, i, name));
       if (end < rollout.end) {
         const more = element("button", { type: "button", class: "more" }, `${(rollout.end - end).toLocaleString()} tokens more`);
-        more.onclick = () => { more.remove(); put(end); };
+        more.onclick = () => {
+          more.remove();
+          put(end);
+        };
         node.append(more);
       }
     };
@@ -76,12 +90,27 @@
     for (const name of ["entropy", "log_ratio", "ref_log_ratio", "advantage", "value", "trains"]) {
       const values = arrays[name];
       if (!values || Number.isNaN(values[i])) continue;
-      const value = name === "log_ratio" ? `${reckon.number(Math.exp(values[i]), 4)} (log ${reckon.number(values[i])})`
-        : name === "trains" ? (values[i] ? "trains" : "does not train") : reckon.number(values[i]);
+      const value =
+        name === "log_ratio"
+          ? `${reckon.number(Math.exp(values[i]), 4)} (log ${reckon.number(values[i])})`
+          : name === "trains"
+            ? values[i]
+              ? "trains"
+              : "does not train"
+            : reckon.number(values[i]);
       rows.push([SCALES[name].label, value]);
     }
     const head = element("b", {}, reckon.shown(JSON.stringify(rollout.pieces.get(id) ?? "")));
-    return element("div", {}, head, element("table", {}, rows.map(([key, value]) => element("tr", {}, element("th", {}, key), element("td", {}, value)))));
+    return element(
+      "div",
+      {},
+      head,
+      element(
+        "table",
+        {},
+        rows.map(([key, value]) => element("tr", {}, element("th", {}, key), element("td", {}, value))),
+      ),
+    );
   };
 
   // Shows a node beside another one; with null, hides what was shown.
