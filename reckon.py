@@ -16,6 +16,7 @@ _PLACES = {
         ("grpo", "ppo", "sft", "dpo", "orpo", "kto", "reward_model", "rft", "iterate", "warp", "distill"), "recipes.in_python.training"
     ),
     **dict.fromkeys(("sample", "evaluate"), "recipes.in_python.sampling"),
+    "view": "recipes.in_python.looking",
     "Run": "recipes.in_python.objects",
     "find_model": "recipes.setup.model_source",
     **dict.fromkeys(

@@ -257,8 +257,8 @@ ROOMS = {
     "recipes.in_python": Room(
         "the commands as functions over objects, behind `import reckon`",
         "sampling training",
-        "recipes .policies .setup .spelling .training rl.learning rl.evaluation rl.runs rollout rollout.engines verifiers.rewards "
-        "verifiers.worker_pool",
+        "recipes .policies .setup .spelling .training .viewer rl.learning rl.evaluation rl.runs rollout rollout.engines "
+        "verifiers.rewards verifiers.worker_pool",
     ),
     "recipes": Room(
         "stories: one run each",

@@ -72,7 +72,9 @@ def run(config: Config) -> int:
 
 
 def write_run_view(config: Config) -> Path:
-    """The file to open."""
+    """The file to open. Raises InputError for what is no run."""
+    if not config.places:
+        raise InputError("what is to be looked at? give the folder of a run (`reckon runs` lists them)")
     from recipes.looking.explained import Explanations, explaining
     from recipes.viewer.run_data import Reader
 
