@@ -44,7 +44,7 @@
 
   // The panel of the group of rollout `i`, whose own card is marked.
   reckon.groupPanel = async (view, i, pick = () => {}) => {
-    const rows = reckon.groupOf(view, i);
+    const rows = [i, ...reckon.groupOf(view, i).filter((other) => other !== i)]; // the one that was chosen is seen at once
     const pack = await sliceOf(view, i);
     const pieces = await piecesOf(view, view.columns.run[i]);
     const id = view.facts.problems.id[view.columns.problem[i]];

@@ -148,6 +148,7 @@ def test_a_group_opens_and_a_token_says_its_numbers(page: Opened, run: Path) -> 
     page.page.click(".rollout[data-rollout='1']")
     page.page.wait_for_selector(".card.own")
     assert page.page.locator(".card").count() == 4
+    assert page.page.locator(".card >> nth=0").get_attribute("class") == "card own", "the one that was chosen comes first, of how many ever"
     assert page.page.locator(".asked .katex").count() >= 1, "the problem's formulas are set"
     page.page.click("[data-as=tokens]")
     row = rows_of(run, 1)[1]
