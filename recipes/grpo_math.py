@@ -301,7 +301,6 @@ def plan_facts(config: Config, given: Given | None = None) -> Any:
     from recipes.setup.online import check_prompts, verifier_pool
 
     problems, held_out = (check_prompts(part, chat, config, context, skip=config.skip_long_prompts) for part in (problems, held_out))
-    prompt = max(len(chat.render(problem)) for problem in problems)
     if given is None:
         with verifier_pool(config, problems):  # loads the rewards and tries them
             pass
@@ -310,9 +309,11 @@ def plan_facts(config: Config, given: Given | None = None) -> Any:
         lora_of(config),
         resolve_dtype(config),
         config.gradient_checkpointing,
-        len(problems),
-        prompt,
+        [len(chat.render(problem)) for problem in problems],
         config.max_sequences,
+        held_out=len(held_out),
+        attention=config.attention,
+        stream=stream_of(problems, parts_of(config.data), order=config.order, seed=config.seed),
     )
 
 

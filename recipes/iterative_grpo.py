@@ -145,14 +145,14 @@ def plan_facts(config: Config) -> Any:
 
 def plan_rounds(config: Config, facts: Any) -> tuple[dict[str, list[str]], dict[str, Any]]:
     """What `reckon plan` shows besides: what a round samples, and how its reward model learns and what that takes."""
-    from recipes.setup.memory import estimate
+    from recipes.setup.memory import batch_of_units, estimate, layout_of, work_of
     from rl.objectives.objective import describe
 
     training = _of_reward(config, 1)
     objective, pairs = reward_model.objective_of(training), config.reward_kind == "outcome-pairs"
     problems = min(config.reward_problems or facts.problems, facts.problems)
     most = problems * min(config.reward_per_problem * (1 if pairs else 2), config.reward_samples // (2 if pairs else 1))
-    unit = (facts.longest_prompt + config.max_completion_length) * objective.rows_per_unit
+    rows = [config.max_completion_length] * objective.rows_per_unit
     sampled = f"{problems:,} problems x {config.reward_samples} completions = {problems * config.reward_samples:,} sequences"
     rounds_said = f"{config.rounds:,} round{'s' if config.rounds > 1 else ''}"
     lines = [
@@ -160,10 +160,10 @@ def plan_rounds(config: Config, facts: Any) -> tuple[dict[str, list[str]], dict[
         f"{sampled} that the verifier judges: at most {most:,} {'pairs' if pairs else 'answers'} for the reward model",
         f"from the second on {config.replay:.0%} more of earlier rounds; {config.reward_epochs:g} epochs, {config.reward_batch} a step",
     ]  # fmt: skip
-    memory = estimate(
-        facts.shape, facts.lora, bf16=facts.dtype == "bf16", checkpointing=config.gradient_checkpointing, copy_reference=False,
-        micro_batch=max(unit, min(config.tokens_per_micro_batch, config.reward_batch * unit)), sequences=0, length=0,
-    )  # fmt: skip
+    layout = layout_of(config.layout, facts.shape, facts.attention)
+    batch = batch_of_units(config.reward_batch, facts.longest_prompt, rows)
+    work = work_of(objective, batch, layout, config.tokens_per_micro_batch)
+    memory = estimate(facts.shape, facts.lora, work, bf16=facts.dtype == "bf16", checkpointing=config.gradient_checkpointing)
     return {"rounds": lines, "loss of the reward model": describe(objective).splitlines()}, {"the reward model's training": memory}
 
 

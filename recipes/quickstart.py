@@ -136,10 +136,10 @@ def plan_facts(config: Config) -> Any:
     from recipes.setup.memory import Facts
     from rollout.chat import Chat
 
-    problems, _ = load_data(config)
+    problems, held_out = load_data(config)
     chat = Chat(arithmetic.make_tokenizer())
     shape = arithmetic.model_shape(len(chat.tokenizer), **_model_sizes(config))
-    return Facts(shape, None, "fp32", False, len(problems), max(len(chat.render(problem)) for problem in problems), MAX_SEQUENCES)
+    return Facts(shape, None, "fp32", False, [len(chat.render(problem)) for problem in problems], MAX_SEQUENCES, len(held_out))
 
 
 def _model_sizes(config: Config) -> dict[str, int]:

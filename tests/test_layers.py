@@ -193,9 +193,14 @@ ROOMS = {
     ),
     "rl.learning": Room(
         "who holds parameters",
-        "adapters critic kept_scores learner model_loading policy reference schedule scoring starting_model teacher token_terms "
+        "adapters critic kept_scores layout learner model_loading policy reference schedule scoring starting_model teacher token_terms "
         "update_stats value_heads",
         ".forward .objectives rollout rollout.engines rollout.modules",
+    ),
+    "rl.measuring": Room(
+        "what a step takes: planned on tensors without storage",
+        "planned_step",
+        ".learning .objectives",
     ),
     "rl.workers": Room(
         "the learner over many processes: a part of everything in each, and the driver's stand-in for them",
@@ -236,8 +241,8 @@ ROOMS = {
         "objects from options",
         "arithmetic choices command_line memory model_card model_source online options problem_mixture problem_set problem_source "
         "resuming reward_code reward_models starting_point",
-        ".spelling rl.examples rl.learning rl.loop rl.objectives rl.runs rollout rollout.engines verifiers.rewards verifiers.steps "
-        "verifiers.worker_pool",
+        ".spelling rl.examples rl.learning rl.loop rl.measuring rl.objectives rl.runs rollout rollout.engines verifiers.rewards "
+        "verifiers.steps verifiers.worker_pool",
     ),
     "recipes.actors": Room(
         "who acts beside the policy: engines, critics, teachers",

@@ -18,6 +18,7 @@ from verifiers.input_error import InputError
 
 if TYPE_CHECKING:  # torch and transformers: only where there is something to plan
     from recipes.setup.memory import Facts, Memory
+    from rl.objectives.algorithms import Algorithm
 
 _NAMES = ("sft", "dpo", "orpo", "kto", "reward-model")
 OFFLINE = {name: f"recipes.training.{name.replace('-', '_')}" for name in _NAMES}  # `prepared(config) -> (config, method)`
@@ -31,6 +32,8 @@ RECIPES = {
     "iterate": "recipes.iterative_grpo",
 }
 """`plan_facts(config) -> Facts`; of those in rounds also `plan_rounds(config, facts) -> (sections of lines, memory by what takes it)`."""
+_ALWAYS = ("weights", "gradients", "optimizer", "reference", "activations", "kv_cache")
+"""Rows that are there where something trains, be they 0."""
 ROUNDS = {name: f"recipes.training.{name}" for name in ("rft", "spin")}  # `planned(config) -> Planned`
 
 
@@ -75,26 +78,13 @@ def command(arguments: Sequence[str]) -> int:
 
 def plan(config: Options, facts: "Facts") -> str:
     """The plan as text."""
-    from recipes.setup.memory import estimate, micro_batch_tokens, of_worker, parameters
-    from recipes.setup.online import algorithm_of, critic_of
+    from recipes.setup.memory import of_worker
+    from recipes.setup.online import algorithm_of
     from rl.objectives.algorithms import describe_algorithm
 
     algorithm = algorithm_of(config)
     completions = config.problems_per_step * config.completions_per_problem
-    memory = estimate(
-        facts.shape,
-        facts.lora,
-        bf16=facts.dtype == "bf16",
-        checkpointing=facts.gradient_checkpointing,
-        micro_batch=micro_batch_tokens(config, facts.longest_prompt + config.max_completion_length),
-        critic=critic_of(config),
-        copy_reference=algorithm.needs_reference
-        and (facts.lora is None or isinstance(config.kl and config.kl.reference, MovingAverage | Renewed)),
-        sequences=min(facts.max_sequences, completions),
-        length=facts.longest_prompt + config.max_completion_length,
-    )
-    if facts.teacher is not None:
-        memory = dataclasses.replace(memory, teacher=parameters(facts.teacher, None)[0] * (2 if facts.dtype == "bf16" else 4))
+    memory = _online_memory(config, facts, algorithm)
     updates = config.updates_per_rollout * config.epochs_per_rollout
     epochs = config.steps * config.problems_per_step / facts.problems
     options = flat_values(config) | {"dtype": facts.dtype, "adapter": facts.lora or "none: all parameters train"}
@@ -114,15 +104,51 @@ def plan(config: Options, facts: "Facts") -> str:
     return _as_text(sections)
 
 
+def _online_memory(config: Options, facts: "Facts", algorithm: "Algorithm") -> "Memory":
+    from recipes.setup.memory import Sampled, estimate, layout_of, online_batch, parameters, samples_in_place, work_of
+    from recipes.setup.online import critic_of
+
+    reads = {*algorithm.reads, *algorithm.objective.reads}
+    work = work_of(
+        algorithm.objective,
+        online_batch(config, facts),
+        layout_of(config.layout, facts.shape, facts.attention),
+        config.tokens_per_micro_batch,
+        scores=bool(reads) or config.updates_per_rollout * config.epochs_per_rollout > 1,
+        top=getattr(config.algorithm, "k", 0) if "top_logp" in algorithm.objective.terms else 0,
+    )
+    at_once = max(config.problems_per_step * config.completions_per_problem, facts.held_out)
+    memory = estimate(
+        facts.shape,
+        facts.lora,
+        work,
+        bf16=facts.dtype == "bf16",
+        checkpointing=facts.gradient_checkpointing,
+        critic=critic_of(config),
+        copy_reference=algorithm.needs_reference
+        and (facts.lora is None or isinstance(config.kl and config.kl.reference, MovingAverage | Renewed)),
+        sampled=Sampled(
+            min(facts.max_sequences, at_once),
+            facts.longest_prompt,
+            facts.longest_prompt + config.max_completion_length,
+            merges=samples_in_place(config),
+        ),
+    )
+    if facts.teacher is None:
+        return memory
+    return dataclasses.replace(memory, teacher=parameters(facts.teacher, None)[0] * (2 if facts.dtype == "bf16" else 4))
+
+
 def _as_text(sections: Mapping[str, Sequence[str]]) -> str:
     return "\n\n".join("\n".join([title, *("  " + line for line in lines)]) for title, lines in sections.items())
 
 
 def _memory_lines(memory: "Memory") -> list[str]:
-    found = [(field.name.replace("_", " "), getattr(memory, field.name)) for field in dataclasses.fields(memory)]
-    rows = [(name, value) for name, value in found if value or (memory.optimizer and name != "critic")]
-    rows.append(("peak", memory.peak))
-    return [f"{name:12} {_format_size(value):>10}" for name, value in rows]
+    names = [field.name for field in dataclasses.fields(memory) if field.name != "note"]
+    kept = [name for name in names if getattr(memory, name) or (memory.optimizer and name in _ALWAYS)]
+    rows = [(name.replace("_", " "), getattr(memory, name)) for name in kept] + [("peak", memory.peak)]
+    width = max(12, *(len(name) for name, _ in rows))
+    return [f"{name:{width}} {_format_size(value):>10}" for name, value in rows] + ([memory.note] if memory.note else [])
 
 
 def _format_size(count: int) -> str:

@@ -1,12 +1,27 @@
 """What `reckon plan` says of training on what is written: every check runs, the data become masks, no weights are read."""
 
-from recipes.setup.memory import Memory, estimate, sampling_estimate
+from typing import Any
+
+from recipes.setup.memory import (
+    STEPS_LOOKED_AT,
+    Memory,
+    Sampled,
+    batch_of_units,
+    estimate,
+    layout_of,
+    longest_batch,
+    sampling_estimate,
+    work_of,
+)  # fmt: skip
 from recipes.setup.problem_set import resolve_dtype
 from recipes.setup.starting_point import chat_of, lora_of, start_of
 from recipes.spelling.flat_options import flat_values
 from recipes.training.offline_options import OfflineOptions, with_length
 from recipes.training.offline_run import Method, computed_dtype, load_units
 from recipes.training.rounds import Planned
+from rl.examples.batches import unit_batches
+from rl.learning.adapters import Lora
+from rl.objectives.batch import Batch
 from rl.objectives.objective import describe
 
 Sections = dict[str, list[str]]
@@ -21,18 +36,10 @@ def offline_plan(options: OfflineOptions, method: Method) -> tuple[Sections, Mem
     options = with_length(options, len(taken.units))
     assert options.steps, "`with_length` says how many"
     step = options.examples_per_step * method.objective.rows_per_unit
-    longest = max(sum(map(len, unit)) for unit in taken.units)
     per_unit = sum(map(len, taken.examples)) / len(taken.units)
-    memory = estimate(
-        source.load_shape(),
-        lora,
-        bf16=computed_dtype(options) == "bf16",
-        checkpointing=options.gradient_checkpointing,
-        micro_batch=max(longest, min(options.tokens_per_micro_batch, round(per_unit * options.examples_per_step))),
-        copy_reference=lora is None and "ref_logp" in method.objective.reads,
-        sequences=0,
-        length=0,
-    )
+    shape, batches = source.load_shape(), unit_batches(taken.units, options.examples_per_step, options.seed, shuffle=options.shuffle)
+    batch = longest_batch([method.batch(batches(step + 1)) for step in range(min(options.steps, STEPS_LOOKED_AT))])
+    memory = _learning(options, method, shape, lora, batch)
     sections = {
         "options": [f"{key} = {value}" for key, value in flat_values(options).items() if value is not None]
         + [f"adapter = {lora or 'none: all parameters train'}"],
@@ -74,12 +81,24 @@ def rounds_plan(planned: Planned) -> tuple[Sections, dict[str, Memory]]:
             + f": {steps} steps of {step:,} sequences{'' if training.steps else ' at most'}",
         ],
     }
-    shape, bf16 = source.load_shape(), computed_dtype(training) == "bf16"
-    micro_batch = max(whole, min(options.tokens_per_micro_batch, whole * lengths[-1].examples_per_step))
-    learning = estimate(
-        shape, lora, bf16=bf16, checkpointing=options.gradient_checkpointing, micro_batch=micro_batch,
-        copy_reference=lora is None and "ref_logp" in method.objective.reads, sequences=0, length=0,
-    )  # fmt: skip
+    shape, rows = source.load_shape(), method.objective.rows_per_unit
+    learning = _learning(options, method, shape, lora, batch_of_units(lengths[-1].examples_per_step, 0, [whole // rows] * rows))
     at_once = min(planned.sampling.max_sequences, planned.sampling.problems_per_chunk * completions, count)
-    sampling = sampling_estimate(shape, bf16=resolve_dtype(planned.sampling) == "bf16", sequences=at_once, length=length)
+    sampled = Sampled(at_once, length - options.max_completion_length, length)
+    sampling = sampling_estimate(shape, sampled, bf16=resolve_dtype(planned.sampling) == "bf16")
     return sections, {"sampling": sampling, "training": learning}
+
+
+def _learning(options: OfflineOptions, method: Method, shape: Any, lora: Lora | None, batch: Batch) -> Memory:
+    """Of the step of this batch."""
+    wanted = options.layout if options.packing is None else "packed" if options.packing else "padded"
+    layout = layout_of(wanted, shape, options.attention)
+    scored_before = getattr(options, "reference_scores", None) is not None
+    return estimate(
+        shape,
+        lora,
+        work_of(method.objective, batch, layout, options.tokens_per_micro_batch),
+        bf16=computed_dtype(options) == "bf16",
+        checkpointing=options.gradient_checkpointing,
+        copy_reference=lora is None and "ref_logp" in method.objective.reads and not scored_before,
+    )

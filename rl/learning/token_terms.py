@@ -32,7 +32,8 @@ _OF_VALUE_HEAD = ("value", "value_apart", "score")
 class TokenTerms:
     """Callable on a causal model (transformers, or peft around one)."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, *, chunked: bool | None = None):
+        """`chunked`: whether the head can be run apart from the rest, where it is known; else it is tried."""
         self.model = model
         causal: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
         self.backbone = getattr(causal, causal.base_model_prefix, None)
@@ -44,7 +45,7 @@ class TokenTerms:
         self.vocabulary = int(config.vocab_size)
         self.value_head: nn.Linear | None = None
         """H -> 1, in float32: who has one gives it. Then there are `value`, `value_apart` and `score` too."""
-        self.chunked = self.backbone is not None and self.head is not None and self._reproduces_the_model()
+        self.chunked = self.backbone is not None and self.head is not None and (chunked or self._reproduces_the_model())
 
     def _reproduces_the_model(self) -> bool:
         tokens = (torch.arange(8, device=self._device) * 7 % self.vocabulary)[None]
