@@ -163,7 +163,7 @@ ROOMS = {
     ),
     "rollout": Room(
         "problems to scored groups: the protocol of engines, chat templates, the store, the proof that the sampler is the policy",
-        "canary chat continuation engine interruption player progress rendering stopping store token_store watchdog",
+        "canary chat continuation engine interruption phases player progress rendering stopping store token_store watchdog",
         "",
     ),
     "rollout.modules": Room(
@@ -198,9 +198,9 @@ ROOMS = {
         ".forward .objectives rollout rollout.engines rollout.modules",
     ),
     "rl.measuring": Room(
-        "what a step takes: planned on tensors without storage",
-        "planned_step",
-        ".learning .objectives",
+        "what a step takes: planned on tensors without storage, and traced while it runs",
+        "planned_step profile",
+        ".learning .objectives rollout rollout.modules",
     ),
     "rl.workers": Room(
         "the learner over many processes: a part of everything in each, and the driver's stand-in for them",
@@ -275,7 +275,8 @@ ROOMS = {
     "recipes.training": Room(
         "stages: one command each",
         "dpo kto offline_plan offline_run orpo reward_model rft rounds sample sft spin",
-        ".actors .selection .setup .spelling rl.examples rl.learning rl.evaluation rl.loop rl.objectives rl.runs rollout verifiers.rewards",
+        ".actors .selection .setup .spelling rl.examples rl.learning rl.evaluation rl.loop rl.measuring rl.objectives rl.runs rollout "
+        "verifiers.rewards",
     ),
     "recipes.policies": Room(
         "one policy out of others: distillation, merges, WARP",

@@ -30,6 +30,8 @@ from verifiers.input_error import InputError, did_you_mean
 _PYTHONS = {"True": True, "False": False, "None": None}
 _GIVEN = "_given_on_the_command_line"
 TRUNCATION = ("--top-p", "--top-k", "--min-p")
+WITHOUT_VALUE = {"--profile": "2"}
+"""What an option means that is given alone."""
 _PLAINER = (  # tyro's words -> a reader's
     (r"^Error parsing (--\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 must be a whole number, not \2"),
     (r"^Error parsing (--\S+): could not convert string to float: (.*)", r"\1 must be a number, not \2"),
@@ -148,6 +150,9 @@ def _with_values(config: Any, arguments: Sequence[str]) -> Iterator[str]:
     """`--dora` as `--dora True`, and `--no-dora` as `--dora False`: a flag that is neither where it was not given."""
     unset = {flag_of(name) for name, option in flat_options(config).items() if option.hint == bool | None}
     for argument, following in itertools.zip_longest(arguments, arguments[1:]):
+        if argument in WITHOUT_VALUE and (following is None or following.startswith("-")):
+            yield from (argument, WITHOUT_VALUE[argument])
+            continue
         option = "--" + argument.removeprefix("--").removeprefix("no-").replace("_", "-")
         if option not in unset:
             yield argument

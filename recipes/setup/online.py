@@ -30,6 +30,7 @@ from rl.loop.problem_stream import Stream
 from rl.loop.seeds import reseed
 from rl.loop.silence import SecondLook
 from rl.loop.train import Loop, train
+from rl.measuring.profile import tracing
 from rl.objectives.algorithms import Algorithm, named
 from rl.objectives.credit import UnfitReward
 from rl.objectives.distillation import DISTILLATIONS
@@ -331,6 +332,7 @@ def train_online(
             position = train(
                 loop=loop, policy=policy, player=player, problems=problems, algorithm=algorithm, run=run, tracker=tracker,
                 reference=reference, critic=critic, teacher=teacher, stream=stream, evaluate=evaluate, second_look=_second_look(options),
+                around_step=tracing(policy, run.path, steps=options.profile, last=options.steps),
             )  # fmt: skip
         except (Diverged, UnfitReward, SamplerIsNotThePolicy) as error:
             run.write_manifest(status="diverged", detail=str(error))

@@ -44,7 +44,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
     ),
     **dict.fromkeys(
         ("warmup", "eval_every", "stall_after", "held_out", "policy_workers", "reward_held_out",
-         "max_refills", "overlong_cache", "kl_coef", "entropy_coef", "weight_decay", "correction_low",
+         "max_refills", "overlong_cache", "profile", "kl_coef", "entropy_coef", "weight_decay", "correction_low",
          "clip_high", "process_weight", "outcome_weight", "language_weight", "verifier_weight", "critic_warmup", "critic_clip",
          "length_adaptive"),
         NOT_NEGATIVE,
@@ -153,6 +153,8 @@ class Options:
     workers and the deadline may be given anew."""
     store_tokens: bool = True
     """Keep what the updates saw of every token, for `reckon view`: advantage, ratio, entropy, value, whether it trains."""
+    profile: int = 0
+    """Trace so many steps (--profile alone: 2) into profile/ of the run: a trace for Perfetto, and a page of where time and memory went."""
     track: Track | None = None
     """Also send the numbers to a tracker; a run that is resumed goes on there as the same run."""
 
@@ -169,6 +171,8 @@ def check_numbers(options: object) -> None:
 def check_options(options: Options) -> None:
     """Raises InputError for numbers that cannot be."""
     check_numbers(options)
+    if options.profile and options.policy_workers:
+        raise InputError("--profile sees one process, and --policy-workers has several compute; leave one of them out")
     cache = getattr(options.algorithm, "overlong_cache", None)
     if (cache or 0) > options.max_completion_length:
         raise InputError(f"--overlong-cache {cache} is longer than --max-completion-length; the penalty would never be 0")

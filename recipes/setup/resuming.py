@@ -32,7 +32,7 @@ MAY_CHANGE = frozenset(
         ),  # memory
         *("max_sequences", "engine"),  # other draws, of the same distribution
         *("steps", "rounds", "eval_every", "checkpoint_every", "store_tokens", "stall_after"),
-        *("track", "workers", "deadline"),
+        *("track", "workers", "deadline", "profile"),
     }
 )
 

@@ -133,6 +133,8 @@ class OfflineOptions(Updates, WrittenData):
     """Delete an earlier run in that folder first."""
     resume: Path | None = None
     """Continue this run exactly where it stopped; all other options come from it."""
+    profile: int = 0
+    """Trace so many steps (--profile alone: 2) into profile/ of the run: a trace for Perfetto, and a page of where time and memory went."""
     track: Track | None = None
     """Also send the numbers to a tracker; a run that is resumed goes on there as the same run."""
 

@@ -40,6 +40,7 @@ from rl.learning.value_heads import FILE as HEAD
 from rl.learning.value_heads import load_value_head
 from rl.loop.offline import OfflineLoop, measure, train_offline
 from rl.loop.seeds import derive_seed, reseed
+from rl.measuring.profile import tracing
 from rl.objectives.batch import Batch
 from rl.objectives.objective import Objective
 from rl.runs.report import plot_run
@@ -331,6 +332,7 @@ def train(
             position = train_offline(
                 loop=loop, learner=learner, objective=method.objective, reference=reference, run=run, tracker=tracker, evaluate=evaluate,
                 batch_of_step=lambda step: method.batch(batches(step)),
+                around_step=tracing(learner, run.path, steps=options.profile, last=steps),
             )  # fmt: skip
         except Diverged as error:
             run.write_manifest(status="diverged", detail=str(error))

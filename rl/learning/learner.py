@@ -27,6 +27,7 @@ from rl.learning.update_stats import UpdateStats
 from rl.objectives.batch import Batch, micro_batches, shared_micro_batches, trained
 from rl.objectives.objective import Objective, Terms
 from rollout.interruption import raise_if_interrupted, uninterrupted
+from rollout.phases import phase
 from rollout.progress import in_progress
 
 STEPS_BEFORE_GIVING_UP = 3
@@ -177,7 +178,7 @@ class Learner:
 
     def _over(self, batch: Batch, plan: list[Int[Tensor, "..."]], terms: Collection[str]) -> Terms:
         found = {name: torch.zeros(len(batch.tokens), dtype=self._dtype) for name in terms}
-        with torch.no_grad():
+        with torch.no_grad(), phase("score"):
             for rows, counts in self._turns(batch, plan):
                 seen = self._forward(batch.take(rows), watches=terms)
                 places = batch.places(rows)
@@ -231,11 +232,12 @@ class Learner:
             progress.total -= len(batch) - sum(map(len, plan))
         self.optimizer.zero_grad(set_to_none=True)
         for rows, loss in self._losses(batch, objective, plan, stats):
-            loss.backward()
+            with phase("backward"):
+                loss.backward()
             if progress:
                 progress.finished(len(rows))
         if plan:
-            with uninterrupted():
+            with uninterrupted(), phase("optimiser"):
                 self._step(stats, lr)
         return stats
 
@@ -279,9 +281,10 @@ class Learner:
 
     def _loss(self, part: Batch, weight: Tensor, objective: Objective, stats: UpdateStats) -> Float[Tensor, ""]:
         """`part` may still be on the CPU: where it goes in the model's tensors is worked out there, without waiting for a device."""
-        terms = self._forward(part, terms=objective.terms, watches=objective.watches)
-        part = part.to(self.device)
-        loss = objective.loss(terms, part)
+        with phase("forward"):
+            terms = self._forward(part, terms=objective.terms, watches=objective.watches)
+            part = part.to(self.device)
+            loss = objective.loss(terms, part)
         weight = weight.to(self.device, non_blocking=True)
         if loss.shape != weight.shape:
             raise ValueError(f"the objective's loss has the shape {tuple(loss.shape)} and its weight {tuple(weight.shape)}")

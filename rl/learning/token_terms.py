@@ -20,6 +20,7 @@ from rl.learning.layout import LAYOUTS, Layout, LayoutName, variable_lengths
 from rl.objectives.batch import Batch, lay_out
 from rl.objectives.objective import Terms
 from rollout.modules.linear_products import QuickLinear
+from rollout.phases import phase
 
 MAX_LOGITS = 2**25
 """Elements of the largest logits tensor: 128 MiB in float32."""
@@ -107,7 +108,8 @@ class TokenTerms:
         `value_apart`, the same without a gradient into the model; `score`, of the text with token n. Raises ValueError where there is none.
         """
         wanted = {*terms, *watches}
-        laid, places, source, targets = self._laid(batch, layout)
+        with phase("lay out"):
+            laid, places, source, targets = self._laid(batch, layout)
         found: dict[str, Tensor] = {}
         if self.chunked:
             states = self.backbone(**laid.inputs, use_cache=False).last_hidden_state.flatten(0, 1)

@@ -1,12 +1,16 @@
 """Where a run stands: its last whole step, and what an interruption keeps of what came after."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from rl.learning.learner import Learner
 from rl.runs.run_folder import Kept, Position, RunFolder, read_lines
 from rollout.interruption import take_over, uninterrupted
 from rollout.watchdog import watchdog
+
+AroundStep = Callable[[int], AbstractContextManager[Any]]
+"""What is opened around each step, which is told its number: a tracer."""
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ more; `train_offline` is the same with a run folder, checkpoints and evaluations
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 
 from rl.learning.learner import Learner
@@ -14,7 +14,7 @@ from rl.learning.schedule import Schedule
 from rl.learning.scoring import prepare
 from rl.learning.update_stats import UpdateStats
 from rl.learning.update_stats import metrics as update_metrics
-from rl.loop.course import Course, NothingPending
+from rl.loop.course import AroundStep, Course, NothingPending
 from rl.loop.seeds import reseed
 from rl.objectives.batch import Batch
 from rl.objectives.objective import Objective
@@ -89,6 +89,7 @@ def train_offline(
     reference: Reference | None = None,
     evaluate: Callable[[], Mapping[str, float]] = dict,
     should_stop: Callable[[], bool] = lambda: False,
+    around_step: AroundStep = lambda step: nullcontext(),
 ) -> Position:
     """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
 
@@ -109,9 +110,10 @@ def train_offline(
             while course.position.step < loop.steps and not should_stop():
                 raise_if_interrupted()
                 step = course.position.step + 1
-                metrics = _step(
-                    course, loop, step, objective=objective, batch_of_step=batch_of_step, reference=reference, evaluate=evaluate
-                )
+                with around_step(step):
+                    metrics = _step(
+                        course, loop, step, objective=objective, batch_of_step=batch_of_step, reference=reference, evaluate=evaluate
+                    )
                 with uninterrupted():
                     tracker.step(step, metrics)
                     course.reach(Position(step))

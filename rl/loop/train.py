@@ -6,7 +6,7 @@ again, gives the same numbers. Every sync and every sampling is followed by the 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from rl.learning.teacher import Teacher
 from rl.learning.update_stats import UpdateStats
 from rl.learning.update_stats import metrics as update_metrics
 from rl.loop.alarms import Watch
-from rl.loop.course import Course
+from rl.loop.course import AroundStep, Course
 from rl.loop.engine_sync import EngineSync
 from rl.loop.group_batch import batch_of_groups, signal_of, taught
 from rl.loop.problem_stream import Stream
@@ -83,6 +83,7 @@ def train(
     evaluate: Callable[[int], Mapping[str, float]] = lambda step: {},
     should_stop: Callable[[], bool] = lambda: False,
     second_look: SecondLook | None = None,
+    around_step: AroundStep = lambda step: nullcontext(),
 ) -> Position:
     """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
 
@@ -117,7 +118,8 @@ def train(
                     course.save()
             while course.position.step < loop.steps and not should_stop():
                 raise_if_interrupted()
-                metrics, groups = step.take(course)
+                with around_step(course.position.step + 1):
+                    metrics, groups = step.take(course)
                 if line := silence.note(groups, taught=bool(metrics["effective_batch"])):
                     tracker.say(line)
                 for line in watch.note(metrics):

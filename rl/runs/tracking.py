@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rl.runs.run_folder import append_line
+from rollout import phases
 from rollout.progress import Screen, shown_on
 from verifiers.atomic_files import atomic_path, read_file
 from verifiers.input_error import InputError
@@ -74,8 +75,11 @@ class Clock:
     def __call__(self, phase: str) -> None:
         now = time.monotonic()
         if self._phase:
+            phases.end()
             self.seconds[self._phase] = self.seconds.get(self._phase, 0.0) + now - self._since
         self._phase, self._since = phase, now
+        if phase:
+            phases.begin(phase)
 
     def stop(self) -> dict[str, float]:
         self("")
