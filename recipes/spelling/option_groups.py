@@ -67,7 +67,7 @@ _RARE: dict[str, str] = {  # shown by --help-all as well
         eval
     """,
     "run": """
-        run_name project stall_after store_tokens
+        run_name project stall_after store_tokens profile
     """,
 }
 GROUPS = tuple(_COMMON)
