@@ -77,6 +77,20 @@ def _unread(rows: Sequence[Row]) -> float:
     return _mean(rows, "verdicts/no_answer") / max(1.0, _mean(rows, "completions"))
 
 
+@after(WINDOW)
+def collapsed(rows: Sequence[Row]) -> str:
+    """What the policy could do is lost: fewer than half as many right answers as before the first update, and not by chance."""
+    before, now = rows[0].get("accuracy", 0.0), _mean(rows[-WINDOW:], "accuracy")
+    chance = 3 * (before * (1 - before) / max(1.0, rows[0].get("completions", 0.0))) ** 0.5
+    if now > 0.5 * before or before - now < chance or before == 0 or _mean(rows[-WINDOW:], "reward") > rows[0].get("reward", 0.0):
+        return ""  # a reward that rises meanwhile is told of as such
+    return (
+        f"accuracy fell from {before:.1%} before the first update to {now:.1%} over the last {WINDOW} steps at learning rate "
+        f"{rows[-1].get('lr', 0.0):g}: what the policy could do is lost; lower --lr (by ten, to begin with) and begin again, or continue "
+        "from an earlier checkpoint"
+    )
+
+
 @after(2 * WINDOW)
 def entropy_collapse(rows: Sequence[Row]) -> str:
     """The policy has stopped trying things before it is good."""
@@ -97,7 +111,7 @@ def dead_groups(rows: Sequence[Row]) -> str:
     """Most of what is sampled teaches nothing."""
     last = rows[-WINDOW:]
     dead, right, wrong = (_mean(last, name) for name in ("groups_dead", "groups_all_right", "groups_all_wrong"))
-    if dead < 0.8 or not _taught(last):
+    if dead < 0.8 or not _taught(last) or collapsed(rows):
         return ""
     what = (
         "the problems are too easy: give harder ones, or leave out those with a high solve_rate (`reckon data difficulty`)"
@@ -123,7 +137,7 @@ def clipped(rows: Sequence[Row]) -> str:
 def cut_off(rows: Sequence[Row]) -> str:
     """Responses have no room."""
     share = _mean(rows[-WINDOW:], "truncated_share")
-    if share < 0.5 or not _taught(rows[-WINDOW:]):
+    if share < 0.5 or not _taught(rows[-WINDOW:]) or collapsed(rows):
         return ""
     return (
         f"{share:.0%} of the responses of the last {WINDOW} steps ended at the length limit: give them room with --max-completion-length, "
@@ -159,6 +173,17 @@ def kl_runs_away(rows: Sequence[Row]) -> str:
     return (
         f"the KL to the reference went from {middle:.2g} to {last:.2g} nats a token within {WINDOW} steps: the policy runs away from where "
         "it began; raise --kl-coef, lower --lr, or renew the reference (--reference renewed)"
+    )
+
+
+def another_reference(rows: Sequence[Row]) -> str:
+    """The reference is not what the policy began as: before the first update the two are one, up to the precision of either."""
+    kl = rows[0].get("kl_reference", 0.0)
+    if kl < 0.1:
+        return ""
+    return (
+        f"at the first step the KL to the reference was {kl:.2g} nats a token, before anything was learnt: the reference is not what the "
+        "policy began as; look at its weights, its --dtype, and what the policy was continued from"
     )
 
 
@@ -201,8 +226,8 @@ def skipped(rows: Sequence[Row]) -> str:
 
 
 ALARMS: tuple[Alarm, ...] = (
-    reward_without_answers, entropy_collapse, dead_groups, clipped, cut_off, without_verdict, kl_runs_away, sampler_drift,
-    critic_explains_nothing, skipped,
+    reward_without_answers, collapsed, entropy_collapse, dead_groups, clipped, cut_off, without_verdict, kl_runs_away, another_reference,
+    sampler_drift, critic_explains_nothing, skipped,
 )  # fmt: skip
 
 

@@ -45,6 +45,8 @@ def test_a_run_that_learns_hears_nothing() -> None:
         (course(30, truncated_share=0.9), "length limit"),
         (course(30, verdicts__timeout=30.0), "raise --deadline"),
         (course(30, verdicts__crash=30.0), "`detail`"),
+        ([{**CALM, "kl_reference": 0.4}, *[CALM] * 8], "before anything was learnt"),
+        ([CALM] + [{**CALM, "accuracy": 0.01, "groups_dead": 0.95, "groups_all_wrong": 0.95, "truncated_share": 0.9}] * 8, "lower --lr"),
         (course(30) + [{**CALM, "kl_reference": 0.1 * 1.6**n} for n in range(10)], "runs away"),
         (course(30, sampler_kl=0.1), "sampler and trainer differ"),
         ([{**CALM, "critic/explained": -0.2}] * 25, "the critic explains"),
