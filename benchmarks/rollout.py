@@ -1,9 +1,10 @@
 """How fast do the engines sample, and what does a sync cost? `python -m benchmarks.rollout [--shapes 4M 130M] [--sequences 8 64 256]`
 
-Random Llama-type models, prompts of 32 random tokens in groups of 8, completions of 64 tokens without a stop. Every engine does
-the same work; `generate` is plain transformers' batch generation, without log-probabilities. The first run of each size warms
+Random Llama-type models, prompts of 32 (`--prompt`) random tokens in groups of 8, completions of 64 tokens without a stop. Every
+engine does the same work; `generate` is plain transformers' batch generation, without log-probabilities. The first run of each size warms
 up, the second counts. A sync is `load_policy` after the weights changed, full and with a LoRA of rank 16. On a GPU in bfloat16,
-with the shapes 0.5B and 1.5B, and with the memory that sleeping gives back. The last line is RESULT and JSON.
+with the shapes 0.5B and 1.5B, and with the memory that sleeping gives back. On a machine that others use too, `--cpu-seconds` counts
+the process's own processor seconds. The last line is RESULT and JSON.
 """
 
 import argparse
@@ -13,11 +14,13 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 
+from recipes.setup.command_line import named_values
 from rl.learning.adapters import Lora
 from rl.learning.policy import Policy
 from rollout.engine import Engine, Sampling
@@ -31,7 +34,7 @@ SHAPES = {  # hidden, layers, heads, inner, vocabulary
     "0.5B": (1024, 24, 16, 2816, 64_000),
     "1.5B": (2048, 24, 32, 5632, 64_000),
 }
-PROMPT, NEW, GROUP = 32, 64, 8
+NEW, GROUP = 64, 8
 
 
 def make_model(shape: str) -> Any:
@@ -47,25 +50,26 @@ def make_model(shape: str) -> Any:
     )  # fmt: skip
 
 
-def prompts_of(count: int, vocabulary: int) -> list[list[int]]:
-    return torch.randint(vocabulary, (count, PROMPT), generator=torch.Generator().manual_seed(1)).tolist()
+@dataclass(frozen=True)
+class Work:
+    """What is sampled, and by which clock it is timed."""
 
+    sequences: tuple[int, ...]
+    prompt: int
+    clock: Callable[[], float]
 
-def second(run: Callable[[], object]) -> float:
-    """Seconds of the second of two runs."""
-    run()
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
-
-
-def rates_of(generate: Callable[[list[list[int]], Sampling], object], sequences: list[int], vocabulary: int) -> dict[str, float]:
-    rates = {}
-    for count in sequences:
-        prompts, sampling = prompts_of(max(1, count // GROUP), vocabulary), Sampling(NEW, min(GROUP, count))
-        total = len(prompts) * sampling.completions * NEW
-        rates[str(count)] = round(total / second(partial(generate, prompts, sampling)), 1)
-    return rates
+    def rates(self, generate: Callable[[list[list[int]], Sampling], object], vocabulary: int) -> dict[str, float]:
+        """Sampled tokens a second, by the number of sequences; of the second of two runs."""
+        rates = {}
+        for count in self.sequences:
+            generator = torch.Generator().manual_seed(1)
+            prompts = torch.randint(vocabulary, (max(1, count // GROUP), self.prompt), generator=generator).tolist()
+            sampling = Sampling(NEW, min(GROUP, count))
+            generate(prompts, sampling)
+            began = self.clock()
+            generate(prompts, sampling)
+            rates[str(count)] = round(len(prompts) * sampling.completions * NEW / (self.clock() - began), 1)
+        return rates
 
 
 def plain_generate(model: Any, prompts: list[list[int]], sampling: Sampling) -> None:
@@ -86,25 +90,26 @@ def sync_cost(engine: Engine, policy: Policy) -> dict[str, float]:
     return {"seconds": round(sorted(seconds)[2], 4), "bytes": moved}
 
 
-def measure(shape: str, sequences: list[int], dtype: Any) -> dict[str, Any]:
+def measure(shape: str, work: Work, dtype: Any, *, vllm_options: dict[str, Any], others: bool) -> dict[str, Any]:
     vocabulary = SHAPES[shape][-1]
     found: dict[str, Any] = {}
     policy = Policy(make_model(shape), dtype=dtype)
     found["parameters"] = sum(p.numel() for p in policy.model.parameters())
-    hf = HFEngine(pad_id=0)
-    hf.load_policy(policy.weights(), 0)
-    found["hf"] = rates_of(hf.generate, sequences, vocabulary)
-    found["generate"] = rates_of(partial(plain_generate, policy.model.eval()), sequences, vocabulary)
+    if others:
+        hf = HFEngine(pad_id=0)
+        hf.load_policy(policy.weights(), 0)
+        found["hf"] = work.rates(hf.generate, vocabulary)
+        found["generate"] = work.rates(partial(plain_generate, policy.model.eval()), vocabulary)
     if not installed():
         return found
     for kind, each in (("full", lambda: policy), ("lora", lambda: Policy(make_model(shape), lora=Lora(16), dtype=dtype))):
         subject = each()
-        engine = VLLMEngine(max_model_len=256, sleep_between_uses=torch.cuda.is_available())
+        engine = VLLMEngine(max_model_len=work.prompt + 256, options=vllm_options, sleep_between_uses=torch.cuda.is_available())
         began = time.perf_counter()
         engine.load_policy(subject.weights(), 0)
         name = "vllm" if kind == "full" else "vllm lora"
         found[f"{name} start seconds"] = round(time.perf_counter() - began, 1)
-        found[name] = rates_of(engine.generate, sequences, vocabulary)
+        found[name] = work.rates(engine.generate, vocabulary)
         found[f"sync {kind}"] = sync_cost(engine, subject)
         if torch.cuda.is_available():
             began = time.perf_counter()
@@ -125,13 +130,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=["0.5B", "1.5B"] if on_gpu else ["4M", "130M"])
     parser.add_argument("--sequences", type=int, nargs="+", default=[8, 64, 256])
+    parser.add_argument("--prompt", type=int, default=32, help="tokens of a prompt")
+    parser.add_argument("--cpu-seconds", action="store_true", help="count processor seconds")
+    parser.add_argument("--vllm-only", action="store_true", help="leave the other engines out")
+    parser.add_argument("--engine-option", action="append", default=[], help="for vllm.LLM, such as block_size=128")
     arguments = parser.parse_args()
+    work = Work(tuple(arguments.sequences), arguments.prompt, time.process_time if arguments.cpu_seconds else time.perf_counter)
+    options = named_values(tuple(arguments.engine_option), "--engine-option", "block_size=128")
     hardware = torch.cuda.get_device_name() if on_gpu else f"{platform.machine()}, {torch.get_num_threads()} threads"
-    result: dict[str, Any] = {"hardware": hardware, "dtype": "bf16" if on_gpu else "fp32"}
+    result: dict[str, Any] = {"hardware": hardware, "dtype": "bf16" if on_gpu else "fp32", "prompt": work.prompt}
+    result |= {"clock": "CPU" if arguments.cpu_seconds else "wall", "vllm options": options}
     for shape in arguments.shapes:
-        found = measure(shape, arguments.sequences, result["dtype"])
+        found = measure(shape, work, result["dtype"], vllm_options=options, others=not arguments.vllm_only)
         result[shape] = found
-        print(f"{shape} ({found['parameters'] / 1e6:.1f}M parameters), sampled tokens a second at {arguments.sequences} sequences")
+        said = f"sampled tokens a {result['clock']} second at {arguments.sequences} sequences"
+        print(f"{shape} ({found['parameters'] / 1e6:.1f}M parameters), {said}")
         for name in ("vllm", "vllm lora", "hf", "generate"):
             if name in found:
                 print(f"  {name:10}" + "".join(f"{rate:>12,.0f}" for rate in found[name].values()))

@@ -42,6 +42,8 @@ from rollout.engines.vllm_facts import lora_room, repack_tied_head, request_seed
 from verifiers.input_error import InputError
 
 CPU_KV_CACHE_GIB = 1.0
+CPU_BLOCK = 32
+"""Tokens: the least that vLLM's attention on a CPU takes."""
 ADAPTER = ("policy", 1)
 QUIET = {  # read when vLLM is imported or started; what the user has set stays
     "VLLM_LOGGING_LEVEL": "ERROR",
@@ -132,6 +134,7 @@ class VLLMEngine:
         gib = self.kv_cache_gib or (CPU_KV_CACHE_GIB if on_cpu else None)
         if on_cpu:  # a seeded request whose prompt is cut in two needs a generator that can go back, which a CPU's cannot
             settings["enable_chunked_prefill"] = False
+            settings["block_size"] = CPU_BLOCK  # completions share whole blocks of their prompt, and vLLM's own are of 128 tokens here
         if gib:
             settings["kv_cache_memory_bytes"] = int(gib * 2**30)
         if config is not None:

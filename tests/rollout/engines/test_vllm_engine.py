@@ -229,6 +229,16 @@ def test_a_prompt_longer_than_a_batch_of_vllm_is_sampled_with_its_seed(start: An
 
 
 @needs_vllm
+def test_a_group_reads_what_it_can_of_its_prompt_once(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole blocks of 32 tokens; vLLM's own on a CPU are of 128, which few prompts fill."""
+    engine, found = start(), []
+    run = engine._run_requests
+    monkeypatch.setattr(engine, "_run_requests", lambda *given: found.extend(run(*given)))
+    engine.generate([[3 + place % 20 for place in range(70)]], Sampling(max_tokens=2, completions=4, seed=1))
+    assert [output.num_cached_tokens for output in found] == [64]
+
+
+@needs_vllm
 @pytest.mark.slow
 @pytest.mark.parametrize("tune", ["lora", "full"])
 def test_a_recipe_trains_on_vllm_and_resumes_on_it(tune: str, make_vllm_qwen2: Callable[..., Any], tokenizer: Any, tmp_path: Path) -> None:
