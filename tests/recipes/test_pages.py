@@ -165,6 +165,14 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(found), target
 
 
+def test_the_readme_begins_with_a_sentence_a_command_a_picture_and_figures_and_stays_short() -> None:
+    text = read(ROOT / "README.md")
+    first = re.sub(r"\(docs/[\w.]+\)", "(picture)", text).splitlines()[:24]
+    places = [next(n for n, line in enumerate(first) if line.startswith(begin)) for begin in ("Reckon ", "```sh", "![", "| measured")]
+    assert places == sorted(places)
+    assert len(text.splitlines()) < 200
+
+
 def test_every_page_is_in_the_menu_once_and_everything_in_the_menu_is_there() -> None:
     def pages(entry: object) -> Iterator[str]:
         if isinstance(entry, str):
