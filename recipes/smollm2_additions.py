@@ -20,6 +20,7 @@ from pathlib import Path
 from recipes import grpo_math
 from recipes.grpo_math import Data
 from recipes.setup.command_line import guarded, parse_options
+from recipes.spelling.result_line import tell_result
 from recipes.stages.smollm2_weights import smollm2_folder
 from verifiers.atomic_files import atomic_path
 
@@ -54,8 +55,7 @@ def run(config: Config) -> int:
         config = _with_beginning(config)
     code = grpo_math.run(config)
     if code == 0:
-        result = _result(config.resume or config.run, seconds=time.monotonic() - began)
-        print(f"RESULT {json.dumps(result)}")
+        tell_result(_result(config.resume or config.run, seconds=time.monotonic() - began))
     return code
 
 

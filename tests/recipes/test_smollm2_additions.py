@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recipes import smollm2_additions
 from recipes.smollm2_additions import HELD_OUT, Config, write_problems
+from recipes.spelling.result_line import result_line
 from recipes.stages import smollm2_weights
 from recipes.stages.smollm2_weights import smollm2_folder
 from tests.conftest import CHAT_TEMPLATE
@@ -83,12 +84,14 @@ def test_the_story_of_a_tiny_model_and_its_continuation(
     monkeypatch.setattr(smollm2_additions, "write_problems", few)
     run = tmp_path / "run"
     small = {"problems_per_step": 2, "completions_per_problem": 2, "max_completion_length": 3, "workers": 1}
-    assert smollm2_additions.run(Config(model=str(model_folder), run=run, steps=1, **small)) == 0
+    with result_line():
+        assert smollm2_additions.run(Config(model=str(model_folder), run=run, steps=1, **small)) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1].removeprefix("RESULT "))
     assert result["steps"] == 1
     assert 0 <= result["before"] <= 1
     assert (run / "final" / "adapter_config.json").exists()
-    assert smollm2_additions.run(Config(resume=run, steps=2)) == 0
+    with result_line():
+        assert smollm2_additions.run(Config(resume=run, steps=2)) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1].removeprefix("RESULT "))["steps"] == 2
     with pytest.raises(InputError, match="exists; continue it with --resume"):
         smollm2_additions.run(Config(run=run))
