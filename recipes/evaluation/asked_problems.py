@@ -76,9 +76,10 @@ def training_files(run: Path | None, given: Sequence[str]) -> list[str]:
     return [part.place for part in parts_of(data if isinstance(data, str) else tuple(data)) if Path(part.place).is_file()]
 
 
-def contaminated(problems: "Sequence[Problem]", files: Sequence[str]) -> "Mapping[str, str]":
+def contaminated(problems: "Sequence[Problem]", files: Sequence[str], *, kept_out: bool = False) -> "Mapping[str, str]":
     """Problem id -> where its words stand in the training data: ten of its words in a row, a shorter one whole.
 
+    `kept_out`: the run drew these problems out of the files or left them out there, so rows that are one of them did not train.
     A problem of one or two words (`57+68=`) would stand in any text by chance: it counts where it is a paragraph.
     Raises InputError for a file that cannot be read.
     """
@@ -89,7 +90,9 @@ def contaminated(problems: "Sequence[Problem]", files: Sequence[str]) -> "Mappin
     for problem in problems:
         whole[_spaced(_text_of(problem))].append(problem.id)
     found: dict[str, str] = {}
-    for place, text in _training_texts(files):
+    for place, asked, text in _training_texts(files):
+        if kept_out and _spaced(asked) in whole:
+            continue
         for hit in index.hits(text):
             found.setdefault(hit.benchmark, place)
         for paragraph in text.split("\n\n"):
@@ -106,10 +109,12 @@ def _text_of(problem: "Problem") -> str:
     return problem.prompt if isinstance(problem.prompt, str) else "\n\n".join(str(turn.get("content", "")) for turn in problem.prompt)
 
 
-def _training_texts(files: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _training_texts(files: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """(where, what is asked there, all that is said there) of each row."""
     from data_pipeline.cleaning.benchmark_index import CHAT_FIELDS, PROBLEM_FIELDS, row_text
     from recipes.setup.problem_source import load_rows
 
     for file in files:
         for place, row in load_rows(file):
-            yield f"{file}, {place}", row_text(row, (*PROBLEM_FIELDS, *CHAT_FIELDS, "completion", "chosen", "response"))
+            asked = next((text for field in PROBLEM_FIELDS if (text := row_text(row, [field]))), "")
+            yield f"{file}, {place}", asked, row_text(row, (*PROBLEM_FIELDS, *CHAT_FIELDS, "completion", "chosen", "response"))

@@ -101,7 +101,8 @@ def run(config: Config) -> int:
             raise InputError(f"--data {name}: none of its {len(sets[name])} problems got a verdict; {config.run / SAMPLES} says why")
     found = {name: figures(own, by=config.by) for name, own in by_name.items()}
     change = {name: _against(by_name[name], earlier) for name in by_name} if earlier is not None else {}
-    seen = contaminated(every, files) if files else {}
+    own = not config.data and not config.trained_on  # a run's own held-out problems, against its own files
+    seen = contaminated(every, files, kept_out=own) if files else {}
     _write(config, found, change, by_name, _facts(config, every, files, seen))
     print(table(found, {name: each for name, each in change.items() if each}), end="")
     _say_notes(config, found, change, seen, files, len(every))

@@ -122,7 +122,7 @@ def test_a_runs_own_figures_come_out_of_its_checkpoints(model_folder: Path, data
         assert found["sets"]["held-out"]["accuracy"]["value"] == logged[step]
         assert found["options"]["system_prompt"] == ""
         assert found["options"]["max_completion_length"] == 6
-        assert found["contamination"] == {"files": [str(data)], "problems": found["contamination"]["problems"]}
+        assert found["contamination"] == {"files": [str(data)], "problems": {}}, "the rows that were held out did not train"
 
 
 def test_a_quickstart_is_spoken_to_without_a_system_prompt(tmp_path: Path) -> None:
@@ -144,6 +144,16 @@ def test_problems_that_were_trained_on_are_counted(model_folder: Path, data: Pat
     assert main(words(model_folder, tmp_path / "long.jsonl", tmp_path / "b", "--trained-on", str(trained))) == 0
     (place,) = evaluation(tmp_path / "b")["contamination"]["problems"].values()
     assert place == f"{trained}, line 1"
+
+
+def test_a_row_that_was_held_out_did_not_train_and_one_that_quotes_it_did(tmp_path: Path) -> None:
+    problem, trained = make_problem("What do apples and pears cost?", "4"), tmp_path / "trained.jsonl"
+    rows = [{"question": problem.prompt, "answer": "4"}, {"question": f"Tell me: {problem.prompt}", "answer": "4"}]
+    trained.write_text(json.dumps(rows[0]) + "\n")
+    assert contaminated([problem], [str(trained)]) == {problem.id: f"{trained}, line 1"}
+    assert contaminated([problem], [str(trained)], kept_out=True) == {}
+    trained.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert contaminated([problem], [str(trained)], kept_out=True) == {problem.id: f"{trained}, line 2"}
 
 
 def test_problems_of_a_word_or_two_were_trained_on_where_they_are_a_paragraph(tmp_path: Path) -> None:
