@@ -309,7 +309,7 @@ ROOMS = {
     "recipes.front": Room(
         "whole papers: a chain of stages each; a real model's first run",
         "deepseek_math deliberative_alignment r1 r1_zero",
-        "recipes .in_python .labelling .selection .setup .stages data_pipeline.commands rl.runs rollout verifiers.rewards",
+        "recipes .in_python .labelling .selection .setup .spelling .stages data_pipeline.commands rl.runs rollout verifiers.rewards",
     ),
     "recipes.commands": Room(
         "the `reckon` command",
