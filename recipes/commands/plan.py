@@ -13,6 +13,7 @@ from recipes.setup.choices import MovingAverage, Renewed
 from recipes.setup.command_line import parse_options
 from recipes.setup.options import Options, with_length
 from recipes.spelling.flat_options import flat_values
+from recipes.spelling.result_line import tell_result
 from rollout.progress import watched
 from verifiers.input_error import InputError
 
@@ -57,27 +58,35 @@ def command(arguments: Sequence[str]) -> int:
 
         with watched("checking the options and the data"):
             sections, memory = offline_plan(*module.prepared(config))
-        print(_as_text(sections | {"memory (estimate)": _memory_lines(memory)}))
+        _show(sections, {"memory": memory})
         return 0
     if name in ROUNDS:
         from recipes.training.offline_plan import rounds_plan
 
         with watched("checking the options, the data and the rewards"):
             sections, parts = rounds_plan(module.planned(config))
-        print(_as_text(sections | {f"memory of {part} (estimate)": _memory_lines(memory) for part, memory in parts.items()}))
+        _show(sections, {f"memory of {part}": memory for part, memory in parts.items()})
         return 0
     with watched("checking the options, the data and the rewards"):
         config = module.resolve(config) if hasattr(module, "resolve") else config
         facts = module.plan_facts(config)
     config = with_length(config, facts.problems)
     more, parts = module.plan_rounds(config, facts) if hasattr(module, "plan_rounds") else ({}, {})
-    own = {f"memory of {part} (estimate)": _memory_lines(memory) for part, memory in parts.items()}
-    print("\n\n".join(filter(None, (plan(config, facts), _as_text(more | own)))))
+    sections, memory = plan(config, facts)
+    _show(sections | more, memory | {f"memory of {part}": each for part, each in parts.items()})
     return 0
 
 
-def plan(config: Options, facts: "Facts") -> str:
-    """The plan as text."""
+def _show(sections: Mapping[str, Sequence[str]], memory: "Mapping[str, Memory]") -> None:
+    """The plan as text; for programs the same lines, and the memory in bytes."""
+    told = {f"{name} (estimate)": _memory_lines(each) for name, each in memory.items()}
+    print(_as_text({**sections, **told}))
+    in_bytes = {name: {**dataclasses.asdict(each), "peak": each.peak} for name, each in memory.items()}
+    tell_result({**{name: list(lines) for name, lines in sections.items()}, **in_bytes}, only_json=True)
+
+
+def plan(config: Options, facts: "Facts") -> "tuple[dict[str, list[str]], dict[str, Memory]]":
+    """(sections of lines, memory by whose it is) of an online recipe."""
     from recipes.setup.memory import of_worker
     from recipes.setup.online import algorithm_of
     from rl.objectives.algorithms import describe_algorithm
@@ -97,11 +106,11 @@ def plan(config: Options, facts: "Facts") -> str:
             f"{config.steps:,} steps x {updates} = {config.steps * updates:,} optimiser steps",
             f"{facts.problems:,} problems, each seen {epochs:.2f} times{' or more (dynamic sampling)' if algorithm.max_refills else ''}",
         ],
-        "memory (estimate)": _memory_lines(memory),
     }
+    parts = {"memory": memory}
     if count := config.policy_workers:
-        sections["memory of each policy worker (estimate)"] = _memory_lines(of_worker(memory, count))
-    return _as_text(sections)
+        parts["memory of each policy worker"] = of_worker(memory, count)
+    return sections, parts
 
 
 def _online_memory(config: Options, facts: "Facts", algorithm: "Algorithm") -> "Memory":

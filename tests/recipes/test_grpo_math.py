@@ -541,3 +541,11 @@ def test_repeated_rewards_of_every_recipe_add_up() -> None:
 
     for config in (recipe.Config, quickstart.Config):
         assert parse_options(config, ["--reward", "math_answer", "--reward", "exact=0.2"], name="x").reward == ("math_answer", "exact=0.2")
+
+
+def test_the_plan_for_programs_is_lines_and_bytes(model_folder: Path, gsm8k: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "grpo-math", "--model", str(model_folder), "--data", str(gsm8k), *SMALL, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert "steps = 2" in told["options"]
+    memory = told["memory"]
+    assert memory["peak"] >= memory["weights"] > 0
