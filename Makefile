@@ -59,7 +59,7 @@ demo: $(if $(DEMO_$(MODEL)),setup,no-such-demo)
 
 # strict: a broken link, a page that is in no menu or a name that is not in the code is an error
 docs: setup
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --clean
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
 	@echo "site/index.html   (with its search: $(BIN)/python -m http.server -d site)"
 
 test: setup lint types

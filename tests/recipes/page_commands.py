@@ -110,7 +110,7 @@ def check_reckon(words: Sequence[str]) -> None:
     name, *rest = words
     if name not in COMMANDS:
         raise ValueError(f"there is no command {name}")
-    if "--help" in rest or "--help-all" in rest or (name in ("plan", "data", "mine") and not rest):
+    if "COMMAND" in rest[:1] or "--help" in rest or "--help-all" in rest or (name in ("plan", "data", "mine") and not rest):
         return
     if name == "plan":
         name, *rest = rest
