@@ -2,7 +2,8 @@
 
 The plan says which linear layers are cut by outputs (`colwise`: query, key, value, gate, up) and which by inputs (`rowwise`: what follows
 them, whose products are then summed). An adapter is cut as the matrix that it is on: of a `colwise` one the second of its two matrices,
-of a `rowwise` one the first. Embeddings and the output head are left whole here; FSDP cuts those over all processes.
+of a `rowwise` one the first. Layers whose input or output is whole (several matrices in one, as in Phi) are cut by themselves, without
+their adapters. Embeddings and the output head are left whole here; FSDP cuts those over all processes.
 
 Not covered: plans with other styles (experts, packed or latent projections), DoRA, quantised bases.
 """
@@ -23,6 +24,7 @@ from verifiers.input_error import InputError
 
 _quiet = logging.getLogger("torch.distributed.tensor._redistribute")
 _CUT = ("colwise", "rowwise")
+_ALONE = ("colwise_gather_output", "colwise_rep", "rowwise_split_input", "rowwise_rep")
 _PARTIAL = "replicated_with_grad_allreduce"
 """A norm of each head: whole on every rank, where it sees its own heads alone."""
 
@@ -42,7 +44,7 @@ def cut_layers(model: nn.Module, mesh: DeviceMesh) -> None:
     for name, module in model.named_modules():
         own = name.removeprefix(f"{prefix}.") if prefix else name
         style = plan.get(_with_wildcards(own))
-        if style in _CUT:
+        if style in _CUT or style in _ALONE:
             cut |= _styles_of(name, module, style)
         elif style == _PARTIAL:
             _add_up_gradients(module, mesh.get_group())
@@ -60,9 +62,9 @@ def _plan_of(model: nn.Module) -> Mapping[str, str]:
     whole = {_with_wildcards(name) for name, module in causal.named_modules() if id(module) in heads}
     plan = {name: style for name, style in (getattr(causal, "tp_plan", None) or {}).items() if name not in whole}
     kind = type(causal).__name__
-    if not any(style in _CUT for style in plan.values()):
+    if not any(style in _CUT or style in _ALONE for style in plan.values()):
         raise InputError(f"--tensor-parallel: {kind} has no plan in transformers for cutting its layers; leave it out")
-    if unknown := sorted({style for style in plan.values() if style not in (*_CUT, _PARTIAL)}):
+    if unknown := sorted({style for style in plan.values() if style not in (*_CUT, *_ALONE, _PARTIAL)}):
         raise InputError(f"--tensor-parallel: {kind}'s plan has the style {unknown[0]}, which is not trained here; leave it out")
     return plan
 
@@ -74,9 +76,9 @@ def _require_divisible(causal: Any, plan: Mapping[str, str], count: int) -> None
         if number and number % count:
             raise InputError(f"--tensor-parallel {count}: the model has {number} {what}, which {count} does not divide; use a divisor")
     for name, module in causal.named_modules():
-        if plan.get(_with_wildcards(name)) in _CUT:
+        if (style := plan.get(_with_wildcards(name), "")) in _CUT or style in _ALONE:
             weight = getattr(module, "base_layer", module).weight
-            side = 0 if plan[_with_wildcards(name)] == "colwise" else 1
+            side = 0 if style.startswith("colwise") else 1
             if weight.shape[side] % count:
                 raise InputError(f"--tensor-parallel {count}: {name} has {weight.shape[side]} rows to cut; use a divisor")
 
@@ -87,6 +89,8 @@ def _styles_of(name: str, module: Any, style: str) -> dict[str, str]:
         return {name: style}
     if any(getattr(module, "use_dora", {}).values()):
         raise InputError("--tensor-parallel: DoRA's norms are of whole matrices; use a plain LoRA, or leave it out")
+    if style in _ALONE:
+        return {f"{name}.base_layer": style}
     cut = "lora_B" if style == "colwise" else "lora_A"
     return {f"{name}.base_layer": style} | {f"{name}.{cut}.{adapter}": style for adapter in getattr(module, cut)}
 

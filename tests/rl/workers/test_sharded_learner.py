@@ -25,7 +25,16 @@ STEPS = 3
 
 
 def make_model(kind, seed=0):
-    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
+    from transformers import (
+        LlamaConfig,
+        LlamaForCausalLM,
+        Phi3Config,
+        Phi3ForCausalLM,
+        Qwen2Config,
+        Qwen2ForCausalLM,
+        Qwen3Config,
+        Qwen3ForCausalLM,
+    )
 
     sizes = {
         "vocab_size": 24, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -37,6 +46,8 @@ def make_model(kind, seed=0):
         return make_model(kind.removesuffix(" in float64"), seed).double()
     if kind == "llama":
         return LlamaForCausalLM(LlamaConfig(**sizes, tie_word_embeddings=False))
+    if kind == "phi3":
+        return Phi3ForCausalLM(Phi3Config(**sizes, tie_word_embeddings=False))
     if kind == "qwen3":
         return Qwen3ForCausalLM(Qwen3Config(**sizes, tie_word_embeddings=True, head_dim=16))
     return Qwen2ForCausalLM(Qwen2Config(**sizes, tie_word_embeddings=True))

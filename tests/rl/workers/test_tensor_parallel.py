@@ -24,6 +24,7 @@ SETTINGS = [
     ("qwen2", True, "grpo", {"layout": "packed", "gradient_checkpointing": True}),
     ("qwen3 in float64", False, "sft", {}),
     ("qwen3", True, "sft", {}),
+    ("phi3", True, "sft", {}),
 ]
 
 
@@ -34,8 +35,15 @@ def on_one_rank(kind, lora, case, settings):
     return *found, policy.whole(policy.trainable), held, policy.score_sequences([[3, 4, 5]])
 
 
+QUICK = SETTINGS[1:3]
+
+
 def all_on_one_rank(place):
-    return [on_one_rank(*each) for each in SETTINGS], write_and_read(place), refusals()
+    return [on_one_rank(*each) for each in SETTINGS], write_and_read(place)
+
+
+def quick_on_one_rank():
+    return [on_one_rank(*each) for each in QUICK], refusals()
 
 
 def write_and_read(place):
@@ -75,8 +83,8 @@ def place(tmp_path_factory, one_thread):
     return place, checkpoint_of(*with_average("qwen3", Policy), place / "of_one")
 
 
-def assert_all_as_one_process(ranks, place, expected):
-    for kind, lora, case, settings, *found in ((*setting, *(rank[0][number] for rank in ranks)) for number, setting in enumerate(SETTINGS)):
+def assert_as_one_process(ranks, tried):
+    for kind, lora, case, settings, *found in ((*setting, *(rank[0][number] for rank in ranks)) for number, setting in enumerate(tried)):
         alone = make_policy(kind, lora, **settings)
         said, scores, measured = learn(alone, case)
         total = sum(p.numel() for p in alone.model.parameters())
@@ -85,13 +93,17 @@ def assert_all_as_one_process(ranks, place, expected):
                 assert_close(mine, theirs)
             torch.testing.assert_close(of_rank[1], scores, atol=1e-5, rtol=1e-5)
             assert_close(of_rank[2], measured)
-            assert of_rank[4] == pytest.approx(total / len(ranks), rel=0.1)  # norms and half of an adapter are not cut by this
+            uncut = 0.2 if kind == "phi3" else 0.1  # norms, and half of an adapter or all of it
+            assert of_rank[4] == pytest.approx(total / len(ranks), rel=uncut)
             assert of_rank[5][0] == pytest.approx(alone.score_sequences([[3, 4, 5]])[0], rel=1e-5, abs=1e-5)
         weights = found[0][3]
         assert weights.keys() == alone.trainable.keys()
         for name, parameter in alone.trainable.items():
             bound = 1e-9 if parameter.dtype == torch.float64 else 3e-5  # AdamW scales up what is rounding of a gradient of nearly 0
             torch.testing.assert_close(weights[name], parameter.detach(), atol=bound, rtol=bound)
+
+
+def assert_same_files(ranks, place, expected):
     for written, of_one in (rank[1] for rank in ranks):
         assert_same_course(written, expected)
         assert of_one[0] == 2
@@ -99,15 +111,18 @@ def assert_all_as_one_process(ranks, place, expected):
     assert_same_course(going_on(*with_average("qwen3", Policy), place / f"of_{len(ranks)}"), expected)
 
 
-def test_two_ranks_that_share_layers_are_one_process(place):
-    ranks = on_ranks(2, all_on_one_rank, place[0])
-    assert_all_as_one_process(ranks, *place)
-    assert ranks[0][2] == [
+def test_two_ranks_that_share_layers_are_one_process(one_thread):
+    ranks = on_ranks(2, quick_on_one_rank)
+    assert_as_one_process(ranks, QUICK)
+    assert ranks[0][1] == [
         "--tensor-parallel 2: the model has 3 attention heads, which 2 does not divide; use a divisor",
         "--tensor-parallel: GPT2LMHeadModel has no plan in transformers for cutting its layers; leave it out",
     ]
 
 
 @pytest.mark.slow
-def test_two_times_two_ranks_are_one_process(place):
-    assert_all_as_one_process(on_ranks(4, all_on_one_rank, place[0]), *place)
+@pytest.mark.parametrize("count", [2, 4])
+def test_so_are_four_of_whom_two_each_share_layers_for_every_model_and_file(place, count):
+    ranks = on_ranks(count, all_on_one_rank, place[0])
+    assert_as_one_process(ranks, SETTINGS)
+    assert_same_files(ranks, *place)
