@@ -1,7 +1,8 @@
 """An engine on vLLM, in this process: groups as one request, continuous batching, prefix caching.
 
 It starts from the first policy that it is given (model folder or made in memory, it does not matter) and takes later ones in
-place: a plain LoRA as its adapter, everything else as full weights through vLLM's own reload. Log-probabilities are those of the
+place: a plain LoRA as its adapter (on a CPU in float32: merged, since vLLM multiplies adapters slowly there), everything else as full
+weights through vLLM's own reload. Log-probabilities are those of the
 distribution that was sampled from (`processed_logprobs`), and the model's own generation defaults are ignored. All of it is
 vLLM's public interface but one repair, `repack_tied_head`. The prefix cache lives for one call: cached prefixes belong to old
 weights, and a cache that is warm or not would decide the last bits of a log-probability.
@@ -67,6 +68,7 @@ class VLLMEngine:
         gpu_memory_utilization: float = 0.4,
         kv_cache_gib: float | None = None,
         sleep_between_uses: bool = False,
+        merge_adapters: bool | None = None,
         tokenizer: Any = None,
         options: Mapping[str, Any] | None = None,
     ):
@@ -74,7 +76,9 @@ class VLLMEngine:
 
         `max_model_len`: prompt and completion together (default: the model's context). `gpu_memory_utilization`: of the whole GPU,
         which the policy shares. `kv_cache_gib`: that much instead (on a CPU: 1). `sleep_between_uses`: whether `sleep` gives memory back
-        (never on a CPU). `tokenizer`: a transformers tokenizer, needed for stop texts only. `options`: passed on to `vllm.LLM` as they are.
+        (never on a CPU). `merge_adapters`: whether a LoRA is handed over within the weights (default: on a CPU where they are float32, in
+        which that is a rounding). `tokenizer`: a transformers tokenizer, needed for stop texts only. `options`: passed on to `vllm.LLM` as
+        they are.
         """
         self.version_of_vllm = _installed_version()
         self.kv_cache_gib = kv_cache_gib
@@ -82,6 +86,7 @@ class VLLMEngine:
             "max_model_len": max_model_len, "max_num_seqs": max_num_seqs, "gpu_memory_utilization": gpu_memory_utilization,
         }  # fmt: skip
         self.sleeps = sleep_between_uses
+        self.merges = merge_adapters
         self.tokenizer = tokenizer
         self.options = dict(options or {})
         fixed = sorted(self.options.keys() & FIXED.keys())
@@ -100,7 +105,7 @@ class VLLMEngine:
 
     def load_policy(self, weights: PolicyWeights, version: int) -> int:
         dtype = computing_dtype(weights)
-        config = plain_adapter(weights.module)
+        config = None if self._merges(dtype) else plain_adapter(weights.module)
         if self._llm is None:
             moved = self._start_llm(weights, dtype, config)
         else:
@@ -111,6 +116,12 @@ class VLLMEngine:
         self._forget_prefixes()
         self._version = version
         return moved
+
+    def _merges(self, dtype: torch.dtype) -> bool:
+        if self.merges is not None or dtype != torch.float32:
+            return bool(self.merges)
+        with _kept_as_they_are():  # it imports vLLM
+            return _on_cpu()
 
     def _start_llm(self, weights: PolicyWeights, dtype: torch.dtype, config: Any | None) -> int:
         """vLLM with the policy's full weights, an adapter left out. Returns the bytes handed over."""

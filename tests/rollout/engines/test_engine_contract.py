@@ -84,14 +84,16 @@ def of_policy(request, make: str, tolerance: float = 1e-5, copy: bool = False, *
 SHARED: dict[str, Engine] = {}
 
 
-def vllm(name: str, make: str = "make_vllm_qwen2", **build: Any) -> Callable[[pytest.FixtureRequest], Subject]:
+def vllm(
+    name: str, make: str = "make_vllm_qwen2", *, merge_adapters: bool = False, **build: Any
+) -> Callable[[pytest.FixtureRequest], Subject]:
     def make_subject(request) -> Subject:
         if not installed():
             pytest.skip("vLLM is not installed")
         request.getfixturevalue("close_shared")
         subject = of_policy(request, make, **build)
         if name not in SHARED:
-            SHARED[name] = VLLMEngine(kv_cache_gib=0.25, tokenizer=letters())
+            SHARED[name] = VLLMEngine(kv_cache_gib=0.25, tokenizer=letters(), merge_adapters=merge_adapters)
         return replace(subject, engine=SHARED[name], shared=True)
 
     return make_subject
@@ -156,6 +158,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "hf bf16": lambda request: of_policy(request, "make_qwen2", tolerance=0.2, dtype="bf16"),
     "vllm": vllm("vllm"),
     "vllm lora": vllm("vllm lora", lora=Lora(rank=4, alpha=8.0)),
+    "vllm lora merged": vllm("vllm lora merged", merge_adapters=True, tolerance=3e-5, lora=Lora(rank=4, alpha=8.0)),
     "vllm llama lora": vllm("vllm llama lora", "make_vllm_llama", lora=Lora(rank=4, alpha=8.0)),
     "ray": two_actors("ray"),
     "ray lora": two_actors("ray lora", lora=Lora(rank=4, alpha=8.0)),

@@ -157,7 +157,7 @@ def start(make_vllm_qwen2: Callable[..., Any]) -> Any:
     engines = []
 
     def run(lora: Lora | None = None, **settings: Any) -> VLLMEngine:
-        engines.append(VLLMEngine(**{"kv_cache_gib": 0.25} | settings))
+        engines.append(VLLMEngine(**{"kv_cache_gib": 0.25, "merge_adapters": False} | settings))
         engines[-1].load_policy(Policy(make_vllm_qwen2(), lora=lora, device="cpu").weights(), 0)
         return engines[-1]
 
@@ -201,6 +201,14 @@ def test_an_engine_keeps_the_kind_of_policy_that_it_began_with(start: Any, make_
     with pytest.raises(InputError, match="without an adapter, and cannot take a LoRA"):
         full.load_policy(weights(LORA), 1)
     assert full.load_policy(weights(Lora(rank=4, dora=True)), 1) > 0  # merged, so that it is full weights
+
+
+@needs_vllm
+def test_on_a_cpu_an_adapter_in_float32_is_merged(start: Any, make_vllm_qwen2: Callable[..., Any]) -> None:
+    engine = start(LORA, merge_adapters=None)
+    policy = Policy(make_vllm_qwen2(), device="cpu")
+    assert engine.load_policy(policy.weights(), 1) > 0  # full weights, as those before
+    assert engine.score([[3, 4, 5]])[0] == pytest.approx(policy.score_sequences([[3, 4, 5]])[0], abs=1e-4)
 
 
 @needs_vllm
