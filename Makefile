@@ -27,7 +27,7 @@ once_more = HF_HUB_OFFLINE=1 $(1) $(2) || { [ $$? -eq 1 ] && echo "once more, al
 
 help:
 	@echo "make demo       set up .venv, then teach a tiny model arithmetic by GRPO (CPU, about 3 minutes); ENGINE=vllm samples with vLLM"
-	@echo "                MODEL=smollm2: a real language model learns additions instead (90 MB to fetch, about 10 minutes)"
+	@echo "                MODEL=smollm2: a real language model learns additions instead (90 MB to fetch, 12 minutes on two busy cores)"
 	@echo "make test       set up .venv, then tests, lint and types (about 4 minutes)"
 	@echo "make setup      only set up .venv        make test-slow   the tests that take minutes each"
 	@echo "make test-vllm  set up .venv-vllm (4 GB), then the engines' tests with vLLM's CPU build"
