@@ -8,8 +8,8 @@ prompt "Answer with the number only.". It can nearly add, and mostly says someth
 right. A LoRA of rank 16 learns by GRPO, from verdicts on 8 samples of each of 8 problems a step. Loop, options and files are those of
 `reckon grpo-math`, with other defaults.
 
-Seed 0, the package's weights, float32, one thread of a busy machine: from 5.5 % (95 % interval 3 to 10) to 86.5 % (81 to 91), in 728 and, busier, in
-1,866 seconds.
+Seed 0, the package's weights, float32, one thread of a busy machine: from 5.5 % (95 % interval 3 to 10) to 86.5 % (81 to 91), in
+728 seconds, and on a busier one in 1,866.
 """
 
 import json
