@@ -16,17 +16,21 @@ from benchmarks.recipe.additions import MAX_TOKENS, SYSTEM, checked_model, write
 from benchmarks.recipe.held_out import judged
 from benchmarks.recipe.pace import Run, side_by_side
 
+TOKENS = 480
+"""Of a micro-batch here: about 16 sequences of 22 tokens on prompts of 30, each of which is there once. TRL's have 16 sequences."""
 RECKON = [sys.executable, "-m", "recipes.commands.cli"]
 BARS = {"reckon": lambda found: found["accuracy"] > 0.75, "speed_against_trl": lambda ratio: ratio >= 1.0}
 
 
 def runs_of(
-    model: str, folder: Path, problems: Path, steps: int, seed: int, *, system: str = SYSTEM, max_tokens: int = MAX_TOKENS
-) -> dict[str, Run]:
+    model: str, folder: Path, problems: Path, steps: int, seed: int, *, system: str = SYSTEM, max_tokens: int = MAX_TOKENS,
+    tokens: int = TOKENS,
+) -> dict[str, Run]:  # fmt: skip
     ours = [
         "grpo-math", "--model", model, "--data", str(problems), "--system-prompt", system, "--engine", "hf", "--dtype", "fp32",
         "--problems-per-step", "8", "--completions-per-problem", "8", "--max-completion-length", str(max_tokens), "--lr", "3e-4",
-        "--warmup", "5", "--steps", str(steps), "--tokens-per-micro-batch", "1200", "--seed", str(seed), "--run", str(folder / "reckon"),
+        "--warmup", "5", "--steps", str(steps), "--tokens-per-micro-batch", str(tokens), "--seed", str(seed),
+        "--run", str(folder / "reckon"),
     ]  # fmt: skip
     theirs = f"--model {model} --problems {problems} --steps {steps} --seed {seed} --out {folder / 'trl'}".split()
     theirs += ["--system", system, "--max-tokens", str(max_tokens)]

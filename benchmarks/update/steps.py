@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.parts import ROOT
 from benchmarks.recipe.additions import MAX_TOKENS, SYSTEM, write_problems
-from benchmarks.recipe.grpo_peer import RECKON, runs_of
+from benchmarks.recipe.grpo_peer import RECKON, TOKENS, runs_of
 from benchmarks.recipe.held_out import judged
 from benchmarks.recipe.pace import Run, side_by_side
 
@@ -28,6 +28,8 @@ class Steps:
     seconds: float
     """Of TRL's, at most."""
     memory: float
+    tokens: int
+    """Of a micro-batch here; in all cases about 16 sequences, as TRL's."""
     judged: bool = False
 
     def holds(self, found: dict[str, Any]) -> bool:
@@ -36,15 +38,16 @@ class Steps:
 
 
 STEPS = {
-    "short": Steps(SYSTEM, MAX_TOKENS, 1 / 4, 1 / 2, judged=True),
-    "long": Steps(LONG_SYSTEM, 64, 1 / 6, 1 / 2),
+    "short": Steps(SYSTEM, MAX_TOKENS, 1 / 4, 1 / 2, TOKENS, judged=True),
+    "long": Steps(LONG_SYSTEM, 64, 1 / 6, 1 / 2, 1600),
 }
 
 
 def measured_steps(case: Steps, model: str, steps: int, folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True)
     train, held_out = write_problems(folder)
-    runs = runs_of(model, folder.resolve(), train.resolve(), steps, 0, system=case.system, max_tokens=case.max_tokens)
+    sizes: dict[str, Any] = {"system": case.system, "max_tokens": case.max_tokens, "tokens": case.tokens}
+    runs = runs_of(model, folder.resolve(), train.resolve(), steps, 0, **sizes)
     side_by_side(list(runs.values()))
     found = paces(runs)
     if case.judged:
