@@ -18,8 +18,8 @@ from benchmarks.update.updates import ratios, spent
 
 EXAMPLES_A_STEP = 16
 LONGEST = 1024
-MICRO_BATCH = 2048
-"""Tokens of ours; TRL's SFT has two packed rows of `LONGEST`, its DPO four pairs."""
+MICRO_BATCH = 1024
+"""Tokens of ours; TRL's SFT has one packed row of `LONGEST`, its DPO two pairs."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Offline:
         return found["speed_over_trl"] >= self.faster and found["memory_over_trl"] < 1
 
 
-OFFLINE = {"sft": Offline(examples=64, mean=200), "dpo": Offline(examples=32, mean=150, prompt=100)}
+OFFLINE = {"sft": Offline(examples=32, mean=200), "dpo": Offline(examples=16, mean=150, prompt=100)}
 
 
 def write_examples(file: Path, case: Offline, tokenizer: Any) -> int:

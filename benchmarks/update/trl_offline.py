@@ -12,7 +12,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from benchmarks.recipe.trl_grpo import Steps
 from benchmarks.update.offline import EXAMPLES_A_STEP, LONGEST
 
-PAIRS, PACKED_ROWS, STEPS_OF_PACKED = 4, 2, 2
+PAIRS, PACKED_ROWS, STEPS_OF_PACKED = 2, 1, 4
 """Pairs, and packed rows, of a micro-batch; micro-batches of an SFT step: 16 texts of 200 tokens are about four packed rows."""
 
 
