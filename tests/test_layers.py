@@ -191,16 +191,21 @@ ROOMS = {
         "block_attention output_head",
         "rollout.modules",
     ),
+    "rl.saving": Room(
+        "training with less memory: what is computed again, what the optimiser keeps, when it steps",
+        "optimizers recompute savings",
+        "",
+    ),
     "rl.learning": Room(
         "who holds parameters",
         "adapters critic kept_scores layout learner model_loading policy reference schedule scoring starting_model teacher token_terms "
         "update_stats value_heads",
-        ".forward .objectives rollout rollout.engines rollout.modules",
+        ".forward .objectives .saving rollout rollout.engines rollout.modules",
     ),
     "rl.measuring": Room(
         "what a step takes: planned on tensors without storage, and traced while it runs",
         "planned_step profile",
-        ".learning .objectives rollout rollout.modules",
+        ".learning .objectives .saving rollout rollout.modules",
     ),
     "rl.workers": Room(
         "the learner over many processes: a part of everything in each, and the driver's stand-in for them",
@@ -241,7 +246,7 @@ ROOMS = {
         "objects from options",
         "arithmetic choices command_line memory model_card model_source online options problem_mixture problem_set problem_source "
         "resuming reward_code reward_models starting_point",
-        ".spelling rl.examples rl.learning rl.loop rl.measuring rl.objectives rl.runs rollout rollout.engines verifiers.rewards "
+        ".spelling rl.examples rl.learning rl.loop rl.measuring rl.objectives rl.runs rl.saving rollout rollout.engines verifiers.rewards "
         "verifiers.steps verifiers.worker_pool",
     ),
     "recipes.actors": Room(
@@ -275,8 +280,8 @@ ROOMS = {
     "recipes.training": Room(
         "stages: one command each",
         "dpo kto offline_plan offline_run orpo reward_model rft rounds sample sft spin",
-        ".actors .selection .setup .spelling rl.examples rl.learning rl.evaluation rl.loop rl.measuring rl.objectives rl.runs rollout "
-        "verifiers.rewards",
+        ".actors .selection .setup .spelling rl.examples rl.learning rl.evaluation rl.loop rl.measuring rl.objectives rl.runs rl.saving "
+        "rollout verifiers.rewards",
     ),
     "recipes.policies": Room(
         "one policy out of others: distillation, merges, WARP",

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.memory.worlds import World
 from benchmarks.parts import ROOT
 
-_OFF = ["--steps", "2", "--examples-per-step", "8"]
+_OFF = ["--steps", "3", "--examples-per-step", "8"]
 _ON = ["--steps", "2", "--problems-per-step", "4", "--completions-per-problem", "4", "--workers", "1"]
 CONFIGURATIONS: dict[str, tuple[str, str, list[str]]] = {  # command, model, options
     "SFT, SmolLM2, LoRA": ("sft", "smollm2", [*_OFF, "--examples-per-step", "4"]),

@@ -134,6 +134,7 @@ def _online_memory(config: Options, facts: "Facts", algorithm: "Algorithm") -> "
         bf16=facts.dtype == "bf16",
         checkpointing=facts.gradient_checkpointing,
         critic=critic_of(config),
+        savings=config.savings,
         copy_reference=algorithm.needs_reference
         and (facts.lora is None or isinstance(config.kl and config.kl.reference, MovingAverage | Renewed)),
         sampled=Sampled(

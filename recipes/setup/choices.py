@@ -85,6 +85,10 @@ class Lora:
     """Modules that get an adapter: comma-separated names, or all-linear (default)."""
     dora: bool | None = spelt("dora", default=None)
     """Weight-decomposed adapter (DoRA), arXiv:2402.09353."""
+    rslora: bool | None = spelt("rslora", default=None)
+    """Scale of the adapter by the root of its rank (rsLoRA), arXiv:2312.03732."""
+    plus: float | None = None
+    """Learning rate of the adapter's B over that of its A (LoRA+, arXiv:2402.12354, which takes 16; default 1)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from rl.loop.problem_stream import Stream
 from rl.measuring.planned_step import BareLearner, StepBytes, Unforeseen, Work, batch_of_lengths
 from rl.objectives.batch import Batch, split
 from rl.objectives.objective import Objective
+from rl.saving.savings import Savings
 from verifiers.input_error import InputError, first_line
 
 STEPS_LOOKED_AT = 200
@@ -159,11 +160,12 @@ def estimate(
     copy_reference: bool = False,
     sampled: Sampled | None = None,
     critic: Any = None,
+    savings: Savings | None = None,
 ) -> Memory:
     """Of a run whose largest step is `work`. `critic`: the option. Raises InputError where such a model cannot be trained."""
     parameters(shape, lora)  # says what is wrong
-    bare = BareLearner(shape, lora, bf16=bf16, gradient_checkpointing=checkpointing, value_head=_judges(work))
-    note = ""
+    bare = BareLearner(shape, lora, bf16=bf16, gradient_checkpointing=checkpointing, value_head=_judges(work), savings=savings)
+    note = "as without --update-in-backward, which takes less" if bare.savings.update_in_backward else ""
     try:
         step = bare.step(work)
     except Unforeseen:

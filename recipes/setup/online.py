@@ -261,6 +261,7 @@ def make_policy(
         optimizer=optimizer_of(options),
         tokens_per_micro_batch=options.tokens_per_micro_batch,
         layout=options.layout,
+        savings=options.savings,
         **settings,
     )
     say_layout(options.layout, policy.layout, source.in_words())

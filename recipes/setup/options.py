@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, 
 
 import tyro
 
-from recipes.setup.choices import GRPO, KL, Algorithm, Auto, Correction, Engine, Track
+from recipes.setup.choices import GRPO, KL, Algorithm, Auto, Correction, Engine, Full, Lora, Track
 from recipes.spelling.flat_options import built, choices_of, flat_options, flat_values, from_file, in_groups
 from recipes.spelling.option_values import flag_of
+from rl.saving.savings import Savings
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
         ("steps", "problems_per_step", "completions_per_problem", "updates_per_rollout", "epochs_per_rollout",
          "tokens_per_micro_batch", "max_completion_length", "tensor_parallel",
          "workers", "checkpoint_every", "lora_rank", "limit", "engines", "max_sequences", "problems", "digits", "layers",
+         "recompute_every", "galore_rank", "galore_every",
          "problems_per_chunk", "max_turns", "tool_output", "tools_at_once", "examples_per_step", "max_length", "show_mask",
          "rounds", "rollouts", "per_problem", "states_per_chunk", "k", "critic_rank", "policies", "front_problems",
          "samples", "labelled", "reward_samples", "reward_problems", "reward_per_problem", "reward_batch", "reference_every"),
@@ -50,7 +52,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(
-        ("temperature", "lr", "epochs", "adam_eps",
+        ("temperature", "lr", "epochs", "adam_eps", "lora_plus", "galore_scale",
          "deadline", "max_grad_norm", "ratio_cap", "correction_high", "lora_alpha", "tool_seconds", "critic_coef",
          "critic_lr", "reward_lr", "reward_epochs"), POSITIVE
     ),
@@ -100,6 +102,8 @@ class Options:
     """Tokens of a completion at most."""
     temperature: float = 1.0
     """Sampling temperature; log-probabilities are at the same temperature everywhere."""
+    savings: Savings = Savings()
+    """Ways to train with less memory."""
     policy_workers: int = 0
     """Cut the policy over so many processes (FSDP2), one a GPU where there are any: of this machine, or with --engine ray of that cluster.
     0: it is in this process. A memory setting."""
@@ -168,11 +172,27 @@ def check_numbers(options: object) -> None:
             raise InputError(f"{flag_of(name)} must be {rule}, not {value}")
 
 
+def check_savings(options: Any) -> None:
+    """Raises InputError for ways to save memory that would be ignored or cannot go together."""
+    given = getattr(options, "max_grad_norm", None) != next(f.default for f in dataclasses.fields(options) if f.name == "max_grad_norm")
+    options.savings.check(
+        gradient_checkpointing=getattr(options, "gradient_checkpointing", False),
+        full=not isinstance(getattr(options, "tune", Full()), Lora),
+        one_process=not getattr(options, "policy_workers", 0),
+        clips=given,
+    )
+    if options.savings.optimizer == "adamw-8bit":
+        from rl.saving.optimizers import check_installed
+
+        check_installed(options.savings)
+
+
 def check_options(options: Options) -> None:
     """Raises InputError for numbers that cannot be."""
     check_numbers(options)
     if options.profile and options.policy_workers:
         raise InputError("--profile sees one process, and --policy-workers has several compute; leave one of them out")
+    check_savings(options)
     cache = getattr(options.algorithm, "overlong_cache", None)
     if (cache or 0) > options.max_completion_length:
         raise InputError(f"--overlong-cache {cache} is longer than --max-completion-length; the penalty would never be 0")

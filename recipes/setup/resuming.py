@@ -23,6 +23,10 @@ MAY_CHANGE = frozenset(
         *(
             "tokens_per_micro_batch",
             "gradient_checkpointing",
+            "savings",
+            "recompute",
+            "recompute_every",
+            "offload_activations",
             "attention",
             "packing",
             "layout",

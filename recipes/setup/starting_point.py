@@ -113,14 +113,22 @@ def lora_of(options: StartOptions, source: ModelSource) -> "Lora | None":
     if source.adapter is None:
         rank, targets = 16 if tune.rank is None else tune.rank, tune.targets or "all-linear"
         alpha = 2.0 * rank if tune.alpha is None else tune.alpha
-        lora = Lora(rank, alpha, targets if targets == "all-linear" else tuple(targets.split(",")), bool(tune.dora))
+        lora = Lora(
+            rank,
+            alpha,
+            targets if targets == "all-linear" else tuple(targets.split(",")),
+            bool(tune.dora),
+            bool(tune.rslora),
+            tune.plus or 1.0,
+        )
         if tune.targets and not isinstance(source, ModelInMemory):  # those weights are read, and the module may be of no config's
             targeted_modules(source.load_shape(), lora)
         return lora
     given = {name: value for name, value in flat_values(tune).items() if value is not None}
     saved = saved_lora(source.adapter)
     names = (saved.target_modules,) if isinstance(saved.target_modules, str) else saved.target_modules
-    has = {"lora_rank": saved.rank, "lora_alpha": saved.alpha, "lora_targets": ",".join(names), "dora": saved.dora}
+    has = {"lora_rank": saved.rank, "lora_alpha": saved.alpha, "lora_targets": ",".join(names), "dora": saved.dora, "rslora": saved.rslora,
+           "lora_plus": tune.plus}  # fmt: skip
     other = [name for name, value in given.items() if _as_set(value) != _as_set(has[name])]
     if "lora_targets" in other:  # the same modules may be said in other words, such as all-linear
         targets, shape = str(given["lora_targets"]), source.load_shape()
@@ -131,7 +139,7 @@ def lora_of(options: StartOptions, source: ModelSource) -> "Lora | None":
         said = " and ".join(f"{flag_of(name)} {given[name]} (it has {has[name]})" for name in other)
         raise InputError(f"--model {source.given} is an adapter, which goes on as it is, without {said}; leave that out, or merge it first "
                          "and train a fresh one with --from-adapter merge")  # fmt: skip
-    return saved
+    return replace(saved, plus=tune.plus or 1.0)
 
 
 def chat_of(options: Any, source: ModelSource) -> "tuple[Chat, int | None]":

@@ -46,7 +46,7 @@ _RARE: dict[str, str] = {  # shown by --help-all as well
         density shares train_on near examples
     """,
     "model": """
-        gguf_file lora_alpha lora_targets dora attention chat_template template_arg
+        gguf_file lora_alpha lora_targets lora_plus rslora dora attention chat_template template_arg
     """,
     "data": """
         skip_bad_gold drop_answer_turn skip_long_prompts trust_data_verifiers skip_bad_rows too_long strict show_ids shuffle margin_column
@@ -61,7 +61,8 @@ _RARE: dict[str, str] = {  # shown by --help-all as well
     """,
     "optimisation": """
         updates_per_rollout epochs_per_rollout layout tensor_parallel warmup schedule weight_decay adam_beta1 adam_beta2 adam_eps
-        max_grad_norm warm_start
+        max_grad_norm warm_start recompute recompute_every offload_activations optimizer galore_rank galore_every galore_scale
+        update_in_backward
     """,
     "evaluation": """
         eval

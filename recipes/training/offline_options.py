@@ -11,10 +11,11 @@ from typing import Literal, TypeVar
 
 from recipes.setup.choices import Lora, Track, Tune
 from recipes.setup.command_line import named_values
-from recipes.setup.options import Rates, TemplateArgument, absolute, check_numbers
+from recipes.setup.options import Rates, TemplateArgument, absolute, check_numbers, check_savings
 from recipes.setup.starting_point import FromAdapter, kept_start
 from recipes.spelling.flat_options import word_of
 from recipes.spelling.option_values import flag_of
+from rl.saving.savings import Savings
 from verifiers.input_error import InputError, missing_place
 
 
@@ -73,6 +74,9 @@ class Updates:
     """Implementation of attention (default: transformers' choice for the model, mostly sdpa)."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, a third more time."""
+
+    savings: Savings = Savings()
+    """Ways to train with less memory."""
 
     steps: int | None = None
     """Optimiser steps (default: as many as --epochs takes)."""
@@ -149,6 +153,7 @@ WARMUP_SHARE = 0.03  # of the steps; Alpaca's and QLoRA's (arXiv:2305.14314)
 def resolve(options: AnyOptions, rates: Rates) -> AnyOptions:
     """Paths made absolute and defaults that depend on other options made numbers. Raises InputError for what is missing or ignored."""
     check_numbers(options)
+    check_savings(options)
     if options.epochs is not None and not options.epochs > 0:
         raise InputError(f"--epochs must be a number above 0, not {options.epochs}")
     if (options.epochs or 0) > MOST_EPOCHS:

@@ -100,5 +100,6 @@ def _learning(options: OfflineOptions, method: Method, shape: Any, lora: Lora | 
         work_of(method.objective, batch, layout, options.tokens_per_micro_batch),
         bf16=computed_dtype(options) == "bf16",
         checkpointing=options.gradient_checkpointing,
+        savings=options.savings,
         copy_reference=lora is None and "ref_logp" in method.objective.reads and not scored_before,
     )

@@ -243,6 +243,7 @@ def make_learner(
         dtype=dtype,
         optimizer=optimizer_of(options),
         gradient_checkpointing=options.gradient_checkpointing,
+        savings=options.savings,
         tokens_per_micro_batch=options.tokens_per_micro_batch,
         layout=layout,
         value_head=None if head is None else replace(head_of(source, model), facts=head),

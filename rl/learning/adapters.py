@@ -22,6 +22,10 @@ class Lora:
     alpha: float = 32.0
     target_modules: str | tuple[str, ...] = "all-linear"
     dora: bool = False
+    rslora: bool = False
+    """Scale alpha / sqrt(rank) instead of alpha / rank (arXiv:2312.03732)."""
+    plus: float = 1.0
+    """Learning rate of the matrices B over that of A (LoRA+, arXiv:2402.12354)."""
 
 
 def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:
@@ -41,7 +45,9 @@ def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True`")  # that is refused below
         alpha: Any = _as_int_if_whole(lora.alpha)
-        config = LoraConfig(r=lora.rank, lora_alpha=alpha, target_modules=targets, use_dora=lora.dora, task_type="CAUSAL_LM")
+        config = LoraConfig(
+            r=lora.rank, lora_alpha=alpha, target_modules=targets, use_dora=lora.dora, use_rslora=lora.rslora, task_type="CAUSAL_LM"
+        )
         try:
             adapted = get_peft_model(model, config)  # type: ignore[arg-type]  # any PreTrainedModel
         except ValueError as error:  # a module of a kind that has no low-rank update, such as a norm
@@ -108,7 +114,8 @@ def saved_lora(folder: str) -> Lora:
 
     config: Any = LoraConfig.from_pretrained(folder)
     targets = config.target_modules
-    return Lora(config.r, float(config.lora_alpha), targets if isinstance(targets, str) else tuple(sorted(targets)), config.use_dora)
+    names = targets if isinstance(targets, str) else tuple(sorted(targets))
+    return Lora(config.r, float(config.lora_alpha), names, config.use_dora, config.use_rslora)
 
 
 def _refuse_tied(adapted: Any, shared: set[str]) -> None:

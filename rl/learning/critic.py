@@ -156,5 +156,6 @@ def _like(config: Any, lora: Lora | None) -> Any:
     from peft import LoraConfig
 
     rank, alpha, dora = (lora.rank, lora.alpha, lora.dora) if lora else (config.r, config.lora_alpha, config.use_dora)
+    rslora = lora.rslora if lora else config.use_rslora
     targets = config.target_modules if isinstance(config.target_modules, str) else sorted(config.target_modules)
-    return LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets, use_dora=dora, task_type="CAUSAL_LM")
+    return LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets, use_dora=dora, use_rslora=rslora, task_type="CAUSAL_LM")

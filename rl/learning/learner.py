@@ -26,6 +26,8 @@ from rl.learning.token_terms import TokenTerms
 from rl.learning.update_stats import UpdateStats
 from rl.objectives.batch import Batch, micro_batches, shared_micro_batches, trained
 from rl.objectives.objective import Objective, Terms
+from rl.saving.optimizers import InBackward, fits, make_optimizer, parameter_groups
+from rl.saving.savings import Savings
 from rollout.interruption import raise_if_interrupted, uninterrupted
 from rollout.phases import phase
 from rollout.progress import in_progress
@@ -79,6 +81,7 @@ class Learner:
         tokens_per_micro_batch: int = 16_384,
         layout: LayoutName | Literal["auto"] = "padded",
         value_head: ValueHead | None = None,
+        savings: Savings | None = None,
         device: str | torch.device | None = None,
     ):
         """`layout`: a model that does not allow it is trained padded (`self.layout` says); "auto": the one with the least work that it
@@ -91,8 +94,8 @@ class Learner:
         self.model.to(self.device)
         self.lora, self.tokens_per_micro_batch = lora, tokens_per_micro_batch
         self.autocast = "bfloat16" if dtype == "bf16" else None
-        self.settings = optimizer or Optimizer()
-        prepare_model(self.model, gradient_checkpointing=gradient_checkpointing)
+        self.settings, self.savings = optimizer or Optimizer(), savings or Savings()
+        prepare_model(self.model, gradient_checkpointing=gradient_checkpointing, savings=self.savings)
         self._take_what_trains()
         self.token_terms = TokenTerms(self.model)
         if value_head:
@@ -104,7 +107,11 @@ class Learner:
     def _take_what_trains(self) -> None:
         self.trainable: dict[str, nn.Parameter] = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         fields = {key: value for key, value in asdict(self.settings).items() if key != "max_grad_norm"}
-        self.optimizer = torch.optim.AdamW(list(self.trainable.values()), lr=0.0, **fields)
+        groups = parameter_groups(self.trainable, lora_plus=self.lora.plus if self.lora else 1.0)
+        names = {id(p): name for name, p in self.trainable.items()}
+        self.trainable = {names[id(p)]: p for group in groups for p in group["params"]}  # as the optimiser's state counts them
+        self.optimizer = make_optimizer(groups, self.savings, **fields)
+        self.in_backward = InBackward(self.optimizer) if self.savings.update_in_backward else None
 
     def _add_value_head(self, wanted: "ValueHead") -> None:
         """All zero, so that it begins without an opinion and depends on no random number."""
@@ -129,7 +136,7 @@ class Learner:
         """A learner of what is trainable in the same model now (an adapter that was just switched to), with a value head of its own."""
         return Learner(
             self.model, dtype="bf16" if self.autocast else "fp32", optimizer=self.settings, layout=self.layout, value_head=value_head,
-            tokens_per_micro_batch=self.tokens_per_micro_batch, device=self.device,
+            tokens_per_micro_batch=self.tokens_per_micro_batch, savings=self.savings, device=self.device,
         )  # fmt: skip
 
     @property
@@ -231,12 +238,16 @@ class Learner:
         if progress:
             progress.total -= len(batch) - sum(map(len, plan))
         self.optimizer.zero_grad(set_to_none=True)
+        last = plan[-1] if plan else None
         for rows, loss in self._losses(batch, objective, plan, stats):
             with phase("backward"):
-                loss.backward()
+                if self.in_backward and rows is last:  # what came before has added its gradient
+                    self._update_in_backward(self.in_backward, loss, stats, lr)
+                else:
+                    loss.backward()
             if progress:
                 progress.finished(len(rows))
-        if plan:
+        if plan and not self.in_backward:
             with uninterrupted(), phase("optimiser"):
                 self._step(stats, lr)
         return stats
@@ -279,9 +290,14 @@ class Learner:
             return shared_micro_batches(batch, rows, tokens, rows_per_unit=rows_per_unit)
         return micro_batches(batch.lengths, rows, tokens, rows_per_unit=rows_per_unit, packed=self.layout == "packed")
 
+    def _kept_elsewhere(self) -> AbstractContextManager[Any]:
+        """Where what the backward pass needs waits for it: with --offload-activations in the machine's memory, away from a GPU."""
+        offloads = self.savings.offload_activations and self.device.type != "cpu"
+        return torch.autograd.graph.save_on_cpu(pin_memory=True) if offloads else nullcontext()
+
     def _loss(self, part: Batch, weight: Tensor, objective: Objective, stats: UpdateStats) -> Float[Tensor, ""]:
         """`part` may still be on the CPU: where it goes in the model's tensors is worked out there, without waiting for a device."""
-        with phase("forward"):
+        with phase("forward"), self._kept_elsewhere():
             terms = self._forward(part, terms=objective.terms, watches=objective.watches)
             part = part.to(self.device)
             loss = objective.loss(terms, part)
@@ -307,6 +323,17 @@ class Learner:
         self.version += 1
         self.skipped_in_a_row = 0
         stats.updates = 1
+
+    def _update_in_backward(self, within: InBackward, loss: Float[Tensor, ""], stats: UpdateStats, lr: float) -> None:
+        """The last micro-batch's backward pass, and the step within it: of parameters whose gradient is finite."""
+        with uninterrupted():
+            square, left_out = within.run(loss, lr)
+        stats.grad_norm = math.sqrt(square)
+        self.version += 1
+        self.skipped_in_a_row = self.skipped_in_a_row + 1 if left_out else 0
+        stats.skipped, stats.updates = int(bool(left_out)), 1
+        if self.skipped_in_a_row >= STEPS_BEFORE_GIVING_UP:
+            raise Diverged(f"{self.skipped_in_a_row} steps in a row had gradients that were not finite, the last of {left_out} tensors")
 
     def _total_norm(self, gradients: list[Tensor]) -> Float[Tensor, ""]:
         return nn.utils.get_total_norm(gradients)
@@ -438,7 +465,7 @@ class Learner:
             raise ValueError("trainer.pt holds no trainer's state")
         shapes = [parameter.shape for parameter in self.trainable.values()]
         for place, moments in state["optimizer"]["state"].items():
-            if place >= len(shapes) or not moments["exp_avg"].shape == moments["exp_avg_sq"].shape == shapes[place]:
+            if place >= len(shapes) or not fits(moments, shapes[place]):
                 raise ValueError("trainer.pt is another policy's")
 
 

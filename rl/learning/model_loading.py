@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, GenerationConfig
 
+from rl.saving.recompute import recompute_layers
+from rl.saving.savings import Savings
 from rollout.chat import own_code
 from rollout.interruption import raise_if_interrupted
 from rollout.modules.linear_products import quicken
@@ -87,7 +89,7 @@ def with_attention(model: nn.Module, name: str | None) -> nn.Module:
     return model
 
 
-def prepare_model(model: nn.Module, *, gradient_checkpointing: bool) -> None:
+def prepare_model(model: nn.Module, *, gradient_checkpointing: bool, savings: Savings | None = None) -> None:
     """No dropout, the quicker library for its products, a backward pass that hears signals, sampling defaults that can be saved, and
     checkpoints where they are asked for."""
     _switch_off_dropout(model)
@@ -95,9 +97,7 @@ def prepare_model(model: nn.Module, *, gradient_checkpointing: bool) -> None:
     _let_backward_be_interrupted(model)
     _make_generation_defaults_saveable(model)
     if gradient_checkpointing:
-        causal: Any = model
-        causal.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        causal.enable_input_require_grads()  # with frozen embeddings nothing would reach the checkpoints otherwise
+        recompute_layers(model, savings or Savings())
 
 
 def _switch_off_dropout(model: nn.Module) -> None:

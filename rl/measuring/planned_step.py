@@ -19,6 +19,8 @@ from rl.learning.model_loading import prepare_model
 from rl.learning.token_terms import TokenTerms
 from rl.measuring.live_memory import LiveMemory
 from rl.objectives.batch import Batch, lay_out, micro_batches, shared_micro_batches
+from rl.saving.optimizers import moment_bytes
+from rl.saving.savings import Savings
 
 
 class Unforeseen(Exception):
@@ -84,7 +86,7 @@ class BareLearner:
 
     def __init__(
         self, shape: Any, lora: Lora | None, *, bf16: bool, gradient_checkpointing: bool = False, value_head: bool = False,
-        device: str | None = None,
+        savings: Savings | None = None, device: str | None = None,
     ):  # fmt: skip
         """`shape`: a transformers config; `device`: where it would be trained, default CUDA where there is one.
 
@@ -100,7 +102,8 @@ class BareLearner:
             model = with_adapter(model, lora) if lora else model
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
         _without_storage(model, self._mode, self.device)
-        prepare_model(model, gradient_checkpointing=gradient_checkpointing)
+        self.savings = savings or Savings()
+        prepare_model(model, gradient_checkpointing=gradient_checkpointing, savings=self.savings)
         self.model, self.terms = model, TokenTerms(model, chunked=True)
         self.trainable = [p for p in model.parameters() if p.requires_grad]
         if value_head:
@@ -139,6 +142,8 @@ class BareLearner:
             stepping = memory.peak
             optimizer.zero_grad(set_to_none=True)
         moments = sum(x.nbytes for state in optimizer.state.values() for x in state.values() if x.dim())
+        own = moments if self.savings.optimizer == "adamw" else sum(moment_bytes(p.shape, self.savings) for p in self.trainable)
+        moments, stepping = own, stepping - moments + own
         most = max(learning + moments, stepping, looking + moments)
         return StepBytes(
             weights=sum(tensor.nbytes for tensor in self.held()),

@@ -42,7 +42,16 @@ def plain_adapter(module: nn.Module) -> Any | None:
     if not configs:
         return None
     config = configs[module.active_adapter]
-    special = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "lora_bias", "trainable_token_indices", "target_parameters")
+    special = (
+        "use_dora",
+        "use_rslora",
+        "modules_to_save",
+        "rank_pattern",
+        "alpha_pattern",
+        "lora_bias",
+        "trainable_token_indices",
+        "target_parameters",
+    )
     if str(getattr(config.peft_type, "value", config.peft_type)) != "LORA" or config.bias != "none":
         return None
     if any(getattr(config, name, None) for name in special):

@@ -16,6 +16,7 @@ from rl.learning.policy import Policy
 from rl.measuring.planned_step import batch_of_lengths
 from rl.objectives.algorithms import named
 from rl.objectives.batch import Batch
+from rl.saving.savings import Savings
 
 ROWS, WIDTH = 8, 128
 
@@ -134,6 +135,16 @@ def test_a_model_that_chooses_by_its_numbers_is_planned_by_a_formula() -> None:
     assert "formula" in planned.note
     assert planned.optimizer == 8 * parameters(config, None)[1]
     assert planned.activations > 0
+
+
+def test_what_other_optimisers_keep_is_counted_by_hand() -> None:
+    work = Work(batch_of_lengths([(4, [4])]), "shared", 64)
+    shape = LlamaConfig(vocab_size=64, hidden_size=64, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+    matrices, norms = 2 + 7, 3  # all 64 x 64
+    galore = estimate(shape, None, work, bf16=False, savings=Savings(optimizer="galore", galore_rank=16))
+    assert galore.optimizer == matrices * 4 * 16 * 3 * 64 + norms * 8 * 64
+    bits = estimate(shape, None, work, bf16=False, savings=Savings(optimizer="adamw-8bit"))
+    assert bits.optimizer == matrices * (2 * 4096 + 2 * 4 * 16) + norms * 8 * 64
 
 
 def test_a_critic_takes_what_it_holds(one_thread: None) -> None:

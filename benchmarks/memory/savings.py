@@ -1,0 +1,46 @@
+"""What each option saves: one command in fresh processes, as it is and with each, memory over what is loaded when training begins."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from benchmarks.memory.planned import AT_ONCE, measured_bytes
+from benchmarks.memory.worlds import World
+
+STEPS = ["--steps", "3", "--examples-per-step", "8"]
+FULL, LORA = [*STEPS, "--tune", "full"], [*STEPS]
+CHECKPOINTS = "--gradient-checkpointing"
+VARIANTS: dict[str, tuple[str, list[str]]] = {  # what it is compared with, options of `reckon sft`
+    "full": ("", FULL),
+    "--gradient-checkpointing": ("full", [*FULL, CHECKPOINTS]),
+    "--recompute all-but-attention": ("full", [*FULL, CHECKPOINTS, "--recompute", "all-but-attention"]),
+    "--recompute all-but-products": ("full", [*FULL, CHECKPOINTS, "--recompute", "all-but-products"]),
+    "--recompute-every 2": ("full", [*FULL, CHECKPOINTS, "--recompute-every", "2"]),
+    "--optimizer adamw-8bit": ("full", [*FULL, "--optimizer", "adamw-8bit"]),
+    "--optimizer galore --galore-rank 64": ("full", [*FULL, "--optimizer", "galore", "--galore-rank", "64"]),
+    "--update-in-backward": ("full", [*FULL, "--update-in-backward"]),
+    "--update-in-backward, --gradient-checkpointing": ("full", [*FULL, "--update-in-backward", CHECKPOINTS]),
+    "LoRA": ("full", LORA),
+    "--dora": ("LoRA", [*LORA, "--dora"]),
+    "--rslora": ("LoRA", [*LORA, "--rslora"]),
+    "--lora-plus 16": ("LoRA", [*LORA, "--lora-plus", "16"]),
+}
+
+
+def measured(world: World, folder: Path, only: str = "") -> dict[str, dict[str, Any]]:
+    """MiB, and shares of memory and processor time of what it is compared with; SFT of the 33M Llama."""
+    print(f"{'':50} {'over idle':>10} {'share':>7} {'seconds':>8}")
+    found: dict[str, dict[str, Any]] = {}
+    for number, (name, (other, words)) in enumerate(VARIANTS.items()):
+        if (only and only not in name) or ("8bit" in name and importlib.util.find_spec("bitsandbytes") is None):
+            continue
+        run = folder / f"saving-{number}"
+        seen = measured_bytes(world.words("sft", "llama", run, words), run.with_suffix(".json"), AT_ONCE)
+        taken = seen["peak"] - seen["idle"]
+        base = found.get(other, {"mib": taken / 2**20, "seconds": seen["processor_seconds"]})
+        found[name] = {
+            "mib": round(taken / 2**20, 1), "of": other, "share": round(taken / 2**20 / base["mib"], 3),
+            "seconds": round(seen["processor_seconds"], 1),
+        }  # fmt: skip
+        print(f"{name:50} {taken / 2**20:8.0f} M {found[name]['share']:7.0%} {found[name]['seconds']:8.1f}", flush=True)
+    return found
