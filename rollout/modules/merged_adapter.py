@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from rollout.interruption import uninterrupted
-from rollout.modules.freed_memory import give_back
 
 
 @contextmanager
@@ -38,8 +37,6 @@ def merged(module: nn.Module) -> Iterator[int]:
             for layer, data in kept:
                 layer.get_base_layer().weight.data = data
                 layer.merged_adapters.clear()
-        if kept:
-            give_back()
 
 
 def _mergeable_layers(module: nn.Module) -> Iterator[Any]:
