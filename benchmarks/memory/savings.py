@@ -10,6 +10,8 @@ from benchmarks.memory.worlds import World
 STEPS = ["--steps", "3", "--examples-per-step", "8"]
 FULL, LORA = [*STEPS, "--tune", "full"], [*STEPS]
 CHECKPOINTS = "--gradient-checkpointing"
+ONE = [*FULL, CHECKPOINTS, "--examples-per-step", "1"]
+"""Little besides parameters, gradients and moments."""
 VARIANTS: dict[str, tuple[str, list[str]]] = {  # what it is compared with, options of `reckon sft`
     "full": ("", FULL),
     "--gradient-checkpointing": ("full", [*FULL, CHECKPOINTS]),
@@ -20,11 +22,16 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {  # what it is compared with, opti
     "--optimizer galore --galore-rank 64": ("full", [*FULL, "--optimizer", "galore", "--galore-rank", "64"]),
     "--update-in-backward": ("full", [*FULL, "--update-in-backward"]),
     "--update-in-backward, --gradient-checkpointing": ("full", [*FULL, "--update-in-backward", CHECKPOINTS]),
+    "full, --gradient-checkpointing, one example": ("", ONE),
+    "the same, --update-in-backward": ("full, --gradient-checkpointing, one example", [*ONE, "--update-in-backward"]),
+    "the same, --update-in-backward, --optimizer adamw-8bit": (
+        "full, --gradient-checkpointing, one example", [*ONE, "--update-in-backward", "--optimizer", "adamw-8bit"],
+    ),
     "LoRA": ("full", LORA),
     "--dora": ("LoRA", [*LORA, "--dora"]),
     "--rslora": ("LoRA", [*LORA, "--rslora"]),
     "--lora-plus 16": ("LoRA", [*LORA, "--lora-plus", "16"]),
-}
+}  # fmt: skip
 
 
 def measured(world: World, folder: Path, only: str = "") -> dict[str, dict[str, Any]]:
