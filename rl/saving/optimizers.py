@@ -141,19 +141,29 @@ class InBackward:
     def __init__(self, optimizer: torch.optim.Optimizer):
         self.optimizer = optimizer
         self._rate: float | None = None
-        self._square, self._left_out = 0.0, 0
+        self._left_out = 0
         self._norms: list[Tensor] = []
-        for group in optimizer.param_groups:
+        self._heard: set[int] = set()
+
+    def _listen(self) -> None:
+        """To whatever the optimiser has by now: a value head comes later than the model."""
+        for group in self.optimizer.param_groups:
             for parameter in group["params"]:
-                parameter.register_post_accumulate_grad_hook(self._take)
+                if id(parameter) not in self._heard:
+                    parameter.register_post_accumulate_grad_hook(self._take)
+                    self._heard.add(id(parameter))
 
     def run(self, loss: Tensor, lr: float) -> tuple[float, int]:
         """(square of the gradient's norm, parameters whose gradient was not finite and that stayed as they were)."""
+        self._listen()
         self._rate, self._norms, self._left_out = lr, [], 0
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         try:
             loss.backward()  # type: ignore[no-untyped-call]
+            for group in self.optimizer.param_groups:
+                for parameter in group["params"]:
+                    self._take(parameter)  # what only earlier micro-batches reached, such as an expert that no token here was sent to
         finally:
             self._rate = None
         square = float(torch.stack(self._norms).double().square().sum()) if self._norms else 0.0

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from rl.learning.adapters import Lora
-from rl.learning.learner import Learner, Optimizer
+from rl.learning.learner import VALUE_HEAD, Learner, Optimizer, ValueHead
 from rl.measuring.live_memory import LiveMemory
 from rl.measuring.planned_step import batch_of_lengths
 from rl.objectives.supervised import sft
@@ -148,6 +148,31 @@ def test_a_step_in_the_backward_pass_holds_one_gradient_at_a_time():
     with LiveMemory([*parameters, *(x for state in optimizer.state.values() for x in state.values())]) as memory:
         within.run(loss, 0.0)
     assert memory.peak < 5 * 4000, "eight gradients would be 32,000 bytes"
+
+
+def test_a_value_head_that_came_after_the_model_steps_in_the_backward_pass_too(make_qwen2):
+    judged = replace(sft(), terms=("logp", "value"), loss=lambda terms, batch: (terms["value"] - 1).square() - terms["logp"])
+    unclipped = Optimizer(max_grad_norm=1e9)
+    plain, within = (
+        Learner(make_qwen2(), optimizer=unclipped, value_head=ValueHead(lr_scale=3.0), savings=savings, device="cpu")
+        for savings in (Savings(), Savings(update_in_backward=True))
+    )
+    for learner in (plain, within):
+        for _ in range(2):
+            learner.update(batch_of(), judged, lr=1e-2)
+    assert plain.trainable[VALUE_HEAD].abs().sum() > 0
+    assert_same(within.trainable, plain.trainable)
+
+
+def test_what_the_last_micro_batch_does_not_reach_steps_in_the_backward_pass_too():
+    """An expert that none of its tokens is sent to."""
+    reached, left = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+    within = InBackward(torch.optim.SGD([reached, left], lr=0.0))
+    (reached.sum() + left.sum()).backward()
+    square, _ = within.run(reached.sum(), 0.5)
+    assert (reached.tolist(), left.tolist()) == ([0.0] * 3, [0.5] * 3)
+    assert square == pytest.approx(3 * 4.0 + 3 * 1.0)
+    assert left.grad is None
 
 
 def test_a_gradient_that_is_not_finite_leaves_its_parameter_alone_and_is_counted(make_qwen2):
