@@ -7,6 +7,7 @@ and over what has none: an engine inside this process, a disk, a lock.
 import faulthandler
 import os
 import signal
+import stat
 import sys
 import tempfile
 import threading
@@ -22,6 +23,7 @@ from rollout.progress import shown_progress
 
 EXIT_CODE = 3
 _GRACE = 30.0  # seconds that the main thread has to hear of it before the process is ended
+_LONGEST = 1e9  # seconds; a timer refuses more than some hundred years
 _SIGNAL_SECONDS = 2.0  # that a child has to write its stacks
 
 
@@ -47,7 +49,7 @@ def watchdog(
             if now != before:
                 before, since = now, time.monotonic()
                 # whoever holds the interpreter's lock for ever stops this thread too; this timer needs no lock
-                faulthandler.dump_traceback_later(after + 2 * grace, exit=True, file=2)
+                faulthandler.dump_traceback_later(min(after + 2 * grace, _LONGEST), exit=True, file=2)
             elif time.monotonic() - since > after:
                 _end(f"{now[0]} has not come on for {after:g} s", report, facts, over, grace)
                 return
@@ -78,8 +80,9 @@ _kept: list[object] = []  # faulthandler writes to a file descriptor, which must
 def _folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"reckon-stacks-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} is somebody else's")
+    is_there = folder.lstat()  # a link that somebody else has put there may lead into a folder of ours
+    if not stat.S_ISDIR(is_there.st_mode) or is_there.st_uid != os.getuid() or is_there.st_mode & 0o022:
+        raise PermissionError(f"{folder} is somebody else's, or open to others")
     return folder
 
 

@@ -13,6 +13,7 @@ samples), intervals and tests count problems, not samples.
 import dataclasses
 import hashlib
 import json
+import shlex
 import sys
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, replace
@@ -141,9 +142,9 @@ def _write_task(config: Config, sets: "dict[str, list[Problem]]") -> int:
     chat, _ = chat_of(config, find_model(config.model, gguf_file=config.gguf_file))
     reward, most = tuple(config.reward), config.max_completion_length
     names = write_task(config.lm_eval, sets, chat, reward=reward, max_tokens=most, deadline=config.deadline)
-    print(
-        f"lm_eval --model hf --model_args pretrained={config.model},dtype=float32 --include_path {config.lm_eval} --tasks {','.join(names)}"
-    )
+    model = f"pretrained={config.model},dtype=float32"
+    words = ["lm_eval", "--model", "hf", "--model_args", model, "--include_path", str(config.lm_eval), "--tasks", ",".join(names)]
+    print(shlex.join(words))
     tell_result({"folder": str(config.lm_eval), "tasks": names}, only_json=True)
     return 0
 

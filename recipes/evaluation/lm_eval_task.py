@@ -33,12 +33,14 @@ def write_task(
     import yaml
 
     judging = {"reward": list(reward), "deadline": deadline}
-    names = []
+    names: list[str] = []
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         (temporary / f"{MODULE}.py").write_text(JUDGE, encoding="utf-8")
         for name, problems in sets.items():
-            names.append(f"reckon_{name.replace('-', '_')}")
+            if (own := f"reckon_{name.replace('-', '_')}") in names:
+                raise InputError(f"two sets would be the task {own}; give one another name")
+            names.append(own)
             rows = [_row(problem, chat) | judging for problem in problems]
             text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             (temporary / f"{names[-1]}.jsonl").write_text(text, encoding="utf-8")

@@ -1,12 +1,13 @@
 """`reckon diff A B`: what two runs differ in, and what came of it."""
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+
+from recipes.spelling.result_line import plain_json
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def run(config: Config) -> int:
     names = differing(runs)
     if config.json:
         options = {name: [each.options.get(name) for each in runs] for name in names}
-        print(json.dumps({"options": options, "runs": [as_json(each) for each in runs]}))
+        print(plain_json({"options": options, "runs": [as_json(each) for each in runs]}))
         return 0
     rows = [[name, *(shown(each.options.get(name)) for each in runs)] for name in names]
     said = [facts(each) for each in runs]

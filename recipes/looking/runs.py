@@ -4,7 +4,6 @@ reckon runs                      those under runs/
 reckon runs experiments --json
 """
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from recipes.spelling.result_line import plain_json
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(config: Config) -> int:
         raise InputError(f"no run under {', '.join(map(str, config.folders))}; give the folder that holds them: reckon runs FOLDER")
     if config.json:
         for each in found:
-            print(json.dumps(as_json(each)))
+            print(plain_json(as_json(each)))
         return 0
     names = differing(found) if len(found) > 1 else []
     rows = [[str(each.path), *facts(each).values(), *(shown(each.options.get(name)) for name in names[:WIDEST])] for each in found]

@@ -6,7 +6,6 @@ reckon show RUN --problem "7 apples" --step all --limit 0          one problem o
 reckon show RUN --reward-part "format<0.5" --json
 """
 
-import json
 import operator
 import re
 import sys
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from recipes.spelling.result_line import plain_json
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ COLUMNS = (
     "step", "group", "problem_id", "problem", "answer", "tokens", "finish", "response", "score", "status", "detail", "parts",
 )  # fmt: skip
 _COMPARE = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "=": operator.eq}
-_PART = re.compile(r"(.+?)\s*(<=|>=|<|>|=)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)")
+_PART = re.compile(r"(.+?)\s*(<=|>=|<|>|=)\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?)")
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ def run(config: Config) -> int:
 
     if config.wrong and config.right:
         raise InputError("--wrong and --right leave nothing over; give one of them")
+    if min(config.limit, config.characters) < 0:
+        raise InputError("--limit and --characters must be 0, which is all, or more")
     print_anywhere()
     fits, shown, found = _condition(config), 0, 0
     with explaining(int(config.explain), config.run, config.deadline) as explainer:
@@ -78,7 +80,7 @@ def run(config: Config) -> int:
             if not config.limit or shown < config.limit:
                 shown += 1
                 why = explained_lines(explainer, row) if explainer else None
-                print(json.dumps(_as_json(stored, row, why)) if config.json else _block(stored, row, why, config.characters))
+                print(plain_json(_as_json(stored, row, why)) if config.json else _block(stored, row, why, config.characters))
     more = "; --limit 0 shows all" if shown < found else ""
     print(f"{shown:,} of {found:,} shown{more}", file=sys.stderr)
     return 0

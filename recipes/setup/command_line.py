@@ -11,12 +11,14 @@ import errno
 import io
 import itertools
 import json
+import os
 import re
+import select
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from recipes.spelling.flat_options import built, choices_of, flat_options, flat_values, from_file, merged, names_of
 from recipes.spelling.foreign_names import here, hydra_name
@@ -173,6 +175,24 @@ def _one_line(text: str) -> str:
     return said or "the command line could not be read; see --help"
 
 
+def _nobody_reads() -> bool:
+    """Whether whoever read our output went away, as `head` does. What is left of it goes nowhere then."""
+    gone = [stream for stream in (sys.stdout, sys.stderr) if _is_broken(stream)]
+    for stream in gone:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
+    return bool(gone)
+
+
+def _is_broken(stream: TextIO) -> bool:
+    waiting = select.poll()
+    try:
+        waiting.register(stream.fileno(), 0)
+    except (OSError, ValueError):  # a stream of Python's own
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in waiting.poll(0))
+
+
 def guarded(run: Callable[[], int]) -> int:
     """Exit codes: 0 done, 2 the input was wrong (one line says what, where and the remedy), 3 a wait was past its deadline (`Stalled`),
     130 stopped by Ctrl-C, 143 by SIGTERM.
@@ -181,7 +201,9 @@ def guarded(run: Callable[[], int]) -> int:
     """
     try:
         with result_line():
-            return run()
+            code = run()
+        sys.stdout.flush()
+        return code
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -192,6 +214,8 @@ def guarded(run: Callable[[], int]) -> int:
         print(": ".join(["interrupted", *filter(None, [str(error)])]), file=sys.stderr)
         return exit_code()
     except BrokenPipeError:
+        if not _nobody_reads():  # the pipe to a process of ours, which is an error
+            raise
         return 0
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:

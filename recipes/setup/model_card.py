@@ -75,7 +75,7 @@ def _facts(run: Path | None, config: dict[str, Any], manifest: dict[str, Any]) -
         "hardware": ", ".join(f"{value} {key}" if key == "cores" else f"{value}" for key, value in machine.items() if value),
         "command": f"`{command}`" if command else "",
     }
-    lines = [f"| {key} | {value.replace('|', '&#124;')} |" for key, value in facts.items() if value]
+    lines = [f"| {key} | {' '.join(value.split()).replace('|', '&#124;')} |" for key, value in facts.items() if value]
     return ["\n".join(["| | |", "|---|---|", *lines])] if lines else []
 
 

@@ -6,15 +6,18 @@ and a command that carries out others says its own.
 
 import itertools
 import json
+import math
+import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 JSON = "--json"
+_STDOUT, _STDERR = 1, 2
 _NUMBERS = ("loss", "reward", "accuracy", "length")
 
 
@@ -26,6 +29,8 @@ class _CommandLine:
     told: Mapping[str, Any] | None = None
     shown: bool = True
     """Without --json too."""
+    turned: int | None = None
+    """A copy of standard output's file descriptor, while the descriptor itself goes where standard error does."""
 
 
 _current: ContextVar[_CommandLine | None] = ContextVar("command_line", default=None)
@@ -44,15 +49,43 @@ def result_line() -> Iterator[None]:
     finally:
         _current.reset(mark)
         if state.alone:
+            sys.stdout.flush()
             sys.stdout = state.out
+        if state.turned is not None:
+            os.dup2(state.turned, _STDOUT)
+            os.close(state.turned)
     if state.told is not None and (state.alone or state.shown):
-        print(f"{'' if state.alone else 'RESULT '}{json.dumps(state.told, ensure_ascii=False)}", file=state.out, flush=True)
+        told = plain_json(state.told, encoding=getattr(state.out, "encoding", None) or "utf-8")
+        print(f"{'' if state.alone else 'RESULT '}{told}", file=state.out, flush=True)
 
 
 def json_alone() -> None:
-    """From here on the command line prints its result's object only; the rest goes to standard error."""
+    """From here on the command line prints its result's object only; the rest goes to standard error, what child processes print too."""
     if (state := _current.get()) is not None and not state.alone:
         state.alone, sys.stdout = True, sys.stderr
+        with suppress(OSError, ValueError):  # a stream of Python's own, or a closed one
+            if state.out.fileno() == _STDOUT:
+                state.out.flush()
+                state.turned = os.dup(_STDOUT)
+                os.dup2(sys.__stderr__.fileno() if sys.__stderr__ else _STDERR, _STDOUT)
+
+
+def plain_json(value: Any, *, encoding: str = "ascii") -> str:
+    """In one line that any reader of JSON takes: null for a number that is not finite, letters escaped that the encoding lacks."""
+    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:  # half a surrogate pair out of the name of a file, too
+        return json.dumps(_finite(value), allow_nan=False)
+    return text
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def tell_result(facts: Mapping[str, Any], *, only_json: bool = False) -> None:

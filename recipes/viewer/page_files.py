@@ -5,6 +5,7 @@ nothing anywhere even if it became more than text.
 """
 
 import base64
+import errno
 import hashlib
 import html
 import re
@@ -43,20 +44,25 @@ class PageFolder:
     """A folder: index.html, the page's own files in page/, packs in data/."""
 
     def __init__(self, folder: Path, *, option: str = "--out"):
-        """Raises InputError for a folder that holds something else, which would be lost."""
+        """Raises InputError for a folder that holds something else, which would be lost, and for a file."""
         self.folder, self.option = folder, option
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{option} {folder} is a file; give a folder, or a name that ends in .html for one file")
         if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
             raise InputError(f"{option} {folder} holds other files; give a folder that is new, or one of an earlier view")
 
     def begin(self) -> None:
         """An empty folder; what an earlier view left goes."""
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
         try:
-            (self.folder / "data").mkdir(parents=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # first, and kept: who is killed in between leaves a folder of ours
+            (self.folder / MARK).write_text("made by reckon view, and made anew by it\n", encoding="utf-8")
+            for old in self.folder.iterdir():  # not the folder itself, which may be a link
+                if old.name != MARK:
+                    shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+            (self.folder / "data").mkdir()
         except OSError as error:
-            raise InputError(f"{self.option} {self.folder} cannot be made: {error.strerror}; give another place") from error
-        (self.folder / MARK).write_text("made by reckon view, and made anew by it\n", encoding="utf-8")
+            raise _not_written(self.option, self.folder, error) from error
 
     def put(self, name: str, packed: str) -> None:
         with atomic_path(self.folder / "data" / f"{name}.js") as temporary:
@@ -87,12 +93,22 @@ class PageFolder:
 class PageFile:
     """One file that holds everything, to be mailed or put somewhere."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, *, option: str = "--out"):
+        """Raises InputError for a folder of that name, which would be lost."""
+        self.path, self.option = path, option
         self._data: list[str] = []
+        if path.is_dir():
+            raise InputError(f"{option} {path} is a folder, and one file would be written; give another name")
 
     def begin(self) -> None:
+        """Raises InputError for a place that cannot be written, before anything is read."""
         self._data.clear()
+        try:
+            with atomic_path(self.path.parent / f"{self.path.name}.{MARK}") as temporary:
+                temporary.touch()
+            (self.path.parent / f"{self.path.name}.{MARK}").unlink()
+        except OSError as error:
+            raise _not_written(self.option, self.path, error) from error
 
     def put(self, name: str, packed: str) -> None:
         self._data.append(script(name, packed))
@@ -111,13 +127,20 @@ class PageFile:
         return self.path
 
 
+def _not_written(option: str, place: Path, error: OSError) -> Exception:
+    """A full disk is said by whoever says it of all commands."""
+    if error.errno == errno.ENOSPC:
+        return error
+    return InputError(f"{option} {place} cannot be written: {error.strerror}; give another place")
+
+
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
 
 
 def _page(title: str, policy: str, head: str, tail: str) -> str:
     body = (SOURCE / "body.html").read_text(encoding="utf-8")
-    name = html.escape(title)
+    name = html.escape(title.encode("utf-8", "replace").decode())  # a name may hold half a surrogate pair
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'

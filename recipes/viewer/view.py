@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from recipes.spelling.result_line import tell_result
 from verifiers.input_error import InputError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def run(config: Config) -> int:
     """Writes the page and prints where it is. Raises InputError for what is neither a run nor data."""
     if not config.places:
         raise InputError("what is to be looked at? give the folder of a run (`reckon runs` lists them), or a JSONL file with --model")
-    files = [place for place in config.places if place.is_file() or place.suffix in DATA]
+    files = [place for place in config.places if place.is_file() or (place.suffix in DATA and not place.is_dir())]
     if files:
         from recipes.viewer.data_view import write_data_view
 
@@ -64,11 +65,20 @@ def run(config: Config) -> int:
         if not config.model:
             raise InputError(f"--model is missing: {files[0]} is data, and the model's template says which of its tokens train")
         page = page_at(config.out or files[0].with_name(f"{files[0].name}.{FOLDER}"))
-        print(write_data_view(files[0], config.model, page, train_on=config.train_on, limit=config.limit))
+        page_written(write_data_view(files[0], config.model, page, train_on=config.train_on, limit=config.limit))
         return 0
     _refuse(config, "model", "train_on", "limit")
-    print(write_run_view(config))
+    page_written(write_run_view(config))
     return 0
+
+
+def page_written(page: Path) -> None:
+    """Where it is, for a reader and for --json."""
+    from recipes.looking.explanation import print_anywhere
+
+    print_anywhere()
+    print(page, flush=True)
+    tell_result({"page": str(page)}, only_json=True)
 
 
 def write_run_view(config: Config) -> Path:
@@ -78,6 +88,8 @@ def write_run_view(config: Config) -> Path:
     from recipes.looking.explained import Explanations, explaining
     from recipes.viewer.run_data import Reader
 
+    if config.explain < 0:
+        raise InputError(f"--explain {config.explain} must be 0 or more")
     page = page_at(config.out or config.places[0] / FOLDER)
     with explaining(config.explain, config.places[0], config.deadline) as explainer:
         wanted = Explanations(config.explain, explainer)

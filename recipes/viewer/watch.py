@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from recipes.viewer.run_data import Reader
 
 
+MOST = 86_400
+"""Seconds between two looks."""
+
+
 @dataclass(frozen=True)
 class Config:
     """The page of `reckon view`, kept up to date while the run goes on."""
@@ -42,19 +46,19 @@ def run(config: Config) -> int:
     """Until no run is running. Raises InputError for what is no run."""
     from recipes.viewer.page_files import PageFolder
     from recipes.viewer.run_data import Reader
-    from recipes.viewer.view import FOLDER
+    from recipes.viewer.view import FOLDER, page_written
 
     if not config.runs:
         raise InputError("what is to be watched? give the folder of a run")
-    if not (config.every > 0 and config.patience > 0):
-        raise InputError("--every and --patience must be above 0")
+    if not (0 < config.every <= MOST and config.patience > 0):
+        raise InputError(f"--every and --patience must be above 0, and --every at most {MOST:,}")
     page = PageFolder(config.out or config.runs[0] / FOLDER)
     reader = Reader(config.runs, page.put, config.tokenizer)
     reader.check()
     page.begin()
     seen, since = _marks(config.runs), time.monotonic()  # before anything is read: what comes meanwhile is read next time
     _update(page, reader, version := 1)
-    print(page.end(", ".join(path.resolve().name for path in config.runs[:3])), flush=True)
+    page_written(page.end(", ".join(path.resolve().name for path in config.runs[:3])))
     while running := _running(config.runs):
         if time.monotonic() - since > config.patience:
             print(

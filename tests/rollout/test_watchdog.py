@@ -1,7 +1,9 @@
 """A planted stall is named, with the stacks of all processes; what does not hear of it is ended all the same."""
 
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from rollout.interruption import interruptible, uninterrupted
 from rollout.progress import Progress, watched
-from rollout.watchdog import EXIT_CODE, Stalled, stacks_of_children, watchdog
+from rollout.watchdog import EXIT_CODE, Stalled, announce_stacks, stacks_of_children, watchdog
 
 CHILD = """
 import time
@@ -116,3 +118,27 @@ def test_children_tell_where_they_are_and_those_without_an_ear_live_on() -> None
         finally:
             known.kill()
             deaf.kill()
+
+
+@pytest.mark.parametrize("made", ["a link", "open to others"])
+def test_stacks_are_written_to_nobody_elses_folder(made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ours, place = tmp_path / "ours", tmp_path / f"reckon-stacks-{os.getuid()}"
+    ours.mkdir()
+    if made == "a link":
+        place.symlink_to(ours)
+    else:
+        place.mkdir()
+        place.chmod(0o777)
+    announce_stacks()
+    assert not list(place.iterdir())
+    assert not list(ours.iterdir())
+
+
+def test_a_deadline_of_many_years_is_one(tmp_path: Path) -> None:
+    failed: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "excepthook", failed.append)
+        with watchdog(lambda: "x", after=6e301, report=tmp_path / "stalled.txt"):
+            time.sleep(0.1)
+    assert not failed

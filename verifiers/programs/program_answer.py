@@ -2,10 +2,13 @@
 
 The last ```python block runs in the sandbox, without input; the last line that it prints is the answer, which `verifier` compares with the
 gold one. A program that fails, prints nothing or takes longer than `seconds` is a wrong answer; a response without one has none. Nothing
-that stands outside the block counts. At the level `strict` a program has Python's standard library and no more.
+that stands outside the block counts. A float that is wrong to its last digits is read to 12 of them: the rest is its arithmetic's rounding.
+At the level `strict` a program has Python's standard library and no more.
 
 Source: arXiv:2211.12588, section 2; the columns "w/ tool" of DeepSeekMath's tables (arXiv:2402.03300) are answers by program.
 """
+
+import re
 
 from verifiers.input_error import InputError
 from verifiers.mathematics.equality import math_answer
@@ -16,6 +19,9 @@ from verifiers.response_text.fenced_blocks import last_block
 from verifiers.sandboxes.running_program import Limits, Outcome
 from verifiers.verdict import Status, Verdict, Verifier, as_verdict, no_answer, wrong
 
+_DIGITS = 12
+"""Of a float that are looked at, where all that were printed are wrong: 0.1 + 0.2 is 0.30000000000000004."""
+_ROUNDED = re.compile(r"[-+]?(?:[0-9]+\.[0-9]+|[0-9]\.[0-9]+e[-+][0-9]+)")
 _SHOWN = 200  # characters of what was printed that a verdict's detail holds
 _TRIED = 300.0
 
@@ -37,6 +43,8 @@ def verify(problem: Problem, response: str, *, verifier: Verifier = math_answer.
     if not printed:
         return no_answer("the program printed nothing")
     verdict = as_verdict(verifier(problem, _as_answer(printed)))
+    if verdict.status is Status.WRONG and _ROUNDED.fullmatch(printed):
+        verdict = as_verdict(verifier(problem, _as_answer(f"{float(printed):.{_DIGITS}g}")))
     return Verdict(verdict.score, verdict.status, f"printed {printed[:_SHOWN]!r}; {verdict.detail}", verdict.parts, verdict.steps)
 
 
@@ -47,6 +55,22 @@ def check(*, verifier: Verifier, seconds: float) -> None:
 
 
 def _as_answer(line: str) -> str:
-    """Boxed, as `math_answer` looks for it, where a box can hold the line. Python writes a power as **."""
+    """Boxed, as `math_answer` looks for it, where a box can hold the line: so all of it is the answer, and not the last of several.
+
+    Python writes a power as **, and a set in braces.
+    """
     told = line.replace("**", "^")
-    return told if "\\boxed" in told or set(told) & set("{}\\") else f"\\boxed{{{told}}}"
+    if "\\boxed" in told or not _balanced(told) or told.endswith("\\"):
+        return told
+    if told.startswith("{") and "\\" not in told:
+        told = told.replace("{", "\\{").replace("}", "\\}")
+    return f"\\boxed{{{told}}}"
+
+
+def _balanced(line: str) -> bool:
+    depth = 0
+    for character in line:
+        depth += (character == "{") - (character == "}")
+        if depth < 0:
+            return False
+    return depth == 0

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from recipes.evaluation.asked_problems import as_its_run, contaminated
 from recipes.evaluation.eval_command import Config
 from rl.evaluation.subsets import pass_at_k
 from rl.runs.run_folder import RunFolder
+from verifiers.input_error import InputError
 from verifiers.problem import make_problem
 
 PROBLEMS = 8
@@ -240,3 +242,12 @@ def test_the_harness_is_given_the_same_prompts_and_the_same_judge(model_folder: 
     assert "there already" in refused(capsys, words(model_folder, data, tmp_path / "eval", "--lm-eval", str(task)))
     sampled = ["--completions-per-problem", "2", "--temperature", "1"]
     assert "one greedy response" in refused(capsys, words(model_folder, data, tmp_path / "eval", "--lm-eval", "other", *sampled))
+
+
+def test_two_sets_are_not_one_task_of_the_harness(tmp_path: Path) -> None:
+    from recipes.evaluation.lm_eval_task import write_task
+
+    chat: Any = SimpleNamespace(stop_ids=())
+    with pytest.raises(InputError, match="reckon_a_b"):
+        write_task(tmp_path / "task", {"a-b": [], "a_b": []}, chat, reward=(), max_tokens=8, deadline=1.0)
+    assert not (tmp_path / "task").exists()

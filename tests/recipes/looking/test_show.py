@@ -93,3 +93,9 @@ def test_it_says_why_where_that_is_asked_for(tmp_path: Path, capsys: pytest.Capt
 def test_what_is_not_there_is_said(run: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
     assert main(["show", str(run), *words]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("--reward-part", "x<1.2.3"), ("--limit", "-1"), ("--characters", "-5")])
+def test_numbers_that_mean_nothing_are_refused(words: tuple[str, ...], run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(run), *words]) == 2
+    assert words[0] in capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from recipes.commands.cli import main
-from recipes.setup.model_card import _command
+from recipes.setup.model_card import _command, write_card
 
 SMALL = [
     "--steps",
@@ -95,3 +95,12 @@ def test_of_all_parameters_and_of_what_is_written(
 )
 def test_a_command_without_its_machine(words: list[str] | None, said: str) -> None:
     assert _command(words) == said
+
+
+def test_a_prompt_of_several_lines_stays_in_its_row(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"command": ["reckon", "grpo-math", "--system-prompt", "Think.\n\n| Then | say."]}))
+    write_card(tmp_path / "README.md", name="m", run=tmp_path, base=None, adapter=False)
+    [row] = [line for line in (tmp_path / "README.md").read_text().splitlines() if "Think." in line]
+    assert row.startswith("| command | `reckon grpo-math")
+    assert row.count("|") == 3
+    assert row.endswith("|")

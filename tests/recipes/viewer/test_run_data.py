@@ -161,3 +161,37 @@ def test_a_watch_that_sees_nothing_ends_with_why(tmp_path: Path, capsys: pytest.
     assert main(["watch", str(run.path), "--every", "0.01", "--patience", "0.05"]) == 1
     assert "nothing new for 0.05 s" in capsys.readouterr().err
     run.close()
+
+
+def test_what_lies_where_the_page_would_is_not_lost(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named, plain = tmp_path / "notes.html", tmp_path / "file"
+    (named / "within").mkdir(parents=True)
+    plain.write_text("mine")
+    for out in (named, plain, plain / "page", plain / "page.html"):
+        assert main(["view", str(run), "--out", str(out)]) == 2
+        assert str(out) in capsys.readouterr().err
+    assert (named / "within").is_dir()
+    assert plain.read_text() == "mine"
+
+
+def test_a_page_is_made_anew_behind_a_link_and_after_a_kill(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place, link = tmp_path / "place", tmp_path / "link"
+    place.mkdir()
+    link.symlink_to(place)
+    assert main(["view", str(run), "--out", str(link)]) == 0
+    (place / "index.html").unlink()  # as one that was killed before its end leaves it
+    (place / "data" / ".tmp-1-0-index.js").write_text("half")
+    assert main(["view", str(run), "--out", str(link), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"page": str(link / "index.html")}
+    assert (place / "index.html").is_file()
+    assert not (place / "data" / ".tmp-1-0-index.js").exists()
+
+
+def test_the_name_of_a_run_may_end_like_datas_and_be_no_text(run: Path, tmp_path: Path) -> None:
+    for name in ("run.json", "no-\udcff-utf-8"):
+        (tmp_path / name).symlink_to(run)
+        assert main(["view", str(tmp_path / name), "--out", str(tmp_path / "page")]) == 0
+
+
+def test_a_run_is_looked_at_again_within_a_day(run: Path, tmp_path: Path) -> None:
+    assert main(["watch", str(run), "--every", "inf", "--out", str(tmp_path / "page")]) == 2

@@ -52,6 +52,23 @@ def test_powers_are_read_as_python_writes_them() -> None:
     assert verify(make_problem("", "x^2+1"), said("print('x**2 + 1')")).status is Status.RIGHT
 
 
+@pytest.mark.parametrize(
+    ("gold", "program", "status"),
+    [
+        ("0.3", "print(0.1 + 0.2)", Status.RIGHT),
+        ("7", "print(7.000000000000001)", Status.RIGHT),
+        ("7", "print(7.00000001)", Status.WRONG),
+        ("42", "print('{1} {42}')", Status.WRONG),
+        ("42", "print('{41} or 42')", Status.WRONG),
+        ("\\{1,2\\}", "print({1, 2})", Status.RIGHT),
+        ("x^{10}", "print('x^{10}')", Status.RIGHT),
+        ("42", "print('}{42')", Status.WRONG),
+    ],
+)
+def test_the_whole_line_is_the_answer_and_a_float_is_rounded_as_arithmetic_rounds(gold: str, program: str, status: Status) -> None:
+    assert verify(make_problem("", gold), said(program)).status is status
+
+
 def test_a_program_reaches_nothing_of_ours(tmp_path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("1/2")
