@@ -298,12 +298,12 @@ ROOMS = {
     "recipes.looking": Room(
         "runs on disk, in the terminal: beside each other, what the policy said, why a verdict is what it is",
         "diff explained explanation overview_table run_overview runs show stored_steps",
-        ".setup rl.runs rollout verifiers.rewards verifiers.worker_pool",
+        ".setup .spelling rl.runs rollout verifiers.rewards verifiers.worker_pool",
     ),
     "recipes.viewer": Room(
         "runs, and data to be trained on, as a page that opens from disk: `reckon view`, `reckon watch`",
         "view watch",
-        ".looking .setup rl.examples rl.runs rollout",
+        ".looking .setup .spelling rl.examples rl.runs rollout",
     ),
     "recipes.stages": Room(
         "a chain of stages in one resumable folder, and what the tiny stories of several stages are told of",

@@ -139,6 +139,11 @@ def _write_task(config: Config, sets: "dict[str, list[Problem]]") -> int:
         raise InputError("--lm-eval is for one greedy response a problem, without tools, --rank-by or --against; leave those out")
     if config.lm_eval is None or config.lm_eval.exists():
         raise InputError(f"--lm-eval {config.lm_eval} is there already; give a folder that is not")
+    try:
+        config.lm_eval.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"--lm-eval {config.lm_eval} cannot be made: {error.strerror}; give another place") from error
+    config.lm_eval.rmdir()  # it comes when it is whole
     chat, _ = chat_of(config, find_model(config.model, gguf_file=config.gguf_file))
     reward, most = tuple(config.reward), config.max_completion_length
     names = write_task(config.lm_eval, sets, chat, reward=reward, max_tokens=most, deadline=config.deadline)

@@ -72,12 +72,20 @@ def json_alone() -> None:
 
 def plain_json(value: Any, *, encoding: str = "ascii") -> str:
     """In one line that any reader of JSON takes: null for a number that is not finite, letters escaped that the encoding lacks."""
-    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value := _finite(value), ensure_ascii=False, allow_nan=False)
     try:
         text.encode(encoding)
     except UnicodeEncodeError:  # half a surrogate pair out of the name of a file, too
-        return json.dumps(_finite(value), allow_nan=False)
+        return json.dumps(value, allow_nan=False)
     return text
+
+
+def compact_json(value: Any) -> str:
+    """Without spaces, all letters as they are; null for a number that is not finite, which a browser would not read."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

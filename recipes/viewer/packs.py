@@ -6,12 +6,13 @@ at a multiple of 8 bytes. `page/packs.js` is the other end.
 
 import base64
 import gzip
-import json
 import struct
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from recipes.spelling.result_line import compact_json
 
 KINDS = {"u1": np.uint8, "u2": np.uint16, "u4": np.uint32, "i4": np.int32, "f4": np.float32, "f2": np.float16}
 """What a page can read; f2 comes as 16 bits that it widens itself."""
@@ -29,7 +30,7 @@ def pack(facts: Any, arrays: Mapping[str, np.ndarray]) -> str:
         raw += b"\0" * (-len(raw) % _ALIGNED)
         parts.append(raw)
         end += len(raw)
-    header = json.dumps({"facts": facts, "arrays": places}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    header = compact_json({"facts": facts, "arrays": places}).encode("utf-8", "replace")
     header += b" " * (-(len(header) + 4) % _ALIGNED)  # the arrays begin aligned
     whole = b"".join([struct.pack("<I", len(header)), header, *parts])
     return base64.b64encode(gzip.compress(whole, compresslevel=5, mtime=0)).decode("ascii")

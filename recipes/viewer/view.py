@@ -62,6 +62,8 @@ def run(config: Config) -> int:
         _refuse(config, "steps", "explain", "tokenizer")
         if len(config.places) > 1:
             raise InputError("data is looked at one file at a time; give one of them")
+        if config.limit < 1:
+            raise InputError(f"--limit {config.limit} must be at least 1")
         if not config.model:
             raise InputError(f"--model is missing: {files[0]} is data, and the model's template says which of its tokens train")
         page = page_at(config.out or files[0].with_name(f"{files[0].name}.{FOLDER}"))

@@ -240,6 +240,8 @@ def test_the_harness_is_given_the_same_prompts_and_the_same_judge(model_folder: 
     spec.loader.exec_module(module)
     assert module.process_results is process_results
     assert "there already" in refused(capsys, words(model_folder, data, tmp_path / "eval", "--lm-eval", str(task)))
+    nowhere = data / "task"
+    assert "cannot be made" in refused(capsys, words(model_folder, data, tmp_path / "eval", "--lm-eval", str(nowhere)))
     sampled = ["--completions-per-problem", "2", "--temperature", "1"]
     assert "one greedy response" in refused(capsys, words(model_folder, data, tmp_path / "eval", "--lm-eval", "other", *sampled))
 

@@ -33,6 +33,11 @@ def unpack(text: str) -> tuple[Any, dict[str, np.ndarray]]:
     return header["facts"], arrays
 
 
+def test_a_number_that_is_not_finite_is_null_which_a_browser_reads() -> None:
+    facts, _ = unpack(pack({"options": {"weight": float("inf")}, "steps": [[1, float("nan")]]}, {}))
+    assert facts == {"options": {"weight": None}, "steps": [[1, None]]}
+
+
 def test_a_pack_holds_what_was_put_in() -> None:
     facts = {"text": "</script> \x00 \u2028 é \ud83d", "n": [1, None]}
     arrays = {

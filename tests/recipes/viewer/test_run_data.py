@@ -195,3 +195,9 @@ def test_the_name_of_a_run_may_end_like_datas_and_be_no_text(run: Path, tmp_path
 
 def test_a_run_is_looked_at_again_within_a_day(run: Path, tmp_path: Path) -> None:
     assert main(["watch", str(run), "--every", "inf", "--out", str(tmp_path / "page")]) == 2
+
+
+def test_of_data_at_least_a_row_is_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data.jsonl").write_text("{}\n")
+    assert main(["view", str(tmp_path / "data.jsonl"), "--model", "m", "--limit", "-1"]) == 2
+    assert "--limit -1" in capsys.readouterr().err
