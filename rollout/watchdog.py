@@ -69,9 +69,18 @@ def announce_stacks() -> None:
     if not hasattr(signal, "SIGUSR1"):
         return
     with suppress(OSError):
+        _forget_the_dead(_folder())
         file = (_folder() / str(os.getpid())).open("w", encoding="utf-8")
         faulthandler.register(signal.SIGUSR1, file=file)
         _kept.append(file)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Nobody else takes the files of ended processes away, and their numbers come again, with processes that announced nothing."""
+    if Path("/proc/self").exists():
+        for file in folder.iterdir():
+            if not Path(f"/proc/{file.name}").exists():
+                file.unlink(missing_ok=True)
 
 
 _kept: list[object] = []  # faulthandler writes to a file descriptor, which must not be collected with its file

@@ -142,3 +142,17 @@ def test_a_deadline_of_many_years_is_one(tmp_path: Path) -> None:
         with watchdog(lambda: "x", after=6e301, report=tmp_path / "stalled.txt"):
             time.sleep(0.1)
     assert not failed
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="who lives is found by /proc")
+def test_what_ended_processes_left_goes(tmp_path: Path) -> None:
+    folder = tmp_path / f"reckon-stacks-{os.getuid()}"
+    folder.mkdir(mode=0o700)
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    (folder / str(ended.pid)).touch()
+    (folder / str(os.getpid())).touch()
+    code = "from rollout.watchdog import announce_stacks; announce_stacks()"
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(tmp_path)}, check=True)
+    assert not (folder / str(ended.pid)).exists()
+    assert (folder / str(os.getpid())).exists()
