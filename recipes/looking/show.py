@@ -109,7 +109,11 @@ def _steps(config: Config) -> "list[StoredStep]":
             raise InputError(f"--set {config.set}: the run has no such set of held-out problems; it has {', '.join(names) or 'none'}")
     if not found:
         what = "answers to held-out problems" if held_out else "rollouts"
-        other = "; a run of an earlier Reckon kept none" if held_out else ", or --held-out"
+        within = sorted(config.run.glob("*/*/rollouts"))  # of a run of rounds
+        other = (
+            f"; its rounds do, such as {within[-1].parent}" if within
+            else "; a run of an earlier Reckon kept none" if held_out else ", or --held-out"
+        )  # fmt: skip
         raise InputError(f"{config.run} holds no {what}; give another run{other}")
     known = sorted({each.step for each in found})
     if config.step == "all":

@@ -208,6 +208,8 @@ def _runs_and_curves(runs: Sequence[RunData], words: Mapping[str, int]) -> tuple
             curves[f"{run.number}/{key}"] = np.clip(values, -3e38, 3e38).astype(np.float32)
         facts.append({"name": run.path.name or str(run.path.resolve().name), "path": str(run.path), "keys": keys, **_said(run.path),
                       "words": words.get(run.pieces.key) if run.pieces else None})  # fmt: skip
+    names = [fact["name"] for fact in facts]
+    facts = [fact | {"name": fact["path"]} if names.count(fact["name"]) > 1 else fact for fact in facts]
     return _with_families(facts), curves
 
 

@@ -99,3 +99,9 @@ def test_what_is_not_there_is_said(run: Path, capsys: pytest.CaptureFixture[str]
 def test_numbers_that_mean_nothing_are_refused(words: tuple[str, ...], run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(run), *words]) == 2
     assert words[0] in capsys.readouterr().err
+
+
+def test_of_a_run_of_rounds_the_rounds_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "round-01" / "samples" / "rollouts").mkdir(parents=True)
+    assert main(["show", str(tmp_path)]) == 2
+    assert str(tmp_path / "round-01" / "samples") in capsys.readouterr().err

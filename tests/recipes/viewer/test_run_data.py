@@ -201,3 +201,9 @@ def test_of_data_at_least_a_row_is_looked_at(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "data.jsonl").write_text("{}\n")
     assert main(["view", str(tmp_path / "data.jsonl"), "--model", "m", "--limit", "-1"]) == 2
     assert "--limit -1" in capsys.readouterr().err
+
+
+def test_two_runs_of_one_name_are_told_apart(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / run.name
+    other.symlink_to(run)
+    assert [each["name"] for each in read(run, other)[0]["runs"]] == [str(run), str(other)]
