@@ -173,13 +173,16 @@ def check_numbers(options: object) -> None:
 
 
 def check_savings(options: Any) -> None:
-    """Raises InputError for ways to save memory that would be ignored or cannot go together."""
-    given = getattr(options, "max_grad_norm", None) != next(f.default for f in dataclasses.fields(options) if f.name == "max_grad_norm")
+    """Raises InputError for ways to save memory, or to look at it, that would be ignored or cannot go together."""
+    from recipes.setup.command_line import given_options
+
+    if options.profile and getattr(options, "policy_workers", 0):
+        raise InputError("--profile sees one process, and --policy-workers has several compute; leave one of them out")
     options.savings.check(
         gradient_checkpointing=getattr(options, "gradient_checkpointing", False),
         full=not isinstance(getattr(options, "tune", Full()), Lora),
         one_process=not getattr(options, "policy_workers", 0),
-        clips=given,
+        clips="max_grad_norm" in given_options(options),
     )
     if options.savings.optimizer == "adamw-8bit":
         from rl.saving.optimizers import check_installed
@@ -190,8 +193,6 @@ def check_savings(options: Any) -> None:
 def check_options(options: Options) -> None:
     """Raises InputError for numbers that cannot be."""
     check_numbers(options)
-    if options.profile and options.policy_workers:
-        raise InputError("--profile sees one process, and --policy-workers has several compute; leave one of them out")
     check_savings(options)
     cache = getattr(options.algorithm, "overlong_cache", None)
     if (cache or 0) > options.max_completion_length:

@@ -81,10 +81,14 @@ class Profile:
             return
         found = read_by_phase(seen.profiler.kineto_results.events())
         page = page_of(found, measured_limits(self.device, self.dtype), self.traced, self._where())
-        with atomic_path(self.folder) as temporary:
-            temporary.mkdir()
-            seen.export_chrome_trace(str(temporary / TRACE))
-            (temporary / PAGE).write_text(page, encoding="utf-8")
+        try:
+            with atomic_path(self.folder) as temporary:
+                temporary.mkdir()
+                seen.export_chrome_trace(str(temporary / TRACE))
+                (temporary / PAGE).write_text(page, encoding="utf-8")
+        except OSError as error:  # such as a full disk: what was only looked at does not end what is learnt
+            print(f"the trace of {FOLDER}/ could not be written ({error}); the run goes on", file=sys.stderr)
+            return
         print(f"where time and memory went: {self.folder / PAGE}", file=sys.stderr)
 
     def _where(self) -> str:

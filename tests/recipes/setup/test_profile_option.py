@@ -1,11 +1,14 @@
 """`--profile`: a command's steps traced, with their phases, on the command line and off."""
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from recipes.commands.cli import main
+from rl.measuring import profile
 
 SMALL = ["--steps", "2", "--workers", "1", "--engine", "hf", "--problems-per-step", "2", "--completions-per-problem", "2"]
 
@@ -50,3 +53,32 @@ def test_policies_over_processes_are_not_traced(model_folder: Path, problems: Pa
     words = ["grpo-math", "--model", str(model_folder), "--data", str(problems), *SMALL, "--profile", "--policy-workers", "2"]
     assert main(words) == 2
     assert "--profile sees one process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--profile", "--policy-workers", "2"], "--profile sees one process"),
+        (["--tune", "full", "--update-in-backward", "--max-grad-norm", "1.0"], "--update-in-backward and --max-grad-norm"),
+    ],
+)
+def test_what_offline_training_would_ignore_is_refused_be_it_the_default(
+    words: list[str], said: str, model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data.jsonl").write_text('{"prompt": "1 + 1?", "completion": "2"}\n')
+    assert main(["plan", "sft", "--model", str(model_folder), "--data", str(tmp_path / "data.jsonl"), *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_trace_that_cannot_be_written_does_not_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(profile, "atomic_path", full)
+    traced = profile.Profile(tmp_path / "profile", 1, last=1, device=torch.device("cpu"), dtype=torch.float32)
+    with traced.step(1):
+        torch.ones(4).sum()
+    assert "No space left on device" in capsys.readouterr().err
+    assert not (tmp_path / "profile").exists()
