@@ -327,11 +327,12 @@ class Learner:
     def _update_in_backward(self, within: InBackward, loss: Float[Tensor, ""], stats: UpdateStats, lr: float) -> None:
         """The last micro-batch's backward pass, and the step within it: of parameters whose gradient is finite."""
         with uninterrupted():
-            square, left_out = within.run(loss, lr)
-        stats.grad_norm = math.sqrt(square)
-        self.version += 1
+            square, stepped, left_out = within.run(loss, lr)
+        stats.grad_norm = math.sqrt(square) if stepped or not left_out else math.nan
+        stats.updates = int(bool(stepped))
+        self.version += stats.updates
         self.skipped_in_a_row = self.skipped_in_a_row + 1 if left_out else 0
-        stats.skipped, stats.updates = int(bool(left_out)), 1
+        stats.skipped = int(bool(left_out))
         if self.skipped_in_a_row >= STEPS_BEFORE_GIVING_UP:
             raise Diverged(f"{self.skipped_in_a_row} steps in a row had gradients that were not finite, the last of {left_out} tensors")
 

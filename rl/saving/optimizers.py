@@ -153,8 +153,8 @@ class InBackward:
                     parameter.register_post_accumulate_grad_hook(self._take)
                     self._heard.add(id(parameter))
 
-    def run(self, loss: Tensor, lr: float) -> tuple[float, int]:
-        """(square of the gradient's norm, parameters whose gradient was not finite and that stayed as they were)."""
+    def run(self, loss: Tensor, lr: float) -> tuple[float, int, int]:
+        """(square of the gradient's norm, parameters that stepped, those that stayed as they were, their gradient not being finite)."""
         self._listen()
         self._rate, self._norms, self._left_out = lr, [], 0
         for group in self.optimizer.param_groups:
@@ -167,7 +167,7 @@ class InBackward:
         finally:
             self._rate = None
         square = float(torch.stack(self._norms).double().square().sum()) if self._norms else 0.0
-        return square, self._left_out
+        return square, len(self._norms), self._left_out
 
     def _take(self, parameter: Tensor) -> None:
         if self._rate is None or parameter.grad is None:

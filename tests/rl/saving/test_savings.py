@@ -169,7 +169,7 @@ def test_what_the_last_micro_batch_does_not_reach_steps_in_the_backward_pass_too
     reached, left = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
     within = InBackward(torch.optim.SGD([reached, left], lr=0.0))
     (reached.sum() + left.sum()).backward()
-    square, _ = within.run(reached.sum(), 0.5)
+    square, _, _ = within.run(reached.sum(), 0.5)
     assert (reached.tolist(), left.tolist()) == ([0.0] * 3, [0.5] * 3)
     assert square == pytest.approx(3 * 4.0 + 3 * 1.0)
     assert left.grad is None
@@ -180,8 +180,15 @@ def test_a_gradient_that_is_not_finite_leaves_its_parameter_alone_and_is_counted
     learner.trainable["model.norm.weight"].register_hook(lambda g: g * torch.nan)
     before = learner.trainable["model.norm.weight"].detach().clone()
     stats = learner.update(batch_of(), sft(), lr=1e-2)
-    assert stats.skipped == 1
+    assert (stats.skipped, stats.updates, learner.version) == (1, 1, 1)
     assert torch.equal(before, learner.trainable["model.norm.weight"])
+
+
+def test_a_step_in_the_backward_pass_of_which_nothing_was_finite_is_none(make_qwen2):
+    learner = Learner(make_qwen2(), savings=Savings(update_in_backward=True), device="cpu")
+    broken = replace(sft(), loss=lambda terms, batch: terms["logp"] * torch.nan)
+    stats = learner.update(batch_of(), broken, lr=1e-2)
+    assert (stats.skipped, stats.updates, learner.version) == (1, 0, 0)
 
 
 def test_galore_with_the_whole_rank_is_adamw_in_another_basis_and_with_a_low_one_moves_within_it():
