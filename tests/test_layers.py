@@ -214,7 +214,7 @@ ROOMS = {
     ),
     "rl.interpolation": Room(
         "models to one plain model: adapters merged; spherical and straight means of what several learnt, TIES, DARE, part of the way back",
-        "merged_adapters merged_models task_vectors weight_files",
+        "merged_adapters merged_models restarts task_vectors weight_files",
         ".learning rollout",
     ),
     "rl.examples": Room(
@@ -280,8 +280,8 @@ ROOMS = {
     "recipes.training": Room(
         "stages: one command each",
         "dpo kto offline_plan offline_run orpo reward_model rft rounds sample sft spin",
-        ".actors .selection .setup .spelling rl.examples rl.learning rl.evaluation rl.loop rl.measuring rl.objectives rl.runs rl.saving "
-        "rollout verifiers.rewards",
+        ".actors .selection .setup .spelling rl.examples rl.interpolation rl.learning rl.evaluation rl.loop rl.measuring rl.objectives "
+        "rl.runs rl.saving rollout verifiers.rewards",
     ),
     "recipes.policies": Room(
         "one policy out of others: distillation, merges, WARP",

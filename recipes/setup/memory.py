@@ -161,10 +161,16 @@ def estimate(
     sampled: Sampled | None = None,
     critic: Any = None,
     savings: Savings | None = None,
+    wide_base: bool = False,
 ) -> Memory:
-    """Of a run whose largest step is `work`. `critic`: the option. Raises InputError where such a model cannot be trained."""
+    """Of a run whose largest step is `work`. `critic`: the option.
+
+    `wide_base`: what an adapter lies on is float32 in any case. Raises InputError where such a model cannot be trained.
+    """
     parameters(shape, lora)  # says what is wrong
-    bare = BareLearner(shape, lora, bf16=bf16, gradient_checkpointing=checkpointing, value_head=_judges(work), savings=savings)
+    bare = BareLearner(
+        shape, lora, bf16=bf16, gradient_checkpointing=checkpointing, value_head=_judges(work), savings=savings, wide_base=wide_base
+    )
     note = "as without --update-in-backward, which takes less" if bare.savings.update_in_backward else ""
     try:
         step = bare.step(work)

@@ -22,6 +22,8 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model",
 NEEDS_GGUF = "reading GGUF needs the package gguf; pip install 'reckon-rl[gguf]'"
 IN_MEMORY = "in-memory/"
 """How the place begins of what is an object of a Python program."""
+BASES = "bases"
+"""Folder of a run with adapters that restart: the models that its checkpoints and what it learnt stand on."""
 START, MERGED, FINAL, WARM_START = "start", "base", "final", "warm_start"
 """Folders of a run: the adapter that it began with, the model (merged, or of a Python program), what it learnt, quickstart's beginning."""
 
@@ -247,7 +249,8 @@ def _of_adapter(folder: Path, given: str, seen: tuple[str, ...]) -> ModelSource:
 def _moved_with(folder: Path, base: str) -> Path | None:
     """The base that a run keeps beside its adapters, where the run lies in another place now."""
     run = run_of(folder)
-    kept = run / MERGED if run and Path(base).name == MERGED else None
+    name = MERGED if Path(base).name == MERGED else f"{BASES}/{Path(base).name}" if Path(base).parent.name == BASES else None
+    kept = run / name if run and name else None
     return kept if kept and kept.is_dir() and not Path(base).exists() else None
 
 

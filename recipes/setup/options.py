@@ -45,7 +45,7 @@ RANGES: dict[str, Rule] = {  # of every recipe's options; one that a recipe lack
         COUNT,
     ),
     **dict.fromkeys(
-        ("warmup", "eval_every", "stall_after", "held_out", "policy_workers", "reward_held_out",
+        ("warmup", "relora_every", "relora_warmup", "eval_every", "stall_after", "held_out", "policy_workers", "reward_held_out",
          "max_refills", "overlong_cache", "profile", "kl_coef", "entropy_coef", "weight_decay", "correction_low",
          "clip_high", "process_weight", "outcome_weight", "language_weight", "verifier_weight", "critic_warmup", "critic_clip",
          "length_adaptive"),

@@ -62,7 +62,7 @@ _RARE: dict[str, str] = {  # shown by --help-all as well
     "optimisation": """
         updates_per_rollout epochs_per_rollout layout tensor_parallel warmup schedule weight_decay adam_beta1 adam_beta2 adam_eps
         max_grad_norm warm_start recompute recompute_every offload_activations optimizer galore_rank galore_every galore_scale
-        update_in_backward
+        update_in_backward relora_every relora_warmup
     """,
     "evaluation": """
         eval

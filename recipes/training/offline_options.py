@@ -123,6 +123,11 @@ class OfflineOptions(Updates, WrittenData):
     tensor_parallel: int = 1
     """Of the policy workers, so many neighbours compute each layer together, by the model's own plan: a divisor of their number and of
     the attention heads. Changes nothing but rounding."""
+    relora_every: int = 0
+    """With --tune lora: after so many steps the adapter is merged into the weights and drawn anew, its moments are forgotten, and the rate
+    rises again (ReLoRA, arXiv:2307.05695); 0: never."""
+    relora_warmup: int | None = None
+    """With --relora-every: steps in which the rate rises again (default 10, or fewer where there are fewer)."""
     seed: int = 0
     """All randomness is a function of it."""
     eval_every: int = 0
@@ -174,6 +179,7 @@ def resolve(options: AnyOptions, rates: Rates) -> AnyOptions:
         model=absolute(options.model),
         data=absolute(options.data),
         eval_data=options.eval_data and absolute(options.eval_data),
+        relora_warmup=min(10, options.relora_every) if options.relora_every and options.relora_warmup is None else options.relora_warmup,
         lr=getattr(rates, word_of(type(options.tune))) if options.lr is None else options.lr,
     )
 
@@ -184,6 +190,10 @@ def _refuse_ignored(options: OfflineOptions) -> None:
 
     if options.held_out and options.eval_data:
         raise InputError("--held-out would be ignored with --eval-data; leave one of them out")
+    if options.relora_every:
+        _check_restarts(options)
+    elif options.relora_warmup is not None:
+        raise InputError("--relora-warmup would be ignored without --relora-every; give that too, or leave it out")
     if options.eval_every and not (options.held_out or options.eval_data):
         raise InputError("--eval-every would be ignored: nothing is held out; give --held-out or --eval-data")
     if Path(options.data).is_file() and (ignored := given("subset", "split")):
@@ -192,6 +202,17 @@ def _refuse_ignored(options: OfflineOptions) -> None:
         raise InputError("--template-arg would be ignored with --no-chat-template; leave one of them out")
     if options.show_ids and options.show_mask is None:
         raise InputError("--show-ids would be ignored without --show-mask; give that too")
+
+
+def _check_restarts(options: OfflineOptions) -> None:
+    """Raises InputError for what --relora-every cannot go with."""
+    given = f"--relora-every {options.relora_every}"
+    if not isinstance(options.tune, Lora):
+        raise InputError(f"{given} merges an adapter, and --tune full has none; leave one of them out")
+    if options.policy_workers:
+        raise InputError(f"{given} merges whole matrices, which --policy-workers cuts; leave one of them out")
+    if (options.relora_warmup or 0) > options.relora_every:
+        raise InputError(f"--relora-warmup {options.relora_warmup} is longer than {given}: the rate would never rise whole; give less")
 
 
 def with_length(options: AnyOptions, units: int) -> AnyOptions:

@@ -17,7 +17,7 @@ from recipes.setup.problem_set import resolve_dtype
 from recipes.setup.starting_point import chat_of, lora_of, start_of
 from recipes.spelling.flat_options import flat_values
 from recipes.training.offline_options import OfflineOptions, with_length
-from recipes.training.offline_run import Method, computed_dtype, load_units
+from recipes.training.offline_run import Method, check_restarts, computed_dtype, load_units
 from recipes.training.rounds import Planned
 from rl.examples.batches import unit_batches
 from rl.learning.adapters import Lora
@@ -31,6 +31,7 @@ def offline_plan(options: OfflineOptions, method: Method) -> tuple[Sections, Mem
     """(sections of lines, memory), of options as `resolve` gives them. Raises InputError where the command would."""
     source = start_of(options)
     lora = lora_of(options, source)
+    check_restarts(options, method, lora)
     chat, context = chat_of(options, source)
     taken, held_out = load_units(options, method, chat, context)
     options = with_length(options, len(taken.units))
@@ -101,5 +102,6 @@ def _learning(options: OfflineOptions, method: Method, shape: Any, lora: Lora | 
         bf16=computed_dtype(options) == "bf16",
         checkpointing=options.gradient_checkpointing,
         savings=options.savings,
+        wide_base=options.relora_every > 0,
         copy_reference=lora is None and "ref_logp" in method.objective.reads and not scored_before,
     )

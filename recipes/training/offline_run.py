@@ -17,12 +17,12 @@ from typing import Any
 
 from recipes.actors.policies import check_workers, cut_policy, rank_maker
 from recipes.actors.ranks import served
-from recipes.setup.model_source import MERGED, ModelSource
+from recipes.setup.model_source import BASES, MERGED, ModelSource
 from recipes.setup.online import check_place, say_layout, service_of
 from recipes.setup.options import optimizer_of, to_json
 from recipes.setup.problem_source import load_rows, source_name
 from recipes.setup.resuming import steps_done, with_changes
-from recipes.setup.starting_point import chat_of, keep_start, lora_of, start_bytes, start_of, with_place, write_final
+from recipes.setup.starting_point import chat_of, keep_start, lora_of, start_bytes, start_of, with_place, write_final, write_model
 from recipes.spelling.flat_options import flat_values
 from recipes.spelling.result_line import tell_run
 from recipes.training.offline_options import AnyOptions, OfflineOptions, with_length
@@ -30,6 +30,7 @@ from rl.examples.batches import Unit, batch_of, unit_batches
 from rl.examples.example import Intake
 from rl.examples.intake import Limits
 from rl.examples.mask_view import show_masks
+from rl.interpolation.restarts import Restarting
 from rl.learning.adapters import Lora
 from rl.learning.learner import Diverged, Learner, ValueHead
 from rl.learning.model_loading import Dtype, with_attention
@@ -93,6 +94,7 @@ def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = la
             source = start_of(options)
             lora = lora_of(options, source)
             check_cut(options, method, source)
+            check_restarts(options, method, lora)
             chat, context = chat_of(options, source)
             taken, held_out = load_units(options, method, chat, context)
             if options.show_mask is not None:
@@ -111,6 +113,8 @@ def run_offline(options: AnyOptions, method: Method, *, hand_over: HandOver = la
             told = with_place(options, source, needed=needed)
             folder = opened.enter_context(open_run(told, [*taken.units, *held_out], needed_bytes=disk))
             keep_start(folder.path, learner, source, chat.tokenizer, needed=needed)
+            if isinstance(learner, Restarting):
+                learner.kept_in(folder.path / BASES, partial(write_model, module=learner.model, tokenizer=chat.tokenizer))
             if method.head is not None and (folder.path / MERGED).is_dir() and not (folder.path / MERGED / HEAD).exists():
                 learner.save_head(folder.path / MERGED)  # what was merged has left its head behind
         outcome = train(options, method, learner, reference, taken.units, held_out, folder)
@@ -207,10 +211,27 @@ def check_cut(options: OfflineOptions, method: Method, source: ModelSource) -> N
         raise InputError(f"{given}: another model's scores are made in one process; keep them with --reference-scores, or leave it out")
 
 
+def check_restarts(options: OfflineOptions, method: Method, lora: Lora | None) -> None:
+    """Raises InputError for what an adapter that is merged and drawn anew cannot be, or be measured against."""
+    if not options.relora_every:
+        return
+    given = f"--relora-every {options.relora_every}"
+    if lora and lora.dora:
+        raise InputError(f"{given}: merging a DoRA changes directions and magnitudes, which a fresh one does not begin with; leave one out")
+    if method.head is not None:
+        raise InputError(f"{given}: a value head learns beside the adapter and has no restarts; leave --relora-every out")
+    others = (getattr(options, name, None) for name in ("reference_model", "reference_scores"))
+    if "ref_logp" in method.objective.reads and not any(others):
+        raise InputError(
+            f"{given} changes the base, which {method.name} is measured against; keep what it says with --reference-scores FILE, or name "
+            "it with --reference-model"
+        )
+
+
 def _learner_of(options: OfflineOptions, method: Method, source: ModelSource, lora: Lora | None) -> tuple[Policy, Reference | None]:
     """In this process or cut over workers; then, where it is measured against what it begins as, that beside it."""
     if not options.policy_workers:
-        return make_learner(options, source, lora, head=method.head), None
+        return make_learner(options, source, lora, head=method.head, made=Restarting if options.relora_every else Policy), None
     scored = getattr(options, "reference_scores", None) is not None
     against = "ref_logp" in method.objective.reads and not scored
     return cut_policy(partial(_rank_of, replace(options, policy_workers=0), source, lora, against), options.policy_workers, source)
@@ -235,7 +256,8 @@ def make_learner(
     dtype = computed_dtype(options)
     layout = options.layout if options.packing is None else "packed" if options.packing else "padded"
     with watched(f"loading {source.in_words()}"):
-        model = with_attention(source.load_model(dtype, lora=lora is not None, judges=head is not None), options.attention)
+        frozen = lora is not None and not options.relora_every  # what is merged into is as wide as what trains
+        model = with_attention(source.load_model(dtype, lora=frozen, judges=head is not None), options.attention)
     reseed(options.seed, "policy")  # a fresh adapter draws its weights
     learner = made(
         model,
@@ -309,7 +331,7 @@ def train(
     began = time.monotonic()
     loop = OfflineLoop(
         steps=steps,
-        lr=Schedule(lr, steps, warmup, options.schedule),
+        lr=Schedule(lr, steps, warmup, options.schedule, restart_every=options.relora_every, restart_warmup=options.relora_warmup or 0),
         eval_every=options.eval_every,
         checkpoint_every=options.checkpoint_every,
         seed=options.seed,
@@ -323,6 +345,11 @@ def train(
             return {}
         return measure(unseen, learner=learner, objective=method.objective, reference=reference) | dict(method.figures(learner, unseen))
 
+    def restart(step: int) -> None:
+        if isinstance(learner, Restarting) and step % options.relora_every == 0:
+            reseed(options.seed, "relora", step)
+            learner.restart(step)
+
     shown = SHOWN_OFFLINE if method.objective.rows_per_unit == 2 else SHOWN_OFFLINE | SHOWN_OF_LABELS
     tracker = Tracker(
         run.metrics_path, steps=steps, name=method.name, tracker=service_of(options), config=flat_values(options), shown=shown
@@ -333,7 +360,7 @@ def train(
             position = train_offline(
                 loop=loop, learner=learner, objective=method.objective, reference=reference, run=run, tracker=tracker, evaluate=evaluate,
                 batch_of_step=lambda step: method.batch(batches(step)),
-                around_step=tracing(learner, run.path, steps=options.profile, last=steps),
+                around_step=tracing(learner, run.path, steps=options.profile, last=steps), after_step=restart,
             )  # fmt: skip
         except Diverged as error:
             run.write_manifest(status="diverged", detail=str(error))

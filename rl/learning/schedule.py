@@ -17,9 +17,21 @@ class Schedule:
     warmup: int = 0
     shape: Literal["constant", "cosine"] = "constant"
     floor: float = 0.0
+    restart_every: int = 0
+    """Steps after which the rate rises again, linearly to what it would be without (ReLoRA, arXiv:2307.05695); 0: never."""
+    restart_warmup: int = 0
+    """Steps of such a rise."""
 
     def __call__(self, step: int) -> float:
         """The rate of step 0, 1, ... `steps - 1`. Warm-up reaches the peak at step `warmup - 1`; no step has rate 0."""
+        return self._risen(step) * self._without_restarts(step)
+
+    def _risen(self, step: int) -> float:
+        if not self.restart_every or step < self.restart_every:
+            return 1.0
+        return min(1.0, (step % self.restart_every + 1) / max(1, self.restart_warmup))
+
+    def _without_restarts(self, step: int) -> float:
         if step < self.warmup:
             return self.peak * (step + 1) / self.warmup
         if self.shape == "constant":

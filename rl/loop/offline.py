@@ -90,11 +90,12 @@ def train_offline(
     evaluate: Callable[[], Mapping[str, float]] = dict,
     should_stop: Callable[[], bool] = lambda: False,
     around_step: AroundStep = lambda step: nullcontext(),
+    after_step: Callable[[int], None] = lambda step: None,
 ) -> Position:
     """Run, or continue, `run` until `loop.steps` steps are done or `should_stop` says so; always ends with a checkpoint.
 
     An interruption (Ctrl-C, SIGTERM) ends it where it is: what is kept is said, and the position returned is that of the last whole step.
-    Raises `Diverged` after three steps that were not finite.
+    Raises `Diverged` after three steps that were not finite. `after_step` may change the learner: what it does belongs to the step.
     """
     with interruptible(), ExitStack() as watching:
         course = Course(run, learner, NothingPending(), reference)
@@ -116,6 +117,7 @@ def train_offline(
                     )
                 with uninterrupted():
                     tracker.step(step, metrics)
+                    after_step(step)
                     course.reach(Position(step))
                     if step % loop.checkpoint_every == 0 and step < loop.steps:
                         course.save()

@@ -86,9 +86,10 @@ class BareLearner:
 
     def __init__(
         self, shape: Any, lora: Lora | None, *, bf16: bool, gradient_checkpointing: bool = False, value_head: bool = False,
-        savings: Savings | None = None, device: str | None = None,
+        savings: Savings | None = None, device: str | None = None, wide_base: bool = False,
     ):  # fmt: skip
-        """`shape`: a transformers config; `device`: where it would be trained, default CUDA where there is one.
+        """`shape`: a transformers config; `device`: where it would be trained, default CUDA where there is one. `wide_base`: what an
+        adapter lies on is float32 in any case, because it will be merged into that.
 
         Raises ValueError where there is no such causal model, InputError as `with_adapter`.
         """
@@ -96,7 +97,7 @@ class BareLearner:
 
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.autocast = torch.bfloat16 if bf16 else None
-        width = torch.bfloat16 if bf16 and lora else torch.float32
+        width = torch.bfloat16 if bf16 and lora and not wide_base else torch.float32
         with torch.device("meta"):
             model: Any = AutoModelForCausalLM.from_config(shape, trust_remote_code=False, dtype=width)
             model = with_adapter(model, lora) if lora else model
