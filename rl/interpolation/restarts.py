@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
 
 from rl.learning.policy import Policy
 from verifiers.atomic_files import write_json
@@ -66,6 +65,8 @@ class Restarting(Policy):
         super().load(folder)
 
     def _load_base(self, base: str) -> None:
+        from transformers import AutoModelForCausalLM
+
         place = self.bases / Path(base).name
         if not place.is_dir():
             raise ValueError(f"the base that it stands on is missing ({place})")

@@ -119,6 +119,22 @@ def test_what_it_cannot_go_with_is_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_an_adapter_that_goes_on_restarts_on_a_base_in_float32(
+    straight: Path, begin: Callable[..., int], model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, words = tmp_path / "run", ["--steps", "3", "--relora-every", "2", "--dtype", "bf16"]
+    assert begin(run, *words, "--model", straight) == 0
+    own = {
+        name
+        for file in (run / "bases" / "step-000002").glob("*.safetensors")
+        for name, t in load_file(file).items()
+        if t.element_size() == 4
+    }
+    assert own == {name for file in model_folder.glob("*.safetensors") for name in load_file(file)}
+    assert main(["sft", "--resume", str(run), "--relora-every", "3"]) == 2
+    assert "--relora-every 2, which cannot change within a run" in capsys.readouterr().err
+
+
 def test_a_plan_counts_the_base_as_wide_as_it_is_merged_into(model_folder: Path) -> None:
     shape = AutoConfig.from_pretrained(model_folder)
     narrow, wide = (BareLearner(shape, Lora(rank=2), bf16=True, device="cpu", wide_base=wide) for wide in (False, True))
