@@ -193,7 +193,7 @@ ROOMS = {
     ),
     "rl.saving": Room(
         "training with less memory: what is computed again, what the optimiser keeps, when it steps",
-        "optimizers recompute savings",
+        "optimizers quantization recompute savings",
         "",
     ),
     "rl.learning": Room(

@@ -31,15 +31,17 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {  # what it is compared with, opti
     "--dora": ("LoRA", [*LORA, "--dora"]),
     "--rslora": ("LoRA", [*LORA, "--rslora"]),
     "--lora-plus 16": ("LoRA", [*LORA, "--lora-plus", "16"]),
+    "--quantization nf4": ("LoRA", [*LORA, "--quantization", "nf4"]),
 }  # fmt: skip
 
 
 def measured(world: World, folder: Path, only: str = "") -> dict[str, dict[str, Any]]:
-    """MiB, and shares of memory and processor time of what it is compared with; SFT of the 33M Llama."""
-    print(f"{'':50} {'over idle':>10} {'share':>7} {'seconds':>8}")
+    """MiB, and shares of memory and processor time of what it is compared with; SFT of the 33M Llama. Loaded: what it holds when
+    training begins, the libraries left out."""
+    print(f"{'':50} {'over idle':>10} {'share':>7} {'seconds':>8} {'loaded':>8}")
     found: dict[str, dict[str, Any]] = {}
     for number, (name, (other, words)) in enumerate(VARIANTS.items()):
-        if (only and only not in name) or ("8bit" in name and importlib.util.find_spec("bitsandbytes") is None):
+        if (only and only not in name) or (("8bit" in name or "nf4" in name) and importlib.util.find_spec("bitsandbytes") is None):
             continue
         run = folder / f"saving-{number}"
         seen = measured_bytes(world.words("sft", "llama", run, words), run.with_suffix(".json"), AT_ONCE)
@@ -47,7 +49,8 @@ def measured(world: World, folder: Path, only: str = "") -> dict[str, dict[str, 
         base = found.get(other, {"mib": taken / 2**20, "seconds": seen["processor_seconds"]})
         found[name] = {
             "mib": round(taken / 2**20, 1), "of": other, "share": round(taken / 2**20 / base["mib"], 3),
-            "seconds": round(seen["processor_seconds"], 1),
+            "seconds": round(seen["processor_seconds"], 1), "loaded": round((seen["idle"] - seen["libraries"]) / 2**20, 1),
         }  # fmt: skip
-        print(f"{name:50} {taken / 2**20:8.0f} M {found[name]['share']:7.0%} {found[name]['seconds']:8.1f}", flush=True)
+        own = found[name]
+        print(f"{name:50} {taken / 2**20:8.0f} M {own['share']:7.0%} {own['seconds']:8.1f} {own['loaded']:6.0f} M", flush=True)
     return found

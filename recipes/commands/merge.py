@@ -77,9 +77,10 @@ def _merge_several(config: Config) -> int:
 
 
 def _merge_one(config: Config) -> int:
-    from recipes.setup.model_source import find_model
+    from recipes.setup.model_source import find_model, say_quantization
 
     source = find_model(config.models[0], gguf_file=config.gguf_file)
+    say_quantization(source)
     tokenizer, shape = source.load_tokenizer(), source.load_shape()
     from rl.interpolation.merged_adapters import write_plain_model
 

@@ -89,6 +89,8 @@ class Lora:
     """Scale of the adapter by the root of its rank (rsLoRA), arXiv:2312.03732."""
     plus: float | None = None
     """Learning rate of the adapter's B over that of its A (LoRA+, arXiv:2402.12354, which takes 16; default 1)."""
+    quantization: Literal["nf4"] | None = spelt("quantization", default=None)
+    """Hold the frozen base in 4 bits under the adapter (QLoRA, arXiv:2305.14314; bitsandbytes' NF4, double quantisation)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -172,6 +172,8 @@ def estimate(
         shape, lora, bf16=bf16, gradient_checkpointing=checkpointing, value_head=_judges(work), savings=savings, wide_base=wide_base
     )
     note = "as without --update-in-backward, which takes less" if bare.savings.update_in_backward else ""
+    if bare.narrow:
+        note = f"{len(bare.narrow)} layers of the base in 4 bits; it is read whole, in this machine's memory"
     try:
         step = bare.step(work)
     except Unforeseen:
@@ -212,8 +214,7 @@ def _by_formula(shape: Any, bare: BareLearner, work: Work, *, bf16: bool, checkp
     tokens = len(work.largest().tokens)
     logits = 4 * 4 * min(MAX_LOGITS, tokens * text.vocab_size)  # log-probabilities, and what the backward pass makes of them
     trained = sum(p.numel() for p in bare.trainable)
-    weights = sum(tensor.nbytes for tensor in bare.held())
-    return StepBytes(weights, trained, 4 * trained, 8 * trained, tokens * kept * width + logits, merged=0)
+    return StepBytes(bare.weight_bytes(), trained, 4 * trained, 8 * trained, tokens * kept * width + logits, merged=0)
 
 
 def of_worker(memory: Memory, count: int) -> Memory:

@@ -6,6 +6,7 @@ followed down to weights that stand alone. The tokenizer, and with it the chat t
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -334,6 +335,17 @@ def model_option(run: Path) -> str | None:
     """The `--model` of a run (`is_run`); None where it had none."""
     model = json.loads(read_file(run / "config.json"))["options"].get("model")
     return model if isinstance(model, str) and model else None
+
+
+def say_quantization(source: ModelSource) -> None:
+    """One line where an adapter's run trained it on a base of 4 bits: here the base is whole, so that it says other numbers."""
+    for folder in source.adapters:
+        if (run := run_of(Path(folder))) is None:
+            continue
+        options = json.loads(read_file(run / "config.json"))["options"]
+        tune = options.get("tune")
+        if isinstance(tune, dict) and tune.get("quantization"):
+            print(f"the adapter {folder} learnt on a base of 4 bits; on a whole one it says slightly other numbers", file=sys.stderr)
 
 
 def adapter_config(folder: Path, given: str) -> dict[str, Any]:

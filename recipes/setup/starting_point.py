@@ -35,6 +35,7 @@ from verifiers.input_error import InputError
 if TYPE_CHECKING:
     from rl.learning.adapters import Lora
     from rl.learning.learner import Learner
+    from rl.saving.quantization import Quantization
     from rollout.chat import Chat
 
 FromAdapter = Literal["continue", "merge"]
@@ -110,6 +111,8 @@ def lora_of(options: StartOptions, source: ModelSource) -> "Lora | None":
     tune = options.tune
     if isinstance(tune, Full):
         return None
+    if tune.quantization:
+        _check_quantization(options, source, tune.quantization)
     if source.adapter is None:
         rank, targets = 16 if tune.rank is None else tune.rank, tune.targets or "all-linear"
         alpha = 2.0 * rank if tune.alpha is None else tune.alpha
@@ -120,6 +123,7 @@ def lora_of(options: StartOptions, source: ModelSource) -> "Lora | None":
             bool(tune.dora),
             bool(tune.rslora),
             tune.plus or 1.0,
+            tune.quantization,
         )
         if tune.targets and not isinstance(source, ModelInMemory):  # those weights are read, and the module may be of no config's
             targeted_modules(source.load_shape(), lora)
@@ -128,7 +132,7 @@ def lora_of(options: StartOptions, source: ModelSource) -> "Lora | None":
     saved = saved_lora(source.adapter)
     names = (saved.target_modules,) if isinstance(saved.target_modules, str) else saved.target_modules
     has = {"lora_rank": saved.rank, "lora_alpha": saved.alpha, "lora_targets": ",".join(names), "dora": saved.dora, "rslora": saved.rslora,
-           "lora_plus": tune.plus}  # fmt: skip
+           "lora_plus": tune.plus, "quantization": tune.quantization}  # fmt: skip
     other = [name for name, value in given.items() if _as_set(value) != _as_set(has[name])]
     if "lora_targets" in other:  # the same modules may be said in other words, such as all-linear
         targets, shape = str(given["lora_targets"]), source.load_shape()
@@ -139,7 +143,30 @@ def lora_of(options: StartOptions, source: ModelSource) -> "Lora | None":
         said = " and ".join(f"{flag_of(name)} {given[name]} (it has {has[name]})" for name in other)
         raise InputError(f"--model {source.given} is an adapter, which goes on as it is, without {said}; leave that out, or merge it first "
                          "and train a fresh one with --from-adapter merge")  # fmt: skip
-    return replace(saved, plus=tune.plus or 1.0)
+    return replace(saved, plus=tune.plus or 1.0, quantization=tune.quantization)
+
+
+def _check_quantization(options: Any, source: ModelSource, name: "Quantization") -> None:
+    """Raises InputError where a base of 4 bits cannot be, or would not be the one that is sampled from."""
+    from recipes.setup.memory import samples_in_place
+    from rl.saving.quantization import check_quantization_installed
+
+    given = f"--quantization {name}"
+    check_quantization_installed(name)
+    if getattr(options, "policy_workers", 0):
+        raise InputError(f"{given}: --policy-workers cuts weights, and packed ones are not cut; leave one of them out")
+    if getattr(options, "relora_every", 0):
+        raise InputError(f"{given}: --relora-every merges the adapter into the base, which 4 bits would lose; leave one of them out")
+    if hasattr(options, "rounds") or hasattr(options, "policies"):
+        raise InputError(f"{given}: commands of rounds sample from what a round wrote, whose base is whole; use a command of one stage")
+    if isinstance(source, ModelInMemory):
+        raise InputError(f"{given} would narrow this program's own model; save it and give its folder")
+    if source.merged:
+        raise InputError(f"{given}: the adapters under it would be merged at each start; write the model with reckon merge, and give that")
+    if hasattr(options, "engine") and not samples_in_place(options):
+        raise InputError(f"{given}: other engines hold the base whole, which is not the policy; use --engine hf")
+    if getattr(options, "ahead", 0):
+        raise InputError(f"{given}: --ahead 1 samples from a copy, and packed weights are not copied; leave one of them out")
 
 
 def chat_of(options: Any, source: ModelSource) -> "tuple[Chat, int | None]":
@@ -220,6 +247,8 @@ def write_final(run: Path, learner: "Learner", tokenizer: Any, *, beside: Callab
             beside(final)
         write_final_card(final, run)  # in place of peft's, a form with blanks
     print(f"{'adapter' if learner.lora else 'model'} in {run / FINAL}", file=sys.stderr)
+    if learner.lora and learner.lora.quantization:
+        print("it learnt on a base of 4 bits; whoever loads it takes the base whole, which says slightly other numbers", file=sys.stderr)
 
 
 def write_final_card(final: Path, run: Path) -> None:

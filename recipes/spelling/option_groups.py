@@ -46,7 +46,7 @@ _RARE: dict[str, str] = {  # shown by --help-all as well
         density shares train_on near examples
     """,
     "model": """
-        gguf_file lora_alpha lora_targets lora_plus rslora dora attention chat_template template_arg
+        gguf_file lora_alpha lora_targets lora_plus rslora dora quantization attention chat_template template_arg
     """,
     "data": """
         skip_bad_gold drop_answer_turn skip_long_prompts trust_data_verifiers skip_bad_rows too_long strict show_ids shuffle margin_column

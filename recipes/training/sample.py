@@ -22,7 +22,7 @@ from recipes.selection.data_text import SAME
 from recipes.selection.problem_difficulty import SolveRate, summary
 from recipes.setup.choices import Auto, Engine
 from recipes.setup.command_line import guarded, parse_options
-from recipes.setup.model_source import IN_MEMORY, find_model
+from recipes.setup.model_source import IN_MEMORY, find_model, say_quantization
 from recipes.setup.options import Reward, TemplateArgument, absolute, check_numbers
 from recipes.setup.problem_set import BOXED, Given, resolve_dtype, with_good_golds
 from recipes.setup.problem_source import load_problems
@@ -220,6 +220,7 @@ def _load_policy(config: Config) -> "Policy":
     from rl.learning.policy import Policy
 
     source = find_model(config.model, gguf_file=config.gguf_file)
+    say_quantization(source)
     with watched(f"loading {source.in_words()}"):
         return Policy(source.load_model(config.dtype, lora=True, trains=False), dtype=config.dtype)  # as wide as a LoRA's base
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rl.saving.quantization import Quantization
 from verifiers.input_error import InputError, did_you_mean, first_line
 
 OTHER_BASE = "give the model that it was trained on, or another adapter"
@@ -26,6 +27,8 @@ class Lora:
     """Scale alpha / sqrt(rank) instead of alpha / rank (arXiv:2312.03732)."""
     plus: float = 1.0
     """Learning rate of the matrices B over that of A (LoRA+, arXiv:2402.12354)."""
+    quantization: Quantization | None = None
+    """In what the frozen base lies under it (QLoRA, arXiv:2305.14314); None: as it was read."""
 
 
 def with_adapter(model: nn.Module, lora: Lora) -> nn.Module:

@@ -27,6 +27,7 @@ from rl.learning.update_stats import UpdateStats
 from rl.objectives.batch import Batch, micro_batches, shared_micro_batches, trained
 from rl.objectives.objective import Objective, Terms
 from rl.saving.optimizers import InBackward, fits, make_optimizer, parameter_groups
+from rl.saving.quantization import quantize_base
 from rl.saving.savings import Savings
 from rollout.interruption import raise_if_interrupted, uninterrupted
 from rollout.phases import phase
@@ -91,6 +92,8 @@ class Learner:
         """
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model: Any = with_adapter(model, lora) if lora else model
+        if lora and lora.quantization:
+            quantize_base(self.model, device=self.device, compute=torch.bfloat16 if dtype == "bf16" else torch.float32)
         self.model.to(self.device)
         self.lora, self.tokens_per_micro_batch = lora, tokens_per_micro_batch
         self.autocast = "bfloat16" if dtype == "bf16" else None

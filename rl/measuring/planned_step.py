@@ -20,6 +20,7 @@ from rl.learning.token_terms import TokenTerms
 from rl.measuring.live_memory import LiveMemory
 from rl.objectives.batch import Batch, lay_out, micro_batches, shared_micro_batches
 from rl.saving.optimizers import moment_bytes
+from rl.saving.quantization import narrow_bytes, quantizable
 from rl.saving.savings import Savings
 
 
@@ -104,6 +105,7 @@ class BareLearner:
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
         _without_storage(model, self._mode, self.device)
         self.savings = savings or Savings()
+        self.narrow = [layer for *_, layer in quantizable(model)] if lora and lora.quantization else []
         prepare_model(model, gradient_checkpointing=gradient_checkpointing, savings=self.savings)
         self.model, self.terms = model, TokenTerms(model, chunked=True)
         self.trainable = [p for p in model.parameters() if p.requires_grad]
@@ -118,6 +120,11 @@ class BareLearner:
         head = self.terms.value_head
         every = [*self.model.parameters(), *self.model.buffers(), *(head.parameters() if head else ())]
         return list({id(tensor): tensor for tensor in every}.values())
+
+    def weight_bytes(self) -> int:
+        """Of `held`, those of a base in 4 bits as they will lie."""
+        saved = sum(layer.weight.nbytes - narrow_bytes(layer.weight.numel()) for layer in self.narrow)
+        return sum(tensor.nbytes for tensor in self.held()) - saved
 
     def step(self, work: Work) -> StepBytes:
         """What a step of AdamW holds. Raises Unforeseen for a model that computes by what its numbers are."""
@@ -147,12 +154,12 @@ class BareLearner:
         moments, stepping = own, stepping - moments + own
         most = max(learning + moments, stepping, looking + moments)
         return StepBytes(
-            weights=sum(tensor.nbytes for tensor in self.held()),
+            weights=self.weight_bytes(),
             trained=sum(p.numel() for p in self.trainable),
             gradients=gradients,
             moments=moments,
             passing=max(0, most - gradients - moments),
-            merged=sum(_mergeable(self.model)),
+            merged=0 if self.narrow else sum(_mergeable(self.model)),
         )
 
     def _pass(self, part: Batch, work: Work) -> None:
