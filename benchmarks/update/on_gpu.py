@@ -139,7 +139,8 @@ def _learner(setting: Setting, where: Machine) -> Any:
     lora = Lora(rank=16, alpha=32.0) if setting.tune == "lora" else None
     with torch.device(where.device):
         dtype = torch.bfloat16 if lora else torch.float32  # as `reckon` loads them for bf16
-        model = AutoModelForCausalLM.from_config(Qwen2Config(**SHAPES[setting.shape], pad_token_id=0), dtype=dtype)
+        shape = Qwen2Config(**SHAPES[setting.shape], pad_token_id=0)
+        model = AutoModelForCausalLM.from_config(shape, dtype=dtype, trust_remote_code=False)
     return Learner(
         model, lora=lora, dtype="bf16", layout="auto", tokens_per_micro_batch=max(16_384, setting.length), device=where.device,
         value_head=ValueHead() if setting.method == "ppo" else None, gradient_checkpointing=setting.checkpointing,

@@ -85,11 +85,11 @@ def measured_quickstart(steps: int, folder: Path) -> dict[str, Any]:
     ours = [
         "grpo-math", "--model", str(model), "--data", str(problems), "--engine", "hf", "--dtype", "fp32", "--tune", "full",
         "--problems-per-step", str(PROBLEMS), "--completions-per-problem", str(COMPLETIONS), "--max-completion-length", str(LONGEST),
-        "--lr", "3e-4", "--warmup", "5", "--steps", str(steps), "--tokens-per-micro-batch", "16384", "--max-sequences", "1024",
+        "--lr", "3e-4", "--warmup", "5", "--steps", str(steps), "--tokens-per-micro-batch", "4096", "--max-sequences", "1024",
         "--run", str(place / "reckon"),
     ]  # fmt: skip
     theirs = f"--model {model} --problems {problems} --steps {steps} --out {place / 'trl'} --max-tokens {LONGEST} --tune full --no-chat"
-    theirs += f" --rows {PROBLEMS * COMPLETIONS // 4} --micro-batches 4 --completions {COMPLETIONS}"
+    theirs += f" --rows {PROBLEMS * COMPLETIONS // 16} --micro-batches 16 --completions {COMPLETIONS}"
     runs = {
         "reckon": Run([*RECKON, *ours], place / "reckon" / "metrics.jsonl"),
         "trl": Run([sys.executable, "-m", "benchmarks.recipe.trl_grpo", *theirs.split()], place / "trl" / "steps.jsonl"),

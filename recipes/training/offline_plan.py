@@ -102,6 +102,6 @@ def _learning(options: OfflineOptions, method: Method, shape: Any, lora: Lora | 
         bf16=computed_dtype(options) == "bf16",
         checkpointing=options.gradient_checkpointing,
         savings=options.savings,
-        wide_base=options.relora_every > 0,
+        wide_base=getattr(options, "relora_every", 0) > 0,  # rounds have no such option
         copy_reference=lora is None and "ref_logp" in method.objective.reads and not scored_before,
     )

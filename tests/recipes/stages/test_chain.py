@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from recipes.setup.choices import HF
+from recipes.setup.command_line import guarded
 from recipes.stages.chain import Chain, Stage, made, run_chain, write_rows
 from recipes.stages.story_options import StoryOptions, require_whole
 from tests.kills import killed_when
@@ -54,10 +55,10 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 def test_stages_are_done_once_and_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     calls: list[str] = []
     options = Options(run=tmp_path / "run")
-    assert run_chain(options, counting(calls), result=result) == 0
+    assert guarded(lambda: run_chain(options, counting(calls), result=result)) == 0
     assert calls == ["one", "two", "three"]
     assert last_line(capsys) == {"last": 8}  # 2, then 2 + 2, then 2 + 2 + 4
-    assert run_chain(options, counting(calls), result=result) == 0
+    assert guarded(lambda: run_chain(options, counting(calls), result=result)) == 0
     assert calls == ["one", "two", "three"]
     assert last_line(capsys) == {"last": 8}
 
@@ -128,7 +129,7 @@ def test_killed_within_a_stage_it_is_begun_again_and_nothing_before_it(tmp_path:
 
     killed_when(lambda: log.exists() and "2 begins" in log.read_text(), live)
     (tmp_path / "second life").touch()
-    assert run_chain(options, stages, result=lambda chain: chain.numbers("s3")) == 0
+    assert guarded(lambda: run_chain(options, stages, result=lambda chain: chain.numbers("s3"))) == 0
     assert log.read_text().split(" begins\n")[:-1] == ["1", "2", "2", "3"]
     assert last_line(capsys) == {"n": 3}
     assert "stage 1 of 3" not in without_progress(capsys.readouterr().err)
