@@ -43,7 +43,7 @@ class World:
 
 def make_world(folder: Path, real: str) -> World:
     """`real`: a folder with SmolLM2, whose tokenizer all speak by."""
-    tokenizer = AutoTokenizer.from_pretrained(real)
+    tokenizer = AutoTokenizer.from_pretrained(real, trust_remote_code=False)
     vocabulary = len(tokenizer)
     shapes: dict[str, Any] = {
         "llama": LlamaConfig(
@@ -59,7 +59,7 @@ def make_world(folder: Path, real: str) -> World:
     for name, shape in shapes.items():
         torch.manual_seed(0)
         models[name] = folder / name
-        AutoModelForCausalLM.from_config(shape).save_pretrained(models[name])
+        AutoModelForCausalLM.from_config(shape, trust_remote_code=False).save_pretrained(models[name])
         tokenizer.save_pretrained(models[name])
     (folder / "chance.py").write_text(REWARD, encoding="utf-8")
     problems = {name: _problems(folder / f"{name}.jsonl", words) for name, words in (("short", 20), ("long", 150))}
