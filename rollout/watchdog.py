@@ -54,14 +54,17 @@ def watchdog(
                 _end(f"{now[0]} has not come on for {after:g} s", report, facts, over, grace)
                 return
 
-    if after > 0:
-        threading.Thread(target=look, name="reckon-watchdog", daemon=True).start()
+    if not after > 0:
+        yield
+        return
+    looking = threading.Thread(target=look, name="reckon-watchdog", daemon=True)
+    looking.start()
     try:
         yield
     finally:
         over.set()
-        if after > 0:
-            faulthandler.cancel_dump_traceback_later()
+        looking.join(_SIGNAL_SECONDS)  # else it could start the timer once more, and that would end a process long after its run
+        faulthandler.cancel_dump_traceback_later()
 
 
 def announce_stacks() -> None:

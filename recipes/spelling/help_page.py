@@ -4,6 +4,7 @@ It decides how an option is said: its value in one word, its default once, the c
 """
 
 import dataclasses
+import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ _VALUES = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH", bool: "True|Fa
 def dataclass_to_read(config: Any, stored: Mapping[str, Any]) -> Any:
     """Every option under its flat name, and --config. What a file holds (`stored`) is not required any more."""
     fields = [_field(name, option, stored) for name, option in flat_options(config).items()]
-    return _made(config.__name__, [*fields, _added("config", Path | None, _CONFIG, "PATH")], config.__doc__)
+    return _made(config.__name__, [*fields, _config_field()], config.__doc__)
 
 
 def show_help(config: Any, *, command: str, everything: bool) -> None:
@@ -75,17 +76,18 @@ def _field(name: str, option: FlatOption, stored: Mapping[str, Any]) -> Any:
 
 def _everywhere(options: Mapping[str, FlatOption]) -> list[Any]:
     """What every command has beside its own options."""
-    own = [] if "json" in options else [_added("json", Literal[True], _JSON, None)]
-    return [_added("config", Path | None, _CONFIG, "PATH"), *own]
-
-
-def _added(name: str, hint: Any, told: str, value: str | None) -> Any:
     import tyro
 
-    kept = tyro.conf.arg(help=told, help_behavior_hint="", metavar=value)
-    if hint == Literal[True]:
-        return name, Annotated[bool, kept, tyro.conf.FlagCreatePairsOff], dataclasses.field(default=False, kw_only=True)
-    return name, Annotated[hint, kept], dataclasses.field(default=None, kw_only=True)
+    alone = Annotated[bool, tyro.conf.arg(help=_JSON, help_behavior_hint=""), tyro.conf.FlagCreatePairsOff]
+    own = [] if "json" in options else [("json", alone, dataclasses.field(default=False, kw_only=True))]
+    return [_config_field(), *own]
+
+
+def _config_field() -> Any:
+    import tyro
+
+    told = tyro.conf.arg(help=_CONFIG, help_behavior_hint="", metavar="PATH")
+    return "config", Annotated[Path | None, told], dataclasses.field(default=None, kw_only=True)
 
 
 def _is_positional(hint: Any) -> bool:
@@ -139,6 +141,4 @@ def _value_of(hint: Any) -> str | None:
 
 
 def _is_union(hint: Any) -> bool:
-    import types
-
     return typing.get_origin(hint) in (types.UnionType, typing.Union)

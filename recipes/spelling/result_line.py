@@ -112,7 +112,7 @@ def tell_run(run: Path) -> None:
     measured = [name for name in dict.fromkeys(itertools.chain(*rows)) if name in _NUMBERS or name.startswith("eval/")]
     facts: dict[str, Any] = {"run": str(run), "status": manifest.get("status"), "step": rows[-1].get("step", 0) if rows else 0}
     for name in measured:
-        values = [row[name] for row in rows if row.get(name) is not None]
+        values = [row[name] for row in rows if row.get(name) is not None] or [None]  # null in every step: nothing that was finite
         facts[name] = values[-1]
         if name.startswith("eval/") and len(values) > 1:
             facts[f"{name}/first"] = values[0]

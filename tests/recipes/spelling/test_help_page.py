@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from recipes.commands.cli import COMMANDS, SECTIONS, main
 from recipes.setup.command_line import guarded
 from recipes.spelling.flat_options import flat_options
 from recipes.spelling.option_groups import is_known
-from recipes.spelling.result_line import result_line, tell_result
+from recipes.spelling.result_line import result_line, tell_result, tell_run
 from verifiers.input_error import InputError
 
 
@@ -110,6 +111,15 @@ def test_json_with_an_error_leaves_standard_output_empty(capsys: pytest.CaptureF
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: ")
+
+
+def test_a_run_whose_numbers_were_never_finite_is_told_all_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "manifest.json").write_text('{"status": "done"}')
+    (tmp_path / "metrics.jsonl").write_text('{"step": 0, "eval/accuracy": 0.1}\n{"step": 1, "loss": null, "eval/accuracy": 0.2}\n')
+    with result_line():
+        tell_run(tmp_path)
+    told = json.loads(capsys.readouterr().out.removeprefix("RESULT "))
+    assert (told["step"], told["loss"], told["eval/accuracy/first"], told["eval/accuracy"]) == (1, None, 0.1, 0.2)
 
 
 def _told_and_failed() -> int:
