@@ -108,7 +108,7 @@ ROOMS = {
     ),
     "data_pipeline.documents": Room(
         "what travels, and how it lies on disk",
-        "addresses corpus_shards document document_files formula_spans",
+        "addresses corpus_shards document document_files formula_spans framed_lines token_counts",
         "",
     ),
     "data_pipeline.archives": Room(
@@ -141,10 +141,20 @@ ROOMS = {
         "classifier_figures classifier_words math_classifier parallel_scoring training_examples",
         ".documents",
     ),
+    "data_pipeline.tasks": Room(
+        "one file, one task: what is to be done with an input file, wherever that runs",
+        "file_work",
+        "",
+    ),
+    "data_pipeline.columns": Room(
+        "what is known of every page without its text",
+        "minhash",
+        ".documents .tasks",
+    ),
     "data_pipeline.cleaning": Room(
         "what stays: copies, repeated lines, quality, language, benchmarks",
-        "benchmark_index decontamination duplicates math_quality minhash prose_language repeated_lines",
-        ".documents verifiers.response_text",
+        "benchmark_index decontamination duplicates math_quality prose_language repeated_lines",
+        ".columns .documents verifiers.response_text",
     ),
     "data_pipeline.problems": Room(
         "question and answer pairs",
@@ -257,7 +267,7 @@ ROOMS = {
     "recipes.selection": Room(
         "stored rollouts to training data: `reckon data`",
         "accepted_responses data_command data_text problem_difficulty self_play stored_responses tally training_text",
-        ".setup data_pipeline.cleaning rl.evaluation rollout verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
+        ".setup data_pipeline.columns rl.evaluation rollout verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
     ),
     "recipes.labelling": Room(
         "labels of steps, by roll-outs from where they end: `reckon data steps`",

@@ -29,7 +29,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from benchmarks.parts import DATA, WEB, best_seconds, json_lines, labelled_rows, megabytes, options, report
 from data_pipeline.cleaning.benchmark_index import Benchmarks
 from data_pipeline.cleaning.duplicates import Dedup, dedup
-from data_pipeline.cleaning.minhash import Lsh, shingles, signature
+from data_pipeline.columns.minhash import Lsh, shingles, signature
 from data_pipeline.documents.document import Doc, Origin
 from data_pipeline.documents.document_files import open_lines, write_docs
 

@@ -35,8 +35,8 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from data_pipeline.cleaning.minhash import U64, Lsh
 from data_pipeline.cleaning.near_pairs import I64, Ranking, SignatureFiles, near_pairs
+from data_pipeline.columns.minhash import U64, Lsh
 from data_pipeline.documents.addresses import normalise_url
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import open_lines, read_files, write_lines

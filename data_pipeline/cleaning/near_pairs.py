@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.cleaning.minhash import U32, U64, Lsh, band_hashes, jaccard, shingles, signature, spread
+from data_pipeline.columns.minhash import U32, U64, Lsh, band_hashes, jaccard, shingles, signature, spread
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

@@ -7,7 +7,6 @@ same bytes. The shards of a finished corpus are written by `corpus_shards.py`.
 
 import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice
@@ -19,11 +18,11 @@ import pyarrow.parquet as pq
 import zstandard
 
 from data_pipeline.documents.document import Doc, Origin, doc_id, to_line
+from data_pipeline.documents.framed_lines import Place, framed, lines_at, placed_lines
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 SUFFIXES = (".jsonl", ".jsonl.zst", ".jsonl.gz", ".parquet")
-_CHUNK = 1 << 20
 _BATCH = 1000  # rows of Parquet that are read together
 _TEXTS = ("url", "title", "language", "dropped", "archive", "date")
 _LARGEST = 1 << 63
@@ -69,6 +68,59 @@ def docs_at(files: Iterable[Path], places: Iterable[int]) -> Iterator[Doc]:
         yield _doc_of(_json_row(line, file, number), file, number)
 
 
+def placed_docs(file: Path) -> Iterator[tuple[Place, int, Doc]]:
+    """(place, number, document) of one file: the place is what `docs_in` needs, rows are numbered from 1.
+
+    A place in Parquet is (row group, row in it); `framed_lines.py` says what it is in JSON Lines.
+    """
+    for place, number, row in _placed_parquet(file) if file.name.endswith(".parquet") else _placed_json(file):
+        yield place, number, _doc_of(row, file, number)
+
+
+def docs_in(file: Path, frames: Iterable[int], lines: Iterable[int], numbers: Iterable[int] | None = None) -> Iterator[Doc]:
+    """The documents at places (frame, line), which ascend; only the frames that hold one are decoded.
+
+    numbers: of the rows, which a file without ids needs to give its documents the ids that they have elsewhere.
+    """
+    places = [(int(frame), int(line)) for frame, line in zip(frames, lines, strict=True)]
+    rows = _parquet_at(file, places) if file.name.endswith(".parquet") else _json_at(file, places)
+    if numbers is None:
+        for row in rows:
+            if not isinstance(row.get("id"), str | int):
+                raise ValueError(f"{file}: rows without an id are found by their numbers alone")
+            yield _doc_of(row, file, 0)
+    else:
+        for number, row in zip(numbers, rows, strict=True):
+            yield _doc_of(row, file, int(number))
+
+
+def _placed_json(file: Path) -> Iterator[tuple[Place, int, dict[str, Any]]]:
+    for number, (place, line) in enumerate(placed_lines(file), start=1):
+        if text := _decoded(line, file, number).strip():
+            yield place, number, _json_row(text, file, number)
+
+
+def _json_at(file: Path, places: list[Place]) -> Iterator[dict[str, Any]]:
+    for place, line in zip(places, lines_at(file, places), strict=True):
+        yield _json_row(line.decode("utf-8-sig" if place == (0, 0) else "utf-8", "replace"), file, f"frame {place[0]}, line {place[1]}")
+
+
+def _placed_parquet(file: Path) -> Iterator[tuple[Place, int, dict[str, Any]]]:
+    for number, (group, row) in enumerate(_grouped_rows(file, None), start=1):
+        yield group, number, row
+
+
+def _parquet_at(file: Path, places: list[Place]) -> Iterator[dict[str, Any]]:
+    wanted = iter(places)
+    place = next(wanted, None)
+    for found, row in _grouped_rows(file, {group for group, _ in places}):
+        while place == found:
+            yield row
+            place = next(wanted, None)
+    if place is not None:
+        raise InputError(f"{file}: no row {place[1]} in row group {place[0]}; the file is not the one that was read before")
+
+
 def read_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(1, row), (2, row)... of one file: JSON objects of lines, or rows of Parquet."""
     yield from _parquet_rows(file) if file.name.endswith(".parquet") else _json_rows(file)
@@ -76,54 +128,15 @@ def read_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def open_lines(path: Path) -> Iterator[str]:
     """The lines of a text file, without their ends, decompressed as its name says (.zst, .gz). InputError where it is damaged."""
-    for number, line in enumerate(_byte_lines(path), start=1):
-        try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}:{number}: not UTF-8 ({error.reason} at byte {error.start} of the line)") from None
+    for number, (_, line) in enumerate(placed_lines(path), start=1):
+        yield _decoded(line, path, number)
 
 
-def _byte_lines(path: Path) -> Iterator[bytes]:
-    pending: list[bytes] = []  # parts of a line that has not ended, joined once: a line of a gigabyte stays linear
-    lines = 0
+def _decoded(line: bytes, path: Path, number: int) -> str:
     try:
-        for chunk in _chunks(path):
-            first, *rest = chunk.split(b"\n")
-            pending.append(first)
-            for part in rest:
-                lines += 1
-                yield b"".join(pending)
-                pending = [part]
-        if any(pending):
-            lines += 1
-            yield b"".join(pending)
-    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
-        raise InputError(f"{path}:{lines + 1}: the file is truncated or broken here ({error}); make it again") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    if path.name.endswith(".zst"):
-        yield from _zstd_chunks(path)
-        return
-    with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            yield chunk
-
-
-def _zstd_chunks(path: Path) -> Iterator[bytes]:
-    """All frames of the file. The library's own reader ends silently in the middle of a frame, and stops after the first one."""
-    with path.open("rb") as stream:
-        frame = None
-        while block := stream.read(_CHUNK // 8):
-            while block:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj()
-                yield frame.decompress(block)
-                block = frame.unused_data if frame.eof else b""
-                frame = None if frame.eof else frame
-        if frame:
-            raise EOFError("it ends in the middle of a frame")
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}:{number}: not UTF-8 ({error.reason} at byte {error.start} of the line)") from None
 
 
 def _json_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -132,7 +145,7 @@ def _json_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, _json_row(line, file, number)
 
 
-def _json_row(line: str, file: Path, number: int) -> dict[str, Any]:
+def _json_row(line: str, file: Path, number: int | str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -143,13 +156,23 @@ def _json_row(line: str, file: Path, number: int) -> dict[str, Any]:
 
 
 def _parquet_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    yield from enumerate((row for _, row in _grouped_rows(file, None)), start=1)
+
+
+def _grouped_rows(file: Path, groups: set[int] | None) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """((row group, row in it), row) of some row groups, or of all."""
     number = 0
     try:
         with pq.ParquetFile(file) as table:
-            for batch in table.iter_batches(batch_size=_BATCH):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
+            for group in range(table.num_row_groups):
+                if groups is not None and group not in groups:
+                    continue
+                inside = 0
+                for batch in table.iter_batches(batch_size=_BATCH, row_groups=[group]):
+                    for row in batch.to_pylist():
+                        number += 1
+                        yield (group, inside), row
+                        inside += 1
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{file}: truncated or broken Parquet after row {number} ({str(error).splitlines()[0]})") from None
 
@@ -193,6 +216,21 @@ def write_lines(path: Path, lines: Iterable[str]) -> int:
         for line in lines:
             stream.write(line.encode("utf-8", "replace") + b"\n")
             count += 1
+    return count
+
+
+def write_framed(path: Path, lines: Iterable[str], *, level: int = 6) -> int:
+    """The lines (without their ends) to a .zst file of frames of which each can be read alone, atomically. How many there were."""
+    count = 0
+
+    def encoded() -> Iterator[bytes]:
+        nonlocal count
+        for line in lines:
+            count += 1
+            yield line.encode("utf-8", "replace") + b"\n"
+
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        stream.writelines(framed(encoded(), level=level))
     return count
 
 

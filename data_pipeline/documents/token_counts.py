@@ -1,11 +1,20 @@
-"""How many tokens a text is, by a tokenizer of the user's choice. Loaded when asked for: transformers is heavy, and a hub may be far."""
+"""How many tokens a text is: an estimate, or by a tokenizer of the user's choice.
+
+That one is loaded when asked for: transformers is heavy, and a hub may be far.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from verifiers.input_error import InputError
 
+CHARACTERS_PER_TOKEN = 3.5
+"""What GPT-like tokenizers come to on LaTeX-heavy English."""
 Counts = Callable[[Sequence[str]], list[int]]
+
+
+def estimated_tokens(text: str) -> int:
+    return max(1, round(len(text) / CHARACTERS_PER_TOKEN))
 
 
 def token_counter(name: str) -> Counts:

@@ -19,6 +19,7 @@ from data_pipeline.archives.archive_pages import read_pages, starts_by_count
 from data_pipeline.archives.record_pages import LARGEST, NoArchive, Oversized
 from data_pipeline.documents.addresses import UrlList
 from data_pipeline.documents.document import Doc, Page, doc_id, to_line
+from data_pipeline.documents.framed_lines import framed
 from data_pipeline.extraction.extraction_options import ExtractionOptions
 from data_pipeline.extraction.page_prefilter import Prefilter, prefilter
 from data_pipeline.extraction.progress_slot import Slot, Snapshot
@@ -154,10 +155,8 @@ def _write(descriptor: int, data: bytes) -> int:
 
 
 def _finish(job: Job, state: Snapshot) -> None:
-    import zstandard
-
     with atomic_path(job.file(".jsonl.zst")) as path, job.part.open("rb") as part, path.open("wb") as packed:
-        zstandard.ZstdCompressor(level=3).copy_stream(part, packed)
+        packed.writelines(framed(part))
     write_marker(job, state)
 
 

@@ -21,8 +21,7 @@ from data_pipeline.cleaning.duplicates import Duplicates, drop_duplicates
 from data_pipeline.documents.addresses import host
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import docs_at, read_files
-
-CHARACTERS_PER_TOKEN = 3.5
+from data_pipeline.documents.token_counts import estimated_tokens
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -75,10 +74,6 @@ def build_pool(files: Sequence[Path], duplicates: Duplicates) -> PagePool:
         formulas.append(any(doc.formulas.values()))
     columns = np.array(ids, np.uint64), urls, hosts, np.array(sizes, np.int64), np.array(formulas, np.bool_)
     return PagePool(tuple(files), np.array(places, np.int64), *columns)
-
-
-def estimated_tokens(text: str) -> int:
-    return max(1, round(len(text) / CHARACTERS_PER_TOKEN))
 
 
 def draw(pool: PagePool, rows: Rows, count: int, *, random_seed: int, purpose: str) -> Rows:

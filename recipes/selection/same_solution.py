@@ -6,7 +6,7 @@ asked of them) and if one of these holds, in this order:
 1. the same text but for white space and case;
 2. the same equations in the same order, whatever words stand between them: "3 * 4 = 12. 12 + 5 = 17." (the criterion of RFT,
    arXiv:2308.01825, section 3.3, which keeps one response for each list of equations); responses without an equation are not compared so;
-3. word 5-grams with a Jaccard similarity of at least the threshold (`data_pipeline/cleaning/minhash.py` says what a word is).
+3. word 5-grams with a Jaccard similarity of at least the threshold (`data_pipeline/columns/minhash.py` says what a word is).
 
 Left out: the same derivation with its steps in another order, or with other letters; these count as different.
 """
@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from data_pipeline.cleaning.minhash import shingles
+from data_pipeline.columns.minhash import shingles
 from verifiers.mathematics.equality.math_answer import equivalent
 from verifiers.response_text.final_answer import extract_answer
 

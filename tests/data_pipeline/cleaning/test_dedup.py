@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from data_pipeline.cleaning.duplicates import Dedup, Duplicates, dedup, drop_duplicates
-from data_pipeline.cleaning.minhash import Lsh, jaccard, shingles, signature, spread, word_hashes
 from data_pipeline.cleaning.near_pairs import bucket_pairs
 from data_pipeline.cleaning.repeated_lines import find_boilerplate, remove_boilerplate
+from data_pipeline.columns.minhash import Lsh, jaccard, shingles, signature, spread, word_hashes
 from data_pipeline.documents.document import Doc, Origin, doc_id, to_line
 from data_pipeline.documents.document_files import open_lines, write_lines
 from verifiers.input_error import InputError
