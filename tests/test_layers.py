@@ -108,12 +108,17 @@ ROOMS = {
     ),
     "data_pipeline.documents": Room(
         "what travels, and how it lies on disk",
-        "addresses corpus_shards document document_files formula_spans framed_lines token_counts",
+        "addresses corpus_shards document document_files formula_spans framed_lines places stored_bytes token_counts",
         "",
+    ),
+    "data_pipeline.tasks": Room(
+        "one file, one task: many files on the processes of one machine, or of several",
+        "file_work",
+        ".documents",
     ),
     "data_pipeline.archives": Room(
         "stored bytes to pages",
-        "archive_pages named_inputs record_pages stored_bytes",
+        "archive_pages named_inputs record_pages",
         ".documents",
     ),
     "data_pipeline.formulas.notations": Room(
@@ -140,11 +145,6 @@ ROOMS = {
         "is it mathematics? fastText, trained and read",
         "classifier_figures classifier_words math_classifier parallel_scoring training_examples",
         ".documents",
-    ),
-    "data_pipeline.tasks": Room(
-        "one file, one task: what is to be done with an input file, wherever that runs",
-        "file_work",
-        "",
     ),
     "data_pipeline.columns": Room(
         "what is known of every page without its text",

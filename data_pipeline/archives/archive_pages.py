@@ -18,8 +18,8 @@ from data_pipeline.archives.archive_records import Rewind
 from data_pipeline.archives.indexed_pages import read_records
 from data_pipeline.archives.named_inputs import HTML, is_index
 from data_pipeline.archives.record_pages import LARGEST, NoArchive, Oversized, archive_pages
-from data_pipeline.archives.stored_bytes import is_remote, local_path, open_source
 from data_pipeline.documents.document import Origin, Page
+from data_pipeline.documents.stored_bytes import is_remote, local_path, open_source
 from verifiers.input_error import InputError
 
 

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from data_pipeline.archives.stored_bytes import Source
+from data_pipeline.documents.stored_bytes import Source
 
 BLOCK = 1 << 16
 GZIP, LZ4, ZSTD = b"\x1f\x8b\x08", b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd"

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from data_pipeline.archives.named_inputs import resolve
 from data_pipeline.archives.record_pages import LARGEST, pages_of
-from data_pipeline.archives.stored_bytes import Source, open_source
 from data_pipeline.documents.document import Page
+from data_pipeline.documents.stored_bytes import Source, open_source
 from verifiers.input_error import InputError
 
 GAP = 1 << 20

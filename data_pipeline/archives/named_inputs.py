@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data_pipeline.archives.stored_bytes import is_remote, local_path
+from data_pipeline.documents.stored_bytes import is_remote, local_path
 from verifiers.input_error import InputError, near_place
 
 HTML = (".html", ".htm", ".xhtml")

@@ -11,8 +11,8 @@ from data_pipeline.archives.archive_records import Record, Rewind, arc_records, 
 from data_pipeline.archives.compressed_members import ArchiveStream
 from data_pipeline.archives.http_response import TooLarge, media_type, response
 from data_pipeline.archives.record_buffer import Reader
-from data_pipeline.archives.stored_bytes import Source
 from data_pipeline.documents.document import Origin, Page
+from data_pipeline.documents.stored_bytes import Source
 from verifiers.input_error import InputError
 
 

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data_pipeline.archives.archive_pages import starts_by_count
-from data_pipeline.archives.stored_bytes import is_remote, local_path
+from data_pipeline.documents.stored_bytes import is_remote, local_path
 from data_pipeline.extraction.archive_worker import Job, Task, work, write_marker
 from data_pipeline.extraction.progress_slot import Slot, Snapshot
 from verifiers.input_error import InputError

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_pipeline.archives.record_pages import LARGEST
-from data_pipeline.archives.stored_bytes import is_remote, local_path
 from data_pipeline.documents.document import Doc, Page
+from data_pipeline.documents.stored_bytes import is_remote, local_path
 from data_pipeline.extraction.archive_watcher import order_line
 from data_pipeline.extraction.archive_worker import Job
 from data_pipeline.extraction.extraction_options import ExtractionOptions

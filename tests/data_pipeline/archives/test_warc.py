@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.mining.prefilter import ARCHIVES
-from data_pipeline.archives import stored_bytes
 from data_pipeline.archives.archive_pages import read_pages
 from data_pipeline.archives.indexed_pages import GAP, Row, read_records, requests
 from data_pipeline.archives.named_inputs import expand
 from data_pipeline.archives.record_pages import NoArchive
+from data_pipeline.documents import stored_bytes
 from data_pipeline.documents.document import Page
 from verifiers.input_error import InputError
 

@@ -16,7 +16,7 @@ import zstandard
 from data_pipeline.documents.document import Doc, Page
 from data_pipeline.extraction.extract_archives import Progress, archive_key, extract_archives
 from data_pipeline.extraction.extraction_options import ExtractionOptions
-from tests.data_pipeline.tasks import echo
+from tests.data_pipeline.page_tasks import echo
 from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
 
@@ -112,7 +112,7 @@ import sys
 from pathlib import Path
 from data_pipeline.extraction.extract_archives import extract_archives
 from data_pipeline.extraction.extraction_options import ExtractionOptions
-from tests.data_pipeline.tasks import echo
+from tests.data_pipeline.page_tasks import echo
 for progress in extract_archives(sys.argv[2:], Path(sys.argv[1]), ExtractionOptions(page_seconds=1), workers=2, task=echo):
     print(progress.pages, flush=True)
 """
