@@ -138,12 +138,12 @@ ROOMS = {
     ),
     "data_pipeline.extraction": Room(
         "pages and archives to documents: charsets, the prefilter, extraction",
-        "charset_decoding extract_archives extraction_options",
+        "charset_decoding extract_archives extraction_options page_prefilter",
         ".archives .documents .extraction.layout .formulas",
     ),
     "data_pipeline.classifier": Room(
-        "is it mathematics? fastText, trained and read",
-        "classifier_figures classifier_words math_classifier parallel_scoring training_examples",
+        "is it mathematics, or what else is sought? fastText, trained and read",
+        "classifier_figures classifier_words math_classifier parallel_scoring target training_examples",
         ".documents",
     ),
     "data_pipeline.columns": Room(
@@ -153,7 +153,7 @@ ROOMS = {
     ),
     "data_pipeline.cleaning": Room(
         "what stays: copies, repeated lines, quality, language, benchmarks",
-        "benchmark_index decontamination duplicates math_quality prose_language repeated_lines",
+        "benchmark_index decontamination duplicates math_quality prose_language prose_mask published_rules repeated_lines",
         ".columns .documents verifiers.response_text",
     ),
     "data_pipeline.problems": Room(
@@ -161,10 +161,15 @@ ROOMS = {
         "problem_mining solve_rates",
         ".documents verifiers.mathematics.answer_reading verifiers.mathematics.equality verifiers.response_text verifiers.rewards",
     ),
+    "data_pipeline.subjects": Room(
+        "what is looked for: mathematics, code, a subject of the user's; all that differs between them",
+        "named_subject",
+        ".classifier .cleaning .documents .extraction .problems verifiers.rewards",
+    ),
     "data_pipeline.loop": Room(
         "one mining run, in rounds",
         "extracted_pages mining_run run_report run_settings step_records",
-        ".archives .classifier .cleaning .documents .extraction .problems",
+        ".archives .classifier .cleaning .documents .extraction .problems .subjects",
     ),
     "data_pipeline.commands": Room(
         "`reckon mine`",

@@ -13,8 +13,10 @@ BINS = 10
 THRESHOLD = 0.5
 
 
-def figures(scores: Sequence[float], positive: Sequence[bool], sources: Sequence[str]) -> dict[str, Any]:
+def figures(scores: Sequence[float], positive: Sequence[bool], sources: Sequence[str], name: str = "math") -> dict[str, Any]:
     """Precision, recall, F1 and accuracy of "score > `THRESHOLD`", the threshold with the best F1, calibration by score, outcome by source.
+
+    `name`: of what is sought, in the keys of the outcome by source.
 
     A ratio whose denominator is 0 is 0. `best_threshold` was chosen on these very documents: it is a hint, its F1 is an upper bound.
     """
@@ -28,18 +30,18 @@ def figures(scores: Sequence[float], positive: Sequence[bool], sources: Sequence
         "best_threshold": best,
         "best_f1": _rates(values > best, truth)["f1"],
         "calibration": _calibration(values, truth),
-        "sources": _by_source(values > THRESHOLD, truth, np.asarray(sources, dtype=object)),
+        "sources": _by_source(values > THRESHOLD, truth, np.asarray(sources, dtype=object), name),
     }
 
 
-def figures_table(report: dict[str, Any]) -> str:
+def figures_table(report: dict[str, Any], noun: str = "mathematics") -> str:
     """The report of a training as lines of text: in-domain and held-out sources side by side, then calibration of the latter."""
     names = [name for name in ("in_domain", "held_out_sources") if report.get(name)]
     lines = [f"{'':18}" + "".join(f"{name.replace('_', ' '):>20}" for name in names)]
     for key in ("documents", "positive", "precision", "recall", "f1", "accuracy", "best_threshold", "best_f1"):
         lines.append(f"{key.replace('_', ' '):18}" + "".join(f"{_shown(report[name][key]):>20}" for name in names))
     for name in names[-1:]:
-        lines.append(f"\ncalibration, {name.replace('_', ' ')}: score, documents, mean score, share of mathematics")
+        lines.append(f"\ncalibration, {name.replace('_', ' ')}: score, documents, mean score, share of {noun}")
         for row in report[name]["calibration"]:
             lines.append(f"  {row['from']:.1f}-{row['to']:.1f} {row['documents']:8} {row['mean_score']:8.3f} {row['share_positive']:8.3f}")
     if report.get("note"):
@@ -78,12 +80,14 @@ def _calibration(values: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> l
     return rows
 
 
-def _by_source(said: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], sources: np.ndarray[Any, Any]) -> dict[str, dict[str, int]]:
+def _by_source(
+    said: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], sources: np.ndarray[Any, Any], name: str
+) -> dict[str, dict[str, int]]:
     found = {}
     for source in sorted(set(sources.tolist())):
         mine = sources == source
         found[source] = {
-            "math": int((truth & mine).sum()), "math_found": int((said & truth & mine).sum()), "other": int((~truth & mine).sum()),
+            name: int((truth & mine).sum()), f"{name}_found": int((said & truth & mine).sum()), "other": int((~truth & mine).sum()),
             "other_taken": int((said & ~truth & mine).sum()),
         }  # fmt: skip
     return found

@@ -27,12 +27,12 @@ _INLINE, _DISPLAY = 1000, 4000  # characters; a longer "formula" is two stray de
 
 _FENCE = re.compile(r" {0,3}(```|~~~)")
 _PROMPT = re.compile(r"[ \t]{0,20}(?:>>>|sage:|(?:In|Out) ?\[\d{0,5}\]:|[io]\d{1,5} ?[:=]|octave:\d|\$ )")
-_NAVIGATION = re.compile(
+NAVIGATION = re.compile(
     r"(?:\W|\d|\b(?:next|previous|prev|forward|backward|back|up|top|home|index|toc|contents|modules?|search|menu|navigation|website|main|skip|to|content"
     r"|log ?in|sign ?in|register|share|tweet|print|comments?|reply|subscribe|about|contact|help|privacy|cookies?|page|source)\b){1,400}",
     re.I,
 )
-_ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]\"'`]{1,2000}")
+ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]\"'`]{1,2000}")
 _ENVIRONMENT = r"\{(?:equation|align|gather|multline|eqnarray|displaymath|math|alignat|flalign)\*?\}"
 _DELIMITER = re.compile(rf"(?<!\\)\$\$?|\\[(\[]|\\begin{_ENVIRONMENT}")
 _CLOSES = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
@@ -62,14 +62,14 @@ _FILLER_RUN = 8  # words in a row: by themselves many are words of other languag
 def normalise(text: str) -> str:
     """The text as the classifier reads it: words between single spaces, on one line, at most `MAX_WORDS` of them."""
     text = _without_code(text[:MAX_CHARACTERS])
-    text = unicodedata.normalize("NFKC", _ADDRESS.sub(" ", "".join(_formulas_named(text))))
+    text = unicodedata.normalize("NFKC", ADDRESS.sub(" ", "".join(formulas_named(text))))
     found: list[str] = _WORD.findall(text)
     if "ipsum" in text:
         found = list(_without_filler(found))
     counts: Counter[str] = Counter()
     words: list[str] = []
     for token in found:
-        for word in _telling(token):
+        for word in telling(token):
             counts[word] += 1
             if counts[word] <= REPEATS:
                 words.append(word)
@@ -79,7 +79,7 @@ def normalise(text: str) -> str:
 
 
 @lru_cache(maxsize=100_000)
-def _telling(token: str) -> tuple[str, ...]:
+def telling(token: str) -> tuple[str, ...]:
     """What a token says of the subject: its words in lower case without function words; of symbols, the mathematical ones."""
     if token[0] == "\\":
         return (token.lower(),)
@@ -110,13 +110,13 @@ def _without_code(text: str) -> str:
         mark = _FENCE.match(line)
         if mark and fence in ("", mark.group(1)):
             fence = "" if fence else mark.group(1)
-        elif not fence and not _PROMPT.match(line) and not (len(line) < 200 and _NAVIGATION.fullmatch(line)):
+        elif not fence and not _PROMPT.match(line) and not (len(line) < 200 and NAVIGATION.fullmatch(line)):
             kept.append(line)
     return "\n".join(kept)
 
 
-def _formulas_named(text: str) -> Iterator[str]:
-    """The text in pieces, each formula replaced by its name; an opener without its closer is text."""
+def formulas_named(text: str, name: str = FORMULA) -> Iterator[str]:
+    """The text in pieces, each formula replaced by its name and commands, or by nothing for no name; an opener alone is text."""
     start = 0
     for opener in _DELIMITER.finditer(text):
         if opener.start() < start:
@@ -126,7 +126,7 @@ def _formulas_named(text: str) -> Iterator[str]:
         end = _dollar_closes(text, opener) if mark == "$" else text.find(closer, opener.end(), opener.end() + _DISPLAY)
         if end > opener.end():
             yield text[start : opener.start()]
-            yield f" {FORMULA} {' '.join(_commands(text[opener.end() : end]))} "
+            yield f" {name} {' '.join(_commands(text[opener.end() : end]))} " if name else " "
             start = end + len(closer)
     yield text[start:]
 

@@ -1,7 +1,7 @@
-"""The classifier that finds mathematics: fastText, trained from labelled documents, judged on sources it has not seen, and applied.
+"""The classifier that finds mathematics, or another target: fastText, trained from labelled documents, judged on unseen sources, applied.
 
-`train` takes examples (text, is it mathematics, where it is from), holds out whole sources and some documents of the others, trains, and
-returns the figures of both; `Classifier` scores texts. Both see a text only through `normalise`. Models are fastText `.bin` files, ours
+`train` takes examples (text, is it what is sought, where it is from), holds out whole sources and some documents of the others, trains, and
+returns the figures of both; `Classifier` scores texts. Both see a text only through `Target.words`. Models are fastText `.bin` files, ours
 readable by fastText and other people's by us.
 
 Decided here: documents that are too short or say the same as another once normalised are not learnt from; no source gives more than its
@@ -10,7 +10,7 @@ section 2.1: dim 256, learning rate 0.1, word 3-grams, min count 3, 3 epochs; it
 They are meant for a million documents and learn nothing from a few hundred, so small seeds get more passes (`Training.fitted`).
 
 Left out: what is a good seed (`mining_run.py`), and how many of the best to keep. A score is the model's probability; how far it is from
-the true share of mathematics, by score, is in the report (`calibration`).
+the true share, by score, is in the report (`calibration`).
 """
 
 import json
@@ -26,11 +26,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from data_pipeline.classifier.classifier_figures import figures
-from data_pipeline.classifier.classifier_words import normalise
 from data_pipeline.classifier.fasttext_file import Projected, read_projected
 from data_pipeline.classifier.hashed_ngrams import Features
+from data_pipeline.classifier.target import MATHEMATICS, Target
 from data_pipeline.classifier.training_examples import Example, Examples, balanced_rows, read_texts, refuse_too_few, split_examples
-from data_pipeline.classifier.training_process import LABELS
 from verifiers.child_environment import child_environment
 from verifiers.input_error import InputError
 
@@ -90,7 +89,7 @@ def training_for(preset: str, documents: int, seed: int) -> Training:
 
 def train(
     examples: Iterable[Example], model: Path, training: Training | Callable[[int], Training] | None = None, *,
-    held_out: Collection[str] | None = None,
+    held_out: Collection[str] | None = None, target: Target = MATHEMATICS,
 ) -> dict[str, Any]:  # fmt: skip
     """Writes the model to `model` (whole or not at all) and returns the report, which is plain JSON (`figures_table` prints it).
 
@@ -100,26 +99,26 @@ def train(
     """
     model.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-", dir=model.parent) as folder, (Path(folder) / "all").open("w+b") as file:
-        written = Examples.write(examples, file)
-        refuse_too_few(written)
+        written = Examples.write(examples, file, target)
+        refuse_too_few(written, target)
         training = training(len(written.positive)) if callable(training) else training or Training()
-        parts = split_examples(written, held_out, training.seed)
-        report: dict[str, Any] = {"training": asdict(training), **_counts_by_part(written, parts)}
-        report["fitted"] = _train_on(written, parts["train"], model, training, Path(folder), file)
-        classifier = Classifier.load(model)
+        parts = split_examples(written, held_out, training.seed, target)
+        report: dict[str, Any] = {"training": asdict(training), **_counts_by_part(written, parts, target.name)}
+        report["fitted"] = _train_on(written, parts["train"], model, training, Path(folder), file, target)
+        classifier = Classifier.load(model, target)
         for name in ("in_domain", "held_out_sources"):
             rows = parts[name]
             scores = [classifier.score_line(written.line(file, row)) for row in rows]
-            report[name] = figures(scores, *written.labels_and_sources(rows)) if rows else None
+            report[name] = figures(scores, *written.labels_and_sources(rows), target.name) if rows else None
         if training.refit and len(parts["train"]) < len(written.positive):
-            report["fitted"] = _train_on(written, range(len(written.positive)), model, training, Path(folder), file)
+            report["fitted"] = _train_on(written, range(len(written.positive)), model, training, Path(folder), file, target)
             report["note"] = "The model kept was then trained on all documents, the held-out ones too."
     return report
 
 
 def train_files(
     positives: Sequence[Path], negatives: Sequence[Path], model: Path, training: Training | Callable[[int], Training] | None = None, *,
-    held_out: Collection[str] | None = None,
+    held_out: Collection[str] | None = None, target: Target = MATHEMATICS,
 ) -> dict[str, Any]:  # fmt: skip
     """`train` on files: documents of the pipeline (`.jsonl`, `.jsonl.zst`, `.jsonl.gz`; source = host), or text, one document a line,
 
@@ -127,28 +126,28 @@ def train_files(
     """
     pairs = ((paths, positive) for paths, positive in ((positives, True), (negatives, False)))
     examples = (Example(text, positive, source) for paths, positive in pairs for path in paths for text, source in read_texts(path))
-    return train(examples, model, training, held_out=held_out)
+    return train(examples, model, training, held_out=held_out, target=target)
 
 
 class Classifier:
     """A model, ready to score. Load it before forking: workers share its memory, which is never written to."""
 
-    def __init__(self, model: Projected) -> None:
+    def __init__(self, model: Projected, target: Target = MATHEMATICS) -> None:
         header = model.header
         self._features = Features(model.vocabulary, word_ngrams=header.word_ngrams, bucket=header.bucket)
-        self._rows, self._mathematics = model.rows, model.labels.index(LABELS[1])
+        self._rows, self._sought, self._words = model.rows, model.labels.index(target.labels[1]), target.words
 
     @classmethod
-    def load(cls, path: Path) -> "Classifier":
+    def load(cls, path: Path, target: Target = MATHEMATICS) -> "Classifier":
         """InputError, one line, for a file that is missing, truncated, damaged or no such model."""
         model = read_projected(Path(path))
-        if LABELS[1] not in model.labels:
-            raise InputError(f"classifier {path}: its labels are {', '.join(model.labels[:8])}; say which of them mean mathematics")
-        return cls(model)
+        if target.labels[1] not in model.labels:
+            raise InputError(f"classifier {path}: its labels are {', '.join(model.labels[:8])}; say which of them mean {target.noun}")
+        return cls(model, target)
 
     def score(self, texts: Sequence[str]) -> list[float]:
-        """Probability of mathematics; 0 for a text without words."""
-        return [self.score_line(normalise(text)) for text in texts]
+        """Probability of what is sought; 0 for a text without words."""
+        return [self.score_line(self._words(text)) for text in texts]
 
     def score_line(self, line: str) -> float:
         """The same for a text that is normalised already."""
@@ -157,28 +156,30 @@ class Classifier:
             return 0.0
         logits = self._rows[ids].mean(axis=0, dtype=np.float64)
         odds = np.exp(logits - logits.max())
-        return float(odds[self._mathematics] / odds.sum())
+        return float(odds[self._sought] / odds.sum())
 
 
-def _counts_by_part(examples: Examples, parts: dict[str, list[int]]) -> dict[str, Any]:
+def _counts_by_part(examples: Examples, parts: dict[str, list[int]], name: str) -> dict[str, Any]:
     return {
         "documents": {
-            "math": sum(examples.positive), "other": len(examples.positive) - sum(examples.positive), "sources": len(set(examples.sources)),
+            name: sum(examples.positive), "other": len(examples.positive) - sum(examples.positive), "sources": len(set(examples.sources)),
             "skipped": dict(sorted(examples.skipped.items())), **{name: len(rows) for name, rows in parts.items()},
         },
         "held_out": sorted({examples.sources[row] for row in parts["held_out_sources"]})[:1000],
     }  # fmt: skip
 
 
-def _train_on(examples: Examples, rows: Sequence[int], model: Path, training: Training, folder: Path, file: BinaryIO) -> dict[str, Any]:
+def _train_on(
+    examples: Examples, rows: Sequence[int], model: Path, training: Training, folder: Path, file: BinaryIO, target: Target
+) -> dict[str, Any]:
     """Trains on those rows, balanced, and says by which settings."""
     chosen = balanced_rows(examples, rows, per_source=training.per_source, seed=training.seed)
     fitted = training.fitted(len(chosen))
     lines, job = folder / "lines", folder / "job.json"
     with lines.open("wb") as out:
         for row in chosen:
-            out.write(f"{LABELS[examples.positive[row]]} {examples.line(file, row)}\n".encode())
-    job.write_text(json.dumps({**asdict(fitted), "lines": str(lines), "model": str(model.absolute())}))
+            out.write(f"{target.labels[examples.positive[row]]} {examples.line(file, row)}\n".encode())
+    job.write_text(json.dumps({**asdict(fitted), "lines": str(lines), "model": str(model.absolute()), "labels": target.labels}))
     _run_trainer(job, model)
     return {"lines": len(chosen), "lr": fitted.lr, "epochs": fitted.epochs}
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from data_pipeline.classifier.classifier_words import normalise
+from data_pipeline.classifier.target import MATHEMATICS, Target
 from data_pipeline.documents.addresses import host
 from data_pipeline.documents.document_files import SUFFIXES, read_docs
 from verifiers.input_error import InputError
@@ -40,10 +40,10 @@ class Examples:
         self.skipped: Counter[str] = Counter()
 
     @classmethod
-    def write(cls, examples: Iterable[Example], file: BinaryIO) -> "Examples":
+    def write(cls, examples: Iterable[Example], file: BinaryIO, target: Target = MATHEMATICS) -> "Examples":
         found, names, seen = cls(), dict[str, str](), set[bytes]()
         for example in examples:
-            line = normalise(example.text)
+            line = target.words(example.text)
             if line.count(" ") + 1 < SHORTEST:
                 found.skipped["too short"] += 1
                 continue
@@ -66,29 +66,28 @@ class Examples:
         return file.read(self.offsets[row + 1] - self.offsets[row]).decode("utf-8")
 
 
-def refuse_too_few(examples: Examples) -> None:
+def refuse_too_few(examples: Examples, target: Target = MATHEMATICS) -> None:
     """Raises InputError for examples that nothing can be learnt from: none, of one class, or fewer than `FEWEST` of a class."""
-    math_pages = sum(examples.positive)
-    other = len(examples.positive) - math_pages
+    found = sum(examples.positive)
+    other = len(examples.positive) - found
     unusable = f" ({sum(examples.skipped.values())} more are too short or the same as another)" if examples.skipped else ""
     if not examples.positive:
-        raise InputError(f"classifier: the seed has no usable documents{unusable}; give it pages with mathematics and pages without")
-    if min(math_pages, other) < FEWEST:
+        raise InputError(f"classifier: the seed has no usable documents{unusable}; give it pages with {target.noun} and pages without")
+    if min(found, other) < FEWEST:
         raise InputError(
-            f"classifier: the seed has {math_pages} usable documents with mathematics and {other} without{unusable};"
-            f" it needs {FEWEST} of each"
+            f"classifier: the seed has {found} usable documents with {target.noun} and {other} without{unusable}; it needs {FEWEST} of each"
         )
 
 
-def split_examples(examples: Examples, held_out: Collection[str] | None, seed: int) -> dict[str, list[int]]:
+def split_examples(examples: Examples, held_out: Collection[str] | None, seed: int, target: Target = MATHEMATICS) -> dict[str, list[int]]:
     """Row numbers: held-out sources, a random part of the others, and what is trained on. The last keeps `FEWEST` of each class."""
     away = _choose_sources(examples, seed) if held_out is None else set(held_out)
     rest = [row for row, source in enumerate(examples.sources) if source not in away]
     by_class = Counter(examples.positive[row] for row in rest)
     if min(by_class[True], by_class[False]) < FEWEST:
         raise InputError(
-            f"classifier: without the held-out sources {by_class[True]} documents with mathematics and {by_class[False]} without are left;"
-            f" it needs {FEWEST} of each: hold out fewer"
+            f"classifier: without the held-out sources {by_class[True]} documents with {target.noun} and {by_class[False]} without are"
+            f" left; it needs {FEWEST} of each: hold out fewer"
         )
     generator, inside = random.Random(seed), set[int]()
     for kind in (True, False):

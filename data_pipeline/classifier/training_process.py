@@ -24,7 +24,6 @@ from data_pipeline.classifier.hashed_ngrams import END, Features, Ids
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
-LABELS = ("__label__other", "__label__math")
 _CACHED = 30_000_000  # features of all lines that are kept rather than hashed again each epoch (360 MB)
 
 
@@ -49,7 +48,7 @@ def _train(lines: Path, model: Path, job: dict[str, Any]) -> None:
         for raw in file:
             label, _, text = raw.decode("utf-8").partition(" ")
             offsets.append(offset)
-            labels.append(LABELS.index(label))
+            labels.append(job["labels"].index(label))
             counts.update(text.split())
             counts[END] += 1
             offset += len(raw)
@@ -71,7 +70,7 @@ def _train(lines: Path, model: Path, job: dict[str, Any]) -> None:
         dim=job["dim"], epochs=job["epochs"], min_count=job["min_count"], word_ngrams=job["word_ngrams"], bucket=job["bucket"],
         words=len(words), labels=2, tokens=sum(words.values()) + len(labels),
     )  # fmt: skip
-    write_model(model, header, words, {LABELS[k]: labels.count(k) for k in (0, 1)}, inputs, outputs)
+    write_model(model, header, words, {job["labels"][k]: labels.count(k) for k in (0, 1)}, inputs, outputs)
 
 
 def _uniform_weights(generator: np.random.Generator, rows: int, dim: int) -> Floats:

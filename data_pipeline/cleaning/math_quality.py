@@ -66,7 +66,7 @@ def quality_rule(doc: Doc) -> str | None:
 def judge(text: str) -> str | None:
     """Why a text is not kept; None where it is."""
     masked = mask(text) if "$" in text else Masked(text, 0, 0, text.count("\n|"))
-    if reason := _rubbish_kind(text, masked):
+    if reason := rubbish_kind(text, masked):
         return reason
     if not masked.formulas:
         return general(text)
@@ -102,7 +102,8 @@ def score_with(scorer: Callable[[Sequence[str]], Sequence[float]], *, name: str,
     return stage
 
 
-def _rubbish_kind(text: str, masked: Masked) -> str | None:
+def rubbish_kind(text: str, masked: Masked) -> str | None:
+    """Of the rubbish that every page can be, which; None for none."""
     prose = masked.prose
     if len(prose) < _SHORT and masked.formulas < 3 and _ERRORS.search(prose):
         return "error page"

@@ -19,7 +19,6 @@ import zstandard
 
 from data_pipeline.cleaning.benchmark_index import Benchmarks, Hit
 from data_pipeline.cleaning.decontamination import decontaminate, hit_rows, removal
-from data_pipeline.cleaning.math_quality import quality_rule
 from data_pipeline.cleaning.prose_language import keep_languages
 from data_pipeline.cleaning.repeated_lines import find_boilerplate, remove_boilerplate
 from data_pipeline.documents.corpus_shards import write_shards
@@ -30,6 +29,7 @@ from data_pipeline.loop.round_examples import Round
 from data_pipeline.loop.run_settings import Settings, to_mapping
 from data_pipeline.loop.step_records import Record, Watch, is_done, recorded, round_folder, step_file, watched
 from data_pipeline.problems.problem_mining import write_problems
+from data_pipeline.subjects.named_subject import subject_of
 from verifiers.atomic_files import atomic_path, write_json
 
 COLLECTION = "collected.jsonl.zst"
@@ -111,7 +111,7 @@ def _stages(collection: Path, settings: Settings, out: Path, watch: Watch) -> li
         ("boilerplate", remove_boilerplate(find_boilerplate([collection], out / "boilerplate.npy"))),
     ]
     if settings.quality:
-        stages.append(("quality", drop_if(quality_rule)))
+        stages.append(("quality", drop_if(subject_of(settings.subject).quality_rule)))
     if settings.benchmarks:
         stages.append(("decontaminate", _decontamination(settings, out / "contamination.jsonl", watch)))
     return stages

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from data_pipeline.subjects.named_subject import subject_of
 from verifiers.input_error import InputError, did_you_mean
 
 NEAR = 0.75
@@ -33,15 +34,16 @@ def _option(default: Any, step: str, text: str) -> Any:
 class Settings:
     """What a run does. Every field has a default but the seed, which only the user can know."""
 
+    subject: str = _option("math", "loop", "what is looked for: math, code (code documentation), or a Subject of yours as FILE.py:NAME")
     seed: tuple[str, ...] = _option(
-        (), "loop", "known-good mathematics: documents (.jsonl, .parquet), pages (.html, WARC), URL lists (.txt), a model (.bin)"
+        (), "loop", "known-good pages: documents (.jsonl, .parquet), pages (.html, WARC), URL lists (.txt), a model (.bin)"
     )
-    seed_domains: tuple[str, ...] = _option((), "loop", "hosts whose pages in the pool are known-good mathematics")
+    seed_domains: tuple[str, ...] = _option((), "loop", "hosts whose pages in the pool are known good")
     rounds: int = _option(4, "loop", "rounds of train, score, collect, look at domains, at most")
     stop_overlap: float = _option(0.98, "loop", "stop when this share of a round's collection was already in the round before")
     budget: int = _option(0, "loop", "tokens to collect in a round, best pages first; 0: by threshold")
     threshold: float = _option(0.0, "loop", "least score of a collected page; 0: by calibration on held-out seed pages")
-    domain_share: float = _option(0.10, "loop", "a domain is about mathematics when more than this share of its pages was collected")
+    domain_share: float = _option(0.10, "loop", "a domain is about the subject when more than this share of its pages was collected")
     domain_pages: int = _option(3, "loop", "and it has at least this many pages in the pool")
     pattern_share: float = _option(0.5, "loop", "a URL pattern inside such a domain is accepted when this share of its pages was collected")
     pattern_pages: int = _option(3, "loop", "and it has at least this many pages")
@@ -76,7 +78,11 @@ class Settings:
     workers: int = _option(0, "machine", "processes; 0: one a core")
 
     def __post_init__(self) -> None:
-        """Raises SettingError for the first value that no run can mean, and for one that the others make idle."""
+        """Raises SettingError for the first value that no run can mean, and for one that the others make idle.
+
+        InputError for a subject that is not there; a user's file runs here.
+        """
+        subject_of(self.subject)
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices:

@@ -33,6 +33,8 @@ _MARKUP = re.compile(r"\s+|\\(?:left|right|displaystyle|textstyle|quad|qquad)(?!
 _MATHEMATICS = re.compile(FORMULA_SPAN.pattern + r"|\d+(?:\.\d+)?", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _SAME_WORDS = 0.7
+Found = Problem | str
+"""A problem, or why a candidate is none."""
 Hits = Callable[[str], Sequence[object]]  # `Benchmarks.hits`: where a text shares words with a benchmark
 _BUCKET = 50  # prompts with the same mathematics that are compared with each other
 
@@ -58,9 +60,16 @@ def to_problem(doc: Doc, candidate: Candidate) -> Problem:
     return make_problem(candidate.prompt, candidate.answer, meta=meta)
 
 
+def mathematical_problems(doc: Doc) -> Iterator[Found]:
+    """The problems of a document that `math_answer` can check, and why its other candidates are none."""
+    for candidate in problems_of(doc):
+        yield candidate.dropped or to_problem(doc, candidate)
+
+
 def write_problems(
-    docs: Iterable[Doc], out: Path, benchmark_hits: Hits | None = None, *, difficulty: Difficulty | None = None
-) -> Counter[str]:
+    docs: Iterable[Doc], out: Path, benchmark_hits: Hits | None = None, *, difficulty: Difficulty | None = None,
+    find: Callable[[Doc], Iterable[Found]] = mathematical_problems,
+) -> Counter[str]:  # fmt: skip
     """Mine the kept documents and write `out`; the counts say how many candidates were "found", "kept", and dropped by reason.
 
     The file, compressed as its name says (.zst, .gz), is there complete or not at all. Without a problem it is empty, and not an error.
@@ -70,12 +79,9 @@ def write_problems(
     for doc in docs:
         if doc.dropped:
             continue
-        for candidate in problems_of(doc):
+        for found in find(doc):
             counts["found"] += 1
-            problem = None if candidate.dropped else to_problem(doc, candidate)
-            reason = candidate.dropped or (_refused(problem, benchmark_hits, difficulty) if problem else None)
-            if reason is None and problem is not None:
-                reason = kept.add(problem)
+            reason = found if isinstance(found, str) else _refused(found, benchmark_hits, difficulty) or kept.add(found)
             if reason:
                 counts[f"problems: {reason}"] += 1
     problems = list(kept.problems())

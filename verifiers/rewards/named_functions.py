@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from verifiers.child_environment import PACKAGE_ROOT
-from verifiers.input_error import InputError, nearest
+from verifiers.input_error import InputError, did_you_mean, nearest
 
 
 def find_function(spec: str) -> Callable[..., Any]:
@@ -28,12 +28,7 @@ def find_function(spec: str) -> Callable[..., Any]:
         return own_verifier(spec)
     if not place or not name:
         raise InputError(f"reward {spec!r}: write FILE.py:FUNCTION or package.module:FUNCTION")
-    if place.endswith(".py"):
-        module = import_file(Path(place))
-    else:
-        _make_importable(Path.cwd())
-        package, _, stem = place.partition(".")  # written so before our verifiers had rooms
-        module = _import_module(own_modules().get(stem, place) if package == "verifiers" else place)
+    module = _module_at(place)
     function = getattr(module, name, None)
     if function is None:
         raise InputError(f"{place} has no function {name!r}; {_offer_functions(module, name)}")
@@ -41,6 +36,27 @@ def find_function(spec: str) -> Callable[..., Any]:
         kind = "a class: name an instance of it" if inspect.isclass(function) else f"not a function but {function!r:.60}"
         raise InputError(f"{spec} is {kind}; a reward is called as (problem, response)")
     return function  # type: ignore[no-any-return]  # callable() was just asked
+
+
+def find_object(spec: str, form: str) -> Any:
+    """Whatever is called so in a file or a module, not only a function. `form` is the sentence that says how it is written."""
+    place, _, name = spec.rpartition(":")
+    if not place or not name:
+        raise InputError(f"{spec!r}: {form}, or package.module:NAME")
+    module = _module_at(place, form)
+    if not hasattr(module, name):
+        named = [key for key in vars(module) if not key.startswith("_")]
+        raise InputError(f"{place} has no {name!r}{did_you_mean(name, named) or f'; {form}'}")
+    return getattr(module, name)
+
+
+def _module_at(place: str, form: str = "a reward is FILE.py:FUNCTION") -> ModuleType:
+    """The module in a file, or an importable one."""
+    if place.endswith(".py"):
+        return import_file(Path(place), form)
+    _make_importable(Path.cwd())
+    package, _, stem = place.partition(".")  # written so before our verifiers had rooms
+    return _import_module(own_modules().get(stem, place) if package == "verifiers" else place)
 
 
 def own_verifier(name: str) -> Callable[..., Any]:

@@ -17,8 +17,9 @@ import pytest
 from data_pipeline.classifier.classifier_figures import figures, figures_table
 from data_pipeline.classifier.classifier_words import normalise
 from data_pipeline.classifier.math_classifier import PRESETS, Classifier, Training, train, train_files
+from data_pipeline.classifier.target import MATHEMATICS
 from data_pipeline.classifier.training_examples import Example, Examples, balanced_rows
-from data_pipeline.classifier.training_process import LABELS, _descend
+from data_pipeline.classifier.training_process import _descend
 from tests.clock import stopwatch
 from verifiers.input_error import InputError
 
@@ -135,7 +136,7 @@ def one_line(text: str) -> str:
 def trained_by_fasttext(folder: Path, name: str, then: str = "pass") -> Path:
     """In a fresh process: of n weights fastText leaves n modulo 10 as the memory was, and in this one that may be no number."""
     lines = folder / "lines"
-    lines.write_text("".join(f"{LABELS[example.positive]} {normalise(example.text)}\n" for example in corpus()))
+    lines.write_text("".join(f"{MATHEMATICS.labels[example.positive]} {normalise(example.text)}\n" for example in corpus()))
     settings = "dim=5, lr=0.5, epoch=30, bucket=1000, wordNgrams=2, thread=10, minn=0, maxn=0, verbose=0"
     code = f"import fasttext, sys; m = fasttext.train_supervised(sys.argv[1], {settings}); {then}; m.save_model(sys.argv[2])"
     subprocess.run([sys.executable, "-c", code, str(lines), str(folder / name)], check=True, capture_output=True)
@@ -146,7 +147,7 @@ def test_fasttext_reads_our_model_and_scores_as_we_do(trained: tuple[Path, dict[
     theirs, ours = fasttext.load_model(str(trained[0])), Classifier.load(trained[0])
     for text in [*(example.text for example in corpus(7)[::5]), "kitchen", "unknown words here", "theorem größe 数学 \U0001d465 Straße"]:
         labels, scores = theirs.predict(one_line(text), k=2)
-        expected = dict(zip(labels, scores, strict=True))[LABELS[1]]
+        expected = dict(zip(labels, scores, strict=True))[MATHEMATICS.labels[1]]
         assert ours.score_line(one_line(text)) == pytest.approx(expected, abs=1e-4)  # fastText adds 1e-5 to a probability
 
 
@@ -156,7 +157,7 @@ def test_we_score_fasttexts_model_as_it_does(tmp_path: Path):
     assert np.abs(theirs.get_input_matrix()).min(axis=1).max() > 0, "rows that nobody initialised"
     for example in corpus(9)[::5]:
         labels, scores = theirs.predict(normalise(example.text), k=2)
-        assert ours.score([example.text])[0] == pytest.approx(dict(zip(labels, scores, strict=True))[LABELS[1]], abs=1e-4)
+        assert ours.score([example.text])[0] == pytest.approx(dict(zip(labels, scores, strict=True))[MATHEMATICS.labels[1]], abs=1e-4)
 
 
 def test_an_update_is_fasttexts():
