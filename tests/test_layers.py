@@ -113,7 +113,7 @@ ROOMS = {
     ),
     "data_pipeline.tasks": Room(
         "one file, one task: many files on the processes of one machine, or of several",
-        "file_work",
+        "file_work run_all running_task",
         ".documents",
     ),
     "data_pipeline.archives": Room(
@@ -139,7 +139,7 @@ ROOMS = {
     "data_pipeline.extraction": Room(
         "pages and archives to documents: charsets, the prefilter, extraction",
         "charset_decoding extract_archives extraction_options page_prefilter",
-        ".archives .documents .extraction.layout .formulas",
+        ".archives .documents .extraction.layout .formulas .tasks",
     ),
     "data_pipeline.classifier": Room(
         "is it mathematics, or what else is sought? fastText, trained and read",

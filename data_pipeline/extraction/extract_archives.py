@@ -2,41 +2,39 @@
 
 Every archive gives `KEY.jsonl.zst` (all its pages in their order, kept or dropped) and then `KEY.json` (counts), whose presence means
 that it is finished: a rerun passes it by. A run that was killed goes on inside the archives it was at, from the page it was at. The
-output does not depend on how many workers there were or on when they were killed, with one exception: a page close to its deadline may
-pass it on a slow day.
+output does not depend on how many workers there were, where they ran or when they were killed, with one exception: a page close to its
+deadline may pass it on a slow day.
 
-This module starts the pool (`archive_watcher.py`), which forks the workers (`archive_worker.py`), and tells how far they are. The
-task is a plain function of a module, by name, since it runs in other processes. One archive is worked on by one process: many archives
-use many cores, one does not.
+An archive is one file of the task `archive_watcher.extract_archive`, which `data_pipeline/tasks` runs here or on other machines. What makes
+a document of a page is a plain function of a module, by name, since it runs in other processes. One archive is worked on by one process:
+many archives use many cores, one does not.
 """
 
-import fcntl
 import hashlib
 import json
-import os
 import re
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from data_pipeline.archives.archive_pages import starts_by_count
 from data_pipeline.archives.record_pages import LARGEST
 from data_pipeline.documents.document import Doc, Page
+from data_pipeline.documents.places import names, remove
 from data_pipeline.documents.stored_bytes import is_remote, local_path
-from data_pipeline.extraction.archive_watcher import order_line
-from data_pipeline.extraction.archive_worker import Job
+from data_pipeline.extraction.archive_watcher import NO_ARCHIVE
+from data_pipeline.extraction.archive_worker import DOCUMENTS
 from data_pipeline.extraction.extraction_options import ExtractionOptions
-from verifiers.atomic_files import remove_leftovers
-from verifiers.child_environment import child_environment
+from data_pipeline.tasks.file_work import FileWork, counts_of
+from data_pipeline.tasks.run_all import Progress as Ran
+from data_pipeline.tasks.run_all import run_all
+from data_pipeline.tasks.running_task import Limits
 from verifiers.input_error import InputError
 
+_TASK = "data_pipeline.extraction.archive_watcher:extract_archive"
 _EXTRACT = "data_pipeline.extraction.page_to_document:extract"
 _FORMAT = 3
 """Part of the configuration: raise it when the same archive gives other documents."""
-_PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,37 +53,38 @@ class Progress:
     """The archive that has just been finished; "" in between."""
     failed: Mapping[str, str] | None = None
     """Archives that could not be read, and why."""
+    aside: Mapping[str, str] = field(default_factory=dict)
+    """Of these, the ones that are not tried again unless asked: the process that worked on them broke again and again."""
     share: float = 0.0
     """Of the bytes of this run's local archives, how much is read; 0.0 where that is not known."""
 
 
 def extract_archives(
     sources: Sequence[str],
-    out: Path,
+    out: Path | str,
     options: ExtractionOptions,
     *,
     workers: int = 0,
     task: Callable[[Page], Doc] | None = None,
+    on: str = "",
+    limits: Limits = Limits(),  # noqa: B008
 ) -> Iterator[Progress]:
     """Extract every source that is not finished in `out`; yields about twice a second, after each archive, and at the end.
 
-    workers: 0 for one a core. task: what makes a document of a page, `data_pipeline.extraction.page_to_document.extract` if not given.
+    out: a folder or a place (`s3://...`). workers: 0 for one a core. task: what makes a document of a page,
+    `data_pipeline.extraction.page_to_document.extract` if not given. on, limits: as `run_all` has them.
     An archive that is no archive is finished with the outcome "read: no archive". Raises InputError at the end where none could be
     read, or one may be readable later (a server that does not answer); the others are finished then.
     """
     name = _name_of(task)
     config = config_hash(options, name)
-    out.mkdir(parents=True, exist_ok=True)
-    with _locked(out) as lock:
-        remove_leftovers(out)
-        jobs = [_job(source, out, options, config) for source in dict.fromkeys(sources)]
-        done = [finished_counts(job) for job in jobs]
-        open_jobs = [job for job, counts in zip(jobs, done, strict=True) if counts is None]
-        base = _Base([counts for counts in done if counts is not None], len(jobs))
-        if not open_jobs:
-            yield base.progress({})
-            return
-        yield from _run(open_jobs, workers or len(os.sched_getaffinity(0)), name, lock, base)
+    by_key = {archive_key(source): source for source in sources}  # a.warc and ./a.warc are one
+    works = [_work(source, str(out), options, config, name) for source in by_key.values()]
+    _forget_markers_without_documents(works, str(out))
+    run = _Run(works)
+    for ran in run_all(_TASK, works, on=on, workers=workers, limits=limits):
+        yield run.progress(ran)
+    run.complain()
 
 
 def config_hash(options: ExtractionOptions, task: str = _EXTRACT) -> str:
@@ -112,84 +111,63 @@ def archive_key(source: str) -> str:
     return f"{name or 'archive'}-{hashlib.blake2b(place.encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()}"
 
 
-def finished_counts(job: Job) -> Mapping[str, int | Mapping[str, int]] | None:
-    """What the marker of a finished archive says; None where there is none, or one of another configuration."""
-    try:
-        counts = json.loads(job.file(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if counts.get("config") != job.config or not (job.file(".jsonl.zst").exists() or "read: no archive" in counts["outcomes"]):
-        return None
-    return dict(counts)
+def _forget_markers_without_documents(works: Sequence[FileWork], out: str) -> None:
+    """Somebody may have removed documents to have them made again."""
+    there = set(names(out))
+    for work in works:
+        if f"{work.key}.json" in there and work.key + DOCUMENTS not in there:
+            counts = counts_of(work)
+            if counts is None or NO_ARCHIVE not in counts["outcomes"]:
+                remove(work.place(".json"))
 
 
-class _Base:
-    """What was finished before, the clock, and what failed."""
+class _Run:
+    """The archives of a run, and what became of them."""
 
-    def __init__(self, done: list[Mapping[str, int | Mapping[str, int]]], archives: int) -> None:
-        self.done, self.archives, self.began = len(done), archives, time.monotonic()
-        self.failed: dict[str, str] = {}
-        self.hopeless = 0
+    def __init__(self, works: Sequence[FileWork]) -> None:
+        self._sources = {work.key: work.source for work in works}
+        self._sizes = {work.key: _stored(work.source) for work in works}
+        self._through = 0
+        """Stored bytes of the archives that are finished."""
+        self._failed: dict[str, str] = {}
+        self._hopeless: set[str] = set()
 
-    def progress(self, event: Mapping[str, object]) -> Progress:
-        pages, size, outcomes = event.get("pages", 0), event.get("bytes", 0), event.get("outcomes", {})
-        assert isinstance(pages, int)
-        assert isinstance(size, int)
-        assert isinstance(outcomes, dict)
-        seconds = time.monotonic() - self.began
-        share = event.get("share", 0.0)
-        assert isinstance(share, float)
-        return Progress(pages, size, outcomes, self.done, self.archives, seconds, str(event.get("source", "")), dict(self.failed), share)
+    def progress(self, ran: Ran) -> Progress:
+        if ran.work is not None:
+            self._through += self._sizes[ran.work.key]
+            if ran.ended is not None and NO_ARCHIVE in ran.ended["outcomes"]:
+                self._failed[ran.work.source] = str(ran.ended["errors"][0])
+                self._hopeless.add(ran.work.source)
+        aside = {self._sources[key]: reason for key, reason in ran.aside.items()}
+        self._failed |= {self._sources[key]: reason for key, reason in ran.failed.items()} | aside
+        self._hopeless |= aside.keys()
+        counts = ran.counts
+        share = (self._through + counts.get("at", 0)) / max(1, sum(self._sizes.values()))
+        archive = ran.work.source if ran.work is not None else ""
+        return Progress(
+            counts.get("pages", 0), counts.get("bytes", 0), counts.get("outcomes", {}), ran.finished, ran.files, ran.seconds, archive,
+            dict(self._failed), aside, min(1.0, share),
+        )  # fmt: skip
 
-
-def _run(jobs: list[Job], workers: int, task: str, lock: int, base: _Base) -> Iterator[Progress]:
-    environment = child_environment((entry or os.getcwd() for entry in sys.path), OMP_NUM_THREADS="1")
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "data_pipeline.extraction.archive_watcher"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment,
-        pass_fds=(lock,),  # held as long as any of its processes lives
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    finished = False
-    try:
-        process.stdin.write(order_line(jobs, workers, task))
-        process.stdin.flush()
-        for line in process.stdout:
-            event = json.loads(line)
-            if "fatal" in event:
-                raise InputError(event["fatal"])
-            finished = finished or "finished" in event
-            if event.get("failure"):
-                base.failed[event["source"]] = event["failure"]
-                base.hopeless += event["hopeless"]
-            base.done += "source" in event and (not event["failure"] or event["hopeless"])
-            yield base.progress(event)
-    finally:
-        with suppress(BrokenPipeError):
-            process.stdin.close()
-        process.stdout.close()
-        process.wait()
-    if not finished:
-        raise RuntimeError(f"the extraction's pool of workers ended with exit code {process.returncode}; run again to go on")
-    _complain(base)
+    def complain(self) -> None:
+        later = len(self._failed) - len(self._hopeless)
+        archives = len(self._sources)
+        if not self._failed or (not later and len(self._failed) < archives):
+            return
+        first = next(iter(self._failed.values()))
+        if len(self._failed) == 1 == archives:
+            raise InputError(first)
+        raise InputError(f"{len(self._failed)} of {archives} archives could not be finished; the others are, run again to go on; {first}")
 
 
-def _complain(base: _Base) -> None:
-    later = len(base.failed) - base.hopeless
-    if not base.failed or (not later and len(base.failed) < base.archives):
-        return
-    first = next(iter(base.failed.values()))
-    if len(base.failed) == 1 == base.archives:
-        raise InputError(first)
-    raise InputError(f"{len(base.failed)} of {base.archives} archives could not be finished; the others are, run again to go on; {first}")
+def _stored(source: str) -> int:
+    """Bytes of a local archive; 0 for what has no offsets, and where nobody knows."""
+    path = local_path(source)
+    return path.stat().st_size if not is_remote(source) and not starts_by_count(source) and path.is_file() else 0
 
 
-def _job(source: str, out: Path, options: ExtractionOptions, config: str) -> Job:
-    return Job(archive_key(source), source, str(out), config, options)
+def _work(source: str, out: str, options: ExtractionOptions, config: str, task: str) -> FileWork:
+    return FileWork(archive_key(source), source, out, config, {"task": task, "extraction": asdict(options)})
 
 
 def _name_of(task: Callable[[Page], Doc] | None) -> str:
@@ -199,22 +177,3 @@ def _name_of(task: Callable[[Page], Doc] | None) -> str:
     if "<" in name or module == "__main__":
         raise ValueError(f"task must be a function of an importable module, not {task!r}: it runs in other processes")
     return f"{module}:{name}"
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[int]:
-    """One run at a time in a folder; one that was just killed has a moment to go."""
-    descriptor = os.open(out / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise InputError(f"{out}: another run is writing there; wait for it or choose another folder") from None
-                time.sleep(0.1)
-        yield descriptor
-    finally:
-        os.close(descriptor)

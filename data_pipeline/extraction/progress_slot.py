@@ -1,7 +1,7 @@
-"""Where a worker is in its archive, in a small file that it shares with the pool: enough to go on from after any kill.
+"""Where a worker is in its archive, in a small file that it shares with the watcher: enough to go on from after any kill.
 
-A snapshot says where the page begins, how long the part file is, what was counted. The clock beside it tells the pool that a page is being
-worked on, and since when.
+A snapshot says where the page begins, how long the part file is, what was counted. The clock beside it tells the watcher that a page is
+being worked on, and since when.
 """
 
 import json
@@ -34,14 +34,18 @@ class Snapshot:
     errors: list[str] = field(default_factory=list)
     begun: bool = False
     """Whether `start` is a page that was counted in `records` already."""
+    through: bool = False
+    """Whether there is no page left."""
     failure: str = ""
     """Why the archive cannot be read."""
     hopeless: bool = False
     """Whether it never will be."""
+    disk: int = 0
+    """The error number where it is the disk that fails, whose words are the failure."""
 
 
 class Slot:
-    """A snapshot and a clock in a shared file, written by the worker and read by the pool."""
+    """A snapshot and a clock in a shared file, written by the worker and read by the watcher."""
 
     def __init__(self, path: Path) -> None:
         with path.open("ab") as file:

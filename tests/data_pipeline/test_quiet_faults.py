@@ -21,11 +21,12 @@ from data_pipeline.classifier.training_examples import FEWEST, Example, Examples
 from data_pipeline.commands import mine_command
 from data_pipeline.documents.document import Doc, Origin, to_line
 from data_pipeline.extraction import archive_watcher
-from data_pipeline.extraction.archive_worker import Job, Slot, Snapshot
+from data_pipeline.extraction.archive_worker import Job, Snapshot
 from data_pipeline.extraction.extraction_options import ExtractionOptions
 from data_pipeline.loop.mining_run import _steps_begun
 from data_pipeline.loop.step_records import told_once
 from data_pipeline.problems.problem_mining import write_problems
+from data_pipeline.tasks.file_work import FileWork
 from verifiers.atomic_files import json_text, write_json
 from verifiers.input_error import InputError
 from verifiers.rewards.problem_file import read_problems
@@ -139,27 +140,28 @@ def test_a_page_that_ended_as_it_was_stopped_does_not_cost_the_next(tmp_path: Pa
     started: list[str | None] = []
     later = time.monotonic() + 100
     for moves in (True, False):
-        job = Job(f"key{moves}", "x.warc", str(tmp_path), "", ExtractionOptions(page_seconds=1.0, page_megabytes=512))
-        pid = os.fork()
-        if pid == 0:
+        file = FileWork(f"key{moves}", "x.warc", str(tmp_path), "", {})
+        options = ExtractionOptions(page_seconds=1.0, page_megabytes=512)
+        job = Job(file, options, tmp_path / "part", tmp_path / f"slot{moves}")
+        watcher = archive_watcher.Watcher(job, lambda page: document(OTHER, 0, "x"), lambda counts: None)
+        watcher._pid = os.fork()
+        if watcher._pid == 0:
             time.sleep(60)
             os._exit(0)
-        worker = archive_watcher._Worker(pid, job, Slot(job.slot))
-        worker.slot.begin(Snapshot())
+        watcher.slot.begin(Snapshot())
         monkeypatch.setattr(archive_watcher.time, "monotonic", lambda: later)
-        pool = archive_watcher.Pool([], 1, lambda page: document(OTHER, 0, "x"))
-        end = pool._end
+        end = watcher._end
 
-        def kill(worker: Any, end: Any = end, moves: bool = moves) -> None:
+        def kill(watcher: Any = watcher, end: Any = end, moves: bool = moves) -> None:
             if moves:
-                worker.slot.end()
-                worker.slot.begin(Snapshot(number=1))
-            end(worker)
+                watcher.slot.end()
+                watcher.slot.begin(Snapshot(number=1))
+            end()
 
-        monkeypatch.setattr(pool, "_end", kill)
-        monkeypatch.setattr(pool, "_start", lambda worker, verdict: started.append(verdict))
-        pool._look_after(worker)
-        worker.slot.close()
+        monkeypatch.setattr(watcher, "_end", kill)
+        monkeypatch.setattr(watcher, "_start", started.append)
+        watcher._look()
+        watcher.slot.close()
         monkeypatch.undo()
     assert started == [None, "extract: too slow"]
 

@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from data_pipeline.documents.document import Doc, Page
-from data_pipeline.extraction.extract_archives import Progress, archive_key, extract_archives
+from data_pipeline.extraction.extract_archives import Progress, archive_key, config_hash, extract_archives
 from data_pipeline.extraction.extraction_options import ExtractionOptions
+from data_pipeline.tasks.file_work import FileWork
+from data_pipeline.tasks.run_all import run_all
 from tests.data_pipeline.page_tasks import echo
 from verifiers.child_environment import PACKAGE_ROOT
 from verifiers.input_error import InputError
@@ -132,10 +135,7 @@ def test_kill_9_in_the_middle_and_a_rerun_give_every_document_once(tmp_path: Pat
     assert len(workers) >= 2
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    deadline = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    assert all_end(workers)
     parts = {part.name: part.read_bytes() for part in out.glob(".part-*.jsonl")}
     assert parts
     extract(sources, out, how=ExtractionOptions(page_seconds=1))
@@ -178,26 +178,43 @@ def test_a_run_goes_on_inside_the_archive_where_another_was_killed(tmp_path: Pat
     assert found[2]["dropped"] == "extract: too slow"
 
 
+def all_end(processes: Iterable[int]) -> bool:
+    """Soon: what is killed is gone a moment later."""
+    deadline = time.monotonic() + 5
+    while (left := [pid for pid in processes if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not left
+
+
+def watchers() -> list[int]:
+    found = [pid for pid in descendants(os.getpid()) if b"task_process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in found if children(pid)]
+
+
 def test_leaving_the_iteration_ends_all_processes(tmp_path: Path) -> None:
     source = archive(tmp_path / "x.warc.gz", ["sleep 0.2"] * 100)
     progress = extract_archives([source], tmp_path / "out", ExtractionOptions(), workers=1, task=echo)
     next(progress)
+    next(progress)
+    [watcher] = watchers()
+    workers = children(watcher)
     progress.close()  # type: ignore[attr-defined]
-    time.sleep(0.2)
-    assert not [pid for pid in descendants(os.getpid()) if b"archive_watcher" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert all_end((watcher, *workers))
 
 
-def test_kill_9_of_the_pool_alone_ends_its_workers_and_is_said(tmp_path: Path) -> None:
-    source = archive(tmp_path / "x.warc.gz", ["sleep 0.2"] * 100)
+def test_kill_9_of_a_watcher_ends_its_worker_and_costs_nothing(tmp_path: Path) -> None:
+    source = archive(tmp_path / "x.warc.gz", ["sleep 0.05"] * 40)
     progress = extract_archives([source], tmp_path / "out", ExtractionOptions(), workers=1, task=echo)
     next(progress)
-    [pool] = [pid for pid in descendants(os.getpid()) if b"archive_watcher" in Path(f"/proc/{pid}/cmdline").read_bytes() and children(pid)]
-    workers = children(pool)
-    os.kill(pool, signal.SIGKILL)
-    with pytest.raises(RuntimeError, match="run again to go on"):
-        list(progress)
-    time.sleep(0.2)
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists() and b"extraction" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    next(progress)
+    [watcher] = watchers()
+    workers = children(watcher)
+    os.kill(watcher, signal.SIGKILL)
+    last = list(progress)[-1]
+    assert all_end(workers)
+    assert (last.pages, last.outcomes, last.failed) == (40, {"kept": 40}, {})
+    assert [row["url"] for row in rows(tmp_path / "out", source)] == [f"http://a.example/x.warc/{number}" for number in range(40)]
+    assert marker(tmp_path / "out", source)["records"] == {"pages": 40}
 
 
 def children(pid: int) -> list[int]:
@@ -217,14 +234,31 @@ def test_no_archive_is_an_outcome_among_others_and_an_error_alone(tmp_path: Path
         extract([good, str(tmp_path / "gone.warc")], tmp_path / "gone")
 
 
-def test_two_runs_in_one_folder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = archive(tmp_path / "x.warc.gz", ["sleep 0.2"] * 20)
+def test_two_runs_at_one_archive_are_refused_and_two_in_one_folder_are_not(tmp_path: Path) -> None:
+    source, other = archive(tmp_path / "x.warc.gz", ["sleep 0.2"] * 100), archive(tmp_path / "y.warc.gz", ["one"])
     first = extract_archives([source], tmp_path / "out", ExtractionOptions(), workers=1, task=echo)
     next(first)
-    monkeypatch.setattr("data_pipeline.extraction.extract_archives._PATIENCE", 0.1)
+    next(first)
+    assert extract([other], tmp_path / "out")[-1].finished == 1
     with pytest.raises(InputError, match="another run is writing there"):
         extract([source], tmp_path / "out")
     first.close()  # type: ignore[attr-defined]
+
+
+def test_a_second_attempt_beside_the_first_keeps_to_itself_and_gives_the_same_bytes(tmp_path: Path) -> None:
+    source = archive(tmp_path / "x.warc.gz", ["sleep 0.1"] * 20)
+    out = tmp_path / "out"
+    first = extract_archives([source], out, ExtractionOptions(), workers=1, task=echo)
+    next(first)
+    next(first)
+    options = {"task": "tests.data_pipeline.page_tasks:echo", "extraction": asdict(ExtractionOptions()), "beside": True}
+    work = FileWork(archive_key(source), source, str(out), config_hash(ExtractionOptions(), options["task"]), options)
+    *_, last = run_all("data_pipeline.extraction.archive_watcher:extract_archive", [work], workers=1)
+    ours = {file.name: file.read_bytes() for file in out.glob("x*")}
+    *_, last_of_first = first
+    assert (last.finished, last_of_first.finished, last.counts["pages"], last_of_first.pages) == (1, 1, 20, 20)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == ours  # and no part or lock is left
+    assert len(ours) == 2
 
 
 def test_a_page_too_large_to_read_is_an_outcome(tmp_path: Path) -> None:
