@@ -351,7 +351,7 @@ HEAVY_AT_TOP = {
         "rl/learning/learner.py",
         "rl/learning/model_loading.py",
     ),
-    "ray": ("rl/workers/ray_workers.py", "rollout/engines/ray_engines.py"),
+    "ray": ("data_pipeline/tasks/ray_tasks.py", "rl/workers/ray_workers.py", "rollout/engines/ray_engines.py"),
 }
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_MODULES = 500, 80, 15
 _HOSTS = (".com", ".org")

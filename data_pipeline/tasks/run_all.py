@@ -88,7 +88,14 @@ def run_all(task: str, works: Sequence[FileWork], *, on: str = "", workers: int 
 def _body(task: str, on: str, workers: int, limits: Limits) -> Body:
     if not on:
         return LocalProcesses(task, workers, limits)
-    raise InputError(f"--on {on}: there is nothing of that name to run on; leave it out for this machine")
+    kind, _, address = on.partition("://")
+    if kind != "ray":
+        raise InputError(f"--on {on}: should be ray, ray://HOST:PORT or slurm; leave it out for this machine")
+    try:
+        from data_pipeline.tasks.ray_tasks import RayTasks
+    except ImportError as error:
+        raise InputError(f"--on {on}: needs Ray, on every node: pip install 'reckon-rl[ray]' ({error})") from error
+    return RayTasks(task, address, limits)
 
 
 class _Schedule:
@@ -133,6 +140,7 @@ class _Schedule:
             return None
         if event.kind == "told":
             file.told = event.values
+            file.attempts[event.attempt] = file.attempts[event.attempt] or time.monotonic()
             return None
         if event.kind == "fatal":
             raise InputError(str(event.values["reason"]))

@@ -1,7 +1,7 @@
 """The other end of a `task_process.py`: gives it files, hears how they go, and kills it where a file takes too much memory or says nothing.
 
-Whoever holds it asks `heard` again and again; nothing here waits. Memory is what the process and its children have of their own, the pages
-that they share counted once (Linux; elsewhere it is not limited).
+Whoever holds it asks `heard` again and again; nothing here waits. Memory is what the process and its children hold beside mapped files,
+what they share counted once (Linux; elsewhere it is not limited).
 """
 
 import json
@@ -31,8 +31,8 @@ class Limits:
     """And one whose process or machine was lost so often under it."""
     back_off: float = 1.0
     """Seconds before the second try; twice as many before each further one."""
-    megabytes: int = 8000
-    """Memory of the processes that work on one file; 0: not limited."""
+    megabytes: int = 2500
+    """Memory of the processes that work on one file, what is mapped from files not counted; 0: not limited."""
     stall_seconds: float = 900.0
     """A file of which nothing was told for so long is stopped."""
     set_aside_too: bool = False
@@ -53,11 +53,12 @@ class Heard(NamedTuple):
 class RunningTask:
     """A process that works on one file at a time."""
 
-    def __init__(self, task: str, limits: Limits) -> None:
+    def __init__(self, task: str, limits: Limits, *, folder: str | None = None) -> None:
+        """`folder`: where it runs, if not here."""
         self._limits = limits
         environment = child_environment((entry or os.getcwd() for entry in sys.path), OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
         module = "data_pipeline.tasks.task_process"
-        self._child = ChildProcess(lambda lifeline: [sys.executable, "-P", "-m", module, str(lifeline), task], env=environment)
+        self._child = ChildProcess(lambda lifeline: [sys.executable, "-P", "-m", module, str(lifeline), task], env=environment, cwd=folder)
         self._outgoing = self._arrived = b""
         self._looked = self._moved = time.monotonic()
         self.busy = False
@@ -144,21 +145,25 @@ class RunningTask:
             yield Heard("lost" if outside else "broken", {"reason": f"the process that worked on it ended by {how_it_ended(code)}"})
 
     def _over_a_limit(self, now: float) -> str:
-        if now - self._moved > self._limits.stall_seconds:
-            return f"nothing was heard of it for {self._limits.stall_seconds:g} s"
         most = self._limits.megabytes * 1_000_000
         if most and _memory(self.pid, "statm") > most and (own := _memory(self.pid, "smaps_rollup")) > most:
             return f"it took {own / 1e6:,.0f} MB of memory; it may take {self._limits.megabytes:,}"
+        if now - self._moved > self._limits.stall_seconds:
+            return f"nothing was heard of it for {self._limits.stall_seconds:g} s"
         return ""
 
 
 def _memory(pid: int, file: str) -> int:
-    """Bytes of a process and its descendants: resident ones (`statm`: cheap, shared ones counted in each) or its share (`smaps_rollup`)."""
+    """Bytes that a process and its descendants hold: by `statm`, cheap, shared ones counted in each; by `smaps_rollup`, once."""
     total = 0
     with suppress(OSError, ValueError, IndexError):
         with open(f"/proc/{pid}/{file}", encoding="ascii") as lines:
             text = lines.read()
-        total = int(text.split()[1]) * os.sysconf("SC_PAGESIZE") if file == "statm" else int(text.partition("Pss:")[2].split()[0]) * 1024
+        if file == "statm":
+            _, resident, mapped, *_ = map(int, text.split())
+            total = (resident - mapped) * os.sysconf("SC_PAGESIZE")
+        else:
+            total = int((text.partition("Pss_Anon:")[2] or text.partition("Pss:")[2]).split()[0]) * 1024
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
             total += sum(_memory(int(child), file) for child in children.read().split())
     return total

@@ -104,7 +104,7 @@ def test_a_process_killed_from_outside_costs_its_file_nothing(tmp_path: Path) ->
 def test_a_task_that_cannot_be_found_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"tests.data_pipeline.nothing:task cannot be started: No module named"):
         list(run_all("tests.data_pipeline.nothing:task", works(tmp_path, "a")))
-    with pytest.raises(InputError, match="--on slum: there is nothing of that name"):
+    with pytest.raises(InputError, match="--on slum: should be ray, ray://HOST:PORT or slurm"):
         list(run_all(TASK, works(tmp_path, "a"), on="slum"))
 
 
