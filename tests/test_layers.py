@@ -118,8 +118,13 @@ ROOMS = {
     ),
     "data_pipeline.archives": Room(
         "stored bytes to pages",
-        "archive_pages named_inputs record_pages",
+        "archive_pages archive_records http_response indexed_pages named_inputs record_pages",
         ".documents",
+    ),
+    "data_pipeline.fetching": Room(
+        "pages of Common Crawl by its index, from servers that may do anything",
+        "fetch_query fetched_pages pace",
+        ".archives .documents",
     ),
     "data_pipeline.formulas.notations": Room(
         "one notation to TeX",
@@ -174,7 +179,7 @@ ROOMS = {
     "data_pipeline.commands": Room(
         "`reckon mine`",
         "demo_exercises demo_pages demo_web mine_command",
-        ".archives .classifier .cleaning .documents .loop .problems",
+        ".archives .classifier .cleaning .documents .fetching .loop .problems",
     ),
     "rollout": Room(
         "problems to scored groups: the protocol of engines, chat templates, the store, the proof that the sampler is the policy",

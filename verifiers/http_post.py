@@ -128,7 +128,7 @@ def ask(
     """
     try:
         parts = urlsplit(url)
-        proxy = _proxy(parts) if proxies else None
+        proxy = proxy_of(parts) if proxies else None
         with ExitStack() as stack:
             connection = _connect(parts, proxy, until, connect_seconds, stack)
             stack.enter_context(holding(connection))
@@ -233,7 +233,7 @@ def _exchange(
     told = {"Host": _host(parts), "Connection": "close", **headers}
     if proxy and parts.scheme == "http":
         target = f"http://{_host(parts)}{target}"
-        told |= _proxy_key(proxy)
+        told |= proxy_key(proxy)
     client.request("GET" if data is None else "POST", target, data, told)
     response = client.getresponse()
     retry = response.getheader("Retry-After") or ""
@@ -285,7 +285,7 @@ def _connect(parts: SplitResult, proxy: SplitResult | None, until: float, connec
         return connection
     if proxy:
         client = http.client.HTTPConnection(place.hostname, _port(place))
-        client.set_tunnel(parts.hostname, _port(parts), _proxy_key(proxy))
+        client.set_tunnel(parts.hostname, _port(parts), proxy_key(proxy))
         client.sock = _Timed(connection, until)
         client._tunnel()  # type: ignore[attr-defined]
     stack.enter_context(_shut_at(connection, until))
@@ -316,7 +316,7 @@ def _shut_at(connection: socket.socket, until: float) -> Iterator[None]:
 def _connect_to_host(host: str, port: int, until: float, connect_seconds: float) -> socket.socket:
     trouble: OSError = OSError(f"{host} has no address")
     soon = min(until, time.monotonic() + connect_seconds)
-    for family, kind, protocol, _, address in _resolve(host, port, soon):
+    for family, kind, protocol, _, address in resolve(host, port, soon):
         connection = socket.socket(family, kind, protocol)
         try:
             connection.settimeout(_seconds_left(soon))
@@ -331,7 +331,7 @@ def _connect_to_host(host: str, port: int, until: float, connect_seconds: float)
     raise trouble
 
 
-def _resolve(host: str, port: int, until: float) -> list[Any]:
+def resolve(host: str, port: int, until: float) -> list[Any]:
     """The addresses of a name. The system's own look-up knows no deadline, so it is left behind in a thread where it takes too long."""
     with suppress(socket.gaierror):
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
@@ -353,7 +353,7 @@ def _resolve(host: str, port: int, until: float) -> list[Any]:
     return list(found[0])
 
 
-def _proxy(parts: SplitResult) -> SplitResult | None:
+def proxy_of(parts: SplitResult) -> SplitResult | None:
     """The environment's proxy for an address."""
     if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
         return None
@@ -361,7 +361,8 @@ def _proxy(parts: SplitResult) -> SplitResult | None:
     return urlsplit(place if "://" in place else f"http://{place}") if place else None
 
 
-def _proxy_key(proxy: SplitResult) -> dict[str, str]:
+def proxy_key(proxy: SplitResult) -> dict[str, str]:
+    """The header that names this user to a proxy, where its address names one."""
     if proxy.username is None:
         return {}
     pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"

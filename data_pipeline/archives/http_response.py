@@ -52,7 +52,7 @@ def response(message: bytes, outcomes: Counter[str], limit: int) -> Response | N
     headers = parse_headers(message[: end.end() if end else len(message)])
     body = message[end.end() :] if end else b""
     if b"chunked" in headers.get(b"transfer-encoding", b"").lower():
-        body = _dechunk(body, outcomes)
+        body = dechunked(body, outcomes)
     encodings = [name.strip() for name in headers.get(b"content-encoding", b"").lower().split(b",")][-_MOST_ENCODINGS:]
     for encoding in reversed(encodings):
         body = _decode(body, encoding, outcomes, limit)
@@ -61,7 +61,7 @@ def response(message: bytes, outcomes: Counter[str], limit: int) -> Response | N
     return Response(int(status[1]), *media_type(headers.get(b"content-type", b"")), body)
 
 
-def _dechunk(body: bytes, outcomes: Counter[str]) -> bytes:
+def dechunked(body: bytes, outcomes: Counter[str]) -> bytes:
     """What the chunks hold, up to the first that is broken. A body that does not begin with a chunk is taken as it is."""
     parts: list[bytes] = []
     at = 0

@@ -13,9 +13,9 @@ import itertools
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from data_pipeline.archives.named_inputs import resolve
 from data_pipeline.archives.record_pages import LARGEST, pages_of
@@ -36,10 +36,22 @@ _NAMES = {
 }
 
 
+class Stored(Protocol):
+    """Where a record lies in its file."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+
+
 class Row(NamedTuple):
     file: str
     offset: int
     length: int
+
+
+R = TypeVar("R", bound=Stored)
 
 
 def read_records(index: Path, *, outcomes: Counter[str], base: str = "", limit: int = LARGEST) -> Iterator[Page]:
@@ -56,12 +68,12 @@ def read_records(index: Path, *, outcomes: Counter[str], base: str = "", limit: 
                 stored.close()
 
 
-def requests(rows: list[Row]) -> Iterator[list[Row]]:
-    """Rows of one file in order, grouped to requests: the gap between two of one request is at most `GAP`."""
-    group: list[Row] = []
+def requests(rows: Sequence[R], *, longest: int = _LONGEST_REQUEST) -> Iterator[list[R]]:
+    """Rows of one file in order, grouped to requests of at most so many bytes: the gap between two of one request is at most `GAP`."""
+    group: list[R] = []
     end = 0  # of the longest so far: a row may lie in one before it
     for row in rows:
-        if group and (row.offset - end > GAP or row.offset + row.length - group[0].offset > _LONGEST_REQUEST):
+        if group and (row.offset - end > GAP or row.offset + row.length - group[0].offset > longest):
             yield group
             group, end = [], 0
         group.append(row)

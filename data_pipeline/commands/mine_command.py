@@ -14,6 +14,10 @@ from verifiers.input_error import InputError, did_you_mean
 COMMANDS = {  # name -> (module:function from arguments to an exit code, what it does)
     "demo": ("data_pipeline.commands.run_command:demo", "two rounds on a small made-up web, in under a minute"),
     "run": ("data_pipeline.commands.run_command:run", "the whole loop: CONFIG.toml or INPUTS... --seed ... --out DIR"),
+    "fetch": (
+        "data_pipeline.commands.fetch_command:fetch",
+        "pages of Common Crawl, by its index: INDEX... --hosts NAMES --out DIR",
+    ),
     "extract": ("data_pipeline.commands.step_commands:extract", "pages to text with LaTeX: IN... --out FILE.jsonl"),
     "train": ("data_pipeline.commands.classifier_commands:train", "a classifier: POSITIVES... --negatives FILES --out MODEL.bin"),
     "score": (
