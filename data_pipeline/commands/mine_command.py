@@ -18,7 +18,7 @@ COMMANDS = {  # name -> (module:function from arguments to an exit code, what it
         "data_pipeline.commands.fetch_command:fetch",
         "pages of Common Crawl, by its index: INDEX... --hosts NAMES --out DIR",
     ),
-    "extract": ("data_pipeline.commands.step_commands:extract", "pages to text with LaTeX: IN... --out FILE.jsonl"),
+    "extract": ("data_pipeline.commands.extract_command:extract", "pages to text with LaTeX: IN... --out FILE.jsonl"),
     "train": ("data_pipeline.commands.classifier_commands:train", "a classifier: POSITIVES... --negatives FILES --out MODEL.bin"),
     "score": (
         "data_pipeline.commands.classifier_commands:score",

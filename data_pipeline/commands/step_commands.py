@@ -1,4 +1,4 @@
-"""`reckon mine extract`, `dedup`, `decontaminate` and `problems`: one step of the pipeline on files."""
+"""`reckon mine dedup`, `decontaminate` and `problems`: one step of the pipeline on files."""
 
 import json
 import shutil
@@ -15,14 +15,12 @@ from data_pipeline.commands.command_options import Parser, add_fields, with_fiel
 from data_pipeline.commands.terminal_output import Progress
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import document_files, open_lines, read_files, write_docs, write_lines
-from data_pipeline.loop.extracted_pages import duplicates_of, extracted_files
+from data_pipeline.loop.extracted_pages import duplicates_of
 from data_pipeline.loop.run_settings import Settings
-from data_pipeline.loop.step_records import SILENT, locked, watched
+from data_pipeline.loop.step_records import locked, watched
 from data_pipeline.problems.problem_mining import write_problems
 from data_pipeline.problems.solve_rates import Difficulty, read_solve_rates
 from verifiers.input_error import InputError
-
-EXTRACTION = ("prefilter", "block", "allow", "page_seconds", "page_megabytes", "keep_rejects", "workers")
 
 
 def output_file(path: Path) -> Path:
@@ -46,29 +44,6 @@ def counts_in_words(name: str, counts: Counter[str], out: Path) -> str:
     dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common() if reason != "kept")
     unit = "document" if counts.total() == 1 else "documents"
     return f"{name}: {counts.total():,} {unit}, {counts['kept']:,} kept{f' ({dropped})' if dropped else ''}: {out}"
-
-
-def extract(arguments: Sequence[str]) -> int:
-    parser = Parser("extract", "Pages to text with every formula as LaTeX: one JSON object a page, kept or not, with the reason.")
-    parser.add_documents("archives (WARC, WET, ARC), .html files, folders, globs, lists of paths (.txt, .paths), addresses")
-    add_fields(parser, EXTRACTION)
-    values = parser.parse(arguments)
-    out = output_file(values.out)
-    watch = Progress()
-    settings = with_fields(Settings(), values)
-    counts: Counter[str] = Counter()
-    parts = out.with_name(f".{out.name}.parts")  # finished archives stay here until all are: a stopped command goes on
-    with locked_parts(parts, out):
-        try:
-            files = extracted_files(values.inputs, parts, settings, watch, out=None)
-        except InputError:
-            if not any(parts.glob("*.jsonl.zst")):  # nothing to go on from
-                shutil.rmtree(parts)
-            raise
-        write_docs(out, watched(read_files(files), counts, SILENT))
-        shutil.rmtree(parts)
-    watch.note(counts_in_words("extract", counts, out))
-    return 0
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from data_pipeline.documents.document import Doc, Stage, drop_if, to_line
 from data_pipeline.documents.document_files import read_docs, write_docs
 from data_pipeline.loop.page_pool import PagePool
 from data_pipeline.loop.round_examples import Round
-from data_pipeline.loop.run_settings import Settings, to_mapping
+from data_pipeline.loop.run_settings import Settings, fields, to_mapping
 from data_pipeline.loop.step_records import Record, Watch, is_done, recorded, round_folder, step_file, watched
 from data_pipeline.problems.problem_mining import write_problems
 from data_pipeline.subjects.named_subject import subject_of
@@ -94,8 +94,9 @@ def write_corpus(pool: PagePool, last: Round, settings: Settings, out: Path, wat
 
 
 def _config(settings: Settings) -> dict[str, Any]:
-    """What made the corpus; not how many processes did."""
-    return {name: value for name, value in to_mapping(settings).items() if name != "workers"}
+    """What made the corpus; not how many processes did, or where."""
+    machine = {name for name, entry in fields().items() if entry.metadata["step"] == "machine"}
+    return {name: value for name, value in to_mapping(settings).items() if name not in machine}
 
 
 def _collection(pool: PagePool, last: Round, out: Path) -> Iterator[Doc]:

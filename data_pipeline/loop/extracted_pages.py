@@ -14,6 +14,7 @@ from data_pipeline.extraction.extract_archives import archive_key, extract_archi
 from data_pipeline.extraction.extraction_options import ExtractionOptions
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.step_records import Record, Watch, is_done, read_json, recorded
+from data_pipeline.tasks.running_task import Limits
 
 SOUND = ("pages", "skipped: ")
 """How the counts of records begin that nothing is wrong with."""
@@ -45,7 +46,12 @@ def find_duplicates(files: Sequence[Path], out: Path, settings: Settings, watch:
     return found
 
 
-def _extraction_options(settings: Settings) -> ExtractionOptions:
+def limits_of(settings: Settings) -> Limits:
+    """What one file may cost: its page's memory, and as much again for what stands around it."""
+    return Limits(megabytes=max(Limits().megabytes, settings.page_megabytes + 1000), set_aside_too=settings.retry)
+
+
+def extraction_options(settings: Settings) -> ExtractionOptions:
     return ExtractionOptions(**{entry.name: getattr(settings, entry.name) for entry in fields(ExtractionOptions)})
 
 
@@ -57,15 +63,23 @@ def extracted_files(inputs: Sequence[str], folder: Path, settings: Settings, wat
     sources = expand(inputs)
     if out is not None and is_done(out, "extract"):
         _tell_new(sources, folder, watch)
+        if settings.retry and any(folder.glob("*.failed.json")):
+            watch.note("the extraction of this run is done: --retry comes too late for it; a new --out takes all archives in")
         return finished(folder)
     watch.begin(f"extracting {len(sources)} {'source' if len(sources) == 1 else 'sources'}")
     with recorded(out, "extract") if out is not None else nullcontext(Record("seed")) as record:
-        for progress in extract_archives(sources, folder, _extraction_options(settings), workers=processes(settings)):
+        aside: Mapping[str, str] = {}
+        for progress in extract_archives(
+            sources, folder, extraction_options(settings), workers=processes(settings), on=settings.on, limits=limits_of(settings)
+        ):
+            aside = progress.aside
             watch.advance(progress.pages, size=progress.bytes, outcomes=progress.outcomes, share=progress.share)
         markers = [read_json(path) for path in _markers(sources, folder)]
         _count(markers, record)
         record.details["processes"] = min(processes(settings), len(sources))
-    for line in damage_lines(damages(markers)):
+        if aside:
+            record.details["set_aside"] = dict(sorted(aside.items()))
+    for line in [*damage_lines(damages(markers)), *aside_lines(aside)]:
         watch.note(line)
     if out is not None:
         return finished(folder)
@@ -97,6 +111,15 @@ def damage_lines(damaged: Mapping[str, Mapping[str, int]]) -> list[str]:
     for source, wrong in list(damaged.items())[:NAMED]:
         lines.append(f"  {source}: " + ", ".join(f"{what.removeprefix('read: ')} {count:,}" for what, count in wrong.items()))
     return lines + [f"  ... {len(damaged) - NAMED:,} more"] * (len(damaged) > NAMED)
+
+
+def aside_lines(aside: Mapping[str, str]) -> list[str]:
+    """For the terminal: archives that no run tries again unless asked."""
+    if not aside:
+        return []
+    lines = [f"set aside: {len(aside):,} {'archive' if len(aside) == 1 else 'archives'}; --retry tries again"]
+    lines += [f"  {reason}" for reason in list(aside.values())[:NAMED]]
+    return lines + [f"  ... {len(aside) - NAMED:,} more"] * (len(aside) > NAMED)
 
 
 def _documents(marker: Path) -> Path:

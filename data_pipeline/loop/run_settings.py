@@ -75,7 +75,9 @@ class Settings:
     format: str = _option("parquet", "corpus", "of the corpus: parquet, jsonl or jsonl.zst")
     tokenizer: str = _option("", "corpus", "name or path of a tokenizer that counts the corpus's tokens; empty: an estimate")
     keep_rejects: bool = _option(False, "extract", "keep the text of dropped pages too")
+    on: str = _option("", "machine", "where the work is done: empty for this machine, ray or ray://HOST:PORT, slurm")
     workers: int = _option(0, "machine", "processes; 0: one a core")
+    retry: bool = _option(False, "machine", "try again the files that were set aside because their process broke again and again")
 
     def __post_init__(self) -> None:
         """Raises SettingError for the first value that no run can mean, and for one that the others make idle.

@@ -24,6 +24,7 @@ from data_pipeline.tasks.attempts import Body, Event
 from data_pipeline.tasks.file_work import FileWork, forget_failure, set_aside, state_of
 from data_pipeline.tasks.local_processes import LocalProcesses
 from data_pipeline.tasks.running_task import Limits
+from data_pipeline.tasks.slurm_array import ToSubmit, write_array
 from verifiers.input_error import InputError
 
 _GLANCE, _YIELD = 0.25, 0.5
@@ -67,8 +68,9 @@ class _File:
 def run_all(task: str, works: Sequence[FileWork], *, on: str = "", workers: int = 0, limits: Limits = Limits()) -> Iterator[Progress]:  # noqa: B008
     """Run the task on every file that is not done; yields about twice a second, after each file, and at the end.
 
-    task: "module:function". on: "" processes of this machine, "ray" or "ray://HOST:PORT" Ray tasks. workers: processes of this machine, 0
-    for one a core. Raises InputError where the task cannot be started.
+    task: "module:function". on: "" processes of this machine; "ray" or "ray://HOST:PORT" Ray tasks; "slurm" or "slurm://N" writes the
+    script of an array of N tasks and raises `ToSubmit`, unless all is done. workers: processes of this machine, 0 for one a core. Raises
+    InputError where the task cannot be started, or where every try of a file found the disk full.
     """
     state = state_of(works)
     open_ = [*state.open, *(work for work, _ in state.aside)] if limits.set_aside_too else state.open
@@ -78,11 +80,20 @@ def run_all(task: str, works: Sequence[FileWork], *, on: str = "", workers: int 
         return
     for work in {work.out: work for work in open_}.values():
         make_folder(work.out)
+    if (kind := on.partition("://"))[0] == "slurm":
+        raise _to_submit(task, open_, limits, kind[2], len(works))
     body = _body(task, on, min(workers or len(os.sched_getaffinity(0)), len(open_)), limits)
     try:
         yield from _Schedule(body, open_, limits, len(state.done), len(works), aside).run()
     finally:
         body.close()
+
+
+def _to_submit(task: str, open_: list[FileWork], limits: Limits, tasks: str, files: int) -> InputError:
+    if tasks and (not tasks.isdecimal() or int(tasks) < 1):
+        raise InputError(f"--on slurm://{tasks}: should be slurm, or slurm://N with the number of the array's tasks")
+    script = write_array(task, open_, limits, int(tasks or 0))
+    return ToSubmit(f"{len(open_):,} of {files:,} files are to be worked on: sbatch {script}; when it is through, give this command again")
 
 
 def _body(task: str, on: str, workers: int, limits: Limits) -> Body:
@@ -174,6 +185,8 @@ class _Schedule:
             reason = f"{file.work.source}: {reason}; set aside after {tries} {'try' if tries == 1 else 'tries'}"
             self._aside[file.work.key] = reason
             set_aside(file.work, reason, tries)
+        elif event.kind == "full":  # the others would find the same
+            raise InputError(reason)
         else:
             self._failed[file.work.key] = reason
         return file.work, None

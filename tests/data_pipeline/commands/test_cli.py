@@ -91,7 +91,7 @@ def test_extract_keeps_the_order_of_its_inputs_and_forgets_those_of_an_earlier_a
     for name in "cab":
         (tmp_path / f"{name}.html").write_text(PAGE)
     named = [str(tmp_path / f"{name}.html") for name in "cab"]
-    monkeypatch.setattr("data_pipeline.commands.step_commands.write_docs", _interrupt)
+    monkeypatch.setattr("data_pipeline.commands.extract_command.write_docs", _interrupt)
     assert mine_command.main(["extract", *named, "--out", str(tmp_path / "out.jsonl")]) == 130
     assert not (tmp_path / "out.jsonl").exists()
     monkeypatch.undo()

@@ -82,16 +82,21 @@ def test_what_breaks_is_tried_again_and_then_set_aside_with_its_reason(tmp_path:
     assert tries(tmp_path).count("file1") == 6
 
 
-def test_an_input_that_is_wrong_is_not_tried_again_and_a_full_disk_is(tmp_path: Path) -> None:
-    given = works(tmp_path, "refuse is no file of the kind", "full")
+def test_an_input_that_is_wrong_is_not_tried_again_in_this_run(tmp_path: Path) -> None:
+    given = works(tmp_path, "refuse is no file of the kind", "fine")
     last = run(given)
-    assert last.failed == {
-        "file0": f"{given[0].source}: is no file of the kind",
-        "file1": f"{tmp_path / 'out'}: No space left on device; what is done so far is kept",
-    }
-    assert (last.finished, last.aside, tries(tmp_path).count("file0"), tries(tmp_path).count("file1")) == (0, {}, 1, 3)
+    assert last.failed == {"file0": f"{given[0].source}: is no file of the kind"}
+    assert (last.finished, last.aside, tries(tmp_path).count("file0")) == (1, {}, 1)
     Path(given[0].source).write_text("well again")
-    assert run(given[:1]).finished == 1  # in the next run
+    assert run(given).finished == 2
+
+
+def test_a_full_disk_ends_the_run_after_some_tries_and_sets_nothing_aside(tmp_path: Path) -> None:
+    given = works(tmp_path, "full", "sleep 60")
+    with pytest.raises(InputError, match="No space left on device; what is done so far is kept"):
+        run(given)
+    assert tries(tmp_path).count("file0") == 3
+    assert not list((tmp_path / "out").glob("*.json"))
 
 
 def test_a_process_killed_from_outside_costs_its_file_nothing(tmp_path: Path) -> None:
