@@ -153,7 +153,7 @@ ROOMS = {
     ),
     "data_pipeline.columns": Room(
         "what is known of every page without its text",
-        "minhash",
+        "minhash page_columns",
         ".documents .tasks",
     ),
     "data_pipeline.cleaning": Room(
@@ -174,7 +174,7 @@ ROOMS = {
     "data_pipeline.loop": Room(
         "one mining run, in rounds",
         "extracted_pages mining_run run_report run_settings step_records",
-        ".archives .classifier .cleaning .documents .extraction .problems .subjects .tasks",
+        ".archives .classifier .cleaning .columns .documents .extraction .problems .subjects .tasks",
     ),
     "data_pipeline.commands": Room(
         "`reckon mine`",

@@ -28,7 +28,7 @@ from resiliparse.extract.html2text import extract_plain_text
 
 from benchmarks.parts import DATA, WEB, best_seconds, json_lines, labelled_rows, megabytes, options, report
 from data_pipeline.cleaning.benchmark_index import Benchmarks
-from data_pipeline.cleaning.duplicates import Dedup, dedup
+from data_pipeline.cleaning.duplicates import Dedup, copies_of, dedup
 from data_pipeline.columns.minhash import Lsh, shingles, signature
 from data_pipeline.documents.document import Doc, Origin
 from data_pipeline.documents.document_files import open_lines, write_docs
@@ -119,11 +119,11 @@ def near_duplicates(texts: list[str], settings: Dedup) -> dict[str, Any]:
         write_docs(source, docs)
         start = time.process_time()
         found: set[tuple[int, int]] = set()
-        duplicates = dedup([source], work, settings, seen_pairs=lambda pairs: found.update((min(p), max(p)) for p in pairs))
+        dedup([source], work, settings, seen_pairs=lambda pairs: found.update((min(p), max(p)) for p in pairs))
         seconds = time.process_time() - start
-        rows = [json.loads(line) for line in open_lines(duplicates.path)]
-    gone = {int(row["id"], 16) for row in rows}
-    drops = [tuple(sorted((int(row["id"], 16), int(row["of"], 16)))) for row in rows]
+        rows = copies_of(work, "00000").to_pylist()
+    gone = {row["id"] for row in rows}
+    drops = [tuple(sorted((row["id"], int(row["of"], 16)))) for row in rows]
     return {
         "near_documents": len(corpus),
         "near_true_pairs": len(true),

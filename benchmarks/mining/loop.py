@@ -151,9 +151,9 @@ def extraction(archives: list[str], folder: Path) -> Path:
     whole, base = folder / "whole", folder / "base"
     mine(Settings(seed_domains=("sagemath-doc.example.org",), rounds=1, preset="small", problems=False), archives, whole)
     base.mkdir()
-    for name in ("config.json", "duplicates.jsonl"):
-        shutil.copy(whole / name, base / name)
-    shutil.copytree(whole / "extracted", base / "extracted")
+    shutil.copy(whole / "config.json", base / "config.json")
+    for name in ("extracted", "columns", "duplicates"):
+        shutil.copytree(whole / name, base / name)
     (base / "steps").mkdir()
     for name in ("extract.json", "duplicates.json"):
         shutil.copy(whole / "steps" / name, base / "steps" / name)

@@ -1,142 +1,115 @@
-"""Pairs of near-duplicates among millions of documents, in memory that the number of documents bounds, not their text.
+"""Pages that are nearly another page, among any number of pages, in bounded memory.
 
-Signatures and band hashes lie in files, a column each, in the order in which the documents were read. Documents go by their rank here
-(0 is the one that is kept before all others), so a pair is (better, worse). Band by band, documents of equal hash become pairs; pairs are
-gathered in files by their worse member, made unique, and checked:
+From the signatures that lie beside the columns, each band's hash of every page is spread by its value (`spilled_rows.py`); pages of one
+value meet in their order; the pairs are spread by the worse page, made unique, and looked at:
 
 * by the signatures, where these leave no doubt: four standard deviations above or below the threshold (3 in 100,000 pairs that lie just on
   the other side are misjudged);
-* else by the shingles themselves, for which the texts are read a second time. Nearly-equal pages are the first kind, so few are needed.
+* else by the shingles themselves, for which the texts of the pages in doubt are decoded, by their frames. Nearly-equal pages are of the
+  first kind, so few are needed.
+
+Then the pairs are sorted by the worse page's order and decided in it: a page goes if a better one that stays is near it.
 
 A bucket of thousands (one template, one licence text) is not compared all with all: each member meets the 4 best of its bucket and the 16
 just better than itself, in every band.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.columns.minhash import U32, U64, Lsh, band_hashes, jaccard, shingles, signature, spread
+from data_pipeline.cleaning.searched_pages import KEPT, SearchedPages
+from data_pipeline.cleaning.spilled_rows import I64, U64, Spill, in_order, sorted_file
+from data_pipeline.columns.minhash import U32, Lsh, band_hashes, jaccard, mix, shingles, spread
+from data_pipeline.columns.page_columns import read_signatures
+from data_pipeline.documents.document_files import docs_at_rows
 
-I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+SeenPairs = Callable[[list[list[int]]], None]
 
 _LEADERS, _WINDOW = 4, 16
 _CERTAIN = 4.0  # standard deviations of the estimate
-_BAND_ROWS = 1 << 24  # documents of a band that are sorted at once: 28 bytes each
-_PART_ROWS = 1 << 20  # documents whose pairs are looked at together
-_CHUNK = 1 << 15  # pairs whose signatures are in memory
+_CHUNK = 1 << 15  # pages, or pairs, whose signatures are in memory
+_DOUBT = np.uint64(1 << 63)  # marks the better page of a pair that the signatures leave in doubt
 
 
-class SignatureFiles:
-    """The signatures and band hashes of documents, appended in the order in which these are read."""
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """What is near, and where texts are."""
 
-    def __init__(self, folder: Path, lsh: Lsh) -> None:
-        self.folder, self.lsh, self.count = folder, lsh, 0
-        self._permutations = lsh.permutations()
-        self._files = [(folder / name).open("wb") for name in ("signatures", *(f"band-{band}" for band in range(lsh.bands)))]
-
-    def add(self, texts: Iterable[str]) -> None:
-        """A text without words gets a signature too, never a band: see `wordless`."""
-        rows = [signature(shingles(text, self.lsh.ngram), self._permutations) for text in texts]
-        if not rows:
-            return
-        signatures = np.stack(rows)
-        bands = band_hashes(signatures, self.lsh)
-        self._files[0].write(signatures.tobytes())
-        for band, file in enumerate(self._files[1:]):
-            file.write(np.ascontiguousarray(bands[:, band]).tobytes())
-        self.count += len(rows)
-
-    def close(self) -> None:
-        for file in self._files:
-            file.close()
-
-    def signatures(self) -> U32:
-        return np.memmap(self.folder / "signatures", np.uint32, "r", shape=(self.count, self.lsh.hashes))
-
-    def band(self, band: int) -> U64:
-        return np.memmap(self.folder / f"band-{band}", np.uint64, "r", shape=(self.count,))
+    lsh: Lsh
+    threshold: float
+    verify: bool
+    files: Mapping[str, Path]
+    """Of the documents, by key."""
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """Documents by rank and back; `alive` marks (by rank) those that take part."""
-
-    order: I64
-    """order[rank] = place in which the document was read."""
-    alive: Mask
-
-    def ranks(self) -> I64:
-        """ranks[place] = rank."""
-        ranks = np.empty_like(self.order)
-        ranks[self.order] = np.arange(len(self.order))
-        return ranks
-
-
-def near_pairs(
-    files: SignatureFiles, ranking: Ranking, texts: Callable[[], Iterator[str]], threshold: float, *, verify: bool = True
-) -> Iterator[I64]:
-    """Arrays of (better, worse), ranks, sorted by worse and then better: all pairs of one part of the documents after the other.
-
-    texts: gives the texts again, in the order in which the signatures were added. verify: False accepts whatever shares a band.
-    """
-    parts = _candidates(files, ranking)
-    if not verify:
-        for part in parts:
-            yield _unpack_pairs(_unique_packed(part))
-        return
-    doubtful: list[Path] = []
-    for part in parts:
-        pairs = _unpack_pairs(_unique_packed(part))
-        estimates = _estimates(files.signatures(), ranking.order, pairs)
-        margin = _CERTAIN * spread(threshold, files.lsh.hashes)
-        sure, unsure = estimates >= min(1.0, threshold + margin), estimates >= threshold - margin
-        np.save(part.with_suffix(".sure.npy"), pairs[sure])
-        np.save(part.with_suffix(".unsure.npy"), pairs[unsure & ~sure])
-        part.unlink()
-        doubtful.append(part.with_suffix(".unsure.npy"))
-    kept_shingles = _read_shingles(files, ranking.order, doubtful, texts)
-    for part in parts:
-        unsure_pairs = np.load(part.with_suffix(".unsure.npy"))
-        true = [jaccard(kept_shingles(better), kept_shingles(worse)) >= threshold for better, worse in unsure_pairs.tolist()]
-        pairs = np.concatenate([np.load(part.with_suffix(".sure.npy")), unsure_pairs[np.array(true, bool)]])
-        yield pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
+def mark_near(pages: SearchedPages, nearness: Nearness, code: int, seen_pairs: SeenPairs | None = None) -> None:
+    """Give near-duplicates their code. seen_pairs: gets all pairs that are near, [better, worse], in several lists."""
+    signatures, texts = _PairedSignatures(pages, nearness.lsh), _DoubtfulTexts(pages, nearness)
+    pairs = _candidates(pages, nearness.lsh, signatures)
+    if nearness.verify:
+        signatures.gather()
+    path = pages.scratch / "judged"
+    with path.open("wb", buffering=0) as file:
+        for part in pairs.parts():
+            assert not isinstance(part, Path)  # a page is the worse one of a few hundred pairs at most
+            unique = _unique(part)
+            judged = _judged(unique, signatures, texts, nearness) if nearness.verify else unique
+            file.write(_by_worse(pages, judged).data)
+    texts.read()
+    for rows in sorted_file(path, 6, pages.limit, together=5):
+        _decide(pages, rows, texts, code, seen_pairs)
 
 
-def _candidates(files: SignatureFiles, ranking: Ranking) -> list[Path]:
-    """Files of pairs as worse * 2^32 + better, one for each range of worse ranks."""
-    parts = [files.folder / f"pairs-{part}" for part in range(max(1, -(-files.count // _PART_ROWS)))]
-    for part in parts:
-        part.touch()
-    ranks = ranking.ranks()
-    for band in range(files.lsh.bands):
-        for hashes, members in _sorted_members(files.band(band), ranks, ranking.alive):
-            for better, worse in bucket_pairs(hashes, members):
-                _append_pairs(parts, better, worse)
-    return parts
+# Candidates -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _sorted_members(band: U64, ranks: I64, alive: Mask) -> Iterator[tuple[U64, I64]]:
-    """(hash, rank) of the living documents, sorted, a share of the hashes at a time so that memory stays bounded."""
-    shares = -(-len(band) // _BAND_ROWS)
-    for share in range(shares):
-        hashes, members = [], []
-        for start in range(0, len(band), _BAND_ROWS):
-            piece, rank = band[start : start + _BAND_ROWS], ranks[start : start + _BAND_ROWS]
-            chosen = alive[rank] & (piece % np.uint64(shares) == share)
-            hashes.append(piece[chosen])
-            members.append(rank[chosen])
-        gathered, ranked = np.concatenate(hashes), np.concatenate(members)
-        by_hash = np.lexsort((ranked, gathered))
-        yield gathered[by_hash], ranked[by_hash]
+def _candidates(pages: SearchedPages, lsh: Lsh, signatures: "_PairedSignatures") -> Spill:
+    """Pairs [worse, better] of pages that share a band, some of them several times."""
+    with Spill(pages.scratch / "bands", pages.count * lsh.bands, pages.limit) as bands:
+        for number, key in enumerate(pages.keys):
+            _spread_bands(pages, number, read_signatures(pages.columns, key, lsh), lsh, bands)
+    with Spill(pages.scratch / "pairs", pages.count, pages.limit, high=max(1, pages.count - 1)) as pairs:
+        _pair(pages, bands, pairs, signatures)
+    return pairs
+
+
+def _pair(pages: SearchedPages, bands: Spill, pairs: Spill, signatures: "_PairedSignatures") -> None:
+    held_values, held = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+    for values, members in pages.sharing(bands):
+        goes_on = len(held) > 0 and held_values[0] == values[0]
+        if goes_on:
+            values, members = np.concatenate([held_values, values]), np.concatenate([held, members])
+        for better, worse in bucket_pairs(values, members):
+            signatures.wanted[better] = signatures.wanted[worse] = True
+            met = np.stack([worse, better], axis=1).astype(np.uint64)
+            pairs.add(met[~np.isin(worse, held)] if goes_on else met)  # those held have met
+        held_values, held = _last_bucket(values, members)
+
+
+def _spread_bands(pages: SearchedPages, number: int, signatures: U32, lsh: Lsh, bands: Spill) -> None:
+    """The band hashes of the kept pages of a file that have words."""
+    salt = np.arange(1, lsh.bands + 1, dtype=np.uint64) << np.uint64(32)  # hashes of two bands never meet
+    start, first = 0, pages.pages_of(number).start
+    for batch in pages.batches(pages.keys[number], ("words",)):
+        words = np.asarray(batch["words"].to_numpy(zero_copy_only=False), np.bool_)
+        living = start + np.flatnonzero(words & (pages.codes[first + start : first + start + len(words)] == KEPT))
+        for begin in range(0, len(living), _CHUNK):
+            some = living[begin : begin + _CHUNK]
+            hashes = mix(band_hashes(signatures[some], lsh) ^ salt)
+            rows = np.empty((hashes.size, 2), np.uint64)
+            rows[:, 0] = hashes.ravel()
+            rows[:, 1] = np.repeat((first + some).astype(np.uint64), lsh.bands)
+            bands.add(rows)
+        start += len(words)
 
 
 def bucket_pairs(hashes: U64, members: I64) -> Iterator[tuple[I64, I64]]:
-    """(better, worse) of members of equal hash; both arrays sorted by hash, then member. Quadratic in no bucket."""
+    """(better, worse) of members of equal hash; both arrays sorted by hash, then the better first. Quadratic in no bucket."""
     equal = hashes[1:] == hashes[:-1]
     shared = np.concatenate([[False], equal]) | np.concatenate([equal, [False]]) if len(hashes) else np.zeros(0, bool)
     hashes, members = hashes[shared], members[shared]
@@ -152,45 +125,130 @@ def bucket_pairs(hashes: U64, members: I64) -> Iterator[tuple[I64, I64]]:
         yield members[(start + leader)[further]], members[further]
 
 
-def _append_pairs(parts: list[Path], better: I64, worse: I64) -> None:
-    packed = (worse.astype(np.uint64) << np.uint64(32)) | better.astype(np.uint64)
-    part_of = worse // _PART_ROWS
-    for part in np.unique(part_of).tolist():
-        with parts[part].open("ab") as file:
-            file.write(packed[part_of == part].tobytes())
+def _last_bucket(values: U64, members: I64) -> tuple[U64, I64]:
+    """Of the last value, the members that any further member would meet, in order: as a bucket they make no pair that is not one anyway."""
+    begin = int(np.searchsorted(values, values[-1]))
+    places = np.arange(begin, len(values))
+    if len(places) > _LEADERS + _WINDOW:
+        places = np.concatenate([places[:_LEADERS], places[-_WINDOW:]])
+    return values[places], members[places]
 
 
-def _unique_packed(part: Path) -> U64:
-    return np.unique(np.fromfile(part, np.uint64))
+# Verdicts -------------------------------------------------------------------------------------------------------------------------------
 
 
-def _unpack_pairs(packed: U64) -> I64:
-    return np.stack([packed & np.uint64(0xFFFFFFFF), packed >> np.uint64(32)], axis=1).astype(np.int64)
+def _unique(pairs: U64) -> U64:
+    pairs = in_order(pairs)
+    again = (pairs[1:] == pairs[:-1]).all(axis=1)
+    first: U64 = pairs[~np.concatenate([[False], again])]
+    return first
 
 
-def _estimates(signatures: U32, order: I64, pairs: I64) -> npt.NDArray[np.float64]:
-    estimates = np.zeros(len(pairs))
-    for start in range(0, len(pairs), _CHUNK):
-        chunk = order[pairs[start : start + _CHUNK]]
-        estimates[start : start + len(chunk)] = (signatures[chunk[:, 0]] == signatures[chunk[:, 1]]).mean(axis=1)
-    return estimates
+def _judged(pairs: U64, signatures: "_PairedSignatures", texts: "_DoubtfulTexts", nearness: Nearness) -> U64:
+    """The pairs that are near, and those in doubt, marked."""
+    estimates = signatures.estimates(pairs)
+    margin = _CERTAIN * spread(nearness.threshold, nearness.lsh.hashes)
+    sure, unsure = estimates >= min(1.0, nearness.threshold + margin), estimates >= nearness.threshold - margin
+    doubtful = unsure & ~sure
+    texts.needed[pairs[doubtful].ravel().astype(np.int64)] = True
+    marked = pairs.copy()
+    marked[doubtful, 1] |= _DOUBT
+    return marked[unsure]
 
 
-def _read_shingles(files: SignatureFiles, order: I64, doubtful: list[Path], texts: Callable[[], Iterator[str]]) -> Callable[[int], U64]:
-    """A function from a rank to the distinct shingles of its document, for the ranks in the files of doubtful pairs."""
-    needed = np.zeros(files.count, bool)
-    for part in doubtful:
-        needed[order[np.load(part).ravel()]] = True
-    slots = np.cumsum(needed) - 1
-    ends, path = [0], files.folder / "shingles"
-    with path.open("wb") as file:
-        for place, text in enumerate(texts()) if needed.any() else ():
-            if needed[place]:
-                grams = np.unique(shingles(text, files.lsh.ngram))
-                file.write(grams.tobytes())
-                ends.append(ends[-1] + len(grams))
-    if ends[-1] == 0:
-        return lambda rank: np.zeros(0, np.uint64)
-    stored = np.memmap(path, np.uint64, "r")
-    bounds = np.array(ends)
-    return lambda rank: stored[bounds[slots[order[rank]]] : bounds[slots[order[rank]] + 1]]
+def _by_worse(pages: SearchedPages, pairs: U64) -> U64:
+    """Rows [order of the worse page, worse page, better page]: what sorts them into the order in which they are decided."""
+    rows = np.empty((len(pairs), 6), np.uint64)
+    rows[:, :4] = pages.order[pairs[:, 0].astype(np.int64)]
+    rows[:, 4:] = pairs
+    return rows
+
+
+def _decide(pages: SearchedPages, rows: U64, texts: "_DoubtfulTexts", code: int, seen_pairs: SeenPairs | None) -> None:
+    """The verdicts on some worse pages, all of whose pairs are here; those on better pages have been given before."""
+    better = (rows[:, 5] & ~_DOUBT).astype(np.int64)
+    best_first = np.empty((len(rows), 6), np.uint64)
+    best_first[:, 0] = np.cumsum(np.concatenate([[0], rows[1:, 4] != rows[:-1, 4]]))
+    best_first[:, 1:5] = pages.order[better]
+    best_first[:, 5] = np.arange(len(rows))
+    order = in_order(best_first)[:, 5].astype(np.int64)
+    pairs = list(zip(better[order].tolist(), rows[order, 4].tolist(), (rows[order, 5] >= _DOUBT).tolist(), strict=True))
+    if seen_pairs:
+        near = [[better_page, worse] for better_page, worse, doubtful in pairs if not doubtful or texts.near(better_page, worse)]
+        seen_pairs(near)
+    codes = pages.codes.data  # a byte of it is read in a third of the time that numpy takes
+    for better_page, worse, doubtful in pairs:
+        if codes[worse] or codes[better_page] or (doubtful and not texts.near(better_page, worse)):
+            continue
+        codes[worse], pages.of[worse] = code, better_page
+
+
+class _PairedSignatures:
+    """The signatures of the pages that stand in a pair, beside each other."""
+
+    def __init__(self, pages: SearchedPages, lsh: Lsh) -> None:
+        self.pages, self.lsh = pages, lsh
+        self.wanted: Mask = pages.mapped("paired", np.bool_)
+        self._slots: I64 = pages.mapped("slots", np.int64)
+        self._rows: U32 = np.zeros((0, lsh.hashes), np.uint32)
+
+    def gather(self) -> None:
+        count, path = 0, self.pages.scratch / "paired-signatures"
+        with path.open("wb", buffering=0) as file:
+            for number, key in enumerate(self.pages.keys):
+                signatures, first = read_signatures(self.pages.columns, key, self.lsh), self.pages.pages_of(number).start
+                for start in range(0, len(signatures), _CHUNK):
+                    rows = start + np.flatnonzero(self.wanted[first + start : first + min(start + _CHUNK, len(signatures))])
+                    file.write(np.ascontiguousarray(signatures[rows]).data)
+                    self._slots[first + rows] = count + np.arange(len(rows))
+                    count += len(rows)
+        if count:
+            self._rows = np.memmap(path, np.uint32, "r", shape=(count, self.lsh.hashes))
+
+    def estimates(self, pairs: U64) -> npt.NDArray[np.float64]:
+        """The similarity of each pair."""
+        found = np.zeros(len(pairs))
+        for start in range(0, len(pairs), _CHUNK):
+            slots = self._slots[pairs[start : start + _CHUNK].astype(np.int64)]
+            found[start : start + len(slots)] = (self._rows[slots[:, 0]] == self._rows[slots[:, 1]]).mean(axis=1)
+        return found
+
+
+class _DoubtfulTexts:
+    """The distinct shingles of the pages that stand in a doubtful pair."""
+
+    def __init__(self, pages: SearchedPages, nearness: Nearness) -> None:
+        self.pages, self.nearness = pages, nearness
+        self.needed: Mask = pages.mapped("needed", np.bool_)
+        self._spans: I64 = pages.mapped("spans", np.int64, 2)
+        self._grams: U64 = np.zeros(0, np.uint64)
+
+    def read(self) -> None:
+        end, path = 0, self.pages.scratch / "shingles"
+        with path.open("wb") as file:
+            for number, key in enumerate(self.pages.keys):
+                part = self.pages.pages_of(number)
+                needed = part.start + np.flatnonzero(self.needed[part])
+                docs = docs_at_rows(self.nearness.files[key], self._rows(number)) if len(needed) else ()
+                for page, doc in zip(needed.tolist(), docs, strict=True):
+                    grams = np.unique(shingles(doc.text, self.nearness.lsh.ngram))
+                    file.write(grams.data)
+                    self._spans[page] = end, end + len(grams)
+                    end += len(grams)
+        if end:
+            self._grams = np.memmap(path, np.uint64, "r")
+
+    def near(self, better: int, worse: int) -> bool:
+        return jaccard(self._of(better), self._of(worse)) >= self.nearness.threshold
+
+    def _of(self, page: int) -> U64:
+        start, end = self._spans[page].tolist()
+        return self._grams[start:end]
+
+    def _rows(self, number: int) -> Iterator[tuple[int, int, int]]:
+        """(frame, line, number) of the needed pages of a file."""
+        start = self.pages.pages_of(number).start
+        for batch in self.pages.batches(self.pages.keys[number], ("frame", "line", "number")):
+            rows = np.flatnonzero(self.needed[start : start + len(batch)])
+            yield from zip(*(batch[name].to_numpy()[rows].tolist() for name in ("frame", "line", "number")), strict=True)
+            start += len(batch)

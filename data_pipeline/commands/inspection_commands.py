@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from data_pipeline.cleaning.duplicates import Duplicates
+from data_pipeline.cleaning.duplicates import COUNTS, lookup
 from data_pipeline.commands.command_options import Parser
 from data_pipeline.commands.terminal_output import aligned_table, funnel_table, rounds_table
 from data_pipeline.documents.addresses import host, normalise_url
@@ -134,8 +134,8 @@ def find_document(files: Sequence[Path], name: str) -> Doc:
 def run_story(out: Path, doc: Doc) -> list[dict[str, Any]]:
     """The document's way through a run, a row a stage, as far as the run has come."""
     story: list[dict[str, Any]] = [{"stage": "extract", "outcome": doc.dropped or "kept", "formulas": sum(doc.formulas.values())}]
-    if (out / "duplicates.jsonl").is_file():
-        copy = Duplicates(out / "duplicates.jsonl").lookup(doc.id)
+    if (out / "duplicates" / COUNTS).is_file():
+        copy = lookup(out / "duplicates", doc.id)
         story.append({"stage": "duplicates", "outcome": copy[0], "kept": copy[1]} if copy else {"stage": "duplicates", "outcome": "kept"})
     for folder in sorted(out.glob("round-*")):
         if (folder / "figures.json").is_file():

@@ -67,9 +67,9 @@ def dedup_files(arguments: Sequence[str]) -> int:
     watch.begin("dedup")
     work = out.with_name(f".{out.name}.work")
     try:
-        found = dedup(files, work, duplicates_of(settings))
+        dedup(files, work, duplicates_of(settings))
         counts: Counter[str] = Counter()
-        flow = watched(drop_duplicates(read_files(files), found), counts, watch)
+        flow = watched(drop_duplicates(files, work), counts, watch)
         write_docs(out, (doc for doc in flow if doc.dropped is None or not values.drop))
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -7,9 +7,11 @@ same bytes. The shards of a finished corpus are written by `corpus_shards.py`.
 
 import gzip
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from itertools import islice
+from itertools import groupby, islice, repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -82,16 +84,25 @@ def docs_in(file: Path, frames: Iterable[int], lines: Iterable[int], numbers: It
 
     numbers: of the rows, which a file without ids needs to give its documents the ids that they have elsewhere.
     """
-    places = [(int(frame), int(line)) for frame, line in zip(frames, lines, strict=True)]
-    rows = _parquet_at(file, places) if file.name.endswith(".parquet") else _json_at(file, places)
-    if numbers is None:
-        for row in rows:
-            if not isinstance(row.get("id"), str | int):
-                raise ValueError(f"{file}: rows without an id are found by their numbers alone")
-            yield _doc_of(row, file, 0)
-    else:
-        for number, row in zip(numbers, rows, strict=True):
-            yield _doc_of(row, file, int(number))
+    unknown = repeat(0) if numbers is None else numbers
+    rows = ((int(frame), int(line), int(number)) for frame, line, number in zip(frames, lines, unknown, strict=numbers is not None))
+    return docs_at_rows(file, rows)
+
+
+def docs_at_rows(file: Path, rows: Iterable[tuple[int, int, int]]) -> Iterator[Doc]:
+    """As `docs_in`, of any number of (frame, line, number of the row or 0), which are asked for one by one."""
+    asked: deque[int] = deque()
+
+    def places() -> Iterator[Place]:
+        for frame, line, number in rows:
+            asked.append(number)
+            yield frame, line
+
+    for row in _parquet_at(file, places()) if file.name.endswith(".parquet") else _json_at(file, places()):
+        number = asked.popleft()
+        if not number and not isinstance(row.get("id"), str | int):
+            raise ValueError(f"{file}: rows without an id are found by their numbers alone")
+        yield _doc_of(row, file, number)
 
 
 def _placed_json(file: Path) -> Iterator[tuple[Place, int, dict[str, Any]]]:
@@ -100,9 +111,9 @@ def _placed_json(file: Path) -> Iterator[tuple[Place, int, dict[str, Any]]]:
             yield place, number, _json_row(text, file, number)
 
 
-def _json_at(file: Path, places: list[Place]) -> Iterator[dict[str, Any]]:
-    for place, line in zip(places, lines_at(file, places), strict=True):
-        yield _json_row(line.decode("utf-8-sig" if place == (0, 0) else "utf-8", "replace"), file, f"frame {place[0]}, line {place[1]}")
+def _json_at(file: Path, places: Iterable[Place]) -> Iterator[dict[str, Any]]:
+    for line in lines_at(file, places):
+        yield _json_row(line.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"), file, "a page's place")
 
 
 def _placed_parquet(file: Path) -> Iterator[tuple[Place, int, dict[str, Any]]]:
@@ -110,15 +121,16 @@ def _placed_parquet(file: Path) -> Iterator[tuple[Place, int, dict[str, Any]]]:
         yield group, number, row
 
 
-def _parquet_at(file: Path, places: list[Place]) -> Iterator[dict[str, Any]]:
-    wanted = iter(places)
-    place = next(wanted, None)
-    for found, row in _grouped_rows(file, {group for group, _ in places}):
-        while place == found:
+def _parquet_at(file: Path, places: Iterable[Place]) -> Iterator[dict[str, Any]]:
+    for group, wanted in groupby(places, key=itemgetter(0)):
+        rows = _grouped_rows(file, group)
+        found, row = next(rows, (None, {}))
+        for place in wanted:
+            while found is not None and found < place:
+                found, row = next(rows, (None, {}))
+            if found != place:
+                raise InputError(f"{file}: no row {place[1]} in row group {group}; the file is not the one that was read before")
             yield row
-            place = next(wanted, None)
-    if place is not None:
-        raise InputError(f"{file}: no row {place[1]} in row group {place[0]}; the file is not the one that was read before")
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -159,13 +171,13 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     yield from enumerate((row for _, row in _grouped_rows(file, None)), start=1)
 
 
-def _grouped_rows(file: Path, groups: set[int] | None) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """((row group, row in it), row) of some row groups, or of all."""
+def _grouped_rows(file: Path, only: int | None) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """((row group, row in it), row) of one row group, or of all."""
     number = 0
     try:
         with pq.ParquetFile(file) as table:
             for group in range(table.num_row_groups):
-                if groups is not None and group not in groups:
+                if only is not None and group != only:
                     continue
                 inside = 0
                 for batch in table.iter_batches(batch_size=_BATCH, row_groups=[group]):

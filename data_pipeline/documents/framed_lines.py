@@ -60,10 +60,13 @@ def placed_lines(path: Path) -> Iterator[tuple[Place, bytes]]:
 
 
 def lines_at(path: Path, places: Iterable[Place]) -> Iterator[bytes]:
-    """The lines at these places, which ascend; a frame is decoded once, up to the last line asked of it. InputError as above."""
+    """The lines at these places, which ascend; a frame is decoded once, up to the last line asked of it. InputError as above.
+
+    A place is asked for when the line before it has been given, so that there may be any number.
+    """
     try:
         for frame, group in groupby(places, key=itemgetter(0)):
-            yield from _lines_of(path, frame, [line for _, line in group])
+            yield from _lines_of(path, frame, (line for _, line in group))
     except BROKEN as error:
         raise InputError(f"{path}: the file is truncated or broken ({error}); make it again") from None
     except OSError as error:
@@ -90,7 +93,7 @@ def zstd_chunks(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
             raise EOFError("it ends in the middle of a frame")
 
 
-def _lines_of(path: Path, frame: int, wanted: list[int]) -> Iterator[bytes]:
+def _lines_of(path: Path, frame: int, wanted: Iterator[int]) -> Iterator[bytes]:
     """The wanted lines of one frame."""
     if _is_plain(path):
         with path.open("rb") as stream:
@@ -98,12 +101,11 @@ def _lines_of(path: Path, frame: int, wanted: list[int]) -> Iterator[bytes]:
             line = stream.readline().removesuffix(b"\n")
         yield from (line for _ in wanted)
         return
-    left = iter(wanted)
-    number = next(left)
+    number = next(wanted)
     for place, line in _split(_chunks(path, frame)):
         while place == (frame, number):
             yield line
-            following = next(left, None)
+            following = next(wanted, None)
             if following is None:
                 return
             number = following

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.archives.named_inputs import expand
-from data_pipeline.cleaning.duplicates import MEGAMATH, Dedup, Duplicates, dedup
+from data_pipeline.cleaning.duplicates import MEGAMATH, Dedup, find_copies
+from data_pipeline.columns.page_columns import columns_work, write_columns
 from data_pipeline.extraction.extract_archives import archive_key, extract_archives
 from data_pipeline.extraction.extraction_options import ExtractionOptions
 from data_pipeline.loop.run_settings import Settings
@@ -33,17 +34,21 @@ def duplicates_of(settings: Settings) -> Dedup:
     return replace(base, near=settings.near, threshold=settings.near_threshold)
 
 
-def find_duplicates(files: Sequence[Path], out: Path, settings: Settings, watch: Watch) -> Duplicates:
-    """`duplicates.jsonl`, unless it is there."""
+def find_duplicates(files: Sequence[Path], out: Path, settings: Settings, watch: Watch) -> Path:
+    """The folder of the copies, filled unless it is."""
     if is_done(out, "duplicates"):
-        return Duplicates(out / "duplicates.jsonl")
+        return out / "duplicates"
     watch.begin("duplicates: URL, exact" + (", near" if settings.near else ""))
     with recorded(out, "duplicates") as record:
-        found = dedup(files, out, duplicates_of(settings))
-        record.dropped = {reason: count for reason, count in found.counts().items() if count}
+        kinds = duplicates_of(settings)
+        keys = [file.name.removesuffix(".jsonl.zst") for file in files]
+        for key, file in zip(keys, files, strict=True):
+            write_columns(columns_work(key, file, out / "columns", kinds.signatures), lambda so_far: None)
+        found = find_copies(keys, out / "columns", out / "extracted", out / "duplicates", kinds)
+        record.dropped = {reason: count for reason, count in found.items() if count}
         record.entered = sum(_marker_of(file)["outcomes"].get("kept", 0) for file in files)
-        record.kept = record.entered - len(found)
-    return found
+        record.kept = record.entered - found.total()
+    return out / "duplicates"
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -1,6 +1,6 @@
 """The pool: the pages of the cached extraction that the rounds may collect, by number. No other pool is meant in this room.
 
-A page is in the pool when extraction kept it and no other page stands for it (`duplicates.jsonl`). Texts stay on disk: in memory a page
+A page is in the pool when extraction kept it and no other page stands for it (`duplicates/`). Texts stay on disk: in memory a page
 is its id, URL, host, size, place and whether it holds formulas, about 160 bytes, so that a machine with 16 GB mines a hundred million
 pages. Pages are numbered in the order of the extraction files, and every figure of a round is an array in that order. Whoever wants the
 texts of some pages decodes those and no others: a round decodes the pool once, to score it, and its examples.
@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data_pipeline.cleaning.duplicates import Duplicates, drop_duplicates
+from data_pipeline.cleaning.duplicates import copies_of, drop_copies
 from data_pipeline.documents.addresses import host
 from data_pipeline.documents.document import Doc
-from data_pipeline.documents.document_files import docs_at, read_files
+from data_pipeline.documents.document_files import docs_at, read_docs
 from data_pipeline.documents.token_counts import estimated_tokens
 
 Rows = NDArray[np.int64]
@@ -53,7 +53,7 @@ class PagePool:
         yield from zip(map(int, rows), docs_at(self.files, map(int, self.places[rows])), strict=True)
 
 
-def build_pool(files: Sequence[Path], duplicates: Duplicates) -> PagePool:
+def build_pool(files: Sequence[Path], duplicates: Path) -> PagePool:
     """Reads the extraction once."""
     places: list[int] = []
     ids: list[int] = []
@@ -62,7 +62,7 @@ def build_pool(files: Sequence[Path], duplicates: Duplicates) -> PagePool:
     sizes: list[int] = []
     formulas: list[bool] = []
     known: dict[str, str] = {}  # hosts repeat: one string each
-    for place, doc in enumerate(drop_duplicates(read_files(files), duplicates)):
+    for place, doc in enumerate(doc for file in files for doc in _without_copies(file, duplicates)):
         if doc.dropped is not None:
             continue
         places.append(place)
@@ -74,6 +74,11 @@ def build_pool(files: Sequence[Path], duplicates: Duplicates) -> PagePool:
         formulas.append(any(doc.formulas.values()))
     columns = np.array(ids, np.uint64), urls, hosts, np.array(sizes, np.int64), np.array(formulas, np.bool_)
     return PagePool(tuple(files), np.array(places, np.int64), *columns)
+
+
+def _without_copies(file: Path, duplicates: Path) -> Iterator[Doc]:
+    copies = copies_of(duplicates, file.name.removesuffix(".jsonl.zst"))
+    yield from drop_copies(read_docs(file), dict(zip(copies["row"].to_pylist(), copies["reason"].to_pylist(), strict=True)))
 
 
 def draw(pool: PagePool, rows: Rows, count: int, *, random_seed: int, purpose: str) -> Rows:

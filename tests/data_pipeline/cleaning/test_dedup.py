@@ -1,20 +1,23 @@
 """Copies: against brute force over sets of words, and what goes and what stays; lines that sites repeat."""
 
-import json
 import random
 from collections import Counter
 from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from data_pipeline.cleaning.duplicates import Dedup, Duplicates, dedup, drop_duplicates
+from data_pipeline.cleaning.duplicates import MEGAMATH, Dedup, copies_of, dedup, drop_duplicates, find_copies, lookup
 from data_pipeline.cleaning.near_pairs import bucket_pairs
 from data_pipeline.cleaning.repeated_lines import find_boilerplate, remove_boilerplate
+from data_pipeline.cleaning.spilled_rows import Spill, chunks_of, in_order, sorted_rows
 from data_pipeline.columns.minhash import Lsh, jaccard, shingles, signature, spread, word_hashes
+from data_pipeline.columns.page_columns import columns_work, id_text, write_columns
 from data_pipeline.documents.document import Doc, Origin, doc_id, to_line
-from data_pipeline.documents.document_files import open_lines, write_lines
+from data_pipeline.documents.document_files import write_framed, write_lines
+from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
 
 DEFAULT = Dedup()
@@ -26,15 +29,29 @@ def make(text: str, number: int, url: str = "", **more) -> Doc:
     return Doc(more.pop("id", doc_id(url, origin)), url, text, origin, **more)
 
 
-def run(docs, folder: Path, settings: Dedup = DEFAULT, files: int = 1) -> Duplicates:
+def written(docs, folder: Path, files: int = 1) -> list[Path]:
     inputs = [folder / f"docs-{file}.jsonl.zst" for file in range(files)]
     for file, path in enumerate(inputs):
-        write_lines(path, [to_line(doc).rstrip("\n") for doc in docs[file::files]])
-    return dedup(inputs, folder / "work", settings)
+        write_framed(path, [to_line(doc).rstrip("\n") for doc in docs[file::files]])
+    return inputs
 
 
-def rows(duplicates: Duplicates) -> list[dict[str, str]]:
-    return [json.loads(line) for line in open_lines(duplicates.path)]
+def run(docs, folder: Path, settings: Dedup = DEFAULT, files: int = 1, **more) -> Path:
+    dedup(written(docs, folder, files), folder / "work", settings, **more)
+    return folder / "work"
+
+
+def rows(work: Path) -> list[dict[str, str]]:
+    tables = [copies_of(work, path.stem) for path in sorted(work.glob("*.parquet"))]
+    return [{name: row[name] for name in ("id", "reason", "of", "kept")} for row in ids(pa.concat_tables(tables))]
+
+
+def ids(table: pa.Table) -> list[dict]:
+    return [{**row, "id": id_text(row["id"], row["name"])} for row in table.to_pylist()]
+
+
+def counts(work: Path) -> Counter[str]:
+    return Counter(row["reason"] for row in rows(work))
 
 
 def grams(text: str) -> set[tuple[str, ...]]:
@@ -132,7 +149,7 @@ def test_formulas_are_words_like_others(tmp_path):
     one, two = (
         make(exercise.format(*formulas), number) for number, formulas in enumerate((("$x^2+1$", "$e^x$"), ("$x^3-1$", "$\\sin x$")))
     )
-    assert not len(run([one, two], tmp_path))
+    assert not rows(run([one, two], tmp_path))
 
 
 def test_the_better_copy_stays_and_chains_do_not_pull_others_along(tmp_path):
@@ -176,15 +193,15 @@ def test_addresses_texts_and_records(tmp_path):
         make("no copy at all", 3),
         make("dropped before", 4, "http://a.org/p", dropped="quality: too short"),
     ]
-    duplicates = run([*docs, docs[3], docs[3]], tmp_path)
-    assert duplicates.lookup(docs[1].id) == ("duplicate: url", docs[0].id)
-    assert duplicates.lookup(docs[2].id) is None  # what it copies by text has gone already
-    assert duplicates.lookup(docs[3].id) is None
-    after = list(drop_duplicates([*docs, docs[3], docs[3]], duplicates))
+    work = run([*docs, docs[3], docs[3]], tmp_path)
+    assert lookup(work, docs[1].id) == ("duplicate: url", docs[0].id)
+    assert lookup(work, docs[2].id) is None  # what it copies by text has gone already
+    assert lookup(work, docs[3].id) is None
+    after = list(drop_duplicates([tmp_path / "docs-0.jsonl.zst"], work))
     assert [doc.dropped for doc in after] == [
         None, "duplicate: url", None, None, "quality: too short", "duplicate: record", "duplicate: record",
     ]  # fmt: skip
-    assert duplicates.counts() == Counter({"duplicate: record": 2, "duplicate: url": 1, "duplicate: exact": 0, "duplicate: near": 0})
+    assert counts(work) == Counter({"duplicate: record": 2, "duplicate: url": 1})
 
 
 def test_a_copy_of_a_copy_names_both(tmp_path):
@@ -205,9 +222,10 @@ def test_every_copy_but_one_of_a_large_cluster_goes(tmp_path):
         words = list(base)
         words[draw.randrange(300)] = f"n{number}"
         docs.append(make(" ".join(words), number))
-    duplicates = run(docs, tmp_path)
-    assert duplicates.counts()["duplicate: near"] == 399
-    assert Counter(doc.dropped or "kept" for doc in drop_duplicates(docs, duplicates)) == {"kept": 1, "duplicate: near": 399}
+    work = run(docs, tmp_path)
+    assert counts(work) == {"duplicate: near": 399}
+    after = drop_duplicates([tmp_path / "docs-0.jsonl.zst"], work)
+    assert Counter(doc.dropped or "kept" for doc in after) == {"kept": 1, "duplicate: near": 399}
 
 
 def test_pairs_of_a_bucket_are_linear_in_its_size():
@@ -224,17 +242,83 @@ def test_pairs_of_a_bucket_are_linear_in_its_size():
 def test_the_same_copies_whatever_the_order_and_files(tmp_path):
     docs = [make(text, number) for number, text in enumerate(families(9, 40))]
     shuffled = random.Random(2).sample(docs, len(docs))
-    written = [run(some, tmp_path / str(n), files=files).path.read_bytes() for n, (some, files) in enumerate([(docs, 1), (shuffled, 3)])]
-    assert written[0] == written[1]
-    assert len(written[0]) > 1000
-    assert [path.name for path in (tmp_path / "0" / "work").iterdir()] == ["duplicates.jsonl"]
+    found = [rows(run(some, tmp_path / str(n), files=files)) for n, (some, files) in enumerate([(docs, 1), (shuffled, 3)])]
+    assert sorted(map(str, found[0])) == sorted(map(str, found[1]))
+    assert len(found[0]) > 20
+    assert sorted(path.name for path in (tmp_path / "0" / "work").iterdir()) == ["00000.parquet", "counts.json"]
+
+
+@pytest.mark.parametrize("settings", [DEFAULT, MEGAMATH, Dedup(by_text=False, lsh=Lsh(rows=1, bands=3))])
+def test_the_same_copies_however_little_fits_in_memory(tmp_path, settings):
+    draw = random.Random(5)
+    docs = [make(text, number, formulas={"x": number % 3}) for number, text in enumerate(families(3, 60))]
+    template = [f"w{number}" for number in range(300)]
+    for number in range(300):  # buckets of more pages than are in memory at once
+        words = [word if draw.random() > 0.01 else f"n{number}" for word in template]
+        docs.append(make(" ".join(words), 1000 + number, f"https://site.org/{number % 250}"))
+    docs += [make("somebody's own id", number, f"https://own.org/{number}", id=f"own {number}") for number in range(5)] + docs[:3]
+    draw.shuffle(docs)
+    roomy, tight = run(docs, tmp_path / "roomy", settings, files=3), run(docs, tmp_path / "tight", settings, files=3, memory=0)
+    assert {path.name: path.read_bytes() for path in roomy.iterdir() if path.suffix == ".parquet"} == {
+        path.name: path.read_bytes() for path in tight.iterdir() if path.suffix == ".parquet"
+    }
+    own = {row["id"]: row["kept"] for row in rows(tight) if row["id"].startswith("own ")}
+    assert len(own) == 4
+    assert set(own.values()) == {f"own {number}" for number in range(5)} - own.keys()
+    assert min(counts(tight)[f"duplicate: {reason}"] for reason in ("record", "url", "near")) >= 3
+
+
+def test_the_search_of_a_run_is_done_once_and_again_for_other_columns_or_settings(tmp_path):
+    docs = [make(text, number) for number, text in enumerate(families(4, 20))]
+    extracted, columns, out = tmp_path / "extracted", tmp_path / "columns", tmp_path / "duplicates"
+    extracted.mkdir()
+    for number, key in enumerate("ab"):
+        work = columns_work(key, extracted / f"{key}.jsonl.zst", columns, DEFAULT.signatures)
+        write_framed(extracted / f"{key}.jsonl.zst", [to_line(doc)[:-1] for doc in docs[number::2]])
+        write_json(columns / f"{key}.json", {"config": work.config, **write_columns(work, lambda so_far: None)})
+    found = find_copies("ab", columns, extracted, out)
+    assert found == counts(out)
+    before = {path.name: (path.read_bytes(), path.stat().st_ino) for path in out.iterdir()}
+    assert find_copies("ab", columns, extracted, out) == found
+    assert {path.name: (path.read_bytes(), path.stat().st_ino) for path in out.iterdir()} == before
+    (out / ".tmp-search-killed").mkdir()
+    assert find_copies("ab", columns, extracted, out, Dedup(near=False)) != found
+    assert set(before) == {path.name for path in out.iterdir()} == {"a.parquet", "b.parquet", "counts.json"}
+    (columns / "b.signatures").unlink()
+    with pytest.raises(InputError, match=r"b\.signatures"):
+        find_copies("ab", columns, extracted, out)
+    assert not (out / "counts.json").exists()
+
+
+def test_rows_come_back_together_by_value_and_sorted_whatever_the_limit(tmp_path):
+    draw = np.random.default_rng(1)
+    alike = draw.integers(0, 3, (2000, 4)).astype(np.uint64)
+    for name, values in (
+        ("alike", alike),
+        ("spread", draw.integers(0, 1 << 64, (2000, 4), np.uint64)),
+        ("one", np.ones((700, 4), np.uint64)),
+    ):
+        expected = values[np.lexsort(values.T[::-1])]
+        assert (in_order(values) == expected).all()
+        for limit in (10, 90, 5000):
+            chunks = list(sorted_rows([values[:300], values[300:]], tmp_path / f"{name}-{limit}", 4, limit))
+            assert (np.concatenate(chunks) == expected).all()
+            with Spill(tmp_path / f"{name}-{limit}-spill", 50, limit, width=4) as spill:
+                spill.add(values[:300])
+                spill.add(values[300:])
+            parts = [np.concatenate(list(chunks_of(part, 4))) if isinstance(part, Path) else part for part in spill.parts()]
+            firsts = [set(part[:, 0].tolist()) for part in parts]
+            assert sum(map(len, firsts)) == len(set().union(*firsts))
+            assert (in_order(np.concatenate(parts)) == expected).all()
+            assert all(len(part) <= limit or len(first) == 1 for part, first in zip(parts, firsts, strict=True))
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_and_texts_without_words(tmp_path):
-    assert not len(run([], tmp_path / "none"))
+    assert not rows(run([], tmp_path / "none"))
     blank = [make("", 1), make(" \n", 2), make("word", 3)]
-    assert run(blank, tmp_path / "blank", Dedup(by_text=False)).counts().total() == 0
-    assert run(blank, tmp_path / "exact").counts()["duplicate: near"] == 0
+    assert counts(run(blank, tmp_path / "blank", Dedup(by_text=False))).total() == 0
+    assert counts(run(blank, tmp_path / "exact"))["duplicate: near"] == 0
 
 
 def test_bad_settings_and_a_broken_list_are_one_line(tmp_path):
@@ -242,9 +326,9 @@ def test_bad_settings_and_a_broken_list_are_one_line(tmp_path):
         Dedup(threshold=75)
     with pytest.raises(ValueError, match="rows x bands"):
         Lsh(rows=0)
-    (tmp_path / "duplicates.jsonl").write_text('{"id": "a", "reason": "duplicate: exact", "kept": "b"}\n{"id": "c"\n')
-    with pytest.raises(InputError, match=r"duplicates\.jsonl:2: "):
-        Duplicates(tmp_path / "duplicates.jsonl")
+    (tmp_path / "key.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"key\.parquet: no copies can be read"):
+        lookup(tmp_path, "0" * 16)
 
 
 # Boilerplate --------------------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from data_pipeline.commands import mine_command
@@ -267,8 +268,9 @@ def test_stats_of_a_run_and_of_documents(finished, folder, capsys):
 
 
 def test_inspect_tells_a_documents_way_through_the_run(finished, capsys):
-    copy = json.loads((finished / "duplicates.jsonl").read_text().splitlines()[0])
-    assert mine_command.main(["inspect", copy["id"], "--in", str(finished), "--json"]) == 0
+    copies = [row for path in sorted((finished / "duplicates").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    copy = next(row for row in copies if row["reason"] != "duplicate: record")
+    assert mine_command.main(["inspect", f"{copy['id']:016x}", "--in", str(finished), "--json"]) == 0
     stages = json.loads(capsys.readouterr().out)["stages"]
     assert stages[1] == {"stage": "duplicates", "outcome": copy["reason"], "kept": copy["kept"]}
     assert len(stages) == 2

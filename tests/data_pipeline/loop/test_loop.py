@@ -103,8 +103,7 @@ def test_mathematics_of_sites_outside_the_seed_is_found_and_little_else(finished
 def test_copies_are_in_the_corpus_once(finished):
     out, _ = finished
     found = corpus_urls(out)
-    lines = [json.loads(line) for line in (out / "duplicates.jsonl").read_text().splitlines()]
-    reasons = Counter(line["reason"] for line in lines)
+    reasons = Counter(reason for path in (out / "duplicates").glob("*.parquet") for reason in pq.read_table(path)["reason"].to_pylist())
     assert not any("utm_source" in url for url in found) or reasons["duplicate: url"] + reasons["duplicate: exact"] >= 6
     assert sum("mirror.example.com" in url for url in found) + reasons["duplicate: near"] + reasons["duplicate: exact"] >= 6
     ids = [doc.id for doc in read_docs(out / "corpus")]
@@ -264,7 +263,7 @@ def test_a_seed_of_one_class_is_one_line(archives, out):
 def test_a_budget_larger_than_the_corpus_is_one_line_and_costs_nothing(archives, out, monkeypatch):
     refused("larger than the corpus", settings(archives, budget=10**9), archives, out)
     monkeypatch.setattr("data_pipeline.loop.extracted_pages.extract_archives", _stop)
-    monkeypatch.setattr("data_pipeline.loop.extracted_pages.dedup", _stop)
+    monkeypatch.setattr("data_pipeline.loop.extracted_pages.find_copies", _stop)
     assert mine(settings(archives, budget=20_000, rounds=1), archives, out).kept > 0
 
 
