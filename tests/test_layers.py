@@ -153,7 +153,7 @@ ROOMS = {
     ),
     "data_pipeline.columns": Room(
         "what is known of every page without its text",
-        "minhash page_columns",
+        "minhash page_columns parquet_queries token_budget",
         ".documents .tasks",
     ),
     "data_pipeline.cleaning": Room(
@@ -174,12 +174,12 @@ ROOMS = {
     "data_pipeline.loop": Room(
         "one mining run, in rounds",
         "extracted_pages mining_run run_report run_settings step_records",
-        ".archives .classifier .cleaning .columns .documents .extraction .problems .subjects .tasks",
+        ".archives .classifier .cleaning .columns .documents .extraction .fetching .problems .subjects .tasks",
     ),
     "data_pipeline.commands": Room(
         "`reckon mine`",
         "demo_exercises demo_pages demo_web mine_command",
-        ".archives .classifier .cleaning .documents .extraction .fetching .loop .problems",
+        ".archives .classifier .cleaning .columns .documents .extraction .fetching .loop .problems",
     ),
     "rollout": Room(
         "problems to scored groups: the protocol of engines, chat templates, the store, the proof that the sampler is the policy",

@@ -99,7 +99,8 @@ def seeds(pages: Sequence[Labelled]) -> list[tuple[str, ...]]:
 
 def judge(out: Path, pages: Sequence[Labelled], seed: Sequence[str], number: int) -> dict[str, float]:
     """Recall and precision of a round on what the seed does not name."""
-    table = pq.read_table(out / f"round-{number:02d}" / "scores.parquet", columns=["url", "collected"]).to_pylist()
+    files = sorted((out / f"round-{number:02d}" / "pages").glob("*.parquet"))
+    table = [row for file in files for row in pq.read_table(file, columns=["url", "collected"]).to_pylist()]
     pool = {row["url"] for row in table}
     collected = {row["url"] for row in table if row["collected"]}
     hidden = [page for page in pages if page.source not in seed and page.label != "stress" and page.url in pool]

@@ -8,7 +8,7 @@ outputs. Rows are in the file's order; a row's number within it is what other fi
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import islice
@@ -25,9 +25,9 @@ from data_pipeline.documents.addresses import host, normalise_url
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import placed_docs
 from data_pipeline.documents.framed_lines import Place
-from data_pipeline.documents.places import local, remove, whole
 from data_pipeline.documents.token_counts import estimated_tokens
 from data_pipeline.tasks.file_work import FileWork, Tell
+from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 TASK = "data_pipeline.columns.page_columns:write_columns"
@@ -36,12 +36,14 @@ NO_DATE = 99999999999999
 SCHEMA = pa.schema([
     ("id", pa.uint64()), ("name", pa.string()), ("url", pa.string()), ("host", pa.string()), ("tokens", pa.int64()),
     ("formulas", pa.int32()), ("score", pa.float32()), ("length", pa.int64()), ("date", pa.int64()), ("url_key", pa.uint64()),
-    ("text_key", pa.uint64()), ("words", pa.bool_()), ("frame", pa.int64()), ("line", pa.int32()), ("number", pa.int64()),
+    ("text_key", pa.uint64()), ("words", pa.bool_()), ("evidence", pa.bool_()), ("frame", pa.int64()), ("line", pa.int32()),
+    ("number", pa.int64()),
 ])  # fmt: skip
 """id: `id_key`; name: the id where it is not the one that the key spells; tokens: an estimate; score: a given score "math"; length: in
-characters; date: its first 14 digits; url_key, text_key: hashes, 0 for none; words: whether there are any; frame, line: the place in the
+characters; date: its first 14 digits; url_key, text_key: hashes, 0 for none; words: whether there are any;
+evidence: whether something speaks for what is looked for; frame, line: the place in the
 file; number: of the row there, from 1."""
-_VERSION = 1  # of what a row holds: part of the configuration of the outputs
+_VERSION = 2  # of what a row holds: part of the configuration of the outputs
 _GROUP = 1 << 14  # rows of a row group, and signatures in memory
 _HEX = re.compile(r"[0-9a-f]{16}")
 
@@ -53,28 +55,30 @@ def columns_work(key: str, source: Path | str, out: Path | str, lsh: Lsh | None,
     return FileWork(key, str(source), str(out), config, options)
 
 
-def write_columns(work: FileWork, tell: Tell) -> Mapping[str, Any]:
-    """Reads the file once, and writes `KEY.parquet` and, unless options["lsh"] is null, `KEY.signatures`. Returns {"pages": kept ones}.
+def holds_formulas(doc: Doc) -> bool:
+    return any(doc.formulas.values())
 
-    Source and outputs may be at any place that `places.py` knows.
-    """
+
+def write_columns(work: FileWork, tell: Tell, evidence: Callable[[Doc], bool] = holds_formulas) -> Mapping[str, Any]:
+    """Reads the file once, and writes `KEY.parquet` and, unless options["lsh"] is null, `KEY.signatures`. Returns {"pages": kept ones}."""
+    source, out = Path(work.source), Path(work.out)
     lsh = Lsh(**work.options["lsh"]) if work.options.get("lsh") else None
+    signatures = out / f"{work.key}.signatures"
     pages = 0
     with ExitStack() as stack:
-        source = stack.enter_context(local(work.source))
-        packed = stack.enter_context(whole(work.place(".parquet")))
+        packed = stack.enter_context(atomic_path(out / f"{work.key}.parquet"))
         table = stack.enter_context(pq.ParquetWriter(packed, SCHEMA, compression="zstd"))
-        raw = stack.enter_context(stack.enter_context(whole(work.place(".signatures"))).open("wb")) if lsh else None
+        raw = stack.enter_context(stack.enter_context(atomic_path(signatures)).open("wb")) if lsh else None
         kept = ((place, number, doc) for place, number, doc in placed_docs(source) if doc.dropped is None)
         while rows := list(islice(kept, _GROUP)):
-            columns = [_row(*row) for row in rows]
+            columns = [{**_row(*row), "evidence": evidence(row[2])} for row in rows]
             table.write_table(pa.Table.from_pylist(columns, SCHEMA))
             if raw and lsh:
                 raw.write(_signatures((doc.text for _, _, doc in rows), lsh).tobytes())
             pages += len(rows)
             tell({"pages": pages})
     if not lsh:
-        remove(work.place(".signatures"))  # of other options
+        signatures.unlink(missing_ok=True)  # of other options
     return {"pages": pages}
 
 
@@ -118,10 +122,14 @@ def id_text(key: int, name: str | None) -> str:
     return f"{key:016x}" if name is None else name
 
 
+def url_key(url: str) -> int:
+    """64 bits of an address, however it is spelled; 0 for none."""
+    return _hash(normalise_url(url)) if url else 0
+
+
 def _row(place: Place, number: int, doc: Doc) -> dict[str, Any]:
     digits = "".join(character for character in doc.origin.date if character in "0123456789")[:14]
     words = doc.text.lower().split()
-    url = normalise_url(doc.url) if doc.url else ""
     score = float(doc.scores.get("math", 0.0))
     return {
         "id": id_key(doc.id),
@@ -133,7 +141,7 @@ def _row(place: Place, number: int, doc: Doc) -> dict[str, Any]:
         "score": score if score == score else 0.0,
         "length": len(doc.text),
         "date": int(digits.ljust(14, "0")) if digits else NO_DATE,
-        "url_key": _hash(url) if url else 0,
+        "url_key": url_key(doc.url),
         "text_key": _hash(" ".join(words)),
         "words": bool(words),
         "frame": place[0],

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from data_pipeline.cleaning.duplicates import COUNTS, lookup
+from data_pipeline.cleaning.duplicates import lookup
+from data_pipeline.columns.page_columns import id_key
+from data_pipeline.columns.parquet_queries import connected
 from data_pipeline.commands.command_options import Parser
 from data_pipeline.commands.terminal_output import aligned_table, funnel_table, rounds_table
 from data_pipeline.documents.addresses import host, normalise_url
@@ -134,17 +134,26 @@ def find_document(files: Sequence[Path], name: str) -> Doc:
 def run_story(out: Path, doc: Doc) -> list[dict[str, Any]]:
     """The document's way through a run, a row a stage, as far as the run has come."""
     story: list[dict[str, Any]] = [{"stage": "extract", "outcome": doc.dropped or "kept", "formulas": sum(doc.formulas.values())}]
-    if (out / "duplicates" / COUNTS).is_file():
-        copy = lookup(out / "duplicates", doc.id)
-        story.append({"stage": "duplicates", "outcome": copy[0], "kept": copy[1]} if copy else {"stage": "duplicates", "outcome": "kept"})
+    if (out / "duplicates").is_dir() and (copy := lookup(out / "duplicates", doc.id)):
+        story.append({"stage": "duplicates", "outcome": copy[0], "kept": copy[1]})
+    elif (out / "steps" / "duplicates.json").is_file():
+        story.append({"stage": "duplicates", "outcome": "kept"})
     for folder in sorted(out.glob("round-*")):
         if (folder / "figures.json").is_file():
-            found = pq.read_table(folder / "scores.parquet", filters=[("id", "=", doc.id)]).to_pylist()
-            if found:
-                row = found[0]
+            for row in _row_of(folder / "pages", doc.id):
                 outcome = "collected" if row["collected"] else "not collected"
                 story.append({"stage": folder.name, "outcome": outcome, "score": round(row["score"], 4), "seed": row["seed"]})
     return story + _corpus_outcome(out, doc.id)
+
+
+def _row_of(pages: Path, name: str) -> list[dict[str, Any]]:
+    """What a round's tables hold of a page."""
+    with connected(pages.parent) as database:
+        rows = database.execute(
+            "SELECT collected, score, seed FROM read_parquet($files) WHERE id = $page",
+            {"files": f"{pages}/*.parquet", "page": id_key(name)},
+        ).fetchall()
+    return [{"collected": collected, "score": score, "seed": seed} for collected, score, seed in rows]
 
 
 def _corpus_outcome(out: Path, name: str) -> list[dict[str, Any]]:

@@ -49,11 +49,13 @@ def write_chosen(table: IndexTable, query: FetchQuery, out: Path) -> None:
         raise InputError(f"{table.files[0]}: has no column {', '.join(missing)}; an index has Common Crawl's columns")
     _make_places(table, query.places)
     text, values = _matching(table, query)
-    if query.excluded:
+    if query.unknown_hosts:
+        text = _of_unknown_hosts(table, query, text, values)
+    elif query.excluded:
         _make_excluded(table, query)
         text = f"SELECT * FROM ({text}) AS wanted ANTI JOIN excluded ON excluded.address = page_key(wanted.url)"
     spread = "md5(key || $sample), key, warc_filename, warc_record_offset"
-    if query.pages_a_host or query.pages:
+    if query.pages_a_host or query.pages or query.unknown_hosts:
         values["sample"] = f" {query.random_seed}"
     if query.pages_a_host:
         values["a_host"] = query.pages_a_host
@@ -121,6 +123,7 @@ def _joins(table: IndexTable, places: tuple[Place, ...], host: str) -> list[str]
 
 
 _HOST_OF_URL = r"regexp_extract(lower(url), '^[a-z]+://(?:[^/@]*@)?([^/:?#]+)', 1)"
+_BARE_HOST = f"regexp_replace({_HOST_OF_URL}, '^www\\.', '')"
 _PATH_OF_URL = r"regexp_extract(url, '^[a-zA-Z]+://[^/?#]*([^?#]*)', 1)"
 _QUERY_OF_URL = r"regexp_extract(url, '^[^?#]*\?([^#]*)', 1)"
 
@@ -158,12 +161,26 @@ def _make_excluded(table: IndexTable, query: FetchQuery) -> None:
     table.connection.create_function("page_key", normalise_url, ["VARCHAR"], "VARCHAR")
     where = ""
     if query.places and all(place.host for place in query.places):
-        bare = f"regexp_replace({_HOST_OF_URL}, '^www\\.', '')"
+        bare = _BARE_HOST
         where = f"WHERE {bare} IN (SELECT host FROM hosts) OR EXISTS (SELECT 1 FROM domains WHERE ends_with('.' || {bare}, '.' || host))"
     table.query_files(
         f"CREATE TEMP TABLE excluded AS SELECT DISTINCT page_key(url) AS address FROM read_parquet($files) {where}",
         list(query.excluded),
     )
+
+
+def _of_unknown_hosts(table: IndexTable, query: FetchQuery, text: str, values: dict[str, Any]) -> str:
+    """The rows of the hosts with the least hashes among those that no excluded file has a page of."""
+    table.connection.execute("CREATE TEMP TABLE known (host VARCHAR)")
+    if query.excluded:
+        table.query_files(f"INSERT INTO known SELECT DISTINCT {_BARE_HOST} FROM read_parquet($files)", list(query.excluded))
+    values |= {"unknown": query.unknown_hosts, "enough": max(1, query.pages_a_host)}
+    return f"""
+        WITH matching AS MATERIALIZED ({text}), chosen AS (
+            SELECT host FROM matching WHERE host <> '' GROUP BY host HAVING count(*) >= $enough
+            AND regexp_replace(host, '^www\\.', '') NOT IN (SELECT host FROM known WHERE host IS NOT NULL)
+            ORDER BY md5(host || $sample), host LIMIT $unknown)
+        SELECT * FROM matching SEMI JOIN chosen USING (host)"""
 
 
 def volume_of(table: IndexTable, chosen: Path) -> Volume:

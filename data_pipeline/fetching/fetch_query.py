@@ -61,6 +61,8 @@ class FetchQuery:
     """At most; 0: all that match."""
     pages_a_host: int = 0
     """At most of each host; 0: all."""
+    unknown_hosts: int = 0
+    """Only pages of so many hosts of which `excluded` holds no page, and the index `pages_a_host` or more; 0: of any host."""
     largest: int = 4_000_000
     """Bytes of a stored record; larger ones are not asked for."""
     random_seed: int = 0
@@ -73,7 +75,7 @@ class FetchQuery:
         for crawl in self.crawls:
             if not crawl or "/" in crawl or len(crawl) > 60:
                 raise InputError(f"crawl {crawl[:60]!r} is no name of a crawl, as CC-MAIN-2026-39 is")
-        if min(self.pages, self.pages_a_host) < 0 or self.largest < 1:
+        if min(self.pages, self.pages_a_host, self.unknown_hosts) < 0 or self.largest < 1:
             raise InputError("pages and bytes to fetch cannot be less than none")
 
 

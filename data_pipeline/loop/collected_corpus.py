@@ -24,10 +24,10 @@ from data_pipeline.cleaning.repeated_lines import find_boilerplate, remove_boile
 from data_pipeline.documents.corpus_shards import write_shards
 from data_pipeline.documents.document import Doc, Stage, drop_if, to_line
 from data_pipeline.documents.document_files import read_docs, write_docs
-from data_pipeline.loop.page_pool import PagePool
-from data_pipeline.loop.round_examples import Round
+from data_pipeline.loop.mining_round import Round
+from data_pipeline.loop.page_pool import PagePool, table_file
 from data_pipeline.loop.run_settings import Settings, fields, to_mapping
-from data_pipeline.loop.step_records import Record, Watch, is_done, recorded, round_folder, step_file, watched
+from data_pipeline.loop.step_records import Record, Watch, is_done, recorded, step_file, watched
 from data_pipeline.problems.problem_mining import write_problems
 from data_pipeline.subjects.named_subject import subject_of
 from verifiers.atomic_files import atomic_path, write_json
@@ -79,9 +79,9 @@ def write_corpus(pool: PagePool, last: Round, settings: Settings, out: Path, wat
     if not is_done(out, "corpus"):
         records: list[Record] = []
         with recorded(out, "corpus") as whole:
-            watch.begin("corpus", int(last.collected.sum()))
+            watch.begin("corpus", last.collected)
             collection = out / COLLECTION
-            write_docs(collection, _collection(pool, last, out))
+            write_docs(collection, _collection(pool, last, subject_of(settings.subject).name))
             flow = measured(read_docs(collection), _stages(collection, settings, out, watch), records)
             flow = watched(_with_rejects(flow, out / "rejected.jsonl.zst", settings.keep_rejects), Counter(), watch)
             write_shards(flow, out / "corpus", suffix=settings.format, tokenizer=settings.tokenizer or None, config=_config(settings))
@@ -99,11 +99,12 @@ def _config(settings: Settings) -> dict[str, Any]:
     return {name: value for name, value in to_mapping(settings).items() if name not in machine}
 
 
-def _collection(pool: PagePool, last: Round, out: Path) -> Iterator[Doc]:
+def _collection(pool: PagePool, last: Round, score_name: str) -> Iterator[Doc]:
     """The collected pages with their score."""
-    scores = pq.read_table(round_folder(out, last.number) / "scores.parquet", columns=["score"])["score"].to_numpy()
-    for row, doc in pool.docs(last.collected):
-        yield doc.score("math", round(float(scores[row]), 6))
+    for key in pool.keys:
+        pages = pq.read_table(table_file(last.pages, key), columns=["frame", "line", "score"], filters=[("collected", "=", True)])
+        for score, doc in zip(pages["score"].to_pylist(), pool.docs(key, pages), strict=True):
+            yield doc.score(score_name, round(score, 6))
 
 
 def _stages(collection: Path, settings: Settings, out: Path, watch: Watch) -> list[tuple[str, Stage]]:

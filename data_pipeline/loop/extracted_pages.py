@@ -1,20 +1,26 @@
-"""The first two steps of a run: the cached extraction of all pages, and the copies among them."""
+"""The first steps of a run: the cached extraction of all pages, what is known of them without their texts, the copies among them, and the
+pool that is left.
+"""
 
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import fields, replace
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import Any
 
 from data_pipeline.archives.named_inputs import expand
 from data_pipeline.cleaning.duplicates import MEGAMATH, Dedup, find_copies
-from data_pipeline.columns.page_columns import columns_work, write_columns
+from data_pipeline.columns.page_columns import columns_work
 from data_pipeline.extraction.extract_archives import archive_key, extract_archives
 from data_pipeline.extraction.extraction_options import ExtractionOptions
+from data_pipeline.loop.page_pool import PagePool
 from data_pipeline.loop.run_settings import Settings
+from data_pipeline.loop.seed_pages import Seed
+from data_pipeline.loop.spread_work import Spread, config_of
 from data_pipeline.loop.step_records import Record, Watch, is_done, read_json, recorded
+from data_pipeline.subjects.named_subject import fingerprint
 from data_pipeline.tasks.running_task import Limits
 
 SOUND = ("pages", "skipped: ")
@@ -34,21 +40,40 @@ def duplicates_of(settings: Settings) -> Dedup:
     return replace(base, near=settings.near, threshold=settings.near_threshold)
 
 
-def find_duplicates(files: Sequence[Path], out: Path, settings: Settings, watch: Watch) -> Path:
-    """The folder of the copies, filled unless it is."""
-    if is_done(out, "duplicates"):
-        return out / "duplicates"
+def gathered_pool(out: Path, folder: Path, keys: Sequence[str], seed: Seed, spread: Spread) -> PagePool:
+    """The pool of the extraction files of these stems; copies and pool lie in `folder`, made where they are missing."""
+    settings, places = spread.settings, {"extracted": str(out / "extracted")}
+    for place in (out / "columns", folder / "duplicates", folder / "pool"):
+        place.mkdir(parents=True, exist_ok=True)
+    files = {key: read_json(out / "extracted" / f"{key}.json") for key in keys}
+    signatures = duplicates_of(settings).signatures
+    works = [
+        columns_work(key, f"{key}.jsonl.zst", out / "columns", signatures, of=f"{marker['config']} {fingerprint(settings.subject)}")
+        for key, marker in files.items()
+    ]
+    works = [replace(work, options={**work.options, **places, "subject": settings.subject}) for work in works]
+    spread.run("write_page_columns", works, label="columns")
+    find_duplicates(out, folder, keys, settings, spread.watch)
+    made_by = config_of("pool", *(work.config for work in works), *map(str, astuple(duplicates_of(settings))), seed.digest())
+    named = {
+        "columns": str(out / "columns"), "duplicates": str(folder / "duplicates"), "urls": str(seed.urls), "hosts": sorted(seed.hosts),
+    }  # fmt: skip
+    pool = PagePool(folder / "pool", out / "extracted", tuple(keys), 0, 0, made_by)
+    counts = spread.each(pool, "write_pool", folder / "pool", named, "")
+    return replace(pool, pages=sum(count["pages"] for count in counts), tokens=sum(count["tokens"] for count in counts))
+
+
+def find_duplicates(out: Path, folder: Path, keys: Sequence[str], settings: Settings, watch: Watch) -> None:
+    """The copies among the pages of these files, in `folder`, unless they are there."""
+    step = "duplicates" if folder == out else f"{folder.name}-pool"
+    if is_done(out, step):
+        return
     watch.begin("duplicates: URL, exact" + (", near" if settings.near else ""))
-    with recorded(out, "duplicates") as record:
-        kinds = duplicates_of(settings)
-        keys = [file.name.removesuffix(".jsonl.zst") for file in files]
-        for key, file in zip(keys, files, strict=True):
-            write_columns(columns_work(key, file, out / "columns", kinds.signatures), lambda so_far: None)
-        found = find_copies(keys, out / "columns", out / "extracted", out / "duplicates", kinds)
-        record.dropped = {reason: count for reason, count in found.items() if count}
-        record.entered = sum(_marker_of(file)["outcomes"].get("kept", 0) for file in files)
-        record.kept = record.entered - found.total()
-    return out / "duplicates"
+    with recorded(out, step) as record:
+        counts = find_copies(keys, out / "columns", out / "extracted", folder / "duplicates", duplicates_of(settings))
+        record.dropped = {reason: count for reason, count in counts.items() if count}
+        record.entered = sum(read_json(out / "extracted" / f"{key}.json")["outcomes"].get("kept", 0) for key in keys)
+        record.kept = record.entered - sum(record.dropped.values())
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -129,11 +154,6 @@ def aside_lines(aside: Mapping[str, str]) -> list[str]:
 
 def _documents(marker: Path) -> Path:
     return marker.with_name(marker.name.removesuffix(".json") + ".jsonl.zst")
-
-
-def _marker_of(documents: Path) -> dict[str, Any]:
-    """What extraction counted in an archive whose documents lie there."""
-    return read_json(documents.with_name(documents.name.removesuffix(".jsonl.zst") + ".json"))
 
 
 def _markers(sources: Sequence[str], folder: Path) -> list[Path]:

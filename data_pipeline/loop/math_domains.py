@@ -13,8 +13,9 @@ boards there). No regular expressions: a person must be able to see what one mat
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -67,18 +68,9 @@ class Pattern:
         return self.collected / self.pages if self.pages else 0.0
 
 
-def domain_shares(visits: Iterable[Visit], *, more_than: float = 0.10, least_pages: int = 3) -> list[Domain]:
-    """Every domain with its share of collected pages; most collected pages first, then by name."""
-    pages: dict[str, int] = defaultdict(int)
-    collected: dict[str, int] = defaultdict(int)
-    for visit in visits:
-        pages[visit.host] += 1
-        collected[visit.host] += visit.collected
-    found = [
-        Domain(host, count, collected[host], bool(host) and count >= least_pages and collected[host] > more_than * count)
-        for host, count in pages.items()
-    ]
-    return sorted(found, key=lambda domain: (-domain.collected, -domain.pages, domain.host))
+def is_mathematical(host: str, pages: int, collected: int, *, more_than: float = 0.10, least_pages: int = 3) -> bool:
+    """DeepSeekMath's rule: more than this share of the pages was collected; and there are enough pages to tell."""
+    return bool(host) and pages >= least_pages and collected > more_than * pages
 
 
 @dataclass(slots=True)
@@ -95,23 +87,21 @@ class _Node:
             self.examples.append(visit.url)
 
 
-def propose_patterns(
-    visits: Iterable[Visit], domains: Iterable[Domain], *, share: float = 0.5, pages: int = 3, least_share: float = 0.10
-) -> list[Pattern]:
-    """The patterns of the mathematical domains; `accept` where at least `share` of `pages` or more pages was collected.
+def propose_patterns(visits: Iterable[Visit], *, share: float = 0.5, pages: int = 3, least_share: float = 0.10) -> Iterator[Pattern]:
+    """The patterns of mathematical domains, whose visits come domain by domain; one domain's tree is in memory at a time.
 
-    Those with more than `least_share` are proposed without it. The visits' order decides the examples and nothing else.
+    `accept` where at least `share` of `pages` or more pages was collected; those with more than `least_share` are proposed without it.
+    The visits' order inside a domain decides the examples and nothing else.
     """
-    wanted = {domain.host for domain in domains if domain.mathematical}
-    trees: dict[str, _Node] = {host: _Node() for host in wanted}
-    for visit in visits:
-        if visit.host in wanted:
-            node = trees[visit.host]
+    for host, of_domain in groupby(visits, key=lambda visit: visit.host):
+        tree = _Node()
+        for visit in of_domain:
+            node = tree
             node.add(visit)
             for step in path_steps(visit.url):
                 node = node.children.setdefault(step, _Node())
                 node.add(visit)
-    return [pattern for host in sorted(trees) for pattern in _descend(host, "/", trees[host], share, pages, least_share)]
+        yield from _descend(host, "/", tree, share, pages, least_share)
 
 
 def _descend(host: str, path: str, node: _Node, share: float, pages: int, least_share: float) -> Iterator[Pattern]:
@@ -188,9 +178,9 @@ def covers(places: Mapping[str, frozenset[str]], host: str, url: str) -> bool:
     return under is not None and any(path in under for path in pattern_paths(url))
 
 
-def write_patterns(patterns: Sequence[Pattern], path: Path) -> None:
-    """`patterns.json`, one pattern a line, so that a person can edit `accept` and a diff shows it."""
-    _write_list("patterns", patterns, path)
+def write_patterns(patterns: Iterable[Pattern], path: Path) -> tuple[int, int]:
+    """`patterns.json`, one pattern a line, so that a person can edit `accept` and a diff shows it; how many, and how many are accepted."""
+    return _write_list("patterns", patterns, path)
 
 
 def read_patterns(path: Path) -> list[Pattern]:
@@ -210,17 +200,31 @@ def _pattern(row: Mapping[str, Any]) -> Pattern:
     return Pattern(host, path, int(row.get("pages", 0)), int(row.get("collected", 0)), accept, examples)
 
 
-def write_domains(domains: Sequence[Domain], path: Path) -> None:
-    """`domains.json`, one domain a line."""
-    _write_list("domains", domains, path)
+def write_domains(domains: Iterable[Domain], path: Path) -> tuple[int, int]:
+    """`domains.json`, one domain a line; how many, and how many of them are mathematical."""
+    return _write_list("domains", domains, path)
 
 
-def _write_list(name: str, entries: Sequence[Pattern | Domain], path: Path) -> None:
-    lines = [json.dumps({**asdict(entry), "share": round(entry.share, 4)}, ensure_ascii=False) for entry in entries]
-    with atomic_path(path) as temporary:
-        temporary.write_text(f'{{"{name}": [' + ",".join("\n" + line for line in lines) + "\n]}\n", encoding="utf-8")
+def _write_list(name: str, entries: Iterable[Pattern | Domain], path: Path) -> tuple[int, int]:
+    """How many entries, and how many of them are accepted, or mathematical."""
+    count = taken = 0
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(f'{{"{name}": [')
+        for count, entry in enumerate(entries, start=1):
+            taken += entry.mathematical if isinstance(entry, Domain) else entry.accept
+            file.write(",\n" if count > 1 else "\n")
+            file.write(json.dumps({**asdict(entry), "share": round(entry.share, 4)}, ensure_ascii=False))
+        file.write("\n]}\n")
+    return count, taken
 
 
-def read_domains(path: Path) -> list[Domain]:
-    rows = json.loads(path.read_text(encoding="utf-8"))["domains"]
-    return [Domain(row["host"], row["pages"], row["collected"], row["mathematical"]) for row in rows]
+def read_domains(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file of `write_domains`, one after the other."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith('{"host"'):
+                yield json.loads(line.rstrip().removesuffix(","))
+
+
+def mathematical_hosts(path: Path) -> frozenset[str]:
+    return frozenset(row["host"] for row in read_domains(path) if row["mathematical"])

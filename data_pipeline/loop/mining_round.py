@@ -3,67 +3,97 @@
 The user's own seed pages are collected whatever their score. Pages that patterns brought in are not: they train, and then they must score.
 Where the user gave neither a budget nor a threshold, the held-out pages decide it (`calibrated`).
 
-A round's folder: `model.bin`, `training.json`, `scores.parquet`, `domains.json`, `patterns.json`, and `figures.json`, written last.
-Nothing in it depends on time, place or the number of workers.
+A round's folder: `model.bin`, `training.json`, `pages/KEY.parquet` (what the round found out of each page of an extraction file: id, URL,
+host, score, collected, seed), `domains.json`, `patterns.json`, and `figures.json`, written last. What is done with every file is a task of
+its own (`page_tasks.py`); here are the steps between, whose memory does not grow with the corpus. Nothing in the folder depends on time,
+place or the number of workers.
 """
 
+import hashlib
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from data_pipeline.classifier.math_classifier import Classifier, train, training_for
-from data_pipeline.classifier.parallel_scoring import score_texts
+from data_pipeline.classifier.math_classifier import train, training_for
 from data_pipeline.classifier.training_examples import Example
+from data_pipeline.columns.parquet_queries import connected
+from data_pipeline.columns.token_budget import Cut, budget_cut
 from data_pipeline.documents.addresses import host
 from data_pipeline.loop import math_domains
-from data_pipeline.loop.extracted_pages import processes
-from data_pipeline.loop.page_pool import Mask, PagePool
-from data_pipeline.loop.round_examples import Round, Sample, draw_sample
+from data_pipeline.loop.page_pool import PagePool, by_file
+from data_pipeline.loop.round_examples import Sample, draw_sample, scores_of
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.seed_pages import Seed
-from data_pipeline.loop.step_records import Record, Watch, round_folder
-from verifiers.atomic_files import atomic_path, remove_leftovers, write_json
+from data_pipeline.loop.spread_work import Spread
+from data_pipeline.loop.step_records import Record, read_json, round_folder
+from data_pipeline.subjects.named_subject import fingerprint, subject_of
+from verifiers.atomic_files import remove_leftovers, write_json
 from verifiers.input_error import InputError
 
-Scores = NDArray[np.float32]
 TELLING = 100  # held-out pages of a kind without which the threshold stays
+_PASSING = ("flags", "scores")
+"""Folders of a round that nobody needs once it is over."""
 
 
-def before_all_rounds(pool: PagePool, seed: Seed) -> Round:
-    """What stands before the first round: the user's seed, nothing collected."""
-    given = seed.pages_of(pool)
-    nothing = np.zeros(len(pool), np.bool_)
-    return Round(0, nothing, given, frozenset())
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A finished round."""
+
+    number: int
+    folder: Path | None
+    """Of its files; None for what stands before the first round: the user's seed, nothing collected."""
+    collected: int
+
+    @property
+    def pages(self) -> Path:
+        assert self.folder is not None
+        return self.folder / "pages"
 
 
-def run_round(pool: PagePool, seed: Seed, before: Round, settings: Settings, out: Path, watch: Watch, record: Record) -> Round:
+BEFORE_ALL = Round(0, None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What is collected: pages from a score on, or down to the last one that a budget of tokens pays for."""
+
+    threshold: float
+    least: float | None = None
+    cut: Cut | None = None
+
+
+def run_round(pool: PagePool, seed: Seed, before: Round, settings: Settings, out: Path, spread: Spread, record: Record) -> Round:
     """The round after `before`, from wherever an earlier attempt stopped. `record` learns how long the training took."""
     number = before.number + 1
     folder = round_folder(out, number)
-    sample = draw_sample(pool, seed, before, settings)
     folder.mkdir(exist_ok=True)
     remove_leftovers(folder)  # of a training that was killed
+    flagged = f"{number}:{settings.random_seed}:{_digest(before.folder / 'patterns.json') if before.folder else ''}"
+    places = {"before": str(before.folder or ""), "number": number, "random_seed": settings.random_seed}
+    flags = spread.each(pool, "write_flags", folder / "flags", places, flagged)
+    sample = draw_sample(pool, folder / "flags", [marker["flags"] for marker in flags], seed, number, settings)
     start = time.perf_counter()
-    model = _train_model(pool, seed, sample, settings, folder, watch)
+    model = _train_model(pool, seed, sample, settings, folder, spread)
     record.details["training_seconds"] = round(time.perf_counter() - start, 3)
-    scores = _score_pages(pool, model, settings, watch)
-    threshold, collected = collect(pool, scores, seed.pages_of(pool), sample, settings)
-    _write_scores(pool, scores, collected, before.seed, folder / "scores.parquet")
-    domains, patterns = _domains_and_patterns(pool, collected, settings)
-    math_domains.write_domains(domains, folder / "domains.json")
-    math_domains.write_patterns(patterns, folder / "patterns.json")
-    overlap = float((collected & before.collected).sum() / max(1, collected.sum()))
+    scored = f"{_digest(model)}:{fingerprint(settings.subject)}"
+    spread.each(pool, "write_scores", folder / "scores", {"model": str(model), "subject": settings.subject}, scored, label="scoring")
+    collection = collect(pool, folder / "scores", sample, settings)
+    places |= {"flags": str(folder / "flags"), "scores": str(folder / "scores"), "least": collection.least, "cut": collection.cut}
+    found = spread.each(pool, "write_pages", folder / "pages", places, f"{flagged}:{scored}:{collection}")
+    counts = {name: sum(marker[name] for marker in found) for name in ("collected", "collected_tokens", "both")}
+    overlap = counts["both"] / max(1, counts["collected"])
+    _, mathematical = math_domains.write_domains(domains_of(pool, folder / "pages", settings), folder / "domains.json")
+    proposed, accepted = math_domains.write_patterns(_patterns(pool, folder, settings), folder / "patterns.json")
     figures = {
-        "round": number, "positives": len(sample.good) + seed.count, "negatives": len(sample.bad), "held_out": int(sample.held.sum()),
-        "threshold": round(threshold, 6), "collected": int(collected.sum()), "collected_tokens": int(pool.tokens[collected].sum()),
-        "pool": len(pool), "pool_tokens": int(pool.tokens.sum()), "overlap": round(overlap, 6),
-        "domains": sum(found.mathematical for found in domains),
-        "patterns_proposed": len(patterns), "patterns_accepted": sum(found.accept for found in patterns),
+        "round": number, "positives": sample.count(good=True) + seed.count, "negatives": sample.count(good=False),
+        "held_out": sample.held, "threshold": round(collection.threshold, 6), "collected": counts["collected"],
+        "collected_tokens": counts["collected_tokens"], "pool": len(pool), "pool_tokens": pool.tokens, "overlap": round(overlap, 6),
+        "domains": mathematical, "patterns_proposed": proposed, "patterns_accepted": accepted,
         "settled": number > 1 and overlap >= settings.stop_overlap,
     }  # fmt: skip
     write_json(folder / "figures.json", figures, indent=1)
@@ -71,31 +101,36 @@ def run_round(pool: PagePool, seed: Seed, before: Round, settings: Settings, out
 
 
 def load_round(pool: PagePool, out: Path, number: int) -> Round:
-    """A finished round from its folder, with the patterns as a person may have edited them since. Raises InputError for a damaged one."""
+    """A finished round from its folder. Raises InputError for one of other pages, or whose patterns cannot be read."""
     folder = round_folder(out, number)
-    table = pq.read_table(folder / "scores.parquet", columns=["collected", "seed"])
-    if len(table) != len(pool):
+    figures = read_json(folder / "figures.json")
+    if figures.get("pool") != len(pool):
         raise InputError(
-            f"{folder}: scores of {len(table)} pages for a pool of {len(pool)}; take another --out, or delete the round's folder"
+            f"{folder}: a round over {figures.get('pool')} pages, a pool of {len(pool)}; take another --out, or delete the round's folder"
         )
-    collected, seed = (table[name].to_numpy().astype(np.bool_) for name in ("collected", "seed"))
-    under_patterns = math_domains.accepted_paths(math_domains.read_patterns(folder / "patterns.json"))
-    under = np.array([math_domains.covers(under_patterns, host, url) for host, url in zip(pool.hosts, pool.urls, strict=True)], np.bool_)
-    mathematical = frozenset(found.host for found in math_domains.read_domains(folder / "domains.json") if found.mathematical)
-    return Round(number, collected, seed | under, mathematical)
+    math_domains.read_patterns(folder / "patterns.json")
+    for name in _PASSING:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    return Round(number, folder, int(figures["collected"]))
 
 
 # The steps ------------------------------------------------------------------------------------------------------------------------------
 
 
-def _train_model(pool: PagePool, seed: Seed, sample: Sample, settings: Settings, folder: Path, watch: Watch) -> Path:
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _train_model(pool: PagePool, seed: Seed, sample: Sample, settings: Settings, folder: Path, spread: Spread) -> Path:
     """The round's classifier; the first round may start from the user's."""
     if sample.number == 1 and seed.model is not None:
         return seed.model
     model = folder / "model.bin"
     if not (folder / "training.json").is_file():
-        watch.begin(f"round {sample.number}: training", len(sample.good) + len(sample.bad) + seed.count)
-        report = train(_examples(pool, seed, sample), model, training_for(settings.preset, len(pool), settings.random_seed))
+        spread.watch.begin(f"round {sample.number}: training", len(sample.rows) + seed.count)
+        target = subject_of(settings.subject).target
+        report = train(_examples(pool, seed, sample), model, training_for(settings.preset, len(pool), settings.random_seed), target=target)
         write_json(folder / "training.json", report, indent=1)
     return model
 
@@ -103,53 +138,29 @@ def _train_model(pool: PagePool, seed: Seed, sample: Sample, settings: Settings,
 def _examples(pool: PagePool, seed: Seed, sample: Sample) -> Iterator[Example]:
     for doc in seed.docs():
         yield Example(doc.text, True, host(doc.url) or doc.origin.archive)
-    good = np.zeros(len(pool), np.bool_)
-    good[sample.good] = True
-    wanted = good.copy()
-    wanted[sample.bad] = True
-    for row, doc in pool.docs(wanted & ~sample.held):
-        yield Example(doc.text, bool(good[row]), pool.hosts[row])
+    for key, rows in by_file(sample.trained_on(), pool.keys):
+        labels = zip(rows["good"].to_pylist(), rows["host"].to_pylist(), pool.docs(key, rows), strict=True)
+        yield from (Example(doc.text, good, name) for good, name, doc in labels)
 
 
-def _score_pages(pool: PagePool, model: Path, settings: Settings, watch: Watch) -> Scores:
-    """The probability of mathematics of every page, rounded to what a float holds in text too."""
-    found = np.zeros(len(pool), np.float32)
-    watch.begin("scoring", len(pool))
-    done = size = 0
-
-    def texts() -> Iterator[str]:
-        nonlocal size
-        for _, doc in pool.docs():
-            size += len(doc.text)
-            yield doc.text
-
-    for scores in score_texts(Classifier.load(model), texts(), processes=processes(settings)):
-        found[done : done + len(scores)] = scores
-        done += len(scores)
-        watch.advance(done, size=size)
-    return np.round(found, 6)
-
-
-def collect(pool: PagePool, scores: Scores, given: Mask, sample: Sample, settings: Settings) -> tuple[float, Mask]:
-    """The threshold and the collected pages: the given ones, and the best others up to the budget or down to the threshold."""
-    collected = given.copy()
+def collect(pool: PagePool, scores: Path, sample: Sample, settings: Settings) -> Collection:
+    """Where the collection ends: at the budget, at the threshold, or where held-out pages are told apart best."""
     if settings.budget:
-        order = np.lexsort((pool.ids, -scores, ~given))  # given first, then the best; equal scores by id
-        fits = np.cumsum(pool.tokens[order]) <= settings.budget
-        collected[order[fits]] = True
-        return float(scores[order[fits]].min(initial=1.0)), collected
-    threshold = settings.threshold or calibrated(scores, sample)
-    return threshold, collected | (scores >= threshold)
+        cut = budget_cut(pool.files(), pool.files(scores), settings.budget)
+        return Collection(cut.score if cut else 1.0, cut=cut)
+    if settings.threshold:
+        return Collection(settings.threshold, least=settings.threshold)
+    good, bad = (scores_of(pool, scores, sample.held_ids(good=kind)) for kind in (True, False))
+    threshold = calibrated(good, bad)
+    return Collection(threshold, least=threshold)
 
 
-def calibrated(scores: Scores, sample: Sample) -> float:
-    """The score that best tells held-out seed pages from held-out negatives.
+def calibrated(good: Sequence[float], bad: Sequence[float]) -> float:
+    """The score that best tells held-out seed pages from held-out negatives, whose scores these are, lowest first.
 
     Of the thresholds with the highest balanced accuracy, the one nearest to 0.5, where a balanced classifier has its own. Too few pages
     held out (fewer than 100 of a kind) to move it: 0.5. A dozen pages moved it by chance, to a precision of 0.67 in one of three draws.
     """
-    held = sample.held
-    good, bad = (np.sort(scores[[row for row in rows.tolist() if held[row]]]) for rows in (sample.good, sample.bad))
     if min(len(good), len(bad)) < TELLING:
         return 0.5
     edges = np.unique(np.concatenate([good, bad, [0.5]]))
@@ -162,34 +173,40 @@ def calibrated(scores: Scores, sample: Sample) -> float:
 
 def check_budget(pool: PagePool, settings: Settings) -> None:
     """Raises InputError for a budget that would collect everything."""
-    whole = int(pool.tokens.sum())
-    if settings.budget > whole:
+    if settings.budget > pool.tokens:
         raise InputError(
-            f"a budget of {settings.budget:,} tokens is larger than the corpus, about {whole:,} tokens on {len(pool):,} pages; "
+            f"a budget of {settings.budget:,} tokens is larger than the corpus, about {pool.tokens:,} tokens on {len(pool):,} pages; "
             "give less, or no budget"
         )
 
 
-def _domains_and_patterns(
-    pool: PagePool, collected: Mask, settings: Settings
-) -> tuple[list[math_domains.Domain], list[math_domains.Pattern]]:
-    """The domains and the proposed patterns."""
-
-    def visits() -> Iterator[math_domains.Visit]:
-        for name, url, taken in zip(pool.hosts, pool.urls, collected.tolist(), strict=True):
-            yield math_domains.Visit(name, url, taken)
-
-    found = math_domains.domain_shares(visits(), more_than=settings.domain_share, least_pages=settings.domain_pages)
-    patterns = math_domains.propose_patterns(
-        visits(), found, share=settings.pattern_share, pages=settings.pattern_pages, least_share=settings.domain_share
-    )  # fmt: skip
-    return found, patterns
+def domains_of(pool: PagePool, pages: Path, settings: Settings) -> Iterator[math_domains.Domain]:
+    """Every domain with its share of collected pages; most collected pages first, then by name."""
+    with connected(pages.parent) as database:
+        rows = database.execute(
+            "SELECT host, count(*) AS pages, count(*) FILTER (collected) AS taken FROM read_parquet($files) GROUP BY host "
+            "ORDER BY taken DESC, pages DESC, host", {"files": pool.files(pages)},
+        )  # fmt: skip
+        while some := rows.fetchmany(10_000):
+            for name, count, taken in some:
+                more_than, least = settings.domain_share, settings.domain_pages
+                known = math_domains.is_mathematical(name, count, taken, more_than=more_than, least_pages=least)
+                yield math_domains.Domain(name, count, taken, known)
 
 
-def _write_scores(pool: PagePool, scores: Scores, collected: Mask, seed: Mask, path: Path) -> None:
-    table = pa.table({
-        "id": [pool.id_of(row) for row in range(len(pool))], "url": list(pool.urls), "host": list(pool.hosts), "score": scores,
-        "collected": collected, "seed": seed,
-    })  # fmt: skip
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+def _patterns(pool: PagePool, folder: Path, settings: Settings) -> Iterator[math_domains.Pattern]:
+    """The proposed patterns of the mathematical domains."""
+    wanted = sorted(math_domains.mathematical_hosts(folder / "domains.json"))
+    with connected(folder) as database:
+        rows = database.execute(
+            "SELECT host, url, collected FROM read_parquet($files, filename = true) WHERE host IN (SELECT unnest($wanted)) "
+            "ORDER BY host, filename, frame, line", {"files": pool.files(folder / "pages"), "wanted": wanted},
+        )  # fmt: skip
+        yield from math_domains.propose_patterns(
+            _visits(rows), share=settings.pattern_share, pages=settings.pattern_pages, least_share=settings.domain_share
+        )
+
+
+def _visits(rows: Any) -> Iterator[math_domains.Visit]:
+    while some := rows.fetchmany(10_000):
+        yield from (math_domains.Visit(*row) for row in some)

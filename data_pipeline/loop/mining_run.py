@@ -1,4 +1,4 @@
-"""The DeepSeekMath loop on one machine: from archives to a corpus of mathematics and problems, resumable at any point.
+"""The DeepSeekMath loop: from archives to a corpus of mathematics and problems, resumable at any point.
 
 The order of the steps, and why:
 
@@ -6,12 +6,14 @@ The order of the steps, and why:
 2. duplicates: URL, exact, near. Before the rounds, as in the paper: a page that exists a thousand times would be a thousand votes in
    training, in its domain's share and in the token budget. Signatures cost a twentieth of extraction: cheap enough for the whole pool.
 3. rounds: train, score, collect, domains (`mining_round.py`), until the collection is the last one's (98 %) or the rounds are used up.
+   Between two, with an index of the web, the pages that its mathematical domains hold and the pool does not may be fetched, and join it.
 4. corpus: language, boilerplate lines, quality, decontamination, shards, on the collection only (`collected_corpus.py`).
 5. problems: question-answer pairs from the corpus's pages.
 
 Resuming is reading: each step has a marker that is written last, and a step without one is done again from the last marker inside it (an
 archive, a trained model). The same inputs, settings and random seed give the same bytes in every file but `steps/` and `funnel.json`,
-which hold durations. Left out: several machines; archives are independent, so `extract` can be run anywhere.
+which hold durations. Whatever is done with every file is a task of its own, for this machine's cores or a cluster's (`--on`); this process
+only asks questions of the tables that they leave, in memory that does not grow with the corpus.
 """
 
 import json
@@ -22,11 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.loop import collected_corpus, mining_round
-from data_pipeline.loop.extracted_pages import extracted_files, find_duplicates
-from data_pipeline.loop.page_pool import PagePool, build_pool
-from data_pipeline.loop.round_examples import Round
+from data_pipeline.loop.extracted_pages import extracted_files, gathered_pool
+from data_pipeline.loop.fetched_pages import joined_by_fetched, own_keys
+from data_pipeline.loop.mining_round import Round
+from data_pipeline.loop.page_pool import PagePool
 from data_pipeline.loop.run_settings import STEPS, Settings, differences, to_mapping
 from data_pipeline.loop.seed_pages import Seed, read_seed, refuse_too_small, sort_seed
+from data_pipeline.loop.spread_work import Spread
 from data_pipeline.loop.step_records import SILENT, Watch, is_done, locked, read_json, recorded, round_folder, write_funnel
 from verifiers.atomic_files import remove_leftovers, write_json
 from verifiers.input_error import InputError
@@ -52,24 +56,25 @@ def mine(settings: Settings, inputs: Sequence[str], out: Path, *, watch: Watch =
     """Run the loop, or what is left of it. `review` stops after each round, for a person to edit its patterns; call again to go on."""
     seed_pages = sort_seed(settings)[2]
     refuse_too_small(settings)
+    spread = Spread(settings, watch)
     with claimed_folder(out, settings, inputs):
         files = extracted_files(inputs, out / "extracted", settings, watch, out=out)
         seed_files = extracted_files(seed_pages, out / "seed", settings, watch, out=None) if seed_pages else []
-        dropped = find_duplicates(files, out, settings, watch)
-        pool = build_pool(files, dropped)
-        _refuse_unusable_pool(pool, settings)
         seed = read_seed(settings, out, seed_files)
+        keys = own_keys(out, files)
+        pool = gathered_pool(out, out, keys, seed, spread)
+        _refuse_unusable_pool(pool, settings)
         if idle := seed.idle_hosts(pool):
             watch.note(f"of the seed's hosts, the inputs hold no page of {', '.join(idle)}")
-        last = _run_rounds(pool, seed, settings, out, watch, review)
+        last, pool = _run_rounds(pool, seed, spread, out, review)
         waits = round_folder(out, last.number) / "patterns.json"
         write_funnel(out)
         if review and not _is_last_round(last, settings, out):
-            return Outcome(out, last.number, len(pool), int(last.collected.sum()), 0, 0, waits)
+            return Outcome(out, last.number, len(pool), last.collected, 0, 0, waits)
         kept = collected_corpus.write_corpus(pool, last, settings, out, watch)
         problems = collected_corpus.write_problem_file(settings, out, watch)
         write_funnel(out)
-    return Outcome(out, last.number, len(pool), int(last.collected.sum()), kept, problems, None)
+    return Outcome(out, last.number, len(pool), last.collected, kept, problems, None)
 
 
 def _refuse_unusable_pool(pool: PagePool, settings: Settings) -> None:
@@ -78,23 +83,25 @@ def _refuse_unusable_pool(pool: PagePool, settings: Settings) -> None:
     mining_round.check_budget(pool, settings)
 
 
-def _run_rounds(pool: PagePool, seed: Seed, settings: Settings, out: Path, watch: Watch, review: bool) -> Round:
-    """All rounds that are left; with `review`, one."""
-    current = mining_round.before_all_rounds(pool, seed)
+def _run_rounds(pool: PagePool, seed: Seed, spread: Spread, out: Path, review: bool) -> tuple[Round, PagePool]:
+    """All rounds that are left; with `review`, one. The last one, and the pool that it was over."""
+    current, settings = mining_round.BEFORE_ALL, spread.settings
     while not _is_last_round(current, settings, out):
         number = current.number + 1
         name = f"round-{number:02d}"
+        if current.number:
+            pool = joined_by_fetched(pool, current, seed, spread, out)
         if not (round_folder(out, number) / "figures.json").is_file():
             with recorded(out, name) as record:
-                current = mining_round.run_round(pool, seed, current, settings, out, watch, record)
-                record.entered, record.kept = len(pool), int(current.collected.sum())
+                current = mining_round.run_round(pool, seed, current, settings, out, spread, record)
+                record.entered, record.kept = len(pool), current.collected
                 record.dropped = {"round: not collected": record.entered - record.kept}
-            watch.note(_round_in_words(read_json(round_folder(out, number) / "figures.json")))
+            spread.watch.note(_round_in_words(read_json(round_folder(out, number) / "figures.json")))
             if review:
-                return current
+                break
         else:
             current = mining_round.load_round(pool, out, number)
-    return current
+    return current, pool
 
 
 def _is_last_round(current: Round, settings: Settings, out: Path) -> bool:

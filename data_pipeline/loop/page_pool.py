@@ -1,97 +1,87 @@
-"""The pool: the pages of the cached extraction that the rounds may collect, by number. No other pool is meant in this room.
+"""The pool: the pages of the cached extraction that the rounds may collect. No other pool is meant in this room.
 
-A page is in the pool when extraction kept it and no other page stands for it (`duplicates/`). Texts stay on disk: in memory a page
-is its id, URL, host, size, place and whether it holds formulas, about 160 bytes, so that a machine with 16 GB mines a hundred million
-pages. Pages are numbered in the order of the extraction files, and every figure of a round is an array in that order. Whoever wants the
-texts of some pages decodes those and no others: a round decodes the pool once, to score it, and its examples.
+A page is in the pool when extraction kept it and no other page stands for it (`duplicates/`). It lies beside its extraction file: for every
+file `KEY` there is a `KEY.parquet` in the pool's folder with one row a page, in the order of the file: id, URL, host, size, whether
+something speaks for the subject, whether the user's seed names it, and where its text is (a compressed frame, a line in it). The rounds
+keep what they know of a page in files of the same stem. Nothing is numbered through all files and no array has an entry a page, so that
+the memory of a run does not grow with its corpus, and every file can be worked on by another machine. Whoever wants the texts of some pages
+decodes their frames and no others.
 
 The size of a page in tokens is an estimate here (characters / 3.5, what GPT-like tokenizers come to on LaTeX-heavy English); the manifest
 of the corpus counts with a real tokenizer when one is named.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
-from data_pipeline.cleaning.duplicates import copies_of, drop_copies
-from data_pipeline.documents.addresses import host
 from data_pipeline.documents.document import Doc
-from data_pipeline.documents.document_files import docs_at, read_docs
-from data_pipeline.documents.token_counts import estimated_tokens
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from data_pipeline.documents.document_files import docs_in
 
 
 @dataclass(frozen=True, slots=True)
 class PagePool:
-    """Columns, one entry a page."""
+    """Where the pages of a run lie, by the stems of their files."""
 
-    files: tuple[Path, ...]
-    places: NDArray[np.int64]
-    """The line of each page, counted from 0 through all files."""
-    ids: NDArray[np.uint64]
-    urls: Sequence[str]
-    hosts: Sequence[str]
-    tokens: NDArray[np.int64]
-    formulas: Mask
-    """Whether extraction found a formula."""
+    folder: Path
+    """Of `KEY.parquet`, the pages of each file."""
+    extracted: Path
+    """Of `KEY.jsonl.zst`, their documents."""
+    keys: tuple[str, ...]
+    pages: int
+    tokens: int
+    digest: str
+    """Of what decided which pages these are."""
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return self.pages
 
-    def id_of(self, row: int) -> str:
-        return f"{int(self.ids[row]):016x}"
+    def files(self, folder: Path | None = None) -> list[str]:
+        """`KEY.parquet` of every file, of the pool or of what a round keeps in a folder of its own."""
+        return [str(table_file(folder or self.folder, key)) for key in self.keys]
 
-    def docs(self, wanted: Mask | None = None) -> Iterator[tuple[int, Doc]]:
-        """The pages with their texts, from disk, in order; only the wanted ones."""
-        rows = np.arange(len(self)) if wanted is None else np.flatnonzero(wanted)
-        yield from zip(map(int, rows), docs_at(self.files, map(int, self.places[rows])), strict=True)
+    def documents(self, key: str) -> Path:
+        return documents_file(self.extracted, key)
 
-
-def build_pool(files: Sequence[Path], duplicates: Path) -> PagePool:
-    """Reads the extraction once."""
-    places: list[int] = []
-    ids: list[int] = []
-    urls: list[str] = []
-    hosts: list[str] = []
-    sizes: list[int] = []
-    formulas: list[bool] = []
-    known: dict[str, str] = {}  # hosts repeat: one string each
-    for place, doc in enumerate(doc for file in files for doc in _without_copies(file, duplicates)):
-        if doc.dropped is not None:
-            continue
-        places.append(place)
-        ids.append(int(doc.id, 16))
-        urls.append(doc.url)
-        name = host(doc.url)
-        hosts.append(known.setdefault(name, name))
-        sizes.append(estimated_tokens(doc.text))
-        formulas.append(any(doc.formulas.values()))
-    columns = np.array(ids, np.uint64), urls, hosts, np.array(sizes, np.int64), np.array(formulas, np.bool_)
-    return PagePool(tuple(files), np.array(places, np.int64), *columns)
+    def docs(self, key: str, places: pa.Table) -> Iterator[Doc]:
+        """The documents of one file at some places (columns frame and line), in the order of the file."""
+        return docs_in(self.documents(key), places["frame"].to_pylist(), places["line"].to_pylist())
 
 
-def _without_copies(file: Path, duplicates: Path) -> Iterator[Doc]:
-    copies = copies_of(duplicates, file.name.removesuffix(".jsonl.zst"))
-    yield from drop_copies(read_docs(file), dict(zip(copies["row"].to_pylist(), copies["reason"].to_pylist(), strict=True)))
+def table_file(folder: Path, key: str) -> Path:
+    return folder / f"{key}.parquet"
 
 
-def draw(pool: PagePool, rows: Rows, count: int, *, random_seed: int, purpose: str) -> Rows:
-    """`count` of the rows at random, in order; all when there are fewer.
+def documents_file(extracted: Path, key: str) -> Path:
+    return extracted / f"{key}.jsonl.zst"
 
-    A page's lot depends on its id, the random seed and the purpose alone.
-    """
-    if len(rows) <= count:
-        return rows
-    lots = np.array([lot(pool.id_of(row), random_seed, purpose) for row in rows.tolist()], np.uint64)
-    return np.sort(rows[np.argsort(lots, kind="stable")[:count]])
+
+def key_of(table: str) -> str:
+    """The stem of a table's file."""
+    return Path(table).name.removesuffix(".parquet")
+
+
+def key_of_documents(file: Path) -> str:
+    """The stem of an extraction file."""
+    return file.name.removesuffix(".jsonl.zst")
+
+
+def by_file(rows: pa.Table, keys: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+    """Rows with a column `key`, file by file in the order of `keys`, and in a file by their place."""
+    ordered = rows.sort_by([("key", "ascending"), ("frame", "ascending"), ("line", "ascending")])
+    names: Iterable[str] = ordered["key"].to_pylist()
+    bounds: dict[str, tuple[int, int]] = {}
+    for row, name in enumerate(names):
+        bounds[name] = (bounds.get(name, (row, row))[0], row + 1)
+    for key in keys:
+        if key in bounds:
+            begin, end = bounds[key]
+            yield key, ordered.slice(begin, end - begin)
 
 
 def lot(name: str, random_seed: int, purpose: str) -> int:
-    """A number in [0, 2^64) that only the three arguments decide."""
+    """A number in [0, 2^64) that only the three arguments decide: who draws the lowest lots draws at random, whatever else is there."""
     return int.from_bytes(hashlib.blake2b(f"{random_seed}:{purpose}:{name}".encode(), digest_size=8).digest(), "little")

@@ -9,6 +9,7 @@ import numpy as np
 from verifiers.atomic_files import atomic_path
 
 BLUE, LIGHT, GREEN, RED, GREY = "#33658a", "#86bbd8", "#6a9f58", "#c8553d", "#cccccc"
+SCORE_BINS = 40
 MOST_BARS = 20
 
 
@@ -46,15 +47,15 @@ def families(counts: Mapping[str, int], path: Path) -> Path:
     return _save_figure(figure, path)
 
 
-def scores(rounds: Mapping[int, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]], path: Path) -> Path:
-    """Scores of all pages and of the collected ones, a panel a round. `rounds`: number -> (score, collected) of each page."""
+def scores(rounds: Mapping[int, tuple[Sequence[int], Sequence[int]]], path: Path) -> Path:
+    """Scores of all pages and of the collected ones, a panel a round. `rounds`: number -> how many in each of `SCORE_BINS` bins."""
     from matplotlib import pyplot as plt
 
     figure, panels = plt.subplots(len(rounds), 1, figsize=(7, 1 + 1.6 * len(rounds)), sharex=True, squeeze=False, layout="constrained")
-    edges = np.linspace(0, 1, 41)
-    for axes, (number, (score, collected)) in zip(panels[:, 0], rounds.items(), strict=True):
-        axes.hist(score, bins=edges, color=GREY, label="all pages")
-        axes.hist(score[collected], bins=edges, color=BLUE, label="collected")
+    edges = np.linspace(0, 1, SCORE_BINS + 1)
+    for axes, (number, (pages, collected)) in zip(panels[:, 0], rounds.items(), strict=True):
+        axes.stairs(pages, edges, fill=True, color=GREY, label="all pages")
+        axes.stairs(collected, edges, fill=True, color=BLUE, label="collected")
         axes.set_yscale("symlog")
         axes.set_ylabel(f"round {number}")
     panels[0, 0].legend(loc="upper center", fontsize=8)

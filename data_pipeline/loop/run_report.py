@@ -17,9 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.parquet as pq
-
+from data_pipeline.columns.parquet_queries import connected
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import read_docs
 from data_pipeline.loop import report_plots as plots
@@ -80,15 +78,25 @@ def _draw_plots(out: Path, steps: Sequence[Mapping[str, Any]], figures: Sequence
     if not figures:
         return
     yield plots.rounds(figures, folder / "rounds.png")
-    scores = {}
-    for row in figures:
-        table = pq.read_table(round_folder(out, row["round"]) / "scores.parquet", columns=["score", "collected"])
-        scores[row["round"]] = table["score"].to_numpy(), table["collected"].to_numpy().astype(np.bool_)
-    yield plots.scores(scores, folder / "scores.png")
+    yield plots.scores({row["round"]: _score_counts(round_folder(out, row["round"])) for row in figures}, folder / "scores.png")
     yield plots.domains(read_json(round_folder(out, figures[-1]["round"]) / "domains.json").get("domains", []), folder / "domains.png")
     bins = (read_json(round_folder(out, figures[-1]["round"]) / "training.json").get("held_out_sources") or {}).get("calibration")
     if bins:
         yield plots.calibration(bins, folder / "calibration.png")
+
+
+def _score_counts(folder: Path) -> tuple[list[int], list[int]]:
+    """How many pages of a round have a score in each of the plot's bins, and how many of them were collected."""
+    counts = [0] * plots.SCORE_BINS, [0] * plots.SCORE_BINS
+    files = sorted(map(str, (folder / "pages").glob("*.parquet")))
+    with connected(folder) as database:
+        rows = database.execute(
+            "SELECT least(floor(score * $bins), $bins - 1)::INTEGER, count(*), count(*) FILTER (collected) FROM read_parquet($files) "
+            "GROUP BY 1", {"bins": plots.SCORE_BINS, "files": files},
+        ).fetchall()  # fmt: skip
+    for place, pages, collected in rows:
+        counts[0][place], counts[1][place] = pages, collected
+    return counts
 
 
 def _html_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from data_pipeline.archives.named_inputs import COMMON_CRAWL
 from data_pipeline.subjects.named_subject import subject_of
 from verifiers.input_error import InputError, did_you_mean
 
@@ -76,6 +77,14 @@ class Settings:
     tokenizer: str = _option("", "corpus", "name or path of a tokenizer that counts the corpus's tokens; empty: an estimate")
     keep_rejects: bool = _option(False, "extract", "keep the text of dropped pages too")
     on: str = _option("", "machine", "where the work is done: empty for this machine, ray or ray://HOST:PORT, slurm")
+    fetch_index: tuple[str, ...] = _option(
+        (),
+        "loop",
+        "Common Crawl's index, as for `reckon mine fetch`: after a round, pages under its patterns that the pool lacks are fetched",
+    )
+    fetch_base: str = _option(COMMON_CRAWL, "loop", "where the index's file names begin")
+    fetch_pages: int = _option(10_000, "loop", "pages that are fetched after a round, at most")
+    fetch_hosts: int = _option(0, "loop", "unknown hosts of which a few pages are fetched after a round, to judge them")
     workers: int = _option(0, "machine", "processes; 0: one a core")
     retry: bool = _option(False, "machine", "try again the files that were set aside because their process broke again and again")
 
@@ -116,7 +125,8 @@ CHOICES = {
     "format": ("parquet", "jsonl", "jsonl.zst"),
 }
 SHARES = ("stop_overlap", "threshold", "domain_share", "pattern_share", "near_threshold")
-COUNTS = {"rounds": 1, "budget": 0, "domain_pages": 1, "pattern_pages": 1, "seed_pages": 10, "page_megabytes": 64, "workers": 0}
+COUNTS = {"rounds": 1, "budget": 0, "domain_pages": 1, "pattern_pages": 1, "seed_pages": 10, "page_megabytes": 64, "fetch_pages": 0,
+          "fetch_hosts": 0, "workers": 0}  # fmt: skip
 
 
 class SettingError(InputError):

@@ -5,31 +5,36 @@ hosts name pages of the pool. Documents train the classifier whether or not the 
 a seed page as well, so that it is never drawn as a negative example of itself. The user's own seed pages are always collected.
 """
 
-import difflib
-from collections.abc import Collection, Iterator, Sequence
+import hashlib
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from duckdb import DuckDBPyConnection
 
 from data_pipeline.classifier.classifier_words import normalise
 from data_pipeline.classifier.training_examples import FEWEST, SHORTEST
-from data_pipeline.documents.addresses import host, normalise_url
+from data_pipeline.columns.page_columns import url_key
+from data_pipeline.columns.parquet_queries import connected
+from data_pipeline.documents.addresses import host
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import SUFFIXES, read_docs, read_files, write_docs
-from data_pipeline.loop.page_pool import Mask, PagePool, lot
+from data_pipeline.loop.page_pool import PagePool, lot
 from data_pipeline.loop.run_settings import Settings
+from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
-NAME = "seed.jsonl.zst"
+NAME, URLS = "seed.jsonl.zst", "seed-urls.npy"
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
     documents: Path | None
     """The seed's own texts; None where it has none."""
-    urls: frozenset[str]
-    """Normalised."""
+    urls: Path
+    """Keys of the addresses that it names (`url_key`), sorted, as numpy keeps them."""
     hosts: frozenset[str]
     model: Path | None
     count: int = 0
@@ -38,24 +43,32 @@ class Seed:
     def docs(self) -> Iterator[Doc]:
         return read_docs(self.documents) if self.documents else iter(())
 
-    def pages_of(self, pool: PagePool) -> Mask:
-        """The pages of the pool that the seed names."""
-        given = [
-            name in self.hosts or (bool(self.urls) and normalise_url(url) in self.urls)
-            for url, name in zip(pool.urls, pool.hosts, strict=True)
-        ]
-        return np.array(given, np.bool_)
+    def digest(self) -> str:
+        """Of what decides which pages of the pool are given."""
+        told = hashlib.blake2b("\n".join(sorted(self.hosts)).encode("utf-8", "surrogatepass"), digest_size=8)
+        told.update(self.urls.read_bytes())
+        return told.hexdigest()
 
     def idle_hosts(self, pool: PagePool) -> list[str]:
         """The hosts that no page of the pool is from, each with the pool's nearest one where one is near."""
-        known = set(pool.hosts)
-        return [f"{name}{_nearest(name, known)}" for name in sorted(self.hosts - known)]
+        if not self.hosts:
+            return []
+        with connected(pool.folder.parent) as database:
+            database.execute("CREATE TEMP TABLE hosts AS SELECT DISTINCT host FROM read_parquet($files)", {"files": pool.files()})
+            found = {
+                name
+                for (name,) in database.execute("SELECT host FROM hosts WHERE list_contains($1, host)", [sorted(self.hosts)]).fetchall()
+            }
+            return [f"{name}{_nearest(name, database)}" for name in sorted(self.hosts - found)]
 
 
-def _nearest(name: str, known: Collection[str]) -> str:
+def _nearest(name: str, database: DuckDBPyConnection) -> str:
     """www. added or left out, or a letter or two."""
     other = name.removeprefix("www.") if name.startswith("www.") else f"www.{name}"
-    near = [other] if other in known else difflib.get_close_matches(name, known, 1, 0.85)
+    near = database.execute(
+        "SELECT host FROM hosts WHERE host = $other OR (abs(length(host) - length($name)) <= 2 AND levenshtein(host, $name) <= 2) "
+        "ORDER BY host <> $other, levenshtein(host, $name), host LIMIT 1", {"other": other, "name": name},
+    ).fetchone()  # fmt: skip
     return f" (did you mean {near[0]}?)" if near else ""
 
 
@@ -104,14 +117,13 @@ def refuse_too_small(settings: Settings) -> None:
     )
 
 
-def read_urls(paths: Sequence[Path]) -> frozenset[str]:
-    """Normalised URLs of the lists; empty lines and lines that start with # are skipped."""
-    found = set()
+def listed_urls(paths: Sequence[Path]) -> Iterator[int]:
+    """Keys of the addresses of the lists; empty lines and lines that start with # are skipped."""
     for path in paths:
-        for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-            if line.strip() and not line.startswith("#"):
-                found.add(normalise_url(line.strip()))
-    return frozenset(found)
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if line.strip() and not line.startswith("#"):
+                    yield url_key(line.strip())
 
 
 def host_names(names: Sequence[str]) -> frozenset[str]:
@@ -136,13 +148,14 @@ def read_seed(settings: Settings, out: Path, extracted: Sequence[Path]) -> Seed:
     kept = out / NAME
     if files and not kept.is_file():
         write_docs(kept, seed_documents(files))
-    urls = set(read_urls(lists))
+    keys = array("Q", listed_urls(lists))
     count = 0
-    if files:
-        for doc in read_docs(kept):
-            count += 1
-            if doc.url:
-                urls.add(normalise_url(doc.url))
+    for doc in read_docs(kept) if files else ():
+        count += 1
+        if doc.url:
+            keys.append(url_key(doc.url))
     if files and not count:
         raise InputError(f"the seed is empty: no document with a text in {', '.join(map(str, files[:3]))}")
-    return Seed(kept if files else None, frozenset(urls), host_names(settings.seed_domains), models[0] if models else None, count)
+    with atomic_path(out / URLS) as temporary, temporary.open("wb") as file:
+        np.save(file, np.unique(np.array(keys, np.uint64)))
+    return Seed(kept if files else None, out / URLS, host_names(settings.seed_domains), models[0] if models else None, count)

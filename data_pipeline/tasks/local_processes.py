@@ -1,11 +1,21 @@
-"""Files worked on by processes of this machine, one a core."""
+"""Files worked on by processes of this machine, one a core.
 
+Idle processes outlive a `run_all`, for the next one of the same task: a run asks for one after the other, and starting Python with what a
+task imports takes longer than a small file. They are ended when another task begins, and with this process.
+"""
+
+import atexit
+import os
 import select
+import sys
 from collections import deque
 
 from data_pipeline.tasks.attempts import Event
 from data_pipeline.tasks.file_work import FileWork
 from data_pipeline.tasks.running_task import Limits, RunningTask
+
+_kept: dict[tuple[object, ...], deque[RunningTask]] = {}
+"""Idle processes between two runs; those of one task at most."""
 
 
 class LocalProcesses:
@@ -15,7 +25,9 @@ class LocalProcesses:
 
     def __init__(self, task: str, workers: int, limits: Limits) -> None:
         self._task, self._workers, self._limits = task, workers, limits
-        self._idle: deque[RunningTask] = deque()
+        self._like = (task, limits, os.getcwd(), *sys.path)
+        self._idle = _kept.pop(self._like, deque())
+        end_kept()
         self._busy: dict[int, RunningTask] = {}
 
     def room(self) -> int:
@@ -46,7 +58,18 @@ class LocalProcesses:
             process.kill()
 
     def close(self) -> None:
-        for process in (*self._busy.values(), *self._idle):
+        for process in self._busy.values():
             process.kill()
         self._busy.clear()
-        self._idle.clear()
+        if self._idle:
+            _kept[self._like] = self._idle
+
+
+def end_kept() -> None:
+    """Ends the processes that wait for another run."""
+    while _kept:
+        for process in _kept.popitem()[1]:
+            process.kill()
+
+
+atexit.register(end_kept)

@@ -11,6 +11,7 @@ from typing import Any
 
 from data_pipeline.classifier.classifier_words import normalise
 from data_pipeline.classifier.math_classifier import Training
+from data_pipeline.classifier.target import MATHEMATICS, Target
 from data_pipeline.classifier.training_examples import Example
 
 
@@ -32,7 +33,7 @@ class Classifier:
         self.odds = odds
 
     @classmethod
-    def load(cls, path: Path) -> "Classifier":
+    def load(cls, path: Path, target: Target = MATHEMATICS) -> "Classifier":
         return cls(json.loads(path.read_text()))
 
     def score(self, texts: Sequence[str]) -> list[float]:

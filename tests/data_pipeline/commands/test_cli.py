@@ -34,11 +34,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(folder):
-    from data_pipeline.loop import mining_round
+    from data_pipeline.loop import mining_round, spread_work
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mining_round, "train", mining_stand_ins.train)
-        patch.setattr(mining_round, "Classifier", mining_stand_ins.Classifier)
+        patch.setattr(spread_work, "TASK", "tests.data_pipeline.loop.quick_tasks:page_task")
         config = folder / "config.toml"
         config.write_text(f'inputs = ["{folder}/web/demo-0*.warc.gz"]\nseed_domains = ["{SEED_HOST}"]\nrounds = 1\nproblems = false\n')
         assert mine_command.main(["run", str(config), "--out", str(folder / "run"), "--benchmarks", str(folder / "web" / BENCHMARK)]) == 0

@@ -4,9 +4,12 @@ import hashlib
 import json
 import shutil
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,14 +17,15 @@ from data_pipeline.commands.demo_pages import SEED_HOST
 from data_pipeline.commands.demo_web import BENCHMARK, QUESTION, web, write_web
 from data_pipeline.documents.document import Doc, Origin, drop_if
 from data_pipeline.documents.document_files import read_docs
-from data_pipeline.loop import collected_corpus, mining_round
+from data_pipeline.loop import collected_corpus, mining_round, page_tasks, spread_work
 from data_pipeline.loop.collected_corpus import measured
 from data_pipeline.loop.mining_round import collect
 from data_pipeline.loop.mining_run import mine
-from data_pipeline.loop.page_pool import PagePool, draw
-from data_pipeline.loop.round_examples import Sample
+from data_pipeline.loop.page_pool import PagePool, lot
+from data_pipeline.loop.round_examples import Sample, _draw
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.step_records import Record, recorded
+from data_pipeline.tasks.file_work import FileWork
 from tests.data_pipeline import stand_ins as mining_stand_ins
 from verifiers.input_error import InputError
 
@@ -39,7 +43,7 @@ def extracted(archives, tmp_path_factory):
     """A run that has extracted and deduplicated: its folder is copied where a test needs no more than that."""
     out = tmp_path_factory.mktemp("runs") / "base"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mining_round, "draw_sample", _stop)
+        patch.setattr(mining_round, "run_round", _stop)
         with pytest.raises(KeyboardInterrupt):
             mine(settings(archives), archives, out)
     return out
@@ -49,10 +53,14 @@ def _stop(*_):
     raise KeyboardInterrupt
 
 
+def quick_classifier(patch: pytest.MonkeyPatch, tasks: str = "quick_tasks") -> None:
+    patch.setattr(mining_round, "train", mining_stand_ins.train)
+    patch.setattr(spread_work, "TASK", f"tests.data_pipeline.loop.{tasks}:page_task")
+
+
 @pytest.fixture(autouse=True)
 def _quick_classifier(monkeypatch):
-    monkeypatch.setattr(mining_round, "train", mining_stand_ins.train)
-    monkeypatch.setattr(mining_round, "Classifier", mining_stand_ins.Classifier)
+    quick_classifier(monkeypatch)
 
 
 @pytest.fixture
@@ -73,6 +81,11 @@ def fingerprint(out: Path) -> dict[str, str]:
     return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def table(folder: Path) -> list[dict[str, Any]]:
+    """The rows of all files of a folder."""
+    return [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
 def corpus_urls(out: Path) -> Counter[str]:
     return Counter(doc.url for doc in read_docs(out / "corpus") if doc.dropped is None)
 
@@ -82,8 +95,7 @@ def finished(archives, extracted, tmp_path_factory):
     """A whole run, for tests that only read it: its folder and its outcome."""
     out = Path(shutil.copytree(extracted, tmp_path_factory.mktemp("whole") / "out"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mining_round, "train", mining_stand_ins.train)
-        patch.setattr(mining_round, "Classifier", mining_stand_ins.Classifier)
+        quick_classifier(patch)
         return out, mine(settings(archives), archives, out)
 
 
@@ -103,7 +115,7 @@ def test_mathematics_of_sites_outside_the_seed_is_found_and_little_else(finished
 def test_copies_are_in_the_corpus_once(finished):
     out, _ = finished
     found = corpus_urls(out)
-    reasons = Counter(reason for path in (out / "duplicates").glob("*.parquet") for reason in pq.read_table(path)["reason"].to_pylist())
+    reasons = Counter(row["reason"] for row in table(out / "duplicates"))
     assert not any("utm_source" in url for url in found) or reasons["duplicate: url"] + reasons["duplicate: exact"] >= 6
     assert sum("mirror.example.com" in url for url in found) + reasons["duplicate: near"] + reasons["duplicate: exact"] >= 6
     ids = [doc.id for doc in read_docs(out / "corpus")]
@@ -131,7 +143,7 @@ def test_the_funnel_adds_up_and_every_page_has_one_outcome(finished):
 
 
 def test_accepted_patterns_bring_pages_to_the_next_seed_and_an_edit_takes_them_away(archives, out, monkeypatch):
-    monkeypatch.setattr(mining_round, "Classifier", _Reluctant)
+    quick_classifier(monkeypatch, "reluctant_tasks")
     given = settings(archives, threshold=0.5)
     first = mine(given, archives, out, review=True)
     assert first.review == out / "round-01" / "patterns.json"
@@ -144,18 +156,11 @@ def test_accepted_patterns_bring_pages_to_the_next_seed_and_an_edit_takes_them_a
         row["accept"] = row["host"] == kept
     first.review.write_text(json.dumps(rows))
     mine(given, archives, out, review=True)
-    table = pq.read_table(out / "round-02" / "scores.parquet").to_pylist()
-    assert {row["host"] for row in table if row["seed"]} == {SEED_HOST, kept}
-    before = pq.read_table(out / "round-01" / "scores.parquet").to_pylist()
-    joined = {row["url"] for row in table if row["seed"]} - {row["url"] for row in before if row["collected"]}
+    rows = table(out / "round-02" / "pages")
+    assert {row["host"] for row in rows if row["seed"]} == {SEED_HOST, kept}
+    before = table(out / "round-01" / "pages")
+    joined = {row["url"] for row in rows if row["seed"]} - {row["url"] for row in before if row["collected"]}
     assert joined, "pages that were not collected joined the seed"
-
-
-class _Reluctant(mining_stand_ins.Classifier):
-    """Refuses a third of all pages, whatever they are."""
-
-    def score(self, texts):
-        return [0.0 if len(text) % 3 == 0 else value for text, value in zip(texts, super().score(texts), strict=True)]
 
 
 def test_the_loop_stops_when_a_round_finds_what_the_last_one_found(archives, out):
@@ -284,37 +289,70 @@ def test_a_folder_of_something_else_is_refused(archives, tmp_path):
 # The arithmetic -------------------------------------------------------------------------------------------------------------------------
 
 
-def pool_of(tokens: list[int]) -> PagePool:
-    count = len(tokens)
-    return PagePool(
-        (), np.arange(count), np.arange(count, dtype=np.uint64), ["u"] * count, ["h"] * count, np.array(tokens), np.zeros(count, np.bool_)
-    )
+@pytest.fixture
+def pages(tmp_path) -> Callable[..., PagePool]:
+    """A pool of two files, whose pages have these tokens and scores."""
+
+    def make(tokens: list[int], scores: list[float], given: Sequence[int] = ()) -> PagePool:
+        half = len(tokens) // 2
+        for folder in ("pool", "scores", "flags"):
+            (tmp_path / folder).mkdir()
+        for key, rows in (("a", range(half)), ("b", range(half, len(tokens)))):
+            ids = pa.array(rows, pa.uint64())
+            columns = {"id": ids, "url": ["u"] * len(rows), "host": ["h"] * len(rows), "tokens": [tokens[row] for row in rows],
+                       "frame": [0] * len(rows), "line": list(range(len(rows))), "formulas": [False] * len(rows),
+                       "given": [row in given for row in rows]}  # fmt: skip
+            pq.write_table(pa.table(columns), tmp_path / "pool" / f"{key}.parquet")
+            pq.write_table(
+                pa.table({"id": ids, "score": np.array([scores[row] for row in rows], np.float32)}), tmp_path / "scores" / f"{key}.parquet"
+            )
+            lots = pa.array([lot(f"{row:016x}", 0, "x") for row in rows], pa.uint64())
+            pq.write_table(pa.table({"id": ids, "seed": [False] * len(rows), "lot": lots}), tmp_path / "flags" / f"{key}.parquet")
+        return PagePool(tmp_path / "pool", tmp_path, ("a", "b"), len(tokens), sum(tokens), "")
+
+    return make
 
 
-NO_SAMPLE = Sample(1, np.array([], np.int64), np.array([], np.int64), np.zeros(4, np.bool_))
+def taken(pool: PagePool, settings: Settings) -> tuple[float, list[int]]:
+    """The threshold, and the ids of the pages that are collected."""
+    out = pool.folder.parent
+    found = collect(pool, out / "scores", NO_SAMPLE, settings)
+    (out / "pages").mkdir()
+    options = {"pool": str(pool.folder), "flags": str(out / "flags"), "scores": str(out / "scores"), "before": "", "least": found.least,
+               "cut": found.cut}  # fmt: skip
+    for key in pool.keys:
+        page_tasks.write_pages(FileWork(key, "", str(out / "pages"), "", options), lambda counts: None)
+    return found.threshold, [row["id"] for row in table(out / "pages") if row["collected"]]
 
 
-def test_a_budget_takes_the_best_pages_that_fit():
-    scores = np.array([0.2, 0.9, 0.5, 0.8], np.float32)
-    threshold, taken = collect(pool_of([10, 10, 10, 10]), scores, np.zeros(4, np.bool_), NO_SAMPLE, Settings(budget=25))
-    assert taken.tolist() == [False, True, False, True]
+NO_SAMPLE = Sample(1, pa.table({"id": pa.array([], pa.uint64()), "good": pa.array([], pa.bool_()), "held": pa.array([], pa.bool_())}))
+
+
+def test_a_budget_takes_the_best_pages_that_fit(pages):
+    threshold, ids = taken(pages([10, 10, 10, 10], [0.2, 0.9, 0.5, 0.8]), Settings(budget=25))
+    assert ids == [1, 3]
     assert threshold == pytest.approx(0.8)
 
 
-def test_the_users_own_pages_are_collected_first_whatever_their_score():
-    scores = np.array([0.0, 0.9, 0.5, 0.8], np.float32)
-    given = np.array([True, False, False, False])
-    assert collect(pool_of([10] * 4), scores, given, NO_SAMPLE, Settings(budget=20))[1].tolist() == [True, True, False, False]
-    assert collect(pool_of([10] * 4), scores, given, NO_SAMPLE, Settings(threshold=0.8))[1].tolist() == [True, True, False, True]
+@pytest.mark.parametrize(
+    ("settings", "expected"), [(Settings(budget=20), [0, 1]), (Settings(threshold=0.8), [0, 1, 3]), (Settings(budget=5), [])]
+)
+def test_the_users_own_pages_are_collected_first_whatever_their_score(pages, settings, expected):
+    assert taken(pages([10] * 4, [0.0, 0.9, 0.5, 0.8], given=[0]), settings)[1] == expected
 
 
-def test_random_pages_do_not_depend_on_the_other_pages():
-    rows = np.arange(100)
-    chosen = draw(pool_of([1] * 100), rows, 10, random_seed=0, purpose="x")
+def test_random_pages_do_not_depend_on_the_other_pages(pages):
+    pool = pages([1] * 100, [0.5] * 100)
+    flags = pool.folder.parent / "flags"
+
+    def drawn(condition: str, count: int) -> set[int]:
+        return set(_draw(pool, flags, condition, count)["id"].to_pylist())
+
+    chosen = drawn("NOT seed", 10)
     assert len(chosen) == 10
-    left = draw(pool_of([1] * 100), rows[rows != chosen[0]], 9, random_seed=0, purpose="x")
-    assert set(left) == set(chosen[1:])
-    assert set(draw(pool_of([1] * 100), rows, 10, random_seed=1, purpose="x")) != set(chosen)
+    assert drawn(f"id <> {min(chosen)}", 9) <= chosen | drawn("NOT seed", 11)
+    lowest = sorted(range(100), key=lambda page: lot(f"{page:016x}", 0, "x"))[:10]
+    assert chosen == set(lowest)
 
 
 def test_a_stage_is_charged_with_what_it_drops_and_no_other():

@@ -37,7 +37,8 @@ def make_run(out: Path, *, archive: str = "gone.warc.gz") -> Path:
     calibration = [{"from": 0.9, "to": 1.0, "documents": 3, "mean_score": 0.95, "share_positive": 1.0},
                    {"from": 0.5, "to": 0.6, "documents": 0, "mean_score": 0.0, "share_positive": 0.0}]  # fmt: skip
     (folder / "training.json").write_text(json.dumps({"held_out_sources": {"calibration": calibration}}))
-    pq.write_table(pa.table({"score": [0.1, 0.9], "collected": [False, True]}), folder / "scores.parquet")
+    (folder / "pages").mkdir()
+    pq.write_table(pa.table({"score": [0.1, 0.9], "collected": [False, True]}), folder / "pages" / "a.parquet")
     docs = [
         Doc("0" * 16, "https://a.org/1", f"The square of the sum {HOSTILE} is $x^2$", Origin(archive, 0), formulas={"script": 3},
             scores={"math": 0.9}),
