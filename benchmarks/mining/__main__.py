@@ -2,8 +2,9 @@
 
 Runs, each in a process of its own: `mining_prefilter` (reading, hostile input), `mining_mathml` (MathML to TeX), `mining_extraction`
 (formulas kept, main text, speed), `mining_classifier` (unseen sources), `mining_quality` (what rules keep), `mining_duplicates` (near-
-duplicates, decontamination) and `mining_loop` (the whole loop, kill and rerun). `--peer` names a Python with trafilatura, datatrove,
-resiliparse and warcio for the comparisons. What cannot run here is named under `not_measured`. Time nothing else meanwhile.
+duplicates, decontamination), `mining_global_steps` (copies and budget of 20 million pages: memory, time) and `mining_loop` (the whole
+loop, kill and rerun). `--peer` names a Python with trafilatura, datatrove, resiliparse and warcio for the comparisons. What cannot run
+here is named under `not_measured`. Time nothing else meanwhile.
 """
 
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 from benchmarks.parts import benchmark, ended, options, verdict
 
-PARTS = tuple(f"mining_{name}" for name in "prefilter mathml extraction classifier quality duplicates loop".split())  # noqa: SIM905
+PARTS = tuple(f"mining_{name}" for name in "prefilter mathml extraction classifier quality duplicates global_steps loop".split())  # noqa: SIM905
 WITH_PEER = frozenset(("mining_prefilter", "mining_extraction", "mining_duplicates"))
 
 
@@ -22,7 +23,7 @@ def main() -> int:
     missing = [] if given.peer else ["peers: give --peer, a Python that has trafilatura, datatrove, resiliparse and warcio"]
     result: dict[str, dict[str, Any]] = {}
     for name in given.only or PARTS:
-        result[name] = benchmark(name.replace("_", "."), ["--peer", given.peer] if given.peer and name in WITH_PEER else [])
+        result[name] = benchmark(name.replace("_", ".", 1), ["--peer", given.peer] if given.peer and name in WITH_PEER else [])
         missing += [f"{name}: {what}" for what in result[name].get("not_measured", [])]
     missing += [f"{name}: left out by --only" for name in PARTS if name not in result]
     for name, part in result.items():

@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 
 from data_pipeline.cleaning.near_pairs import Nearness, SeenPairs, mark_near
 from data_pipeline.cleaning.searched_pages import SearchedPages
-from data_pipeline.cleaning.spilled_rows import I64, Spill
+from data_pipeline.cleaning.spilled_rows import I64, MEMORY, Spill, rows_in
 from data_pipeline.columns.minhash import Lsh
 from data_pipeline.columns.page_columns import columns_work, id_key, write_columns
 from data_pipeline.documents.document import Doc
@@ -43,8 +43,6 @@ from verifiers.atomic_files import atomic_path, remove_leftovers, write_json
 from verifiers.input_error import InputError
 
 REASONS = ("record", "url", "exact", "near")
-MEMORY = 2 << 30
-"""Bytes that a search takes at most, the interpreter included, mapped files not."""
 COUNTS = "counts.json"
 SCHEMA = pa.schema([
     ("row", pa.int64()), ("id", pa.uint64()), ("name", pa.string()), ("reason", pa.string()), ("of", pa.string()), ("kept", pa.string()),
@@ -52,7 +50,6 @@ SCHEMA = pa.schema([
 """row: among the rows of the file's columns; id, name: as there; reason: "duplicate: ..."; of: the id of the document that it is a copy of;
 kept: of the one that stays in the end (another, where `of` is itself a copy by another criterion)."""
 _VERSION = 1  # of what the results hold
-_ROW = 400  # bytes of memory for each row that is in memory at once
 _BATCH = 1 << 16
 
 
@@ -105,7 +102,7 @@ def search(
     marker.unlink(missing_ok=True)
     remove_leftovers(out)  # of a search that was killed
     with tempfile.TemporaryDirectory(prefix=".tmp-search-", dir=out) as scratch:
-        pages = SearchedPages(columns, list(files), Path(scratch), max(100, 32 * settings.lsh.bands, memory // _ROW))
+        pages = SearchedPages(columns, list(files), Path(scratch), max(32 * settings.lsh.bands, rows_in(memory)))
         for reason, column, asked in (("record", "id", True), ("url", "url_key", settings.by_url), ("exact", "text_key", settings.by_text)):
             if asked:
                 _mark_equal(pages, column, 1 + REASONS.index(reason))

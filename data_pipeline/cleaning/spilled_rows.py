@@ -17,10 +17,18 @@ import numpy.typing as npt
 
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
+MEMORY = 2 << 30
+"""Bytes that a step takes at most, the interpreter included, mapped files not."""
+_ROW = 400  # bytes of memory for each row that is in memory at once, with what is made of it
 _MOST_FILES = 400  # open at once; 1,024 are allowed on most machines
 _FILLED = 0.7  # of the limit, a file of evenly spread values: chance makes some fuller
 _SAMPLE = 200  # rows a range, so that one of half the limit hardly ever comes to all of it
 _CHUNK = 1 << 18
+
+
+def rows_in(memory: int) -> int:
+    """How many rows may be in memory at once."""
+    return max(100, memory // _ROW)
 
 
 class Spill:

@@ -25,9 +25,9 @@ from data_pipeline.documents.addresses import host, normalise_url
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import placed_docs
 from data_pipeline.documents.framed_lines import Place
+from data_pipeline.documents.places import local, remove, whole
 from data_pipeline.documents.token_counts import estimated_tokens
 from data_pipeline.tasks.file_work import FileWork, Tell
-from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 TASK = "data_pipeline.columns.page_columns:write_columns"
@@ -41,8 +41,7 @@ SCHEMA = pa.schema([
 ])  # fmt: skip
 """id: `id_key`; name: the id where it is not the one that the key spells; tokens: an estimate; score: a given score "math"; length: in
 characters; date: its first 14 digits; url_key, text_key: hashes, 0 for none; words: whether there are any;
-evidence: whether something speaks for what is looked for; frame, line: the place in the
-file; number: of the row there, from 1."""
+evidence: whether something speaks for what is looked for; frame, line: the place in the file; number: of the row there, from 1."""
 _VERSION = 2  # of what a row holds: part of the configuration of the outputs
 _GROUP = 1 << 14  # rows of a row group, and signatures in memory
 _HEX = re.compile(r"[0-9a-f]{16}")
@@ -60,15 +59,17 @@ def holds_formulas(doc: Doc) -> bool:
 
 
 def write_columns(work: FileWork, tell: Tell, evidence: Callable[[Doc], bool] = holds_formulas) -> Mapping[str, Any]:
-    """Reads the file once, and writes `KEY.parquet` and, unless options["lsh"] is null, `KEY.signatures`. Returns {"pages": kept ones}."""
-    source, out = Path(work.source), Path(work.out)
+    """Reads the file once, and writes `KEY.parquet` and, unless options["lsh"] is null, `KEY.signatures`. Returns {"pages": kept ones}.
+
+    Source and outputs may be at any place that `places.py` knows.
+    """
     lsh = Lsh(**work.options["lsh"]) if work.options.get("lsh") else None
-    signatures = out / f"{work.key}.signatures"
     pages = 0
     with ExitStack() as stack:
-        packed = stack.enter_context(atomic_path(out / f"{work.key}.parquet"))
+        source = stack.enter_context(local(work.source))
+        packed = stack.enter_context(whole(work.place(".parquet")))
         table = stack.enter_context(pq.ParquetWriter(packed, SCHEMA, compression="zstd"))
-        raw = stack.enter_context(stack.enter_context(atomic_path(signatures)).open("wb")) if lsh else None
+        raw = stack.enter_context(stack.enter_context(whole(work.place(".signatures"))).open("wb")) if lsh else None
         kept = ((place, number, doc) for place, number, doc in placed_docs(source) if doc.dropped is None)
         while rows := list(islice(kept, _GROUP)):
             columns = [{**_row(*row), "evidence": evidence(row[2])} for row in rows]
@@ -78,7 +79,7 @@ def write_columns(work: FileWork, tell: Tell, evidence: Callable[[Doc], bool] = 
             pages += len(rows)
             tell({"pages": pages})
     if not lsh:
-        signatures.unlink(missing_ok=True)  # of other options
+        remove(work.place(".signatures"))  # of other options
     return {"pages": pages}
 
 

@@ -342,6 +342,8 @@ def clean(docs, folder: Path) -> list[Doc]:
     write_lines(folder / "docs.jsonl", [to_line(doc).rstrip("\n") for doc in docs])
     keys = find_boilerplate([folder / "docs.jsonl"], folder / "lines.npy")
     assert np.array_equal(keys, np.load(folder / "lines.npy"))
+    assert np.array_equal(keys, find_boilerplate([folder / "docs.jsonl"], folder / "lines.npy", memory=0))
+    assert [path.name for path in folder.glob("*lines*")] == ["lines.npy"]
     return list(remove_boilerplate(keys)(iter(docs)))
 
 
@@ -374,6 +376,15 @@ def test_a_page_of_nothing_else_is_dropped_and_dropped_ones_do_not_count(tmp_pat
     assert [doc.dropped for doc in clean(docs, tmp_path)] == [None] * 6 + ["boilerplate: nothing left"]
     gone = [doc.drop("quality: too short") for doc in docs[:5]] + docs[5:]
     assert clean(gone, tmp_path) == gone
+
+
+def test_lines_of_more_pages_than_are_in_memory_are_counted_too(tmp_path):
+    docs = site("a.org", 150, "Home | About\n\nPage {n} of {name}.\n\nThe $\\pi$ of the day")
+    for n in range(30):  # no more than nine in ten pages have the formula
+        docs[n] = make(docs[n].text.rpartition("\n")[0], n, docs[n].url)
+    after = clean(docs, tmp_path)
+    assert [doc.text for doc in after[:30]] == [f"Page {n} of a.org{n}." for n in range(30)]
+    assert [doc.text for doc in after[30:]] == [f"Page {n} of a.org{n}.\n\nThe $\\pi$ of the day" for n in range(30, 150)]
 
 
 def test_a_line_twice_on_one_page_counts_once(tmp_path):
