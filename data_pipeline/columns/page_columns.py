@@ -61,7 +61,7 @@ def holds_formulas(doc: Doc) -> bool:
 def write_columns(work: FileWork, tell: Tell, evidence: Callable[[Doc], bool] = holds_formulas) -> Mapping[str, Any]:
     """Reads the file once, and writes `KEY.parquet` and, unless options["lsh"] is null, `KEY.signatures`. Returns {"pages": kept ones}.
 
-    Source and outputs may be at any place that `places.py` knows.
+    Source and outputs may be at any place that `places.py` knows. evidence: whether something speaks for what is looked for.
     """
     lsh = Lsh(**work.options["lsh"]) if work.options.get("lsh") else None
     pages = 0
