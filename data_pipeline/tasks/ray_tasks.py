@@ -89,7 +89,7 @@ class RayTasks:
 
     def __init__(self, task: str, address: str, limits: Limits) -> None:
         self._task, self._limits = task, limits
-        self._started_ray = _connect(address)
+        _connect(address)
         memory = limits.megabytes * 1_000_000
         self._remote = ray.remote(_relay).options(
             num_cpus=1, max_retries=0, scheduling_strategy="SPREAD", **({"memory": memory} if memory else {})
@@ -149,8 +149,6 @@ class RayTasks:
             self.cancel(attempt)
         with suppress(RayError, ValueError):
             ray.kill(self._mailbox)
-        if self._started_ray:
-            ray.shutdown()
 
     def _ended(self, attempt: int, ref: Any) -> list[Event]:
         work = self._works.pop(attempt)
@@ -228,24 +226,38 @@ class RayTasks:
         return found
 
 
-def _connect(address: str) -> bool:
-    """Whether a connection was made here, which is then ours to end."""
+_ours: list[str] = []
+"""The address of the connection that was made here; of one that somebody else made, nothing."""
+
+
+def _connect(address: str) -> None:
+    """For this `run_all` and the next: a run asks for one after the other. Ray ends the connection with this process."""
     if ray.is_initialized():
-        return False
+        if not _ours or (_ours == [address] and _answers()):
+            return
+        ray.shutdown()
+    _ours[:] = [address]
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     try:
         if address:
             ray.init(address=f"ray://{address}" if address.endswith(":10001") else address, **quiet)
-            return True
+            return
         with suppress(ConnectionError):
             ray.init(address=os.environ.get("RAY_ADDRESS", "auto"), **quiet)
-            return True
+            return
         ray.init(include_dashboard=False, object_store_memory=128 << 20, **quiet)
     except (ConnectionError, ValueError, RuntimeError, RayError) as error:
         where = f"the Ray cluster {address}" if address else "Ray on this machine"
         raise InputError(f"{where} cannot be reached: {first_line(error)}; start one with `ray start --head`") from error
-    return True
+
+
+def _answers() -> bool:
+    """Whether the cluster is still there."""
+    try:
+        return bool(_resources())
+    except (RayError, ConnectionError, RuntimeError):
+        return False
 
 
 def _resources() -> dict[str, float]:
