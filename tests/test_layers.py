@@ -123,7 +123,7 @@ ROOMS = {
     ),
     "data_pipeline.fetching": Room(
         "pages of Common Crawl by its index, from servers that may do anything",
-        "fetch_query fetched_pages pace",
+        "chosen_rows fetch_query fetched_pages index_files pace polite_client",
         ".archives .documents",
     ),
     "data_pipeline.formulas.notations": Room(
@@ -176,10 +176,15 @@ ROOMS = {
         "extracted_pages mining_run run_report run_settings step_records",
         ".archives .classifier .cleaning .columns .documents .extraction .fetching .problems .subjects .tasks",
     ),
+    "data_pipeline.planning": Room(
+        "what a run will take, by rates measured here, and how far that was right",
+        "run_plan stage_rates",
+        ".archives .documents .fetching .loop",
+    ),
     "data_pipeline.commands": Room(
         "`reckon mine`",
         "demo_exercises demo_pages demo_web mine_command",
-        ".archives .classifier .cleaning .columns .documents .extraction .fetching .loop .problems",
+        ".archives .classifier .cleaning .columns .documents .extraction .fetching .loop .planning .problems",
     ),
     "rollout": Room(
         "problems to scored groups: the protocol of engines, chat templates, the store, the proof that the sampler is the policy",

@@ -14,6 +14,7 @@ from verifiers.input_error import InputError, did_you_mean
 COMMANDS = {  # name -> (module:function from arguments to an exit code, what it does)
     "demo": ("data_pipeline.commands.run_command:demo", "two rounds on a small made-up web, in under a minute"),
     "run": ("data_pipeline.commands.run_command:run", "the whole loop: CONFIG.toml or INPUTS... --seed ... --out DIR"),
+    "plan": ("data_pipeline.commands.plan_command:plan", "pages, bytes, core-hours and dollars before a run: INDEX or ARCHIVES..."),
     "fetch": (
         "data_pipeline.commands.fetch_command:fetch",
         "pages of Common Crawl, by its index: INDEX... --hosts NAMES --out DIR",

@@ -1,12 +1,13 @@
 """What a run says while it works, and what it writes down about each finished step.
 
 `Watch` is the silent base; the command line has one for terminals and one for logs. A step's record (`steps/NAME.json`) is its completion
-marker: counts in and out by reason, bytes, and the seconds it took, added up over restarts. `funnel.json` is those records in order, and
-like them it holds durations; no other file of a run does.
+marker: counts in and out by reason, bytes, and the seconds it took, by the clock and of processors, added up over restarts. `funnel.json`
+is those records in order, and like them it holds durations; no other file of a run does.
 """
 
 import fcntl
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,12 +60,15 @@ class Record:
     bytes_out: int = 0
     details: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    core_seconds: float = 0.0
+    """Of this machine's processors, this process and its children together; what other machines did is not in it."""
 
     def row(self) -> dict[str, Any]:
         reasons = dict(sorted(self.dropped.items(), key=lambda item: (-item[1], item[0])))
         return {
             "step": self.step, "unit": self.unit, "in": self.entered, "out": self.kept, "dropped": reasons, "bytes_in": self.bytes_in,
-            "bytes_out": self.bytes_out, "seconds": round(self.seconds, 3), **self.details,
+            "bytes_out": self.bytes_out, "seconds": round(self.seconds, 3),
+            "core_seconds": round(self.core_seconds, 3), **self.details,
         }  # fmt: skip
 
 
@@ -101,20 +105,28 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
 @contextmanager
 def recorded(out: Path, step: str, *, unit: str = "pages") -> Iterator[Record]:
     """Runs a step; its record is written when it ends well. Seconds of attempts that ended in an exception are kept and added."""
-    record, start = Record(step, unit), time.perf_counter()
+    record, start, cores = Record(step, unit), time.perf_counter(), _core_seconds()
     tries = step_file(out, f"{step}.tries")
-    earlier = float(json.loads(tries.read_text())["seconds"]) if tries.is_file() else 0.0
+    earlier = read_json(tries)
     ended_well = False
     try:
         yield record
         ended_well = True
     finally:
-        seconds = earlier + time.perf_counter() - start
+        seconds = earlier.get("seconds", 0.0) + time.perf_counter() - start
+        core_seconds = earlier.get("core_seconds", 0.0) + _core_seconds() - cores
         if not ended_well:
-            write_json(tries, {"seconds": seconds}, indent=1)
+            write_json(tries, {"seconds": seconds, "core_seconds": core_seconds}, indent=1)
     record.seconds += seconds
+    record.core_seconds += core_seconds
     write_json(step_file(out, step), record.row(), indent=1)
     tries.unlink(missing_ok=True)
+
+
+def _core_seconds() -> float:
+    """Children count when they have ended: every step ends its own."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
