@@ -96,9 +96,10 @@ def rates_between(few: Path, many: Path) -> Rates:
     found = []
     for name, row in large.items():
         before = small.get(name, {"in": 0, "core_seconds": 0.0})
-        more = row["in"] - before["in"]
-        if more > 0:
-            found.append(StepRate(name, max(0.0, row["core_seconds"] - before["core_seconds"]) / more, row["in"] / max(1, pages)))
+        more, longer = row["in"] - before["in"], row["core_seconds"] - before["core_seconds"]
+        if more <= 0 or longer <= 0:  # too few to tell apart from what starting takes, which is counted too then: rather too much
+            more, longer = max(1, row["in"]), row["core_seconds"]
+        found.append(StepRate(name, longer / more, row["in"] / max(1, pages)))
     disk = max(0, _disk(many) - _disk(few)) / max(1, pages - small["extract"]["in"])
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
     return Rates(machine(), "", pages, _stored(many) / max(1, pages), disk, peak, tuple(found))

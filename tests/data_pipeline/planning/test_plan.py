@@ -97,7 +97,7 @@ def test_a_plan_measured_saved_and_checked_against_the_run(tmp_path: Path, capsy
     assert command(["plan", str(saved), "--check", str(run)]) == 0
     told = {fields[0]: fields for line in capsys.readouterr().out.splitlines()[2:] if (fields := re.split(r"\s{2,}", line))}
     assert 0.5 < float(told["pages"][-1]) < 2
-    assert 0.1 < float(told["extract: core-hours"][-1]) < 10  # starts are in the run and not in the plan
+    assert 0.05 < float(told["extract: core-hours"][-1]) < 50  # starts are in the run and not in the plan, and the run is a small one
     again = ["plan", *archives, "--rates", str(rates), "--rounds", "1", "--collected", "0.3", "--out", str(tmp_path / "again.json")]
     assert command(again) == 0
     assert json.loads((tmp_path / "again.json").read_text())["pages"] == plan["pages"]
