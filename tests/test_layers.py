@@ -213,12 +213,12 @@ ROOMS = {
     ),
     "rl.forward": Room(
         "one pass of a model without work that need not be done: attention by blocks, what the head says of given tokens",
-        "block_attention output_head",
+        "block_attention fused_layers output_head",
         "rollout.modules",
     ),
     "rl.saving": Room(
         "training with less memory: what is computed again, what the optimiser keeps, when it steps",
-        "optimizers quantization recompute savings",
+        "freed_memory optimizers quantization recompute savings",
         "",
     ),
     "rl.learning": Room(

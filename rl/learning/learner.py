@@ -26,6 +26,7 @@ from rl.learning.token_terms import TokenTerms
 from rl.learning.update_stats import UpdateStats
 from rl.objectives.batch import Batch, micro_batches, shared_micro_batches, trained
 from rl.objectives.objective import Objective, Terms
+from rl.saving.freed_memory import give_back_freed
 from rl.saving.optimizers import InBackward, fits, make_optimizer, parameter_groups
 from rl.saving.quantization import quantize_base
 from rl.saving.savings import Savings
@@ -98,6 +99,8 @@ class Learner:
         self.lora, self.tokens_per_micro_batch = lora, tokens_per_micro_batch
         self.autocast = "bfloat16" if dtype == "bf16" else None
         self.settings, self.savings = optimizer or Optimizer(), savings or Savings()
+        if self.device.type == "cpu":
+            give_back_freed(int(getattr(self.model.config.get_text_config(), "hidden_size", 0)))
         prepare_model(self.model, gradient_checkpointing=gradient_checkpointing, savings=self.savings)
         self._take_what_trains()
         self.token_terms = TokenTerms(self.model)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, GenerationConfig
 
+from rl.forward.fused_layers import fuse
 from rl.saving.recompute import recompute_layers
 from rl.saving.savings import Savings
 from rollout.chat import own_code
@@ -92,12 +93,15 @@ def with_attention(model: nn.Module, name: str | None) -> nn.Module:
 def prepare_model(model: nn.Module, *, gradient_checkpointing: bool, savings: Savings | None = None) -> None:
     """No dropout, the quicker library for its products, a backward pass that hears signals, sampling defaults that can be saved, and
     checkpoints where they are asked for."""
+    savings = savings or Savings()
     _switch_off_dropout(model)
     quicken(model)
+    if savings.recompute != "all-but-products":  # which keeps what a product gave, to which fused layers add
+        fuse(model)
     _let_backward_be_interrupted(model)
     _make_generation_defaults_saveable(model)
     if gradient_checkpointing:
-        recompute_layers(model, savings or Savings())
+        recompute_layers(model, savings)
 
 
 def _switch_off_dropout(model: nn.Module) -> None:
