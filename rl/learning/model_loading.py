@@ -96,7 +96,7 @@ def prepare_model(model: nn.Module, *, gradient_checkpointing: bool, savings: Sa
     savings = savings or Savings()
     _switch_off_dropout(model)
     quicken(model)
-    if savings.recompute != "all-but-products":  # which keeps what a product gave, to which fused layers add
+    if hasattr(model, "peft_config") and savings.recompute != "all-but-products":  # that keeps products, to which fused layers add
         fuse(model)
     _let_backward_be_interrupted(model)
     _make_generation_defaults_saveable(model)
