@@ -56,9 +56,18 @@ def _write_run(out: Path, pages: int, seconds: float, archive: Path) -> None:
 
 
 def test_the_processor_seconds_of_a_step_hold_those_of_its_children(tmp_path: Path) -> None:
+    """Of those that have ended, and of those that run on."""
+    work = "import time\nwhile time.process_time() < 0.3: pass\n"
     with recorded(tmp_path, "x"):
-        subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"], check=True)
-    assert 0.25 <= json.loads((tmp_path / "steps" / "x.json").read_text())["core_seconds"] < 30
+        subprocess.run([sys.executable, "-c", work], check=True)
+        stays = subprocess.Popen([sys.executable, "-c", work + "print(1, flush=True); input()"], stdin=-1, stdout=-1)
+        assert stays.stdout is not None
+        assert stays.stdout.readline() == b"1\n"
+    with recorded(tmp_path, "y"):
+        stays.communicate(b"\n")
+    spent = [json.loads((tmp_path / "steps" / f"{step}.json").read_text())["core_seconds"] for step in "xy"]
+    assert 0.5 <= spent[0] < 30
+    assert spent[1] < 0.3
 
 
 def test_rates_of_one_run_and_of_the_difference_of_two(tmp_path: Path) -> None:
