@@ -83,6 +83,7 @@ class Watcher:
         self._job, self._task, self._tell = job, task, tell
         self.slot = Slot(job.slot)
         self._pid = self._deaths = 0
+        self._killed_at = -1
         self._beats, self._moved, self._told = -1, 0.0, 0.0
         self._result: Mapping[str, Any] | None = None
 
@@ -137,9 +138,17 @@ class Watcher:
         elif code == _NOT_READ and not since:
             self._not_read(self.slot.load() or Snapshot())
         elif since:
-            self._start("extract: too much memory" if code == -signal.SIGKILL else "extract: crashed")
+            self._start(self._verdict(code))
         else:
             self._died()
+
+    def _verdict(self, code: int) -> str | None:
+        """On the page at which the worker died. The kernel kills for memory, and others for no reason: the page has another try."""
+        if code != -signal.SIGKILL:
+            return "extract: crashed"
+        page = (self.slot.load() or Snapshot()).number
+        again, self._killed_at = self._killed_at == page, page
+        return "extract: too much memory" if again else None
 
     def _not_read(self, state: Snapshot) -> None:
         if state.disk:

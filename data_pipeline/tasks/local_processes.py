@@ -62,7 +62,7 @@ class LocalProcesses:
             process.kill()
         self._busy.clear()
         if self._idle:
-            _kept[self._like] = self._idle
+            _kept.setdefault(self._like, deque()).extend(self._idle)  # of two runs at once, both keep theirs
 
 
 def end_kept() -> None:

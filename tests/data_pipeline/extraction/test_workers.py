@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -43,6 +43,12 @@ def extract(
     sources: list[str], out: Path, *, workers: int = 2, task: Callable[[Page], Doc] = echo, how: ExtractionOptions = QUICK
 ) -> list[Progress]:
     return list(extract_archives(sources, out, how, workers=workers, task=task))
+
+
+def begin(run: Iterator[Progress]) -> None:
+    """Until the first page is done."""
+    while next(run).pages < 1:
+        pass
 
 
 def rows(out: Path, source: str) -> list[dict[str, object]]:
@@ -194,8 +200,7 @@ def watchers() -> list[int]:
 def test_leaving_the_iteration_ends_all_processes(tmp_path: Path) -> None:
     source = archive(tmp_path / "x.warc.gz", ["sleep 0.2"] * 100)
     progress = extract_archives([source], tmp_path / "out", ExtractionOptions(), workers=1, task=echo)
-    next(progress)
-    next(progress)
+    begin(progress)
     [watcher] = watchers()
     workers = children(watcher)
     progress.close()  # type: ignore[attr-defined]
@@ -205,8 +210,7 @@ def test_leaving_the_iteration_ends_all_processes(tmp_path: Path) -> None:
 def test_kill_9_of_a_watcher_ends_its_worker_and_costs_nothing(tmp_path: Path) -> None:
     source = archive(tmp_path / "x.warc.gz", ["sleep 0.05"] * 40)
     progress = extract_archives([source], tmp_path / "out", ExtractionOptions(), workers=1, task=echo)
-    next(progress)
-    next(progress)
+    begin(progress)
     [watcher] = watchers()
     workers = children(watcher)
     os.kill(watcher, signal.SIGKILL)
@@ -237,8 +241,7 @@ def test_no_archive_is_an_outcome_among_others_and_an_error_alone(tmp_path: Path
 def test_two_runs_at_one_archive_are_refused_and_two_in_one_folder_are_not(tmp_path: Path) -> None:
     source, other = archive(tmp_path / "x.warc.gz", ["sleep 0.2"] * 100), archive(tmp_path / "y.warc.gz", ["one"])
     first = extract_archives([source], tmp_path / "out", ExtractionOptions(), workers=1, task=echo)
-    next(first)
-    next(first)
+    begin(first)
     assert extract([other], tmp_path / "out")[-1].finished == 1
     with pytest.raises(InputError, match="another run is writing there"):
         extract([source], tmp_path / "out")
@@ -249,8 +252,7 @@ def test_a_second_attempt_beside_the_first_keeps_to_itself_and_gives_the_same_by
     source = archive(tmp_path / "x.warc.gz", ["sleep 0.1"] * 20)
     out = tmp_path / "out"
     first = extract_archives([source], out, ExtractionOptions(), workers=1, task=echo)
-    next(first)
-    next(first)
+    begin(first)
     options = {"task": "tests.data_pipeline.page_tasks:echo", "extraction": asdict(ExtractionOptions()), "beside": True}
     work = FileWork(archive_key(source), source, str(out), config_hash(ExtractionOptions(), options["task"]), options)
     *_, last = run_all("data_pipeline.extraction.archive_watcher:extract_archive", [work], workers=1)
