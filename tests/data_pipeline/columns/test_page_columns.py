@@ -5,6 +5,7 @@ import json
 import random
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -159,6 +160,19 @@ def test_columns_say_what_the_kept_pages_are(tmp_path):
     write_columns(work, lambda so_far: None)
     assert {path.name: path.read_bytes() for path in (tmp_path / "columns").iterdir()} == before
     assert set(before) == {"docs.parquet", "docs.signatures"}
+
+
+def test_columns_are_the_same_bytes_in_a_store(tmp_path):
+    source = tmp_path / "docs.jsonl.zst"
+    write_framed(source, lines_of(pages(60)))
+    write_columns(columns_work("docs", source, tmp_path / "here", LSH), lambda so_far: None)
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/columns-in/docs.jsonl.zst", source.read_bytes())
+    write_columns(columns_work("docs", "memory://columns-in/docs.jsonl.zst", "memory://columns-out", LSH), lambda so_far: None)
+    for name in ("docs.parquet", "docs.signatures"):
+        assert store.cat_file(f"/columns-out/{name}") == (tmp_path / "here" / name).read_bytes()
+    write_columns(columns_work("docs", source, "memory://columns-out", None), lambda so_far: None)
+    assert not store.exists("/columns-out/docs.signatures")
 
 
 def test_ids_of_others_keep_their_text_and_addresses_need_not_be_unicode(tmp_path):
