@@ -8,18 +8,21 @@ thousands of pages), or half like one (2 %, which have to stay). Near copies agr
 doubt: what texts cost in doubtful pairs is not measured here (`benchmarks/mining/duplicates.py` has texts).
 
 Each size runs in a process of its own. Memory is that process's anonymous memory (RssAnon of /proc, looked at 50 times a second from
-outside), the interpreter included; the pages of mapped scratch files, which the system takes back when it needs them, are told beside it.
-Time is processor time. 20 million pages need 35 GB below `--scratch`, removed at the end.
+outside), the interpreter included; with the pages of mapped scratch files, which the system takes back when it needs them, it is told too.
+Scratch is the most disk that the search took on top of its input, looked at every second. Time is processor time. 20 million pages need
+25 GB below `--scratch`, removed at the end.
 """
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +126,7 @@ def ranked(folder: Path, keys: Sequence[str]) -> Iterator[tuple[npt.NDArray[np.b
         yield pool["given"].to_numpy(), score, pool["id"].to_numpy(), pool["tokens"].to_numpy()
 
 
-def work(folder: Path) -> dict[str, float]:
+def work(folder: Path) -> dict[str, Any]:
     """Both questions, in this process: seconds of processor time each."""
     keys = sorted(path.stem for path in (folder / "columns").glob("*.parquet"))
     start = time.process_time()
@@ -133,13 +136,14 @@ def work(folder: Path) -> dict[str, float]:
     start = time.process_time()
     cut = budget_cut(tables(folder / "pool", keys), tables(folder / "scores", keys), int(BUDGET * tokens))
     assert cut is not None
-    return {"copies": copies, "budget": time.process_time() - start, "cut": [cut.given, cut.score, cut.id], "tokens": tokens}  # type: ignore[dict-item]
+    return {"copies": copies, "budget": time.process_time() - start, "cut": cut, "tokens": tokens}
 
 
 def watched(folder: Path) -> dict[str, Any]:
     """What the work came to in a process of its own, with the most memory it had."""
     command = [sys.executable, "-m", "benchmarks.mining.global_steps", "--work", str(folder)]
     most = {"RssAnon": 0, "VmRSS": 0}
+    scratch, looked = 0, 0.0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
             try:
@@ -148,11 +152,24 @@ def watched(folder: Path) -> dict[str, Any]:
                 break
             for name in most:
                 most[name] = max(most[name], int(status.get(name, "0 kB").split()[0]))
+            if time.monotonic() > looked + 1:
+                scratch, looked = max(scratch, _disk(folder / "duplicates")), time.monotonic()
             time.sleep(0.02)
         output = process.communicate()[0]
     if process.returncode:
         sys.exit(f"error: the search ended with {process.returncode}")
-    return json.loads(output) | {"peak_gb": most["RssAnon"] * 1024 / 1e9, "with_mapped_files_gb": most["VmRSS"] * 1024 / 1e9}
+    memory = {"peak_gb": most["RssAnon"] * 1024 / 1e9, "with_mapped_files_gb": most["VmRSS"] * 1024 / 1e9}
+    return json.loads(output) | memory | {"scratch": scratch}
+
+
+def _disk(folder: Path) -> int:
+    """Bytes of disk that its files take, which come and go; holes take none."""
+    found = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                found += os.stat(os.path.join(parent, name)).st_blocks * 512
+    return found
 
 
 def misses(folder: Path, keys: Sequence[str], count: int) -> tuple[int, int]:
@@ -197,6 +214,7 @@ def measured(count: int, scratch: Path) -> dict[str, Any]:
         right = budget_holds(folder, keys, found["cut"], int(BUDGET * found["tokens"]))
         result = {
             "pages": count, "peak_gb": round(found["peak_gb"], 2), "with_mapped_files_gb": round(found["with_mapped_files_gb"], 2),
+            "scratch_bytes_a_page": round(found["scratch"] / count),
             "copies_us_a_page": round(1e6 * found["copies"] / count, 2), "budget_us_a_page": round(1e6 * found["budget"] / count, 3),
             "planted_not_found": missed, "wrongly_found": wrong, "budget_right": right,
         }  # fmt: skip

@@ -16,7 +16,8 @@ no union-find is needed: documents are decided in the order in which they are ke
 
 What is asked is asked of the columns beside each file (`page_columns.py`), and answered beside each file: `KEY.parquet` holds the copies
 among its pages. Between them rows are spread over scratch files by what they may share, so that memory is bounded whatever the corpus, and
-time and disk grow as it does: 500 bytes of scratch files a page, 500 more for each that stands in a pair, 8 a shingle of those in doubt.
+time and disk grow as it does: 480 bytes of scratch files a page where a third of the pages are copies, and 8 a shingle of the texts whose
+pairs the signatures leave in doubt.
 """
 
 import hashlib

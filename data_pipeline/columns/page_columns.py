@@ -8,10 +8,9 @@ outputs. Rows are in the file's order; a row's number within it is what other fi
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,8 @@ SCHEMA = pa.schema([
 characters; date: its first 14 digits; url_key, text_key: hashes, 0 for none; words: whether there are any;
 evidence: whether something speaks for what is looked for; frame, line: the place in the file; number: of the row there, from 1."""
 _VERSION = 2  # of what a row holds: part of the configuration of the outputs
-_GROUP = 1 << 14  # rows of a row group, and signatures in memory
+_GROUP = 1 << 14  # rows of a row group, which are in memory; their texts are not
+_TOLD = 500  # pages after which the progress is told
 _HEX = re.compile(r"[0-9a-f]{16}")
 
 
@@ -70,14 +70,22 @@ def write_columns(work: FileWork, tell: Tell, evidence: Callable[[Doc], bool] = 
         packed = stack.enter_context(whole(work.place(".parquet")))
         table = stack.enter_context(pq.ParquetWriter(packed, SCHEMA, compression="zstd"))
         raw = stack.enter_context(stack.enter_context(whole(work.place(".signatures"))).open("wb")) if lsh else None
-        kept = ((place, number, doc) for place, number, doc in placed_docs(source) if doc.dropped is None)
-        while rows := list(islice(kept, _GROUP)):
-            columns = [{**_row(*row), "evidence": evidence(row[2])} for row in rows]
-            table.write_table(pa.Table.from_pylist(columns, SCHEMA))
-            if raw and lsh:
-                raw.write(_signatures((doc.text for _, _, doc in rows), lsh).tobytes())
-            pages += len(rows)
-            tell({"pages": pages})
+        hashing = lsh.permutations() if lsh else None
+        rows: list[dict[str, Any]] = []
+        for place, number, doc in placed_docs(source):
+            if doc.dropped is not None:
+                continue
+            rows.append({**_row(place, number, doc), "evidence": evidence(doc)})
+            if raw and lsh and hashing:  # of a text without words too, so that rows stay in step; it is given no band
+                raw.write(signature(shingles(doc.text, lsh.ngram), hashing).data)
+            pages += 1
+            if len(rows) == _GROUP:
+                table.write_table(pa.Table.from_pylist(rows, SCHEMA))
+                rows = []
+            if not pages % _TOLD:
+                tell({"pages": pages})
+        if rows:
+            table.write_table(pa.Table.from_pylist(rows, SCHEMA))
     if not lsh:
         remove(work.place(".signatures"))  # of other options
     return {"pages": pages}
@@ -149,12 +157,6 @@ def _row(place: Place, number: int, doc: Doc) -> dict[str, Any]:
         "line": place[1],
         "number": number,
     }
-
-
-def _signatures(texts: Iterator[str] | Iterable[str], lsh: Lsh) -> U32:
-    """A text without words gets one too, never a band: see the column `words`."""
-    permutations = lsh.permutations()
-    return np.stack([signature(shingles(text, lsh.ngram), permutations) for text in texts])
 
 
 def _hash(text: str) -> int:
