@@ -173,7 +173,7 @@ ROOMS = {
     ),
     "data_pipeline.loop": Room(
         "one mining run, in rounds",
-        "extracted_pages mining_run run_report run_settings step_records",
+        "extracted_pages mining_run run_settings step_records",
         ".archives .classifier .cleaning .columns .documents .extraction .fetching .problems .subjects .tasks",
     ),
     "data_pipeline.planning": Room(
@@ -181,10 +181,15 @@ ROOMS = {
         "run_plan stage_rates",
         ".archives .documents .fetching .loop",
     ),
+    "data_pipeline.reports": Room(
+        "a mining run as a page with plots",
+        "run_report",
+        ".archives .columns .documents .extraction .loop",
+    ),
     "data_pipeline.commands": Room(
         "`reckon mine`",
         "demo_exercises demo_pages demo_web mine_command",
-        ".archives .classifier .cleaning .columns .documents .extraction .fetching .loop .planning .problems",
+        ".archives .classifier .cleaning .columns .documents .extraction .fetching .loop .planning .problems .reports",
     ),
     "rollout": Room(
         "problems to scored groups: the protocol of engines, chat templates, the store, the proof that the sampler is the policy",

@@ -15,8 +15,8 @@ from data_pipeline.documents.addresses import host, normalise_url
 from data_pipeline.documents.document import Doc, to_row
 from data_pipeline.documents.document_files import document_files, read_docs, read_files
 from data_pipeline.loop.extracted_pages import damage_lines, finished
-from data_pipeline.loop.run_report import write_report
 from data_pipeline.loop.step_records import round_figures, rows, write_funnel
+from data_pipeline.reports.run_report import write_report
 from verifiers.input_error import InputError
 
 SHOWN = 12  # hosts, reasons and families of a table

@@ -10,8 +10,8 @@ from data_pipeline.commands.demo_pages import SEED_HOST
 from data_pipeline.commands.demo_web import BENCHMARK, write_web
 from data_pipeline.commands.terminal_output import Progress, funnel_table, rounds_table
 from data_pipeline.loop.mining_run import Outcome, mine
-from data_pipeline.loop.run_report import write_report
 from data_pipeline.loop.run_settings import Configured, Settings, read_config
+from data_pipeline.reports.run_report import write_report
 from verifiers.input_error import InputError
 
 

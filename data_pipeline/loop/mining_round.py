@@ -73,14 +73,14 @@ def run_round(pool: PagePool, seed: Seed, before: Round, settings: Settings, out
     folder = round_folder(out, number)
     folder.mkdir(exist_ok=True)
     remove_leftovers(folder)  # of a training that was killed
-    flagged = f"{number}:{settings.random_seed}:{_digest(before.folder / 'patterns.json') if before.folder else ''}"
+    flagged = f"{number}:{settings.random_seed}:{digest_of(before.folder / 'patterns.json') if before.folder else ''}"
     places = {"before": str(before.folder or ""), "number": number, "random_seed": settings.random_seed}
     flags = spread.each(pool, "write_flags", folder / "flags", places, flagged)
     sample = draw_sample(pool, folder / "flags", [marker["flags"] for marker in flags], seed, number, settings)
     start = time.perf_counter()
     model = _train_model(pool, seed, sample, settings, folder, spread)
     record.details["training_seconds"] = round(time.perf_counter() - start, 3)
-    scored = f"{_digest(model)}:{fingerprint(settings.subject)}"
+    scored = f"{digest_of(model)}:{fingerprint(settings.subject)}"
     spread.each(pool, "write_scores", folder / "scores", {"model": str(model), "subject": settings.subject}, scored, label="scoring")
     collection = collect(pool, folder / "scores", sample, settings)
     places |= {"flags": str(folder / "flags"), "scores": str(folder / "scores"), "least": collection.least, "cut": collection.cut}
@@ -117,7 +117,7 @@ def load_round(pool: PagePool, out: Path, number: int) -> Round:
 # The steps ------------------------------------------------------------------------------------------------------------------------------
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 

@@ -71,8 +71,8 @@ def mine(settings: Settings, inputs: Sequence[str], out: Path, *, watch: Watch =
         write_funnel(out)
         if review and not _is_last_round(last, settings, out):
             return Outcome(out, last.number, len(pool), last.collected, 0, 0, waits)
-        kept = collected_corpus.write_corpus(pool, last, settings, out, watch)
-        problems = collected_corpus.write_problem_file(settings, out, watch)
+        kept = collected_corpus.write_corpus(pool, last, spread, out)
+        problems = collected_corpus.write_problem_file(pool, spread, out)
         write_funnel(out)
     return Outcome(out, last.number, len(pool), last.collected, kept, problems, None)
 

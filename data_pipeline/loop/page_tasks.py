@@ -28,6 +28,7 @@ from data_pipeline.classifier.math_classifier import Classifier
 from data_pipeline.cleaning.duplicates import copies_of
 from data_pipeline.columns.page_columns import id_text, read_columns, write_columns
 from data_pipeline.documents.document_files import docs_in
+from data_pipeline.loop.corpus_tasks import write_cleaned, write_collected, write_found
 from data_pipeline.loop.math_domains import accepted_paths, covers, mathematical_hosts, read_patterns
 from data_pipeline.loop.page_pool import documents_file, lot, table_file
 from data_pipeline.subjects.named_subject import subject_of
@@ -46,7 +47,7 @@ _BATCH = 256
 
 
 def page_task(work: FileWork, tell: Tell) -> Mapping[str, Any]:
-    """options: step, one of this module's functions, and what that asks for."""
+    """options: step, one of this module's functions or of `corpus_tasks.py`, and what that asks for."""
     return _STEPS[work.options["step"]](work, tell)
 
 
@@ -181,4 +182,7 @@ def _loaded(model: str, subject: str, changed: int, size: int) -> Classifier:
     return Classifier.load(Path(model), subject_of(subject).target)
 
 
-_STEPS = {step.__name__: step for step in (write_page_columns, write_pool, write_flags, write_scores, write_pages)}
+_STEPS = {
+    step.__name__: step
+    for step in (write_page_columns, write_pool, write_flags, write_scores, write_pages, write_collected, write_cleaned, write_found)
+}

@@ -11,6 +11,7 @@ memory, a few kB each.
 """
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.documents.document import Doc
-from data_pipeline.documents.document_files import write_lines
+from data_pipeline.documents.document_files import open_lines, write_lines
 from data_pipeline.documents.formula_spans import FORMULA_SPAN
 from data_pipeline.problems.labelled_exercises import labelled, listed
 from data_pipeline.problems.problem_blocks import Candidate, blocks
@@ -75,21 +76,48 @@ def write_problems(
     The file, compressed as its name says (.zst, .gz), is there complete or not at all. Without a problem it is empty, and not an error.
     """
     counts: Counter[str] = Counter()
-    kept = _Kept()
-    for doc in docs:
-        if doc.dropped:
-            continue
-        for found in find(doc):
-            counts["found"] += 1
-            reason = found if isinstance(found, str) else _refused(found, benchmark_hits, difficulty) or kept.add(found)
-            if reason:
-                counts[f"problems: {reason}"] += 1
-    problems = list(kept.problems())
-    if kept.disputed:
-        counts["problems: answers differ"] += kept.disputed
-    counts["kept"] = len(problems)
+    problems = different_problems(found_problems(docs, counts, benchmark_hits, difficulty, find=find), counts)
     write_lines(out, (problem_line(difficulty.rated(problem) if difficulty else problem) for problem in problems))
     return counts
+
+
+def found_problems(
+    docs: Iterable[Doc], counts: Counter[str], benchmark_hits: Hits | None = None, difficulty: Difficulty | None = None, *,
+    find: Callable[[Doc], Iterable[Found]] = mathematical_problems,
+) -> Iterator[Problem]:  # fmt: skip
+    """The problems of the kept documents, those asked twice included; `counts` has those "found", and why others are none."""
+    for doc in docs:
+        for found in () if doc.dropped else find(doc):
+            counts["found"] += 1
+            reason = found if isinstance(found, str) else _refused(found, benchmark_hits, difficulty)
+            if reason:
+                counts[f"problems: {reason}"] += 1
+            elif not isinstance(found, str):
+                yield found
+
+
+def write_found(path: Path, problems: Iterable[Problem]) -> int:
+    """For `read_found`, which gives the same ones, those asked twice included; how many."""
+    return write_lines(path, map(problem_line, problems))
+
+
+def read_found(path: Path) -> Iterator[Problem]:
+    for line in open_lines(path):
+        row = json.loads(line)
+        yield make_problem(row["prompt"], row["answer"], verifier=row["verifier"], meta=row["meta"])
+
+
+def different_problems(problems: Iterable[Problem], counts: Counter[str]) -> list[Problem]:
+    """Each question once; `counts` has how many are "kept", and why others went."""
+    kept = _Kept()
+    for problem in problems:
+        if reason := kept.add(problem):
+            counts[f"problems: {reason}"] += 1
+    if kept.disputed:
+        counts["problems: answers differ"] += kept.disputed
+    different = list(kept.problems())
+    counts["kept"] = len(different)
+    return different
 
 
 def prompt_key(prompt: str) -> str:

@@ -18,7 +18,7 @@ from data_pipeline.commands.demo_web import BENCHMARK, QUESTION, web, write_web
 from data_pipeline.documents.document import Doc, Origin, drop_if
 from data_pipeline.documents.document_files import read_docs
 from data_pipeline.loop import collected_corpus, mining_round, page_tasks, spread_work
-from data_pipeline.loop.collected_corpus import measured
+from data_pipeline.loop.corpus_tasks import measured
 from data_pipeline.loop.mining_round import collect
 from data_pipeline.loop.mining_run import mine
 from data_pipeline.loop.page_pool import PagePool, lot

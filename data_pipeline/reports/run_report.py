@@ -20,8 +20,8 @@ from typing import Any
 from data_pipeline.columns.parquet_queries import connected
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import read_docs
-from data_pipeline.loop import report_plots as plots
 from data_pipeline.loop.step_records import CORPUS_STAGES, read_json, round_figures, round_folder, told_once
+from data_pipeline.reports import report_plots as plots
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 

@@ -9,8 +9,8 @@ import pytest
 
 from data_pipeline.documents.corpus_shards import write_shards
 from data_pipeline.documents.document import Doc, Origin, to_line
-from data_pipeline.loop import report_plots
-from data_pipeline.loop.run_report import write_report
+from data_pipeline.reports import report_plots
+from data_pipeline.reports.run_report import write_report
 from verifiers.input_error import InputError
 
 HOSTILE = "<script>alert(1)</script>"
