@@ -57,6 +57,8 @@ class Chat:
         """Whether the template is known to end."""
         self._rendered: dict[int, tuple[Problem, array[int]]] = {}
         """By the problem's address: a run asks for a prompt when it is checked, when room is made for it and in every epoch."""
+        self._given_last: tuple[list[int], str] = ([], "")
+        """A prompt's end and what it gave: a group's completions ask for the same one in turn."""
         self._piece_lengths: dict[int, int] = {}
         """Characters of each token that was asked for, decoded by itself."""
 
@@ -68,10 +70,14 @@ class Chat:
         """
         if not prompt:
             return self.prefill
-        tail = self.decode_all(prompt[-(_TAIL + len(self.prefill)) :])
-        before = tail.removesuffix(self.prefill)
-        opened = before[before.rindex("<think>") :] if before.rstrip().endswith("<think>") else ""
-        return opened + self.prefill
+        end = list(prompt[-(_TAIL + len(self.prefill)) :])
+        known, found = self._given_last
+        if end != known:
+            before = self.decode_all(end).removesuffix(self.prefill)
+            opened = before[before.rindex("<think>") :] if before.rstrip().endswith("<think>") else ""
+            found = opened + self.prefill
+            self._given_last = end, found
+        return found
 
     def vet(self, problems: Sequence[Problem]) -> None:
         """Raises InputError unless the chat template renders each of these within its deadline, whatever it loops over.

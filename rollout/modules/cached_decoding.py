@@ -183,13 +183,20 @@ class _Roomy(DynamicLayer):  # type: ignore[misc]
 
     def batch_select_indices(self, indices: Tensor) -> None:
         length = self.keys.shape[2]
-        self.whole = tuple(_with_room(old[:, :, :length][indices], self.whole[0].shape[2]) for old in self.whole)
+        self.whole = tuple(_rows_of(old, indices, length) for old in self.whole)
         self.keys, self.values = (whole[:, :, :length] for whole in self.whole)
 
 
 def _with_room(states: Tensor, room: int) -> Tensor:
     whole = states.new_empty(*states.shape[:2], room, states.shape[3])
     whole[:, :, : states.shape[2]] = states
+    return whole
+
+
+def _rows_of(states: Tensor, rows: Tensor, length: int) -> Tensor:
+    """These rows, in one copy, with the same room."""
+    whole = states.new_empty(len(rows), *states.shape[1:])
+    torch.index_select(states[:, :, :length], 0, rows, out=whole[:, :, :length])
     return whole
 
 
