@@ -29,7 +29,6 @@ from data_pipeline.documents.token_counts import estimated_tokens
 from data_pipeline.tasks.file_work import FileWork, Tell
 from verifiers.input_error import InputError
 
-TASK = "data_pipeline.columns.page_columns:write_columns"
 NO_DATE = 99999999999999
 """The date of a page without one: later than all others."""
 SCHEMA = pa.schema([

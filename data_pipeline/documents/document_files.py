@@ -10,7 +10,7 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from itertools import groupby, islice, repeat
+from itertools import groupby, repeat
 from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any, cast
@@ -25,6 +25,7 @@ from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
 SUFFIXES = (".jsonl", ".jsonl.zst", ".jsonl.gz", ".parquet")
+_LEVEL = 6  # of zstd
 _BATCH = 1000  # rows of Parquet that are read together
 _TEXTS = ("url", "title", "language", "dropped", "archive", "date")
 _LARGEST = 1 << 63
@@ -58,16 +59,6 @@ def read_docs(path: Path) -> Iterator[Doc]:
 def read_files(files: Iterable[Path]) -> Iterator[Doc]:
     """The documents of some files, one file after the other."""
     return (doc for file in files for doc in read_docs(file))
-
-
-def docs_at(files: Iterable[Path], places: Iterable[int]) -> Iterator[Doc]:
-    """The documents at some places, ascending, counted from 0 through the lines of all files; the lines between are not looked into."""
-    lines = ((file, number, line) for file in files for number, line in enumerate(open_lines(file), start=1))
-    passed = 0
-    for place in places:
-        file, number, line = next(islice(lines, place - passed, None))
-        passed = place + 1
-        yield _doc_of(_json_row(line, file, number), file, number)
 
 
 def placed_docs(file: Path) -> Iterator[tuple[Place, int, Doc]]:
@@ -221,18 +212,10 @@ def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:
-    """The lines (without their ends) to a file, compressed as its name says, atomically. How many there were."""
-    count = 0
-    with atomic_path(path) as temporary, ExitStack() as stack:
-        stream = open_bytes(temporary, path.name, stack)
-        for line in lines:
-            stream.write(line.encode("utf-8", "replace") + b"\n")
-            count += 1
-    return count
+    """The lines (without their ends) to a file, compressed as its name says, atomically. How many there were.
 
-
-def write_framed(path: Path, lines: Iterable[str], *, level: int = 6) -> int:
-    """The lines (without their ends) to a .zst file of frames of which each can be read alone, atomically. How many there were."""
+    A .zst is written in frames of which each can be read alone (`framed_lines.py`).
+    """
     count = 0
 
     def encoded() -> Iterator[bytes]:
@@ -241,8 +224,13 @@ def write_framed(path: Path, lines: Iterable[str], *, level: int = 6) -> int:
             count += 1
             yield line.encode("utf-8", "replace") + b"\n"
 
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        stream.writelines(framed(encoded(), level=level))
+    with atomic_path(path) as temporary, ExitStack() as stack:
+        if path.name.endswith(".zst"):
+            stack.enter_context(temporary.open("wb")).writelines(framed(encoded(), level=_LEVEL))
+        else:
+            stream = open_bytes(temporary, path.name, stack)
+            for line in encoded():
+                stream.write(line)
     return count
 
 
@@ -255,7 +243,7 @@ def open_bytes(file: Path, name: str, stack: ExitStack) -> IO[bytes]:
     """The file, to be written through what its final name says (.zst, .gz), closed by the stack."""
     raw = stack.enter_context(file.open("wb"))
     if name.endswith(".zst"):
-        stream: IO[bytes] = stack.enter_context(zstandard.ZstdCompressor(level=6, write_checksum=True).stream_writer(raw))
+        stream: IO[bytes] = stack.enter_context(zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).stream_writer(raw))
         return stream
     if name.endswith(".gz"):
         packed = gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0)

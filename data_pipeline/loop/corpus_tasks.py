@@ -24,7 +24,7 @@ from data_pipeline.cleaning.decontamination import decontaminate, hit_rows
 from data_pipeline.cleaning.prose_language import keep_languages
 from data_pipeline.cleaning.repeated_lines import remove_boilerplate
 from data_pipeline.documents.document import Doc, Stage, drop_if, to_line
-from data_pipeline.documents.document_files import docs_in, read_docs, write_framed, write_lines
+from data_pipeline.documents.document_files import docs_in, read_docs, write_lines
 from data_pipeline.loop.page_pool import documents_file, table_file
 from data_pipeline.loop.step_records import Record
 from data_pipeline.problems import problem_mining
@@ -83,7 +83,7 @@ def write_collected(work: FileWork, tell: Tell) -> Mapping[str, Any]:
     name = subject_of(work.options["subject"]).name
     docs = docs_in(documents, places["frame"].to_pylist(), places["line"].to_pylist())
     scored = (doc.score(name, round(score, 6)) for doc, score in zip(docs, places["score"].to_pylist(), strict=True))
-    return {"pages": write_framed(documents_file(Path(work.out), work.key), _lines(scored, tell))}
+    return {"pages": write_lines(documents_file(Path(work.out), work.key), _lines(scored, tell))}
 
 
 def write_cleaned(work: FileWork, tell: Tell) -> Mapping[str, Any]:
@@ -97,7 +97,7 @@ def write_cleaned(work: FileWork, tell: Tell) -> Mapping[str, Any]:
     stages = list(_stages(work.options, hits, removed))
     flow = measured(read_docs(documents_file(Path(work.options["collected"]), work.key)), stages, records)
     kept = (doc if doc.dropped is None or work.options["keep_rejects"] else replace(doc, text="") for doc in flow)
-    pages = write_framed(documents_file(Path(work.out), work.key), _lines(kept, tell))
+    pages = write_lines(documents_file(Path(work.out), work.key), _lines(kept, tell))
     write_lines(hits_file(Path(work.out), work.key), hits)
     write_json(Path(work.options["seconds"]) / f"{work.key}.json", {record.step: record.seconds for record in records})
     rows = {record.step: record.row() for record in records}

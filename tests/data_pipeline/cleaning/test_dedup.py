@@ -16,7 +16,7 @@ from data_pipeline.cleaning.spilled_rows import Spill, chunks_of, in_order, sort
 from data_pipeline.columns.minhash import Lsh, jaccard, shingles, signature, spread, word_hashes
 from data_pipeline.columns.page_columns import columns_work, id_text, write_columns
 from data_pipeline.documents.document import Doc, Origin, doc_id, to_line
-from data_pipeline.documents.document_files import write_framed, write_lines
+from data_pipeline.documents.document_files import write_lines
 from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
 
@@ -32,7 +32,7 @@ def make(text: str, number: int, url: str = "", **more) -> Doc:
 def written(docs, folder: Path, files: int = 1) -> list[Path]:
     inputs = [folder / f"docs-{file}.jsonl.zst" for file in range(files)]
     for file, path in enumerate(inputs):
-        write_framed(path, [to_line(doc).rstrip("\n") for doc in docs[file::files]])
+        write_lines(path, [to_line(doc).rstrip("\n") for doc in docs[file::files]])
     return inputs
 
 
@@ -274,7 +274,7 @@ def test_the_search_of_a_run_is_done_once_and_again_for_other_columns_or_setting
     extracted.mkdir()
     for number, key in enumerate("ab"):
         work = columns_work(key, extracted / f"{key}.jsonl.zst", columns, DEFAULT.signatures)
-        write_framed(extracted / f"{key}.jsonl.zst", [to_line(doc)[:-1] for doc in docs[number::2]])
+        write_lines(extracted / f"{key}.jsonl.zst", [to_line(doc)[:-1] for doc in docs[number::2]])
         write_json(columns / f"{key}.json", {"config": work.config, **write_columns(work, lambda so_far: None)})
     found = find_copies("ab", columns, extracted, out)
     assert found == counts(out)

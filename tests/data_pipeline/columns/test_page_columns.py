@@ -16,7 +16,7 @@ from data_pipeline.columns.minhash import Lsh, shingles, signature
 from data_pipeline.columns.page_columns import columns_work, id_key, id_text, read_columns, read_signatures, write_columns
 from data_pipeline.documents.addresses import host
 from data_pipeline.documents.document import Doc, Origin, doc_id, to_line
-from data_pipeline.documents.document_files import docs_in, placed_docs, read_docs, write_framed
+from data_pipeline.documents.document_files import docs_in, placed_docs, read_docs, write_lines
 from data_pipeline.documents.framed_lines import framed, zstd_chunks
 from verifiers.input_error import InputError
 
@@ -120,8 +120,8 @@ def test_places_of_another_file_are_one_line(tmp_path):
 
 def test_frames_end_at_lines_hold_a_megabyte_and_are_the_same_bytes_again(tmp_path):
     lines = [f"{number} " + "x" * 30_000 for number in range(150)]
-    assert write_framed(tmp_path / "a.jsonl.zst", lines) == 150
-    write_framed(tmp_path / "b.jsonl.zst", iter(lines))
+    assert write_lines(tmp_path / "a.jsonl.zst", lines) == 150
+    write_lines(tmp_path / "b.jsonl.zst", iter(lines))
     assert (tmp_path / "a.jsonl.zst").read_bytes() == (tmp_path / "b.jsonl.zst").read_bytes()
     frames: dict[int, bytes] = {}
     for start, chunk in zstd_chunks(tmp_path / "a.jsonl.zst"):
@@ -129,7 +129,7 @@ def test_frames_end_at_lines_hold_a_megabyte_and_are_the_same_bytes_again(tmp_pa
     assert b"".join(frames.values()).decode() == "".join(line + "\n" for line in lines)
     assert all(text.endswith(b"\n") for text in frames.values())
     assert all(1 << 20 <= len(text) < (1 << 20) + 40_000 for text in list(frames.values())[:-1])
-    assert write_framed(tmp_path / "none.jsonl.zst", []) == 0
+    assert write_lines(tmp_path / "none.jsonl.zst", []) == 0
     assert list(placed_docs(tmp_path / "none.jsonl.zst")) == []
     assert zstandard.decompress((tmp_path / "none.jsonl.zst").read_bytes()) == b""
 
@@ -137,7 +137,7 @@ def test_frames_end_at_lines_hold_a_megabyte_and_are_the_same_bytes_again(tmp_pa
 def test_columns_say_what_the_kept_pages_are(tmp_path):
     docs = pages(1200)
     source = tmp_path / "docs.jsonl.zst"
-    write_framed(source, lines_of(docs))
+    write_lines(source, lines_of(docs))
     told: list[int] = []
     work = columns_work("docs", source, tmp_path / "columns", LSH)
     counts = write_columns(work, lambda so_far: told.append(so_far["pages"]))
@@ -164,7 +164,7 @@ def test_columns_say_what_the_kept_pages_are(tmp_path):
 
 def test_columns_are_the_same_bytes_in_a_store(tmp_path):
     source = tmp_path / "docs.jsonl.zst"
-    write_framed(source, lines_of(pages(60)))
+    write_lines(source, lines_of(pages(60)))
     write_columns(columns_work("docs", source, tmp_path / "here", LSH), lambda so_far: None)
     store = fsspec.filesystem("memory")
     store.pipe_file("/columns-in/docs.jsonl.zst", source.read_bytes())
