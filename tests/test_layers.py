@@ -257,6 +257,11 @@ ROOMS = {
         "accuracy held_out luck subsets",
         "rollout",
     ),
+    "rl.mixtures": Room(
+        "how much of each domain: weights that follow losses (DoReMi, Skill-It), as a file, and examples drawn by them",
+        "domains doremi mixed_examples mixture_file skill_it",
+        ".examples .learning .loop .objectives rollout",
+    ),
     "rl.runs": Room(
         "a run on disk, and how it looks",
         "comparison report run_folder tracking",
@@ -309,9 +314,14 @@ ROOMS = {
     ),
     "recipes.training": Room(
         "stages: one command each",
-        "dpo kto offline_plan offline_run orpo reward_model rft rounds sample sft spin",
-        ".actors .selection .setup .spelling rl.examples rl.interpolation rl.learning rl.evaluation rl.loop rl.measuring rl.objectives "
-        "rl.runs rl.saving rollout verifiers.rewards",
+        "dpo kto offline_options offline_plan offline_run orpo references reward_model rft rounds sample sft spin",
+        ".actors .selection .setup .spelling rl.examples rl.interpolation rl.learning rl.evaluation rl.loop rl.measuring rl.mixtures "
+        "rl.objectives rl.runs rl.saving rollout verifiers.rewards",
+    ),
+    "recipes.mixing": Room(
+        "`reckon mix`: weights over domains, found by a small model",
+        "mix",
+        ".setup .training rl.learning rl.mixtures rl.runs rollout",
     ),
     "recipes.policies": Room(
         "one policy out of others: distillation, merges, WARP",
@@ -349,8 +359,8 @@ ROOMS = {
     "recipes.commands": Room(
         "the `reckon` command",
         "",
-        "data_pipeline.commands recipes .evaluation .front .labelling .looking .policies .selection .setup .spelling .training .viewer "
-        "rl.interpolation rl.evaluation rl.objectives rl.runs rollout verifiers.mathematics.answer_reading "
+        "data_pipeline.commands recipes .evaluation .front .labelling .looking .mixing .policies .selection .setup .spelling .training "
+        ".viewer rl.interpolation rl.evaluation rl.objectives rl.runs rollout verifiers.mathematics.answer_reading "
         "verifiers.mathematics.arithmetic verifiers.response_text verifiers.rewards "
         "verifiers.worker_pool",
     ),

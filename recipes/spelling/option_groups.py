@@ -18,6 +18,7 @@ _COMMON: dict[str, str] = {  # shown by --help
         data subset split limit system_prompt order file out stores text_column messages_column prompt_column answer_column
         completion_column chosen_column rejected_column label_column max_length show_mask problems digits web by first second folders runs
         models repo environment labelled places tokenizer step set wrong right problem reward_part characters every patience
+        mixture domain_column
     """,
     "reward": """
         reward verifier workers deadline reward_kind reward_by
@@ -43,7 +44,7 @@ _RARE: dict[str, str] = {  # shown by --help-all as well
         kl reference ema_decay reference_every correction correction_level correction_high correction_low entropy_coef mask_truncated
         label_smoothing length_normalised nll_coef nll_mean nll_over desirable_weight undesirable_weight margin centering classifier
         reference_model teacher_by judged angle eta front front_problems replay keep_truncated cold_start general language_weight
-        density shares train_on near examples
+        density shares train_on near examples smoothing graph graph_steps window
     """,
     "model": """
         gguf_file lora_alpha lora_targets lora_plus rslora dora quantization attention chat_template template_arg

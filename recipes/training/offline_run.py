@@ -40,6 +40,7 @@ from rl.learning.schedule import Schedule
 from rl.learning.value_heads import FILE as HEAD
 from rl.learning.value_heads import load_value_head
 from rl.loop.offline import OfflineLoop, measure, train_offline
+from rl.loop.problem_stream import Stream
 from rl.loop.seeds import derive_seed, reseed
 from rl.measuring.profile import tracing
 from rl.objectives.batch import Batch
@@ -73,6 +74,13 @@ class Method:
     """Of a method that trains a value head: what is written of it. The head goes on from where the model has one."""
     by_problem: bool = False
     """What is held out are whole prompts, and no prompt is on both sides."""
+    rows: Callable[[str], Rows] | None = None
+    """How --data and --eval-data are read; None: as any data are."""
+    order: Callable[[Any, Learner, Sequence[Unit], Sequence[Unit]], Stream | None] = lambda options, learner, units, held_out: None
+    """In which order the units train, of the options (with their steps), the learner as it begins, the units and what is held out; None: as
+    the options say."""
+    measured: Objective | None = None
+    """What is held out is measured by this; None: by the objective."""
     figures: Callable[[Learner, Batch], Mapping[str, float]] = lambda learner, batch: {}
     """Of what is held out, besides the loss and its measures."""
 
@@ -136,7 +144,7 @@ def load_units(options: OfflineOptions, method: Method, chat: Chat, context: int
     limits = Limits(max_length=most, too_long=options.too_long, strict=options.strict, skip_bad=options.skip_bad_rows)
 
     def taken(data: str) -> Intake:
-        rows = load_rows(data, subset=options.subset, split=options.split or "train")
+        rows = method.rows(data) if method.rows else load_rows(data, subset=options.subset, split=options.split or "train")
         return method.intake(islice(rows, options.limit), chat, source_name(data, options.split), limits)
 
     intake = taken(options.data)
@@ -337,13 +345,15 @@ def train(
         seed=options.seed,
         stall_after=60 * options.stall_after,
     )
-    batches = unit_batches(units, options.examples_per_step, options.seed, shuffle=options.shuffle)
+    order = method.order(options, learner, units, held_out)
+    batches = unit_batches(units, options.examples_per_step, options.seed, shuffle=options.shuffle, order=order)
     unseen = method.batch(batch_of(held_out)) if held_out else None
 
     def evaluate() -> dict[str, float]:
         if unseen is None:
             return {}
-        return measure(unseen, learner=learner, objective=method.objective, reference=reference) | dict(method.figures(learner, unseen))
+        objective = method.measured or method.objective
+        return measure(unseen, learner=learner, objective=objective, reference=reference) | dict(method.figures(learner, unseen))
 
     def restart(step: int) -> None:
         if isinstance(learner, Restarting) and step % options.relora_every == 0:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from rl.examples.example import Example
+from rl.loop.problem_stream import Stream
 from rl.loop.seeds import Shuffled
 from rl.objectives.batch import Batch, lay_out
 
@@ -32,12 +33,14 @@ def batch_of(units: Sequence[Unit]) -> Batch:
     return batch.with_columns(columns)
 
 
-def unit_batches(units: Sequence[Unit], per_step: int, seed: int, *, shuffle: bool = True) -> Callable[[int], Batch]:
-    """Step 1, 2, ... -> its batch: the next `per_step` units, every epoch in a new order, or always as they are given.
+def unit_batches(
+    units: Sequence[Unit], per_step: int, seed: int, *, shuffle: bool = True, order: Stream | None = None
+) -> Callable[[int], Batch]:
+    """Step 1, 2, ... -> its batch: the next `per_step` units, every epoch in a new order, or always as they are given; or as `order` says.
 
     An epoch that is no multiple of `per_step` ends within a step, which goes on with the next one.
     """
-    stream = Shuffled(len(units), seed) if shuffle else None
+    stream: Stream | None = order if order is not None else Shuffled(len(units), seed) if shuffle else None
 
     def batch_of_step(step: int) -> Batch:
         places = range((step - 1) * per_step, step * per_step)

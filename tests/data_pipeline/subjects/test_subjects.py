@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_pipeline.classifier.classifier_words import normalise
+from data_pipeline.classifier.classifier_words import REPEATS, normalise
 from data_pipeline.cleaning.math_quality import quality_rule
 from data_pipeline.documents.document import Doc, Origin
 from data_pipeline.loop.run_settings import Settings
@@ -99,9 +99,22 @@ def test_formulas_say_nothing_of_code():
 
 
 def test_no_habit_drowns_a_page():
-    words = code_words("first " + "use_it(now) " * 500 + "\n```\n" + "alpha beta " * 500 + "\n```\n").split()
-    assert max(words.count(word) for word in set(words)) == HABITS
-    assert sum(word in ("alpha", "beta") for word in words) <= LISTED
+    names = " ".join("abcdefghij"[n // 10] + "klkbqpqrdw"[n % 10] + "x" for n in range(100))
+    words = code_words(f"{'use_it(now) ' * 500}\n```\n{names}\n```\n").split()
+    assert words.count(f"{MARK}snake") == words.count(f"{MARK}call") == HABITS
+    assert words.count("use") == 0  # a function word
+    assert words.count("now") == 0
+    assert words[words.index(f"{MARK}listing") + 1 :] == names.split()[:LISTED]
+    assert code_words("alpha " * 500).split().count("alpha") == REPEATS
+
+
+def test_a_line_without_any_habit_is_prose_in_any_language():
+    assert f"{MARK}prose" in code_words("Der Fluss ist in der Nacht über die Wiesen und Felder gestiegen").split()
+    assert f"{MARK}prose" not in code_words("Der Fluss ist in der Nacht über `die_wiesen` und Felder gestiegen").split()
+
+
+def test_dollars_in_a_listing_are_no_formula():
+    assert "path" in code_words("```\n$HOME and path $HOME\n```").split()
 
 
 def test_quality_of_code_does_not_fail_on_braces():
