@@ -144,7 +144,7 @@ ROOMS = {
     "data_pipeline.extraction": Room(
         "pages and archives to documents: charsets, the prefilter, extraction",
         "charset_decoding extract_archives extraction_options page_prefilter",
-        ".archives .documents .extraction.layout .formulas .tasks",
+        ".archives .documents .extraction.layout .formulas .tasks verifiers.rewards",
     ),
     "data_pipeline.classifier": Room(
         "is it mathematics, or what else is sought? fastText, trained and read",
@@ -168,7 +168,7 @@ ROOMS = {
     ),
     "data_pipeline.subjects": Room(
         "what is looked for: mathematics, code, a subject of the user's; all that differs between them",
-        "named_subject",
+        "named_subject subject",
         ".classifier .cleaning .documents .extraction .problems verifiers.rewards",
     ),
     "data_pipeline.loop": Room(
@@ -184,12 +184,12 @@ ROOMS = {
     "data_pipeline.reports": Room(
         "a mining run as a page with plots",
         "run_report",
-        ".archives .columns .documents .extraction .loop",
+        ".archives .columns .documents .extraction .loop .subjects",
     ),
     "data_pipeline.commands": Room(
         "`reckon mine`",
         "demo_exercises demo_pages demo_web mine_command",
-        ".archives .classifier .cleaning .columns .documents .extraction .fetching .loop .planning .problems .reports",
+        ".archives .classifier .cleaning .columns .documents .extraction .fetching .loop .planning .problems .reports .subjects",
     ),
     "rollout": Room(
         "problems to scored groups: the protocol of engines, chat templates, the store, the proof that the sampler is the policy",

@@ -18,6 +18,7 @@ from data_pipeline.documents.document_files import SUFFIXES, document_files, rea
 from data_pipeline.loop.extracted_pages import extracted_files, processes
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.step_records import Watch, watched
+from data_pipeline.subjects.named_subject import subject_of
 from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
 
@@ -25,16 +26,17 @@ from verifiers.input_error import InputError
 def train(arguments: Sequence[str]) -> int:
     parser = Parser("train", "A classifier from labelled pages; figures on unseen sources beside those on seen ones.")
     parser.add_argument(
-        "positives", nargs="+", help="mathematics: documents (.jsonl, .parquet), text with one a line, or pages (HTML, WARC, folders)"
+        "positives", nargs="+", help="of the subject: documents (.jsonl, .parquet), text with one a line, or pages (HTML, WARC, folders)"
     )
     parser.add_argument("--negatives", nargs="+", required=True, help="anything else, in the same forms")
     parser.add_argument("--out", required=True, type=Path, help="the model, a .bin file")
     parser.add_argument("--held-out", nargs="*", help="sources (hosts) to hold out; default: a tenth of them at random")
-    add_fields(parser, ("preset", "random_seed"))
+    add_fields(parser, ("subject", "preset", "random_seed"))
     values = parser.parse(arguments)
     if values.out.suffix != ".bin":
         raise InputError(f"--out {values.out}: a model is a .bin file")
     settings = with_fields(Settings(), values)
+    target = subject_of(settings.subject).target
     watch = Progress()
     parts = values.out.with_name(f".{values.out.name}.parts")  # extracted pages: they stay until the model is there
     with locked_parts(parts, values.out):
@@ -42,11 +44,11 @@ def train(arguments: Sequence[str]) -> int:
         watch.begin("training")
         report = train_files(
             positives, negatives, values.out, lambda documents: training_for(settings.preset, documents, settings.random_seed),
-            held_out=values.held_out,
+            held_out=values.held_out, target=target,
         )  # fmt: skip
         shutil.rmtree(parts)
     write_json(values.out.with_suffix(".json"), report, indent=1)
-    print(figures_table(report))
+    print(figures_table(report, target.noun))
     print(f"model: {values.out}; figures: {values.out.with_suffix('.json')}")
     return 0
 
@@ -77,30 +79,31 @@ def refuse_urls(path: Path) -> None:
 
 
 def score(arguments: Sequence[str]) -> int:
-    parser = Parser("score", "Documents with their probability of mathematics as scores.math; with --threshold, those below are dropped.")
+    parser = Parser("score", "Documents with their probability of the subject, as scores.math; with --threshold, those below are dropped.")
     parser.add_argument("inputs", nargs="+", help="files or folders of documents")
     parser.add_argument("--model", required=True, type=Path, help="a fastText .bin file")
     parser.add_argument("--out", required=True, type=Path, help="a .jsonl, .jsonl.zst or .jsonl.gz file")
     parser.add_argument("--threshold", type=float, default=0.0, help="least score to keep (default: 0, all are kept)")
-    add_fields(parser, ("workers",))
+    add_fields(parser, ("subject", "workers"))
     values = parser.parse(arguments)
     settings = with_fields(Settings(), values)
     out = output_file(values.out)
     if not 0 <= values.threshold <= 1:
         raise InputError(f"threshold = {values.threshold} is not between 0 and 1")
     files = input_docs(values.inputs, out)
-    classifier = Classifier.load(values.model)
+    target = subject_of(settings.subject).target
+    classifier = Classifier.load(values.model, target)
     watch = Progress()
     watch.begin("score")
     counts: Counter[str] = Counter()
     threshold = values.threshold
-    flow = scored(read_files(files), classifier, threshold, processes(settings))
+    flow = scored(read_files(files), classifier, threshold, processes(settings), name=target.name)
     write_docs(out, watched(flow, counts, watch))
     watch.note(counts_in_words("score", counts, out))
     return 0
 
 
-def scored(docs: Iterator[Doc], classifier: Classifier, threshold: float, processes: int = 1) -> Iterator[Doc]:
+def scored(docs: Iterator[Doc], classifier: Classifier, threshold: float, processes: int = 1, *, name: str = "math") -> Iterator[Doc]:
     """Dropped documents pass by unscored."""
     waiting: deque[Doc] = deque()
 
@@ -114,6 +117,6 @@ def scored(docs: Iterator[Doc], classifier: Classifier, threshold: float, proces
         for value in values:
             while waiting[0].dropped is not None:
                 yield waiting.popleft()
-            doc = waiting.popleft().score("math", round(value, 6))
+            doc = waiting.popleft().score(name, round(value, 6))
             yield doc.drop("score: below threshold") if value < threshold else doc
     yield from waiting

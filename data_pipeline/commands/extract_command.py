@@ -17,7 +17,7 @@ from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.step_records import SILENT, watched
 from verifiers.input_error import InputError
 
-EXTRACTION = ("prefilter", "block", "allow", "page_seconds", "page_megabytes", "keep_rejects", "workers", "on", "retry")
+EXTRACTION = ("subject", "prefilter", "block", "allow", "page_seconds", "page_megabytes", "keep_rejects", "workers", "on", "retry")
 
 
 def extract(arguments: Sequence[str]) -> int:

@@ -20,6 +20,7 @@ from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.step_records import locked, watched
 from data_pipeline.problems.problem_mining import write_problems
 from data_pipeline.problems.solve_rates import Difficulty, read_solve_rates
+from data_pipeline.subjects.named_subject import subject_of
 from verifiers.input_error import InputError
 
 
@@ -144,20 +145,23 @@ def problems(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--least", type=float, default=0.0, help="least solve rate")
     parser.add_argument("--most", type=float, default=1.0, help="greatest solve rate")
-    add_fields(parser, ("benchmarks",))
+    add_fields(parser, ("subject", "benchmarks"))
     values = parser.parse(arguments)
     out = output_file(values.out)
     if values.solve_rates is None and (values.least > 0 or values.most < 1):
         raise InputError("--least and --most choose by difficulty; name the measured rates with --solve-rates FILE")
     files = input_docs(values.inputs, out)
-    names = with_fields(Settings(), values).benchmarks
+    settings = with_fields(Settings(), values)
+    names, subject = settings.benchmarks, subject_of(settings.subject)
+    if subject.problems is None:
+        raise InputError(f"subject {subject.name}: has no problem finder; give the Subject its `problems`")
     hits = Benchmarks.load(map(Path, names)).hits if names else None
     difficulty = Difficulty(read_solve_rates(values.solve_rates), values.least, values.most) if values.solve_rates else None
     watch = Progress()
     watch.begin("problems")
     seen: Counter[str] = Counter()
     flow = watched(read_files(files), seen, watch)
-    counts = write_problems(flow, out, hits, difficulty=difficulty)
+    counts = write_problems(flow, out, hits, difficulty=difficulty, find=subject.problems)
     dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common() if reason not in ("found", "kept"))
     watch.note(f"problems: {counts['found']:,} found, {counts['kept']:,} kept ({dropped or 'none dropped'}): {out}")
     return 0

@@ -26,6 +26,7 @@ from data_pipeline.extraction.progress_slot import Slot, Snapshot
 from data_pipeline.tasks.file_work import FileWork, counts_of
 from verifiers.input_error import InputError
 from verifiers.resource_limits import address_space, set_limit
+from verifiers.rewards.named_functions import find_object
 
 Task = Callable[[Page], Doc]
 DOCUMENTS = ".jsonl.zst"
@@ -90,7 +91,9 @@ def work(job: Job, task: Task, slot: Slot, verdict: str | None) -> bool:
 def _pages(job: Job, task: Task, slot: Slot, state: Snapshot, descriptor: int, verdict: str | None) -> None:
     records: Counter[str] = Counter()
     block, allow = (UrlList.load(*map(Path, files)) for files in (job.options.block, job.options.allow))
-    rules = Prefilter(largest=LARGEST, markup=job.options.prefilter, block=block, allow=allow)
+    options = job.options
+    markup = find_object(options.markup, "markup is found by FILE.py:FUNCTION") if options.prefilter else None
+    rules = Prefilter(largest=LARGEST, markup=markup, sought=options.sought, block=block, allow=allow)
     by_count = starts_by_count(job.work.source)
     again = state.begun
     if not again:

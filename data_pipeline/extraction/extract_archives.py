@@ -24,7 +24,7 @@ from data_pipeline.documents.places import names, remove
 from data_pipeline.documents.stored_bytes import is_remote, local_path
 from data_pipeline.extraction.archive_watcher import NO_ARCHIVE
 from data_pipeline.extraction.archive_worker import DOCUMENTS
-from data_pipeline.extraction.extraction_options import ExtractionOptions
+from data_pipeline.extraction.extraction_options import MATHEMATICS, ExtractionOptions
 from data_pipeline.tasks.file_work import FileWork, counts_of
 from data_pipeline.tasks.run_all import Progress as Ran
 from data_pipeline.tasks.run_all import run_all
@@ -91,6 +91,7 @@ def config_hash(options: ExtractionOptions, task: str = _EXTRACT) -> str:
     """Of everything that decides what an archive's documents are."""
     made_by = "" if task == _EXTRACT else task  # our own is told by its format: where its code lies says nothing about the documents
     values = [_FORMAT, made_by, float(options.page_seconds), options.page_megabytes, options.prefilter, options.keep_rejects, LARGEST]
+    values += [options.markup, options.sought] if options.prefilter and options.markup != MATHEMATICS else []
     values += [hashlib.blake2b(_bytes_of(name), digest_size=8).hexdigest() for name in (*options.block, *options.allow)]
     values += [len(options.block), len(options.allow)] if options.block or options.allow else []
     return hashlib.blake2b(json.dumps(values).encode(), digest_size=8).hexdigest()

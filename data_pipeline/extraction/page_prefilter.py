@@ -11,6 +11,7 @@ plain Unicode or in sub- and superscripts, which no pattern tells from a footnot
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from data_pipeline.documents.addresses import UrlList
@@ -55,8 +56,10 @@ class Prefilter:
     smallest: int = 1
     """A page of a few bytes may be a formula; only an empty one is nothing."""
     largest: int = 10_000_000
-    markup: bool = False
-    """Drop pages in which nothing looks like a formula."""
+    markup: Callable[[bytes], bool] | None = None
+    """Drop pages of whose bytes this is not true."""
+    sought: str = "mathematics"
+    """What it looks for, in the reason."""
     block: UrlList = field(default=_NOTHING)
     allow: UrlList = field(default=_NOTHING)
     """Where not empty, only these addresses; they pass `markup` too."""
@@ -74,8 +77,8 @@ def prefilter(page: Page, settings: Prefilter) -> str | None:
         return "prefilter: media type"
     if len(settings.allow):
         return None if page.url in settings.allow else "prefilter: not allowed"
-    if settings.markup and not has_mathematics(page.body):
-        return "prefilter: no mathematics"
+    if settings.markup is not None and not settings.markup(page.body):
+        return f"prefilter: no {settings.sought}"
     return None
 
 

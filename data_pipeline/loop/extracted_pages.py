@@ -20,8 +20,9 @@ from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.seed_pages import Seed
 from data_pipeline.loop.spread_work import Spread, config_of
 from data_pipeline.loop.step_records import Record, Watch, is_done, read_json, recorded
-from data_pipeline.subjects.named_subject import fingerprint
+from data_pipeline.subjects.named_subject import fingerprint, subject_of
 from data_pipeline.tasks.running_task import Limits
+from verifiers.input_error import InputError
 
 SOUND = ("pages", "skipped: ")
 """How the counts of records begin that nothing is wrong with."""
@@ -82,7 +83,14 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def extraction_options(settings: Settings) -> ExtractionOptions:
-    return ExtractionOptions(**{entry.name: getattr(settings, entry.name) for entry in fields(ExtractionOptions)})
+    subject = subject_of(settings.subject)
+    if settings.prefilter and not subject.markup:
+        raise InputError(f"prefilter: nothing is known of the markup of {subject.noun}; leave it out, or give the Subject its `markup`")
+    names = {entry.name for entry in fields(ExtractionOptions)} & {entry.name for entry in fields(Settings)}
+    values: dict[str, Any] = {name: getattr(settings, name) for name in names}
+    if settings.prefilter:
+        values |= {"markup": subject.markup, "sought": subject.noun}
+    return ExtractionOptions(**values)
 
 
 def extracted_files(inputs: Sequence[str], folder: Path, settings: Settings, watch: Watch, *, out: Path | None) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The DeepSeekMath loop: from archives to a corpus of mathematics and problems, resumable at any point.
+"""The DeepSeekMath loop: from archives to a corpus of a subject and problems, resumable at any point.
 
 The order of the steps, and why:
 
@@ -32,6 +32,7 @@ from data_pipeline.loop.run_settings import STEPS, Settings, differences, to_map
 from data_pipeline.loop.seed_pages import Seed, read_seed, refuse_too_small, sort_seed
 from data_pipeline.loop.spread_work import Spread
 from data_pipeline.loop.step_records import SILENT, Watch, is_done, locked, read_json, recorded, round_folder, write_funnel
+from data_pipeline.subjects.named_subject import subject_of
 from verifiers.atomic_files import remove_leftovers, write_json
 from verifiers.input_error import InputError
 
@@ -96,7 +97,8 @@ def _run_rounds(pool: PagePool, seed: Seed, spread: Spread, out: Path, review: b
                 current = mining_round.run_round(pool, seed, current, settings, out, spread, record)
                 record.entered, record.kept = len(pool), current.collected
                 record.dropped = {"round: not collected": record.entered - record.kept}
-            spread.watch.note(_round_in_words(read_json(round_folder(out, number) / "figures.json")))
+            about = subject_of(settings.subject).adjective
+            spread.watch.note(_round_in_words(read_json(round_folder(out, number) / "figures.json"), about))
             if review:
                 break
         else:
@@ -111,10 +113,10 @@ def _is_last_round(current: Round, settings: Settings, out: Path) -> bool:
     return current.number >= settings.rounds or bool(read_json(round_folder(out, current.number) / "figures.json")["settled"])
 
 
-def _round_in_words(figures: dict[str, Any]) -> str:
+def _round_in_words(figures: dict[str, Any], about: str) -> str:
     return (
         f"round {figures['round']}: {figures['collected']:,} of {figures['pool']:,} pages ({figures['collected_tokens']:,} tokens) at "
-        f"{figures['threshold']:.3f}, {figures['overlap']:.1%} of them in the round before; {figures['domains']} mathematical domains, "
+        f"{figures['threshold']:.3f}, {figures['overlap']:.1%} of them in the round before; {figures['domains']} {about} domains, "
         f"{figures['patterns_accepted']} patterns accepted"
     )
 

@@ -29,6 +29,7 @@ from data_pipeline.loop.page_pool import PagePool, key_of, lot
 from data_pipeline.loop.page_tasks import DOUBTS
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.seed_pages import Seed
+from data_pipeline.subjects.named_subject import subject_of
 from verifiers.input_error import InputError
 
 HELD_OUT = 10  # one page in so many
@@ -61,7 +62,7 @@ class Sample:
 def draw_sample(pool: PagePool, flags: Path, counts: Sequence[Mapping[str, int]], seed: Seed, number: int, settings: Settings) -> Sample:
     """The examples of round `number`. flags: the folder of what `write_flags` wrote; counts: how many pages have which, a mapping a file.
 
-    Raises InputError for a seed of one class: nothing known to be mathematics, or nothing else.
+    Raises InputError for a seed of one class: nothing known to be of the subject, or nothing else.
     """
     total: Counter[str] = sum(map(Counter, counts), Counter())
     seeded = sum(count for combined, count in total.items() if combined.startswith("+"))
@@ -73,7 +74,7 @@ def draw_sample(pool: PagePool, flags: Path, counts: Sequence[Mapping[str, int]]
     if possible < LEAST:
         raise InputError(
             f"the seed has one class: it covers all but {possible} of the pool's {len(pool)} pages, so there is nothing to tell "
-            "mathematics from; add other pages"
+            f"{subject_of(settings.subject).noun} from; add other pages"
         )
     wanted = min(max(FEW, min(settings.seed_pages, known)), max(LEAST, possible // 2))
     good = _draw(pool, flags, "seed", settings.seed_pages)

@@ -56,7 +56,7 @@ class Settings:
         "100,000 pages",
     )
     random_seed: int = _option(0, "loop", "fixes every random choice: the same seed gives the same bytes")
-    prefilter: bool = _option(False, "extract", "drop pages without mathematical markup before extraction")
+    prefilter: bool = _option(False, "extract", "drop pages without the subject's markup before extraction")
     block: tuple[str, ...] = _option((), "extract", "files of hosts and addresses, one a line, whose pages are dropped unread")
     allow: tuple[str, ...] = _option((), "extract", "files of hosts and addresses: pages from anywhere else are dropped unread")
     page_seconds: float = _option(2.0, "extract", "a page that takes longer is dropped and counted")

@@ -1,4 +1,4 @@
-"""What the user knows to be mathematics, in every form it may be given, read once and kept in `seed.jsonl.zst`.
+"""What the user knows to be of the subject, in every form it may be given, read once and kept in `seed.jsonl.zst`.
 
 A seed is any mix of documents with a text, pages or archives to extract, lists of URLs (one a line), hosts, and a trained model. URLs and
 hosts name pages of the pool. Documents train the classifier whether or not the pool holds them; a page of the pool with the URL of one is
@@ -23,6 +23,7 @@ from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import SUFFIXES, read_docs, read_files, write_docs
 from data_pipeline.loop.page_pool import PagePool, lot
 from data_pipeline.loop.run_settings import Settings
+from data_pipeline.subjects.named_subject import subject_of
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
@@ -75,7 +76,8 @@ def _nearest(name: str, database: DuckDBPyConnection) -> str:
 def sort_seed(settings: Settings) -> tuple[list[Path], list[Path], list[str], list[Path]]:
     """The seed by kind: documents, URL lists, things to extract, models. Raises InputError for a missing file and for an empty seed."""
     if not settings.seed and not settings.seed_domains:
-        raise InputError("the seed is empty; name known-good mathematics: --seed FILES or --seed-domains HOSTS")
+        noun = subject_of(settings.subject).noun
+        raise InputError(f"the seed is empty; name known-good {noun}: --seed FILES or --seed-domains HOSTS")
     documents: list[Path] = []
     lists: list[Path] = []
     pages: list[str] = []

@@ -47,8 +47,11 @@ def families(counts: Mapping[str, int], path: Path) -> Path:
     return _save_figure(figure, path)
 
 
-def scores(rounds: Mapping[int, tuple[Sequence[int], Sequence[int]]], path: Path) -> Path:
-    """Scores of all pages and of the collected ones, a panel a round. `rounds`: number -> how many in each of `SCORE_BINS` bins."""
+def scores(rounds: Mapping[int, tuple[Sequence[int], Sequence[int]]], path: Path, noun: str) -> Path:
+    """Scores of all pages and of the collected ones, a panel a round. `rounds`: number -> how many in each of `SCORE_BINS` bins.
+
+    `noun`: what is looked for.
+    """
     from matplotlib import pyplot as plt
 
     figure, panels = plt.subplots(len(rounds), 1, figsize=(7, 1 + 1.6 * len(rounds)), sharex=True, squeeze=False, layout="constrained")
@@ -59,7 +62,7 @@ def scores(rounds: Mapping[int, tuple[Sequence[int], Sequence[int]]], path: Path
         axes.set_yscale("symlog")
         axes.set_ylabel(f"round {number}")
     panels[0, 0].legend(loc="upper center", fontsize=8)
-    panels[-1, 0].set_xlabel("probability of mathematics")
+    panels[-1, 0].set_xlabel(f"probability of {noun}")
     return _save_figure(figure, path)
 
 
@@ -91,15 +94,15 @@ def rounds(figures: Sequence[Mapping[str, Any]], path: Path) -> Path:
     return _save_figure(figure, path)
 
 
-def calibration(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    """Share of mathematics among documents of a score, on sources that training did not see; the area of a point is its documents."""
+def calibration(rows: Sequence[Mapping[str, Any]], path: Path, noun: str) -> Path:
+    """Share of what is looked for among documents of a score, on sources not trained on; the area of a point is its documents."""
     figure, axes = _new_figure(height=3)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     filled = [row for row in rows if row["documents"]]
     sizes = [20 + 200 * row["documents"] / sum(row["documents"] for row in filled) for row in filled]
     axes.scatter([row["mean_score"] for row in filled], [row["share_positive"] for row in filled], s=sizes, color=BLUE)
     axes.set_xlabel("score, on sources that training did not see")
-    axes.set_ylabel("share that is mathematics")
+    axes.set_ylabel(f"share that is {noun}")
     return _save_figure(figure, path)
 
 

@@ -22,6 +22,8 @@ from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import read_docs
 from data_pipeline.loop.step_records import CORPUS_STAGES, read_json, round_figures, round_folder, told_once
 from data_pipeline.reports import report_plots as plots
+from data_pipeline.subjects.named_subject import subject_of
+from data_pipeline.subjects.subject import Subject
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
@@ -44,17 +46,17 @@ def write_report(out: Path) -> Path:
     steps = read_json(out / "funnel.json").get("steps", [])
     if not steps:
         raise InputError(f"{out}: holds no funnel.json with a finished step; nothing to report yet")
-    figures = round_figures(out)
+    figures, subject = round_figures(out), _subject(out)
     docs = list(islice(read_docs(out / "corpus"), SAMPLED)) if (out / "corpus" / "manifest.json").is_file() else []
-    pictures = list(_draw_plots(out, steps, figures, docs))
+    pictures = list(_draw_plots(out, steps, figures, docs, subject))
     parts = [
         f"<h1>{html.escape(out.resolve().name)}</h1>",
         _funnel_table(steps),
         '<div class="plots">' + "".join(_image(path) for path in pictures) + "</div>",
         _rounds_table(figures),
-        _domains_table(out, figures),
+        _domains_table(out, figures, subject),
         _cost_table(steps),
-        _kept_pages(docs),
+        _kept_pages(docs, subject),
         _rejected_pages(out),
         f"<h2>Configuration</h2><pre>{html.escape(json.dumps(read_json(out / 'config.json'), indent=1, ensure_ascii=False))}</pre>",
     ]
@@ -64,7 +66,14 @@ def write_report(out: Path) -> Path:
     return out / "report.html"
 
 
-def _draw_plots(out: Path, steps: Sequence[Mapping[str, Any]], figures: Sequence[Mapping[str, Any]], docs: Sequence[Doc]) -> Iterator[Path]:
+def _subject(out: Path) -> Subject:
+    """What the run looked for."""
+    return subject_of(str(read_json(out / "config.json").get("settings", {}).get("subject", "math")))
+
+
+def _draw_plots(
+    out: Path, steps: Sequence[Mapping[str, Any]], figures: Sequence[Mapping[str, Any]], docs: Sequence[Doc], subject: Subject
+) -> Iterator[Path]:
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -78,11 +87,12 @@ def _draw_plots(out: Path, steps: Sequence[Mapping[str, Any]], figures: Sequence
     if not figures:
         return
     yield plots.rounds(figures, folder / "rounds.png")
-    yield plots.scores({row["round"]: _score_counts(round_folder(out, row["round"])) for row in figures}, folder / "scores.png")
+    counted = {row["round"]: _score_counts(round_folder(out, row["round"])) for row in figures}
+    yield plots.scores(counted, folder / "scores.png", subject.noun)
     yield plots.domains(read_json(round_folder(out, figures[-1]["round"]) / "domains.json").get("domains", []), folder / "domains.png")
     bins = (read_json(round_folder(out, figures[-1]["round"]) / "training.json").get("held_out_sources") or {}).get("calibration")
     if bins:
-        yield plots.calibration(bins, folder / "calibration.png")
+        yield plots.calibration(bins, folder / "calibration.png", subject.noun)
 
 
 def _score_counts(folder: Path) -> tuple[list[int], list[int]]:
@@ -129,7 +139,7 @@ def _rounds_table(figures: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _domains_table(out: Path, figures: Sequence[Mapping[str, Any]]) -> str:
+def _domains_table(out: Path, figures: Sequence[Mapping[str, Any]], subject: Subject) -> str:
     if not figures:
         return ""
     rows = sorted(
@@ -140,7 +150,7 @@ def _domains_table(out: Path, figures: Sequence[Mapping[str, Any]]) -> str:
         [r["host"], r["pages"], r["collected"], f"{r['collected'] / max(1, r['pages']):.0%}", "yes" if r["mathematical"] else ""]
         for r in rows
     ]
-    return "<h2>Domains</h2>" + _html_table(["domain", "pages", "collected", "share", "mathematical"], body)
+    return "<h2>Domains</h2>" + _html_table(["domain", "pages", "collected", "share", subject.adjective], body)
 
 
 def _cost_table(steps: Sequence[Mapping[str, Any]]) -> str:
@@ -173,13 +183,13 @@ def _dollars(hours: float) -> str:
     return " - ".join(f"${hours * price:,.0f}" for price in DOLLARS_A_CORE_HOUR)
 
 
-def _kept_pages(docs: Sequence[Doc]) -> str:
+def _kept_pages(docs: Sequence[Doc], subject: Subject) -> str:
     """A few pages spread over the scores, as they came and as they are now."""
-    ranked = sorted(docs, key=lambda doc: (-doc.scores.get("math", 0.0), doc.id))
+    ranked = sorted(docs, key=lambda doc: (-doc.scores.get(subject.name, 0.0), doc.id))
     chosen = [ranked[round(i * (len(ranked) - 1) / max(1, SAMPLES - 1))] for i in range(min(SAMPLES, len(ranked)))]
     parts = []
     for doc in chosen:
-        score = f"score {doc.scores['math']:.3f}, " if "math" in doc.scores else ""
+        score = f"score {doc.scores[subject.name]:.3f}, " if subject.name in doc.scores else ""
         about = f"{score}{sum(doc.formulas.values())} formulas, {doc.language or 'no language'}"
         pair = f"<pre>{html.escape(_page_before(doc))}</pre><pre>{html.escape(doc.text[:EXCERPT])}</pre>"
         parts.append(f'<h3>{html.escape(doc.url[:200])}</h3><p>{about}</p><div class="pair">{pair}</div>')

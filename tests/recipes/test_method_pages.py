@@ -13,6 +13,7 @@ import reckon
 from recipes.commands import plan
 from recipes.commands.cli import COMMANDS
 from rl.examples.written import read_labelled, read_pair, read_steps, read_supervised
+from rl.mixtures.doremi import DoReMi
 from rl.objectives.algorithms import ALGORITHMS, PASS_AT_K, describe_algorithm, named
 from rl.objectives.distillation import DISTILLATIONS
 from rl.objectives.objective import describe
@@ -29,6 +30,7 @@ PAGES = sorted(page for page in (DOCS / "methods").glob("*.md") if page.stem != 
 online = partial(named, max_completion_length=1024)
 VALUES: dict[str, list[str]] = {  # of each page its formulas, in order
     "sft": [describe(sft())],
+    "mixtures": [describe(DoReMi(["a", "b"]).objective())],
     "dpo": [
         *(describe(preference(name)) for name in ("sigmoid", "hinge", "ipo", "robust", "simpo")),
         describe(preference("sigmoid", label_smoothing=0.1)),
@@ -75,7 +77,7 @@ def read_judged(row: dict[str, Any]) -> Any:
 
 
 READERS: dict[str, Any] = {
-    **dict.fromkeys(("sft", "spin"), read_supervised), **dict.fromkeys(("dpo", "orpo"), read_pair), "kto": read_labelled,
+    **dict.fromkeys(("sft", "spin", "mixtures"), read_supervised), **dict.fromkeys(("dpo", "orpo"), read_pair), "kto": read_labelled,
     "reward_model": read_judged,
 }  # fmt: skip
 

@@ -134,7 +134,7 @@ def test_each_reason_to_drop_a_page() -> None:
     assert prefilter(page(text), Prefilter(largest=100)) == "prefilter: too large"
     assert prefilter(page(text, "image/png"), Prefilter(smallest=1)) is None
     assert prefilter(page(b"{}" * 100, "application/json"), Prefilter()) == "prefilter: media type"
-    assert prefilter(page(text), Prefilter(markup=True)) == "prefilter: no mathematics"
+    assert prefilter(page(text), Prefilter(markup=has_mathematics)) == "prefilter: no mathematics"
     assert prefilter(page(text), Prefilter(block=UrlList(["a.example"]))) == "prefilter: blocked"
     assert prefilter(page(text), Prefilter(allow=UrlList(["b.example"]))) == "prefilter: not allowed"
     assert prefilter(page(text), Prefilter(allow=UrlList(["a.example"]), markup=True)) is None
