@@ -34,6 +34,7 @@ _MARKUP = re.compile(r"\s+|\\(?:left|right|displaystyle|textstyle|quad|qquad)(?!
 _MATHEMATICS = re.compile(FORMULA_SPAN.pattern + r"|\d+(?:\.\d+)?", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _SAME_WORDS = 0.7
+MATH_ANSWER = "math_answer"
 Found = Problem | str
 """A problem, or why a candidate is none."""
 Hits = Callable[[str], Sequence[object]]  # `Benchmarks.hits`: where a text shares words with a benchmark
@@ -156,7 +157,9 @@ class _Kept:
 
     def _again(self, key: str, problem: Problem, reason: str) -> str:
         kept = self.by_key[key]
-        if kept is None or kept.answer == problem.answer or equivalent(kept.answer, problem.answer):
+        if kept is None or kept.answer == problem.answer:
+            return reason
+        if problem.verifier != MATH_ANSWER or equivalent(kept.answer, problem.answer):  # a program may be written in many ways
             return reason
         self.by_key[key] = None  # a later third one finds it empty and stays out, too
         self.disputed += 1

@@ -144,9 +144,10 @@ def scheduled(begin: Callable[..., int], tmp_path_factory: pytest.TempPathFactor
 
 def test_a_schedule_is_followed(scheduled: Path) -> None:
     rows = {row["step"]: row for row in numbers(scheduled)}
-    assert rows[8]["eval/loss/noise"] < rows[0]["eval/loss/noise"] - 0.3
-    assert rows[8]["eval/loss/sums"] > rows[0]["eval/loss/sums"] - 0.2
-    assert rows[16]["eval/loss/sums"] < rows[8]["eval/loss/sums"] - 0.3
+    assert rows[8]["loss"] < 2.0  # noise alone, learnt by then
+    assert rows[9]["loss"] > 2.5  # sums alone, not seen before
+    assert rows[16]["eval/loss/sums"] < rows[8]["eval/loss/sums"] - 0.1
+    assert rows[16]["eval/loss/noise"] == pytest.approx(rows[8]["eval/loss/noise"], abs=0.1)
 
 
 def test_a_run_by_weights_goes_on_to_the_same_bits(scheduled: Path, tmp_path: Path) -> None:
