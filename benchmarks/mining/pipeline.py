@@ -21,6 +21,7 @@ import json
 import os
 import random
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -140,8 +141,10 @@ def reckon(archives: Path, model: Path, out: Path) -> dict[str, Any]:
     seconds = processor_seconds(
         [*command, "--threshold", "0.5", "--no-problems", "--workers", "1", "--out", str(out)], out.with_suffix(".log")
     )
-    steps = json.loads((out / "funnel.json").read_text())["steps"]
-    return {"seconds": seconds, "steps": {step["step"]: step for step in steps}}
+    steps = {step["step"]: step for step in json.loads((out / "funnel.json").read_text())["steps"]}
+    pages = steps["extract"]["in"]
+    sizes = {name: round(sum(file.stat().st_size for file in (out / name).glob("*")) / pages) for name in ("extracted", "columns")}
+    return {"seconds": seconds, "steps": steps, "disk": sizes, "peak": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3}
 
 
 def datatrove(peer: str, archives: Path, model: Path, order: str, out: Path) -> dict[str, Any]:
@@ -241,9 +244,15 @@ def measure(folder: Path, peer: str | None, copies: int, sample: int, orders: Se
     print(f"reckon: {pages:,} pages in {many['seconds']:.1f} processor seconds, {few['seconds']:.1f} of them to start: {ours:.1f} a second")
     for name, step in many["steps"].items():
         print(f"  {name:12} {step['in']:>7,} -> {step['out']:>7,}  {step['core_seconds']:8.2f} s")
+    print(f"on disk, bytes a page: {many['disk']}; the largest process: {many['peak']:.0f} MB")
     fetch = fetch_seconds(folder)
     print(f"fetch, from this disk: {fetch * 1e3:.3f} ms a page")
-    result: dict[str, Any] = {**made, "reckon_pages_a_second": ours, "fetch_seconds_a_page": fetch} | cost(few, many, archives[0], made)
+    result: dict[str, Any] = {
+        **made,
+        "reckon_pages_a_second": ours,
+        "fetch_seconds_a_page": fetch,
+        "disk_bytes_a_page": many["disk"],
+    } | cost(few, many, archives[0], made)
     for order in orders if peer else ():
         small, large = (datatrove(peer or "", folder / name, model, order, folder / f"{order}-{name}") for name in ("few", "sample"))
         read = made["pages"] * sample // copies

@@ -101,7 +101,11 @@ class _WebFile(AbstractBufferedFile):
         try:
             return b"".join(self.fs.client.read(self.path, start, min(end, self.size)))
         except RequestFailed as failure:
-            raise OSError(f"{self.path}: {failure}") from failure
+            self.fs.failure = InputError(f"{self.path}: {failure}; check the address, or give a local copy")
+            raise OSError(str(failure)) from failure
+        except InputError as error:
+            self.fs.failure = error
+            raise
 
 
 class _WebFiles(AbstractFileSystem):
@@ -113,6 +117,8 @@ class _WebFiles(AbstractFileSystem):
     def __init__(self, client: PoliteClient) -> None:
         super().__init__(skip_instance_cache=True)
         self.client = client
+        self.failure: InputError | None = None
+        """Of the last read that came to nothing: DuckDB makes a text with a traceback of it."""
         self._sizes: dict[str, int] = {}
 
     @classmethod
@@ -122,7 +128,11 @@ class _WebFiles(AbstractFileSystem):
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         url = self._strip_protocol(path)
         if url not in self._sizes:
-            self._sizes[url] = self.client.size(url)
+            try:
+                self._sizes[url] = self.client.size(url)
+            except InputError as error:
+                self.failure = error
+                raise
         return {"name": url, "size": self._sizes[url], "type": "file"}
 
     def modified(self, path: str) -> datetime:
@@ -136,6 +146,12 @@ class _WebFiles(AbstractFileSystem):
         return _WebFile(self, self._strip_protocol(path), mode, cache_type="none", size=self.info(path)["size"])
 
 
+_BAD_FILES = (
+    duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException, duckdb.HTTPException, duckdb.OutOfMemoryException,
+    duckdb.PermissionException,
+)  # fmt: skip
+
+
 @dataclass(slots=True)
 class IndexTable:
     """A DuckDB connection that knows where the index's files lie, and which columns they have."""
@@ -146,6 +162,7 @@ class IndexTable:
     memory_megabytes: int = 2000
     connection: duckdb.DuckDBPyConnection = field(init=False)
     columns: frozenset[str] = field(init=False)
+    _web: _WebFiles | None = field(init=False)
 
     def __post_init__(self) -> None:
         settings = {
@@ -155,8 +172,9 @@ class IndexTable:
         }
         self.connection = duckdb.connect(config={**settings, "autoinstall_known_extensions": "false", "parquet_metadata_cache": "true"})
         schemes = {file.partition("://")[0] for file in self.files if is_remote(file)}
-        if schemes & {"http", "https"}:
-            self.connection.register_filesystem(_WebFiles(self.client))
+        self._web = _WebFiles(self.client) if schemes & {"http", "https"} else None
+        if self._web is not None:
+            self.connection.register_filesystem(self._web)
         for scheme in sorted(schemes - {"http", "https"}):
             try:
                 self.connection.register_filesystem(fsspec.filesystem(scheme))
@@ -175,7 +193,11 @@ class IndexTable:
     def _run(self, text: str, values: dict[str, Any], what: str) -> duckdb.DuckDBPyConnection:
         try:
             return self.connection.execute(text, values)
-        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException, duckdb.HTTPException, OSError) as error:
+        except duckdb.Error as error:
+            if self._web is not None and self._web.failure is not None:
+                raise self._web.failure from error
+            if not isinstance(error, _BAD_FILES):
+                raise
             raise InputError(f"{what} cannot be read: {str(error).splitlines()[0][:300]}") from error
 
     def close(self) -> None:

@@ -217,6 +217,18 @@ def test_the_index_itself_is_read_politely_over_http_and_only_what_is_asked_of_i
     assert volume.moved >= volume.bytes > 0
 
 
+@pytest.mark.parametrize(
+    ("deed", "complaint"),
+    [("refuse 503", "refuses with HTTP 503"), ("refuse 500", "HTTP 500; check the address"), ("refuse 404", "HTTP 404; check the address")],
+)
+def test_an_index_that_cannot_be_had_is_one_line(crawl: Made, impatient: None, deed: str, complaint: str) -> None:
+    part = next(crawl.index.rglob("*.parquet")).relative_to(crawl.folder)
+    for fine in (0, 1):
+        with serving(crawl.folder, ["fine"] * fine + [deed] * 500) as (server, _), pytest.raises(InputError, match=complaint) as raised:
+            fetch_volume([f"{server}/{part}"], FetchQuery(), limits=Limits(patience=0.5))
+        assert "\n" not in str(raised.value)
+
+
 @pytest.fixture
 def sites(tmp_path: Path) -> Made:
     later = 1_780_000_000_000 + 3_600_000
