@@ -182,12 +182,18 @@ def marginal(few: dict[str, Any], many: dict[str, Any], step: str) -> float:
     return (large["core_seconds"] - small["core_seconds"]) / max(1, large["in"] - small["in"])
 
 
+def outside(run: dict[str, Any]) -> float:
+    """Core seconds of a run that are in none of its steps."""
+    return float(run["seconds"] - sum(step["core_seconds"] for step in run["steps"].values()))
+
+
 def core_hours(page_bytes: float, passing: float, inputs: dict[str, float]) -> dict[str, float]:
     """For 1e9 pages, by step. Reading, markup and extraction go by bytes, the rest by pages of which `passing` are left."""
     megabytes = 1e9 * page_bytes / 1e6
     seconds = {
         "read and extract": megabytes * passing * inputs["extract_seconds_a_megabyte"],
         "duplicates": 1e9 * passing * inputs["duplicates_seconds_a_page"],
+        "columns and what else lies between the steps": 1e9 * passing * inputs["other_seconds_a_page"],
         "score": 1e9 * passing * inputs["round_seconds_a_page"],
         "corpus": 1e9 * MATHEMATICS * inputs["corpus_seconds_a_page"],
     }
@@ -205,6 +211,7 @@ def cost(few: dict[str, Any], many: dict[str, Any], archive: Path, made: dict[st
         "duplicates_seconds_a_page": marginal(few, many, "duplicates"),
         "round_seconds_a_page": marginal(few, many, "round-01"),
         "corpus_seconds_a_page": marginal(few, many, "corpus"),
+        "other_seconds_a_page": (outside(many) - outside(few)) / (many["steps"]["extract"]["in"] - few["steps"]["extract"]["in"]),
         "passing_without_mathematics": passing,
         "mathematics": MATHEMATICS,
     }

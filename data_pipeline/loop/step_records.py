@@ -105,7 +105,7 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
 @contextmanager
 def recorded(out: Path, step: str, *, unit: str = "pages") -> Iterator[Record]:
     """Runs a step; its record is written when it ends well. Seconds of attempts that ended in an exception are kept and added."""
-    record, start, cores = Record(step, unit), time.perf_counter(), _core_seconds()
+    record, start, cores = Record(step, unit), time.perf_counter(), core_seconds()
     tries = step_file(out, f"{step}.tries")
     earlier = read_json(tries)
     ended_well = False
@@ -114,16 +114,16 @@ def recorded(out: Path, step: str, *, unit: str = "pages") -> Iterator[Record]:
         ended_well = True
     finally:
         seconds = earlier.get("seconds", 0.0) + time.perf_counter() - start
-        core_seconds = earlier.get("core_seconds", 0.0) + _core_seconds() - cores
+        spent = earlier.get("core_seconds", 0.0) + core_seconds() - cores
         if not ended_well:
-            write_json(tries, {"seconds": seconds, "core_seconds": core_seconds}, indent=1)
+            write_json(tries, {"seconds": seconds, "core_seconds": spent}, indent=1)
     record.seconds += seconds
-    record.core_seconds += core_seconds
+    record.core_seconds += spent
     write_json(step_file(out, step), record.row(), indent=1)
     tries.unlink(missing_ok=True)
 
 
-def _core_seconds() -> float:
+def core_seconds() -> float:
     """Of this process and all below it, those that have ended and those that stay for the next step."""
     spent = os.times()
     own = spent.user + spent.system + spent.children_user + spent.children_system

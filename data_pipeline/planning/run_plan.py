@@ -143,14 +143,13 @@ def read_plan(path: Path) -> dict[str, Any]:
 def compared(plan: Mapping[str, Any], out: Path) -> list[tuple[str, float, float]]:
     """(what, planned, came) for everything that a plan says and the run's funnel knows; core-hours by step, rounds together."""
     funnel = funnel_of(out)
-    rounds = len([path for path in (out / "steps").glob("round-*.json") if not path.name.endswith(".tries.json")])
     found = [("pages", float(plan["pages"]), float(funnel["extract"]["in"]))]
     planned_all = came_all = 0.0
     for step in plan["steps"]:
         if step["step"] not in funnel:
             continue
         row = funnel[step["step"]]
-        came = row["core_seconds"] / 3600 * (rounds if step["step"] == "round" else 1)
+        came = row["core_seconds"] * row["times"] / 3600
         planned_all, came_all = planned_all + step["core_hours"], came_all + came
         found.append((f"{step['step']}: pages", float(step["pages"]), float(row["in"])))
         found.append((f"{step['step']}: core-hours", step["core_hours"], came))

@@ -8,6 +8,7 @@ of a cluster they are not all of them, since other machines count for themselves
 
 import json
 import platform
+import re
 import resource
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,11 +23,12 @@ from data_pipeline.documents.token_counts import estimated_tokens
 from data_pipeline.loop.extracted_pages import extracted_files
 from data_pipeline.loop.mining_run import CONFIG, mine
 from data_pipeline.loop.run_settings import Settings
-from data_pipeline.loop.step_records import SILENT, Watch, read_json, rows
+from data_pipeline.loop.step_records import SILENT, Watch, core_seconds, read_json, rows
 from verifiers.input_error import InputError
 
-STEPS = ("fetch", "extract", "duplicates", "round", "corpus", "problems")
-"""The stages inside the corpus step are in its row."""
+STEPS = ("fetch", "extract", "other", "duplicates", "round", "corpus", "problems")
+"""The stages inside the corpus step are in its row; `other` is what a run does between its steps, such as the columns of pages."""
+_ROUND = re.compile(r"round-\d+")
 _SEEDS, _LEAST_SEEDS, _WORDS = 40, 12, 20
 _A_PAGE = 45_000
 """Bytes of an archive that are read for a page of the sample, about what Common Crawl's take."""
@@ -89,10 +91,17 @@ def rates_of_run(out: Path) -> Rates:
     return Rates(machine(), str(out), pages, _stored(out) / max(1, pages), _disk(out) / max(1, pages), 0.0, tuple(found))
 
 
-def rates_between(few: Path, many: Path) -> Rates:
-    """From two runs with the same settings and seed over few and many of the same kind of pages: what the difference costs."""
+def rates_between(few: Path, many: Path, *, spent: tuple[float, float] | None = None) -> Rates:
+    """From two runs with the same settings and seed over few and many of the same kind of pages: what the difference costs.
+
+    spent: processor seconds of the whole runs, of which what lies between the steps is known.
+    """
     small, large = _funnel(few), _funnel(many)
     pages = large["extract"]["in"]
+    if spent is not None:
+        for funnel, whole in zip((small, large), spent, strict=True):
+            between = whole - sum(row["core_seconds"] * row["times"] for row in funnel.values())
+            funnel["other"] = {"in": funnel["extract"]["in"], "core_seconds": max(0.0, between)}
     found = []
     for name, row in large.items():
         before = small.get(name, {"in": 0, "core_seconds": 0.0})
@@ -127,14 +136,17 @@ def calibrate(sources: Sequence[str], pages: int, folder: Path, settings: Settin
     seed = folder / "seed.jsonl"
     write_docs(seed, usable)
     chosen = replace(settings or Settings(preset="small"), seed=(str(seed),), rounds=1, workers=1)
+    spent = []
     for place, docs in ((few, small), (many, large)):
         watch.note(f"calibrating on {len(docs):,} pages")
         tokens = sum(estimated_tokens(doc.text) for doc in docs)
+        begun = core_seconds()
         # a part is collected, so that every step has pages: less than duplicates may leave
         mine(replace(chosen, budget=max(1, tokens // 5)), [str(place)], folder / f"run-{place.name}")
+        spent.append(core_seconds() - begun)
     if len(small) == len(large):  # HTML files, which are not cut
         return rates_of_run(folder / "run-many")
-    return rates_between(folder / "run-few", folder / "run-many")
+    return rates_between(folder / "run-few", folder / "run-many", spent=(spent[0], spent[1]))
 
 
 def _documents(place: Path, folder: Path, settings: Settings) -> list[Doc]:
@@ -178,13 +190,14 @@ def _funnel(out: Path) -> dict[str, dict[str, Any]]:
     rounds = []
     for row in rows(out):
         spent = row.get("core_seconds") or row["seconds"] * int(row.get("processes", 1))
-        entry = {"in": row["in"], "core_seconds": spent, "once": float(row.get("training_seconds", 0.0)), "out": row["out"]}
-        if row["step"].startswith("round-"):
+        entry = {"in": row["in"], "core_seconds": spent, "once": float(row.get("training_seconds", 0.0)), "times": 1}
+        if _ROUND.fullmatch(row["step"]):
             rounds.append(entry)
         elif row["step"] in STEPS:
             found[row["step"]] = entry
     if rounds:
         found["round"] = {name: sum(entry[name] for entry in rounds) / len(rounds) for name in rounds[0]}
+        found["round"]["times"] = len(rounds)
     return found
 
 

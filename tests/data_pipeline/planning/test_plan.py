@@ -49,6 +49,7 @@ def _write_run(out: Path, pages: int, seconds: float, archive: Path) -> None:
         {"step": "extract", "in": pages, "out": pages, "core_seconds": 10 + seconds, "seconds": 99.0},
         {"step": "round-01", "in": pages // 2, "out": 10, "core_seconds": 20 + seconds, "seconds": 99.0, "training_seconds": 20.0},
         {"step": "round-02", "in": pages // 2, "out": 10, "core_seconds": 20 + seconds, "seconds": 99.0, "training_seconds": 20.0},
+        {"step": "round-02-fetch", "in": 7, "out": 7, "core_seconds": 1.0, "seconds": 1.0},
         {"step": "corpus", "in": pages // 10, "out": 5, "core_seconds": 5 + seconds, "seconds": 99.0},
     ]
     for row in rows:
@@ -80,6 +81,7 @@ def test_rates_of_one_run_and_of_the_difference_of_two(tmp_path: Path) -> None:
     found = rates_between(tmp_path / "few", tmp_path / "many")
     assert {rate.step: round(rate.core_seconds, 9) for rate in found.steps} == {"extract": 0.01, "round": 0.02, "corpus": 0.1}
     assert {rate.step: rate.share for rate in found.steps} == {"extract": 1.0, "round": 0.5, "corpus": 0.1}
+    assert rates_between(tmp_path / "few", tmp_path / "many", spent=(60.0, 87.0)).of("other") == StepRate("other", pytest.approx(0.05), 1.0)
     assert found.stored_bytes == 100
     assert found.disk_bytes == pytest.approx(10, rel=0.01)
     alone = read_rates(tmp_path / "many")
