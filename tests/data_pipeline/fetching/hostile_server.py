@@ -21,9 +21,9 @@ class Seen:
     """Time, path and range of every request."""
     refused: list[tuple[float, float]] = field(default_factory=list)
     """When an answer asked for rest, and until when."""
-    open: int = 0
+    open: set[socket.socket] = field(default_factory=set)
     most: int = 0
-    """Connections at the same time."""
+    """Connections at the same time; one that the client has closed is none, whether or not its thread has noticed."""
     moved: int = 0
     lock: Any = field(default_factory=threading.Lock)
 
@@ -38,12 +38,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         with self.seen.lock:
-            self.seen.open += 1
-            self.seen.most = max(self.seen.most, self.seen.open)
+            self.seen.open.add(self.connection)
+            self.seen.most = max(self.seen.most, sum(not _closed_by_client(one) for one in self.seen.open))
 
     def finish(self) -> None:
         with self.seen.lock:
-            self.seen.open -= 1
+            self.seen.open.discard(self.connection)
         super().finish()
 
     def do_GET(self) -> None:
@@ -135,8 +135,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _gone(self, seconds: float) -> bool:
-        ready, _, _ = select.select([self.connection], [], [], seconds)
-        return bool(ready) and self.connection.recv(1, socket.MSG_PEEK) == b""
+        return _closed_by_client(self.connection, seconds)
 
     def _say(self, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
         self.send_response(status)
@@ -149,6 +148,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def _closed_by_client(connection: socket.socket, seconds: float = 0.0) -> bool:
+    try:
+        ready, _, _ = select.select([connection], [], [], seconds)
+        return bool(ready) and connection.recv(1, socket.MSG_PEEK) == b""
+    except (OSError, ValueError):
+        return True
 
 
 class _Server(http.server.ThreadingHTTPServer):
