@@ -349,7 +349,7 @@ def test_killed_anywhere_it_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> 
         whole = len(seen.asked)
         for _ in range(3):
             before = len(list((tmp_path / "out").glob("out-*.json")))
-            killed = run("out", server, "0.4")
+            killed = run("out", server, "0.12")
             until = time.monotonic() + 30
             while len(list((tmp_path / "out").glob("out-*.json"))) < before + 1 and time.monotonic() < until:
                 time.sleep(0.02)
