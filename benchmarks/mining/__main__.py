@@ -3,9 +3,9 @@
 Runs, each in a process of its own: `mining_prefilter` (reading, hostile input), `mining_mathml` (MathML to TeX), `mining_extraction`
 (formulas kept, main text, speed), `mining_classifier` (unseen sources), `mining_subjects` (another subject), `mining_quality` (what rules
 keep), `mining_duplicates` (near-duplicates, decontamination), `mining_global_steps` (copies and budget of 20 million pages: memory, time),
-`mining_loop` (the whole loop, kill and rerun), `mining_hidden_sites` (sites that only an index knows) and `mining_pipeline` (all of it
-against datatrove's, and what a billion pages cost). `--peer` names a Python with trafilatura, datatrove, resiliparse and warcio for the
-comparisons. What cannot run here is named under `not_measured`. Time nothing else meanwhile.
+`mining_loop` (the whole loop, kill and rerun), `mining_hidden_sites` (sites that only an index knows), `mining_pipeline` (all of it
+against datatrove's, and what a billion pages cost) and `mining_clusters` (what Ray costs). `--peer` names a Python with trafilatura,
+datatrove, resiliparse and warcio for the comparisons. What cannot run here is named under `not_measured`. Time nothing else meanwhile.
 """
 
 import sys
@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.parts import benchmark, ended, options, verdict
 
-NAMES = "prefilter mathml extraction classifier subjects quality duplicates global_steps loop hidden_sites pipeline"
+NAMES = "prefilter mathml extraction classifier subjects quality duplicates global_steps loop hidden_sites pipeline clusters"
 PARTS = tuple(f"mining_{name}" for name in NAMES.split())
 WITH_PEER = frozenset(("mining_prefilter", "mining_extraction", "mining_duplicates", "mining_pipeline"))
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -82,8 +83,9 @@ def extract_archives(
     works = [_work(source, str(out), options, config, name) for source in by_key.values()]
     _forget_markers_without_documents(works, str(out))
     run = _Run(works)
-    for ran in run_all(_TASK, works, on=on, workers=workers, limits=limits):
-        yield run.progress(ran)
+    with closing(run_all(_TASK, works, on=on, workers=workers, limits=limits)) as all_of_them:
+        for ran in all_of_them:
+            yield run.progress(ran)
     run.complain()
 
 

@@ -7,14 +7,17 @@ and is passed by as long as that has this configuration.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from data_pipeline.documents.places import Damaged, join, names, read_json, remove, write_json
+from data_pipeline.documents.stored_bytes import is_remote
 
 Tell = Callable[[Mapping[str, Any]], None]
 """Tells the progress of one file: counts so far, by name; what is told replaces what was told before."""
 FAILED = ".failed.json"
+_AT_A_TIME = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +80,31 @@ class State(NamedTuple):
 
 
 def state_of(works: Iterable[FileWork]) -> State:
-    """Each output folder is listed once, and only the markers that are there are read."""
-    there: dict[str, set[str]] = {}
+    """Each output folder is listed once, and only the markers that are there are read; those of a store some at a time."""
+    given = list(works)
+    there = {out: set(names(out)) for out in dict.fromkeys(work.out for work in given)}
+    said = [work for work in given if there[work.out] & {f"{work.key}.json", work.key + FAILED}]
+    if any(is_remote(out) for out in there):
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            found = list(pool.map(_said, said))
+    else:
+        found = [_said(work) for work in said]
     state = State([], [], [])
-    for work in works:
-        if work.out not in there:
-            there[work.out] = set(names(work.out))
-        if f"{work.key}.json" in there[work.out] and counts_of(work) is not None:
+    known = {id(work): answer for work, answer in zip(said, found, strict=True)}
+    for work in given:
+        done, reason = known.get(id(work), (False, None))
+        if done:
             state.done.append(work)
-        elif work.key + FAILED in there[work.out] and (reason := failure_of(work)) is not None:
+        elif reason is not None:
             state.aside.append((work, reason))
         else:
             state.open.append(work)
     return state
+
+
+def _said(work: FileWork) -> tuple[bool, str | None]:
+    """(whether it is done, why it was set aside)."""
+    return (True, None) if counts_of(work) is not None else (False, failure_of(work))
 
 
 def _of_this_config(work: FileWork, place: str) -> dict[str, Any] | None:

@@ -35,7 +35,7 @@ _SILENCE = 120.0
 """Seconds beyond the limit of silence that a node keeps itself; then the node is silent."""
 _RELAYS_A_SECOND = 200
 
-_kept: dict[tuple[str, str], RunningTask] = {}
+_kept: dict[tuple[str, str, Limits], RunningTask] = {}
 
 
 def _relay(
@@ -43,7 +43,7 @@ def _relay(
 ) -> tuple[str, Any, str]:
     """In a Ray worker: how the file ended, with the node's name."""
     place = folder if os.path.isdir(folder) else ""
-    process = _kept.pop((task, place), None)
+    process = _kept.pop((task, place, limits), None)
     if process is None or not process.alive:
         process = RunningTask(task, limits, folder=place or None)
     process.give(FileWork(**row))
@@ -57,7 +57,7 @@ def _relay(
         for heard in process.heard():
             if heard.ended:
                 if process.alive:
-                    _kept[(task, place)] = process
+                    _kept[(task, place, limits)] = process
                 return heard.kind, dict(heard.values), node
             counts = dict(heard.values)
         if counts is not None and time.monotonic() - posted > every:

@@ -15,7 +15,7 @@ import itertools
 import os
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +65,14 @@ class _File:
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run_all(task: str, works: Sequence[FileWork], *, on: str = "", workers: int = 0, limits: Limits = Limits()) -> Iterator[Progress]:  # noqa: B008
+def run_all(
+    task: str,
+    works: Sequence[FileWork],
+    *,
+    on: str = "",
+    workers: int = 0,
+    limits: Limits = Limits(),  # noqa: B008
+) -> Generator[Progress, None, None]:
     """Run the task on every file that is not done; yields about twice a second, after each file, and at the end.
 
     task: "module:function". on: "" processes of this machine; "ray" or "ray://HOST:PORT" Ray tasks; "slurm" or "slurm://N" writes the

@@ -39,7 +39,9 @@ def letters(work: FileWork, tell: Tell) -> Mapping[str, Any]:
         time.sleep(60)
     if command == "sleep":
         time.sleep(float(rest))
-    if command == "first" and tries == 1:  # only the first time
+    if command == "lag" and tries == 1:  # as on a slow node: only the first time
+        time.sleep(60)
+    if command == "first" and tries == 1:
         os.kill(os.getpid(), getattr(signal, rest))
     with whole(work.place(".txt")) as path:
         path.write_text(text.upper())

@@ -18,6 +18,7 @@ from tests.data_pipeline.extraction.test_workers import archive, descendants, ro
 from tests.data_pipeline.page_tasks import echo
 from verifiers.child_environment import PACKAGE_ROOT
 
+ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
 SMALL = {"num_cpus": 1, "object_store_memory": 80 << 20}
@@ -55,6 +56,7 @@ def raylet(node: Any) -> int:
 def nodes() -> Iterator[Nodes]:
     found = Nodes()
     yield found
+    ray.shutdown()
     found.cluster.shutdown()
 
 
@@ -142,3 +144,35 @@ def test_ten_kills_anywhere_lose_nothing_and_double_nothing(tmp_path: Path, node
     wrong = {file: data for file, data in files(tmp_path / "here").items() if files(out).get(file) != data}
     lost = {url for source in sources for url in (row["url"] for row in rows(out, source) if row["dropped"])}
     assert (sorted(wrong), lost) == ([], set()), killed
+
+
+def test_without_its_head_a_run_ends_and_the_same_command_goes_on_elsewhere(tmp_path: Path, nodes: Nodes) -> None:
+    sources = [archive(tmp_path / f"{i}.warc.gz", ["sleep 0.1"] * 60) for i in range(4)]
+    run(sources, tmp_path / "here", "")
+    out = tmp_path / "there"
+    running = driver(sources, out, nodes.on)
+    until = time.monotonic() + 60
+    while not list(out.glob(".part-*.jsonl")) and time.monotonic() < until:
+        time.sleep(0.2)
+    os.kill(raylet(nodes.cluster.head_node), signal.SIGKILL)
+    began = time.monotonic()
+    assert running.wait(timeout=120) != 0
+    assert time.monotonic() - began < 90
+    ray.shutdown()
+    again = Nodes()
+    last = run(sources, out, again.on)
+    ray.shutdown()
+    again.cluster.shutdown()
+    assert (last.finished, last.failed) == (4, {})
+    assert {name: data for name, data in files(out).items() if not name.startswith(".")} == files(tmp_path / "here")
+
+
+def test_the_command_is_the_same_on_a_cluster(tmp_path: Path, nodes: Nodes) -> None:
+    """As the guide has it: `ray start --head` on one machine, and the command with `--on ray` there."""
+    sources = [archive(tmp_path / f"{i}.warc.gz", [f"A page of plain text, number {i} {j}." for j in range(20)]) for i in range(4)]
+    command = [sys.executable, "-m", "recipes.commands.cli", "mine", "extract", *sources, "--out"]
+    subprocess.run([*command, f"{tmp_path}/here/"], cwd=PACKAGE_ROOT, check=True, timeout=120)
+    environment = os.environ | {"RAY_ADDRESS": nodes.cluster.address}
+    subprocess.run([*command, f"{tmp_path}/there/", "--on", "ray"], cwd=PACKAGE_ROOT, check=True, timeout=120, env=environment)
+    assert files(tmp_path / "there") == files(tmp_path / "here")
+    assert len(files(tmp_path / "here")) == 8

@@ -11,6 +11,7 @@ import pytest
 from data_pipeline.tasks.file_work import FileWork
 from data_pipeline.tasks.run_all import Progress, run_all
 from data_pipeline.tasks.running_task import Limits
+from verifiers.input_error import InputError
 
 ray = pytest.importorskip("ray")
 TASK = "tests.data_pipeline.file_tasks:letters"
@@ -80,3 +81,24 @@ def test_a_killed_ray_worker_takes_its_process_along_and_costs_nothing(tmp_path:
     last = list(progress)[-1]
     assert (last.finished, last.aside, last.failed, last.retries) == (2, {}, {}, 1)
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_what_lags_behind_is_begun_a_second_time_and_the_first_to_end_counts(tmp_path: Path, local_ray: None) -> None:
+    given = works(tmp_path, "lag behind", "one", "two", "three")
+    began = time.monotonic()
+    last = list(run_all(TASK, given, on="ray"))[-1]
+    assert (last.finished, last.retries, last.aside, last.failed) == (4, 1, {}, {})
+    assert time.monotonic() - began < 45
+    assert (tmp_path / "out" / "file0.txt").read_text() == "LAG BEHIND"
+    first, second = (int(line.split()[1]) for line in (tmp_path / "log").read_text().splitlines() if line.startswith("file0"))
+    until = time.monotonic() + 10
+    while Path(f"/proc/{first}").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{first}").exists()  # cancelled
+    assert first != second
+
+
+@pytest.mark.slow  # Ray waits some seconds before it says that there is nothing
+def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the Ray cluster 127.0.0.1:9 cannot be reached: .*start one with `ray start --head`"):
+        list(run_all(TASK, works(tmp_path, "one"), on="ray://127.0.0.1:9"))
