@@ -10,6 +10,7 @@ installed, and see the inputs and the outputs under the same names; that the out
 
 import os
 import select
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -106,10 +107,14 @@ class RayTasks:
         self._mailbox, self._answer = _new_mailbox(), None
 
     def room(self) -> int:
+        self._look_at_cluster()
+        return max(1, int(_SURPLUS * self._cores))
+
+    def _look_at_cluster(self) -> None:
         if (now := time.monotonic()) - self._looked > _LOOK_AT_CLUSTER:
             self._looked = now
             self._cores = _cores()
-        return max(1, int(_SURPLUS * self._cores))
+            _refuse_a_lost_node()
 
     def start(self, attempt: int, work: FileWork) -> None:
         row = {**work.row(), "options": {**work.options, "beside": True}}
@@ -123,6 +128,7 @@ class RayTasks:
         if not self._refs:
             time.sleep(min(seconds, 0.05))
             return self._seen_by_now()
+        self._look_at_cluster()
         found = self._words()
         ready, _ = ray.wait(list(self._refs), num_returns=1, timeout=seconds)
         if ready:
@@ -240,6 +246,9 @@ def _connect(address: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     try:
+        if ":" in address:  # Ray itself would go on asking
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER).close()
         if address:
             ray.init(address=f"ray://{address}" if address.endswith(":10001") else address, **quiet)
             return
@@ -247,7 +256,7 @@ def _connect(address: str) -> None:
             ray.init(address=os.environ.get("RAY_ADDRESS", "auto"), **quiet)
             return
         ray.init(include_dashboard=False, object_store_memory=128 << 20, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, RayError) as error:
+    except (OSError, ValueError, RuntimeError, RayError) as error:
         where = f"the Ray cluster {address}" if address else "Ray on this machine"
         raise InputError(f"{where} cannot be reached: {first_line(error)}; start one with `ray start --head`") from error
 
@@ -266,6 +275,13 @@ def _resources() -> dict[str, float]:
 
 def _cores() -> float:
     return float(_resources().get("CPU", 0.0))
+
+
+def _refuse_a_lost_node() -> None:
+    """Without the Ray processes of its own node a driver can start nothing, and nobody tells it: it would wait for ever."""
+    here = ray.get_runtime_context().get_node_id()
+    if any(node["NodeID"] == here and not node["Alive"] for node in ray.nodes()):  # type: ignore[no-untyped-call]
+        raise InputError("Ray's processes on this node were lost; start it again with `ray start`, and give the same command to go on")
 
 
 def _new_mailbox() -> Any:

@@ -17,6 +17,7 @@ from data_pipeline.extraction.extraction_options import ExtractionOptions
 from tests.data_pipeline.extraction.test_workers import archive, descendants, rows
 from tests.data_pipeline.page_tasks import echo
 from verifiers.child_environment import PACKAGE_ROOT
+from verifiers.input_error import InputError
 
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -176,3 +177,8 @@ def test_the_command_is_the_same_on_a_cluster(tmp_path: Path, nodes: Nodes) -> N
     subprocess.run([*command, f"{tmp_path}/there/", "--on", "ray"], cwd=PACKAGE_ROOT, check=True, timeout=120, env=environment)
     assert files(tmp_path / "there") == files(tmp_path / "here")
     assert len(files(tmp_path / "here")) == 8
+
+
+def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the Ray cluster 127.0.0.1:9 cannot be reached: .*start one with `ray start --head`"):
+        run([archive(tmp_path / "x.warc.gz", ["one"])], tmp_path / "out", "ray://127.0.0.1:9")
