@@ -25,7 +25,7 @@ class LocalProcesses:
 
     def __init__(self, task: str, workers: int, limits: Limits) -> None:
         self._task, self._workers, self._limits = task, workers, limits
-        self._like = (task, limits, os.getcwd(), *sys.path)
+        self._like = (task, limits, os.getcwd(), *sys.path, *sorted(os.environ.items()))  # a store's address may be a variable
         self._idle = _kept.pop(self._like, deque())
         end_kept()
         self._busy: dict[int, RunningTask] = {}
