@@ -108,7 +108,7 @@ ROOMS = {
     ),
     "data_pipeline.documents": Room(
         "what travels, and how it lies on disk",
-        "addresses corpus_shards document document_files formula_spans framed_lines places stored_bytes token_counts",
+        "addresses corpus_shards document document_files formula_spans framed_lines parquet_names places stored_bytes token_counts",
         "",
     ),
     "data_pipeline.tasks": Room(

@@ -14,6 +14,7 @@ from data_pipeline.commands.terminal_output import aligned_table, funnel_table, 
 from data_pipeline.documents.addresses import host, normalise_url
 from data_pipeline.documents.document import Doc, to_row
 from data_pipeline.documents.document_files import document_files, read_docs, read_files
+from data_pipeline.documents.parquet_names import literal
 from data_pipeline.loop.extracted_pages import damage_lines, finished
 from data_pipeline.loop.step_records import round_figures, rows, write_funnel
 from data_pipeline.reports.run_report import write_report
@@ -150,8 +151,8 @@ def _row_of(pages: Path, name: str) -> list[dict[str, Any]]:
     """What a round's tables hold of a page."""
     with connected(pages.parent) as database:
         rows = database.execute(
-            "SELECT collected, score, seed FROM read_parquet($files) WHERE id = $page",
-            {"files": f"{pages}/*.parquet", "page": id_key(name)},
+            "SELECT collected, score, seed FROM read_parquet($files, hive_partitioning = false) WHERE id = $page",
+            {"files": f"{literal(str(pages))}/*.parquet", "page": id_key(name)},
         ).fetchall()
     return [{"collected": collected, "score": score, "seed": seed} for collected, score, seed in rows]
 

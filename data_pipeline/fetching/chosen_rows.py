@@ -12,8 +12,9 @@ from typing import Any
 
 from data_pipeline.archives.indexed_pages import GAP
 from data_pipeline.documents.addresses import normalise_url
+from data_pipeline.documents.parquet_names import literal
 from data_pipeline.fetching.fetch_query import FetchQuery, Place, three_letters
-from data_pipeline.fetching.index_files import TABLE, IndexTable
+from data_pipeline.fetching.index_files import TABLE, TABLE_OF_URLS, IndexTable
 from verifiers.atomic_files import atomic_path
 from verifiers.input_error import InputError
 
@@ -164,7 +165,7 @@ def _make_excluded(table: IndexTable, query: FetchQuery) -> None:
         bare = _BARE_HOST
         where = f"WHERE {bare} IN (SELECT host FROM hosts) OR EXISTS (SELECT 1 FROM domains WHERE ends_with('.' || {bare}, '.' || host))"
     table.query_files(
-        f"CREATE TEMP TABLE excluded AS SELECT DISTINCT page_key(url) AS address FROM read_parquet($files) {where}",
+        f"CREATE TEMP TABLE excluded AS SELECT DISTINCT page_key(url) AS address FROM {TABLE_OF_URLS} {where}",
         list(query.excluded),
     )
 
@@ -173,7 +174,7 @@ def _of_unknown_hosts(table: IndexTable, query: FetchQuery, text: str, values: d
     """The rows of the hosts with the least hashes among those that no excluded file has a page of."""
     table.connection.execute("CREATE TEMP TABLE known (host VARCHAR)")
     if query.excluded:
-        table.query_files(f"INSERT INTO known SELECT DISTINCT {_BARE_HOST} FROM read_parquet($files)", list(query.excluded))
+        table.query_files(f"INSERT INTO known SELECT DISTINCT {_BARE_HOST} FROM {TABLE_OF_URLS}", list(query.excluded))
     values |= {"unknown": query.unknown_hosts, "enough": max(1, query.pages_a_host)}
     return f"""
         WITH matching AS MATERIALIZED ({text}), chosen AS (
@@ -190,11 +191,11 @@ def volume_of(table: IndexTable, chosen: Path) -> Volume:
         WITH placed AS (
             SELECT *, warc_record_offset - max(warc_record_offset + warc_record_length) OVER (
                 PARTITION BY warc_filename ORDER BY warc_record_offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS gap
-            FROM read_parquet($chosen))
+            FROM read_parquet($chosen, hive_partitioning = false))
         SELECT count(*), count(DISTINCT warc_filename), count(DISTINCT host), coalesce(sum(warc_record_length), 0),
             count(*) FILTER (gap IS NULL OR gap > $gap), coalesce(sum(gap) FILTER (gap BETWEEN 0 AND $gap), 0)
         FROM placed""",
-        {"chosen": str(chosen), "gap": GAP},
+        {"chosen": literal(str(chosen)), "gap": GAP},
     ).fetchone()
     pages, files, hosts, size, requests, gaps = map(int, found or (0,) * 6)
     return Volume(pages, files, hosts, size, requests, size + gaps)

@@ -20,6 +20,7 @@ import fsspec
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 from data_pipeline.archives.named_inputs import COMMON_CRAWL
+from data_pipeline.documents.parquet_names import literal
 from data_pipeline.documents.stored_bytes import is_remote, local_path
 from data_pipeline.fetching.polite_client import PoliteClient, RequestFailed
 from verifiers.input_error import InputError, near_place
@@ -187,8 +188,8 @@ class IndexTable:
         return self._run(text, {**values, "files": [_for_duckdb(file) for file in self.files]}, "the index")
 
     def query_files(self, text: str, files: list[str]) -> None:
-        """Runs a query over `read_parquet($files)` of other files."""
-        self._run(text, {"files": files}, files[0])
+        """Runs a query over `TABLE_OF_URLS` of other files."""
+        self._run(text, {"files": [literal(file) for file in files]}, files[0])
 
     def _run(self, text: str, values: dict[str, Any], what: str) -> duckdb.DuckDBPyConnection:
         try:
@@ -205,7 +206,8 @@ class IndexTable:
 
 
 TABLE = "read_parquet($files, hive_partitioning = true, union_by_name = true)"
+TABLE_OF_URLS = "read_parquet($files, hive_partitioning = false)"
 
 
 def _for_duckdb(file: str) -> str:
-    return f"{_SCHEME}{file}" if file.startswith(("http://", "https://")) else file
+    return f"{_SCHEME}{file}" if file.startswith(("http://", "https://")) else literal(file)

@@ -77,7 +77,10 @@ def measured(docs: Iterator[Doc], stages: Iterable[tuple[str, Stage]], records: 
 def write_collected(work: FileWork, tell: Tell) -> Mapping[str, Any]:
     """options: pages (the folder of the last round's tables), extracted, subject."""
     places = pq.read_table(
-        table_file(Path(work.options["pages"]), work.key), columns=["frame", "line", "score"], filters=[("collected", "=", True)]
+        table_file(Path(work.options["pages"]), work.key),
+        columns=["frame", "line", "score"],
+        filters=[("collected", "=", True)],
+        partitioning=None,
     )
     documents = documents_file(Path(work.options["extracted"]), work.key)
     name = subject_of(work.options["subject"]).name

@@ -10,6 +10,7 @@ place or the number of workers.
 """
 
 import hashlib
+import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -123,16 +124,25 @@ def digest_of(path: Path) -> str:
 
 
 def _train_model(pool: PagePool, seed: Seed, sample: Sample, settings: Settings, folder: Path, spread: Spread) -> Path:
-    """The round's classifier; the first round may start from the user's."""
+    """The round's classifier, trained unless one of these examples is there; the first round may start from the user's."""
     if sample.number == 1 and seed.model is not None:
         return seed.model
-    model = folder / "model.bin"
-    if not (folder / "training.json").is_file():
+    model, made_by = folder / "model.bin", _decides(pool, seed, sample, settings)
+    if read_json(folder / "training.json").get("made_by") != made_by:  # the patterns may have been edited since
         spread.watch.begin(f"round {sample.number}: training", len(sample.rows) + seed.count)
         target = subject_of(settings.subject).target
         report = train(_examples(pool, seed, sample), model, training_for(settings.preset, len(pool), settings.random_seed), target=target)
-        write_json(folder / "training.json", report, indent=1)
+        write_json(folder / "training.json", {"made_by": made_by, **report}, indent=1)
     return model
+
+
+def _decides(pool: PagePool, seed: Seed, sample: Sample, settings: Settings) -> str:
+    """A hash of what decides a model, besides settings that do not change in a run."""
+    told = hashlib.blake2b(f"{len(pool)} {fingerprint(settings.subject)}".encode(), digest_size=8)
+    told.update(digest_of(seed.documents).encode() if seed.documents else b"")
+    rows = sample.rows.sort_by("id")
+    told.update(json.dumps([rows[name].to_pylist() for name in ("id", "good", "held")]).encode())
+    return told.hexdigest()
 
 
 def _examples(pool: PagePool, seed: Seed, sample: Sample) -> Iterator[Example]:
@@ -184,8 +194,8 @@ def domains_of(pool: PagePool, pages: Path, settings: Settings) -> Iterator[math
     """Every domain with its share of collected pages; most collected pages first, then by name."""
     with connected(pages.parent) as database:
         rows = database.execute(
-            "SELECT host, count(*) AS pages, count(*) FILTER (collected) AS taken FROM read_parquet($files) GROUP BY host "
-            "ORDER BY taken DESC, pages DESC, host", {"files": pool.files(pages)},
+            "SELECT host, count(*) AS pages, count(*) FILTER (collected) AS taken FROM read_parquet($files, hive_partitioning = false) "
+            "GROUP BY host ORDER BY taken DESC, pages DESC, host", {"files": pool.named(pages)},
         )  # fmt: skip
         while some := rows.fetchmany(10_000):
             for name, count, taken in some:
@@ -199,9 +209,10 @@ def _patterns(pool: PagePool, folder: Path, settings: Settings) -> Iterator[math
     wanted = sorted(math_domains.mathematical_hosts(folder / "domains.json"))
     with connected(folder) as database:
         rows = database.execute(
-            "SELECT host, url, collected FROM read_parquet($files, filename = true) WHERE host IN (SELECT unnest($wanted)) "
-            "ORDER BY host, filename, frame, line", {"files": pool.files(folder / "pages"), "wanted": wanted},
-        )  # fmt: skip
+            "SELECT host, url, collected FROM read_parquet($files, filename = true, hive_partitioning = false) "
+            "WHERE host IN (SELECT unnest($wanted)) ORDER BY host, filename, frame, line",
+            {"files": pool.named(folder / "pages"), "wanted": wanted},
+        )
         yield from math_domains.propose_patterns(
             _visits(rows), share=settings.pattern_share, pages=settings.pattern_pages, least_share=settings.domain_share
         )

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import docs_in
+from data_pipeline.documents.parquet_names import literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ class PagePool:
     def files(self, folder: Path | None = None) -> list[str]:
         """`KEY.parquet` of every file, of the pool or of what a round keeps in a folder of its own."""
         return [str(table_file(folder or self.folder, key)) for key in self.keys]
+
+    def named(self, folder: Path | None = None) -> list[str]:
+        """The same as DuckDB takes them."""
+        return [literal(file) for file in self.files(folder)]
 
     def documents(self, key: str) -> Path:
         return documents_file(self.extracted, key)

@@ -152,7 +152,7 @@ def _before(folder: Path, key: str, pool: pa.Table, column: str) -> Mask:
     path = table_file(folder / "pages", key)
     if not path.is_file():
         return np.zeros(len(pool), np.bool_)
-    table = pq.read_table(path, columns=["id", column])
+    table = pq.read_table(path, columns=["id", column], partitioning=None)
     true = table["id"].to_numpy()[table[column].to_numpy()]
     return np.asarray(np.isin(pool["id"].to_numpy(), true), np.bool_)
 
@@ -163,7 +163,7 @@ def _among(hosts: pa.ChunkedArray, wanted: Any) -> Mask:
 
 
 def _table(folder: str, key: str, columns: list[str] | None = None) -> pa.Table:
-    return pq.read_table(table_file(Path(folder), key), columns=columns)
+    return pq.read_table(table_file(Path(folder), key), columns=columns, partitioning=None)
 
 
 def _write(table: pa.Table, work: FileWork) -> None:

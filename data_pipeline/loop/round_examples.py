@@ -99,9 +99,10 @@ def _draw(pool: PagePool, flags: Path, condition: str, count: int) -> pa.Table:
     with connected(flags.parent) as database:
         found = database.sql(
             f"""WITH drawn AS (
-                SELECT id FROM read_parquet($flags) WHERE {condition} ORDER BY lot, id LIMIT $count
-            ) SELECT id, host, frame, line, filename FROM read_parquet($pool, filename = true) JOIN drawn USING (id)""",
-            params={"flags": pool.files(flags), "pool": pool.files(), "count": count},
+                SELECT id FROM read_parquet($flags, hive_partitioning = false) WHERE {condition} ORDER BY lot, id LIMIT $count
+            ) SELECT id, host, frame, line, filename FROM read_parquet($pool, filename = true, hive_partitioning = false)
+            JOIN drawn USING (id)""",
+            params={"flags": pool.named(flags), "pool": pool.named(), "count": count},
         ).to_arrow_table()
     keys = pa.array(map(key_of, found["filename"].to_pylist()), pa.string())
     return found.drop_columns(["filename"]).append_column("key", keys)
@@ -119,6 +120,7 @@ def scores_of(pool: PagePool, scores: Path, pages: Iterable[int]) -> list[float]
     with connected(scores.parent) as database:
         database.register("wanted", wanted)
         found = database.execute(
-            "SELECT score FROM read_parquet($files) JOIN wanted USING (id) ORDER BY score", {"files": pool.files(scores)}
+            "SELECT score FROM read_parquet($files, hive_partitioning = false) JOIN wanted USING (id) ORDER BY score",
+            {"files": pool.named(scores)},
         ).fetchall()
     return [score for (score,) in found]

@@ -55,7 +55,10 @@ class Seed:
         if not self.hosts:
             return []
         with connected(pool.folder.parent) as database:
-            database.execute("CREATE TEMP TABLE hosts AS SELECT DISTINCT host FROM read_parquet($files)", {"files": pool.files()})
+            database.execute(
+                "CREATE TEMP TABLE hosts AS SELECT DISTINCT host FROM read_parquet($files, hive_partitioning = false)",
+                {"files": pool.named()},
+            )
             found = {
                 name
                 for (name,) in database.execute("SELECT host FROM hosts WHERE list_contains($1, host)", [sorted(self.hosts)]).fetchall()

@@ -20,6 +20,7 @@ from typing import Any
 from data_pipeline.columns.parquet_queries import connected
 from data_pipeline.documents.document import Doc
 from data_pipeline.documents.document_files import read_docs
+from data_pipeline.documents.parquet_names import literal
 from data_pipeline.loop.step_records import CORPUS_STAGES, read_json, round_figures, round_folder, told_once
 from data_pipeline.reports import report_plots as plots
 from data_pipeline.subjects.named_subject import subject_of
@@ -98,11 +99,11 @@ def _draw_plots(
 def _score_counts(folder: Path) -> tuple[list[int], list[int]]:
     """How many pages of a round have a score in each of the plot's bins, and how many of them were collected."""
     counts = [0] * plots.SCORE_BINS, [0] * plots.SCORE_BINS
-    files = sorted(map(str, (folder / "pages").glob("*.parquet")))
+    files = [literal(str(file)) for file in sorted((folder / "pages").glob("*.parquet"))]
     with connected(folder) as database:
         rows = database.execute(
-            "SELECT least(floor(score * $bins), $bins - 1)::INTEGER, count(*), count(*) FILTER (collected) FROM read_parquet($files) "
-            "GROUP BY 1", {"bins": plots.SCORE_BINS, "files": files},
+            "SELECT least(floor(score * $bins), $bins - 1)::INTEGER, count(*), count(*) FILTER (collected) FROM "
+            "read_parquet($files, hive_partitioning = false) GROUP BY 1", {"bins": plots.SCORE_BINS, "files": files},
         ).fetchall()  # fmt: skip
     for place, pages, collected in rows:
         counts[0][place], counts[1][place] = pages, collected

@@ -226,6 +226,29 @@ def test_a_run_stopped_anywhere_ends_in_the_same_bytes(archives, out, undisturbe
     assert fingerprint(out) == undisturbed
 
 
+def test_the_names_of_folders_choose_no_other_pages(archives, extracted, undisturbed, tmp_path):
+    out, other = (tmp_path / "host=x.org" / name for name in ("run[1]*", "run1*"))
+    shutil.copytree(extracted, out)
+    for path in shutil.copytree(extracted, other).rglob("*.parquet"):
+        pq.write_table(pq.read_table(path, partitioning=None)[:2], path)
+    mine(settings(archives), archives, out)
+    assert fingerprint(out) == undisturbed
+
+
+def test_patterns_edited_after_a_round_was_stopped_decide_its_model(archives, out, tmp_path, monkeypatch):
+    mine(settings(archives), archives, out, review=True)
+    straight = Path(shutil.copytree(out, tmp_path / "straight"))
+    with monkeypatch.context() as patch:
+        patch.setattr(mining_round, "collect", _stop)
+        with pytest.raises(KeyboardInterrupt):
+            mine(settings(archives), archives, out)
+    for folder in (out, straight):
+        path = folder / "round-01" / "patterns.json"
+        path.write_text(path.read_text().replace('"accept": true', '"accept": false'))
+        mine(settings(archives), archives, folder)
+    assert fingerprint(out) == fingerprint(straight)
+
+
 def test_a_finished_run_is_only_read_again(archives, finished, monkeypatch):
     out, outcome = finished
     for name in ("train", "collect"):
