@@ -33,7 +33,6 @@ from data_pipeline.tasks.file_work import FileWork, Tell
 from verifiers.atomic_files import write_json
 
 _TELL = 100  # documents
-_LEVEL = 1  # of compression: these files live for minutes
 
 
 class Gauge:
@@ -87,7 +86,7 @@ def write_collected(work: FileWork, tell: Tell) -> Mapping[str, Any]:
     name = subject_of(work.options["subject"]).name
     docs = docs_in(documents, places["frame"].to_pylist(), places["line"].to_pylist())
     scored = (doc.score(name, round(score, 6)) for doc, score in zip(docs, places["score"].to_pylist(), strict=True))
-    return {"pages": write_lines(documents_file(Path(work.out), work.key), _lines(scored, tell), level=_LEVEL)}
+    return {"pages": write_lines(documents_file(Path(work.out), work.key), _lines(scored, tell))}
 
 
 def write_cleaned(work: FileWork, tell: Tell) -> Mapping[str, Any]:
@@ -101,7 +100,7 @@ def write_cleaned(work: FileWork, tell: Tell) -> Mapping[str, Any]:
     stages = list(_stages(work.options, hits, removed))
     flow = measured(read_docs(documents_file(Path(work.options["collected"]), work.key)), stages, records)
     kept = (doc if doc.dropped is None or work.options["keep_rejects"] else replace(doc, text="") for doc in flow)
-    pages = write_lines(documents_file(Path(work.out), work.key), _lines(kept, tell), level=_LEVEL)
+    pages = write_lines(documents_file(Path(work.out), work.key), _lines(kept, tell))
     write_lines(hits_file(Path(work.out), work.key), hits)
     write_json(Path(work.options["seconds"]) / f"{work.key}.json", {record.step: record.seconds for record in records})
     rows = {record.step: record.row() for record in records}

@@ -12,7 +12,11 @@ from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.step_records import Watch, read_json
 from data_pipeline.tasks.file_work import FileWork
 from data_pipeline.tasks.run_all import run_all
+from data_pipeline.tasks.running_task import Limits
 from verifiers.input_error import InputError
+
+_LIMITS = Limits(set_aside_too=True)
+"""No step can go on without all of its files: one that was set aside is tried again by the next run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Spread:
             [replace(work, options={**work.options, "step": step}) for work in works],
             on=self.settings.on,
             workers=self.settings.workers,
+            limits=_LIMITS,
         ):
             lost = {**progress.failed, **progress.aside}
             if label:
