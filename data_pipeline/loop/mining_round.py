@@ -157,7 +157,7 @@ def collect(pool: PagePool, scores: Path, sample: Sample, settings: Settings) ->
     """Where the collection ends: at the budget, at the threshold, or where held-out pages are told apart best."""
     if settings.budget:
         cut = budget_cut(pool.files(), pool.files(scores), settings.budget)
-        return Collection(cut.score if cut else 1.0, cut=cut)
+        return Collection(cut.score if cut and not cut.given else 1.0, cut=cut)
     if settings.threshold:
         return Collection(settings.threshold, least=settings.threshold)
     good, bad = (scores_of(pool, scores, sample.held_ids(good=kind)) for kind in (True, False))

@@ -115,8 +115,8 @@ def write_scores(work: FileWork, tell: Tell) -> Mapping[str, Any]:
 def write_pages(work: FileWork, tell: Tell) -> Mapping[str, Any]:
     """options: pool, flags, scores, before, cut ([given, score, id] of the last page that is collected, or null: none), least (or null).
 
-    What is collected: pages whose score is at least `least` and those that the seed names; or, with a budget, what does not come behind
-    the cut.
+    What is collected: those that the seed names, and pages whose score is at least `least`, or, with a budget, that do not come behind the
+    cut.
     """
     pool, flags = _table(work.options["pool"], work.key), _table(work.options["flags"], work.key, ["seed"])
     score = _table(work.options["scores"], work.key, ["score"])["score"].to_numpy()
@@ -124,7 +124,7 @@ def write_pages(work: FileWork, tell: Tell) -> Mapping[str, Any]:
     if work.options["least"] is not None:
         collected = given | (score >= np.float32(work.options["least"]))
     elif work.options["cut"] is None:
-        collected = np.zeros(len(pool), np.bool_)
+        collected = given
     else:
         collected = _up_to(work.options["cut"], given, score, ids)
     before = Path(work.options["before"]) if work.options["before"] else None
@@ -141,10 +141,10 @@ def write_pages(work: FileWork, tell: Tell) -> Mapping[str, Any]:
 
 
 def _up_to(cut: list[Any], given: Mask, score: NDArray[np.float32], ids: NDArray[np.uint64]) -> Mask:
-    """The given pages first, then by score, then by id; which of them do not come behind the cut."""
+    """The given pages, and by score, then by id, the others that do not come behind the cut."""
     of_given, of_score, of_id = bool(cut[0]), np.float32(cut[1]), np.uint64(cut[2])
     better = (score > of_score) | ((score == of_score) & (ids <= of_id))
-    return np.asarray(given & better if of_given else given | better, np.bool_)
+    return np.asarray(given if of_given else given | better, np.bool_)
 
 
 def _before(folder: Path, key: str, pool: pa.Table, column: str) -> Mask:

@@ -358,7 +358,7 @@ def test_a_budget_takes_the_best_pages_that_fit(pages):
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"), [(Settings(budget=20), [0, 1]), (Settings(threshold=0.8), [0, 1, 3]), (Settings(budget=5), [])]
+    ("settings", "expected"), [(Settings(budget=20), [0, 1]), (Settings(threshold=0.8), [0, 1, 3]), (Settings(budget=5), [0])]
 )
 def test_the_users_own_pages_are_collected_first_whatever_their_score(pages, settings, expected):
     assert taken(pages([10] * 4, [0.0, 0.9, 0.5, 0.8], given=[0]), settings)[1] == expected
