@@ -16,6 +16,8 @@ from verifiers.input_error import InputError
 EVERY = 15.0
 """Seconds between lines of a log."""
 BLINK = 0.5
+QUIET = 10.0
+"""Seconds without a whole answer that are worth a word."""
 REASONS = 3
 
 
@@ -28,7 +30,7 @@ def fetch(arguments: Sequence[str]) -> int:
     parser.add_argument("--again", action="store_true", help="make files anew in which a record failed")
     values = parser.parse(arguments)
     query, limits = query_of(values), limits_of(values)
-    progress = _Line()
+    progress = _Line(limits.patience)
     files = fetch_pages(values.index, query, values.out, limits=limits, base=values.base, watch=progress, again=values.again)
     print("\n".join(_summary(progress.last, files, values.out)))
     return 0
@@ -77,7 +79,8 @@ def limits_of(values: argparse.Namespace) -> Limits:
 class _Line:
     """Progress: a live line on a terminal, a line now and then in a log; on stderr, so that the output can be piped."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
         self.last = Fetched(0, 0, 0, 0, 0)
         self._live = sys.stderr.isatty()
         self._start = self._said = time.monotonic()
@@ -88,9 +91,11 @@ class _Line:
         if now - self._said < (BLINK if self._live else EVERY):
             return
         self._said = now
-        line = f"fetching: {fetched.rows:,} of {fetched.of:,} pages | {fetched.moved / 1e6 / max(1e-3, now - self._start):,.1f} MB/s"
+        what = f"fetching: {fetched.rows:,} of {fetched.of:,} pages" if fetched.of else "reading the index"
+        line = f"{what} | {fetched.moved / 1e6 / max(1e-3, now - self._start):,.1f} MB/s"
         line += f" | failed {sum(fetched.failed.values()):,}" if fetched.failed else ""
         line += f" | waited {fetched.paused:,.0f} s for the server" if fetched.paused else ""
+        line += f" | no whole answer for {fetched.silent:,.0f} s, the end at {self._patience:,.0f}" if fetched.silent >= QUIET else ""
         print(f"\r\x1b[2K{line}" if self._live else line, end="" if self._live else "\n", file=sys.stderr, flush=True)
 
 

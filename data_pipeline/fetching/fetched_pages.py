@@ -17,6 +17,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -66,6 +67,8 @@ class Fetched:
     files: int = 0
     paused: float = 0.0
     """Seconds for which the server wanted to be left alone, in this run."""
+    silent: float = 0.0
+    """Seconds since the last good answer of a server, while one is waited for; `of` is 0 while the index is read."""
 
 
 class _Wanted(NamedTuple):
@@ -103,10 +106,11 @@ def fetch_pages(
 
     `base`: where the index's file names begin, an address or a folder. `name`: how the archives' names begin, by default as the folder;
     a document's id depends on it. `again`: make files anew in which a record failed. Raises InputError for an index that cannot be read,
-    a folder that holds another query's pages, and a server that refuses for longer than the limits' patience.
+    a folder that holds another query's pages, and a server that refuses for longer than the limits' patience. `watch` is told twice a
+    second, by a thread of its own too, so that a server that does not answer is no silence.
     """
     name = name or out.resolve().name
-    with closing(PoliteClient(limits)) as client, _claimed(out):
+    with closing(PoliteClient(limits)) as client, _claimed(out), closing(_Told(watch, client)) as told:
         selection = out / "selection.parquet"
         asked = {
             "format": _FORMAT,
@@ -115,11 +119,10 @@ def fetch_pages(
             "name": name,
             "file_bytes": file_bytes,
         }
-        volume = _selected(index, query, selection, asked, client)
+        told.chosen(_selected(index, query, selection, asked, client))
         if again:
             _forget_failed(out, name)
         read = _reader(base, client)
-        told = _Told(watch, volume, client)
         made: list[Path] = []
         for number, rows in enumerate(_files_of(selection, file_bytes)):
             path = out / f"{name}-{number:05d}.warc.gz"
@@ -321,38 +324,61 @@ def _reader(base: str, client: PoliteClient) -> Read:
 
 
 class _Told:
-    """What a run says about its progress."""
+    """What a run says about its progress; until it is closed, also while nothing comes."""
 
-    def __init__(self, watch: Callable[[Fetched], None], volume: Volume, client: PoliteClient) -> None:
-        self._watch, self._volume, self._client = watch, volume, client
+    def __init__(self, watch: Callable[[Fetched], None], client: PoliteClient) -> None:
+        self._watch, self._pages, self._client = watch, 0, client
         self._done = Counter[str]()
         self._failed = Counter[str]()
         self._current = Counter[str]()
         self._current_failed = Counter[str]()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._beat = threading.Thread(target=self._keep_saying, name="fetch-progress", daemon=True)
+        self._beat.start()
+
+    def chosen(self, volume: Volume) -> None:
+        with self._lock:
+            self._pages = volume.pages
 
     def became(self, got: Sequence[_Got]) -> None:
-        for record in got:
-            self._current["rows"] += 1
-            if record.wrong:
-                self._current_failed[record.wrong] += 1
-            else:
-                self._current["pages"] += 1
-                self._current["bytes"] += record.row.length
-        self._say()
+        with self._lock:
+            for record in got:
+                self._current["rows"] += 1
+                if record.wrong:
+                    self._current_failed[record.wrong] += 1
+                else:
+                    self._current["pages"] += 1
+                    self._current["bytes"] += record.row.length
+            self._say()
 
     def finished(self, marker: Mapping[str, Any]) -> None:
-        self._current.clear()
-        self._current_failed.clear()
-        self._done.update({name: marker[name] for name in ("rows", "pages", "bytes")} | {"files": 1})
-        self._failed.update(marker["failed"])
-        self._say()
+        with self._lock:
+            self._current.clear()
+            self._current_failed.clear()
+            self._done.update({name: marker[name] for name in ("rows", "pages", "bytes")} | {"files": 1})
+            self._failed.update(marker["failed"])
+            self._say()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._beat.join()
+
+    def _keep_saying(self) -> None:
+        while not self._closed.wait(_TELL):
+            with self._lock:
+                self._say()
 
     def _say(self) -> None:
         total = self._done + self._current
         failed = dict((self._failed + self._current_failed).most_common())
-        moved, paused = self._client.moved, self._client.pace.paused
-        fetched = Fetched(total["rows"], self._volume.pages, total["pages"], total["bytes"], moved, failed, total["files"], paused)
-        self._watch(fetched)
+        pace = self._client.pace
+        self._watch(
+            Fetched(
+                total["rows"], self._pages, total["pages"], total["bytes"], self._client.moved, failed, total["files"], pace.paused,
+                pace.silent(),
+            )  # fmt: skip
+        )
 
 
 def _forget_failed(out: Path, name: str) -> None:

@@ -117,6 +117,10 @@ class Pace:
         """Whether anybody of this client had a good answer since."""
         return self._good_at > when
 
+    def silent(self) -> float:
+        """Seconds since anybody of this client had a good answer (or since its beginning), while one is waited for; otherwise 0."""
+        return self._clock() - self._good_at if self._asking or self._clock() < self._until else 0.0
+
     def answered(self) -> None:
         """Something good came."""
         with self._changed:

@@ -378,3 +378,12 @@ def test_the_command_fetches_what_its_options_say(sites: Made, tmp_path: Path, c
     for wrong in (["--hosts", "a b"], ["--paths", "questions"], ["--languages", "english"], ["--hosts", "a.b/c", "--paths", "/d"]):
         with pytest.raises(InputError):
             command(["fetch", str(sites.index), "--out", str(out), *wrong])
+
+
+def test_a_server_that_does_not_answer_is_told_of_while_it_is_waited_for(crawl: Made, tmp_path: Path, impatient: None) -> None:
+    told: list[Fetched] = []
+    with serving(crawl.folder, ["refuse 503"] * 5000) as (server, _), pytest.raises(InputError, match="give the same command again"):
+        fetch(crawl, tmp_path / "out", server, Limits(connections=1, patience=2), watch=told.append)
+    waited = [fetched.silent for fetched in told if fetched.of == 60 and not fetched.rows]
+    assert len(waited) >= 2
+    assert max(waited) > 1
