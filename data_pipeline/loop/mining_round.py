@@ -31,7 +31,7 @@ from data_pipeline.loop.round_examples import Sample, draw_sample, scores_of
 from data_pipeline.loop.run_settings import Settings
 from data_pipeline.loop.seed_pages import Seed
 from data_pipeline.loop.spread_work import Spread
-from data_pipeline.loop.step_records import Record, read_json, round_folder
+from data_pipeline.loop.step_records import Record, core_seconds, read_json, round_folder
 from data_pipeline.subjects.named_subject import fingerprint, subject_of
 from verifiers.atomic_files import remove_leftovers, write_json
 from verifiers.input_error import InputError
@@ -78,9 +78,12 @@ def run_round(pool: PagePool, seed: Seed, before: Round, settings: Settings, out
     places = {"before": str(before.folder or ""), "number": number, "random_seed": settings.random_seed}
     flags = spread.each(pool, "write_flags", folder / "flags", places, flagged)
     sample = draw_sample(pool, folder / "flags", [marker["flags"] for marker in flags], seed, number, settings)
-    start = time.perf_counter()
+    start, cores = time.perf_counter(), core_seconds()
     model = _train_model(pool, seed, sample, settings, folder, spread)
-    record.details["training_seconds"] = round(time.perf_counter() - start, 3)
+    record.details |= {
+        "training_seconds": round(time.perf_counter() - start, 3),
+        "training_core_seconds": round(core_seconds() - cores, 3),
+    }
     scored = f"{digest_of(model)}:{fingerprint(settings.subject)}"
     spread.each(pool, "write_scores", folder / "scores", {"model": str(model), "subject": settings.subject}, scored, label="scoring")
     collection = collect(pool, folder / "scores", sample, settings)

@@ -190,7 +190,8 @@ def _funnel(out: Path) -> dict[str, dict[str, Any]]:
     rounds = []
     for row in rows(out):
         spent = row.get("core_seconds") or row["seconds"] * int(row.get("processes", 1))
-        entry = {"in": row["in"], "core_seconds": spent, "once": float(row.get("training_seconds", 0.0)), "times": 1}
+        once = float(row.get("training_core_seconds", 0.0))  # not its time by the clock, which a busy machine stretches beyond `spent`
+        entry = {"in": row["in"], "core_seconds": spent, "once": once, "times": 1}
         if _ROUND.fullmatch(row["step"]):
             rounds.append(entry)
         elif row["step"] in STEPS:

@@ -238,6 +238,7 @@ def test_a_report_is_drawn_again_and_stats_name_the_damaged(finished, folder, ca
     steps = {row["step"]: row for row in json.loads((finished / "funnel.json").read_text())["steps"]}
     assert steps["extract"]["processes"] >= 1
     assert steps["round-01"]["training_seconds"] >= 0
+    assert 0 <= steps["round-01"]["training_core_seconds"] <= steps["round-01"]["core_seconds"]
     assert "is no run's folder" in error_of(capsys, "report", str(folder))
 
 
