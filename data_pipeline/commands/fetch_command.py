@@ -26,7 +26,7 @@ def fetch(arguments: Sequence[str]) -> int:
     parser.add_argument("index", nargs="+", help="Parquet files of the index, folders or addresses of them, or cc-index-table.paths.gz")
     parser.add_argument("--out", required=True, type=Path, help="folder of the archives")
     add_query(parser)
-    parser.add_argument("--base", default=COMMON_CRAWL, help=f"address or folder where the index's file names begin (default: {COMMON_CRAWL})")
+    parser.add_argument("--base", default=COMMON_CRAWL, help=f"address or folder of the index's file names (default: {COMMON_CRAWL})")
     parser.add_argument("--again", action="store_true", help="make files anew in which a record failed")
     values = parser.parse(arguments)
     query, limits = query_of(values), limits_of(values)

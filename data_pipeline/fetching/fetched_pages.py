@@ -372,13 +372,8 @@ class _Told:
     def _say(self) -> None:
         total = self._done + self._current
         failed = dict((self._failed + self._current_failed).most_common())
-        pace = self._client.pace
-        self._watch(
-            Fetched(
-                total["rows"], self._pages, total["pages"], total["bytes"], self._client.moved, failed, total["files"], pace.paused,
-                pace.silent(),
-            )  # fmt: skip
-        )
+        moved, paused, silent = self._client.moved, self._client.pace.paused, self._client.pace.silent()
+        self._watch(Fetched(total["rows"], self._pages, total["pages"], total["bytes"], moved, failed, total["files"], paused, silent))
 
 
 def _forget_failed(out: Path, name: str) -> None:
