@@ -82,7 +82,7 @@ def write_model(path: Path, header: Header, words: Mapping[str, int], labels: Ma
                 file.write(entry.encode("utf-8", "replace") + struct.pack("<xqb", count, kind))
         for matrix in (inputs, outputs):
             file.write(struct.pack("<?qq", False, *matrix.shape))
-            matrix.tofile(file)
+            file.write(np.ascontiguousarray(matrix).data)  # `tofile` says of a full disk only that it is not enough
 
 
 def supervised_header(

@@ -69,18 +69,19 @@ def extract_archives(
     task: Callable[[Page], Doc] | None = None,
     on: str = "",
     limits: Limits = Limits(),  # noqa: B008
+    below: Path | None = None,
 ) -> Iterator[Progress]:
     """Extract every source that is not finished in `out`; yields about twice a second, after each archive, and at the end.
 
     out: a folder or a place (`s3://...`). workers: 0 for one a core. task: what makes a document of a page,
-    `data_pipeline.extraction.page_to_document.extract` if not given. on, limits: as `run_all` has them.
+    `data_pipeline.extraction.page_to_document.extract` if not given. on, limits: as `run_all` has them. below: as `archive_key` has it.
     An archive that is no archive is finished with the outcome "read: no archive". Raises InputError at the end where none could be
     read, or one may be readable later (a server that does not answer); the others are finished then.
     """
     name = _name_of(task)
     config = config_hash(options, name)
-    by_key = {archive_key(source): source for source in sources}  # a.warc and ./a.warc are one
-    works = [_work(source, str(out), options, config, name) for source in by_key.values()]
+    by_key = {archive_key(source, below): source for source in sources}  # a.warc and ./a.warc are one
+    works = [_work(key, source, str(out), options, config, name) for key, source in by_key.items()]
     _forget_markers_without_documents(works, str(out))
     run = _Run(works)
     with closing(run_all(_TASK, works, on=on, workers=workers, limits=limits)) as all_of_them:
@@ -107,9 +108,11 @@ def _bytes_of(name: str) -> bytes:
         raise InputError(f"{name}: {error.strerror or error}; give a text file with a host or address a line") from error
 
 
-def archive_key(source: str) -> str:
-    """A file name for an archive: its own, and a hash of where it lies."""
+def archive_key(source: str, below: Path | None = None) -> str:
+    """A file name for an archive: its own, and a hash of where it lies; in the folder `below`, where that itself lies does not count."""
     place = source if is_remote(source) else str(local_path(source).absolute())
+    if below and not is_remote(source) and local_path(source).absolute().is_relative_to(below.absolute()):
+        place = str(local_path(source).absolute().relative_to(below.absolute()))
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", place.rstrip("/").rsplit("/", 1)[-1]).strip("._")[:80]
     return f"{name or 'archive'}-{hashlib.blake2b(place.encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()}"
 
@@ -169,8 +172,8 @@ def _stored(source: str) -> int:
     return path.stat().st_size if not is_remote(source) and not starts_by_count(source) and path.is_file() else 0
 
 
-def _work(source: str, out: str, options: ExtractionOptions, config: str, task: str) -> FileWork:
-    return FileWork(archive_key(source), source, out, config, {"task": task, "extraction": asdict(options)})
+def _work(key: str, source: str, out: str, options: ExtractionOptions, config: str, task: str) -> FileWork:
+    return FileWork(key, source, out, config, {"task": task, "extraction": asdict(options)})
 
 
 def _name_of(task: Callable[[Page], Doc] | None) -> str:

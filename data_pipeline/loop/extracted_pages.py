@@ -93,8 +93,10 @@ def extraction_options(settings: Settings) -> ExtractionOptions:
     return ExtractionOptions(**values)
 
 
-def extracted_files(inputs: Sequence[str], folder: Path, settings: Settings, watch: Watch, *, out: Path | None) -> list[Path]:
-    """The extraction files of the inputs, made where they are missing, in the order of the inputs.
+def extracted_files(
+    inputs: Sequence[str], folder: Path, settings: Settings, watch: Watch, *, out: Path | None, below: Path | None = None
+) -> list[Path]:
+    """The extraction files of the inputs, made where they are missing, in the order of the inputs. below: as `archive_key` has it.
 
     With `out`, as a step of its run: by name then, an order that does not depend on how the archives were given.
     """
@@ -108,11 +110,17 @@ def extracted_files(inputs: Sequence[str], folder: Path, settings: Settings, wat
     with recorded(out, "extract") if out is not None else nullcontext(Record("seed")) as record:
         aside: Mapping[str, str] = {}
         for progress in extract_archives(
-            sources, folder, extraction_options(settings), workers=processes(settings), on=settings.on, limits=limits_of(settings)
+            sources,
+            folder,
+            extraction_options(settings),
+            workers=processes(settings),
+            on=settings.on,
+            limits=limits_of(settings),
+            below=below,
         ):
             aside = progress.aside
             watch.advance(progress.pages, size=progress.bytes, outcomes=progress.outcomes, share=progress.share)
-        markers = [read_json(path) for path in _markers(sources, folder)]
+        markers = [read_json(path) for path in _markers(sources, folder, below)]
         _count(markers, record)
         record.details["processes"] = min(processes(settings), len(sources))
         if aside:
@@ -121,7 +129,7 @@ def extracted_files(inputs: Sequence[str], folder: Path, settings: Settings, wat
         watch.note(line)
     if out is not None:
         return finished(folder)
-    return [file for file in map(_documents, _markers(sources, folder)) if file.is_file()]
+    return [file for file in map(_documents, _markers(sources, folder, below)) if file.is_file()]
 
 
 def finished(folder: Path) -> list[Path]:
@@ -164,8 +172,8 @@ def _documents(marker: Path) -> Path:
     return marker.with_name(marker.name.removesuffix(".json") + ".jsonl.zst")
 
 
-def _markers(sources: Sequence[str], folder: Path) -> list[Path]:
-    return [path for source in sources if (path := folder / f"{archive_key(source)}.json").is_file()]
+def _markers(sources: Sequence[str], folder: Path, below: Path | None = None) -> list[Path]:
+    return [path for source in sources if (path := folder / f"{archive_key(source, below)}.json").is_file()]
 
 
 def _tell_new(sources: Sequence[str], folder: Path, watch: Watch) -> None:

@@ -7,7 +7,7 @@ Of hosts that the pool has no page of, a few pages each may be fetched too (`--f
 like any other, and the round after that fetches what it holds. At most `--fetch-pages` a round, patterns first.
 
 The archives lie in the round's folder (`fetched/`), their pages beside all others in `extracted/` and `columns/`; `fetched.json` names
-them, so that the pool of every round stays what it was.
+them, so that the pool of every round stays what it was, also in a run whose folder has been moved.
 """
 
 from collections.abc import Sequence
@@ -47,13 +47,13 @@ def joined_by_fetched(pool: PagePool, current: Round, seed: Seed, spread: Spread
             archives = _fetched(pool, folder, spread, record)
             named = {
                 "archives": [str(archive.relative_to(folder)) for archive in archives],
-                "keys": [archive_key(str(archive)) for archive in archives],
+                "keys": [archive_key(str(archive), out) for archive in archives],
             }
             write_json(folder / FETCHED, named, indent=1)
     archives = [folder / name for name in read_json(folder / FETCHED)["archives"]]
     if not archives:
         return pool
-    files = extracted_files([str(archive) for archive in archives], out / "extracted", spread.settings, spread.watch, out=None)
+    files = extracted_files([str(archive) for archive in archives], out / "extracted", spread.settings, spread.watch, out=None, below=out)
     return gathered_pool(out, folder, sorted({*pool.keys, *map(key_of_documents, files)}), seed, spread)
 
 

@@ -48,11 +48,11 @@ class MixedExamples:
         """By the mixture's phases, each from its share of the steps on. Raises InputError for a weight without an example."""
         places = places_by_domain(units, len(self.domains))
         stream = DomainStream(places, options.seed)
-        for phase in self.mixture.phases:
+        for begin, phase in self.mixture.begins(options.steps).items():
             for name, mine in zip(self.domains, places, strict=True):
                 if phase.weights[name] > 0 and not mine:
                     raise InputError(f"the mixture weighs {name!r} with {phase.weights[name]:g}, and the data have none of it to train on")
-            stream.begin_phase(round(phase.begin * options.steps) * options.examples_per_step, normalised(self.domains, phase.weights))
+            stream.begin_phase(begin * options.examples_per_step, normalised(self.domains, phase.weights))
         return stream
 
     def figures(self, learner: Learner, held_out: Batch) -> Mapping[str, float]:

@@ -8,7 +8,6 @@ Weights need not sum to 1; a weight of 0 leaves a domain out. With a schedule, `
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -17,6 +16,9 @@ from typing import Any
 
 from verifiers.atomic_files import write_json
 from verifiers.input_error import InputError
+
+MOST = 1e12
+"""A weight that sums of weights can hold."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,10 @@ class Mixture:
     @property
     def phases(self) -> tuple[Phase, ...]:
         return self.schedule or (Phase(0.0, self.weights),)
+
+    def begins(self, steps: int) -> Mapping[int, Phase]:
+        """The phases by the step at which they begin; of those that fall on one, in a run of few steps, the last."""
+        return {round(phase.begin * steps): phase for phase in self.phases}
 
 
 def read_mixture(path: Path) -> Mixture:
@@ -69,8 +75,8 @@ def _weights(found: object, where: str) -> dict[str, float]:
     if not isinstance(found, dict) or not found:
         raise InputError(f"{where}: weights should be an object of a domain to a number")
     for name, weight in found.items():
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight) or weight < 0:
-            raise InputError(f"{where}: the weight of {name!r} should be a number of 0 or more, not {weight!r:.40}")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= MOST:
+            raise InputError(f"{where}: the weight of {name!r} should be a number from 0 to {MOST:g}, not {weight!r:.40}")
     if not sum(found.values()) > 0:
         raise InputError(f"{where}: some weight should be above 0")
     return {name: float(weight) for name, weight in found.items()}

@@ -1,5 +1,6 @@
 """The classifier of mathematics: what it reads, that it is fastText's, that it repeats itself, and what it says of bad input."""
 
+import errno
 import hashlib
 import json
 import math
@@ -16,6 +17,7 @@ import pytest
 
 from data_pipeline.classifier.classifier_figures import figures, figures_table
 from data_pipeline.classifier.classifier_words import normalise
+from data_pipeline.classifier.fasttext_file import supervised_header, write_model
 from data_pipeline.classifier.math_classifier import PRESETS, Classifier, Training, train, train_files
 from data_pipeline.classifier.target import MATHEMATICS
 from data_pipeline.classifier.training_examples import Example, Examples, balanced_rows
@@ -363,3 +365,10 @@ def test_a_model_of_other_labels_is_refused_by_their_names(tmp_path: Path, train
 
 def test_a_text_without_words_is_no_mathematics(trained: tuple[Path, dict[str, Any]]):
     assert Classifier.load(trained[0]).score(["", " \n", "123 456", "\0"]) == [0.0, 0.0, 0.0, 0.0]
+
+
+def test_a_full_disk_says_so_by_its_number():
+    header = supervised_header(dim=4, epochs=1, min_count=1, word_ngrams=1, bucket=0, words=9000, labels=2, tokens=1)
+    with pytest.raises(OSError, match="No space") as error:
+        write_model(Path("/dev/full"), header, {}, {}, np.zeros((9000, 4), np.float32), np.zeros((2, 4), np.float32))
+    assert error.value.errno == errno.ENOSPC

@@ -1,6 +1,7 @@
 """The loop with an index of the web: pages that its inputs do not hold are fetched between rounds, and join the pool."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,17 @@ def test_a_run_stopped_behind_a_fetch_ends_in_the_same_pages(web, whole, tmp_pat
         patch.setattr(fetched_pages, "extracted_files", _stop)
         with pytest.raises(KeyboardInterrupt):
             mine(Settings(**values), given, tmp_path / "stopped")
-    mine(Settings(**values), given, tmp_path / "stopped")
-    assert pages_of(tmp_path / "stopped" / "round-03") == pages_of(whole / "round-03")
+    moved = (tmp_path / "stopped").rename(tmp_path / "moved")  # where a run lies says nothing about it
+    mine(Settings(**values), given, moved)
+    assert pages_of(moved / "round-03") == pages_of(whole / "round-03")
+
+
+def test_a_finished_run_is_read_again_where_it_has_been_moved(web, whole, tmp_path):
+    _, given, values = web
+    moved = Path(shutil.copytree(whole, tmp_path / "moved"))
+    before = {path.relative_to(whole) for path in whole.rglob("*")}
+    assert mine(Settings(**values), given, moved).collected == mine(Settings(**values), given, whole).collected
+    assert {path.relative_to(moved) for path in moved.rglob("*")} == before
 
 
 def _stop(*_, **__):

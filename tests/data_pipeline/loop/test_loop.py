@@ -249,6 +249,15 @@ def test_patterns_edited_after_a_round_was_stopped_decide_its_model(archives, ou
     assert fingerprint(out) == fingerprint(straight)
 
 
+def test_files_that_were_set_aside_between_rounds_are_tried_anew(archives, out, undisturbed, monkeypatch):
+    with monkeypatch.context() as patch:
+        quick_classifier(patch, "broken_tasks")
+        with pytest.raises(InputError, match="no library"):
+            mine(settings(archives), archives, out)
+    mine(settings(archives), archives, out)
+    assert fingerprint(out) == undisturbed
+
+
 def test_a_finished_run_is_only_read_again(archives, finished, monkeypatch):
     out, outcome = finished
     for name in ("train", "collect"):

@@ -24,7 +24,9 @@ def test_what_is_written_is_read(tmp_path):
         ("[" * 100_000, "not JSON"),
         ("[]", 'should be {"weights"'),
         ('{"weights": {}}', "an object of a domain to a number"),
-        ('{"weights": {"a": -1}}', "'a' should be a number of 0 or more, not -1"),
+        ('{"weights": {"a": -1}}', "'a' should be a number from 0 to 1e[+]12, not -1"),
+        ('{"weights": {"a": 1e308, "b": 1e308}}', "not 1e[+]308"),
+        ('{"weights": {"a": 1' + 400 * "0" + "}}", "not 10000"),
         ('{"weights": {"a": true}}', "not True"),
         ('{"weights": {"a": NaN}}', "not nan"),
         ('{"weights": {"a": 0}}', "some weight should be above 0"),
@@ -44,3 +46,9 @@ def test_what_is_no_mixture_is_one_line(text, says, tmp_path):
 def test_a_missing_file(tmp_path):
     with pytest.raises(InputError, match="`reckon mix` writes one"):
         read_mixture(tmp_path / "none.json")
+
+
+def test_of_phases_that_fall_on_one_step_the_last_counts():
+    mixture = Mixture({"a": 1.0}, tuple(Phase(number / 10, {"a": number}) for number in range(10)))
+    assert {step: phase.weights["a"] for step, phase in mixture.begins(3).items()} == {0: 1, 1: 4, 2: 8, 3: 9}
+    assert list(mixture.begins(10)) == list(range(10))
