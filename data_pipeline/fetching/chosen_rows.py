@@ -130,7 +130,7 @@ _QUERY_OF_URL = r"regexp_extract(url, '^[^?#]*\?([^#]*)', 1)"
 
 
 def _text(table: IndexTable, column: str, instead: str = "''") -> str:
-    return f"coalesce({column}, '')" if column in table.columns else instead
+    return f"coalesce({column}::VARCHAR, '')" if column in table.columns else instead
 
 
 def _need(table: IndexTable, column: str, what: str) -> None:

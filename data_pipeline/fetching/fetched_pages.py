@@ -311,13 +311,16 @@ def _reader(base: str, client: PoliteClient) -> Read:
         return lambda file, start, end: client.read(f"{base.rstrip('/')}/{file}", start, end)
 
     def read(file: str, start: int, end: int) -> Iterator[bytes]:
+        place = f"{base.rstrip('/')}/{file}" if is_remote(base) else str(local_path(base) / file)
+        if not is_remote(base) and not Path(place).is_file():  # opening a pipe waits for a writer that may never come
+            raise RequestFailed(f"{place}: no such file")
         try:
-            with closing(open_source(f"{base.rstrip('/')}/{file}" if is_remote(base) else str(local_path(base) / file))) as source:
+            with closing(open_source(place)) as source:
                 source.seek(start, end)
                 while start < end and (data := source.read(min(CHUNK, end - start))):
                     start += len(data)
                     yield data
-        except InputError as error:
+        except (InputError, OSError, ValueError) as error:  # a position or a name that no system takes
             raise RequestFailed(str(error)) from error
 
     return read

@@ -149,7 +149,7 @@ class _WebFiles(AbstractFileSystem):
 
 _BAD_FILES = (
     duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException, duckdb.HTTPException, duckdb.OutOfMemoryException,
-    duckdb.PermissionException,
+    duckdb.PermissionException, duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.TypeMismatchException,
 )  # fmt: skip
 
 

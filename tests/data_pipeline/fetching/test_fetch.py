@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import signal
 import subprocess
@@ -330,6 +331,51 @@ def test_rows_of_an_index_that_lead_elsewhere_are_not_followed(tmp_path: Path) -
     pq.write_table(pa.Table.from_pylist([*rows, *bad], schema=pq.read_schema(next(crawl.index.rglob("*.parquet")))), tmp_path / "i.parquet")
     assert len(pages_of(fetch_pages([str(tmp_path / "i.parquet")], FetchQuery(), tmp_path / "out", base=str(crawl.folder)))) == 1
     assert json.loads((tmp_path / "out" / "selection.json").read_text())["volume"]["pages"] == 1
+
+
+def test_rows_of_an_index_that_no_file_can_have_are_listed(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    crawl = make_crawl(tmp_path / "web", [Capture("https://a.example/1")])
+    os.mkfifo(crawl.folder / "pipe")
+    rows = index_rows(crawl)
+    bad = [{**rows[0], "url_surtkey": name, "warc_filename": name} for name in ("a\0b", "pipe", ".", "x\ny")]
+    bad += [{**rows[0], "url_surtkey": "far", "warc_record_offset": 10**15}]
+    schema = pq.read_schema(next(crawl.index.rglob("*.parquet")))
+    schema = schema.set(schema.get_field_index("warc_record_offset"), pa.field("warc_record_offset", pa.int64()))
+    pq.write_table(pa.Table.from_pylist([*rows, *bad], schema=schema), tmp_path / "i.parquet")
+    assert len(pages_of(fetch_pages([str(tmp_path / "i.parquet")], FetchQuery(), tmp_path / "out", base=str(crawl.folder)))) == 1
+    assert len((tmp_path / "out" / "out-00000.failed.jsonl").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "places", "complaint"),
+    [
+        ("fetch_status", ["x"], (), "Could not convert"),
+        ("url_host_name", [5], (Place("a.example", "/"),), "cannot be read"),
+        ("content_digest", [5], (), ""),
+        ("content_digest", [b"\xff"], (), ""),
+    ],
+)
+def test_columns_of_another_type_are_one_line_or_cost_nothing(column, values, places, complaint, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    crawl = make_crawl(tmp_path / "web", [Capture("https://a.example/1")])
+    table = pq.read_table(next(crawl.index.rglob("*.parquet")), partitioning=None)
+    table = table.set_column(table.column_names.index(column), column, pa.array(values))
+    pq.write_table(table, tmp_path / "i.parquet")
+
+    def fetched() -> list[Path]:
+        return fetch_pages([str(tmp_path / "i.parquet")], FetchQuery(places=places), tmp_path / "out", base=str(crawl.folder))
+
+    if complaint:
+        with pytest.raises(InputError, match=complaint) as raised:
+            fetched()
+        assert "\n" not in str(raised.value)
+    else:
+        assert len(pages_of(fetched())) == 1
 
 
 def test_killed_anywhere_it_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
