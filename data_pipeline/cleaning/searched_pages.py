@@ -4,6 +4,7 @@ A page is compared with another by its order, four numbers of which the smaller 
 earliest fetched, smallest id. All of it takes 49 bytes a page in scratch files, of which the system keeps in memory what it has room for.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,9 @@ class SearchedPages:
         path, shape = self.scratch / name, (self.count, width) if width else (self.count,)
         if not self.count:
             return np.zeros(shape, kind)
-        with path.open("ab") as file:
-            file.truncate(self.count * max(1, width) * np.dtype(kind).itemsize)
+        with path.open("r+b" if path.exists() else "w+b") as file:  # taken now: a disk that fills up under a mapping kills the process
+            size = self.count * max(1, width) * np.dtype(kind).itemsize
+            os.posix_fallocate(file.fileno(), 0, size) if hasattr(os, "posix_fallocate") else file.truncate(size)
         return np.memmap(path, kind, "r+", shape=shape)
 
     def batches(self, key: str, names: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -7,12 +7,17 @@ from pathlib import Path
 
 import duckdb
 
+from verifiers.input_error import InputError
+
 MEGABYTES = 1024
 
 
 @contextmanager
 def connected(folder: Path, *, megabytes: int = MEGABYTES, threads: int = 0) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory, of at most so much, that spills into a folder of its own below `folder`, removed at the end."""
+    """A database in memory, of at most so much, that spills into a folder of its own below `folder`, removed at the end.
+
+    Raises InputError where that folder's disk is full.
+    """
     with tempfile.TemporaryDirectory(prefix=".tmp-queries-", dir=folder) as spill:
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{megabytes}MB", "temp_directory": spill, "autoinstall_known_extensions": False,
@@ -21,4 +26,7 @@ def connected(folder: Path, *, megabytes: int = MEGABYTES, threads: int = 0) -> 
         if threads:
             settings["threads"] = threads
         with duckdb.connect(config=settings) as database:
-            yield database
+            try:
+                yield database
+            except (duckdb.IOException, duckdb.OutOfMemoryException) as error:  # what spilled has filled the disk
+                raise InputError(f"{folder}: {str(error).splitlines()[0][:300]}; what is done so far is kept") from error

@@ -162,5 +162,7 @@ def read_seed(settings: Settings, out: Path, extracted: Sequence[Path]) -> Seed:
     if files and not count:
         raise InputError(f"the seed is empty: no document with a text in {', '.join(map(str, files[:3]))}")
     with atomic_path(out / URLS) as temporary, temporary.open("wb") as file:
-        np.save(file, np.unique(np.array(keys, np.uint64)))
+        found = np.unique(np.array(keys, np.uint64))
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(found))  # type: ignore[no-untyped-call]
+        file.write(found.data)  # of a full disk `np.save` says less than the system does
     return Seed(kept if files else None, out / URLS, host_names(settings.seed_domains), models[0] if models else None, count)

@@ -12,6 +12,7 @@ import pytest
 from data_pipeline.cleaning.duplicates import MEGAMATH, Dedup, copies_of, dedup, drop_duplicates, find_copies, lookup
 from data_pipeline.cleaning.near_pairs import bucket_pairs
 from data_pipeline.cleaning.repeated_lines import find_boilerplate, remove_boilerplate
+from data_pipeline.cleaning.searched_pages import SearchedPages
 from data_pipeline.cleaning.spilled_rows import Spill, chunks_of, in_order, sorted_rows
 from data_pipeline.columns.minhash import Lsh, jaccard, shingles, signature, spread, word_hashes
 from data_pipeline.columns.page_columns import columns_work, id_text, write_columns
@@ -390,3 +391,14 @@ def test_lines_of_more_pages_than_are_in_memory_are_counted_too(tmp_path):
 def test_a_line_twice_on_one_page_counts_once(tmp_path):
     docs = site("a.org", 4, "again and again\nagain and again\n\nPage {n}.")
     assert clean(docs, tmp_path) == docs
+
+
+def test_the_disk_of_a_mapped_column_is_taken_before_it_is_written(tmp_path):
+    inputs = written([make(f"text {n}", n) for n in range(50)], tmp_path)
+    write_columns(columns_work("a", inputs[0], tmp_path / "columns", None), lambda so_far: None)
+    (tmp_path / "scratch").mkdir()
+    pages = SearchedPages(tmp_path / "columns", ["a"], tmp_path / "scratch", 1000)
+    pages.mapped("wide", np.uint64, 10_000)[7] = 3
+    path = tmp_path / "scratch" / "wide"
+    assert path.stat().st_size == 4_000_000 <= 512 * path.stat().st_blocks
+    assert pages.mapped("wide", np.uint64, 10_000)[7, 0] == 3
