@@ -153,7 +153,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def _closed_by_client(connection: socket.socket, seconds: float = 0.0) -> bool:
     try:
         ready, _, _ = select.select([connection], [], [], seconds)
-        return bool(ready) and connection.recv(1, socket.MSG_PEEK) == b""
+        return bool(ready) and connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:  # its own thread has read meanwhile; without DONTWAIT this one would wait, under the lock of all
+        return False
     except (OSError, ValueError):
         return True
 
