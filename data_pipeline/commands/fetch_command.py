@@ -30,6 +30,8 @@ def fetch(arguments: Sequence[str]) -> int:
     parser.add_argument("--again", action="store_true", help="make files anew in which a record failed")
     values = parser.parse(arguments)
     query, limits = query_of(values), limits_of(values)
+    if not (query.places or query.pages or query.pages_a_host):
+        raise InputError(f"that is every page of {values.index[0]}; choose with --hosts, --domains or --paths, or bound it with --limit")
     progress = _Line(limits.patience)
     files = fetch_pages(values.index, query, values.out, limits=limits, base=values.base, watch=progress, again=values.again)
     print("\n".join(_summary(progress.last, files, values.out)))
