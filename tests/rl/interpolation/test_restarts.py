@@ -14,6 +14,9 @@ from rl.objectives.batch import lay_out
 from rl.objectives.supervised import sft
 
 
+ROUNDING = 5e-5  # of logits of 6 in float32: 1.8e-5 were seen, by another order of sums; what was learnt moves them by 1e-2
+
+
 @pytest.fixture
 def policy(tiny_llama: Any, tmp_path: Path) -> Restarting:
     made = Restarting(tiny_llama, lora=Lora(rank=2, alpha=4))
@@ -35,9 +38,9 @@ def test_a_restart_leaves_the_model_as_it_was(policy: Restarting) -> None:
         before, drawn = logits(policy.model, sequences), {name: p.detach().clone() for name, p in policy.trainable.items()}
         assert (before - untouched).abs().max() > 1e-2
         policy.restart(step)
-        assert torch.allclose(logits(policy.model, sequences), before, atol=1e-5)
+        assert torch.allclose(logits(policy.model, sequences), before, atol=ROUNDING)
         with policy.model.disable_adapter():
-            assert torch.allclose(logits(policy.model, sequences), before, atol=1e-5)
+            assert torch.allclose(logits(policy.model, sequences), before, atol=ROUNDING)
         assert all(not p.any() for name, p in policy.trainable.items() if "lora_B" in name)
         assert all((p != drawn[name]).any() for name, p in policy.trainable.items())
         assert not policy.optimizer.state
