@@ -13,7 +13,6 @@ from rl.learning.schedule import Schedule
 from rl.objectives.batch import lay_out
 from rl.objectives.supervised import sft
 
-
 ROUNDING = 5e-5  # of logits of 6 in float32: 1.8e-5 were seen, by another order of sums; what was learnt moves them by 1e-2
 
 
