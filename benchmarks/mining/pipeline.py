@@ -36,7 +36,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.parts import ROOT, WEB, best_seconds, labelled_rows, options, report
 from data_pipeline.archives.archive_pages import read_pages
-from data_pipeline.extraction.page_prefilter import Prefilter, prefilter
+from data_pipeline.extraction.page_prefilter import Prefilter, has_mathematics, prefilter
 from data_pipeline.fetching.fetch_query import FetchQuery
 from data_pipeline.fetching.fetched_pages import fetch_pages
 
@@ -157,7 +157,7 @@ def datatrove(peer: str, archives: Path, model: Path, order: str, out: Path) -> 
 
 def markup_seconds(archive: Path) -> tuple[float, float]:
     """Seconds a megabyte to read an archive's pages and look for markup, and the share of pages without mathematics that pass."""
-    settings = Prefilter(markup=True)
+    settings = Prefilter(markup=has_mathematics)
     pages = list(read_pages(str(archive), outcomes=Counter()))
     volume = sum(len(page.body) for page in pages) / 1e6
     spent = best_seconds(lambda: [prefilter(page, settings) for page in read_pages(str(archive), outcomes=Counter())])
