@@ -295,22 +295,30 @@ def _connect(parts: SplitResult, proxy: SplitResult | None, until: float, connec
 
 
 @contextmanager
+def ended_at(until: float, end: Callable[[], None]) -> Iterator[None]:
+    """`end` is called when the time comes (`time.monotonic`), unless the block is through by then."""
+    timer = threading.Timer(max(0.01, until - time.monotonic()), end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+@contextmanager
 def _shut_at(connection: socket.socket, until: float) -> Iterator[None]:
     """Shut the connection when the time comes: inside OpenSSL, records without content are read on and on while more arrive."""
+    _seconds_left(until)
     with connection.dup() as own:
 
         def shut() -> None:
             with suppress(OSError):  # it has ended by itself
                 own.shutdown(socket.SHUT_RDWR)
 
-        timer = threading.Timer(_seconds_left(until), shut)
-        timer.daemon = True
-        timer.start()
-        try:
+        with ended_at(until, shut):
             yield
-        finally:
-            timer.cancel()
-            timer.join()
 
 
 def _connect_to_host(host: str, port: int, until: float, connect_seconds: float) -> socket.socket:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from data_pipeline.fetching.pace import LONGEST_PAUSE, Limits, Pace, retry_after
-from verifiers.http_post import proxy_key, proxy_of, resolve
+from verifiers.http_post import ended_at, proxy_key, proxy_of, resolve
 from verifiers.input_error import InputError, first_line
 
 CHUNK = 1 << 17
@@ -110,7 +110,7 @@ class _Connection:
         if proxy and parts.scheme == "http":
             self._headers |= proxy_key(proxy)
         try:
-            with self._deadline(until):
+            with ended_at(until, self.shut):
                 if proxy and parts.scheme == "https":
                     tunnel = http.client.HTTPConnection(at.hostname, port)
                     tunnel.set_tunnel(parts.hostname, parts.port or 443, proxy_key(proxy))
@@ -124,7 +124,7 @@ class _Connection:
 
     @contextmanager
     def get(self, target: str, headers: dict[str, str], until: float) -> Iterator[_Answer]:
-        with self._deadline(until):
+        with ended_at(until, self.shut):
             try:
                 self._client.request("GET", self._prefix + target, headers=self._headers | headers)
                 response = self._client.getresponse()
@@ -134,17 +134,6 @@ class _Connection:
                 raise
             self._used = True
             yield _Answer(response)
-
-    @contextmanager
-    def _deadline(self, until: float) -> Iterator[None]:
-        timer = threading.Timer(max(0.01, until - time.monotonic()), self.shut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
 
     def shut(self) -> None:
         """Whoever waits for it hears of its end."""

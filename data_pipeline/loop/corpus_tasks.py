@@ -32,6 +32,7 @@ from data_pipeline.subjects.named_subject import subject_of
 from data_pipeline.tasks.file_work import FileWork, Tell
 from verifiers.atomic_files import write_json
 
+Stamps = tuple[tuple[int, int], ...]
 _TELL = 100  # documents
 
 
@@ -148,12 +149,16 @@ def _stages(options: Mapping[str, Any], hits: list[str], removed: Counter[str]) 
         yield "decontaminate", decontaminate(_benchmarks(options["benchmarks"]), unit=options["unit"], report=report, removed=removed)
 
 
+def stamps(files: Iterable[Path]) -> Stamps:
+    """What tells whether files that a process remembers have been written anew."""
+    return tuple((said.st_mtime_ns, said.st_size) for said in (file.stat() for file in files))
+
+
 def _benchmarks(names: Sequence[str]) -> Benchmarks:
     """Loaded once in a process, whichever files it cleans."""
-    said = [Path(name).stat() for name in names]
-    return _loaded(tuple(names), tuple((one.st_mtime_ns, one.st_size) for one in said))
+    return _loaded(tuple(names), stamps(map(Path, names)))
 
 
 @lru_cache(maxsize=1)
-def _loaded(names: tuple[str, ...], told: tuple[tuple[int, int], ...]) -> Benchmarks:
+def _loaded(names: tuple[str, ...], told: Stamps) -> Benchmarks:
     return Benchmarks.load(map(Path, names))

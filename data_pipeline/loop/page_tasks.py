@@ -28,7 +28,7 @@ from data_pipeline.classifier.math_classifier import Classifier
 from data_pipeline.cleaning.duplicates import copies_of
 from data_pipeline.columns.page_columns import id_text, read_columns, write_columns
 from data_pipeline.documents.document_files import docs_in
-from data_pipeline.loop.corpus_tasks import write_cleaned, write_collected, write_found
+from data_pipeline.loop.corpus_tasks import Stamps, stamps, write_cleaned, write_collected, write_found
 from data_pipeline.loop.math_domains import accepted_paths, covers, mathematical_hosts, read_patterns
 from data_pipeline.loop.page_pool import documents_file, lot, table_file
 from data_pipeline.subjects.named_subject import subject_of
@@ -78,12 +78,12 @@ def write_flags(work: FileWork, tell: Tell) -> Mapping[str, Any]:
     seed |= pool["given"].to_numpy()
     if work.options["before"]:
         folder = Path(work.options["before"])
-        under = accepted_paths(read_patterns(folder / "patterns.json"))
+        under, mathematical = _said(folder)
         hosts, urls = pool["host"].to_pylist(), pool["url"].to_pylist()
         seed |= np.array([covers(under, host, url) for host, url in zip(hosts, urls, strict=True)], np.bool_)
         seed |= _before(folder, work.key, pool, "seed")
         collected |= _before(folder, work.key, pool, "collected")
-        related |= _among(pool["host"], mathematical_hosts(folder / "domains.json"))
+        related |= _among(pool["host"], mathematical)
     lots = [
         lot(id_text(page, None), random_seed, f"{'positives' if wanted else 'negatives'} {number}")
         for page, wanted in zip(pool["id"].to_pylist(), seed.tolist(), strict=True)
@@ -147,6 +147,16 @@ def _up_to(cut: list[Any], given: Mask, score: NDArray[np.float32], ids: NDArray
     return np.asarray(given if of_given else given | better, np.bool_)
 
 
+def _said(folder: Path) -> tuple[Mapping[str, frozenset[str]], frozenset[str]]:
+    """The accepted paths and the mathematical hosts of a round, read once in a process, whichever files it flags."""
+    return _read_round(folder, stamps([folder / "patterns.json", folder / "domains.json"]))
+
+
+@lru_cache(maxsize=1)
+def _read_round(folder: Path, told: Stamps) -> tuple[Mapping[str, frozenset[str]], frozenset[str]]:
+    return accepted_paths(read_patterns(folder / "patterns.json")), mathematical_hosts(folder / "domains.json")
+
+
 def _before(folder: Path, key: str, pool: pa.Table, column: str) -> Mask:
     """What the round of that folder says of the pages; false for those that it did not know."""
     path = table_file(folder / "pages", key)
@@ -173,12 +183,11 @@ def _write(table: pa.Table, work: FileWork) -> None:
 
 def _classifier(model: str, subject: str) -> Classifier:
     """Loaded once in a process, whichever files it scores."""
-    said = Path(model).stat()
-    return _loaded(model, subject, said.st_mtime_ns, said.st_size)
+    return _loaded(model, subject, stamps([Path(model)]))
 
 
 @lru_cache(maxsize=1)
-def _loaded(model: str, subject: str, changed: int, size: int) -> Classifier:
+def _loaded(model: str, subject: str, told: Stamps) -> Classifier:
     return Classifier.load(Path(model), subject_of(subject).target)
 
 
